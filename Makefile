@@ -1,0 +1,136 @@
+# smrun. `make help` lists the targets.
+#
+# Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  PREFIX=/usr/local
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+REAL ?= float
+BUILD ?= build$(if $(filter double,$(REAL)),/double)$(if $(SANITIZE),/sanitize)$(if $(filter clang%,$(CC)),/clang)
+
+MACHINE := $(shell $(CC) -dumpmachine)
+# The core is compiled once per instruction set; the dynamic loader picks the best one that the processor has.
+LEVELS ?= $(if $(filter x86_64-%,$(MACHINE)),$(if $(SANITIZE),,x86-64-v3 x86-64-v4))
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
+              $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
+              $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+comma := ,
+CORE_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast
+HOST_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
+LINK_FLAGS = $(LDFLAGS) $(if $(SANITIZE),-fsanitize=address$(comma)undefined)
+LUA_FLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
+LUA_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null)
+CAIRO_FLAGS := $(shell pkg-config --cflags cairo 2>/dev/null)
+CAIRO_LIBS := $(shell pkg-config --libs cairo 2>/dev/null)
+
+CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c))
+IO := $(filter-out io/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/io/*.c)))
+BIND := $(filter-out bind/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
+HOST := $(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c))
+LIBRARIES := $(BUILD)/lib/libsmrun.so $(LEVELS:%=$(BUILD)/lib/glibc-hwcaps/%/libsmrun.so)
+MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
+
+.PHONY: all help deps deps-run deps-test deps-check data run test check docs install clean
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+deps: ## install every package that building, testing and checking need
+	@third_party/install.sh run test check
+deps-run:
+	@third_party/install.sh run
+deps-test:
+	@third_party/install.sh run test
+deps-check:
+	@third_party/install.sh run test check
+
+data: all ## fetch and verify MNIST
+	@$(BUILD)/smrun data mnist
+
+run: deps-run ## install what is missing, build, fetch MNIST, train experiments/softmax_groups.lua
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(BUILD)/smrun data mnist
+	@$(BUILD)/smrun experiments/softmax_groups.lua $(ARGS)
+
+test: deps-test ## install what is missing, build, run every test
+	@$(MAKE) --no-print-directory -j$$(nproc) all c-tests
+	@$(MAKE) --no-print-directory -j$$(nproc) all c-tests REAL=double
+	@lua5.4 tests/run.lua build build/double
+
+check: deps-check ## the tests under sanitizers, valgrind, luacheck, warnings as errors with gcc and clang
+	@tests/check.sh
+
+# The libraries. One object directory per instruction set.
+$(BUILD)/base/%.o: runtime/%.c
+	@mkdir -p $(@D)
+	$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
+	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
+	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA='"$(abspath lua)"' -DSM_BUILD_DIR='"$(abspath $(BUILD))"') -c $< -o $@
+
+define level_rule
+$(BUILD)/$(1)/%.o: runtime/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(CORE_FLAGS) -march=$(1) -mtune=generic -mprefer-vector-width=$(if $(filter %v4,$(1)),512,256) \
+	  -DSM_INSTRUCTION_SET='"$(1)"' -c $$< -o $$@
+
+$(BUILD)/lib/glibc-hwcaps/$(1)/libsmrun.so: $(CORE:%=$(BUILD)/$(1)/%.o) $(IO:%=$(BUILD)/base/%.o)
+	@mkdir -p $$(@D)
+	$$(CC) -shared $$(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $$^ -o $$@ -lz -ldl -lm
+endef
+$(foreach level,$(LEVELS),$(eval $(call level_rule,$(level))))
+
+$(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
+	@mkdir -p $(@D)
+	$(CC) -shared $(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
+
+# nodelete: a Lua state that closes unloads its modules, but OpenMP's threads live on in the library's code.
+$(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' $(BIND:%=$(BUILD)/base/%.o) -o $@ \
+	  -L$(BUILD)/lib -lsmrun
+
+$(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o $(BUILD)/lib/sm/runtime.so
+	@mkdir -p $(@D)
+	$(CC) -shared $(LINK_FLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
+	  -L$(BUILD)/lib/sm -l:runtime.so -L$(BUILD)/lib -lsmrun $(CAIRO_LIBS)
+
+$(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)
+	@mkdir -p $(@D)
+	$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS)
+
+# C tests, linked against the library, so that they test the variant that the loader picks.
+C_TESTS := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/test_*.c))
+.PHONY: c-tests
+c-tests: $(C_TESTS)
+
+$(BUILD)/tests/test_canvas: EXTRA_OBJECTS = $(BUILD)/base/io/canvas.o
+$(BUILD)/tests/test_canvas: $(BUILD)/base/io/canvas.o
+$(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(CC) $(HOST_FLAGS) -fopenmp -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
+	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
+	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
+
+docs: ## the Lua API reference, to build/docs
+	ldoc --dir build/docs --project smrun --all lua/sm
+
+install: all ## install to PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/smrun/sm $(DESTDIR)$(PREFIX)/share/smrun/mnist_mini \
+	  $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/smrun $(DESTDIR)$(PREFIX)/bin/smrun
+	install -m 644 $(MODULES) $(DESTDIR)$(PREFIX)/lib/smrun/sm
+	cd $(BUILD)/lib && find libsmrun.so $(if $(LEVELS),glibc-hwcaps) -name '*.so' \
+	  -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/lib/smrun/{} \;
+	cd lua && find . -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/smrun/lua/{} \;
+	install -m 644 tests/data/mnist_mini/* $(DESTDIR)$(PREFIX)/share/smrun/mnist_mini
+	install -m 644 docs/smrun.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+clean: ## remove everything that was built
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

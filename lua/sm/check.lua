@@ -1,0 +1,136 @@
+--- Checks of option tables, with messages that name the key, what was expected and what was given.
+-- @module sm.check
+local runtime = require "sm.runtime"
+local fail = require "sm.fail"
+
+local M = {}
+
+local is_tensor = runtime.tensor.is_tensor
+
+--- Levenshtein's distance: how many insertions, deletions and replacements turn a into b.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local above = row[j]
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + cost)
+      diagonal = above
+    end
+  end
+  return row[#b]
+end
+
+--- The candidate nearest to a mistyped word, as the end of a message.
+-- @param word string
+-- @param candidates array of strings
+-- @return `"; did you mean 'x'?"`, or `""` when nothing is near
+function M.suggest(word, candidates)
+  local best, least = nil, math.max(1, #word // 3) + 1
+  for _, candidate in ipairs(candidates) do
+    local d = distance(word:lower(), candidate:lower())
+    if d < least then best, least = candidate, d end
+  end
+  return best and ("; did you mean '%s'?"):format(best) or ""
+end
+
+--- A short description of a value: `string "5"`, `number 3`, `tensor {2, 3}`, `table`, `nil`.
+function M.describe(value)
+  local kind = type(value)
+  if kind == "string" then return ('string "%s"'):format(value) end
+  if kind == "number" or kind == "boolean" then return ("%s %s"):format(kind, value) end
+  if is_tensor(value) then return ("tensor {%s}"):format(table.concat(value.shape, ", ")) end
+  return kind
+end
+
+local function is_type(value, kind)
+  if kind == "integer" then return math.type(value) == "integer" or math.type(value) == "float" and value % 1 == 0 end
+  if kind == "tensor" then return is_tensor(value) end
+  return type(value) == kind
+end
+
+local function article(kind)
+  return (kind:find "^[aeiou]" and "an " or "a ") .. kind
+end
+
+--- The bounds of an option in words, e.g. "at least 0 and below 1".
+local function bounds(rule)
+  local words = {}
+  for _, bound in ipairs { { "min", "at least" }, { "above", "above" }, { "max", "at most" }, { "below", "below" } } do
+    if rule[bound[1]] then words[#words + 1] = ("%s %s"):format(bound[2], rule[bound[1]]) end
+  end
+  return table.concat(words, " and ")
+end
+
+local function in_bounds(value, rule)
+  return value == value and (not rule.min or value >= rule.min) and (not rule.max or value <= rule.max)
+    and (not rule.above or value > rule.above) and (not rule.below or value < rule.below)
+end
+
+local function label(key)
+  return type(key) == "number" and ("argument %d"):format(key) or ("option '%s'"):format(key)
+end
+
+local function check_value(where, key, value, rule)
+  local kinds = type(rule.type) == "table" and rule.type or { rule.type }
+  local fits = #kinds == 0
+  for _, kind in ipairs(kinds) do fits = fits or is_type(value, kind) end
+  if not fits then
+    local names = {}
+    for i, kind in ipairs(kinds) do names[i] = article(kind) end
+    fail("%s: %s must be %s, got %s", where, label(key), table.concat(names, " or "), M.describe(value))
+  end
+  if type(value) == "number" then
+    if not in_bounds(value, rule) then
+      fail("%s: %s must be %s, got %s", where, label(key), bounds(rule), value)
+    end
+    if rule.type == "integer" then value = math.tointeger(value) end
+  end
+  if rule.choices and type(value) == "string" then
+    for _, choice in ipairs(rule.choices) do
+      if choice == value then return value end
+    end
+    fail("%s: %s must be one of '%s', got '%s'%s", where, label(key), table.concat(rule.choices, "', '"), value,
+      M.suggest(value, rule.choices))
+  end
+  return value
+end
+
+--- Checks an option table against its specification and fills in the defaults.
+-- @param where the public name for messages: "nn.conv2d"
+-- @param given table of options, or nil
+-- @param spec table: key → {type=, default=, required=, min=, max=, above=, below=, choices=}. type is "number",
+--   "integer", "string", "boolean", "table", "function", "tensor" or an array of these.
+-- @return a new table; unknown keys, wrong types and values out of range are errors
+function M.options(where, given, spec)
+  if given ~= nil and type(given) ~= "table" then
+    fail("%s: expected a table of options, got %s", where, M.describe(given))
+  end
+  local result = {}
+  for key, value in pairs(given or {}) do
+    local rule = spec[key]
+    if not rule then
+      local known = {}
+      for name in pairs(spec) do known[#known + 1] = type(name) == "string" and name or nil end
+      table.sort(known)
+      if type(key) == "string" then
+        fail("%s: unknown option '%s'%s", where, key,
+          #known == 0 and "; it takes none" or (M.suggest(key, known) .. (" (options: %s)"):format(table.concat(known, ", "))))
+      end
+      fail("%s: unexpected %s: %s", where, label(key), M.describe(value))
+    end
+    result[key] = check_value(where, key, value, rule)
+  end
+  for key, rule in pairs(spec) do
+    if result[key] == nil then
+      if rule.required then fail("%s: %s is missing", where, label(key)) end
+      result[key] = rule.default
+    end
+  end
+  return result
+end
+
+return M

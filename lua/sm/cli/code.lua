@@ -1,0 +1,22 @@
+--- smrun -e CODE
+local loader = require "sm.cli.load"
+
+local M = {}
+
+--- Runs the code; what it returns, or the value of an expression, is printed.
+--- @return integer exit code
+function M.code(options)
+  local environment = loader.environment({ [0] = "-e" }, { sm = function() return require "sm" end })
+  local name <const> = "=(command line)"
+  local chunk = load("return " .. options.code, name, "t", environment)
+  local problem
+  if not chunk then
+    chunk, problem = load(options.code, name, "t", environment)
+  end
+  if not chunk then error(problem, 0) end
+  local values = table.pack(chunk())
+  if values.n > 0 then print(table.unpack(values, 1, values.n)) end
+  return 0
+end
+
+return M

@@ -1,0 +1,27 @@
+--- smrun data NAME…
+local catalogue = require "sm.data.catalogue"
+local check = require "sm.check"
+local fetch = require "sm.data.fetch"
+local usage = require "sm.usage"
+
+local M = {}
+
+local function check_name(name)
+  if catalogue[name] then return end
+  local known = {}
+  for key in pairs(catalogue) do known[#known + 1] = key end
+  table.sort(known)
+  usage.fail("no data set '%s' to fetch (there are %s)%s", name, table.concat(known, ", "),
+    check.suggest(name, known))
+end
+
+--- Fetches each data set and verifies it.
+--- @return integer exit code
+function M.data(options)
+  for _, name in ipairs(options.words) do check_name(name) end
+  local say = options.quiet and function() end or print
+  for _, name in ipairs(options.words) do fetch.get(name, say) end
+  return 0
+end
+
+return M

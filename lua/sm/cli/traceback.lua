@@ -1,0 +1,81 @@
+--- What an error looks like to the person who wrote the experiment: the message, and the lines of their own
+-- files that led to it. SM_TRACEBACK=full shows every level.
+local usage = require "sm.usage"
+
+local M = {}
+
+local levels_shown <const> = 12
+local levels_walked <const> = 1000
+local fields_shown <const> = 8
+
+local library <const> = debug.getinfo(1, "S").source:match "^(@.*/)cli/[^/]*$"
+
+local function field_text(key, value)
+  local text = type(value) == "string" and ("%q"):format(value):gsub("\\\n", "\\n") or tostring(value)
+  return tostring(key) .. " = " .. text
+end
+
+local function table_text(value)
+  local fields = {}
+  for key, item in next, value do fields[#fields + 1] = field_text(key, item) end
+  table.sort(fields)
+  local rest = #fields > fields_shown and ", …" or ""
+  local shown = table.concat(fields, ", ", 1, math.min(#fields, fields_shown))
+  return "an error that is a table: {" .. shown .. rest .. "}"
+end
+
+--- An error value as text; any value may be raised.
+local function message_of(value)
+  if type(value) == "string" then return value end
+  local meta = getmetatable(value)
+  if type(meta) == "table" and meta.__tostring then
+    local ok, text = pcall(tostring, value)
+    if ok then return text end
+  end
+  if value == nil then return "an error without a message (nil)" end
+  if type(value) == "table" then return table_text(value) end
+  return ("an error that is a %s: %s"):format(type(value), tostring(value))
+end
+
+local function is_users(info)
+  return info.what ~= "C" and info.source:sub(1, #library) ~= library
+end
+
+local function place(info)
+  local line = ("%s:%d: in "):format(info.source:gsub("^[@=]", ""), info.currentline)
+  if info.what == "main" then return line .. "main chunk" end
+  if info.name then return ("%s%s '%s'"):format(line, info.namewhat, info.name) end
+  return ("%sfunction at line %d"):format(line, info.linedefined)
+end
+
+local function users_lines(level)
+  local lines, walked = {}, 0
+  local info = debug.getinfo(level, "Sln")
+  while info and walked < levels_walked do
+    if is_users(info) then
+      if #lines == levels_shown then
+        lines[#lines + 1] = "\t…"
+        break
+      end
+      lines[#lines + 1] = "\t" .. place(info)
+    end
+    walked = walked + 1
+    info = debug.getinfo(level + walked, "Sln")
+  end
+  return #lines > 0 and "stack traceback:\n" .. table.concat(lines, "\n") or nil
+end
+
+--- The message handler for xpcall.
+--- @return table {message=, lines=(text of the traceback, or nil)}; a usage error stays as it is
+function M.handler(value)
+  if usage.is(value) then return value end
+  local lines
+  if os.getenv "SM_TRACEBACK" == "full" then
+    lines = debug.traceback(nil, 2):gsub("^\n", "")
+  else
+    lines = users_lines(3)
+  end
+  return { message = message_of(value), lines = lines }
+end
+
+return M

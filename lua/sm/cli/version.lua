@@ -1,0 +1,29 @@
+--- smrun --version
+local host = require "sm.host"
+
+local M = {}
+
+local function line(name, value)
+  print(("%-16s %s"):format(name, value))
+end
+
+--- Prints the version; with --verbose also what it computes with.
+--- @return integer exit code
+function M.version(options)
+  print("smrun " .. host.version)
+  if not options.verbose then return 0 end
+  local runtime = require "sm.runtime"
+  local system = runtime.system
+  local blas = system.blas()
+  line("Lua", _VERSION)
+  line("numbers", runtime.real)
+  line("instruction set", system.instruction_set)
+  line("threads", ("%d of %d cores"):format(system.threads(), system.cores()))
+  line("OpenBLAS", blas.config)
+  line("  kernel", blas.kernel)
+  line("  library", blas.path)
+  line("program", host.executable)
+  return 0
+end
+
+return M

@@ -1,0 +1,130 @@
+--- Data sets of one's own: IDX files, or tensors that are there already.
+-- @module sm.data.files
+local runtime = require "sm.runtime"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local dataset = require "sm.data.dataset"
+local split = require "sm.data.split"
+
+local M = {}
+
+--- Raises unless labels are 0 … classes-1, or at least 0 where there is no number of classes.
+-- @param where the file or option that holds them, for the message
+-- @return how many classes they make: the largest label and one
+local function check_labels(where, labels, classes)
+  local largest = -1
+  local range = classes and ("with %d classes it must be from 0 to %d"):format(classes, classes - 1)
+    or "it must be at least 0"
+  for i, label in ipairs(runtime.tensor.totable(labels)) do
+    if label < 0 or classes and label >= classes then
+      fail("%s: label %d is %d; %s", where, i, label, range)
+    end
+    largest = math.max(largest, label)
+  end
+  return largest + 1
+end
+
+--- Images from an IDX file: {N, height, width} becomes {N, height, width, 1}.
+local function read_images(path)
+  local images = runtime.io.read_idx(path)
+  local shape = images.shape
+  if #shape < 2 then fail("%s: images need at least two axes, got {%s}", path, table.concat(shape, ", ")) end
+  if #shape == 3 then
+    shape[4] = 1
+    images = runtime.tensor.reshape(images, shape)
+  end
+  return images
+end
+
+local function read_labels(path)
+  local labels = runtime.io.read_idx(path)
+  local shape = labels.shape
+  if #shape ~= 1 then fail("%s: labels have one axis, got {%s}", path, table.concat(shape, ", ")) end
+  return runtime.tensor.convert(labels, "int32")
+end
+
+--- A split from a pair of IDX files.
+-- @param classes integer or nil: labels are checked against it
+-- @return the split, and how many classes its labels make
+function M.read_split(images_path, labels_path, classes)
+  local images, labels = read_images(images_path), read_labels(labels_path)
+  if #images ~= #labels then
+    fail("%s holds %d images, and %s holds %d labels", images_path, #images, labels_path, #labels)
+  end
+  return split.new(images, labels), check_labels(labels_path, labels, classes)
+end
+
+local IDX_OPTIONS <const> = {
+  images = { type = "string", required = true }, labels = { type = "string", required = true },
+  test_images = { type = "string" }, test_labels = { type = "string" },
+  validation = { type = "integer", default = 0, min = 0 }, classes = { type = "integer", min = 1 },
+  name = { type = "string", default = "idx" },
+}
+
+--- Raises when only one of two options that belong together is given.
+local function check_pair(where, given, one, other)
+  if (given[one] == nil) ~= (given[other] == nil) then
+    local missing = given[one] and other or one
+    fail("%s: options '%s' and '%s' go together; '%s' is missing", where, one, other, missing)
+  end
+end
+
+--- A data set from IDX files of bytes, compressed by gzip or not.
+-- @param given {images=, labels=, test_images=, test_labels=, validation=0, classes=, name="idx"}: paths
+--   are relative to the current directory; `validation` is how many of the first examples become validation;
+--   without `classes` there are as many as the largest label says
+function M.idx(given)
+  local options = check.options("data.idx", given, IDX_OPTIONS)
+  check_pair("data.idx", options, "test_images", "test_labels")
+  local train, train_classes = M.read_split(options.images, options.labels, options.classes)
+  local test, test_classes = nil, 0
+  if options.test_images then
+    test, test_classes = M.read_split(options.test_images, options.test_labels, options.classes)
+  end
+  return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
+                       classes = options.classes or math.max(train_classes, test_classes) }
+end
+
+local TENSOR_OPTIONS <const> = {
+  inputs = { type = "tensor", required = true }, targets = { type = "tensor", required = true },
+  test_inputs = { type = "tensor" }, test_targets = { type = "tensor" },
+  validation = { type = "integer", default = 0, min = 0 },
+  classes = { type = "integer", min = 1 }, class_names = { type = "table" },
+  name = { type = "string", default = "tensors" },
+}
+
+--- A split from the options whose names begin with `prefix`, and how many classes its labels make (nil when
+-- the targets are no labels); nil without inputs.
+local function tensor_split(prefix, options)
+  local inputs, targets = options[prefix .. "inputs"], options[prefix .. "targets"]
+  if not inputs then return nil end
+  if #inputs.shape == 0 or #targets.shape == 0 then
+    fail("data.tensors: '%sinputs' and '%stargets' need an axis of examples", prefix, prefix)
+  end
+  if inputs.dtype == "int32" then
+    fail("data.tensors: '%sinputs' must be %s or uint8, got int32; see x:to", prefix, runtime.real)
+  end
+  if #inputs ~= #targets then
+    fail("data.tensors: '%sinputs' has %d examples, '%stargets' %d", prefix, #inputs, prefix, #targets)
+  end
+  if #targets.shape ~= 1 or targets.dtype == runtime.real then return split.new(inputs, targets) end
+  if targets.dtype == "uint8" then targets = runtime.tensor.convert(targets, "int32") end
+  local where = ("data.tensors: '%stargets'"):format(prefix)
+  return split.new(inputs, targets), check_labels(where, targets, options.classes)
+end
+
+--- A data set from tensors.
+-- @param given {inputs=, targets=, test_inputs=, test_targets=, validation=0, classes=, class_names=,
+--   name="tensors"}: inputs {N, …} real, or uint8 that batches divide by 255; targets {N} of integers are
+--   labels, others stay as they are; `validation` is how many of the first examples become validation
+function M.tensors(given)
+  local options = check.options("data.tensors", given, TENSOR_OPTIONS)
+  check_pair("data.tensors", options, "test_inputs", "test_targets")
+  local train, train_classes = tensor_split("", options)
+  local test, test_classes = tensor_split("test_", options)
+  local seen = train_classes and math.max(train_classes, test_classes or 0)
+  return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
+                       classes = options.classes or seen, class_names = options.class_names }
+end
+
+return M

@@ -1,0 +1,92 @@
+--- The data sets that have a name: mnist, fashion, mnist_mini.
+-- @module sm.data.named
+local runtime = require "sm.runtime"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local catalogue = require "sm.data.catalogue"
+local dataset = require "sm.data.dataset"
+local files = require "sm.data.files"
+local search = require "sm.data.search"
+
+local _, module_path = ... -- require passes the name and the file of a module
+
+local M = {}
+
+local CLASSES <const> = 10
+local FULL_TRAIN <const>, MINI_TRAIN <const> = 60000, 5000
+
+local OPTIONS <const> = { validation = { type = "integer", default = 0, min = 0, max = FULL_TRAIN } }
+
+--- Whether a file of labels begins with these.
+local function begins_with(labels_path, first_labels)
+  local labels = runtime.io.read_idx(labels_path)
+  if #labels.shape ~= 1 or #labels < #first_labels then return false end
+  local given = runtime.tensor.totable(runtime.tensor.slice(labels, 1, #first_labels))
+  return table.concat(given, " ") == table.concat(first_labels, " ")
+end
+
+--- The other data set whose files these are, or nil. All have the same names and sizes, so that a directory
+-- of one would pass for the other.
+local function mistaken(paths, name)
+  for other, entry in pairs(catalogue) do
+    if other ~= name and begins_with(paths[4], entry.first_labels) then return other end
+  end
+end
+
+--- Reads four IDX files in the catalogue's order.
+local function read(name, paths, validation, class_names, note)
+  return dataset.new {
+    name = name,
+    train = files.read_split(paths[1], paths[2], CLASSES),
+    test = files.read_split(paths[3], paths[4], CLASSES),
+    validation = validation, classes = CLASSES, class_names = class_names, note = note,
+  }
+end
+
+local function find(name)
+  local entry, looked = catalogue[name], {}
+  for _, directory in ipairs(search.directories(name, entry.shared)) do
+    local paths = search.files(directory, entry.files)
+    local other = paths and mistaken(paths, name)
+    if paths and not other then return paths end
+    looked[#looked + 1] = other and ("%s (which has %s)"):format(directory, other) or directory
+  end
+  fail("data.%s: its files are in none of %s; `smrun data %s` fetches them", name, table.concat(looked, ", "),
+    name)
+end
+
+local function named(name)
+  return function(given)
+    local options = check.options("data." .. name, given, OPTIONS)
+    return read(name, find(name), options.validation, catalogue[name].class_names)
+  end
+end
+
+--- MNIST: 60,000 training and 10,000 test images of handwritten digits, {28, 28, 1}.
+-- @param given {validation=0}: how many of the first training images become validation (the tutorial's:
+--   5,000)
+M.mnist = named "mnist"
+
+--- Fashion-MNIST: the same sizes, ten kinds of clothing. Options as for mnist.
+M.fashion = named "fashion"
+
+--- A scale model of MNIST that comes with the library: 5,000 training and 1,000 test images, spread evenly
+-- over the real ones. Counts are given for the real data set and scaled down with it: validation = 5000
+-- gives 417.
+-- @param given {validation=0}
+function M.mnist_mini(given)
+  local options = check.options("data.mnist_mini", given, OPTIONS)
+  local root = module_path:match "^(.*)sm/data/named%.lua$" .. "../"
+  local directories = { root .. "tests/data/mnist_mini", root .. "mnist_mini" } -- the repository's; installed
+  for _, directory in ipairs(directories) do
+    local paths = search.files(directory, catalogue.mnist.files)
+    if paths then
+      local validation = math.floor(options.validation * MINI_TRAIN / FULL_TRAIN + 0.5)
+      return read("mnist_mini", paths, validation, nil, "a scale model of mnist, counts scaled by 1/12")
+    end
+  end
+  fail("data.mnist_mini: its files are missing from the installation: they are in none of %s",
+    table.concat(directories, ", "))
+end
+
+return M

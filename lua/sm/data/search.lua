@@ -1,0 +1,57 @@
+--- Where data sets lie on this machine.
+-- @module sm.data.search
+local lfs = require "lfs"
+
+local M = {}
+
+local function variable(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
+--- The user's own directory for data, or nil where there is no home.
+local function user_directory()
+  local base = variable "XDG_DATA_HOME" or variable "HOME" and variable "HOME" .. "/.local/share"
+  return base and base .. "/smrun"
+end
+
+--- The directory into which a data set is fetched; nil when neither SM_DATA nor a home directory is set.
+function M.destination(name)
+  local base = variable "SM_DATA" or user_directory()
+  return base and base .. "/" .. name
+end
+
+--- The directories that may have a data set, first the one that is preferred.
+-- @param name of the data set
+-- @param shared a further directory of the system, or nil
+function M.directories(name, shared)
+  local list, user = {}, user_directory()
+  local given = variable "SM_DATA"
+  if given then list = { given .. "/" .. name, given } end
+  if user then list[#list + 1] = user .. "/" .. name end
+  list[#list + 1] = "/usr/local/share/smrun/" .. name
+  list[#list + 1] = "/usr/share/smrun/" .. name
+  list[#list + 1] = shared
+  return list
+end
+
+--- The path of a file in a directory, with or without .gz; nil when it has neither.
+function M.file(directory, name)
+  for _, ending in ipairs { "", ".gz" } do
+    local path = directory .. "/" .. name .. ending
+    if lfs.attributes(path, "mode") == "file" then return path end
+  end
+end
+
+--- The paths of several files of a directory, in order; nil and the missing name unless all are there.
+-- @param files array of {name=}
+function M.files(directory, files)
+  local paths = {}
+  for i, file in ipairs(files) do
+    paths[i] = M.file(directory, file.name)
+    if not paths[i] then return nil, file.name end
+  end
+  return paths
+end
+
+return M

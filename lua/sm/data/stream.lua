@@ -1,0 +1,84 @@
+--- An endless stream of shuffled batches: every epoch is a new permutation, and batches straddle epochs.
+-- @module sm.data.stream
+local runtime = require "sm.runtime"
+local fail = require "sm.fail"
+local random = require "sm.random"
+
+local M = {}
+
+local stream = {}
+stream.__index = stream
+
+--- A stream over the examples of a split.
+-- @param split not empty
+-- @param size integer, examples in a batch
+-- @return a stream; `.epoch` is the epoch (1-based) of the last example given, 0 before the first
+function M.new(split, size)
+  if #split == 0 then fail "there are no training examples to draw batches from" end
+  return setmetatable({ split = split, size = size, epoch = 0, position = #split }, stream)
+end
+
+--- Shuffles as `draw` says: the numbers that random.permutation would use.
+function stream:shuffle()
+  local draw = self.draw
+  self.order = runtime.random.permutation(#self.split, draw.seed, draw.stream, draw.offset)
+end
+
+--- Begins the next epoch.
+function stream:turn()
+  local seed, number, offset = random.take("order", #self.split)
+  self.draw = { seed = seed, stream = number, offset = offset }
+  self.epoch, self.position = self.epoch + 1, 0
+  self:shuffle()
+end
+
+--- The next `size` positions as a tensor of their own, over as many epochs as that takes.
+function stream:straddle(size)
+  local index, filled = runtime.tensor.full({ size }, nil, "int32"), 0
+  while filled < size do
+    if self.position == #self.split then self:turn() end
+    local count = math.min(size - filled, #self.split - self.position)
+    local part = runtime.tensor.slice(self.order, self.position + 1, self.position + count)
+    runtime.tensor.copy_(runtime.tensor.slice(index, filled + 1, filled + count), part)
+    filled, self.position = filled + count, self.position + count
+  end
+  return index
+end
+
+--- The next batch.
+-- @param size integer, examples in this batch (default: the stream's)
+-- @return x real {size, …}, y {size, …}
+function stream:next(size)
+  size = size or self.size
+  if self.position == #self.split then self:turn() end
+  if self.position + size > #self.split then return self.split:gather(self:straddle(size), 0, size) end
+  local first = self.position
+  self.position = first + size
+  return self.split:gather(self.order, first, size)
+end
+
+--- Where the stream stands, as a plain table of integers.
+function stream:state()
+  local state = { epoch = self.epoch, position = self.position }
+  for key, value in pairs(self.draw or {}) do state[key] = value end
+  return state
+end
+
+--- Goes back to where state() stood. The generator of random numbers is left as it is: for the epochs that
+-- follow, sm.random is restored too.
+-- @param state of a stream over as many examples
+function stream:restore(state)
+  if state.position > #self.split then
+    fail("the saved run stood at example %d of an epoch, but there are %d: these are not its data",
+      state.position, #self.split)
+  end
+  self.epoch, self.position = math.tointeger(state.epoch), math.tointeger(state.position)
+  self.draw, self.order = nil, nil
+  if state.offset then
+    self.draw = { seed = math.tointeger(state.seed), stream = math.tointeger(state.stream),
+                  offset = math.tointeger(state.offset) }
+    self:shuffle()
+  end
+end
+
+return M

@@ -1,0 +1,77 @@
+--- What an experiment declares, checked at once: unknown keys, wrong types, missing parts.
+local check = require "sm.check"
+local fail = require "sm.fail"
+
+local M = {}
+
+local declaration_keys = {
+  data = { type = "table", required = true },
+  model = { type = "table", required = true },
+  optimizer = { type = "table", required = true },
+  schedule = { type = "table", required = true },
+  loss = { type = { "string", "function" }, default = "cross_entropy" },
+  views = { type = "table", default = {} },
+  seed = { type = "integer", default = 1 },
+  name = { type = "string" },
+}
+
+local schedule_keys = {
+  steps = { type = "integer", required = true, min = 1 },
+  batch = { type = "integer", required = true, min = 1 },
+  evaluate = { type = "integer", default = 500, min = 1 },
+  checkpoint = { type = "integer", default = 1000, min = 1 },
+  log = { type = "integer", default = 100, min = 1 },
+  keep = { type = "integer", default = 2, min = 1 },
+}
+
+--- What each part is, and the methods that tell it from any other table.
+local parts = {
+  data = { "a data set of sm.data", { "stream", "batches" } },
+  model = { "a model of sm.nn", { "build", "parameters", "buffers", "activations" } },
+  optimizer = { "an optimizer of sm.optim", { "add", "step", "state", "restore" } },
+}
+local view_methods = { "check", "draw" }
+
+local function has_methods(value, methods)
+  if type(value) ~= "table" then return false end
+  for _, name in ipairs(methods) do
+    local ok, method = pcall(function() return value[name] end) -- strict tables raise where a key is unknown
+    if not ok or type(method) ~= "function" then return false end
+  end
+  return true
+end
+
+local function check_parts(declaration)
+  for _, key in ipairs { "data", "model", "optimizer" } do
+    local what, methods = table.unpack(parts[key])
+    if not has_methods(declaration[key], methods) then
+      fail("experiment: option '%s' must be %s, got %s", key, what, check.describe(declaration[key]))
+    end
+  end
+end
+
+local function check_views(views)
+  for position, view in pairs(views) do
+    if math.type(position) ~= "integer" or not has_methods(view, view_methods) then
+      fail("experiment: option 'views' must be a list of views of sm.view, got %s = %s", tostring(position),
+        check.describe(view))
+    end
+  end
+end
+
+--- @param given table what the user wrote
+--- @return table a new one with every default filled in
+function M.declare(given)
+  if type(given) ~= "table" then fail("experiment: expected a table, got %s", check.describe(given)) end
+  local declaration = check.options("experiment", given, declaration_keys)
+  check_parts(declaration)
+  if declaration.loss ~= "cross_entropy" and type(declaration.loss) == "string" then
+    fail("experiment: option 'loss' must be \"cross_entropy\" or a function, got %s%s",
+      check.describe(declaration.loss), check.suggest(declaration.loss, { "cross_entropy" }))
+  end
+  check_views(declaration.views)
+  declaration.schedule = check.options("experiment: schedule", declaration.schedule, schedule_keys)
+  return declaration
+end
+
+return M

@@ -1,0 +1,122 @@
+--- Experiments: a declaration that can be run, resumed and evaluated.
+local check = require "sm.check"
+local fail = require "sm.fail"
+local checkpoint = require "sm.experiment.checkpoint"
+local declare = require "sm.experiment.declare"
+local directory = require "sm.experiment.directory"
+local evaluate = require "sm.experiment.evaluate"
+local present = require "sm.experiment.present"
+local run = require "sm.experiment.run"
+
+local Experiment = {}
+Experiment.__index = Experiment
+
+local no_params = { values = {}, defaults = {}, differing = {}, name = "default" }
+
+local run_options = {
+  file = { type = "string", required = true },
+  source = { type = "string" },
+  params = { type = "table", default = no_params },
+  runs = { type = "string", default = "runs" },
+  again = { type = "boolean", default = false },
+  quiet = { type = "boolean", default = false },
+  dry_run = { type = "boolean", default = false },
+}
+
+local directory_options = {
+  directory = { type = "string", required = true },
+  file = { type = "string" },
+  source = { type = "string" },
+  params = run_options.params,
+  quiet = run_options.quiet,
+}
+
+local function with_source(options)
+  if not options.source then
+    options.source = directory.read(options.file) or fail("cannot read the experiment %s", options.file)
+  end
+  local _, invalid = utf8.len(options.source)
+  if invalid then fail("%s: byte %d is not UTF-8, as every checkpoint keeps it", options.file, invalid) end
+  return options
+end
+
+local function already_finished(this, path)
+  local summary = directory.summary(path)
+  present.finished_already(this, path, summary)
+  return { directory = path, summary = summary }
+end
+
+--- Trains, and leaves a run directory. The same text with the same parameters is not trained twice: a
+--- finished run is named, an unfinished one goes on.
+--- @param options table {file=, source=(its text), params=(of sm.experiment.params), runs="runs",
+---   again=, quiet=, dry_run=(show the plan, write nothing)}
+--- @return table {directory=, and summary= once finished, or interrupted=true}
+function Experiment:run(options)
+  options = with_source(check.options("experiment:run", options or {}, run_options))
+  local this = run.new(self.declaration, options)
+  local base = ("%s/%s/%s"):format(options.runs, this.name, this.variant)
+  local path, state, reason = directory.choose(base, this.source, this.params, options.again)
+  if options.dry_run then
+    this:build()
+    present.plan(this, ("%s (%s)"):format(path, state))
+    return { directory = path }
+  end
+  if state == "finished" then return already_finished(this, path) end
+  return this:pursue(path, reason)
+end
+
+--- A run that belongs to a directory which is there already.
+local function existing(declaration, given, where)
+  local options = check.options(where, given or {}, directory_options)
+  local path = options.directory:gsub("(.)/+$", "%1")
+  options.file = options.file or path .. "/experiment.lua"
+  local this = run.new(declaration, with_source(options))
+  this.name, this.variant = path:match "([^/]+)/([^/]+)$"
+  if not this.name then this.name, this.variant = declaration.name or path, path end
+  return this, path
+end
+
+--- Goes on with a run from its newest checkpoint; one that is finished says so.
+--- @param options table {directory=, params=, quiet=}
+--- @return table as for run
+function Experiment:resume(options)
+  local this, path = existing(self.declaration, options, "experiment:resume")
+  if directory.summary(path) then return already_finished(this, path) end
+  return this:pursue(path)
+end
+
+--- Shows what the newest checkpoint of a run is worth on validation and test data; writes nothing.
+--- @param options table {directory=, params=, quiet=}
+--- @return table {step=, validation={loss=, accuracy=}, test={loss=, accuracy=}}
+function Experiment:evaluate(options)
+  local this, path = existing(self.declaration, options, "experiment:evaluate")
+  this:build()
+  local say = function(text) this.progress:say(text) end
+  if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
+  local result = { step = this.step }
+  for _, split in ipairs { "validation", "test" } do
+    if this.data[split] then
+      local loss, accuracy = evaluate.split(this.model, this.objective, this.data[split])
+      result[split] = { loss = loss, accuracy = accuracy }
+      this.progress:conclude(("%-10s   %s"):format(split, present.figures(loss, accuracy)))
+    end
+  end
+  this.progress:say(("%s   after step %d"):format(path, this.step))
+  return result
+end
+
+local M = {}
+
+--- `sm.experiment`: checks a declaration at once; nothing is drawn or trained yet.
+--- @param given table {data=, model=, optimizer=, loss="cross_entropy", views={}, seed=1, name=,
+---   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
+function M.declare(given)
+  return setmetatable({ declaration = declare.declare(given) }, Experiment)
+end
+
+--- Whether a value is an experiment.
+function M.is(value)
+  return getmetatable(value) == Experiment
+end
+
+return M

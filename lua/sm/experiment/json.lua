@@ -1,0 +1,50 @@
+--- JSON as people read it: sorted keys, two spaces of indentation, numbers that read back exactly.
+-- cjson reads it; its writer keeps 14 digits and no order, too little for a record.
+local shortest = require "sm.experiment.params".text
+
+local M = {}
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+local function quote(text)
+  local escaped = text:gsub('[%c"\\]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end)
+  return '"' .. escaped .. '"'
+end
+
+--- JSON has no infinities and no NaN; those are null.
+local function number(value)
+  return value - value == 0 and shortest(value) or "null"
+end
+
+local function sorted_keys(object)
+  local keys = {}
+  for key in pairs(object) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+local function write(value, indent)
+  local kind = type(value)
+  if kind == "number" then return number(value) end
+  if kind == "boolean" then return tostring(value) end
+  if kind ~= "table" then return quote(tostring(value)) end
+  local lines, inner, open, close = {}, indent .. "  ", "{", "}"
+  if value[1] ~= nil then
+    open, close = "[", "]"
+    for i, item in ipairs(value) do lines[i] = inner .. write(item, inner) end
+  else
+    for i, key in ipairs(sorted_keys(value)) do
+      lines[i] = inner .. quote(key) .. ": " .. write(value[key], inner)
+    end
+  end
+  if #lines == 0 then return open .. close end
+  return open .. "\n" .. table.concat(lines, ",\n") .. "\n" .. indent .. close
+end
+
+--- @param value table with string keys, or an array; numbers, booleans, strings and tables inside
+--- @return string the JSON text, ending in a newline; an empty table is an object
+function M.encode(value)
+  return write(value, "") .. "\n"
+end
+
+return M

@@ -1,0 +1,166 @@
+--- The parameters of an experiment file: declared with their defaults in the file, set from the command line.
+-- Whoever loads a file calls `begin` before and `finish` after; the file calls `sm.params`, that is `declare`.
+local check = require "sm.check"
+local fail = require "sm.fail"
+local usage = require "sm.usage"
+
+local M = {}
+
+local overrides, record = {}, nil
+
+--- The shortest text that reads back as the same value: 0.001, 4, true, relu.
+--- @param value number|boolean|string
+--- @return string
+function M.text(value)
+  if math.type(value) ~= "float" then return tostring(value) end
+  for digits = 15, 17 do
+    local text = ("%." .. digits .. "g"):format(value)
+    if tonumber(text) == value then return text end
+  end
+end
+
+local function sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+local function finite(number)
+  return number ~= nil and number - number == 0
+end
+
+local function integral(number)
+  return finite(number) and math.tointeger(number) or nil
+end
+
+--- Readers by the type of the default: from the text of the command line, or a value of JSON, to a value of
+-- that type, or nil.
+local readers = {
+  integer = function(given) return integral(tonumber(given)) end,
+  float = function(given)
+    local number = tonumber(given)
+    return finite(number) and number + 0.0 or nil
+  end,
+  boolean = function(given)
+    if type(given) == "boolean" then return given end
+    return ({ ["true"] = true, ["false"] = false })[given]
+  end,
+  string = function(given) return type(given) == "string" and given or nil end,
+}
+
+local expected = {
+  integer = "an integer", float = "a number", boolean = "true or false", string = "a string",
+}
+
+local function kind_of(value)
+  return math.type(value) or type(value)
+end
+
+local function check_default(name, default)
+  if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
+    fail("sm.params: a parameter's name is letters, digits and '_', and begins with no digit; got %s",
+      check.describe(name))
+  end
+  if not readers[kind_of(default)] then
+    fail("sm.params: the default of '%s' must be a number, a boolean or a string, got %s", name,
+      check.describe(default))
+  end
+  if type(default) == "number" and not finite(default) then
+    fail("sm.params: the default of '%s' must be finite, got %s", name, tostring(default))
+  end
+end
+
+local function read(name, default, given)
+  local kind = kind_of(default)
+  local value = readers[kind](given)
+  if value ~= nil then return value end
+  local hint = ""
+  if kind == "integer" and finite(tonumber(given)) then
+    hint = ("; to allow fractions, write the default as %d.0"):format(default)
+  end
+  usage.fail("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
+    M.text(default), tostring(given), hint)
+end
+
+--- Bytes that are safe in a file name on every system stay; the others become %XX.
+local function safe(text)
+  return (text:gsub("[^%w._+-]", function(byte) return ("%%%02X"):format(byte:byte()) end))
+end
+
+--- What differs from the defaults, as the name of a run: "groups=4,seed=2"; "default" where nothing does.
+local function run_name(values, differing)
+  local parts = {}
+  for i, name in ipairs(differing) do parts[i] = name .. "=" .. safe(M.text(values[name])) end
+  return #parts > 0 and table.concat(parts, ",") or "default"
+end
+
+--- The parameters as the file reads them: an unknown name is an error, and so is an assignment.
+local function read_only(values)
+  local names = sorted_keys(values)
+  return setmetatable({}, {
+    __index = function(_, name)
+      local value = values[name]
+      if value == nil then
+        fail("no parameter '%s' is declared%s", tostring(name), check.suggest(tostring(name), names))
+      end
+      return value
+    end,
+    __newindex = function(_, name)
+      fail("parameters cannot be assigned; set '%s' in sm.params or on the command line", tostring(name))
+    end,
+    __pairs = function()
+      local position = 0
+      return function()
+        position = position + 1
+        return names[position], values[names[position]]
+      end
+    end,
+  })
+end
+
+--- `sm.params`: declares the parameters of this file, with their defaults, and gives their values.
+--- @param defaults table name → number, boolean or string; the default's type is the parameter's type
+--- @return table name → value, read-only; reading a name that was not declared is an error
+function M.declare(defaults)
+  if type(defaults) ~= "table" then
+    fail("sm.params: expected a table of defaults, got %s", check.describe(defaults))
+  end
+  if record then fail("sm.params was called already; declare all parameters in one table") end
+  local declared, values, differing = {}, {}, {}
+  for name, default in pairs(defaults) do
+    check_default(name, default)
+    declared[name], values[name] = default, default
+  end
+  local names = sorted_keys(declared)
+  for _, name in ipairs(sorted_keys(overrides)) do
+    if declared[name] == nil then
+      local suggestion = check.suggest(name, names)
+      usage.fail("unknown parameter '%s'%s", name, suggestion ~= "" and suggestion
+        or "; the file declares " .. (#names > 0 and table.concat(names, ", ") or "none"))
+    end
+    values[name] = read(name, declared[name], overrides[name])
+    if values[name] ~= declared[name] then differing[#differing + 1] = name end
+  end
+  record = { defaults = declared, values = values, differing = differing, name = run_name(values, differing) }
+  return read_only(values)
+end
+
+--- Before a file is loaded: what the command line, or the record of a run, sets.
+--- @param given table name → text of the command line, or a value
+function M.begin(given)
+  overrides, record = given, nil
+end
+
+--- After a file was loaded: what it declared.
+--- @return table {defaults=, values=, differing=sorted names, name="groups=4,seed=2"}
+function M.finish()
+  local result, unused = record, next(overrides)
+  overrides, record = {}, nil
+  if not result and unused then
+    usage.fail("unknown parameter '%s'; this file declares no parameters", unused)
+  end
+  return result or { defaults = {}, values = {}, differing = {}, name = "default" }
+end
+
+return M

@@ -1,0 +1,78 @@
+--- What a run says of itself: numbers as people read them, the plan before, the outcome after.
+local runtime = require "sm.runtime"
+
+local M = {}
+
+--- 7.3 s, 42 s, 4:05, 1:02:03
+function M.duration(seconds)
+  if seconds < 10 then return ("%.1f s"):format(seconds) end
+  local whole = math.floor(seconds + 0.5)
+  if whole < 60 then return ("%d s"):format(whole) end
+  if whole < 3600 then return ("%d:%02d"):format(whole // 60, whole % 60) end
+  return ("%d:%02d:%02d"):format(whole // 3600, whole // 60 % 60, whole % 60)
+end
+
+--- 12,345
+function M.thousands(number)
+  local grouped = ("%d"):format(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (grouped:gsub("^,", ""))
+end
+
+--- 98.76 %
+function M.percent(fraction)
+  return ("%.2f %%"):format(100 * fraction)
+end
+
+--- loss 0.0412  accuracy 98.76 %
+--- @param accuracy number|nil
+function M.figures(loss, accuracy)
+  local text = ("loss %-9.4g"):format(loss)
+  return accuracy and text .. ("accuracy %8s"):format(M.percent(accuracy)) or text
+end
+
+--- The model, the data and the plan, before the first step.
+--- @param run table a run, built
+--- @param path string where it goes
+function M.plan(run, path)
+  local progress, schedule, threads = run.progress, run.schedule, runtime.system.threads()
+  progress:say(("\n%s   %s\n"):format(run.name, run.variant),
+    ("\n%s   %s\n"):format(progress:paint("1", run.name), progress:paint("36", run.variant)))
+  progress:say(tostring(run.model) .. "\n")
+  progress:say("data       " .. (run.data.description or run.data.name))
+  progress:say(("training   %s steps of %d with %s, seed %d, %d thread%s"):format(M.thousands(schedule.steps),
+    schedule.batch, run.optimizer.name, run.seed, threads, threads == 1 and "" or "s"))
+  progress:say("run        " .. path .. "\n")
+end
+
+local function outcome(summary)
+  if summary.test_accuracy then return "test accuracy " .. M.percent(summary.test_accuracy) end
+  if summary.test_loss then return ("test loss %.4g"):format(summary.test_loss) end
+  local accuracy, loss = summary.validation_accuracy, summary.validation_loss
+  if accuracy then return "validation accuracy " .. M.percent(accuracy) end
+  return loss and ("validation loss %.4g"):format(loss) or "done"
+end
+
+--- One line: how good, after how many steps, in what time.
+function M.verdict(summary)
+  return ("%s after %s steps in %s"):format(outcome(summary), M.thousands(summary.steps),
+    M.duration(summary.wall_seconds))
+end
+
+function M.finished(run, path, summary)
+  local progress, verdict = run.progress, M.verdict(summary)
+  if not progress.quiet then io.stdout:write "\n" end
+  progress:conclude(verdict .. "   " .. path, progress:paint("1;32", verdict) .. "   " .. path)
+  if #run.views > 0 then progress:say("pictures   " .. path .. "/plots") end
+end
+
+function M.finished_already(run, path, summary)
+  run.progress:conclude(("%s\nfinished already: %s (--again trains another beside it)")
+    :format(M.verdict(summary), path))
+end
+
+function M.interrupted(run, path)
+  run.progress:conclude(("interrupted after step %s of %s; saved. To go on:\n  smrun resume '%s'")
+    :format(M.thousands(run.step), M.thousands(run.schedule.steps), (path:gsub("'", "'\\''"))))
+end
+
+return M

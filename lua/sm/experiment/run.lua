@@ -1,0 +1,179 @@
+--- One run: a declaration, its parts built from the seed, and the directory it fills.
+local runtime = require "sm.runtime"
+local fail = require "sm.fail"
+local random = require "sm.random"
+local checkpoint = require "sm.experiment.checkpoint"
+local directory = require "sm.experiment.directory"
+local environment = require "sm.experiment.environment"
+local evaluate = require "sm.experiment.evaluate"
+local json = require "sm.experiment.json"
+local metrics = require "sm.experiment.metrics"
+local present = require "sm.experiment.present"
+local progress = require "sm.experiment.progress"
+local train = require "sm.experiment.train"
+
+local M = {}
+M.__index = M
+
+local now = runtime.system.now
+
+local function never()
+  return false
+end
+
+--- What a run is before anything of it is built.
+--- @param declaration table as declare gives it
+--- @param options table {file=, source=, params=, quiet=}
+function M.new(declaration, options)
+  local host, params = package.loaded["sm.host"], options.params
+  return setmetatable({
+    file = options.file,
+    source = options.source,
+    params = json.encode { values = params.values, defaults = params.defaults, differing = params.differing },
+    name = declaration.name or options.file:match "([^/]+)$":gsub("%.lua$", ""),
+    variant = params.name,
+    data = declaration.data,
+    model = declaration.model,
+    optimizer = declaration.optimizer,
+    objective = evaluate.objective(declaration.loss),
+    schedule = declaration.schedule,
+    views = declaration.views,
+    seed = declaration.seed,
+    progress = progress.new(options),
+    interrupted = host and host.interrupted or never,
+    step = 0,                          -- steps done
+    saved = nil,                       -- the step of the newest checkpoint
+    tally = train.new_tally(),
+    validation = {},                   -- latest and best: {step=, loss=, accuracy=}
+    spent = { wall = 0, training = 0 }, -- seconds; wall: of earlier processes
+    began = now(),
+  }, M)
+end
+
+--- Draws the weights and the data's order from the seed; checks that the pictures can be drawn.
+function M:build()
+  if self.model.input_shape then
+    self.progress:say(("The file itself built the model: seed %d sets the data's order and dropout only.")
+      :format(self.seed))
+  end
+  random.seed(self.seed)
+  self.model:build(self.data.shape)
+  for _, view in ipairs(self.views) do view:check(self.model) end
+  local added = #self.optimizer.groups > 0 -- by the file, as groups of its own
+  if not added then self.optimizer:add(self.model:parameters()) end
+  self.stream = self.data:stream(self.schedule.batch)
+end
+
+--- Seconds since the run first began, those of earlier processes included.
+function M:spent_so_far()
+  return { wall = self.spent.wall + now() - self.began, training = self.spent.training }
+end
+
+--- Draws every view for this step; the newest picture also lies under its plain name.
+--- @param accuracy number|nil on the validation data
+function M:draw(accuracy)
+  local title = self.variant == "default" and self.name or self.name .. "  " .. self.variant
+  for _, view in ipairs(self.views) do
+    local name = ("plots/%s-%06d.png"):format(view.name, self.step)
+    local path = self.directory.path .. "/" .. name
+    view:draw(self.model, path, { step = self.step, validation_accuracy = accuracy, title = title })
+    self.directory:write(("plots/%s.png"):format(view.name), directory.read(path))
+  end
+end
+
+local function begin(self, path)
+  self.directory:write("params.json", self.params)
+  self.directory:write("environment.json", json.encode(environment.describe(self.file)))
+  self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
+  self.metrics = metrics.open(path .. "/metrics.csv")
+  present.plan(self, path)
+end
+
+local function continue(self, path)
+  self.metrics = metrics.open(path .. "/metrics.csv", self.step)
+  self.progress:say(("%s   goes on after step %s of %s\n"):format(path, present.thousands(self.step),
+    present.thousands(self.schedule.steps)))
+end
+
+local function parameter_count(model)
+  local count = 0
+  for _, tensor in pairs(model:parameters()) do
+    local size = 1
+    for _, extent in ipairs(tensor.shape) do size = size * extent end
+    count = count + size
+  end
+  return count
+end
+
+--- To the digits of metrics.csv: a float32 has no more to say.
+local function rounded(number)
+  return number and tonumber(("%.9g"):format(number))
+end
+
+--- The test set is used here, once, with the last weights.
+local function conclude(self, path)
+  local test_loss, test_accuracy
+  if self.data.test then
+    test_loss, test_accuracy = evaluate.split(self.model, self.objective, self.data.test)
+  end
+  local latest, best = self.validation.latest or {}, self.validation.best or {}
+  local spent = self:spent_so_far()
+  local summary = {
+    status = "finished",
+    experiment = self.name,
+    seed = self.seed,
+    steps = self.step,
+    parameters = parameter_count(self.model),
+    test_accuracy = rounded(test_accuracy),
+    test_loss = rounded(test_loss),
+    validation_accuracy = rounded(latest.accuracy),
+    validation_loss = rounded(latest.loss),
+    best_validation_accuracy = rounded(best.accuracy),
+    best_validation_loss = rounded(best.loss),
+    best_validation_step = best.step,
+    wall_seconds = rounded(spent.wall),
+    training_seconds = rounded(spent.training),
+    median_step_ms = metrics.median(path .. "/metrics.csv", "step_ms"),
+  }
+  self.directory:write("summary.json", json.encode(summary))
+  return summary
+end
+
+--- Whatever happens, the screen, the signals and the log are left in order.
+--- @param problem any the error that ended the run, if one did
+function M:__close(problem)
+  local host = package.loaded["sm.host"]
+  if host then host.graceful(false) end
+  self.progress:clear()
+  if problem ~= nil then
+    self.progress:note("stopped: " .. tostring(type(problem) == "table" and problem.message or problem))
+  end
+  if self.metrics then self.metrics:close() end
+  if self.directory then self.directory:close() end
+end
+
+--- Trains in a directory, from the beginning or from its newest checkpoint, to the end of the schedule.
+--- @param path string the run directory
+--- @param reason string|nil why this directory and not the first of its name
+--- @return table {directory=, and summary= or interrupted=true}
+function M:pursue(path, reason)
+  local run <close> = self
+  self.directory = directory.open(path)
+  self.progress.log = self.directory.log
+  if directory.summary(path) then fail("%s was finished by another process just now", path) end
+  if reason then self.progress:say(("%s; this run goes to %s"):format(reason, path)) end
+  self:build()
+  local say = function(text) self.progress:say(text) end
+  if checkpoint.restore(self, path, say) then continue(self, path) else begin(self, path) end
+  local host = package.loaded["sm.host"]
+  if host then host.graceful(true) end
+  if train.train(run) == "interrupted" then
+    present.interrupted(self, path)
+    return { interrupted = true, directory = path }
+  end
+  local summary = conclude(self, path)
+  present.finished(self, path, summary)
+  return { directory = path, summary = summary }
+end
+
+return M

@@ -1,0 +1,144 @@
+--- Training: draw a batch, look at the loss, follow its gradient; measure, show and save at the milestones.
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local fail = require "sm.fail"
+local evaluate = require "sm.experiment.evaluate"
+local checkpoint = require "sm.experiment.checkpoint"
+
+local M = {}
+
+local now = runtime.system.now
+
+local function finite(number)
+  return number - number == 0
+end
+
+--- What has been summed up since the last row of metrics.csv.
+function M.new_tally()
+  return { loss = 0, accuracy = 0, steps = 0, seconds = 0 }
+end
+
+local function first_not_finite(tensors)
+  for name, tensor in pairs(tensors) do
+    if not runtime.math.is_finite(tensor) then return name end
+  end
+end
+
+--- Where a non-finite loss came from: the first parameter or layer that is not finite.
+local function culprit(run, inputs)
+  local numbers = inputs.dtype == runtime.real
+  if numbers and not runtime.math.is_finite(inputs) then return "the batch itself is not finite" end
+  local parameter = first_not_finite(run.model:parameters())
+  if parameter then return ("parameter '%s' is not finite"):format(parameter) end
+  local layer = first_not_finite(autograd.no_grad(function() return run.model:activations(inputs) end))
+  if layer then return ("the first layer whose output is not finite is '%s'"):format(layer) end
+  return "every layer's output is finite"
+end
+
+--- One step of the optimizer; what it says of a gradient is completed with the step.
+local function follow_gradient(run)
+  local ok, message = pcall(run.optimizer.step, run.optimizer)
+  if ok then return end
+  local place = type(message) == "string" and message:match "gradient of '.-' is not finite"
+  if not place then error(message, 0) end
+  fail("step %d: the %s; %s", run.step, place, checkpoint.last(run))
+end
+
+--- @return number loss
+--- @return number|nil accuracy of the same forward pass
+local function learn_from_one_batch(run)
+  local inputs, targets = run.stream:next()
+  run.optimizer:zero_grad()
+  local output = run.model(inputs)
+  local loss = run.objective(output, targets, inputs)
+  local value = loss:item()
+  run.step = run.step + 1
+  if not finite(value) then
+    fail("step %d: the loss is %g; %s; %s", run.step, value, culprit(run, inputs), checkpoint.last(run))
+  end
+  loss:backward()
+  follow_gradient(run)
+  return value, evaluate.accuracy(output, targets)
+end
+
+local function take_a_step(run)
+  local began = now()
+  local loss, accuracy = learn_from_one_batch(run)
+  collectgarbage "step"
+  local ended = now()
+  local tally = run.tally
+  tally.steps = tally.steps + 1
+  tally.loss = tally.loss + loss
+  tally.accuracy = accuracy and tally.accuracy and tally.accuracy + accuracy
+  tally.seconds = tally.seconds + (ended - began)
+  run.spent.training = run.spent.training + (ended - began)
+  run.progress:step(run.step, run.schedule.steps, loss, accuracy, ended - began, ended)
+end
+
+local function better(new, old)
+  if not old then return true end
+  if new.accuracy and old.accuracy then return new.accuracy > old.accuracy end
+  return new.loss < old.loss
+end
+
+local function validate(run)
+  if not run.data.validation then return {} end
+  local loss, accuracy = evaluate.split(run.model, run.objective, run.data.validation)
+  if not finite(loss) then
+    fail("step %d: the loss on the validation data is %g; %s", run.step, loss, checkpoint.last(run))
+  end
+  local figures = { step = run.step, loss = loss, accuracy = accuracy }
+  run.validation.latest = figures
+  if better(figures, run.validation.best) then run.validation.best = figures end
+  return figures
+end
+
+--- The means since the last row; the tally starts anew.
+local function row_of(run, validation)
+  local tally = run.tally
+  local row = {
+    step = run.step, epoch = run.stream.epoch, lr = run.optimizer:rate(),
+    validation_loss = validation.loss, validation_accuracy = validation.accuracy,
+  }
+  if tally.steps > 0 then
+    row.train_loss = tally.loss / tally.steps
+    row.train_accuracy = tally.accuracy and tally.accuracy / tally.steps
+    row.step_ms = 1000 * tally.seconds / tally.steps
+  end
+  run.tally = M.new_tally()
+  return row
+end
+
+--- What is due at this step: a row, an evaluation with its pictures, a checkpoint. The last step has it all.
+local function milestones(run)
+  local step, schedule = run.step, run.schedule
+  local last = step == schedule.steps
+  local evaluating = last or step % schedule.evaluate == 0
+  if evaluating or step % schedule.log == 0 then
+    local validation = evaluating and validate(run) or {}
+    local row = row_of(run, validation)
+    run.metrics:write(row)
+    run.progress:row(row, schedule.steps)
+    if evaluating then run:draw(validation.accuracy) end
+  end
+  if last or step % schedule.checkpoint == 0 then checkpoint.save(run) end
+end
+
+--- Trains until the schedule is done or the user interrupts.
+--- @param run table model, optimizer, stream, objective, schedule, step, …
+--- @return string "trained" or "interrupted"
+function M.train(run)
+  run.model:train()
+  if not run.saved then milestones(run) end
+  while run.step < run.schedule.steps do
+    if run.interrupted() then
+      checkpoint.save(run)
+      return "interrupted"
+    end
+    take_a_step(run)
+    milestones(run)
+  end
+  return "trained"
+end
+
+return M

@@ -1,0 +1,44 @@
+--- smrun: tensors, grouped activations, optimizers and experiments. `local sm = require "sm"`.
+-- Rooms beyond the tensors are loaded when they are first used.
+-- @module sm
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local random = require "sm.random"
+local tensor = require "sm.tensor"
+
+local sm = {
+  version = runtime.version,
+  tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full, arange = tensor.arange,
+  randn = tensor.randn, rand = tensor.rand, is_tensor = runtime.tensor.is_tensor,
+  seed = random.seed,
+  no_grad = autograd.no_grad, op = autograd.op, gradcheck = autograd.gradcheck,
+}
+
+local LAZY = {
+  nn = function() return require "sm.nn" end,
+  optim = function() return require "sm.optim" end,
+  data = function() return require "sm.data" end,
+  view = function() return require "sm.view" end,
+  save = function() return require "sm.files".save end,
+  load = function() return require "sm.files".load end,
+  params = function() return require "sm.experiment.params".declare end,
+  experiment = function() return require "sm.experiment".declare end,
+}
+
+return setmetatable(sm, {
+  __index = function(_, name)
+    local load = LAZY[name]
+    if not load then
+      local names = {}
+      for _, from in ipairs { sm, LAZY } do
+        for key in pairs(from) do names[#names + 1] = key end
+      end
+      table.sort(names)
+      fail("sm has no '%s'%s", name, check.suggest(tostring(name), names))
+    end
+    sm[name] = load()
+    return sm[name]
+  end,
+})

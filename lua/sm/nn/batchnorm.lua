@@ -1,0 +1,52 @@
+--- Batch normalisation. Ioffe and Szegedy 2015, arxiv.org/abs/1502.03167.
+local autograd = require "sm.autograd"
+local layer = require "sm.nn.layer"
+local tensor = require "sm.tensor"
+
+--- nn.batchnorm { momentum = 0.9, epsilon = 1e-5 }: y = weight · (x − mean)/√(variance + epsilon) + bias,
+--- with one mean and one variance per channel (the last axis), over all other axes. In training they are
+--- those of the batch, and the gradient goes through them; in evaluation mode they are the running ones, the
+--- buffers "mean" and "variance", which start at 0 and 1.
+---   momentum  what the running statistics keep at each training step:
+---             running = momentum · running + (1 − momentum) · batch
+---   epsilon   added to the variance
+return layer.define("batchnorm", {
+  options = {
+    momentum = { type = "number", default = 0.9, min = 0, below = 1 },
+    epsilon = { type = "number", default = 1e-5, above = 0 },
+  },
+
+  build_values = function(self, shape)
+    local channels = { shape[#shape] }
+    self:parameter("weight", channels, tensor.ones)
+    self:parameter("bias", channels, tensor.zeros)
+    self:buffer("mean", tensor.zeros(channels))
+    self:buffer("variance", tensor.ones(channels))
+  end,
+
+  forward = function(self, x)
+    local shape, epsilon = x.shape, self.options.epsilon
+    if not self.training then
+      return (x - self.mean) * (self.weight / (self.variance + epsilon):sqrt()) + self.bias
+    end
+    local rows = 1
+    for axis = 1, #shape - 1 do rows = rows * shape[axis] end
+    if rows < 2 then error("training needs at least 2 values of each channel, got " .. rows, 0) end
+    local flat = x:reshape(rows, shape[#shape])
+    local mean = flat:mean(1)
+    local centred = flat - mean
+    local variance = (centred * centred):mean(1)
+    self:record(mean, variance)
+    local y = centred * (self.weight / (variance + epsilon):sqrt()) + self.bias
+    return y:reshape(shape)
+  end,
+
+  -- Moves the running statistics towards the batch's.
+  record = function(self, mean, variance)
+    local keep = self.options.momentum
+    autograd.no_grad(function()
+      self.mean:copy_(self.mean * keep + mean * (1 - keep))
+      self.variance:copy_(self.variance * keep + variance * (1 - keep))
+    end)
+  end,
+})

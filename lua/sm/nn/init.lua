@@ -1,0 +1,23 @@
+--- Networks: layers, containers and initialisers. What every layer can do is described in sm.nn.layer.
+local activation = require "sm.nn.activation"
+local container = require "sm.nn.container"
+local pooling = require "sm.nn.pooling"
+local plain = require "sm.nn.plain"
+
+return {
+  sequential = container.sequential,
+  residual = container.residual,
+  conv2d = require "sm.nn.conv2d",
+  linear = require "sm.nn.linear",
+  softmax = activation.softmax,
+  relu = activation.relu,
+  sigmoid = activation.sigmoid,
+  tanh = activation.tanh,
+  maxpool2d = pooling.maxpool2d,
+  avgpool2d = pooling.avgpool2d,
+  batchnorm = require "sm.nn.batchnorm",
+  flatten = plain.flatten,
+  dropout = plain.dropout,
+  fn = plain.fn,
+  init = require "sm.nn.initialise",
+}

@@ -1,0 +1,38 @@
+--- The fully connected layer.
+local fail = require "sm.fail"
+local initialise = require "sm.nn.initialise"
+local layer = require "sm.nn.layer"
+
+--- nn.linear { features }: y {N, features} = x {N, in} · weight {in, features} + bias {features}.
+---   bias             whether each output has a bias (true)
+---   init, bias_init  functions as in nn.init
+return layer.define("linear", {
+  options = {
+    { type = "integer", required = true, min = 1 },
+    bias = { type = "boolean", default = true },
+    init = { type = "function", default = initialise.default_weight },
+    bias_init = { type = "function" },
+  },
+
+  setup = function(self, where)
+    local options = self.options
+    if options.bias_init and not options.bias then fail("%s: bias_init is given, but bias = false", where) end
+  end,
+
+  build_values = function(self, shape)
+    local options = self.options
+    if #shape ~= 2 then error("it takes rows, {batch, features}; put nn.flatten() before it", 0) end
+    local inputs, outputs = shape[2], options[1]
+    self:parameter("weight", { inputs, outputs }, options.init, inputs, outputs)
+    if options.bias then
+      self:parameter("bias", { outputs }, options.bias_init or initialise.default_bias, inputs, outputs)
+    end
+  end,
+
+  forward = function(self, x)
+    if self.bias then return x:linear(self.weight, self.bias) end
+    return x:matmul(self.weight)
+  end,
+
+  describe = function(self) return ("%d features"):format(self.options[1]) end,
+})

@@ -1,0 +1,263 @@
+--- Every differentiable operation once: its forward kernel and its backward kernel, side by side.
+-- The functions become methods of tensors and, where Lua has one, operators.
+-- @module sm.ops
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local random = require "sm.random"
+
+local T, K, C, S = runtime.tensor, runtime.math, runtime.conv, runtime.softmax
+local record, tracks = autograd.record, autograd.tracks
+
+local ops = {}
+
+-- Functions of one element.
+for _, name in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "relu" } do
+  local forward, backward = K[name], K[name .. "_backward"]
+  ops[name] = function(x)
+    local y = forward(x)
+    return record(y, name, function(gy) return backward(gy, x, y) end, x)
+  end
+end
+
+--- Limits every element to [low, high]; the gradient passes where the element lies inside.
+function ops.clamp(x, low, high)
+  local y = K.clamp(x, low, high)
+  return record(y, "clamp", function(gy) return K.clamp_backward(gy, x, low, high) end, x)
+end
+
+-- Two operands, tensors or numbers, with NumPy's broadcasting. `reduced` undoes the broadcasting of a gradient.
+local function reduced(gradient, x)
+  return K.sum_to(gradient, x.shape)
+end
+
+function ops.add(a, b)
+  return record(K.add(a, b), "add", function(gy)
+    return tracks(a) and reduced(gy, a), tracks(b) and reduced(gy, b)
+  end, a, b)
+end
+
+function ops.sub(a, b)
+  return record(K.sub(a, b), "sub", function(gy)
+    return tracks(a) and reduced(gy, a), tracks(b) and reduced(K.neg(gy), b)
+  end, a, b)
+end
+
+function ops.mul(a, b)
+  return record(K.mul(a, b), "mul", function(gy)
+    return tracks(a) and reduced(K.mul(gy, b), a), tracks(b) and reduced(K.mul(gy, a), b)
+  end, a, b)
+end
+
+function ops.div(a, b)
+  local y = K.div(a, b)
+  return record(y, "div", function(gy)
+    return tracks(a) and reduced(K.div(gy, b), a), tracks(b) and reduced(K.neg(K.div(K.mul(gy, y), b)), b)
+  end, a, b)
+end
+
+--- a to the power b: d/da = b a^(b-1), d/db = a^b log a (0 where a is 0 and b is above 0).
+function ops.pow(a, b)
+  local y = K.pow(a, b)
+  return record(y, "pow", function(gy)
+    local less = type(b) == "number" and b - 1 or K.sub(b, 1)
+    local ga = tracks(a) and reduced(K.mul(gy, K.mul(K.pow(a, less), b)), a)
+    local gb
+    if tracks(b) then
+      local log = type(a) == "number" and math.log(math.max(a, 1e-300)) or K.log(K.clamp(a, 1e-37, math.huge))
+      gb = reduced(K.mul(gy, K.mul(y, log)), b)
+    end
+    return ga, gb
+  end, a, b)
+end
+
+-- Reductions along one axis, which is dropped, or over all elements.
+function ops.sum(x, axis)
+  return record(K.sum(x, axis), "sum", function(gy) return K.spread(gy, x.shape, axis, 1) end, x)
+end
+
+function ops.mean(x, axis)
+  return record(K.mean(x, axis), "mean", function(gy)
+    local count = 1
+    if axis then
+      count = x.shape[axis < 0 and axis + #x.shape + 1 or axis]
+    else
+      for _, size in ipairs(x.shape) do count = count * size end
+    end
+    return K.spread(gy, x.shape, axis, 1 / count)
+  end, x)
+end
+
+--- The largest element along an axis; the gradient goes to the first of equals.
+function ops.max(x, axis)
+  local y, position = K.max(x, axis)
+  return record(y, "max", function(gy) return K.max_backward(gy, position, x.shape, axis) end, x)
+end
+
+-- Views and copies.
+
+--- x:reshape(2, -1) or x:reshape{2, -1}: the same elements in another shape, sharing storage.
+function ops.reshape(x, ...)
+  local shape = type((...)) == "table" and (...) or { ... }
+  return record(T.reshape(x, shape), "reshape", function(gy) return T.reshape(gy, x.shape) end, x)
+end
+
+--- x[i]: element i of the first axis (1-based, negative from the end), sharing storage.
+function ops.select(x, i)
+  return record(T.select(x, i), "select", function(gy)
+    return T.place(gy, x.shape, i < 0 and i + x.shape[1] or i - 1)
+  end, x)
+end
+
+--- Elements first … last of the first axis (1-based, both included), sharing storage.
+function ops.slice(x, first, last)
+  return record(T.slice(x, first, last), "slice", function(gy)
+    return T.place(gy, x.shape, first < 0 and first + x.shape[1] or first - 1)
+  end, x)
+end
+
+function ops.clone(x)
+  return record(T.convert(x), "clone", function(gy) return gy end, x)
+end
+
+--- Another element type: "float32" (the double build: "float64"), "uint8", "int32". The tensor itself if it has it.
+function ops.to(x, dtype)
+  return x.dtype == dtype and x or T.convert(x, dtype)
+end
+
+function ops.transpose(x)
+  return record(K.transpose(x), "transpose", function(gy) return K.transpose(gy) end, x)
+end
+
+-- Products.
+function ops.matmul(a, b)
+  return record(K.matmul(a, b), "matmul", function(gy)
+    return tracks(a) and K.matmul(gy, b, false, true), tracks(b) and K.matmul(a, gy, true, false)
+  end, a, b)
+end
+
+--- x {N, in} · w {in, out} + b {out}; b may be nil.
+function ops.linear(x, w, b)
+  return record(K.matmul(x, w, false, false, b), "linear", function(gy)
+    return tracks(x) and K.matmul(gy, w, false, true), tracks(w) and K.matmul(x, gy, true, false),
+      tracks(b) and K.sum(gy, 1)
+  end, x, w, b)
+end
+
+-- Windows over NHWC images.
+local WINDOW = {
+  conv2d = {
+    stride = { type = "integer", min = 1, default = 1 },
+    padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "same" },
+    bias = { type = "tensor" },
+  },
+  conv2d_transpose = {
+    stride = { type = "integer", min = 1, default = 1 },
+    padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "same" },
+    size = { type = "table" },
+  },
+  pool = {
+    stride = { type = "integer", min = 1 },
+    padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "valid" },
+  },
+}
+
+--- Convolution (cross-correlation) of x {N, H, W, in} with filters w {kernel, kernel, in, out}.
+-- @param options {stride=1, padding="same"|"valid"|n, bias={out}}
+function ops.conv2d(x, w, options)
+  local o = check.options("conv2d", options, WINDOW.conv2d)
+  local b = o.bias
+  return record(C.conv2d(x, w, b, o), "conv2d", function(gy)
+    local gx = tracks(x) and C.conv2d_backward_data(gy, w, x.shape, o)
+    if not (tracks(w) or tracks(b)) then return gx end
+    local gw, gb = C.conv2d_backward_filter(gy, x, w.shape, o, tracks(b))
+    return gx, gw, gb
+  end, x, w, b)
+end
+
+--- The convolution turned around: maps {N, H, W, out} back to {N, H', W', in} with the same filters {k, k, in, out}.
+-- @param options {stride=1, padding="same"|"valid"|n, size={H', W'}}: without size, "same" gives H * stride, otherwise
+--   (H-1) * stride + kernel less the padding
+function ops.conv2d_transpose(y, w, options)
+  local o = check.options("conv2d_transpose", options, WINDOW.conv2d_transpose)
+  local x = C.conv2d_transpose(y, w, o, o.size)
+  return record(x, "conv2d_transpose", function(gx)
+    return tracks(y) and C.conv2d(gx, w, nil, o), tracks(w) and (C.conv2d_backward_filter(y, gx, w.shape, o, false))
+  end, y, w)
+end
+
+local function pool_options(name, kernel, options)
+  local o = check.options(name, options, WINDOW.pool)
+  if math.type(kernel) ~= "integer" and type(kernel) ~= "table" then
+    fail("%s: expected a window size, a number or {height, width}, got %s", name, check.describe(kernel))
+  end
+  o.stride = o.stride or (type(kernel) == "table" and kernel[1] or kernel)
+  return o
+end
+
+--- The largest value of every kernel × kernel window; ties go to the first.
+-- @param kernel number or {height, width}
+-- @param options {stride=kernel, padding="valid"|"same"|n}; padding never wins
+function ops.maxpool2d(x, kernel, options)
+  local o = pool_options("maxpool2d", kernel, options)
+  local y, which = C.maxpool2d(x, kernel, o)
+  return record(y, "maxpool2d", function(gy) return C.maxpool2d_backward(gy, which, x.shape, kernel, o) end, x)
+end
+
+--- The mean of every kernel × kernel window; padding is not counted.
+function ops.avgpool2d(x, kernel, options)
+  local o = pool_options("avgpool2d", kernel, options)
+  return record(C.avgpool2d(x, kernel, o), "avgpool2d", function(gy)
+    return C.avgpool2d_backward(gy, x.shape, kernel, o)
+  end, x)
+end
+
+-- Grouped softmax, dropout, loss.
+local SOFTMAX = {
+  groups = { type = "integer", min = 1 },
+  sizes = { type = "table" },
+  temperature = { type = "number", above = 0, default = 1 },
+  scale = { type = "boolean", default = false },
+  off = { type = "boolean", default = false },
+}
+
+--- Checks the options of a grouped softmax.
+-- @param where name for messages
+-- @param options {groups=1 | sizes={…}, temperature=1, scale=false, off=false}
+function ops.softmax_options(where, options)
+  local o = check.options(where, options, SOFTMAX)
+  if o.groups and o.sizes then fail("%s: give groups (equal ones) or sizes (uneven ones), not both", where) end
+  o.groups = o.sizes or o.groups or 1
+  return o
+end
+
+--- Softmax over each group of the last axis; see the options of softmax_options.
+function ops.softmax(x, options)
+  local o = ops.softmax_options("softmax", options)
+  local y = S.softmax(x, o.groups, o.temperature, o.scale, o.off)
+  return record(y, "softmax", function(gy)
+    return S.softmax_backward(gy, y, o.groups, o.temperature, o.scale, o.off)
+  end, x)
+end
+
+--- Each element kept with probability 1-p and multiplied by 1/(1-p), else 0. The kept ones are drawn again from
+-- the same place of the dropout stream in the backward pass, so no mask is stored.
+function ops.dropout(x, p)
+  local count = 1
+  for _, size in ipairs(x.shape) do count = count * size end
+  local seed, stream, offset = random.take("dropout", count)
+  return record(runtime.random.dropout(x, p, seed, stream, offset), "dropout", function(gy)
+    return runtime.random.dropout(gy, p, seed, stream, offset)
+  end, x)
+end
+
+--- Mean softmax cross-entropy of logits {…, classes} and labels {…} (uint8 or int32, 0 … classes-1).
+function ops.cross_entropy(logits, labels)
+  local loss, log_sum = S.cross_entropy(logits, labels)
+  return record(loss, "cross_entropy", function(gy)
+    return S.cross_entropy_backward(gy, log_sum, logits, labels)
+  end, logits)
+end
+
+return ops

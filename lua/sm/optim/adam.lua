@@ -1,0 +1,37 @@
+--- Adam and AdamW. Kingma and Ba 2015, arxiv.org/abs/1412.6980, in TensorFlow's form (epsilon outside the
+--- bias correction); AdamW: Loshchilov and Hutter 2019, arxiv.org/abs/1711.05101.
+local optimizer = require "sm.optim.optimizer"
+local runtime = require "sm.runtime"
+local tensor = require "sm.tensor"
+
+--   m = beta1·m + (1 − beta1)·g;  v = beta2·v + (1 − beta2)·g²
+--   w −= lr·√(1 − beta2^t)/(1 − beta1^t) · m/(√v + epsilon),  t the optimizer's step, 1 for the first
+-- Weight decay adds weight_decay·w to g; decoupled, it multiplies w by 1 − lr·weight_decay instead.
+local function define(name, weight_decay, decoupled)
+  return optimizer.define(name, {
+    options = {
+      lr = { type = { "number", "function" }, default = 1e-3, min = 0 },
+      beta1 = { type = "number", default = 0.9, min = 0, below = 1 },
+      beta2 = { type = "number", default = 0.999, min = 0, below = 1 },
+      epsilon = { type = "number", default = 1e-8, above = 0 },
+      weight_decay = { type = "number", default = weight_decay, min = 0 },
+    },
+
+    state_names = { "m", "v" },
+    state = function(shape) return { m = tensor.zeros(shape), v = tensor.zeros(shape) } end,
+
+    constants = { "beta1", "beta2", "epsilon" },
+    update = function(w, gradient, state, call)
+      call.decoupled = decoupled
+      return runtime.optim.adam(w, gradient, state.m, state.v, call)
+    end,
+  })
+end
+
+return {
+  --- optim.adam { lr = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0, clip_norm,
+  --- clip_value }
+  adam = define("adam", 0, false),
+  --- optim.adamw { …, weight_decay = 0.01 }: Adam whose weight decay is decoupled from the gradient.
+  adamw = define("adamw", 0.01, true),
+}

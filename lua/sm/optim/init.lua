@@ -1,0 +1,16 @@
+--- Optimizers and schedules. What every optimizer can do is described in sm.optim.optimizer.
+local adam = require "sm.optim.adam"
+local schedule = require "sm.optim.schedule"
+
+return {
+  sgd = require "sm.optim.sgd",
+  rmsprop = require "sm.optim.rmsprop",
+  adam = adam.adam,
+  adamw = adam.adamw,
+  smorms3 = require "sm.optim.smorms3",
+
+  constant = schedule.constant,
+  step = schedule.step,
+  cosine = schedule.cosine,
+  warmup = schedule.warmup,
+}

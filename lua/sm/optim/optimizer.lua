@@ -1,0 +1,309 @@
+--- What every optimizer shares: groups of parameters, gradients, clipping, learning rates, state for
+--- checkpoints. A rule (sgd.lua, adam.lua, …) adds its options, its state tensors and one kernel call.
+local check = require "sm.check"
+local fail = require "sm.fail"
+local ordered = require "sm.ordered"
+local runtime = require "sm.runtime"
+local schedule = require "sm.optim.schedule"
+
+local M = {}
+
+local is_tensor = runtime.tensor.is_tensor
+
+local Optimizer = {}
+Optimizer.__index = Optimizer
+
+-- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
+local COMMON = {
+  lr = { type = { "number", "function" }, required = true, min = 0 },
+  weight_decay = { type = "number", default = 0, min = 0 },
+  clip_norm = { type = "number", above = 0 },
+  clip_value = { type = "number", above = 0 },
+}
+local WHOLE = { clip_norm = true, clip_value = true }
+
+-- Groups and their parameters -------------------------------------------------------------------------------
+
+-- Checks that a parameter can be added.
+local function check_parameter(self, name, value)
+  if not is_tensor(value) then
+    fail("opt:add: '%s' must be a tensor, got %s", tostring(name), check.describe(value))
+  elseif type(name) ~= "string" then
+    fail("opt:add takes a table of named tensors; %s is not a name", check.describe(name))
+  elseif not value:tracks() then
+    fail("opt:add: '%s' does not want a gradient; call :requires_grad() on it first", name)
+  elseif self.by_tensor[value] then
+    fail("opt:add: '%s' was added before, as '%s'", name, self.by_tensor[value].name)
+  elseif self.by_name[name] then
+    fail("opt:add: there is another parameter named '%s' already", name)
+  end
+end
+
+-- Takes one parameter into a group. Its state tensors are made when it is first moved.
+local function take(self, group, name, value)
+  check_parameter(self, name, value)
+  local entry = { name = name, tensor = value, state = nil }
+  self.by_tensor[value], self.by_name[name] = entry, entry
+  group.entries[#group.entries + 1] = entry
+end
+
+-- A model's map grows when the model is built: takes in what has come since the last look.
+local function adopt(self)
+  for _, group in ipairs(self.groups) do
+    local source = group.source
+    if source and #source > group.seen then
+      local position = 0
+      for name, value in pairs(source) do
+        position = position + 1
+        if position > group.seen then
+          take(self, group, name, value)
+          group.seen = position
+        end
+      end
+    end
+  end
+end
+
+-- The settings of a group: the optimizer's own with some replaced.
+local function with_overrides(self, overrides)
+  if overrides == nil then return self.options end
+  if type(overrides) ~= "table" then
+    fail("opt:add: argument 2 must be a table of settings such as { lr = 1e-4 }, got %s",
+      check.describe(overrides))
+  end
+  local options = {}
+  for key, value in pairs(self.options) do options[key] = value end
+  for key, value in pairs(overrides) do
+    if WHOLE[key] then fail("opt:add: '%s' holds for the whole optimizer, not for a group", key) end
+    options[key] = value
+  end
+  return self.rule.check("opt:add", options)
+end
+
+--- Adds parameters as a group.
+--- @param parameters table|tensor model:parameters() (before or after the model is built), a table of named
+---   tensors, or a tensor
+--- @param overrides table? settings of this group alone, such as { lr = 1e-4, weight_decay = 0 }
+--- @return the optimizer
+function Optimizer:add(parameters, overrides)
+  local group = { entries = {}, seen = 0, options = with_overrides(self, overrides) }
+  group.call = self.rule.settings(group.options)
+  if is_tensor(parameters) then
+    self.single = self.single + 1
+    take(self, group, "parameter" .. self.single, parameters)
+  elseif ordered.is(parameters) then
+    for _, other in ipairs(self.groups) do
+      if other.source == parameters then fail("opt:add: these parameters were added before") end
+    end
+    group.source = parameters
+  elseif type(parameters) == "table" then
+    local names = {}
+    for name in pairs(parameters) do names[#names + 1] = name end
+    table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+    for _, name in ipairs(names) do check_parameter(self, name, parameters[name]) end
+    for _, name in ipairs(names) do take(self, group, name, parameters[name]) end
+  else
+    fail("opt:add takes model:parameters(), a table of named tensors or a tensor, got %s",
+      check.describe(parameters))
+  end
+  self.groups[#self.groups + 1] = group
+  adopt(self)
+  return self
+end
+
+--- Forgets the gradients of all parameters.
+function Optimizer:zero_grad()
+  adopt(self)
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do entry.tensor.grad = nil end
+  end
+end
+
+-- Steps -----------------------------------------------------------------------------------------------------
+
+-- The learning rate of some options at a step.
+local function rate_at(self, options, step)
+  local lr = options.lr
+  if type(lr) == "function" then
+    local rate = lr(step)
+    if math.type(rate) == nil or not (rate >= 0 and rate < math.huge) then
+      fail("the schedule of %s must return a learning rate of at least 0, got %s at step %d",
+        self.name, check.describe(rate), step)
+    end
+    lr = rate
+  end
+  return self.rule.rate and self.rule.rate(options, lr, step) or lr
+end
+
+--- The learning rate of the first group at the last step done (before any: at the first step).
+function Optimizer:rate()
+  local first = self.groups[1]
+  return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
+end
+
+local function not_finite(entry)
+  fail("gradient of '%s' is not finite", entry.name)
+end
+
+-- What all gradients are multiplied by so that their length, over all groups, is at most clip_norm.
+local function clipping(self)
+  local limit = self.options.clip_norm
+  if not limit then return 1 end
+  local sum = 0
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do
+      local gradient = entry.tensor.grad
+      if gradient then
+        local squares = runtime.math.sum_of_squares(gradient)
+        if squares ~= squares or squares == math.huge then not_finite(entry) end
+        sum = sum + squares
+      end
+    end
+  end
+  local norm = math.sqrt(sum)
+  return norm > limit and limit / norm or 1
+end
+
+-- The state tensors of a parameter, made when it is first needed.
+local function state_of(self, group, entry)
+  if not entry.state then entry.state = self.rule.state(entry.tensor.shape, group.options) end
+  return entry.state
+end
+
+--- Moves every parameter that has a gradient; those without one stay as they are, and so does their state.
+--- A gradient that is not finite is an error which names the parameter; the step is then not counted, and the
+--- values of the parameters are undefined.
+function Optimizer:step()
+  adopt(self)
+  local step, scale, moved = self.steps + 1, clipping(self), false
+  for _, group in ipairs(self.groups) do
+    local call = group.call
+    call.lr, call.step, call.scale = rate_at(self, group.options, step), step, scale
+    for _, entry in ipairs(group.entries) do
+      local gradient = entry.tensor.grad
+      if gradient then
+        moved = true
+        local state = state_of(self, group, entry)
+        if not self.rule.update(entry.tensor, gradient, state, call) then not_finite(entry) end
+      end
+    end
+  end
+  if not moved then
+    fail(next(self.by_name) and "no parameter has a gradient; call loss:backward() before opt:step()"
+      or "the optimizer has no parameters; call opt:add(model:parameters()) before opt:step()")
+  end
+  self.steps = step
+end
+
+-- State -----------------------------------------------------------------------------------------------------
+
+--- The tensors to keep in a checkpoint, with `opt.steps`: an ordered map by name ("conv1.weight.mem").
+function Optimizer:state()
+  adopt(self)
+  local state = ordered.new()
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do
+      for _, key in ipairs(entry.state and self.rule.state_names or {}) do
+        if entry.state[key] then ordered.set(state, entry.name .. "." .. key, entry.state[key]) end
+      end
+    end
+  end
+  return state
+end
+
+-- A copy of the tensor of this name, checked against the tensor it replaces.
+local function restored(tensors, name, like)
+  local value = tensors[name]
+  if value == nil then fail("opt:restore: '%s' is missing", name) end
+  local expected, given = check.describe(like), check.describe(value)
+  if expected ~= given or value.dtype ~= like.dtype then
+    fail("opt:restore: '%s' must be %s of %s, got %s%s", name, expected, like.dtype, given,
+      is_tensor(value) and " of " .. value.dtype or "")
+  end
+  return value:clone()
+end
+
+--- Takes over what state() gave. All or nothing: after an error the optimizer is as it was. A parameter may
+--- lack its state altogether, as one that never had a gradient does.
+--- @param tensors table a table or ordered map, name → tensor
+--- @param steps integer the number of steps done
+function Optimizer:restore(tensors, steps)
+  adopt(self)
+  if type(tensors) ~= "table" then
+    fail("opt:restore takes what opt:state() gave, got %s", check.describe(tensors))
+  end
+  if math.type(steps) ~= "integer" or steps < 0 then
+    fail("opt:restore: argument 2 must be the number of steps done, got %s", check.describe(steps))
+  end
+  local states, expected = {}, {}
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do
+      local fresh, present = self.rule.state(entry.tensor.shape, group.options), false
+      for key in pairs(fresh) do
+        local name = entry.name .. "." .. key
+        expected[name] = true
+        present = present or tensors[name] ~= nil
+      end
+      if present then
+        for key, like in pairs(fresh) do fresh[key] = restored(tensors, entry.name .. "." .. key, like) end
+        states[entry] = fresh
+      end
+    end
+  end
+  for name in pairs(tensors) do
+    if not expected[name] then
+      local names = {}
+      for known in pairs(expected) do names[#names + 1] = known end
+      table.sort(names)
+      fail("opt:restore: '%s' is no state of %s%s", tostring(name), self.name,
+        check.suggest(tostring(name), names))
+    end
+  end
+  for _, entry in pairs(self.by_name) do entry.state = states[entry] end
+  self.steps = steps
+end
+
+-- Rules -----------------------------------------------------------------------------------------------------
+
+--- Defines an optimizer. Its rule has
+---   options: spec for check.options, beside weight_decay, clip_norm, clip_value and, required, lr;
+---   validate(where, options): raises where options do not go together (optional);
+---   state_names: array, in the order of state();
+---   state(shape, options): a table name → new tensor;
+---   rate(options, lr, step): the rate that is really used (optional);
+---   constants: array of the options that the kernel takes as they are;
+---   update(w, gradient, state, call): the kernel call, true unless the gradient is not finite; `call` has
+---   lr, step, scale, clip, weight_decay and the constants.
+--- @param name string its name in sm.optim
+--- @param rule table as above
+--- @return function the constructor
+function M.define(name, rule)
+  local where, spec = "optim." .. name, {}
+  for key, value in pairs(COMMON) do spec[key] = value end
+  for key, value in pairs(rule.options) do spec[key] = value end
+
+  function rule.check(place, given)
+    local options = check.options(place, given, spec)
+    if rule.validate then rule.validate(place, options) end
+    return options
+  end
+
+  -- The table that a group's kernel calls get.
+  function rule.settings(options)
+    local call = { clip = options.clip_value or 0, weight_decay = options.weight_decay }
+    for _, key in ipairs(rule.constants) do call[key] = options[key] end
+    return call
+  end
+
+  return function(given)
+    local options, settings = rule.check(where, given), {}
+    for key, value in pairs(options) do settings[key] = value end
+    settings.lr = schedule.describe(options.lr)
+    return setmetatable({
+      name = name, rule = rule, steps = 0, options = options, settings = settings,
+      groups = {}, by_tensor = {}, by_name = {}, single = 0,
+    }, Optimizer)
+  end
+end
+
+return M

@@ -1,0 +1,22 @@
+--- RMSprop: the gradient divided by its recent root mean square.
+--- Tieleman and Hinton 2012, "Neural networks for machine learning", lecture 6.5.
+local optimizer = require "sm.optim.optimizer"
+local runtime = require "sm.runtime"
+local tensor = require "sm.tensor"
+
+--- optim.rmsprop { lr, decay = 0.9, epsilon = 1e-8, weight_decay = 0, clip_norm, clip_value }
+---   s = decay·s + (1 − decay)·g²;  w −= lr·g/(√s + epsilon)
+return optimizer.define("rmsprop", {
+  options = {
+    decay = { type = "number", default = 0.9, min = 0, below = 1 },
+    epsilon = { type = "number", default = 1e-8, above = 0 },
+  },
+
+  state_names = { "square" },
+  state = function(shape) return { square = tensor.zeros(shape) } end,
+
+  constants = { "decay", "epsilon" },
+  update = function(w, gradient, state, call)
+    return runtime.optim.rmsprop(w, gradient, state.square, call)
+  end,
+})

@@ -1,0 +1,68 @@
+--- Schedules: plain functions from the step (1 for the first) to a learning rate. Wherever an optimizer takes
+--- `lr`, it takes a number or any such function; `warmup` takes one too, so that they can be put together.
+local check = require "sm.check"
+
+local M = {}
+
+local getinfo = debug.getinfo
+
+-- What a schedule of this module is, in words, for the record of a run.
+local words = setmetatable({}, { __mode = "k" })
+
+local function described(rate, format, ...)
+  words[rate] = format:format(...)
+  return rate
+end
+
+--- A learning rate as it stands in the record of a run: a number as it is, a schedule in words.
+function M.describe(lr)
+  if type(lr) ~= "function" then return lr end
+  if words[lr] then return words[lr] end
+  local info = getinfo(lr, "S")
+  return ("function (%s:%d)"):format(info.short_src, info.linedefined)
+end
+
+local positive = { type = "number", required = true, above = 0 }
+local steps = { type = "integer", required = true, min = 1 }
+
+--- The same at every step.
+function M.constant(lr)
+  lr = check.options("optim.constant", { lr }, { positive })[1]
+  return described(function() return lr end, "%g", lr)
+end
+
+--- lr, multiplied by `factor` after every `every` steps: optim.step { lr = 0.1, every = 1000, factor = 0.5 }.
+function M.step(given)
+  local o = check.options("optim.step", given, { lr = positive, every = steps, factor = positive })
+  return described(function(step)
+    return o.lr * o.factor ^ ((step - 1) // o.every)
+  end, "%g, times %g every %d steps", o.lr, o.factor, o.every)
+end
+
+--- Half a cosine from lr at step 1 down to `floor` after `steps` steps, and `floor` from there on:
+--- optim.cosine { lr = 1e-3, steps = 6000, floor = 0 }. Loshchilov and Hutter 2017, arxiv.org/abs/1608.03983.
+function M.cosine(given)
+  local o = check.options("optim.cosine", given, {
+    lr = positive, steps = steps, floor = { type = "number", default = 0, min = 0 },
+  })
+  return described(function(step)
+    local done = math.min((step - 1) / o.steps, 1)
+    return o.floor + (o.lr - o.floor) * (1 + math.cos(math.pi * done)) / 2
+  end, "cosine from %g to %g over %d steps", o.lr, o.floor, o.steps)
+end
+
+--- A straight line from 0 up to the first rate of `after`, reached at step `steps`; then `after`, whose own
+--- step 1 is the step that follows: optim.warmup { steps = 200, after = optim.cosine { … } } or { …, after =
+--- 1e-3 }.
+function M.warmup(given)
+  local o = check.options("optim.warmup", given, {
+    steps = steps, after = { type = { "number", "function" }, required = true, above = 0 },
+  })
+  local after = type(o.after) == "number" and M.constant(o.after) or o.after
+  return described(function(step)
+    if step > o.steps then return after(step - o.steps) end
+    return after(1) * (step / o.steps)
+  end, "%d steps of warm-up, then %s", o.steps, M.describe(o.after))
+end
+
+return M

@@ -1,0 +1,30 @@
+--- Stochastic gradient descent, with momentum and Nesterov's momentum.
+--- Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
+local fail = require "sm.fail"
+local optimizer = require "sm.optim.optimizer"
+local runtime = require "sm.runtime"
+local tensor = require "sm.tensor"
+
+--- optim.sgd { lr, momentum = 0, nesterov = false, weight_decay = 0, clip_norm, clip_value }
+---   v = momentum·v + g;  w −= lr·v, or with nesterov w −= lr·(g + momentum·v)
+return optimizer.define("sgd", {
+  options = {
+    momentum = { type = "number", default = 0, min = 0, below = 1 },
+    nesterov = { type = "boolean", default = false },
+  },
+  validate = function(where, options)
+    if options.nesterov and options.momentum == 0 then
+      fail("%s: nesterov needs a momentum above 0", where)
+    end
+  end,
+
+  state_names = { "velocity" },
+  state = function(shape, options)
+    return { velocity = options.momentum > 0 and tensor.zeros(shape) or nil }
+  end,
+
+  constants = { "momentum", "nesterov" },
+  update = function(w, gradient, state, call)
+    return runtime.optim.sgd(w, gradient, state.velocity, call)
+  end,
+})

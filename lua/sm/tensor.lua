@@ -1,0 +1,124 @@
+--- Tensors in Lua: how they are made, their methods and operators, how they print.
+-- @module sm.tensor
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local ops = require "sm.ops"
+local random = require "sm.random"
+
+local T, S = runtime.tensor, runtime.softmax
+local M = {}
+
+--- Sizes given as (2, 3) or ({2, 3}, dtype).
+local function sizes(where, ...)
+  local first, dtype = ...
+  if type(first) == "table" then return first, dtype end
+  for i = 1, select("#", ...) do
+    local size = select(i, ...)
+    if math.type(size) ~= "integer" then
+      fail("%s: size %d must be an integer, got %s; a dtype follows a table of sizes: %s({2, 3}, \"uint8\")",
+        where, i, check.describe(size), where)
+    end
+  end
+  return { ... }
+end
+
+--- A tensor from a number or nested tables of numbers. Ragged tables are an error.
+-- @param values e.g. {{1, 2}, {3, 4}}
+-- @param dtype "float32" (the default; "float64" in the double build), "uint8", "int32"
+function M.tensor(values, dtype) return T.from(values, dtype) end
+
+--- Tensors filled with one value: zeros(2, 3), zeros({2, 3}, "uint8"), full({2, 3}, 7).
+function M.zeros(...)
+  local shape, dtype = sizes("zeros", ...)
+  return T.full(shape, 0, dtype)
+end
+
+function M.ones(...)
+  local shape, dtype = sizes("ones", ...)
+  return T.full(shape, 1, dtype)
+end
+
+function M.full(shape, value, dtype) return T.full(shape, value, dtype) end
+
+--- arange(n): 0, 1, … n-1.  arange(first, limit, step): first, first+step, … below limit, as in NumPy.
+-- An optional dtype comes last.
+function M.arange(...)
+  local given = table.pack(...)
+  local dtype
+  if type(given[given.n]) == "string" then dtype, given.n = given[given.n], given.n - 1 end
+  for i = 1, math.max(1, given.n) do
+    if type(given[i]) ~= "number" then fail("arange: argument %d must be a number, got %s", i, check.describe(given[i])) end
+  end
+  local first, limit, step = given[1], given[2], given[3] or 1
+  if given.n == 1 then first, limit = 0, given[1] end
+  if step == 0 then fail "arange: the step must not be 0" end
+  return T.range(first, step, math.max(0, math.ceil((limit - first) / step)), dtype)
+end
+
+--- Random tensors from the general stream: standard normal, and uniform in [0, 1).
+function M.randn(...) return random.normal(sizes("randn", ...), "general") end
+
+function M.rand(...) return random.uniform(sizes("rand", ...), "general") end
+
+local methods = T.methods
+for name, operation in pairs(ops) do methods[name] = operation end
+
+--- The one element of a tensor, as a number.
+methods.item = T.item
+
+--- Nested tables of numbers (a number for a scalar).
+methods.totable = T.totable
+
+--- Position of the largest element along an axis (1-based; ties: the first), int32. Not differentiable.
+methods.argmax = runtime.math.argmax
+
+--- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.
+function methods.accuracy(logits, labels)
+  local correct, rows = S.correct(logits, labels)
+  return correct / rows
+end
+
+--- y's numbers into x, in place; same shape and dtype. Nothing is recorded.
+methods.copy_ = T.copy_
+
+--- The same numbers, sharing storage, without history.
+function methods.detach(x) return T.reshape(x, x.shape) end
+
+methods.backward, methods.requires_grad, methods.tracks = autograd.backward, autograd.requires_grad, autograd.tracks
+
+setmetatable(methods, {
+  __index = function(_, key)
+    local names = { "shape", "dtype", "grad" }
+    for name in pairs(methods) do names[#names + 1] = name end
+    table.sort(names)
+    fail("a tensor has no method or field '%s'%s", key, check.suggest(key, names))
+  end,
+})
+
+--- Numbers of a tensor as text: nested braces, long axes shortened in the middle.
+local function format(x, indent, number)
+  if #x.shape == 0 then return number(x:item()) end
+  local parts, size = {}, x.shape[1]
+  local shown = size > 8 and 3 or size
+  for i = 1, size do
+    if i <= shown or i > size - shown then
+      parts[#parts + 1] = format(T.select(x, i), indent .. " ", number)
+    elseif i == shown + 1 then
+      parts[#parts + 1] = "…"
+    end
+  end
+  return "{" .. table.concat(parts, #x.shape > 1 and ",\n" .. indent .. " " or ", ") .. "}"
+end
+
+local mt = T.metatable
+mt.__add, mt.__sub, mt.__mul, mt.__div, mt.__pow, mt.__unm = ops.add, ops.sub, ops.mul, ops.div, ops.pow, ops.neg
+
+function mt.__tostring(x)
+  local real = x.dtype == runtime.real
+  local text = format(x, "", function(v) return (real and "%.4g" or "%d"):format(v) end)
+  return ("%s  %s {%s}"):format(text, x.dtype, table.concat(x.shape, ", "))
+end
+
+return M

@@ -1,0 +1,157 @@
+/* Errors and argument checks that every binding file uses. */
+#include <string.h>
+
+#include "bind/bind.h"
+
+/* Pushes "file:line: " of the innermost Lua function outside the library, or "" where there is none. */
+static void push_user_position(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "sm.library");
+  size_t length = 0;
+  const char *library = lua_tolstring(L, -1, &length);
+  lua_Debug info;
+  for (int level = 0; lua_getstack(L, level, &info); level++) {
+    lua_getinfo(L, "Sl", &info);
+    bool ours = library && strncmp(info.source, library, length) == 0;
+    if (info.currentline > 0 && !ours) {
+      lua_pop(L, 1);
+      lua_pushfstring(L, "%s:%d: ", info.short_src, info.currentline);
+      return;
+    }
+  }
+  lua_pop(L, 1);
+  lua_pushliteral(L, "");
+}
+
+_Noreturn static void raise_message(lua_State *L) { /* [message] on top */
+  push_user_position(L);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  lua_error(L);
+  __builtin_unreachable();
+}
+
+void sm_lua_raise(lua_State *L, const sm_error *error) {
+  lua_pushstring(L, error->message);
+  raise_message(L);
+}
+
+void sm_lua_fail(lua_State *L, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  raise_message(L);
+}
+
+/* Pushes a short description of a value: `string "x"`, `number 3`, `tensor {2, 3}`, `nil`. */
+static const char *describe(lua_State *L, int index) {
+  const sm_tensor *tensor = sm_lua_test_tensor(L, index);
+  if (tensor) {
+    char text[SM_SHAPE_TEXT];
+    return lua_pushfstring(L, "%s tensor %s", sm_dtype_name(tensor->dtype), sm_shape_text(text, &tensor->shape));
+  }
+  switch (lua_type(L, index)) {
+    case LUA_TSTRING: return lua_pushfstring(L, "string \"%s\"", lua_tostring(L, index));
+    case LUA_TNUMBER: {
+      lua_pushvalue(L, index);
+      const char *text = lua_tostring(L, -1);
+      return lua_pushfstring(L, "number %s", text);
+    }
+    case LUA_TNONE: return lua_pushliteral(L, "nothing");
+    default: return lua_pushstring(L, luaL_typename(L, index));
+  }
+}
+
+void sm_lua_bad_argument(lua_State *L, int index, const char *expected) {
+  const char *given = describe(L, index);
+  lua_Debug info = {0};
+  const char *name = NULL;
+  if (lua_getstack(L, 0, &info) && lua_getinfo(L, "nf", &info)) {
+    /* A function that is shared by several operations carries its name; others are called by theirs. */
+    name = lua_getupvalue(L, -1, 2) && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : info.name;
+  }
+  sm_lua_fail(L, "%s: argument %d must be %s, got %s", name ? name : "?", index, expected, given);
+}
+
+void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
+  if (lua_type(L, index) != LUA_TTABLE) sm_lua_bad_argument(L, index, "a shape like {2, 3}");
+  lua_Unsigned rank = lua_rawlen(L, index);
+  if (rank > SM_MAX_RANK) sm_lua_fail(L, "a tensor has at most %d axes, got %d", SM_MAX_RANK, (int)rank);
+  shape->rank = (int)rank;
+  for (int i = 0; i < shape->rank; i++) {
+    lua_rawgeti(L, index, i + 1);
+    int exact;
+    lua_Integer size = lua_tointegerx(L, -1, &exact);
+    if (!exact || size < 0) {
+      const char *given = describe(L, lua_gettop(L));
+      sm_lua_fail(L, "size %d of a shape must be an integer of at least 0, got %s", i + 1, given);
+    }
+    shape->size[i] = (size_t)size;
+    lua_pop(L, 1);
+  }
+}
+
+void sm_lua_push_shape(lua_State *L, const sm_shape *shape) {
+  lua_createtable(L, shape->rank, 0);
+  for (int i = 0; i < shape->rank; i++) {
+    lua_pushinteger(L, (lua_Integer)shape->size[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+sm_dtype sm_lua_dtype(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return SM_REAL;
+  const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+  for (sm_dtype dtype = SM_REAL; dtype <= SM_INT32; dtype++)
+    if (strcmp(name, sm_dtype_name(dtype)) == 0) return dtype;
+  sm_lua_bad_argument(L, index, "a dtype: \"" SM_REAL_NAME "\", \"uint8\" or \"int32\"");
+}
+
+int sm_lua_axis(lua_State *L, int index, const sm_shape *shape) {
+  if (lua_isnoneornil(L, index)) return -1;
+  int exact;
+  lua_Integer axis = lua_tointegerx(L, index, &exact);
+  if (!exact || lua_type(L, index) != LUA_TNUMBER) sm_lua_bad_argument(L, index, "an axis (an integer)");
+  lua_Integer position = axis < 0 ? axis + shape->rank : axis - 1;
+  if (axis == 0 || position < 0 || position >= shape->rank) {
+    char text[SM_SHAPE_TEXT];
+    sm_lua_fail(L, "axis %I is out of range for shape %s; axes count from 1, or from -1 at the end",
+                (LUAI_UACINT)axis, sm_shape_text(text, shape));
+  }
+  return (int)position;
+}
+
+double sm_lua_number(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TNUMBER) sm_lua_bad_argument(L, index, "a number");
+  return lua_tonumber(L, index);
+}
+
+lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high) {
+  int exact = 0;
+  lua_Integer value = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : 0;
+  if (!exact || value < low || value > high) {
+    lua_pushfstring(L, "an integer from %I to %I", (LUAI_UACINT)low, (LUAI_UACINT)high);
+    sm_lua_bad_argument(L, index, lua_tostring(L, -1));
+  }
+  return value;
+}
+
+double sm_lua_field_number(lua_State *L, int index, const char *key, double absent) {
+  lua_getfield(L, index, key);
+  double value = absent;
+  if (lua_type(L, -1) == LUA_TNUMBER) {
+    value = lua_tonumber(L, -1);
+  } else if (!lua_isnil(L, -1)) {
+    const char *given = describe(L, lua_gettop(L));
+    sm_lua_fail(L, "option '%s' must be a number, got %s", key, given);
+  }
+  lua_pop(L, 1);
+  return value;
+}
+
+bool sm_lua_field_boolean(lua_State *L, int index, const char *key) {
+  lua_getfield(L, index, key);
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}

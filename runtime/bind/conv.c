@@ -1,0 +1,194 @@
+/* Convolution and pooling: runtime.conv. A window's options are {stride=, padding="same"|"valid"|n}, checked in Lua. */
+#include <string.h>
+
+#include "bind/bind.h"
+#include "core/conv.h"
+#include "core/pool.h"
+
+static sm_window_options window_options(lua_State *L, int index) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  sm_window_options options = {.stride = (int)sm_lua_field_number(L, index, "stride", 1)};
+  if (lua_getfield(L, index, "padding") == LUA_TNUMBER) {
+    options.kind = SM_PADDING_EXPLICIT;
+    options.padding = (int)lua_tointeger(L, -1);
+  } else {
+    const char *kind = lua_tostring(L, -1);
+    options.kind = kind && strcmp(kind, "same") == 0 ? SM_PADDING_SAME : SM_PADDING_VALID;
+  }
+  lua_pop(L, 1);
+  return options;
+}
+
+static void check(lua_State *L, sm_status status, const sm_error *error) {
+  if (status != SM_OK) sm_lua_raise(L, error);
+}
+
+static void expect_shape(lua_State *L, int index, const sm_shape *expected) {
+  const sm_tensor *given = sm_lua_real(L, index);
+  char want[SM_SHAPE_TEXT], have[SM_SHAPE_TEXT];
+  if (!sm_shape_equal(&given->shape, expected))
+    sm_lua_fail(L, "argument %d must have shape %s, got %s", index, sm_shape_text(want, expected),
+                sm_shape_text(have, &given->shape));
+}
+
+/* conv2d(x, w, bias or nil, options) → y */
+static int conv2d(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1), *w = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 3);
+  sm_window_options options = window_options(L, 4);
+  sm_conv2d conv;
+  sm_shape shape;
+  sm_error error;
+  check(L, sm_conv2d_plan(&conv, &shape, &x->shape, &w->shape, &options, &error), &error);
+  if (bias) expect_shape(L, 3, &(sm_shape){.rank = 1, .size = {conv.filters}});
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
+  size_t bytes = sm_conv2d_forward_scratch(&conv);
+  void *scratch = sm_lua_take(L, bytes);
+  sm_conv2d_forward(y->data, x->data, w->data, bias ? bias->data : NULL, scratch, &conv);
+  sm_lua_give(L, scratch, bytes);
+  return 1;
+}
+
+static int push_backward_data(lua_State *L, const sm_tensor *gy, const sm_tensor *w, const sm_shape *shape,
+                              const sm_conv2d *conv) {
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, shape);
+  size_t bytes = sm_conv2d_backward_data_scratch(conv);
+  void *scratch = sm_lua_take(L, bytes);
+  sm_conv2d_backward_data(gx->data, gy->data, w->data, scratch, conv);
+  sm_lua_give(L, scratch, bytes);
+  return 1;
+}
+
+/* conv2d_backward_data(gy, w, shape of x, options) → gx */
+static int conv2d_backward_data(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *w = sm_lua_real(L, 2);
+  sm_shape x, y;
+  sm_lua_shape(L, 3, &x);
+  sm_window_options options = window_options(L, 4);
+  sm_conv2d conv;
+  sm_error error;
+  check(L, sm_conv2d_plan(&conv, &y, &x, &w->shape, &options, &error), &error);
+  expect_shape(L, 1, &y);
+  return push_backward_data(L, gy, w, &x, &conv);
+}
+
+/* conv2d_backward_filter(gy, x, shape of w, options, want bias) → gw, gbias or nil */
+static int conv2d_backward_filter(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
+  sm_shape w, y;
+  sm_lua_shape(L, 3, &w);
+  sm_window_options options = window_options(L, 4);
+  bool want_bias = lua_toboolean(L, 5);
+  sm_conv2d conv;
+  sm_error error;
+  check(L, sm_conv2d_plan(&conv, &y, &x->shape, &w, &options, &error), &error);
+  expect_shape(L, 1, &y);
+  sm_tensor *gw = sm_lua_new(L, SM_REAL, &w), *gbias = NULL;
+  if (want_bias) gbias = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {conv.filters}});
+  else lua_pushnil(L);
+  size_t bytes = sm_conv2d_backward_filter_scratch(&conv);
+  void *scratch = sm_lua_take(L, bytes);
+  sm_conv2d_backward_filter(gw->data, gbias ? gbias->data : NULL, gy->data, x->data, scratch, &conv);
+  sm_lua_give(L, scratch, bytes);
+  return 2;
+}
+
+/* conv2d_transpose(y, w, options, {height, width} or nil) → x */
+static int conv2d_transpose(lua_State *L) {
+  const sm_tensor *y = sm_lua_real(L, 1), *w = sm_lua_real(L, 2);
+  sm_window_options options = window_options(L, 3);
+  sm_shape size = {0}, x;
+  if (!lua_isnoneornil(L, 4)) {
+    sm_lua_shape(L, 4, &size);
+    if (size.rank != 2) sm_lua_bad_argument(L, 4, "a size like {height, width}");
+  }
+  sm_conv2d conv;
+  sm_error error;
+  check(L, sm_conv2d_transpose_plan(&conv, &x, &y->shape, &w->shape, &options, size.rank ? size.size : NULL, &error),
+        &error);
+  return push_backward_data(L, y, w, &x, &conv);
+}
+
+/* kernel: a number or {height, width} */
+static void kernel_size(lua_State *L, int index, size_t kernel[2]) {
+  if (lua_type(L, index) == LUA_TTABLE) {
+    sm_shape size;
+    sm_lua_shape(L, index, &size);
+    if (size.rank != 2) sm_lua_bad_argument(L, index, "a window's size or {height, width}");
+    kernel[0] = size.size[0];
+    kernel[1] = size.size[1];
+  } else {
+    kernel[0] = kernel[1] = (size_t)sm_lua_integer(L, index, 1, INT32_MAX);
+  }
+}
+
+typedef sm_status pool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
+                            size_t kernel_width, const sm_window_options *options, sm_error *error);
+
+/* The window over images of shape x from arguments `index` (kernel) and `index`+1 (options). */
+static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const sm_shape *x, sm_shape *y) {
+  size_t kernel[2];
+  kernel_size(L, index, kernel);
+  sm_window_options options = window_options(L, index + 1);
+  sm_window window;
+  sm_error error;
+  check(L, plan(&window, y, x, kernel[0], kernel[1], &options, &error), &error);
+  return window;
+}
+
+/* maxpool2d(x, kernel, options) → y, which */
+static int maxpool2d(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  sm_shape shape;
+  sm_window window = pool_window(L, 2, sm_maxpool_plan, &x->shape, &shape);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
+  sm_tensor *which = sm_lua_new(L, SM_UINT8, &shape);
+  sm_maxpool_forward(y->data, which->data, x->data, &window);
+  return 2;
+}
+
+/* maxpool2d_backward(gy, which, shape of x, kernel, options) → gx */
+static int maxpool2d_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *which = sm_lua_typed(L, 2, SM_UINT8);
+  sm_shape x, y;
+  sm_lua_shape(L, 3, &x);
+  sm_window window = pool_window(L, 4, sm_maxpool_plan, &x, &y);
+  expect_shape(L, 1, &y);
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
+  sm_maxpool_backward(gx->data, gy->data, which->data, &window);
+  return 1;
+}
+
+/* avgpool2d(x, kernel, options) → y */
+static int avgpool2d(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  sm_shape shape;
+  sm_window window = pool_window(L, 2, sm_avgpool_plan, &x->shape, &shape);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
+  sm_avgpool_forward(y->data, x->data, &window);
+  return 1;
+}
+
+/* avgpool2d_backward(gy, shape of x, kernel, options) → gx */
+static int avgpool2d_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1);
+  sm_shape x, y;
+  sm_lua_shape(L, 2, &x);
+  sm_window window = pool_window(L, 3, sm_avgpool_plan, &x, &y);
+  expect_shape(L, 1, &y);
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
+  sm_avgpool_backward(gx->data, gy->data, &window);
+  return 1;
+}
+
+void sm_lua_open_conv(lua_State *L) {
+  static const luaL_Reg functions[] = {{"conv2d", conv2d},
+                                       {"conv2d_backward_data", conv2d_backward_data},
+                                       {"conv2d_backward_filter", conv2d_backward_filter},
+                                       {"conv2d_transpose", conv2d_transpose},
+                                       {"maxpool2d", maxpool2d},
+                                       {"maxpool2d_backward", maxpool2d_backward},
+                                       {"avgpool2d", avgpool2d},
+                                       {"avgpool2d_backward", avgpool2d_backward},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

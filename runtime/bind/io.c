@@ -1,0 +1,205 @@
+/* Files: IDX, NPY, the frame of safetensors, durable writing. runtime.io. What the JSON of a safetensors file
+   says is read and written in lua/sm/files.lua. */
+#include <string.h>
+
+#include "bind/bind.h"
+#include "io/durable.h"
+#include "io/idx.h"
+#include "io/npy.h"
+#include "io/safetensors.h"
+
+static const char *const READER = "sm.safetensors";
+static const char *const WRITER = "sm.writer";
+
+static const char *check_path(lua_State *L, int index) {
+  size_t length = 0;
+  const char *path = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+  if (!path || strlen(path) != length) sm_lua_bad_argument(L, index, "a path");
+  return path;
+}
+
+static uint64_t check_offset(lua_State *L, int index) {
+  return (uint64_t)sm_lua_integer(L, index, 0, LUA_MAXINTEGER);
+}
+
+/* Pushes a released tensor for a reader to fill, so that an error on the way leaves nothing behind. */
+static sm_tensor *push_empty(lua_State *L) {
+  sm_tensor *out = sm_lua_new(L, SM_UINT8, &(sm_shape){.rank = 1});
+  sm_tensor_release(out);
+  return out;
+}
+
+/* read_idx(path) → uint8 tensor */
+static int read_idx(lua_State *L) {
+  const char *path = check_path(L, 1);
+  sm_error error;
+  if (sm_idx_read(push_empty(L), sm_lua_memory(L), path, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+/* read_npy(path) → tensor */
+static int read_npy(lua_State *L) {
+  const char *path = check_path(L, 1);
+  sm_error error;
+  if (sm_npy_read(push_empty(L), sm_lua_memory(L), path, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+/* write_npy(path, x) */
+static int write_npy(lua_State *L) {
+  const char *path = check_path(L, 1);
+  const sm_tensor *x = sm_lua_tensor(L, 2);
+  sm_error error;
+  if (sm_npy_write(path, x, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 0;
+}
+
+/* write_durably(path, content) */
+static int write_durably(lua_State *L) {
+  const char *path = check_path(L, 1);
+  if (lua_type(L, 2) != LUA_TSTRING) sm_lua_bad_argument(L, 2, "a string");
+  size_t bytes;
+  const char *content = lua_tolstring(L, 2, &bytes);
+  sm_error error;
+  if (sm_write_durably(path, content, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 0;
+}
+
+/* safetensors_dtype(x) → "F32" */
+static int safetensors_dtype(lua_State *L) {
+  lua_pushstring(L, sm_safetensors_dtype(sm_lua_tensor(L, 1)->dtype));
+  return 1;
+}
+
+/* The file that a reader reads; its path is the userdata's user value. */
+static sm_safetensors *check_reader(lua_State *L) {
+  sm_safetensors *reader = luaL_checkudata(L, 1, READER);
+  if (reader->file.descriptor < 0) sm_lua_fail(L, "this file is closed");
+  return reader;
+}
+
+/* open_safetensors(path) → reader */
+static int open_safetensors(lua_State *L) {
+  const char *path = check_path(L, 1);
+  sm_safetensors *reader = lua_newuserdatauv(L, sizeof *reader, 1);
+  *reader = (sm_safetensors){.file = {.descriptor = -1}};
+  luaL_setmetatable(L, READER);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  sm_error error;
+  if (sm_safetensors_open(reader, path, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+/* reader:header() → JSON text, bytes of data */
+static int reader_header(lua_State *L) {
+  const sm_safetensors *reader = check_reader(L);
+  luaL_Buffer buffer;
+  char *text = luaL_buffinitsize(L, &buffer, reader->header_bytes);
+  sm_error error;
+  if (sm_safetensors_header(text, reader, &error) != SM_OK) sm_lua_raise(L, &error);
+  luaL_pushresultsize(&buffer, reader->header_bytes);
+  lua_pushinteger(L, (lua_Integer)reader->data_bytes);
+  return 2;
+}
+
+/* reader:read(name, dtype, shape, first, last) → tensor; offsets into the data, last exclusive */
+static int reader_read(lua_State *L) {
+  const sm_safetensors *reader = check_reader(L);
+  const char *name = luaL_checkstring(L, 2), *dtype = luaL_checkstring(L, 3);
+  sm_shape shape;
+  sm_lua_shape(L, 4, &shape);
+  uint64_t first = check_offset(L, 5), last = check_offset(L, 6);
+  sm_error error;
+  sm_tensor *out = push_empty(L);
+  if (sm_safetensors_read(out, sm_lua_memory(L), reader, name, dtype, &shape, first, last, &error) != SM_OK)
+    sm_lua_raise(L, &error);
+  return 1;
+}
+
+static int reader_close(lua_State *L) {
+  sm_safetensors_close(luaL_checkudata(L, 1, READER));
+  return 0;
+}
+
+static sm_writer *check_writer(lua_State *L) {
+  sm_writer *writer = luaL_checkudata(L, 1, WRITER);
+  if (writer->descriptor < 0) sm_lua_fail(L, "this file is closed");
+  return writer;
+}
+
+/* create(path) → writer: nothing is seen under `path` before writer:commit() */
+static int create(lua_State *L) {
+  const char *path = check_path(L, 1);
+  sm_writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
+  *writer = (sm_writer){.descriptor = -1};
+  luaL_setmetatable(L, WRITER);
+  sm_error error;
+  if (sm_writer_open(writer, path, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+/* writer:header(json): the front of a safetensors file */
+static int writer_header(lua_State *L) {
+  sm_writer *writer = check_writer(L);
+  size_t bytes;
+  const char *json = luaL_checklstring(L, 2, &bytes);
+  sm_error error;
+  if (sm_safetensors_write_header(writer, json, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 0;
+}
+
+/* writer:write(x): the bytes of a tensor */
+static int writer_write(lua_State *L) {
+  sm_writer *writer = check_writer(L);
+  const sm_tensor *x = sm_lua_tensor(L, 2);
+  sm_error error;
+  if (sm_writer_write(writer, x->data, sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype), &error) != SM_OK)
+    sm_lua_raise(L, &error);
+  return 0;
+}
+
+static int writer_commit(lua_State *L) {
+  sm_error error;
+  if (sm_writer_commit(check_writer(L), &error) != SM_OK) sm_lua_raise(L, &error);
+  return 0;
+}
+
+static int writer_abandon(lua_State *L) {
+  sm_writer_abandon(luaL_checkudata(L, 1, WRITER));
+  return 0;
+}
+
+/* A metatable with its methods; `close` also runs when a value is collected or its <close> variable ends. */
+static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
+  luaL_newmetatable(L, name);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__close");
+  lua_pop(L, 1);
+}
+
+void sm_lua_open_io(lua_State *L) {
+  static const luaL_Reg reader[] = {
+      {"header", reader_header}, {"read", reader_read}, {"close", reader_close}, {NULL, NULL}};
+  static const luaL_Reg writer[] = {{"header", writer_header},
+                                    {"write", writer_write},
+                                    {"commit", writer_commit},
+                                    {"abandon", writer_abandon},
+                                    {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"read_idx", read_idx},
+                                       {"read_npy", read_npy},
+                                       {"write_npy", write_npy},
+                                       {"write_durably", write_durably},
+                                       {"safetensors_dtype", safetensors_dtype},
+                                       {"open_safetensors", open_safetensors},
+                                       {"create", create},
+                                       {NULL, NULL}};
+  new_class(L, READER, reader, reader_close);
+  new_class(L, WRITER, writer, writer_abandon);
+  luaL_newlib(L, functions);
+}

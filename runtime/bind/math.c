@@ -1,0 +1,239 @@
+/* Pointwise functions, reductions and matrix products: runtime.math. */
+#include <string.h>
+
+#include "bind/bind.h"
+#include "core/gemm.h"
+#include "core/pointwise.h"
+#include "core/reduce.h"
+
+static void check_same_shape(lua_State *L, const sm_tensor *a, const sm_tensor *b) {
+  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
+  if (!sm_shape_equal(&a->shape, &b->shape))
+    sm_lua_fail(L, "expected two tensors of one shape, got %s and %s", sm_shape_text(first, &a->shape),
+                sm_shape_text(second, &b->shape));
+}
+
+/* f(x) → y; upvalue 1 is the sm_unary. */
+static int unary_forward(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_unary_forward(y->data, x->data, (sm_unary)lua_tointeger(L, lua_upvalueindex(1)), sm_shape_count(&x->shape));
+  return 1;
+}
+
+/* f_backward(gy, x, y) → gx */
+static int unary_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2), *y = sm_lua_real(L, 3);
+  check_same_shape(L, gy, x);
+  check_same_shape(L, gy, y);
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_unary_backward(gx->data, gy->data, x->data, y->data, (sm_unary)lua_tointeger(L, lua_upvalueindex(1)),
+                    sm_shape_count(&x->shape));
+  return 1;
+}
+
+/* clamp(x, low, high) → y */
+static int clamp(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  double low = sm_lua_number(L, 2), high = sm_lua_number(L, 3);
+  if (!(low <= high)) sm_lua_fail(L, "clamp: expected low <= high, got %f and %f", low, high);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_clamp_forward(y->data, x->data, (real)low, (real)high, sm_shape_count(&x->shape));
+  return 1;
+}
+
+/* clamp_backward(gy, x, low, high) → gx */
+static int clamp_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
+  double low = sm_lua_number(L, 3), high = sm_lua_number(L, 4);
+  check_same_shape(L, gy, x);
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_clamp_backward(gx->data, gy->data, x->data, (real)low, (real)high, sm_shape_count(&x->shape));
+  return 1;
+}
+
+/* f(a, b) → y, where one of the two may be a number; upvalue 1 is the sm_binary. */
+static int binary(lua_State *L) {
+  sm_binary f = (sm_binary)lua_tointeger(L, lua_upvalueindex(1));
+  bool first_number = lua_type(L, 1) == LUA_TNUMBER, second_number = lua_type(L, 2) == LUA_TNUMBER;
+  if (first_number || second_number) {
+    const sm_tensor *x = sm_lua_real(L, first_number ? 2 : 1);
+    double value = sm_lua_number(L, first_number ? 1 : 2);
+    sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+    sm_binary_number(y->data, x->data, value, first_number, f, sm_shape_count(&x->shape));
+    return 1;
+  }
+  const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2);
+  sm_broadcast plan;
+  sm_error error;
+  if (sm_broadcast_plan(&plan, &a->shape, &b->shape, &error) != SM_OK) sm_lua_raise(L, &error);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &plan.shape);
+  sm_binary_forward(y->data, a->data, b->data, f, &plan);
+  return 1;
+}
+
+/* sum_to(x, shape) → x summed over the axes that broadcasting `shape` repeated */
+static int sum_to(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  sm_shape shape;
+  sm_lua_shape(L, 2, &shape);
+  if (sm_shape_equal(&shape, &x->shape)) {
+    lua_settop(L, 1);
+    return 1;
+  }
+  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  sm_error error;
+  if (sm_sum_to(out->data, x->data, &shape, &x->shape, sm_lua_memory(L), &error) != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+static sm_shape without_axis(const sm_shape *shape, int axis) {
+  sm_shape rest = {0};
+  for (int i = 0; axis >= 0 && i < shape->rank; i++)
+    if (i != axis) rest.size[rest.rank++] = shape->size[i];
+  return rest;
+}
+
+typedef void reduction(real *out, const real *x, const sm_axis *along);
+
+static int reduce(lua_State *L, reduction *kernel) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  int axis = sm_lua_axis(L, 2, &x->shape);
+  sm_shape shape = without_axis(&x->shape, axis);
+  sm_axis along = sm_axis_of(&x->shape, axis);
+  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  kernel(out->data, x->data, &along);
+  return 1;
+}
+
+static int sum(lua_State *L) { return reduce(L, sm_sum); }
+static int mean(lua_State *L) { return reduce(L, sm_mean); }
+
+/* max(x, axis) → values, 0-based positions along the axis */
+static int max(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  int axis = sm_lua_axis(L, 2, &x->shape);
+  sm_axis along = sm_axis_of(&x->shape, axis);
+  if (along.axis == 0) {
+    char text[SM_SHAPE_TEXT];
+    sm_lua_fail(L, "max of nothing: shape %s is empty along the axis", sm_shape_text(text, &x->shape));
+  }
+  sm_shape shape = without_axis(&x->shape, axis);
+  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  sm_tensor *position = sm_lua_new(L, SM_INT32, &shape);
+  sm_max(out->data, position->data, x->data, &along);
+  return 2;
+}
+
+/* argmax(x, axis) → 1-based positions along the axis */
+static int argmax(lua_State *L) {
+  max(L);
+  const sm_tensor *position = sm_lua_test_tensor(L, -1);
+  int32_t *data = position->data;
+  for (size_t i = 0, count = sm_shape_count(&position->shape); i < count; i++) data[i]++;
+  return 1;
+}
+
+/* max_backward(gy, positions, shape, axis) → gx */
+static int max_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *position = sm_lua_typed(L, 2, SM_INT32);
+  sm_shape shape;
+  sm_lua_shape(L, 3, &shape);
+  sm_axis along = sm_axis_of(&shape, sm_lua_axis(L, 4, &shape));
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
+  sm_max_backward(gx->data, gy->data, position->data, &along);
+  return 1;
+}
+
+/* spread(gy, shape, axis, scale) → gx: scale * gy repeated along the axis */
+static int spread(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1);
+  sm_shape shape;
+  sm_lua_shape(L, 2, &shape);
+  sm_axis along = sm_axis_of(&shape, sm_lua_axis(L, 3, &shape));
+  double scale = sm_lua_number(L, 4);
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
+  sm_spread(gx->data, gy->data, scale, &along);
+  return 1;
+}
+
+static int sum_of_squares(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  lua_pushnumber(L, (lua_Number)sm_sum_of_squares(x->data, sm_shape_count(&x->shape)));
+  return 1;
+}
+
+/* is_finite(x) → true when every element is */
+static int is_finite(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  size_t count = sm_shape_count(&x->shape);
+  lua_pushboolean(L, sm_first_not_finite(x->data, count) == count);
+  return 1;
+}
+
+/* matmul(a, b, transpose_a, transpose_b, bias) → op(a) op(b) + bias */
+static int matmul(lua_State *L) {
+  const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 5);
+  bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4);
+  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
+  if (a->shape.rank != 2 || b->shape.rank != 2)
+    sm_lua_fail(L, "matmul: expected two matrices, got shapes %s and %s", sm_shape_text(first, &a->shape),
+                sm_shape_text(second, &b->shape));
+  size_t m = a->shape.size[transpose_a], inner_a = a->shape.size[!transpose_a];
+  size_t n = b->shape.size[!transpose_b], inner_b = b->shape.size[transpose_b];
+  if (inner_a != inner_b)
+    sm_lua_fail(L, "matmul: %s and %s do not fit: the inner sizes %I and %I differ", sm_shape_text(first, &a->shape),
+                sm_shape_text(second, &b->shape), (LUAI_UACINT)inner_a, (LUAI_UACINT)inner_b);
+  if (bias && sm_shape_count(&bias->shape) != n)
+    sm_lua_fail(L, "matmul: the bias must have %I elements, got shape %s", (LUAI_UACINT)n,
+                sm_shape_text(first, &bias->shape));
+  if (m > SM_GEMM_LIMIT || n > SM_GEMM_LIMIT || inner_a > SM_GEMM_LIMIT)
+    sm_lua_fail(L, "matmul: %s and %s are too large for BLAS, which counts to %d", sm_shape_text(first, &a->shape),
+                sm_shape_text(second, &b->shape), SM_GEMM_LIMIT);
+  sm_shape shape = {.rank = 2, .size = {m, n}};
+  sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
+  sm_matmul(c->data, a->data, b->data, bias ? bias->data : NULL, transpose_a, transpose_b, m, n, inner_a);
+  return 1;
+}
+
+static int transpose(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  char text[SM_SHAPE_TEXT];
+  if (x->shape.rank != 2) sm_lua_fail(L, "transpose: expected a matrix, got shape %s", sm_shape_text(text, &x->shape));
+  sm_shape shape = {.rank = 2, .size = {x->shape.size[1], x->shape.size[0]}};
+  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  sm_transpose(out->data, x->data, x->shape.size[0], x->shape.size[1]);
+  return 1;
+}
+
+static void add_closure(lua_State *L, const char *name, lua_CFunction function, int which) {
+  lua_pushinteger(L, which);
+  lua_pushstring(L, name); /* for messages: see sm_lua_bad_argument */
+  lua_pushcclosure(L, function, 2);
+  lua_setfield(L, -2, name);
+}
+
+void sm_lua_open_math(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"sum_to", sum_to}, {"sum", sum}, {"mean", mean},
+      {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread}, {"sum_of_squares", sum_of_squares},
+      {"is_finite", is_finite}, {"matmul", matmul}, {"transpose", transpose}, {NULL, NULL}};
+  static const struct {
+    const char *forward, *backward;
+    sm_unary f;
+  } unaries[] = {{"neg", "neg_backward", SM_NEG},    {"exp", "exp_backward", SM_EXP},
+                 {"log", "log_backward", SM_LOG},    {"sqrt", "sqrt_backward", SM_SQRT},
+                 {"abs", "abs_backward", SM_ABS},    {"tanh", "tanh_backward", SM_TANH},
+                 {"relu", "relu_backward", SM_RELU}, {"sigmoid", "sigmoid_backward", SM_SIGMOID}};
+  static const struct {
+    const char *name;
+    sm_binary f;
+  } binaries[] = {{"add", SM_ADD}, {"sub", SM_SUB}, {"mul", SM_MUL}, {"div", SM_DIV}, {"pow", SM_POW}};
+  luaL_newlib(L, functions);
+  for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
+    add_closure(L, unaries[i].forward, unary_forward, unaries[i].f);
+    add_closure(L, unaries[i].backward, unary_backward, unaries[i].f);
+  }
+  for (size_t i = 0; i < sizeof binaries / sizeof *binaries; i++)
+    add_closure(L, binaries[i].name, binary, binaries[i].f);
+}

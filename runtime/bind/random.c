@@ -1,0 +1,51 @@
+/* Random numbers: runtime.random. Where a stream stands is three integers, kept in Lua: seed, stream, offset. */
+#include "bind/bind.h"
+#include "core/rng.h"
+
+static sm_rng check_rng(lua_State *L, int index) {
+  return (sm_rng){.seed = (uint64_t)sm_lua_integer(L, index, LUA_MININTEGER, LUA_MAXINTEGER),
+                  .stream = (uint32_t)sm_lua_integer(L, index + 1, 0, UINT32_MAX),
+                  .offset = (uint64_t)sm_lua_integer(L, index + 2, 0, LUA_MAXINTEGER)};
+}
+
+typedef void fill(real *out, const sm_rng *rng, size_t n);
+
+static int draw(lua_State *L, fill *kernel) {
+  sm_shape shape;
+  sm_lua_shape(L, 1, &shape);
+  sm_rng rng = check_rng(L, 2);
+  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  kernel(out->data, &rng, sm_shape_count(&shape));
+  return 1;
+}
+
+/* each: (shape, seed, stream, offset) → tensor */
+static int uniform(lua_State *L) { return draw(L, sm_rng_uniform); }
+static int normal(lua_State *L) { return draw(L, sm_rng_normal); }
+static int truncated(lua_State *L) { return draw(L, sm_rng_truncated); }
+
+/* permutation(n, seed, stream, offset) → int32 tensor, 0-based */
+static int permutation(lua_State *L) {
+  sm_shape shape = {.rank = 1, .size = {(size_t)sm_lua_integer(L, 1, 0, INT32_MAX)}};
+  sm_rng rng = check_rng(L, 2);
+  sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
+  sm_rng_permutation(out->data, &rng, shape.size[0]);
+  return 1;
+}
+
+/* dropout(x, p, seed, stream, offset) → x kept with probability 1-p and scaled, else 0 */
+static int dropout(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  double p = sm_lua_number(L, 2);
+  if (!(p >= 0 && p < 1)) sm_lua_fail(L, "dropout: the probability must be at least 0 and below 1, got %f", p);
+  sm_rng rng = check_rng(L, 3);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_dropout(y->data, x->data, &rng, p, sm_shape_count(&x->shape));
+  return 1;
+}
+
+void sm_lua_open_random(lua_State *L) {
+  static const luaL_Reg functions[] = {{"uniform", uniform}, {"normal", normal}, {"truncated", truncated},
+                                       {"permutation", permutation}, {"dropout", dropout}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

@@ -1,0 +1,47 @@
+/* The Lua module sm.runtime: one table per binding file. */
+#include "bind/bind.h"
+#include "core/gemm.h"
+
+/* raise(message): an error at the user's own line. */
+static int raise(lua_State *L) {
+  sm_lua_fail(L, "%s", luaL_checkstring(L, 1));
+}
+
+/* set_library(prefix): sources that begin with it are the library's own, never the user's line. */
+static int set_library(lua_State *L) {
+  luaL_checkstring(L, 1);
+  lua_settop(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "sm.library");
+  return 0;
+}
+
+static void add(lua_State *L, const char *name, void (*open)(lua_State *)) {
+  open(L);
+  lua_setfield(L, -2, name);
+}
+
+__attribute__((visibility("default"))) int luaopen_sm_runtime(lua_State *L);
+
+int luaopen_sm_runtime(lua_State *L) {
+  sm_error error;
+  if (sm_blas_load(&error) != SM_OK) sm_lua_raise(L, &error);
+  lua_gc(L, LUA_GCGEN, 0, 0); /* a step's tensors die young: see the accounting in tensor.c */
+  lua_newtable(L);
+  add(L, "tensor", sm_lua_open_tensor);
+  add(L, "math", sm_lua_open_math);
+  add(L, "conv", sm_lua_open_conv);
+  add(L, "softmax", sm_lua_open_softmax);
+  add(L, "optim", sm_lua_open_optim);
+  add(L, "random", sm_lua_open_random);
+  add(L, "system", sm_lua_open_system);
+  add(L, "io", sm_lua_open_io);
+  lua_pushliteral(L, SM_REAL_NAME);
+  lua_setfield(L, -2, "real");
+  lua_pushliteral(L, SM_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_pushcfunction(L, raise);
+  lua_setfield(L, -2, "raise");
+  lua_pushcfunction(L, set_library);
+  lua_setfield(L, -2, "set_library");
+  return 1;
+}

@@ -1,0 +1,123 @@
+/* Grouped softmax, cross-entropy and accuracy: runtime.softmax. */
+#include "bind/bind.h"
+#include "core/loss.h"
+#include "core/softmax.h"
+
+/* The groups of x's last axis from `index`: a number of equal groups or a table of sizes, then temperature, scale, off.
+   Pushes the buffer that holds the sizes. */
+static sm_groups check_groups(lua_State *L, int index, const sm_tensor *x) {
+  char text[SM_SHAPE_TEXT];
+  if (x->shape.rank == 0) sm_lua_fail(L, "softmax: expected a last axis of channels, got shape {}");
+  size_t channels = x->shape.size[x->shape.rank - 1], count;
+  bool equal = lua_type(L, index) != LUA_TTABLE;
+  if (equal) {
+    count = (size_t)sm_lua_integer(L, index, 1, INT32_MAX);
+    if (channels % count != 0)
+      sm_lua_fail(L, "softmax: %I channels cannot be divided into %I equal groups (input %s)", (LUAI_UACINT)channels,
+                  (LUAI_UACINT)count, sm_shape_text(text, &x->shape));
+  } else {
+    count = (size_t)lua_rawlen(L, index);
+  }
+  int32_t *size = lua_newuserdatauv(L, (count ? count : 1) * sizeof *size, 0);
+  for (size_t i = 0; i < count; i++) {
+    if (!equal) lua_rawgeti(L, index, (lua_Integer)i + 1);
+    size[i] = equal ? (int32_t)(channels / count) : (int32_t)sm_lua_integer(L, -1, INT32_MIN, INT32_MAX);
+    if (!equal) lua_pop(L, 1);
+  }
+  sm_groups groups = {.channels = channels, .count = count, .size = size,
+                      .temperature = sm_lua_number(L, index + 1),
+                      .scale = lua_toboolean(L, index + 2), .off = lua_toboolean(L, index + 3)};
+  sm_error error;
+  if (sm_groups_check(&groups, &error) != SM_OK) sm_lua_raise(L, &error);
+  return groups;
+}
+
+static size_t rows_of(const sm_tensor *x) {
+  size_t channels = x->shape.size[x->shape.rank - 1];
+  return channels ? sm_shape_count(&x->shape) / channels : 0;
+}
+
+/* softmax(x, groups or sizes, temperature, scale, off) → y */
+static int softmax(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  sm_groups groups = check_groups(L, 2, x);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_softmax_forward(y->data, x->data, &groups, rows_of(x));
+  return 1;
+}
+
+/* softmax_backward(gy, y, groups or sizes, temperature, scale, off) → gx */
+static int softmax_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *y = sm_lua_real(L, 2);
+  if (!sm_shape_equal(&gy->shape, &y->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
+  sm_groups groups = check_groups(L, 3, y);
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &y->shape);
+  sm_softmax_backward(gx->data, gy->data, y->data, &groups, rows_of(y));
+  return 1;
+}
+
+typedef struct scores {
+  const real *logit;
+  size_t rows, classes;
+  const int32_t *label; /* owned by a tensor on the stack */
+} scores;
+
+/* Logits {…, classes} and labels {…} of uint8 or int32; may push a converted copy of the labels. */
+static scores check_scores(lua_State *L, int logits_index, int labels_index) {
+  const sm_tensor *x = sm_lua_real(L, logits_index), *labels = sm_lua_tensor(L, labels_index);
+  if (labels->dtype == SM_REAL) sm_lua_bad_argument(L, labels_index, "labels of type uint8 or int32");
+  sm_shape expected = x->shape;
+  expected.rank--;
+  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
+  if (x->shape.rank == 0 || !sm_shape_equal(&labels->shape, &expected))
+    sm_lua_fail(L, "logits %s need labels of the same shape without the last axis, got %s",
+                sm_shape_text(first, &x->shape), sm_shape_text(second, &labels->shape));
+  const int32_t *label = labels->data;
+  size_t rows = sm_shape_count(&labels->shape);
+  if (labels->dtype != SM_INT32) {
+    sm_tensor *copy = sm_lua_new(L, SM_INT32, &labels->shape);
+    sm_convert(copy->data, SM_INT32, labels->data, labels->dtype, rows);
+    label = copy->data;
+  }
+  scores result = {.logit = x->data, .rows = rows, .classes = x->shape.size[x->shape.rank - 1], .label = label};
+  sm_error error;
+  if (sm_labels_check(label, rows, result.classes, &error) != SM_OK) sm_lua_raise(L, &error);
+  return result;
+}
+
+/* cross_entropy(logits, labels) → loss, log_sum */
+static int cross_entropy(lua_State *L) {
+  scores s = check_scores(L, 1, 2);
+  sm_tensor *loss = sm_lua_new(L, SM_REAL, &(sm_shape){0});
+  sm_tensor *log_sum = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {s.rows}});
+  sm_cross_entropy_forward(loss->data, log_sum->data, s.logit, s.label, s.rows, s.classes);
+  return 2;
+}
+
+/* cross_entropy_backward(gy, log_sum, logits, labels) → gradient of the logits */
+static int cross_entropy_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *log_sum = sm_lua_real(L, 2), *x = sm_lua_real(L, 3);
+  scores s = check_scores(L, 3, 4);
+  if (sm_shape_count(&gy->shape) != 1) sm_lua_bad_argument(L, 1, "a gradient of one element");
+  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_cross_entropy_backward(gx->data, *(const real *)gy->data, log_sum->data, s.logit, s.label, s.rows, s.classes);
+  return 1;
+}
+
+/* correct(logits, labels) → number of rows whose largest logit is the label's, number of rows */
+static int correct(lua_State *L) {
+  scores s = check_scores(L, 1, 2);
+  lua_pushinteger(L, (lua_Integer)sm_correct(s.logit, s.label, s.rows, s.classes));
+  lua_pushinteger(L, (lua_Integer)s.rows);
+  return 2;
+}
+
+void sm_lua_open_softmax(lua_State *L) {
+  static const luaL_Reg functions[] = {{"softmax", softmax},
+                                       {"softmax_backward", softmax_backward},
+                                       {"cross_entropy", cross_entropy},
+                                       {"cross_entropy_backward", cross_entropy_backward},
+                                       {"correct", correct},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+}

@@ -1,0 +1,74 @@
+/* The machine: threads, clock, terminal, what was built and what runs. runtime.system. */
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bind/bind.h"
+#include "core/gemm.h"
+#include "core/parallel.h"
+
+/* threads() → number that the next kernel uses */
+static int threads(lua_State *L) {
+  lua_pushinteger(L, sm_thread_count());
+  return 1;
+}
+
+static int set_threads(lua_State *L) {
+  sm_set_thread_count((int)sm_lua_integer(L, 1, 1, 1024));
+  return 0;
+}
+
+/* cores() → how many this process may run on */
+static int cores(lua_State *L) {
+  cpu_set_t set;
+  lua_pushinteger(L, sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1);
+  return 1;
+}
+
+/* now() → seconds of a clock that never goes back */
+static int now(lua_State *L) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  lua_pushnumber(L, (lua_Number)time.tv_sec + 1e-9 * (lua_Number)time.tv_nsec);
+  return 1;
+}
+
+static int is_terminal(lua_State *L) {
+  lua_pushboolean(L, isatty((int)sm_lua_integer(L, 1, 0, INT32_MAX)));
+  return 1;
+}
+
+/* columns() → width of the terminal on standard output, nil where there is none */
+static int columns(lua_State *L) {
+  struct winsize size;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) lua_pushinteger(L, size.ws_col);
+  else lua_pushnil(L);
+  return 1;
+}
+
+static int process_id(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+/* blas() → {config=, kernel=, path=} */
+static int blas(lua_State *L) {
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, sm_blas_config());
+  lua_setfield(L, -2, "config");
+  lua_pushstring(L, sm_blas_kernel());
+  lua_setfield(L, -2, "kernel");
+  lua_pushstring(L, sm_blas_path());
+  lua_setfield(L, -2, "path");
+  return 1;
+}
+
+void sm_lua_open_system(lua_State *L) {
+  static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"cores", cores},
+                                       {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
+                                       {"process_id", process_id}, {"blas", blas}, {NULL, NULL}};
+  luaL_newlib(L, functions);
+  lua_pushstring(L, sm_instruction_set());
+  lua_setfield(L, -2, "instruction_set");
+}

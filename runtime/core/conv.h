@@ -1,0 +1,44 @@
+/* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
+   {kernel height, kernel width, in, out}. The batch is cut into chunks of images, which are unfolded into
+   patches (im2col) a few rows at a time and multiplied with the filters. sm_blas_load comes first. */
+#ifndef SM_CONV_H
+#define SM_CONV_H
+
+#include "core/window.h"
+
+typedef struct sm_conv2d {
+  sm_window window; /* over x: channels = in */
+  size_t filters;   /* out */
+} sm_conv2d;
+
+/* Checks x (batch, height, width, in) against w (kernel height, kernel width, in, out) and fills *conv and
+   *out = (batch, out height, out width, out). SM_BAD_SHAPE and SM_BAD_VALUE name both shapes. */
+sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, const sm_shape *w,
+                         const sm_window_options *options, sm_error *error);
+
+/* The transposed convolution: y (batch, height, width, out) is taken for the output of a convolution, and the
+   result is its input, *x = (batch, height', width', in); w keeps the layout {kh, kw, in, out} of that
+   convolution. Fills *conv for sm_conv2d_backward_data. `size` {height', width'} or NULL is explained at
+   sm_window_transpose_plan. */
+sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape *y, const sm_shape *w,
+                                   const sm_window_options *options, const size_t size[2], sm_error *error);
+
+/* Bytes of scratch, aligned to SM_ALIGNMENT, that each pass needs with the present number of threads, which
+   must not change in between; the content is undefined. */
+size_t sm_conv2d_forward_scratch(const sm_conv2d *conv);
+size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv);
+size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv);
+
+/* y (batch, out_height, out_width, filters) = x * w + bias (filters); bias may be NULL. */
+void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+                       const sm_conv2d *conv);
+
+/* gx (batch, height, width, channels): the gradient of the input, or the transposed convolution of gy. */
+void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
+
+/* gw (kh, kw, channels, filters) and, unless NULL, gbias (filters): partial sums per chunk, added in chunk
+   order. */
+void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
+                               const sm_conv2d *conv);
+
+#endif

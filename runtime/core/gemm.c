@@ -1,0 +1,261 @@
+#include "core/gemm.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <link.h>
+#include <omp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/parallel.h"
+
+/* ---- the library ---- */
+
+/* The values that the CBLAS standard fixes; its header is not needed to run. */
+enum { ROW_MAJOR = 101, AS_IS = 111, TRANSPOSED = 112 };
+
+/* What openblas_get_parallel() answers. */
+enum { SERIAL_BUILD = 0, PTHREAD_BUILD = 1, OPENMP_BUILD = 2 };
+
+#ifdef SM_DOUBLE
+static const char gemm_name[] = "cblas_dgemm";
+#else
+static const char gemm_name[] = "cblas_sgemm";
+#endif
+
+typedef void gemm_function(int order, int op_a, int op_b, int m, int n, int k, real alpha, const real *a,
+                           int ld_a, const real *b, int ld_b, real beta, real *c, int ld_c);
+typedef int get_number_function(void);
+typedef char *get_text_function(void);
+typedef void set_number_function(int number);
+
+/* The one state of the core that belongs to the process: a shared library is loaded once, and so is this.
+   Written by load_once alone, under pthread_once; only the lock changes afterwards. */
+static struct {
+  pthread_once_t once;
+  sm_error outcome;
+  gemm_function *gemm;
+  bool openmp, serial;  /* the build, where it is not the pthread one */
+  pthread_mutex_t turn; /* for the serial build */
+  const char *config, *kernel;
+  char path[PATH_MAX];
+} blas = {.once = PTHREAD_ONCE_INIT, .turn = PTHREAD_MUTEX_INITIALIZER, .config = "", .kernel = ""};
+
+#if defined(__x86_64__)
+#define DEBIAN_LIBRARIES "/usr/lib/x86_64-linux-gnu/"
+#elif defined(__aarch64__)
+#define DEBIAN_LIBRARIES "/usr/lib/aarch64-linux-gnu/"
+#else
+#define DEBIAN_LIBRARIES "/usr/lib/"
+#endif
+
+/* The system's choice first, then each build where Debian keeps it: the choice may be missing or broken. */
+static const char *const candidates[] = {
+    "libopenblas.so.0",
+    DEBIAN_LIBRARIES "openblas-pthread/libopenblas.so.0",
+    DEBIAN_LIBRARIES "openblas-openmp/libopenblas.so.0",
+    DEBIAN_LIBRARIES "openblas-serial/libopenblas.so.0",
+};
+
+enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
+
+/* OpenBLAS knows processors by model number and takes one that is newer than itself for an old one; what
+   counts is which instructions there are. NULL: its own choice is as good. */
+static const char *best_kernels(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512cd")) {
+    return "SKYLAKEX";
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "HASWELL";
+#endif
+  return NULL;
+}
+
+/* Sets a variable that the user has not set; true if it did, and it has to be unset again. */
+static bool lend_variable(const char *name, const char *value) {
+  return value && !getenv(name) && setenv(name, value, 0) == 0;
+}
+
+/* OpenBLAS reads its variables while it is being loaded. OPENBLAS_NUM_THREADS spares it the threads that it
+   would start, for they would never get work. */
+static void *open_library(sm_error *error) {
+  static const char kernels[] = "OPENBLAS_CORETYPE", threads[] = "OPENBLAS_NUM_THREADS";
+  bool kernels_lent = lend_variable(kernels, best_kernels());
+  bool threads_lent = lend_variable(threads, "1");
+  void *library = NULL;
+  for (int i = 0; i < CANDIDATES && !library; i++) {
+    library = dlopen(candidates[i], RTLD_NOW | RTLD_LOCAL);
+    if (!library && i == 0) {
+      sm_fail(error, SM_SYSTEM, "cannot load OpenBLAS (Debian package libopenblas0-pthread): %s", dlerror());
+    }
+  }
+  if (kernels_lent) unsetenv(kernels);
+  if (threads_lent) unsetenv(threads);
+  return library;
+}
+
+/* Copies the address of a function into *function (of `bytes`), for ISO C has no cast from void * to one. */
+static sm_status find(void *function, size_t bytes, void *library, const char *name, sm_error *error) {
+  void *address = dlsym(library, name);
+  if (!address) return sm_fail(error, SM_SYSTEM, "OpenBLAS (%s) has no function %s", blas.path, name);
+  memcpy(function, &address, bytes);
+  return SM_OK;
+}
+
+static sm_status load(sm_error *error) {
+  void *library = open_library(error);
+  if (!library) return SM_SYSTEM;
+  struct link_map *map;
+  if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) {
+    return sm_fail(error, SM_SYSTEM, "OpenBLAS was loaded from an unknown place: %s", dlerror());
+  }
+  if (!realpath(map->l_name, blas.path)) {
+    return sm_fail(error, SM_SYSTEM, "OpenBLAS was loaded from %s, which cannot be found again", map->l_name);
+  }
+
+  gemm_function *gemm = NULL;
+  get_number_function *get_parallel = NULL;
+  set_number_function *set_threads = NULL;
+  get_text_function *get_config = NULL, *get_kernel = NULL;
+  if (find(&gemm, sizeof gemm, library, gemm_name, error) ||
+      find(&get_parallel, sizeof get_parallel, library, "openblas_get_parallel", error) ||
+      find(&set_threads, sizeof set_threads, library, "openblas_set_num_threads", error) ||
+      find(&get_config, sizeof get_config, library, "openblas_get_config", error) ||
+      find(&get_kernel, sizeof get_kernel, library, "openblas_get_corename", error)) {
+    return SM_SYSTEM;
+  }
+
+  /* The pthread build is told once to stay on the calling thread. For the OpenMP build this function would
+     set the whole program's number of threads, so call_gemm tells it around every call. */
+  int parallel = get_parallel();
+  if (parallel == PTHREAD_BUILD) set_threads(1);
+  blas.openmp = parallel == OPENMP_BUILD;
+  blas.serial = parallel == SERIAL_BUILD;
+  blas.config = get_config();
+  blas.kernel = get_kernel();
+  blas.gemm = gemm;
+  return SM_OK;
+}
+
+/* The status is load's answer, for a candidate that failed before another was loaded has left its message. */
+static void load_once(void) { blas.outcome.status = load(&blas.outcome); }
+
+sm_status sm_blas_load(sm_error *error) {
+  pthread_once(&blas.once, load_once);
+  if (blas.outcome.status == SM_OK) return SM_OK;
+  return sm_fail(error, blas.outcome.status, "%s", blas.outcome.message);
+}
+
+const char *sm_blas_config(void) { return blas.config; }
+const char *sm_blas_kernel(void) { return blas.kernel; }
+const char *sm_blas_path(void) { return blas.path; }
+
+/* ---- products ---- */
+
+/* Runs BLAS on the calling thread alone. The OpenMP build does so by itself inside an active parallel region;
+   outside it would take as many threads as this thread's next region may have. The serial build shares its
+   buffers between threads without asking (Debian's 0.3.21 gives wrong products), so threads take turns. */
+static void call_gemm(int op_a, int op_b, int m, int n, int k, const real *a, int ld_a, const real *b,
+                      int ld_b, real beta, real *c, int ld_c) {
+  bool restrain = blas.openmp && !omp_in_parallel();
+  int threads = restrain ? omp_get_max_threads() : 1;
+  if (restrain) omp_set_num_threads(1);
+  if (blas.serial) pthread_mutex_lock(&blas.turn);
+  blas.gemm(ROW_MAJOR, op_a, op_b, m, n, k, 1, a, ld_a, b, ld_b, beta, c, ld_c);
+  if (blas.serial) pthread_mutex_unlock(&blas.turn);
+  if (restrain) omp_set_num_threads(threads);
+}
+
+void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, bool add,
+                    size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c) {
+  if (m == 0 || n == 0) return;
+  if (k == 0) {
+    for (size_t i = 0; i < m && !add; i++) memset(c + i * ld_c, 0, n * sizeof *c);
+    return;
+  }
+  call_gemm(transpose_a ? TRANSPOSED : AS_IS, transpose_b ? TRANSPOSED : AS_IS, (int)m, (int)n, (int)k, a,
+            (int)ld_a, b, (int)ld_b, add ? 1 : 0, c, (int)ld_c);
+}
+
+/* A product is cut into rows x columns tiles. */
+typedef struct grid {
+  int rows, columns;
+} grid;
+
+enum {
+  TILES = 16,         /* at most, a power of two */
+  TILE_EDGE = 16,     /* borders lie on multiples of this, as BLAS's inner kernels like them */
+  TILE_WORK = 1 << 19 /* multiplications below which a tile is not worth a thread's attention */
+};
+
+static size_t ceil_divide(size_t a, size_t b) { return (a + b - 1) / b; }
+
+static int at_most(size_t count, int limit) { return count < (size_t)limit ? (int)count : limit; }
+
+/* As many tiles as the work is worth and the edges give, laid out so that BLAS copies the least: a (m, k) is
+   read once per column of tiles, b (k, n) once per row of tiles. Depends on the sizes alone. */
+static grid grid_of(size_t m, size_t n, size_t k) {
+  double work = (double)m * (double)n * (double)k;
+  int tiles = 1;
+  while (tiles < TILES && work >= 2.0 * TILE_WORK * tiles) tiles *= 2;
+  grid best = {0, 0};
+  double least = 0;
+  for (int part = 1; part <= tiles; part *= 2) {
+    grid cut = {at_most(ceil_divide(m, TILE_EDGE), part), at_most(ceil_divide(n, TILE_EDGE), tiles / part)};
+    double copied = (double)cut.columns * (double)m + (double)cut.rows * (double)n;
+    int more = cut.rows * cut.columns - best.rows * best.columns;
+    if (more > 0 || (more == 0 && copied < least)) {
+      least = copied;
+      best = cut;
+    }
+  }
+  return best;
+}
+
+/* Border of part `part` of `parts` of `size`, in whole TILE_EDGEs. */
+static sm_range tile_range(size_t size, int parts, int part) {
+  sm_range units = sm_chunk(ceil_divide(size, TILE_EDGE), parts, part);
+  size_t first = units.first * TILE_EDGE, last = units.last * TILE_EDGE;
+  return (sm_range){first, last < size ? last : size};
+}
+
+void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
+               size_t m, size_t n, size_t k) {
+  if (m == 0 || n == 0) return;
+  grid tiles = grid_of(m, n, k);
+  int count = tiles.rows * tiles.columns;
+  size_t ld_a = transpose_a ? m : k, ld_b = transpose_b ? k : n;
+#pragma omp parallel for schedule(static) if (count > 1)
+  for (int tile = 0; tile < count; tile++) {
+    sm_range rows = tile_range(m, tiles.rows, tile / tiles.columns);
+    sm_range columns = tile_range(n, tiles.columns, tile % tiles.columns);
+    size_t height = rows.last - rows.first, width = columns.last - columns.first;
+    real *c_tile = c + rows.first * n + columns.first;
+    for (size_t i = 0; i < height && bias; i++) {
+      memcpy(c_tile + i * n, bias + columns.first, width * sizeof *c);
+    }
+    const real *a_tile = a + rows.first * (transpose_a ? 1 : k);
+    const real *b_tile = b + columns.first * (transpose_b ? k : 1);
+    sm_gemm_serial(c_tile, a_tile, b_tile, transpose_a, transpose_b, bias != NULL, height, width, k, ld_a,
+                   ld_b, n);
+  }
+}
+
+void sm_transpose(real *out, const real *x, size_t rows, size_t columns) {
+  long strips = (long)ceil_divide(columns, TILE_EDGE);
+#pragma omp parallel for schedule(static) if (rows * columns > SM_BLOCK)
+  for (long strip = 0; strip < strips; strip++) {
+    size_t first = (size_t)strip * TILE_EDGE;
+    size_t last = first + TILE_EDGE < columns ? first + TILE_EDGE : columns;
+    for (size_t row = 0; row < rows; row += TILE_EDGE) {
+      size_t end = row + TILE_EDGE < rows ? row + TILE_EDGE : rows;
+      for (size_t j = first; j < last; j++) {
+        for (size_t i = row; i < end; i++) out[j * rows + i] = x[i * columns + j];
+      }
+    }
+  }
+}

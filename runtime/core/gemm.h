@@ -1,0 +1,36 @@
+/* Matrix products by OpenBLAS, which is loaded late, after its kernels for this processor were chosen.
+   sm_matmul cuts its work into fixed tiles, runs serial BLAS on each, and gives tiles to threads. */
+#ifndef SM_GEMM_H
+#define SM_GEMM_H
+
+#include "core/tensor.h"
+
+/* Loads OpenBLAS once per process; later calls return the first one's result. OPENBLAS_CORETYPE in the
+   environment is respected; where it is not set, the processor's best kernels are chosen.
+   OpenBLAS then stays on the thread that calls it, in the whole process. Its pthread and OpenMP builds serve
+   threads side by side; its serial build takes one product at a time. SM_SYSTEM with the loader's message. */
+sm_status sm_blas_load(sm_error *error);
+
+const char *sm_blas_config(void); /* "OpenBLAS 0.3.21 … SkylakeX …"; "" before loading */
+const char *sm_blas_kernel(void); /* the kernels that run: "SkylakeX"; "" before loading */
+const char *sm_blas_path(void);   /* the library file that was loaded; "" before loading */
+
+/* What follows needs a successful sm_blas_load. BLAS counts in int: m, n, k and leading dimensions are at
+   most this, which is for the caller to check. */
+enum { SM_GEMM_LIMIT = 0x7fffffff };
+
+/* Serial, for use inside a parallel loop: c (m, n) = [c +] op(a) (m, k) * op(b) (k, n), row-major, with
+   leading dimensions (elements from one row to the next as stored). op is the transpose where the flag says
+   so. k = 0 gives zeros (or leaves c when adding). */
+void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, bool add,
+                    size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c);
+
+/* c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n) repeated over rows; bias may be NULL. The matrices are
+   contiguous. */
+void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
+               size_t m, size_t n, size_t k);
+
+/* out (columns, rows) = the transpose of x (rows, columns). */
+void sm_transpose(real *out, const real *x, size_t rows, size_t columns);
+
+#endif

@@ -1,0 +1,96 @@
+#include "core/loss.h"
+
+#include <math.h>
+
+#include "core/math.h"
+#include "core/parallel.h"
+
+enum { BLOCK = 256 /* classes whose exponentials are taken at once */ };
+
+sm_status sm_labels_check(const int32_t *label, size_t rows, size_t classes, sm_error *error) {
+  for (size_t row = 0; row < rows; row++) {
+    if (label[row] >= 0 && (size_t)label[row] < classes) continue;
+    if (classes == 0) return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, but there are no classes",
+                                     (int)label[row], row + 1);
+    return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, expected 0 to %zu", (int)label[row], row + 1,
+                   classes - 1);
+  }
+  return SM_OK;
+}
+
+static real row_max(const real *x, size_t classes) {
+  real top = x[0];
+  for (size_t i = 1; i < classes; i++) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
+/* A logit less the largest of its row; equals are compared, so that infinities of one sign are equally likely. */
+static inline real below(real x, real top) { return x == top ? 0 : x - top; }
+
+/* The sum of exp(x - top) over a row. */
+static double row_sum(const real *x, real top, size_t classes) {
+  double sum = 0;
+  for (size_t first = 0; first < classes; first += BLOCK) {
+    size_t n = classes - first < BLOCK ? classes - first : BLOCK;
+    real e[BLOCK];
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) e[i] = sm_exp(below(x[first + i], top));
+    for (size_t i = 0; i < n; i++) sum += (double)e[i];
+  }
+  return sum;
+}
+
+void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows,
+                              size_t classes) {
+  double partial[SM_BATCH_CHUNKS];
+  int chunks = sm_batch_chunks(rows);
+#pragma omp parallel for schedule(static) if (rows * classes > SM_BLOCK)
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range range = sm_chunk(rows, chunks, chunk);
+    partial[chunk] = 0;
+    for (size_t row = range.first; row < range.last; row++) {
+      const real *from = x + row * classes;
+      real top = row_max(from, classes), at_label = from[label[row]];
+      double sum = log(row_sum(from, top, classes));
+      log_sum[row] = (real)sum;
+      partial[chunk] += at_label == -INFINITY ? INFINITY : sum - ((double)at_label - (double)top);
+    }
+  }
+  double total = 0;
+  for (int chunk = 0; chunk < chunks; chunk++) total += partial[chunk];
+  *loss = (real)(total / (double)rows);
+}
+
+void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label, size_t rows,
+                               size_t classes) {
+  const real scale = (real)((double)gy / (double)rows);
+  int chunks = sm_batch_chunks(rows);
+#pragma omp parallel for schedule(static) if (rows * classes > SM_BLOCK)
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range range = sm_chunk(rows, chunks, chunk);
+    for (size_t row = range.first; row < range.last; row++) {
+      const real *from = x + row * classes;
+      real *to = gx + row * classes, top = row_max(from, classes), sum = log_sum[row];
+      size_t hit = (size_t)label[row];
+      real at_label = sm_exp(below(from[hit], top) - sum) - 1;
+#pragma omp simd
+      for (size_t i = 0; i < classes; i++) to[i] = scale * sm_exp(below(from[i], top) - sum);
+      to[hit] = scale * at_label;
+    }
+  }
+}
+
+/* NaN is larger than nothing and nothing is larger than it, so a row that holds one is not correct. */
+static bool is_correct(const real *x, size_t label, size_t classes) {
+  bool correct = true;
+  for (size_t i = 0; i < label; i++) correct &= x[i] < x[label];
+  for (size_t i = label; i < classes; i++) correct &= x[i] <= x[label];
+  return correct;
+}
+
+size_t sm_correct(const real *x, const int32_t *label, size_t rows, size_t classes) {
+  size_t correct = 0;
+#pragma omp parallel for schedule(static) reduction(+ : correct) if (rows * classes > SM_BLOCK)
+  for (size_t row = 0; row < rows; row++) correct += is_correct(x + row * classes, (size_t)label[row], classes);
+  return correct;
+}

@@ -1,0 +1,260 @@
+#include "core/pointwise.h"
+
+#include "core/math.h"
+#include "core/parallel.h"
+
+/* The loops below may write where they read (y is x), element by element: `simd` says that this is no obstacle. */
+
+static void unary_run(real *y, const real *x, sm_unary f, size_t n) {
+  switch (f) {
+    case SM_NEG:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = -x[i];
+      break;
+    case SM_EXP:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sm_exp(x[i]);
+      break;
+    case SM_LOG:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sm_log(x[i]);
+      break;
+    case SM_SQRT:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sm_sqrt(x[i]);
+      break;
+    case SM_ABS:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sm_abs(x[i]);
+      break;
+    case SM_TANH:
+      for (size_t i = 0; i < n; i++) y[i] = sm_tanh(x[i]);
+      break;
+    case SM_SIGMOID:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sm_sigmoid(x[i]);
+      break;
+    case SM_RELU:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = x[i] <= 0 ? 0 : x[i]; /* NaN stays */
+      break;
+  }
+}
+
+void sm_unary_forward(real *y, const real *x, sm_unary f, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    unary_run(y + range.first, x + range.first, f, range.last - range.first);
+  }
+}
+
+static void unary_gradient_run(real *gx, const real *gy, const real *x, const real *y, sm_unary f, size_t n) {
+  switch (f) {
+    case SM_NEG:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = -gy[i];
+      break;
+    case SM_EXP:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = gy[i] * y[i];
+      break;
+    case SM_LOG:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = gy[i] / x[i];
+      break;
+    case SM_SQRT:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = gy[i] / (2 * y[i]);
+      break;
+    case SM_ABS:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = x[i] > 0 ? gy[i] : x[i] < 0 ? -gy[i] : 0;
+      break;
+    case SM_TANH:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = gy[i] * ((1 - y[i]) * (1 + y[i]));
+      break;
+    case SM_SIGMOID:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = gy[i] * (y[i] * (1 - y[i]));
+      break;
+    case SM_RELU:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = x[i] > 0 ? gy[i] : 0;
+      break;
+  }
+}
+
+void sm_unary_backward(real *gx, const real *gy, const real *x, const real *y, sm_unary f, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    size_t first = range.first;
+    unary_gradient_run(gx + first, gy + first, x + first, y + first, f, range.last - first);
+  }
+}
+
+void sm_clamp_forward(real *y, const real *x, real low, real high, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+#pragma omp simd
+    for (size_t i = range.first; i < range.last; i++) {
+      real raised = x[i] < low ? low : x[i];
+      y[i] = raised > high ? high : raised;
+    }
+  }
+}
+
+void sm_clamp_backward(real *gx, const real *gy, const real *x, real low, real high, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+#pragma omp simd
+    for (size_t i = range.first; i < range.last; i++) {
+      gx[i] = x[i] >= low && x[i] <= high ? gy[i] : 0;
+    }
+  }
+}
+
+sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shape *b, sm_error *error) {
+  int rank = a->rank > b->rank ? a->rank : b->rank;
+  *plan = (sm_broadcast){.shape.rank = rank};
+  int merged = 0; /* axes so far, the innermost first */
+  size_t stride_a = 1, stride_b = 1;
+  for (int axis = rank - 1; axis >= 0; axis--) {
+    int axis_a = axis - (rank - a->rank), axis_b = axis - (rank - b->rank);
+    size_t size_a = axis_a < 0 ? 1 : a->size[axis_a], size_b = axis_b < 0 ? 1 : b->size[axis_b];
+    if (size_a != size_b && size_a != 1 && size_b != 1) {
+      char text_a[SM_SHAPE_TEXT], text_b[SM_SHAPE_TEXT];
+      return sm_fail(error, SM_BAD_SHAPE, "shapes %s and %s do not broadcast: axis %d of the result would have sizes %zu and %zu",
+                     sm_shape_text(text_a, a), sm_shape_text(text_b, b), axis + 1, size_a, size_b);
+    }
+    size_t size = size_a == 1 ? size_b : size_a;
+    plan->shape.size[axis] = size;
+    if (size == 1) continue;
+    size_t step_a = size_a == 1 ? 0 : stride_a, step_b = size_b == 1 ? 0 : stride_b;
+    stride_a *= size_a;
+    stride_b *= size_b;
+    int last = merged - 1;
+    if (merged > 0 && step_a == plan->step_a[last] * plan->size[last] && step_b == plan->step_b[last] * plan->size[last]) {
+      plan->size[last] *= size;
+    } else {
+      plan->size[merged] = size;
+      plan->step_a[merged] = step_a;
+      plan->step_b[merged] = step_b;
+      merged++;
+    }
+  }
+  if (merged == 0) {
+    plan->size[0] = plan->step_a[0] = plan->step_b[0] = 1;
+    merged = 1;
+  }
+  for (int i = 0, j = merged - 1; i < j; i++, j--) {
+    size_t size = plan->size[i], step_a = plan->step_a[i], step_b = plan->step_b[i];
+    plan->size[i] = plan->size[j], plan->step_a[i] = plan->step_a[j], plan->step_b[i] = plan->step_b[j];
+    plan->size[j] = size, plan->step_a[j] = step_a, plan->step_b[j] = step_b;
+  }
+  plan->rank = merged;
+  return SM_OK;
+}
+
+/* n elements in a row, where an operand either advances or, with a step of 0, is one number. */
+static inline real apply(sm_binary f, real a, real b) {
+  switch (f) {
+    case SM_ADD: return a + b;
+    case SM_SUB: return a - b;
+    case SM_MUL: return a * b;
+    case SM_DIV: return a / b;
+    case SM_POW: break;
+  }
+  return sm_pow(a, b);
+}
+
+/* The innermost loops; f is a constant at every call, so each is compiled for its function. */
+static inline __attribute__((always_inline))
+void apply_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n) {
+  if (step_a && step_b) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = apply(f, a[i], b[i]);
+  } else if (step_a) {
+    real number = *b;
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = apply(f, a[i], number);
+  } else {
+    real number = *a;
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = apply(f, number, b[i]);
+  }
+}
+
+/* x^1 and x^2 are what polynomials and their gradients ask for, and need no logarithm: both are exact here too. */
+static void power_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, size_t n) {
+  if (step_b == 0 && *b == 2) {
+    apply_run(y, a, a, 1, 1, SM_MUL, n);
+  } else if (step_b == 0 && *b == 1) {
+    apply_run(y, a, b, 1, 0, SM_MUL, n);
+  } else {
+    for (size_t i = 0; i < n; i++) y[i] = sm_pow(a[i * step_a], b[i * step_b]);
+  }
+}
+
+static void binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n) {
+  switch (f) {
+    case SM_ADD: apply_run(y, a, b, step_a, step_b, SM_ADD, n); break;
+    case SM_SUB: apply_run(y, a, b, step_a, step_b, SM_SUB, n); break;
+    case SM_MUL: apply_run(y, a, b, step_a, step_b, SM_MUL, n); break;
+    case SM_DIV: apply_run(y, a, b, step_a, step_b, SM_DIV, n); break;
+    case SM_POW: power_run(y, a, b, step_a, step_b, n); break;
+  }
+}
+
+/* The elements of `range` of the flat result: the place of the first is found by division, the others by counting. */
+static void binary_block(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan, sm_range range) {
+  const int inner = plan->rank - 1;
+  size_t index[SM_MAX_RANK], place_a = 0, place_b = 0, rest = range.first;
+  for (int axis = inner; axis >= 0; axis--) {
+    index[axis] = rest % plan->size[axis];
+    rest /= plan->size[axis];
+    place_a += index[axis] * plan->step_a[axis];
+    place_b += index[axis] * plan->step_b[axis];
+  }
+  for (size_t first = range.first; first < range.last;) {
+    size_t row = plan->size[inner] - index[inner], left = range.last - first;
+    size_t n = row < left ? row : left;
+    binary_run(y + first, a + place_a, b + place_b, plan->step_a[inner], plan->step_b[inner], f, n);
+    first += n;
+    index[inner] += n;
+    place_a += n * plan->step_a[inner];
+    place_b += n * plan->step_b[inner];
+    for (int axis = inner; axis > 0 && index[axis] == plan->size[axis]; axis--) {
+      place_a += plan->step_a[axis - 1] - plan->size[axis] * plan->step_a[axis];
+      place_b += plan->step_b[axis - 1] - plan->size[axis] * plan->step_b[axis];
+      index[axis] = 0;
+      index[axis - 1]++;
+    }
+  }
+}
+
+void sm_binary_forward(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan) {
+  size_t n = sm_shape_count(&plan->shape);
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) binary_block(y, a, b, f, plan, sm_block(n, block));
+}
+
+void sm_binary_number(real *y, const real *x, double value, bool swapped, sm_binary f, size_t n) {
+  real number = (real)value;
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    const real *a = swapped ? &number : x + range.first, *b = swapped ? x + range.first : &number;
+    binary_run(y + range.first, a, b, !swapped, swapped, f, range.last - range.first);
+  }
+}

@@ -1,0 +1,215 @@
+#include "core/pool.h"
+
+#include "core/parallel.h"
+
+/* ---- plans ---- */
+
+/* Whether the first window of an axis ends before the image, or the last one starts beyond it. */
+static bool misses(size_t positions, size_t before, size_t size, size_t kernel, size_t stride) {
+  return positions > 0 && (size == 0 || before >= kernel || (positions - 1) * stride >= size + before);
+}
+
+sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
+                          size_t kernel_width, const sm_window_options *options, sm_error *error) {
+  sm_window plan;
+  sm_status status = sm_window_plan(&plan, x, kernel_height, kernel_width, options, error);
+  if (status) return status;
+  if (misses(plan.out_height, plan.top, plan.height, kernel_height, plan.stride) ||
+      misses(plan.out_width, plan.left, plan.width, kernel_width, plan.stride)) {
+    char text[SM_SHAPE_TEXT];
+    return sm_fail(error, SM_BAD_VALUE,
+                   "with padding %zux%zu some windows of %zux%zu hold no pixel of images %s", plan.top,
+                   plan.left, kernel_height, kernel_width, sm_shape_text(text, x));
+  }
+  *window = plan;
+  *out = (sm_shape){4, {plan.batch, plan.out_height, plan.out_width, plan.channels}};
+  return SM_OK;
+}
+
+sm_status sm_maxpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
+                          size_t kernel_width, const sm_window_options *options, sm_error *error) {
+  if (kernel_height > SM_MAXPOOL_POSITIONS || kernel_width > SM_MAXPOOL_POSITIONS ||
+      kernel_height * kernel_width > SM_MAXPOOL_POSITIONS) {
+    return sm_fail(error, SM_BAD_VALUE, "expected a window of at most %d pixels, got %zux%zu",
+                   SM_MAXPOOL_POSITIONS, kernel_height, kernel_width);
+  }
+  return sm_avgpool_plan(window, out, x, kernel_height, kernel_width, options, error);
+}
+
+/* ---- walking over windows ---- */
+
+/* The pixels that one window holds. */
+typedef struct view {
+  size_t first;         /* position in the batch of its first pixel */
+  size_t rows, columns; /* of pixels, 1 or more each */
+  size_t skipped;       /* position in the window of its first pixel: padding comes before */
+} view;
+
+/* The part of `kernel` pixels from `position` on that lies on an axis of `size` pixels, relative to the
+ * image. */
+static sm_range clip(size_t *skipped, size_t position, size_t before, size_t kernel, size_t size) {
+  *skipped = position < before ? before - position : 0;
+  size_t first = position + *skipped - before, last = position + kernel - before;
+  return (sm_range){first, last < size ? last : size};
+}
+
+static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window) {
+  size_t above, aside;
+  sm_range rows = clip(&above, oy * window->stride, window->top, window->kernel_height, window->height);
+  sm_range columns = clip(&aside, ox * window->stride, window->left, window->kernel_width, window->width);
+  return (view){
+      .first = (image * window->height + rows.first) * window->width + columns.first,
+      .rows = rows.last - rows.first,
+      .columns = columns.last - columns.first,
+      .skipped = above * window->kernel_width + aside,
+  };
+}
+
+/* Small batches stay on the calling thread. */
+static bool worth_threads(const sm_window *window) {
+  return window->batch * window->out_height * window->out_width * window->channels > SM_BLOCK;
+}
+
+static size_t image_size(const sm_window *window) {
+  return window->height * window->width * window->channels;
+}
+
+static inline void zero(real *out, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = 0;
+}
+
+/* ---- maximum ---- */
+
+enum { LANES = 32 }; /* channels that are compared together, in registers */
+
+/* y (n), which (n) of n channels, n <= LANES; x points at the first of them in the window's first pixel. */
+static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const real *restrict x,
+                                const view *seen, const sm_window *window, size_t n) {
+  real best[LANES];
+  int32_t position[LANES];
+  for (size_t c = 0; c < n; c++) best[c] = x[c], position[c] = (int32_t)seen->skipped;
+  for (size_t i = 0; i < seen->rows; i++) {
+    for (size_t j = 0; j < seen->columns; j++) {
+      const real *pixel = x + (i * window->width + j) * window->channels;
+      int32_t here = (int32_t)(seen->skipped + i * window->kernel_width + j);
+      for (size_t c = 0; c < n; c++) {
+        bool better = (pixel[c] > best[c]) | ((pixel[c] != pixel[c]) & (best[c] == best[c]));
+        best[c] = better ? pixel[c] : best[c];
+        position[c] = better ? here : position[c];
+      }
+    }
+  }
+  for (size_t c = 0; c < n; c++) y[c] = best[c], which[c] = (uint8_t)position[c];
+}
+
+static void max_image(real *y, uint8_t *which, const real *x, size_t image, const sm_window *window) {
+  size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
+  for (size_t oy = 0; oy < window->out_height; oy++) {
+    for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
+      view seen = view_of(image, oy, ox, window);
+      const real *pixel = x + seen.first * channels;
+      size_t c = 0;
+      for (; c + LANES <= channels; c += LANES)
+        max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, window, LANES);
+      if (c < channels) max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, window, channels - c);
+    }
+  }
+}
+
+void sm_maxpool_forward(real *y, uint8_t *which, const real *x, const sm_window *window) {
+  int chunks = sm_batch_chunks(window->batch);
+#pragma omp parallel for schedule(static) if (worth_threads(window))
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range images = sm_chunk(window->batch, chunks, chunk);
+    for (size_t image = images.first; image < images.last; image++) max_image(y, which, x, image, window);
+  }
+}
+
+static inline void give_to_chosen(real *restrict gx, const real *restrict gy, const uint8_t *restrict which,
+                                  uint8_t position, size_t n) {
+  for (size_t c = 0; c < n; c++) gx[c] += which[c] == position ? gy[c] : 0;
+}
+
+static void max_image_backward(real *gx, const real *gy, const uint8_t *which, size_t image,
+                               const sm_window *window) {
+  size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
+  zero(gx + image * image_size(window), image_size(window));
+  for (size_t oy = 0; oy < window->out_height; oy++) {
+    for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
+      view seen = view_of(image, oy, ox, window);
+      for (size_t i = 0; i < seen.rows; i++) {
+        for (size_t j = 0; j < seen.columns; j++) {
+          give_to_chosen(gx + (seen.first + i * window->width + j) * channels, gy + at, which + at,
+                         (uint8_t)(seen.skipped + i * window->kernel_width + j), channels);
+        }
+      }
+    }
+  }
+}
+
+void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const sm_window *window) {
+  int chunks = sm_batch_chunks(window->batch);
+#pragma omp parallel for schedule(static) if (worth_threads(window))
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range images = sm_chunk(window->batch, chunks, chunk);
+    for (size_t image = images.first; image < images.last; image++)
+      max_image_backward(gx, gy, which, image, window);
+  }
+}
+
+/* ---- average ---- */
+
+/* out (n) += scale * x (n). */
+static inline void add_scaled(real *restrict out, const real *restrict x, real scale, size_t n) {
+  for (size_t c = 0; c < n; c++) out[c] += scale * x[c];
+}
+
+static real share_of(const view *seen) { return 1 / (real)(seen->rows * seen->columns); }
+
+static void avg_image(real *y, const real *x, size_t image, const sm_window *window) {
+  size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
+  zero(y + at, window->out_height * window->out_width * channels);
+  for (size_t oy = 0; oy < window->out_height; oy++) {
+    for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
+      view seen = view_of(image, oy, ox, window);
+      real share = share_of(&seen);
+      for (size_t i = 0; i < seen.rows; i++) {
+        const real *line = x + (seen.first + i * window->width) * channels;
+        for (size_t j = 0; j < seen.columns; j++) add_scaled(y + at, line + j * channels, share, channels);
+      }
+    }
+  }
+}
+
+void sm_avgpool_forward(real *y, const real *x, const sm_window *window) {
+  int chunks = sm_batch_chunks(window->batch);
+#pragma omp parallel for schedule(static) if (worth_threads(window))
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range images = sm_chunk(window->batch, chunks, chunk);
+    for (size_t image = images.first; image < images.last; image++) avg_image(y, x, image, window);
+  }
+}
+
+static void avg_image_backward(real *gx, const real *gy, size_t image, const sm_window *window) {
+  size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
+  zero(gx + image * image_size(window), image_size(window));
+  for (size_t oy = 0; oy < window->out_height; oy++) {
+    for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
+      view seen = view_of(image, oy, ox, window);
+      real share = share_of(&seen);
+      for (size_t i = 0; i < seen.rows; i++) {
+        real *line = gx + (seen.first + i * window->width) * channels;
+        for (size_t j = 0; j < seen.columns; j++) add_scaled(line + j * channels, gy + at, share, channels);
+      }
+    }
+  }
+}
+
+void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window) {
+  int chunks = sm_batch_chunks(window->batch);
+#pragma omp parallel for schedule(static) if (worth_threads(window))
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range images = sm_chunk(window->batch, chunks, chunk);
+    for (size_t image = images.first; image < images.last; image++) avg_image_backward(gx, gy, image, window);
+  }
+}

@@ -1,0 +1,27 @@
+/* Pooling of NHWC images over the windows of window.h. Padding never takes part: it is below every value for
+   the maximum and is not counted by the average. Windows that lie wholly in the padding are refused by the
+   plan. */
+#ifndef SM_POOL_H
+#define SM_POOL_H
+
+#include "core/window.h"
+
+enum { SM_MAXPOOL_POSITIONS = 256 }; /* pixels in a window of sm_maxpool at most: a byte holds the position */
+
+/* sm_window_plan, and SM_BAD_VALUE where a window would hold no pixel or, for the maximum, too many.
+   *out = (batch, out_height, out_width, channels). */
+sm_status sm_maxpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
+                          size_t kernel_width, const sm_window_options *options, sm_error *error);
+sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
+                          size_t kernel_width, const sm_window_options *options, sm_error *error);
+
+/* y = the largest value of each window, NaN if there is one; which (same shape as y) = its position in the
+   window, row by row from 0; ties go to the first. Both passes of both pools write every element of their
+   outputs. */
+void sm_maxpool_forward(real *y, uint8_t *which, const real *x, const sm_window *window);
+void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const sm_window *window);
+
+void sm_avgpool_forward(real *y, const real *x, const sm_window *window);
+void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window);
+
+#endif

@@ -1,0 +1,294 @@
+#include "core/reduce.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/parallel.h"
+
+enum {
+  LANES = 64,     /* independent running sums where the inner axes are narrower than that */
+  COLUMNS = 256   /* at most so many columns are summed at a time */
+};
+
+sm_axis sm_axis_of(const sm_shape *shape, int axis) {
+  sm_axis along = {1, 1, 1};
+  if (axis < 0) {
+    along.axis = sm_shape_count(shape);
+    return along;
+  }
+  for (int i = 0; i < shape->rank; i++) {
+    if (i < axis) along.outer *= shape->size[i];
+    else if (i == axis) along.axis = shape->size[i];
+    else along.inner *= shape->size[i];
+  }
+  return along;
+}
+
+/* Into how many parts a long loop over `count` items of `size` elements is cut when its partial results must be kept. */
+static int partial_chunks(size_t count, size_t size) {
+  size_t blocks = (size_t)sm_blocks(count * size);
+  size_t chunks = blocks < count ? blocks : count;
+  return chunks < 1 ? 1 : chunks < SM_BATCH_CHUNKS ? (int)chunks : SM_BATCH_CHUNKS;
+}
+
+/* sums (width) += each row, or the squares of each row, of x (rows, width); rows begin `stride` elements apart. */
+static inline __attribute__((always_inline))
+void add_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride, bool squared) {
+  for (size_t row = 0; row < rows; row++) {
+    const real *from = x + row * stride;
+#pragma omp simd
+    for (size_t i = 0; i < width; i++) sums[i] += squared ? (double)from[i] * (double)from[i] : (double)from[i];
+  }
+}
+
+/* sums (width) = the sum over the rows of x. Where the columns are few and next to each other, several rows are
+   taken as one wide row, which gives enough independent sums to keep the processor busy; they are folded in order. */
+static inline __attribute__((always_inline))
+void sum_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride, bool squared) {
+  if (width != stride || width > LANES / 2) {
+    memset(sums, 0, width * sizeof *sums);
+    add_rows(sums, x, rows, width, stride, squared);
+    return;
+  }
+  double lanes[LANES];
+  size_t together = LANES / width < rows ? LANES / width : rows;
+  size_t wide = together * width, wide_rows = together ? rows / together : 0;
+  size_t rest = rows * width - wide_rows * wide;
+  memset(lanes, 0, wide * sizeof *lanes);
+  add_rows(lanes, x, wide_rows, wide, wide, squared);
+  add_rows(lanes, x + wide_rows * wide, 1, rest, rest, squared);
+  for (size_t i = 0; i < width; i++) {
+    sums[i] = 0;
+    for (size_t j = i; j < wide; j += width) sums[i] += lanes[j];
+  }
+}
+
+/* A part of the result that is computed at once: up to COLUMNS neighbours of one (inner) row of it. */
+typedef struct result_tile {
+  size_t to, width; /* elements to … to+width-1 of the result */
+  size_t from;      /* the element of x where the first column begins */
+} result_tile;
+
+static size_t tiles_per_row(const sm_axis *along) { return (along->inner + COLUMNS - 1) / COLUMNS; }
+
+static size_t tile_count(const sm_axis *along) { return along->outer * tiles_per_row(along); }
+
+static result_tile tile_of(const sm_axis *along, size_t task) {
+  size_t tiles = tiles_per_row(along), row = task / tiles;
+  sm_range columns = sm_chunk(along->inner, (int)tiles, (int)(task % tiles));
+  return (result_tile){.to = row * along->inner + columns.first,
+                .width = columns.last - columns.first,
+                .from = row * along->axis * along->inner + columns.first};
+}
+
+/* sums (width) = the sum over the rows of x. The threads share the rows, and partial sums are added in the order of
+   their chunks. */
+static void sum_shared(double *sums, const real *x, size_t rows, size_t width, size_t stride) {
+  double partial[SM_BATCH_CHUNKS][COLUMNS];
+  int chunks = partial_chunks(rows, width);
+#pragma omp parallel for schedule(static) if (chunks > 1)
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range range = sm_chunk(rows, chunks, chunk);
+    sum_rows(partial[chunk], x + range.first * stride, range.last - range.first, width, stride, false);
+  }
+  memcpy(sums, partial[0], width * sizeof *sums);
+  for (int chunk = 1; chunk < chunks; chunk++) {
+    for (size_t i = 0; i < width; i++) sums[i] += partial[chunk][i];
+  }
+}
+
+/* Tile number `task` of the result: out = sum / divisor. */
+static void sum_tile(real *out, const real *x, const sm_axis *along, double divisor, size_t task, bool shared) {
+  result_tile tile = tile_of(along, task);
+  double sums[COLUMNS];
+  if (shared) sum_shared(sums, x + tile.from, along->axis, tile.width, along->inner);
+  else sum_rows(sums, x + tile.from, along->axis, tile.width, along->inner, false);
+  for (size_t i = 0; i < tile.width; i++) out[tile.to + i] = (real)(sums[i] / divisor);
+}
+
+/* Threads take whole tiles where there are many, and share the axis of each where there are few. */
+static void divided_sum(real *out, const real *x, const sm_axis *along, double divisor) {
+  size_t tasks = tile_count(along);
+  if (tasks < SM_BATCH_CHUNKS) {
+    for (size_t task = 0; task < tasks; task++) sum_tile(out, x, along, divisor, task, true);
+  } else {
+    bool large = along->outer * along->axis * along->inner > SM_BLOCK;
+#pragma omp parallel for schedule(static) if (large)
+    for (size_t task = 0; task < tasks; task++) sum_tile(out, x, along, divisor, task, false);
+  }
+}
+
+void sm_sum(real *out, const real *x, const sm_axis *along) { divided_sum(out, x, along, 1); }
+
+void sm_mean(real *out, const real *x, const sm_axis *along) { divided_sum(out, x, along, (double)along->axis); }
+
+/* Is x a better maximum than best? NaN is better than any number, the first NaN than any other. */
+static inline bool is_larger(real x, real best) { return (x > best) | ((x != x) & (best == best)); }
+
+/* value and position (width) = the largest of each column of x (rows, width), at least one row. */
+static void max_rows(real *value, int32_t *position, const real *x, size_t rows, size_t width, size_t stride) {
+  for (size_t i = 0; i < width; i++) {
+    value[i] = x[i];
+    position[i] = 0;
+  }
+  for (size_t row = 1; row < rows; row++) {
+    const real *from = x + row * stride;
+    if (width == 1) {
+      if (is_larger(*from, *value)) *value = *from, *position = (int32_t)row;
+      continue;
+    }
+#pragma omp simd
+    for (size_t i = 0; i < width; i++) {
+      bool larger = is_larger(from[i], value[i]);
+      value[i] = larger ? from[i] : value[i];
+      position[i] = larger ? (int32_t)row : position[i];
+    }
+  }
+}
+
+void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along) {
+  size_t tasks = tile_count(along);
+  bool large = along->outer * along->axis * along->inner > SM_BLOCK;
+#pragma omp parallel for schedule(static) if (large)
+  for (size_t task = 0; task < tasks; task++) {
+    result_tile tile = tile_of(along, task);
+    real best[COLUMNS];
+    int32_t best_position[COLUMNS];
+    max_rows(best, best_position, x + tile.from, along->axis, tile.width, along->inner);
+    if (out) memcpy(out + tile.to, best, tile.width * sizeof *best);
+    if (position) memcpy(position + tile.to, best_position, tile.width * sizeof *best_position);
+  }
+}
+
+void sm_max_backward(real *gx, const real *gy, const int32_t *position, const sm_axis *along) {
+  size_t image = along->axis * along->inner;
+#pragma omp parallel for schedule(static) if (along->outer * image > SM_BLOCK)
+  for (size_t row = 0; row < along->outer; row++) {
+    real *to = gx + row * image;
+    memset(to, 0, image * sizeof *to);
+    for (size_t i = 0; i < along->inner; i++) {
+      size_t from = row * along->inner + i;
+      to[(size_t)position[from] * along->inner + i] = gy[from];
+    }
+  }
+}
+
+void sm_spread(real *gx, const real *gy, double scale, const sm_axis *along) {
+  real factor = (real)scale;
+  size_t image = along->axis * along->inner, n = along->outer * image;
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    for (size_t first = range.first; first < range.last;) {
+      size_t row = first / image, left = range.last - first;
+      size_t column = along->inner == 1 ? 0 : first % along->inner;
+      size_t run = along->inner == 1 ? (row + 1) * image - first : along->inner - column;
+      if (run > left) run = left;
+      const real *from = gy + row * along->inner + column;
+      real *to = gx + first;
+      if (along->inner == 1) {
+        real value = factor * *from;
+        for (size_t i = 0; i < run; i++) to[i] = value;
+      } else {
+#pragma omp simd
+        for (size_t i = 0; i < run; i++) to[i] = factor * from[i];
+      }
+      first += run;
+    }
+  }
+}
+
+/* The axes of `from`, with neighbours merged that `to` repeats alike. */
+typedef struct repeats {
+  int rank;
+  size_t size[SM_MAX_RANK];
+  bool repeated[SM_MAX_RANK];
+} repeats;
+
+static repeats repeats_of(const sm_shape *to, const sm_shape *from) {
+  repeats axes = {0};
+  for (int axis = 0; axis < from->rank; axis++) {
+    int axis_to = axis - (from->rank - to->rank);
+    if (from->size[axis] == 1) continue;
+    bool repeated = axis_to < 0 || to->size[axis_to] == 1;
+    if (axes.rank > 0 && axes.repeated[axes.rank - 1] == repeated) {
+      axes.size[axes.rank - 1] *= from->size[axis];
+    } else {
+      axes.size[axes.rank] = from->size[axis];
+      axes.repeated[axes.rank++] = repeated;
+    }
+  }
+  return axes;
+}
+
+/* The outermost repeated axis as (outer, axis, inner), which it then loses; false when none is left. */
+static bool next_repeat(sm_axis *along, repeats *axes) {
+  *along = (sm_axis){1, 1, 1};
+  int axis = 0;
+  for (; axis < axes->rank && !axes->repeated[axis]; axis++) along->outer *= axes->size[axis];
+  if (axis == axes->rank) return false;
+  along->axis = axes->size[axis];
+  axes->size[axis] = 1;
+  axes->repeated[axis] = false;
+  for (axis++; axis < axes->rank; axis++) along->inner *= axes->size[axis];
+  return true;
+}
+
+sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape *from, sm_memory *memory, sm_error *error) {
+  repeats axes = repeats_of(to, from);
+  sm_axis along;
+  if (!next_repeat(&along, &axes)) {
+    sm_convert(out, SM_REAL, x, SM_REAL, sm_shape_count(from));
+    return SM_OK;
+  }
+  void *scratch[SM_MAX_RANK];
+  size_t bytes[SM_MAX_RANK];
+  int taken = 0;
+  sm_status status = SM_OK;
+  sm_axis next;
+  for (bool more = true; more; along = next) {
+    more = next_repeat(&next, &axes);
+    real *result = out;
+    if (more) {
+      bytes[taken] = along.outer * along.inner * sizeof(real);
+      scratch[taken] = result = sm_memory_take(memory, bytes[taken]);
+      if (!result) {
+        status = sm_fail(error, SM_NO_MEMORY, "no memory for a sum over repeated axes (%zu bytes)", bytes[taken]);
+        break;
+      }
+      taken++;
+    }
+    sm_sum(result, x, &along);
+    x = result;
+  }
+  while (taken-- > 0) sm_memory_give(memory, scratch[taken], bytes[taken]);
+  return status;
+}
+
+double sm_sum_of_squares(const real *x, size_t n) {
+  double partial[SM_BATCH_CHUNKS];
+  int chunks = partial_chunks(n, 1);
+#pragma omp parallel for schedule(static) if (chunks > 1)
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range range = sm_chunk(n, chunks, chunk);
+    sum_rows(&partial[chunk], x + range.first, range.last - range.first, 1, 1, true);
+  }
+  double sum = 0;
+  for (int chunk = 0; chunk < chunks; chunk++) sum += partial[chunk];
+  return sum;
+}
+
+size_t sm_first_not_finite(const real *x, size_t n) {
+  for (size_t first = 0; first < n; first += LANES) {
+    size_t last = n - first < LANES ? n : first + LANES;
+    real poison = 0; /* 0 times a finite number is 0; times any other it is NaN, which stays */
+#pragma omp simd reduction(+ : poison)
+    for (size_t i = first; i < last; i++) poison += x[i] * 0;
+    if (poison == 0) continue;
+    for (size_t i = first; i < last; i++) {
+      if (!isfinite(x[i])) return i;
+    }
+  }
+  return n;
+}

@@ -1,0 +1,191 @@
+#include "core/rng.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/parallel.h"
+
+/* The counter of a draw: words 0 and 1 hold the number of its block (four elements share one), word 2 the stream,
+   word 3 the attempt: 0, or how often the element's draw was refused and made again. */
+enum {
+  WORDS = 4,         /* in a Philox block */
+  ROUNDS = 10,
+  TILE_BLOCKS = 64,  /* blocks that are generated at once */
+  TILE = WORDS * TILE_BLOCKS
+};
+
+/* The multipliers and the steps of the key (the golden ratio, and the square root of 3 less 1), from the paper. */
+static const uint32_t multiplier_0 = 0xD2511F53u, multiplier_1 = 0xCD9E8D57u;
+static const uint32_t key_step_0 = 0x9E3779B9u, key_step_1 = 0xBB67AE85u;
+
+static inline void philox(uint32_t out[WORDS], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
+                          uint32_t k1) {
+  for (int round = 0; round < ROUNDS; round++) {
+    uint64_t product_0 = (uint64_t)multiplier_0 * c0, product_1 = (uint64_t)multiplier_1 * c2;
+    c0 = (uint32_t)(product_1 >> 32) ^ c1 ^ k0;
+    c1 = (uint32_t)product_1;
+    c2 = (uint32_t)(product_0 >> 32) ^ c3 ^ k1;
+    c3 = (uint32_t)product_0;
+    k0 += key_step_0;
+    k1 += key_step_1;
+  }
+  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+void sm_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
+  philox(out, counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
+}
+
+/* word (blocks * 4) = the blocks from number `first` on. */
+static void draw_blocks(uint32_t *word, const sm_rng *rng, uint64_t first, uint32_t attempt, size_t blocks) {
+  const uint32_t k0 = (uint32_t)rng->seed, k1 = (uint32_t)(rng->seed >> 32), stream = rng->stream;
+#pragma omp simd
+  for (size_t i = 0; i < blocks; i++) {
+    uint64_t block = first + i;
+    philox(word + WORDS * i, (uint32_t)block, (uint32_t)(block >> 32), stream, attempt, k0, k1);
+  }
+}
+
+static inline uint32_t draw_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
+  uint32_t word[WORDS];
+  draw_blocks(word, rng, element / WORDS, attempt, 1);
+  return word[element % WORDS];
+}
+
+/* A stretch of a stream that covers elements first … last-1 of a fill, and whole blocks. */
+typedef struct stretch {
+  uint64_t block;      /* number of the first block */
+  size_t blocks, skip; /* how many, and how many words of the first lie before the stretch */
+} stretch;
+
+static stretch stretch_of(const sm_rng *rng, size_t first, size_t last) {
+  uint64_t start = rng->offset + first;
+  size_t skip = (size_t)(start % WORDS);
+  return (stretch){start / WORDS, (skip + (last - first) + WORDS - 1) / WORDS, skip};
+}
+
+/* [0, 1) of a word: its upper 24 bits, which every real holds exactly. */
+static inline uint32_t fraction_of(uint32_t word) { return word >> 8; }
+static const double fraction_unit = 0x1p-24;
+
+/* Tiles of elements first … last-1 of a fill with at most TILE words each. */
+static inline size_t tile_end(size_t first, size_t last) {
+  const size_t most = TILE - WORDS;
+  return last - first < most ? last : first + most;
+}
+
+void sm_rng_uniform(real *out, const sm_rng *rng, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    for (size_t first = range.first, last; first < range.last; first = last) {
+      uint32_t word[TILE];
+      last = tile_end(first, range.last);
+      stretch part = stretch_of(rng, first, last);
+      draw_blocks(word, rng, part.block, 0, part.blocks);
+      for (size_t i = first; i < last; i++) {
+        out[i] = (real)fraction_of(word[part.skip + i - first]) * (real)fraction_unit;
+      }
+    }
+  }
+}
+
+/* Box and Muller: two words make two independent normal numbers. Uniforms lie in the middle of their 2^-32, so the
+   logarithm never meets 0. In double, so that both builds draw the same numbers up to rounding. */
+static void normal_pair(double out[2], const uint32_t word[2]) {
+  const double unit = 0x1p-32, two_pi = 0x1.921fb54442d18p+2;
+  double radius = sqrt(-2 * log(((double)word[0] + 0.5) * unit)), angle = two_pi * (((double)word[1] + 0.5) * unit);
+  out[0] = radius * cos(angle);
+  out[1] = radius * sin(angle);
+}
+
+static double normal_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
+  uint32_t word[WORDS];
+  double pair[2];
+  draw_blocks(word, rng, element / WORDS, attempt, 1);
+  normal_pair(pair, word + element % WORDS / 2 * 2);
+  return pair[element % 2];
+}
+
+/* Normal numbers; those beyond `limit` are drawn again, at the next attempt of the same element. */
+static void normal_fill(real *out, const sm_rng *rng, double limit, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    for (size_t first = range.first, last; first < range.last; first = last) {
+      uint32_t word[TILE];
+      double normal[TILE];
+      last = tile_end(first, range.last);
+      stretch part = stretch_of(rng, first, last);
+      draw_blocks(word, rng, part.block, 0, part.blocks);
+      for (size_t i = 0; i < part.blocks * WORDS; i += 2) normal_pair(normal + i, word + i);
+      for (size_t i = first; i < last; i++) {
+        double z = normal[part.skip + i - first];
+        for (uint32_t attempt = 1; fabs(z) > limit; attempt++) z = normal_one(rng, rng->offset + i, attempt);
+        out[i] = (real)z;
+      }
+    }
+  }
+}
+
+void sm_rng_normal(real *out, const sm_rng *rng, size_t n) { normal_fill(out, rng, INFINITY, n); }
+
+void sm_rng_truncated(real *out, const sm_rng *rng, size_t n) {
+  const double standard_deviations = 2;
+  normal_fill(out, rng, standard_deviations, n);
+}
+
+/* Lemire 2019, "Fast random integer generation in an interval": the upper half of word * bound is uniform once the
+   words whose lower half is below 2^32 mod bound are drawn again. */
+static uint32_t bounded(uint32_t word, uint32_t bound, const sm_rng *rng, uint64_t element) {
+  uint64_t product = (uint64_t)word * bound;
+  if ((uint32_t)product < bound) {
+    uint32_t refused = (uint32_t)-bound % bound;
+    for (uint32_t attempt = 1; (uint32_t)product < refused; attempt++) {
+      product = (uint64_t)draw_one(rng, element, attempt) * bound;
+    }
+  }
+  return (uint32_t)(product >> 32);
+}
+
+/* Element i of the draw chooses which of the places 0 … n-1-i is exchanged with place n-1-i. */
+void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = (int32_t)i;
+  for (size_t first = 0, last; first < n; first = last) {
+    uint32_t word[TILE];
+    last = tile_end(first, n);
+    stretch part = stretch_of(rng, first, last);
+    draw_blocks(word, rng, part.block, 0, part.blocks);
+    for (size_t i = first; i < last; i++) {
+      size_t end = n - 1 - i;
+      size_t chosen = bounded(word[part.skip + i - first], (uint32_t)(end + 1), rng, rng->offset + i);
+      int32_t exchanged = out[chosen];
+      out[chosen] = out[end];
+      out[end] = exchanged;
+    }
+  }
+}
+
+void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n) {
+  const uint32_t kept_from = (uint32_t)ceil(p / fraction_unit); /* kept where the uniform number is p or more */
+  const real scale = (real)(1 / (1 - p));
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    for (size_t first = range.first, last; first < range.last; first = last) {
+      uint32_t word[TILE];
+      last = tile_end(first, range.last);
+      stretch part = stretch_of(rng, first, last);
+      draw_blocks(word, rng, part.block, 0, part.blocks);
+      const uint32_t *mine = word + part.skip;
+#pragma omp simd
+      for (size_t i = 0; i < last - first; i++) {
+        real kept = x[first + i] * scale;
+        out[first + i] = fraction_of(mine[i]) >= kept_from ? kept : 0;
+      }
+    }
+  }
+}

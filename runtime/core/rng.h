@@ -1,0 +1,29 @@
+/* Random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
+   SC 2011), a function of a key and a counter. Element i of a fill depends on (seed, stream, offset + i) alone,
+   so any number of threads fills a tensor with the same numbers. */
+#ifndef SM_RNG_H
+#define SM_RNG_H
+
+#include "core/tensor.h"
+
+/* Where a stream of numbers stands. The key is the seed; the counter holds the stream and the position. */
+typedef struct sm_rng {
+  uint64_t seed;
+  uint32_t stream;
+  uint64_t offset; /* elements drawn so far; the caller adds what a fill says it used */
+} sm_rng;
+
+/* One block: out = Philox4x32-10(counter, key). */
+void sm_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+
+/* Every fill draws n elements, starting at rng->offset, and leaves the rng as it was: the caller advances it by n. */
+void sm_rng_uniform(real *out, const sm_rng *rng, size_t n);  /* [0, 1), 24 bits */
+void sm_rng_normal(real *out, const sm_rng *rng, size_t n);   /* mean 0, standard deviation 1 (Box and Muller) */
+void sm_rng_truncated(real *out, const sm_rng *rng, size_t n); /* the same, redrawn beyond 2 standard deviations */
+void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n); /* 0 … n-1 shuffled (Fisher and Yates), unbiased */
+
+/* out = x kept with probability 1-p and scaled by 1/(1-p), else 0. The same call with the gradient in place
+   of x is the backward pass, so no mask is stored. 0 <= p < 1. */
+void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n);
+
+#endif

@@ -1,0 +1,193 @@
+#include "core/tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/parallel.h"
+
+size_t sm_dtype_bytes(sm_dtype dtype) {
+  switch (dtype) {
+    case SM_REAL: return sizeof(real);
+    case SM_UINT8: return sizeof(uint8_t);
+    case SM_INT32: return sizeof(int32_t);
+  }
+  return 0;
+}
+
+const char *sm_dtype_name(sm_dtype dtype) {
+  switch (dtype) {
+    case SM_REAL: return SM_REAL_NAME;
+    case SM_UINT8: return "uint8";
+    case SM_INT32: return "int32";
+  }
+  return "";
+}
+
+size_t sm_shape_count(const sm_shape *shape) {
+  size_t count = 1;
+  for (int axis = 0; axis < shape->rank; axis++) count *= shape->size[axis];
+  return count;
+}
+
+bool sm_shape_equal(const sm_shape *a, const sm_shape *b) {
+  if (a->rank != b->rank) return false;
+  for (int axis = 0; axis < a->rank; axis++) {
+    if (a->size[axis] != b->size[axis]) return false;
+  }
+  return true;
+}
+
+const char *sm_shape_text(char text[SM_SHAPE_TEXT], const sm_shape *shape) {
+  size_t length = 0;
+  text[length++] = '{';
+  for (int axis = 0; axis < shape->rank; axis++) {
+    length += (size_t)snprintf(text + length, SM_SHAPE_TEXT - length, "%s%zu", axis ? ", " : "", shape->size[axis]);
+  }
+  text[length++] = '}';
+  text[length] = '\0';
+  return text;
+}
+
+/* Bytes of a tensor; false when they are more than a pointer can reach. A size of 0 does not excuse the others:
+   the product of the rest must fit as well, so that every part of an empty shape can be computed with. */
+static bool bytes_of(size_t *bytes, sm_dtype dtype, const sm_shape *shape) {
+  size_t product = sm_dtype_bytes(dtype);
+  bool empty = false;
+  for (int axis = 0; axis < shape->rank; axis++) {
+    if (shape->size[axis] == 0) empty = true;
+    else if (__builtin_mul_overflow(product, shape->size[axis], &product)) return false;
+  }
+  *bytes = empty ? 0 : product;
+  return product <= (size_t)PTRDIFF_MAX;
+}
+
+sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, const sm_shape *shape, sm_error *error) {
+  *tensor = (sm_tensor){.dtype = dtype};
+  char text[SM_SHAPE_TEXT];
+  size_t bytes;
+  if (!bytes_of(&bytes, dtype, shape)) {
+    return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be", sm_dtype_name(dtype),
+                   sm_shape_text(text, shape));
+  }
+  sm_storage *storage = sm_memory_take(memory, sizeof *storage);
+  void *data = storage ? sm_memory_take(memory, bytes) : NULL;
+  if (!data) {
+    sm_memory_give(memory, storage, sizeof *storage);
+    return sm_fail(error, SM_NO_MEMORY, "out of memory: a %s tensor of shape %s takes %zu bytes", sm_dtype_name(dtype),
+                   sm_shape_text(text, shape), bytes);
+  }
+  *storage = (sm_storage){.references = 1, .bytes = bytes, .memory = memory, .data = data};
+  tensor->shape = *shape;
+  tensor->storage = storage;
+  tensor->data = data;
+  return SM_OK;
+}
+
+void sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_shape *shape, size_t offset) {
+  sm_tensor shared = {.dtype = base->dtype, .shape = *shape, .storage = base->storage};
+  shared.data = (char *)base->data + offset * sm_dtype_bytes(base->dtype);
+  shared.storage->references++;
+  *tensor = shared;
+}
+
+void sm_tensor_release(sm_tensor *tensor) {
+  sm_storage *storage = tensor->storage;
+  tensor->storage = NULL;
+  tensor->data = NULL;
+  if (!storage || --storage->references > 0) return;
+  sm_memory *memory = storage->memory;
+  sm_memory_give(memory, storage->data, storage->bytes);
+  sm_memory_give(memory, storage, sizeof *storage);
+}
+
+/* Towards zero, saturating; NaN gives 0. The comparisons are made in double, which holds every int32. */
+static uint8_t byte_of(double x) { return x >= UINT8_MAX ? UINT8_MAX : x > 0 ? (uint8_t)x : 0; }
+
+static int32_t int_of(double x) {
+  return x >= INT32_MAX ? INT32_MAX : x <= INT32_MIN ? INT32_MIN : x == x ? (int32_t)x : 0;
+}
+
+static void bytes_from(uint8_t *out, const void *x, sm_dtype x_dtype, sm_range range) {
+  const int32_t *ints = x;
+  const real *reals = x;
+  if (x_dtype == SM_INT32) {
+    for (size_t i = range.first; i < range.last; i++) {
+      out[i] = (uint8_t)(ints[i] < 0 ? 0 : ints[i] > UINT8_MAX ? UINT8_MAX : ints[i]);
+    }
+  } else {
+    for (size_t i = range.first; i < range.last; i++) out[i] = byte_of(reals[i]);
+  }
+}
+
+static void ints_from(int32_t *out, const void *x, sm_dtype x_dtype, sm_range range) {
+  const uint8_t *bytes = x;
+  const real *reals = x;
+  if (x_dtype == SM_UINT8) {
+    for (size_t i = range.first; i < range.last; i++) out[i] = bytes[i];
+  } else {
+    for (size_t i = range.first; i < range.last; i++) out[i] = int_of(reals[i]);
+  }
+}
+
+static void reals_from(real *out, const void *x, sm_dtype x_dtype, sm_range range) {
+  const uint8_t *bytes = x;
+  const int32_t *ints = x;
+  if (x_dtype == SM_UINT8) {
+    for (size_t i = range.first; i < range.last; i++) out[i] = (real)bytes[i];
+  } else {
+    for (size_t i = range.first; i < range.last; i++) out[i] = (real)ints[i];
+  }
+}
+
+void sm_convert(void *out, sm_dtype out_dtype, const void *x, sm_dtype x_dtype, size_t n) {
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    if (out_dtype == x_dtype) {
+      size_t bytes = sm_dtype_bytes(x_dtype);
+      memcpy((char *)out + range.first * bytes, (const char *)x + range.first * bytes, (range.last - range.first) * bytes);
+    } else if (out_dtype == SM_REAL) {
+      reals_from(out, x, x_dtype, range);
+    } else if (out_dtype == SM_INT32) {
+      ints_from(out, x, x_dtype, range);
+    } else {
+      bytes_from(out, x, x_dtype, range);
+    }
+  }
+}
+
+void sm_fill(void *out, sm_dtype dtype, double value, size_t n) {
+  real *reals = out;
+  int32_t *ints = out;
+  uint8_t *bytes = out;
+  real real_value = (real)value;
+  int32_t int_value = int_of(value);
+  uint8_t byte_value = byte_of(value);
+  long blocks = sm_blocks(n);
+#pragma omp parallel for schedule(static) if (blocks > 1)
+  for (long block = 0; block < blocks; block++) {
+    sm_range range = sm_block(n, block);
+    if (dtype == SM_REAL) {
+      for (size_t i = range.first; i < range.last; i++) reals[i] = real_value;
+    } else if (dtype == SM_INT32) {
+      for (size_t i = range.first; i < range.last; i++) ints[i] = int_value;
+    } else {
+      memset(bytes + range.first, byte_value, range.last - range.first);
+    }
+  }
+}
+
+void sm_gather_bytes(real *out, const uint8_t *x, const int32_t *index, real scale, size_t count, size_t row) {
+  int chunks = sm_batch_chunks(count);
+#pragma omp parallel for schedule(static) if (count * row > SM_BLOCK)
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    sm_range range = sm_chunk(count, chunks, chunk);
+    for (size_t i = range.first; i < range.last; i++) {
+      const uint8_t *from = x + (size_t)index[i] * row;
+      real *to = out + i * row;
+#pragma omp simd
+      for (size_t j = 0; j < row; j++) to[j] = scale * (real)from[j];
+    }
+  }
+}

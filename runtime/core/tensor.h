@@ -1,0 +1,78 @@
+/* Tensors: a row-major, contiguous block of numbers with a shape. Operations of the other rooms take plain
+   pointers and sizes; this room owns memory, shapes and their text. */
+#ifndef SM_TENSOR_H
+#define SM_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+
+/* The type that computes: float, or double in the build whose gradients are checked exactly. */
+#ifdef SM_DOUBLE
+typedef double real;
+#define SM_REAL_NAME "float64"
+#else
+typedef float real;
+#define SM_REAL_NAME "float32"
+#endif
+
+enum { SM_MAX_RANK = 8 };
+
+typedef enum sm_dtype { SM_REAL, SM_UINT8, SM_INT32 } sm_dtype;
+
+size_t sm_dtype_bytes(sm_dtype dtype);
+const char *sm_dtype_name(sm_dtype dtype); /* "float32" ("float64" in the double build), "uint8", "int32" */
+
+/* Rank 0 is a scalar with one element; any size may be 0. */
+typedef struct sm_shape {
+  int rank;
+  size_t size[SM_MAX_RANK];
+} sm_shape;
+
+size_t sm_shape_count(const sm_shape *shape); /* number of elements */
+bool sm_shape_equal(const sm_shape *a, const sm_shape *b);
+
+enum { SM_SHAPE_TEXT = SM_MAX_RANK * 22 + 3 };
+
+/* Writes "{50, 28, 28, 1}" ("{}" for a scalar) into text and returns it. */
+const char *sm_shape_text(char text[SM_SHAPE_TEXT], const sm_shape *shape);
+
+/* Memory that several tensors may share. */
+typedef struct sm_storage {
+  size_t references;
+  size_t bytes;
+  sm_memory *memory;
+  void *data;
+} sm_storage;
+
+typedef struct sm_tensor {
+  sm_dtype dtype;
+  sm_shape shape;
+  sm_storage *storage; /* NULL: released */
+  void *data;          /* first element, inside storage */
+} sm_tensor;
+
+/* A tensor with undefined content. SM_NO_MEMORY or SM_BAD_SHAPE (too large); *tensor is then released. */
+sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, const sm_shape *shape, sm_error *error);
+
+/* A tensor that shares base's storage, starting `offset` elements into it. The caller has checked that it fits. */
+void sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_shape *shape, size_t offset);
+
+/* Lets go of the storage, which is freed with its last tensor. Idempotent. */
+void sm_tensor_release(sm_tensor *tensor);
+
+/* out[i] = x[i] converted from one element type to another, n elements. Real to integer truncates towards zero
+   and saturates at the limits of the type; NaN becomes 0. */
+void sm_convert(void *out, sm_dtype out_dtype, const void *x, sm_dtype x_dtype, size_t n);
+
+/* out[i] = value for n elements, converted as by sm_convert. */
+void sm_fill(void *out, sm_dtype dtype, double value, size_t n);
+
+/* out (count, row) = scale * x (rows, row)[index[i]], bytes to numbers: how a batch of images is gathered.
+   Indices are 0-based and checked by the caller. */
+void sm_gather_bytes(real *out, const uint8_t *x, const int32_t *index, real scale, size_t count, size_t row);
+
+#endif

@@ -1,0 +1,25 @@
+/* Signals that ask the program to stop. */
+#ifndef SM_HOST_INTERRUPT_H
+#define SM_HOST_INTERRUPT_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+/* From here on SIGINT, SIGTERM, SIGHUP and a write to a closed pipe stop the Lua code of `L`, the main state:
+   by the error "interrupted" in whatever it runs, or, while it asked for grace, by a flag alone. A second signal,
+   half a second later or more, kills; further writes to a closed pipe merely fail. Signals that the parent process ignores stay ignored. */
+void sm_host_catch_signals(lua_State *L);
+
+/* A signal stops no Lua code from here on: to be called before the state is closed. */
+void sm_host_release_signals(void);
+
+/* true: a signal only sets the flag. */
+void sm_host_be_graceful(bool on);
+
+/* Whether a signal asked to stop. */
+bool sm_host_interrupted(void);
+
+/* Whether a write found its reader gone. */
+bool sm_host_output_closed(void);
+
+#endif

@@ -1,0 +1,63 @@
+#include "host/locate.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void sm_host_push_executable(lua_State *L) {
+  char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  if (length < 0) luaL_error(L, "cannot read /proc/self/exe: %s", strerror(errno));
+  lua_pushlstring(L, path, (size_t)length);
+}
+
+/* Replaces the path on top of the stack by the directory that holds it. */
+static void to_parent(lua_State *L) {
+  const char *path = lua_tostring(L, -1);
+  const char *slash = strrchr(path, '/');
+  lua_pushlstring(L, path, slash ? (size_t)(slash - path) : 0);
+  lua_remove(L, -2);
+}
+
+static bool same_directory(const char *one, const char *other) {
+  struct stat a, b;
+  return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* package[field] = `first`, then the system's default, then what the environment adds to it. The field holds
+   the default, or what the environment says in its place. */
+static void set_path(lua_State *L, const char *field, const char *first, const char *system) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, field);
+  const char *present = lua_tostring(L, -1);
+  bool from_environment = present && strcmp(present, system) != 0;
+  lua_pushfstring(L, "%s;%s%s%s", first, system, from_environment ? ";" : "", from_environment ? present : "");
+  lua_setfield(L, -3, field);
+  lua_pop(L, 2);
+}
+
+void sm_host_set_paths(lua_State *L) {
+  int top = lua_gettop(L);
+  const char *scripts = SM_SOURCE_LUA, *modules = SM_BUILD_DIR "/lib";
+  sm_host_push_executable(L);
+  to_parent(L);
+  if (!same_directory(lua_tostring(L, -1), SM_BUILD_DIR)) {
+    to_parent(L);
+    const char *prefix = lua_tostring(L, -1);
+    scripts = lua_pushfstring(L, "%s/share/smrun/lua", prefix);
+    modules = lua_pushfstring(L, "%s/lib/smrun", prefix);
+  }
+  const char *probe = lua_pushfstring(L, "%s/sm/cli/init.lua", scripts);
+  if (access(probe, R_OK) != 0) {
+    luaL_error(L, "the library of smrun is not where it should be: cannot read %s (%s)", probe, strerror(errno));
+  }
+  const char *lua_path = lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", scripts, scripts);
+  set_path(L, "path", lua_path, LUA_PATH_DEFAULT);
+  const char *c_path = lua_pushfstring(L, "%s/?.so", modules);
+  set_path(L, "cpath", c_path, LUA_CPATH_DEFAULT);
+  lua_settop(L, top);
+}

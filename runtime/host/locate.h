@@ -1,0 +1,16 @@
+/* Where the program and its library lie. */
+#ifndef SM_HOST_LOCATE_H
+#define SM_HOST_LOCATE_H
+
+#include <lua.h>
+
+/* Pushes the path of this program. Raises when the system does not tell. */
+void sm_host_push_executable(lua_State *L);
+
+/* Puts the library in front of package.path and package.cpath, then the system's modules, then those that the
+   environment (LUA_PATH, LUA_CPATH) names. From the build directory the library is the source tree's; otherwise
+   it is PREFIX/share/smrun/lua and PREFIX/lib/smrun for a program at PREFIX/bin/smrun. Raises when it is not
+   there, saying where it was looked for. */
+void sm_host_set_paths(lua_State *L);
+
+#endif

@@ -1,0 +1,83 @@
+/* smrun: a Lua state with the library in reach, run by the command line that is written in Lua (sm.cli). */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/interrupt.h"
+#include "host/locate.h"
+#include "host/module.h"
+#include "host/threads.h"
+
+/* Errors of an experiment are reported by sm.cli; this is for an error of the program itself. */
+static int add_traceback(lua_State *L) {
+  const char *message = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* No arguments. Opens the standard libraries, finds the library of smrun, and catches signals. */
+static int prepare(lua_State *L) {
+  luaL_openlibs(L);
+  sm_host_set_paths(L);
+  luaL_requiref(L, "sm.host", sm_host_open, 0);
+  sm_host_catch_signals(L);
+  return 0;
+}
+
+/* Arguments: argc and argv. Calls require("sm.cli").main(arg) and pushes the exit code that it gives. */
+static int run(lua_State *L) {
+  int argc = (int)lua_tointeger(L, 1);
+  char **argv = lua_touserdata(L, 2);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "sm.cli");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "main");
+  lua_createtable(L, argc, 1);
+  for (int i = 0; i < argc; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* Both calls in turn; the exit code. */
+static int protected_run(lua_State *L, int argc, char **argv) {
+  lua_pushcfunction(L, add_traceback);
+  lua_pushcfunction(L, prepare);
+  int status = lua_pcall(L, 0, 0, 0);
+  if (status == LUA_OK) {
+    lua_pushcfunction(L, run);
+    lua_pushinteger(L, argc);
+    lua_pushlightuserdata(L, argv);
+    status = lua_pcall(L, 2, 1, 1);
+  }
+  if (status == LUA_OK) return (int)lua_tointeger(L, -1);
+  const char *message = lua_tostring(L, -1);
+  if (!sm_host_output_closed()) fprintf(stderr, "smrun: %s\n", message ? message : "an error without a text");
+  return EXIT_FAILURE;
+}
+
+/* The exit code: a full disk behind standard output is an error, a reader that has gone is none. */
+static int check_output(int code) {
+  bool written = fflush(stdout) == 0 && !ferror(stdout);
+  if (written || sm_host_output_closed()) return code;
+  fputs("smrun: standard output could not be written\n", stderr);
+  return code == EXIT_SUCCESS ? EXIT_FAILURE : code;
+}
+
+int main(int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  if (!L) {
+    fputs("smrun: not enough memory\n", stderr);
+    return EXIT_FAILURE;
+  }
+  sm_host_default_threads();
+  int code = protected_run(L, argc, argv);
+  sm_host_release_signals();
+  lua_close(L);
+  return check_output(code);
+}

@@ -1,0 +1,15 @@
+/* The Lua module "sm.host", which only this program has. */
+#ifndef SM_HOST_MODULE_H
+#define SM_HOST_MODULE_H
+
+#include <lua.h>
+
+/* version             of this program, "0.1.0"
+   executable          path of this program
+   interrupted()       whether a signal asked to stop
+   graceful(boolean)   true: a signal only sets that flag; false: it raises an error in the running Lua code
+   output_closed()     whether the reader of what is written is gone
+   set_threads(count)  threads to compute with; to be called before the numeric libraries are loaded */
+int sm_host_open(lua_State *L);
+
+#endif

@@ -1,0 +1,86 @@
+#include "io/safetensors.h"
+
+#include "io/elements.h"
+
+enum {
+  LENGTH_BYTES = 8,
+  ALIGNMENT = 8,
+  MAX_HEADER_BYTES = 100 * 1000 * 1000 /* the limit of the format's own reader */
+};
+
+static const char *const type_name[SM_ELEMENTS] = {
+    [SM_F32] = "F32", [SM_F64] = "F64", [SM_U8] = "U8", [SM_I32] = "I32", [SM_I64] = "I64"};
+
+const char *sm_safetensors_dtype(sm_dtype dtype) { return type_name[sm_element_of(dtype)]; }
+
+static sm_status check_frame(sm_safetensors *tensors, sm_error *error) {
+  const sm_file *file = &tensors->file;
+  uint64_t length;
+  if (file->bytes < LENGTH_BYTES) {
+    return sm_fail(error, SM_BAD_FILE, "%s: byte 0: expected %d bytes of header length, found %llu",
+                   file->path, LENGTH_BYTES, (unsigned long long)file->bytes);
+  }
+  sm_status status = sm_file_read(&length, file, 0, LENGTH_BYTES, error);
+  if (status != SM_OK) return status;
+  if (length > MAX_HEADER_BYTES || length > file->bytes - LENGTH_BYTES) {
+    return sm_fail(error, SM_BAD_FILE,
+                   "%s: byte 0: a header of %llu bytes, where the file has %llu and %d are allowed",
+                   file->path, (unsigned long long)length, (unsigned long long)file->bytes, MAX_HEADER_BYTES);
+  }
+  tensors->header_bytes = (size_t)length;
+  tensors->data_bytes = file->bytes - LENGTH_BYTES - length;
+  return SM_OK;
+}
+
+sm_status sm_safetensors_open(sm_safetensors *tensors, const char *path, sm_error *error) {
+  *tensors = (sm_safetensors){0};
+  sm_status status = sm_file_open(&tensors->file, path, error);
+  if (status == SM_OK) status = check_frame(tensors, error);
+  if (status != SM_OK) sm_safetensors_close(tensors);
+  return status;
+}
+
+sm_status sm_safetensors_header(char *out, const sm_safetensors *tensors, sm_error *error) {
+  return sm_file_read(out, &tensors->file, LENGTH_BYTES, tensors->header_bytes, error);
+}
+
+sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safetensors *tensors,
+                              const char *name, const char *dtype, const sm_shape *shape, uint64_t first,
+                              uint64_t last, sm_error *error) {
+  *out = (sm_tensor){0};
+  const char *path = tensors->file.path;
+  sm_element element = sm_element_named(dtype, type_name);
+  if (element == SM_ELEMENTS) {
+    return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' has type '%s'; F32, F64, U8, I32 and I64 can be read",
+                   path, name, dtype);
+  }
+  if (first > last || last > tensors->data_bytes) {
+    return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' lies at %llu to %llu of %llu bytes of data", path,
+                   name, (unsigned long long)first, (unsigned long long)last,
+                   (unsigned long long)tensors->data_bytes);
+  }
+  uint64_t bytes;
+  if (!sm_elements_bytes(&bytes, element, shape) || bytes != last - first) {
+    char text[SM_SHAPE_TEXT];
+    return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' of type %s and shape %s does not fit its %llu bytes",
+                   path, name, dtype, sm_shape_text(text, shape), (unsigned long long)(last - first));
+  }
+  return sm_elements_read(out, memory, &tensors->file, LENGTH_BYTES + tensors->header_bytes + first, element,
+                          shape, error);
+}
+
+void sm_safetensors_close(sm_safetensors *tensors) { sm_file_close(&tensors->file); }
+
+sm_status sm_safetensors_write_header(sm_writer *writer, const char *json, size_t bytes, sm_error *error) {
+  static const char spaces[ALIGNMENT] = "        ";
+  size_t padding = (ALIGNMENT - bytes % ALIGNMENT) % ALIGNMENT;
+  uint64_t length = bytes + padding;
+  if (length > MAX_HEADER_BYTES) {
+    return sm_fail(error, SM_BAD_VALUE, "%s: names and metadata take %llu bytes; %d are allowed",
+                   writer->path, (unsigned long long)length, MAX_HEADER_BYTES);
+  }
+  sm_status status = sm_writer_write(writer, &length, LENGTH_BYTES, error);
+  if (status == SM_OK) status = sm_writer_write(writer, json, bytes, error);
+  if (status == SM_OK) status = sm_writer_write(writer, spaces, padding, error);
+  return status;
+}

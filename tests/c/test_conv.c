@@ -1,0 +1,477 @@
+/* Convolution against nested loops in double, over shapes that are common, odd and degenerate. */
+#include "numbers.h"
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/parallel.h"
+
+typedef struct shape_case {
+  size_t batch, height, width, channels, kernel_height, kernel_width, filters;
+  sm_window_options options;
+} shape_case;
+
+#define SAME(stride) \
+  { stride, SM_PADDING_SAME, 0 }
+#define VALID(stride) \
+  { stride, SM_PADDING_VALID, 0 }
+#define PADDED(stride, padding) \
+  { stride, SM_PADDING_EXPLICIT, padding }
+
+static const shape_case cases[] = {
+    {50, 28, 28, 1, 5, 5, 4, SAME(1)},   {50, 14, 14, 3, 5, 5, 7, SAME(1)},
+    {1, 14, 14, 32, 5, 5, 16, SAME(1)},  {2, 9, 7, 3, 1, 1, 5, VALID(1)},
+    {2, 9, 7, 3, 1, 1, 5, SAME(2)},      {2, 9, 7, 3, 1, 1, 5, PADDED(1, 2)},
+    {3, 8, 8, 2, 2, 2, 3, SAME(1)},      {3, 8, 8, 2, 2, 2, 3, SAME(2)},
+    {3, 7, 7, 2, 2, 4, 3, SAME(2)},      {2, 7, 10, 3, 3, 2, 4, VALID(1)},
+    {2, 7, 10, 3, 3, 2, 4, VALID(2)},    {2, 7, 10, 3, 3, 2, 4, VALID(3)},
+    {2, 7, 10, 3, 3, 2, 4, SAME(3)},     {2, 7, 10, 3, 3, 2, 4, PADDED(2, 1)},
+    {2, 5, 5, 2, 4, 4, 3, PADDED(1, 3)}, {2, 5, 5, 2, 5, 5, 3, VALID(1)},
+    {2, 5, 6, 2, 4, 5, 3, SAME(1)},      {2, 3, 4, 2, 7, 9, 3, SAME(1)},
+    {2, 3, 4, 2, 7, 9, 3, PADDED(2, 4)}, {1, 1, 1, 1, 1, 1, 1, VALID(1)},
+    {1, 1, 1, 2, 3, 3, 2, SAME(1)},      {2, 4, 4, 3, 2, 2, 3, SAME(5)},
+    {2, 4, 4, 1, 1, 2, 1, PADDED(1, 3)}, {17, 6, 6, 20, 3, 3, 9, SAME(1)},
+    {33, 4, 4, 5, 3, 3, 33, SAME(1)},    {1, 70, 70, 8, 5, 5, 3, VALID(1)},
+    {0, 6, 6, 2, 3, 3, 4, SAME(1)},      {3, 6, 6, 0, 3, 3, 4, SAME(1)},
+    {3, 6, 6, 2, 3, 3, 0, SAME(1)},      {3, 0, 6, 2, 3, 3, 4, SAME(1)},
+    {3, 0, 0, 2, 3, 3, 4, PADDED(1, 2)}, {2, 6, 6, 0, 1, 1, 4, VALID(1)},
+    {4, 3, 3, 6, 3, 3, 2, VALID(1)},
+};
+
+/* A planned case with its sizes in elements. */
+typedef struct planned {
+  sm_conv2d conv;
+  sm_shape out;
+  size_t x, w, y;
+} planned;
+
+static planned plan(const shape_case *at) {
+  planned p;
+  sm_shape x = {4, {at->batch, at->height, at->width, at->channels}};
+  sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}};
+  sm_error error;
+  if (sm_conv2d_plan(&p.conv, &p.out, &x, &w, &at->options, &error)) fail_msg("%s", error.message);
+  p.x = at->batch * at->height * at->width * at->channels;
+  p.w = at->kernel_height * at->kernel_width * at->channels * at->filters;
+  p.y = p.out.size[0] * p.out.size[1] * p.out.size[2] * p.out.size[3];
+  return p;
+}
+
+typedef struct arrays {
+  real *x, *w, *bias, *gy;
+  double *y, *gx, *gw;
+} arrays;
+
+/* y = x * w, gx = gy * w and gw = gy * x, added up product by product. */
+static void multiply(arrays *a, const sm_conv2d *conv) {
+  const sm_window *p = &conv->window;
+  size_t iy = 0;
+  for (size_t b = 0; b < p->batch; b++) {
+    for (size_t oy = 0; oy < p->out_height; oy++) {
+      for (size_t ox = 0; ox < p->out_width; ox++) {
+        for (size_t f = 0; f < conv->filters; f++, iy++) {
+          for (size_t ky = 0; ky < p->kernel_height; ky++) {
+            for (size_t kx = 0; kx < p->kernel_width; kx++) {
+              size_t row = oy * p->stride + ky, column = ox * p->stride + kx;
+              if (row < p->top || row >= p->top + p->height) continue;
+              if (column < p->left || column >= p->left + p->width) continue;
+              for (size_t c = 0; c < p->channels; c++) {
+                size_t ix = ((b * p->height + row - p->top) * p->width + column - p->left) * p->channels + c;
+                size_t iw = ((ky * p->kernel_width + kx) * p->channels + c) * conv->filters + f;
+                a->y[iy] += (double)a->x[ix] * (double)a->w[iw];
+                a->gx[ix] += (double)a->gy[iy] * (double)a->w[iw];
+                a->gw[iw] += (double)a->gy[iy] * (double)a->x[ix];
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+static double *zeros(size_t n) {
+  double *x = block_of(n * sizeof *x);
+  for (size_t i = 0; i < n; i++) x[i] = 0;
+  return x;
+}
+
+static arrays make_arrays(const planned *p) {
+  arrays a = {.x = numbers(p->x, 1),
+              .w = numbers(p->w, 2),
+              .bias = numbers(p->conv.filters, 3),
+              .gy = numbers(p->y, 4)};
+  a.y = zeros(p->y), a.gx = zeros(p->x), a.gw = zeros(p->w);
+  return a;
+}
+
+static void free_arrays(arrays *a) {
+  free(a->x), free(a->w), free(a->bias), free(a->gy), free(a->y), free(a->gx), free(a->gw);
+}
+
+static void *scratch_of(size_t bytes) {
+  void *scratch = block_of(bytes);
+  memset(scratch, 0xff, bytes); /* NaNs */
+  return scratch;
+}
+
+static real *forward(const planned *p, const arrays *a, const real *bias) {
+  real *y = unwritten(p->y);
+  void *scratch = scratch_of(sm_conv2d_forward_scratch(&p->conv));
+  sm_conv2d_forward(y, a->x, a->w, bias, scratch, &p->conv);
+  free(scratch);
+  return y;
+}
+
+static real *backward_data(const planned *p, const arrays *a) {
+  real *gx = unwritten(p->x);
+  void *scratch = scratch_of(sm_conv2d_backward_data_scratch(&p->conv));
+  sm_conv2d_backward_data(gx, a->gy, a->w, scratch, &p->conv);
+  free(scratch);
+  return gx;
+}
+
+static real *backward_filter(real *gbias, const planned *p, const arrays *a) {
+  real *gw = unwritten(p->w);
+  void *scratch = scratch_of(sm_conv2d_backward_filter_scratch(&p->conv));
+  sm_conv2d_backward_filter(gw, gbias, a->gy, a->x, scratch, &p->conv);
+  free(scratch);
+  return gw;
+}
+
+static void every_pass_matches_the_reference(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    planned p = plan(&cases[i]);
+    arrays a = make_arrays(&p);
+    size_t filters = p.conv.filters,
+           patch = cases[i].kernel_height * cases[i].kernel_width * cases[i].channels;
+    double positions = (double)(p.out.size[0] * p.out.size[1] * p.out.size[2]);
+    multiply(&a, &p.conv);
+
+    real *y = forward(&p, &a, NULL);
+    assert_close(y, a.y, p.y, sqrt((double)patch));
+    free(y);
+    for (size_t j = 0; j < p.y; j++) a.y[j] += (double)a.bias[j % filters];
+    y = forward(&p, &a, a.bias);
+    assert_close(y, a.y, p.y, sqrt((double)patch));
+
+    real *gx = backward_data(&p, &a);
+    assert_close(gx, a.gx, p.x, sqrt((double)(cases[i].kernel_height * cases[i].kernel_width * filters)));
+
+    real *gbias = unwritten(filters), *gw = backward_filter(gbias, &p, &a);
+    double *bias_sum = zeros(filters);
+    for (size_t j = 0; j < p.y; j++) bias_sum[j % filters] += (double)a.gy[j];
+    assert_close(gw, a.gw, p.w, sqrt(positions));
+    assert_close(gbias, bias_sum, filters, sqrt(positions));
+    real *without_bias = backward_filter(NULL, &p, &a);
+    assert_same_bits(without_bias, gw, p.w);
+
+    free(y), free(gx), free(gbias), free(gw), free(bias_sum), free(without_bias);
+    free_arrays(&a);
+  }
+}
+
+static void the_data_pass_is_the_adjoint_of_the_forward_pass(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    planned p = plan(&cases[i]);
+    arrays a = make_arrays(&p);
+    real *y = forward(&p, &a, NULL), *gx = backward_data(&p, &a);
+    real *gw = backward_filter(NULL, &p, &a);
+    double product = dot(y, a.gy, p.y);
+    double terms = (double)(p.w + p.x + p.y);
+    assert_near(product, dot(a.x, gx, p.x), terms);
+    assert_near(product, dot(a.w, gw, p.w), terms);
+    free(y), free(gx), free(gw);
+    free_arrays(&a);
+  }
+}
+
+/* <conv(x, w) + bias, gy>, of which gx, gw and gbias are the gradients. */
+static double objective(const planned *p, const arrays *a) {
+  real *y = forward(p, a, a->bias);
+  double sum = dot(y, a->gy, p->y);
+  free(y);
+  return sum;
+}
+
+static void assert_slope(real gradient, real *parameter, const planned *p, const arrays *a) {
+  const double step = 0.25; /* the objective is linear in each parameter, so a large step only rounds less */
+  real kept = *parameter;
+  *parameter = (real)((double)kept + step);
+  double above = objective(p, a);
+  *parameter = (real)((double)kept - step);
+  double below = objective(p, a);
+  *parameter = kept;
+  assert_near((double)gradient, (above - below) / (2 * step), (double)p->y / step);
+}
+
+static void gradients_are_the_slopes_of_the_forward_pass(void **state) {
+  (void)state;
+  static const size_t chosen[] = {7, 8, 12, 13, 17, 18, 24};
+  for (size_t i = 0; i < COUNT_OF(chosen); i++) {
+    planned p = plan(&cases[chosen[i]]);
+    arrays a = make_arrays(&p);
+    real *gbias = unwritten(p.conv.filters), *gw = backward_filter(gbias, &p, &a),
+         *gx = backward_data(&p, &a);
+    for (size_t j = 0; j < p.x; j += 1 + p.x / 13) assert_slope(gx[j], &a.x[j], &p, &a);
+    for (size_t j = 0; j < p.w; j += 1 + p.w / 13) assert_slope(gw[j], &a.w[j], &p, &a);
+    for (size_t j = 0; j < p.conv.filters; j++) assert_slope(gbias[j], &a.bias[j], &p, &a);
+    free(gbias), free(gw), free(gx);
+    free_arrays(&a);
+  }
+}
+
+static void bits_do_not_depend_on_the_number_of_threads(void **state) {
+  (void)state;
+  int threads = sm_thread_count();
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    planned p = plan(&cases[i]);
+    arrays a = make_arrays(&p);
+    sm_set_thread_count(1);
+    real *gbias = unwritten(p.conv.filters);
+    real *y = forward(&p, &a, a.bias), *gx = backward_data(&p, &a), *gw = backward_filter(gbias, &p, &a);
+    for (int count = 2; count <= 3; count++) {
+      sm_set_thread_count(count);
+      real *gbias2 = unwritten(p.conv.filters);
+      real *y2 = forward(&p, &a, a.bias), *gx2 = backward_data(&p, &a),
+           *gw2 = backward_filter(gbias2, &p, &a);
+      assert_same_bits(y2, y, p.y);
+      assert_same_bits(gx2, gx, p.x);
+      assert_same_bits(gw2, gw, p.w);
+      assert_same_bits(gbias2, gbias, p.conv.filters);
+      free(y2), free(gx2), free(gw2), free(gbias2);
+    }
+    free(y), free(gx), free(gw), free(gbias);
+    free_arrays(&a);
+  }
+  sm_set_thread_count(threads);
+}
+
+/* ---- plans ---- */
+
+static void padding_same_is_tensorflows(void **state) {
+  (void)state;
+  static const struct {
+    size_t size, kernel;
+    int stride;
+    size_t positions, before;
+  } expected[] = {
+      {28, 5, 1, 28, 2}, {28, 2, 1, 28, 0}, {28, 4, 1, 28, 1}, {5, 3, 2, 3, 1},
+      {4, 3, 2, 2, 0},   {6, 3, 2, 3, 0},   {6, 5, 2, 3, 1},   {7, 1, 3, 3, 0},
+      {3, 9, 1, 3, 4},   {4, 2, 5, 1, 0},   {1, 3, 4, 1, 1},   {0, 3, 1, 0, 0},
+  };
+  for (size_t i = 0; i < COUNT_OF(expected); i++) {
+    sm_shape x = {4, {2, expected[i].size, 8, 1}};
+    sm_window_options options = SAME(expected[i].stride);
+    sm_window window;
+    assert_int_equal(sm_window_plan(&window, &x, expected[i].kernel, 1, &options, NULL), SM_OK);
+    assert_int_equal(window.out_height, expected[i].positions);
+    assert_int_equal(window.top, expected[i].before);
+  }
+}
+
+static void a_transposed_plan_turns_a_plan_around(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    const shape_case *at = &cases[i];
+    if (at->options.kind != SM_PADDING_SAME && (at->height == 0 || at->width == 0)) continue;
+    planned p = plan(at);
+    sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}}, x;
+    sm_conv2d turned;
+    const size_t size[2] = {at->height, at->width};
+    assert_int_equal(sm_conv2d_transpose_plan(&turned, &x, &p.out, &w, &at->options, size, NULL), SM_OK);
+    assert_int_equal(x.size[0], at->batch);
+    assert_int_equal(x.size[1], at->height);
+    assert_int_equal(x.size[2], at->width);
+    assert_int_equal(x.size[3], at->channels);
+    assert_memory_equal(&turned, &p.conv, sizeof turned);
+  }
+}
+
+static void a_transposed_plan_has_a_usual_size(void **state) {
+  (void)state;
+  static const struct {
+    size_t height, kernel;
+    sm_window_options options;
+    size_t usual;
+  } expected[] = {
+      {7, 5, SAME(2), 14}, {7, 5, SAME(1), 7},       {7, 5, VALID(2), 17},
+      {1, 1, VALID(3), 1}, {7, 5, PADDED(2, 1), 15}, {7, 3, PADDED(1, 1), 7},
+  };
+  for (size_t i = 0; i < COUNT_OF(expected); i++) {
+    sm_shape y = {4, {2, expected[i].height, 9, 4}}, w = {4, {expected[i].kernel, 3, 6, 4}}, x;
+    sm_conv2d conv;
+    assert_int_equal(sm_conv2d_transpose_plan(&conv, &x, &y, &w, &expected[i].options, NULL, NULL), SM_OK);
+    assert_int_equal(x.size[1], expected[i].usual);
+    assert_int_equal(x.size[3], 6);
+    assert_int_equal(conv.window.out_height, expected[i].height);
+    assert_int_equal(conv.window.out_width, 9);
+  }
+}
+
+typedef struct refusal {
+  sm_shape x, w;
+  sm_window_options options;
+  sm_status status;
+  const char *message;
+} refusal;
+
+static const refusal refused_plans[] = {
+    {{3, {28, 28, 1}},
+     {4, {5, 5, 1, 32}},
+     SAME(1),
+     SM_BAD_SHAPE,
+     "expected images {batch, height, width, channels}, got {28, 28, 1} (with filters {5, 5, 1, 32})"},
+    {{4, {50, 28, 28, 1}},
+     {2, {5, 5}},
+     SAME(1),
+     SM_BAD_SHAPE,
+     "expected filters {kernel, kernel, in, out}, got {5, 5} (with images {50, 28, 28, 1})"},
+    {{4, {50, 28, 28, 1}},
+     {4, {5, 5, 3, 32}},
+     SAME(1),
+     SM_BAD_SHAPE,
+     "images {50, 28, 28, 1} and filters {5, 5, 3, 32}: expected 3 channels, got 1"},
+    {{4, {50, 28, 28, 1}},
+     {4, {5, 5, 1, 32}},
+     SAME(0),
+     SM_BAD_VALUE,
+     "images {50, 28, 28, 1} and filters {5, 5, 1, 32}: expected a stride of at least 1, got 0"},
+    {{4, {50, 28, 28, 1}},
+     {4, {5, 5, 1, 32}},
+     PADDED(1, -2),
+     SM_BAD_VALUE,
+     "images {50, 28, 28, 1} and filters {5, 5, 1, 32}: expected a padding of at least 0, got -2"},
+    {{4, {50, 28, 28, 1}},
+     {4, {0, 5, 1, 32}},
+     SAME(1),
+     SM_BAD_VALUE,
+     "images {50, 28, 28, 1} and filters {0, 5, 1, 32}: expected a window of 1x1 to 2147483647x2147483647, "
+     "got 0x5"},
+    {{4, {50, 3, 28, 1}},
+     {4, {5, 5, 1, 32}},
+     VALID(1),
+     SM_BAD_SHAPE,
+     "images {50, 3, 28, 1} and filters {5, 5, 1, 32}: a window of 5x5 is larger than images {50, 3, 28, 1} "
+     "with padding 0"},
+    {{4, {50, 28, 1, 1}},
+     {4, {5, 5, 1, 32}},
+     PADDED(1, 1),
+     SM_BAD_SHAPE,
+     "images {50, 28, 1, 1} and filters {5, 5, 1, 32}: a window of 5x5 is larger than images {50, 28, 1, 1} "
+     "with padding 1"},
+    {{4, {0, 3000000000, 1, 1}},
+     {4, {5, 5, 1, 32}},
+     SAME(1),
+     SM_BAD_SHAPE,
+     "images {0, 3000000000, 1, 1} and filters {5, 5, 1, 32}: expected images of at most "
+     "2147483647x2147483647, got {0, 3000000000, 1, 1}"},
+    {{4, {0, 9, 9, 100000000}},
+     {4, {5, 5, 100000000, 0}},
+     SAME(1),
+     SM_BAD_SHAPE,
+     "images {0, 9, 9, 100000000} and filters {5, 5, 100000000, 0}: 0 filters of 5x5x100000000 at 9 "
+     "positions in a row: BLAS counts to 2147483647"},
+};
+
+static void plans_that_do_not_fit_are_refused_with_both_shapes(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(refused_plans); i++) {
+    const refusal *at = &refused_plans[i];
+    sm_conv2d conv;
+    sm_shape out;
+    sm_error error;
+    assert_int_equal(sm_conv2d_plan(&conv, &out, &at->x, &at->w, &at->options, &error), at->status);
+    assert_int_equal(error.status, at->status);
+    assert_string_equal(error.message, at->message);
+  }
+}
+
+static void transposed_plans_that_do_not_fit_are_refused(void **state) {
+  (void)state;
+  static const size_t too_large[2] = {18, 17}, beyond[2] = {17, 3000000000};
+  static const struct {
+    refusal at;
+    const size_t *size;
+  } refused[] = {
+      {{{4, {2, 7, 7, 5}},
+        {4, {5, 5, 1, 4}},
+        SAME(1),
+        SM_BAD_SHAPE,
+        "images {2, 7, 7, 5} and filters {5, 5, 1, 4}: expected 4 channels, got 5"},
+       NULL},
+      {{{4, {2, 7, 7, 4}},
+        {4, {5, 5, 1, 4}},
+        VALID(1),
+        SM_BAD_SHAPE,
+        "images {2, 7, 7, 4} and filters {5, 5, 1, 4}: the size 18x17 does not lead to images {2, 7, 7, 4}: "
+        "expected a height of 11 to 11 and a width of 11 to 11"},
+       too_large},
+      {{{4, {2, 7, 7, 4}},
+        {4, {5, 5, 1, 4}},
+        SAME(2),
+        SM_BAD_SHAPE,
+        "images {2, 7, 7, 4} and filters {5, 5, 1, 4}: the size 17x3000000000 does not lead to images "
+        "{2, 7, 7, 4}: expected a height of 13 to 14 and a width of 13 to 14"},
+       beyond},
+      {{{4, {2, 1, 7, 4}},
+        {4, {1, 1, 1, 4}},
+        PADDED(1, 1),
+        SM_BAD_SHAPE,
+        "images {2, 1, 7, 4} and filters {1, 1, 1, 4}: no size leads to images {2, 1, 7, 4} through a window "
+        "of 1x1"},
+       NULL},
+      {{{4, {2, 1, 7, 4}},
+        {4, {1, 1, 1, 4}},
+        PADDED(3, 1),
+        SM_BAD_SHAPE,
+        "images {2, 1, 7, 4} and filters {1, 1, 1, 4}: the size -1x17 does not lead to images {2, 1, 7, 4}: "
+        "expected a height of 0 to 1 and a width of 17 to 19"},
+       NULL},
+      {{{4, {2, 0, 7, 4}},
+        {4, {3, 3, 1, 4}},
+        VALID(1),
+        SM_BAD_SHAPE,
+        "images {2, 0, 7, 4} and filters {3, 3, 1, 4}: no size leads to images {2, 0, 7, 4} through a window "
+        "of 3x3"},
+       NULL},
+      {{{4, {2, 7, 7, 4}},
+        {4, {3, 3, 1, 4}},
+        VALID(0),
+        SM_BAD_VALUE,
+        "images {2, 7, 7, 4} and filters {3, 3, 1, 4}: expected a stride of at least 1, got 0"},
+       NULL},
+  };
+  for (size_t i = 0; i < COUNT_OF(refused); i++) {
+    const refusal *at = &refused[i].at;
+    sm_conv2d conv;
+    sm_shape out;
+    sm_error error;
+    assert_int_equal(
+        sm_conv2d_transpose_plan(&conv, &out, &at->x, &at->w, &at->options, refused[i].size, &error),
+        at->status);
+    assert_string_equal(error.message, at->message);
+  }
+}
+
+static int load_blas(void **state) {
+  (void)state;
+  sm_error error;
+  return sm_blas_load(&error) == SM_OK ? 0 : -1;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_pass_matches_the_reference),
+      cmocka_unit_test(the_data_pass_is_the_adjoint_of_the_forward_pass),
+      cmocka_unit_test(gradients_are_the_slopes_of_the_forward_pass),
+      cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),
+      cmocka_unit_test(padding_same_is_tensorflows),
+      cmocka_unit_test(a_transposed_plan_turns_a_plan_around),
+      cmocka_unit_test(a_transposed_plan_has_a_usual_size),
+      cmocka_unit_test(plans_that_do_not_fit_are_refused_with_both_shapes),
+      cmocka_unit_test(transposed_plans_that_do_not_fit_are_refused),
+  };
+  return cmocka_run_group_tests(tests, load_blas, NULL);
+}

@@ -1,0 +1,242 @@
+/* OpenBLAS: how it is found and told its kernels; matrix products against a reference in double. */
+#include "numbers.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/gemm.h"
+#include "core/parallel.h"
+
+/* ---- loading: each in a process of its own, for a process loads once ---- */
+
+enum { TEXT = 4096 };
+
+/* Runs `probe` in a child process; what it writes is returned in text. */
+static void in_child(char text[TEXT], void (*probe)(FILE *out)) {
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  fflush(NULL);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    FILE *out = fdopen(ends[1], "w");
+    probe(out);
+    fclose(out);
+    _exit(0);
+  }
+  close(ends[1]);
+  size_t size = 0;
+  for (ssize_t got; size < TEXT - 1 && (got = read(ends[0], text + size, TEXT - 1 - size)) > 0;)
+    size += (size_t)got;
+  text[size] = 0;
+  close(ends[0]);
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
+static void probe_unloaded(FILE *out) {
+  fprintf(out, "[%s][%s][%s]", sm_blas_config(), sm_blas_kernel(), sm_blas_path());
+}
+
+static void names_are_empty_before_loading(void **state) {
+  (void)state;
+  char text[TEXT];
+  in_child(text, probe_unloaded);
+  assert_string_equal(text, "[][][]");
+}
+
+static void probe_refusal(FILE *out) {
+  struct rlimit none;
+  getrlimit(RLIMIT_NOFILE, &none);
+  none.rlim_cur = 0;
+  setrlimit(RLIMIT_NOFILE, &none);
+  sm_error first, second;
+  int statuses[2] = {sm_blas_load(&first), sm_blas_load(&second)};
+  fprintf(out, "%d %d %s|%s", statuses[0], statuses[1], first.message, second.message);
+}
+
+static void a_failed_load_says_why_each_time(void **state) {
+  (void)state;
+  char text[TEXT], expected[TEXT];
+  in_child(text, probe_refusal);
+  const char *message =
+      "cannot load OpenBLAS (Debian package libopenblas0-pthread): libopenblas.so.0: cannot open "
+      "shared object file";
+  snprintf(expected, sizeof expected, "%d %d %s", SM_SYSTEM, SM_SYSTEM, message);
+  assert_memory_equal(text, expected, strlen(expected));
+  assert_non_null(strstr(strchr(text, '|'), message));
+}
+
+#ifdef __x86_64__
+static void probe_given_kernels(FILE *out) {
+  setenv("OPENBLAS_CORETYPE", "Nehalem", 1);
+  int status = sm_blas_load(NULL);
+  fprintf(out, "%d %s %s", status, sm_blas_kernel(), getenv("OPENBLAS_CORETYPE"));
+}
+
+static void the_users_kernels_are_respected(void **state) {
+  (void)state;
+  char text[TEXT];
+  in_child(text, probe_given_kernels);
+  assert_string_equal(text, "0 Nehalem Nehalem");
+}
+
+static void probe_chosen_kernels(FILE *out) {
+  unsetenv("OPENBLAS_CORETYPE");
+  unsetenv("OPENBLAS_NUM_THREADS");
+  int status = sm_blas_load(NULL);
+  fprintf(out, "%d %s %d %d", status, sm_blas_kernel(), getenv("OPENBLAS_CORETYPE") == NULL,
+          getenv("OPENBLAS_NUM_THREADS") == NULL);
+}
+
+static void the_best_kernels_are_chosen_and_the_environment_is_left_alone(void **state) {
+  (void)state;
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) skip();
+  bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx512cd");
+  char text[TEXT];
+  in_child(text, probe_chosen_kernels);
+  assert_string_equal(text, wide ? "0 SkylakeX 1 1" : "0 Haswell 1 1");
+}
+#endif
+
+static void loading_twice_is_loading_once(void **state) {
+  (void)state;
+  int threads = omp_get_max_threads();
+  sm_error error;
+  assert_int_equal(sm_blas_load(&error), SM_OK);
+  char *path = strdup(sm_blas_path());
+  assert_int_equal(sm_blas_load(&error), SM_OK);
+  assert_int_equal(sm_blas_load(NULL), SM_OK);
+  assert_string_equal(sm_blas_path(), path);
+  assert_int_equal(path[0], '/');
+  assert_non_null(strstr(sm_blas_config(), "OpenBLAS"));
+  assert_true(strlen(sm_blas_kernel()) > 0);
+  assert_int_equal(omp_get_max_threads(), threads);
+  free(path);
+}
+
+/* ---- products ---- */
+
+/* c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n). */
+static double *reference(const real *a, const real *b, const real *bias, bool ta, bool tb, size_t m, size_t n,
+                         size_t k) {
+  double *c = block_of(m * n * sizeof *c);
+  for (size_t i = 0; i < m; i++) {
+    for (size_t j = 0; j < n; j++) {
+      double sum = bias ? (double)bias[j] : 0;
+      for (size_t l = 0; l < k; l++)
+        sum += (double)a[ta ? l * m + i : i * k + l] * (double)b[tb ? j * k + l : l * n + j];
+      c[i * n + j] = sum;
+    }
+  }
+  return c;
+}
+
+static const size_t products[][3] = {
+    {1, 1, 1},      {1, 10, 7},     {3, 5, 0},       {0, 5, 3},       {5, 0, 3},
+    {50, 10, 1024}, {17, 33, 65},   {16, 16, 16},    {31, 1, 129},    {1, 1000, 40},
+    {50, 320, 99},  {640, 257, 50}, {200, 200, 200}, {1000, 10, 300}, {2, 4099, 200},
+};
+
+static void products_match_the_reference_with_any_number_of_threads(void **state) {
+  (void)state;
+  int threads = sm_thread_count();
+  for (size_t p = 0; p < COUNT_OF(products); p++) {
+    size_t m = products[p][0], n = products[p][1], k = products[p][2];
+    for (int variant = 0; variant < 8; variant++) {
+      bool ta = variant & 1, tb = variant & 2;
+      real *a = numbers(m * k, 1), *b = numbers(k * n, 2), *bias = variant & 4 ? numbers(n, 3) : NULL;
+      double *want = reference(a, b, bias, ta, tb, m, n, k);
+      real *first = unwritten(m * n);
+      sm_set_thread_count(1);
+      sm_matmul(first, a, b, bias, ta, tb, m, n, k);
+      assert_close(first, want, m * n, sqrt((double)k));
+      for (int count = 2; count <= 3; count++) {
+        real *c = unwritten(m * n);
+        sm_set_thread_count(count);
+        sm_matmul(c, a, b, bias, ta, tb, m, n, k);
+        assert_int_equal(sm_thread_count(), count);
+        assert_same_bits(c, first, m * n);
+        free(c);
+      }
+      free(a), free(b), free(bias), free(want), free(first);
+    }
+  }
+  sm_set_thread_count(threads);
+}
+
+static void a_serial_product_steps_by_its_leading_dimensions(void **state) {
+  (void)state;
+  enum { M = 7, N = 9, K = 5, LD_C = 13 };
+  for (int variant = 0; variant < 8; variant++) {
+    bool ta = variant & 1, tb = variant & 2, add = variant & 4;
+    size_t ld_a = (ta ? M : K) + 3, ld_b = (tb ? K : N) + 2;
+    real *a = numbers((ta ? K : M) * ld_a, 1), *b = numbers((tb ? N : K) * ld_b, 2);
+    real *c = numbers(M * LD_C, 3), *before = numbers(M * LD_C, 3);
+    sm_gemm_serial(c, a, b, ta, tb, add, M, N, K, ld_a, ld_b, LD_C);
+    for (size_t i = 0; i < M; i++) {
+      double want[N];
+      for (size_t j = 0; j < N; j++) {
+        want[j] = add ? (double)before[i * LD_C + j] : 0;
+        for (size_t l = 0; l < K; l++) {
+          want[j] +=
+              (double)a[ta ? l * ld_a + i : i * ld_a + l] * (double)b[tb ? j * ld_b + l : l * ld_b + j];
+        }
+      }
+      assert_close(c + i * LD_C, want, N, K);
+      assert_same_bits(c + i * LD_C + N, before + i * LD_C + N, LD_C - N);
+    }
+    free(a), free(b), free(c), free(before);
+  }
+}
+
+static void an_empty_sum_is_zero_or_adds_nothing(void **state) {
+  (void)state;
+  real c[6] = {NAN, NAN, 7, NAN, NAN, 7}, kept[6] = {1, 2, 3, 4, 5, 6}, same[6] = {1, 2, 3, 4, 5, 6};
+  const real zeroed[6] = {0, 0, 7, 0, 0, 7};
+  sm_gemm_serial(c, NULL, NULL, false, false, false, 2, 2, 0, 0, 2, 3);
+  assert_same_bits(c, zeroed, 6);
+  sm_gemm_serial(kept, NULL, NULL, false, false, true, 2, 3, 0, 0, 3, 3);
+  assert_same_bits(kept, same, 6);
+}
+
+static void transposing_swaps_rows_and_columns(void **state) {
+  (void)state;
+  static const size_t sizes[][2] = {{1, 1}, {0, 4}, {4, 0}, {1, 37}, {37, 1}, {16, 32}, {33, 47}, {200, 150}};
+  for (size_t s = 0; s < COUNT_OF(sizes); s++) {
+    size_t rows = sizes[s][0], columns = sizes[s][1];
+    real *x = numbers(rows * columns, 5), *out = unwritten(rows * columns);
+    sm_transpose(out, x, rows, columns);
+    for (size_t i = 0; i < rows; i++) {
+      for (size_t j = 0; j < columns; j++) assert_true(out[j * rows + i] == x[i * columns + j]);
+    }
+    free(x), free(out);
+  }
+}
+
+int main(void) {
+  /* Forks come before the first thread. */
+  const struct CMUnitTest loading[] = {
+      cmocka_unit_test(names_are_empty_before_loading),
+      cmocka_unit_test(a_failed_load_says_why_each_time),
+#ifdef __x86_64__
+      cmocka_unit_test(the_users_kernels_are_respected),
+      cmocka_unit_test(the_best_kernels_are_chosen_and_the_environment_is_left_alone),
+#endif
+      cmocka_unit_test(loading_twice_is_loading_once),
+  };
+  const struct CMUnitTest multiplying[] = {
+      cmocka_unit_test(products_match_the_reference_with_any_number_of_threads),
+      cmocka_unit_test(a_serial_product_steps_by_its_leading_dimensions),
+      cmocka_unit_test(an_empty_sum_is_zero_or_adds_nothing),
+      cmocka_unit_test(transposing_swaps_rows_and_columns),
+  };
+  return cmocka_run_group_tests(loading, NULL, NULL) + cmocka_run_group_tests(multiplying, NULL, NULL);
+}

@@ -1,0 +1,448 @@
+/* io: durable writing, IDX, NPY and the frame of safetensors, on good files and on every kind of bad one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "io/durable.h"
+#include "io/idx.h"
+#include "io/npy.h"
+#include "io/safetensors.h"
+
+static char directory[] = "/tmp/sm-test-io-XXXXXX";
+static char path[256];
+static sm_memory *memory;
+static sm_error error;
+
+static int set_up(void **state) {
+  (void)state;
+  if (!mkdtemp(directory)) return -1;
+  snprintf(path, sizeof path, "%s/file", directory);
+  memory = sm_memory_new();
+  return memory ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  unlink(path);
+  sm_memory_free(memory);
+  return rmdir(directory); /* fails when a temporary was left behind */
+}
+
+static void put(const void *data, size_t bytes) {
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void put_compressed(const void *data, size_t bytes) {
+  gzFile file = gzopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(gzwrite(file, data, (unsigned)bytes), bytes);
+  assert_int_equal(gzclose(file), Z_OK);
+}
+
+static size_t file_bytes(void) {
+  struct stat status;
+  assert_int_equal(stat(path, &status), 0);
+  return (size_t)status.st_size;
+}
+
+static int entries(void) {
+  int count = 0;
+  DIR *listing = opendir(directory);
+  assert_non_null(listing);
+  for (const struct dirent *entry; (entry = readdir(listing));)
+    count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+  closedir(listing);
+  return count;
+}
+
+static void assert_message(sm_status status, sm_status expected, const char *part) {
+  assert_int_equal(status, expected);
+  if (!strstr(error.message, part)) fail_msg("\"%s\" does not contain \"%s\"", error.message, part);
+  if (!strstr(error.message, "/")) fail_msg("\"%s\" does not name the file", error.message);
+}
+
+/* Durable writing */
+
+static void writes_and_replaces(void **state) {
+  (void)state;
+  assert_int_equal(sm_write_durably(path, "first", 5, &error), SM_OK);
+  assert_int_equal(sm_write_durably(path, "second!", 7, &error), SM_OK);
+  assert_int_equal(file_bytes(), 7);
+  assert_int_equal(entries(), 1);
+}
+
+static void is_unseen_before_the_commit(void **state) {
+  (void)state;
+  put("old", 3);
+  sm_writer one, two;
+  assert_int_equal(sm_writer_open(&one, path, &error), SM_OK);
+  assert_int_equal(sm_writer_open(&two, path, &error), SM_OK);
+  assert_int_equal(sm_writer_write(&one, "newer", 5, &error), SM_OK);
+  assert_int_equal(file_bytes(), 3);
+  assert_non_null(strstr(one.temporary, "/.file.tmp-"));
+  assert_string_not_equal(one.temporary, two.temporary);
+  assert_int_equal(entries(), 3);
+  sm_writer_abandon(&two);
+  sm_writer_abandon(&two);
+  assert_int_equal(sm_writer_commit(&one, &error), SM_OK);
+  sm_writer_abandon(&one);
+  assert_int_equal(file_bytes(), 5);
+  assert_int_equal(entries(), 1);
+}
+
+static void names_path_and_reason(void **state) {
+  (void)state;
+  assert_message(sm_write_durably("/nowhere/at/all", "x", 1, &error), SM_SYSTEM,
+                 "/nowhere/at/all: cannot create");
+  assert_message(sm_write_durably("/nowhere/at/all", "x", 1, &error), SM_SYSTEM, "No such file or directory");
+  assert_message(sm_write_durably("/tmp/", "x", 1, &error), SM_BAD_VALUE, "a directory");
+  unlink(path);
+  assert_int_equal(mkdir(path, 0777), 0);
+  assert_message(sm_write_durably(path, "x", 1, &error), SM_SYSTEM, "cannot replace: Is a directory");
+  assert_int_equal(rmdir(path), 0);
+  assert_int_equal(entries(), 0);
+  sm_writer writer;
+  assert_int_equal(sm_writer_open(&writer, path, &error), SM_OK);
+  int full = open("/dev/full", O_WRONLY);
+  assert_true(full >= 0);
+  assert_true(dup2(full, writer.descriptor) >= 0);
+  close(full);
+  assert_message(sm_writer_write(&writer, "x", 1, &error), SM_SYSTEM,
+                 "cannot write: No space left on device");
+  sm_writer_abandon(&writer);
+  assert_int_equal(entries(), 0);
+}
+
+/* IDX */
+
+static const unsigned char idx[] = {0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 255};
+
+static void assert_idx(void) {
+  sm_tensor x;
+  assert_int_equal(sm_idx_read(&x, memory, path, &error), SM_OK);
+  assert_int_equal(x.dtype, SM_UINT8);
+  assert_int_equal(x.shape.rank, 2);
+  assert_int_equal(x.shape.size[0], 2);
+  assert_int_equal(x.shape.size[1], 3);
+  assert_memory_equal(x.data, idx + 12, 6);
+  sm_tensor_release(&x);
+}
+
+static void assert_bad_idx(const char *part) {
+  sm_tensor x;
+  sm_status status = sm_idx_read(&x, memory, path, &error);
+  assert_null(x.storage);
+  assert_message(status, SM_BAD_FILE, part);
+}
+
+static void reads_idx(void **state) {
+  (void)state;
+  put(idx, sizeof idx);
+  assert_idx();
+  put_compressed(idx, sizeof idx);
+  assert_idx();
+  const unsigned char empty[] = {0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0, 3};
+  put(empty, sizeof empty);
+  sm_tensor x;
+  assert_int_equal(sm_idx_read(&x, memory, path, &error), SM_OK);
+  assert_int_equal(sm_shape_count(&x.shape), 0);
+  sm_tensor_release(&x);
+}
+
+static void refuses_bad_idx(void **state) {
+  (void)state;
+  unsigned char bad[sizeof idx + 1];
+  for (size_t n = 0; n < sizeof idx; n++) { /* every truncation, plain and compressed */
+    put(idx, n);
+    assert_bad_idx("truncated: expected");
+    put_compressed(idx, n);
+    assert_bad_idx("truncated: expected");
+  }
+  put(idx, sizeof idx - 2);
+  assert_bad_idx("byte 12: truncated: expected 6 bytes of data, found 4");
+  memcpy(bad, idx, sizeof idx);
+  bad[sizeof idx] = 7;
+  put(bad, sizeof bad);
+  assert_bad_idx("byte 18: more bytes follow the last element");
+  put_compressed(bad, sizeof bad);
+  assert_bad_idx("byte 18: more bytes follow the last element");
+  bad[1] = 1;
+  put(bad, sizeof idx);
+  assert_bad_idx("byte 0: expected two zero bytes (IDX), found 0x00 0x01");
+  bad[1] = 0;
+  bad[2] = 0x0d;
+  put(bad, sizeof idx);
+  assert_bad_idx("byte 2: expected unsigned bytes (type 0x08), found 32-bit floats (type 0x0d)");
+  bad[2] = 8;
+  bad[3] = 5;
+  put(bad, sizeof idx);
+  assert_bad_idx("byte 3: expected a rank from 1 to 4, found 5");
+  bad[3] = 0;
+  put(bad, sizeof idx);
+  assert_bad_idx("byte 3: expected a rank from 1 to 4, found 0");
+}
+
+static void refuses_absurd_sizes_before_allocating(void **state) {
+  (void)state;
+  const unsigned char large[] = {0, 0, 8, 2, 255, 255, 255, 255, 0, 0, 1, 0, 1};
+  put(large, sizeof large);
+  assert_bad_idx("truncated: expected 1099511627520 bytes of data, found 1");
+  put_compressed(large, sizeof large);
+  assert_bad_idx("the sizes {4294967295, 256} ask for 1099511627520 bytes, more than");
+  unsigned char overflow[4 + 16];
+  memset(overflow, 255, sizeof overflow);
+  memcpy(overflow, (unsigned char[]){0, 0, 8, 4}, 4);
+  put(overflow, sizeof overflow);
+  assert_bad_idx("are too large");
+  assert_int_equal(sm_memory_used(memory).live, 0);
+}
+
+static void refuses_damaged_compression(void **state) {
+  (void)state;
+  unsigned char data[12 + 4096] = {0, 0, 8, 2, 0, 0, 0, 16, 0, 0, 1, 0}, file[sizeof data + 64];
+  for (unsigned i = 12; i < sizeof data; i++) data[i] = (unsigned char)(i * i * 2654435761u >> 13);
+  put_compressed(data, sizeof data);
+  FILE *stream = fopen(path, "rb");
+  assert_non_null(stream);
+  size_t bytes = fread(file, 1, sizeof file, stream);
+  fclose(stream);
+  file[bytes - 6] ^= 1; /* the checksum */
+  put(file, bytes);
+  assert_bad_idx("the compressed data after it are damaged");
+  file[bytes - 6] ^= 1;
+  put(file, bytes - 8); /* no checksum */
+  assert_bad_idx("the compressed data have no checksum");
+  put(file, bytes / 2);
+  assert_bad_idx("truncated: expected 4096 bytes of data");
+  file[bytes / 2] ^= 0x55;
+  put(file, bytes);
+  sm_tensor x;
+  assert_int_equal(sm_idx_read(&x, memory, path, &error), SM_BAD_FILE);
+}
+
+static void refuses_what_is_no_file(void **state) {
+  (void)state;
+  sm_tensor x;
+  assert_message(sm_idx_read(&x, memory, "/nowhere/x", &error), SM_SYSTEM,
+                 "/nowhere/x: cannot open: No such file");
+  assert_message(sm_idx_read(&x, memory, "/tmp", &error), SM_BAD_FILE,
+                 "expected a regular file, found a directory");
+  unlink(path);
+  assert_int_equal(mkfifo(path, 0666), 0);
+  assert_message(sm_idx_read(&x, memory, path, &error), SM_BAD_FILE, "found a pipe or device");
+  unlink(path);
+}
+
+/* NPY */
+
+static void put_npy(int version, const char *header, const void *data, size_t bytes) {
+  unsigned char file[512] = "\x93NUMPY";
+  size_t length = strlen(header), start = version == 1 ? 10 : 12;
+  file[6] = (unsigned char)version;
+  file[8] = (unsigned char)length;
+  memcpy(file + start, header, length);
+  memcpy(file + start + length, data, bytes);
+  put(file, start + length + bytes);
+}
+
+static void assert_bad_npy(const char *part) {
+  sm_tensor x;
+  sm_status status = sm_npy_read(&x, memory, path, &error);
+  assert_null(x.storage);
+  assert_message(status, SM_BAD_FILE, part);
+}
+
+static void npy_comes_back(void **state) {
+  (void)state;
+  static const sm_shape shapes[] = {
+      {0}, {1, {5}}, {2, {2, 3}}, {3, {4, 0, 2}}, {8, {1, 2, 1, 2, 1, 2, 1, 2}}};
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    for (sm_dtype dtype = SM_REAL; dtype <= SM_INT32; dtype++) {
+      sm_tensor x, y;
+      assert_int_equal(sm_tensor_new(&x, memory, dtype, &shapes[s], &error), SM_OK);
+      size_t bytes = sm_shape_count(&shapes[s]) * sm_dtype_bytes(dtype);
+      for (size_t i = 0; i < bytes; i++) ((unsigned char *)x.data)[i] = (unsigned char)(i * 37 + 1);
+      assert_int_equal(sm_npy_write(path, &x, &error), SM_OK);
+      assert_int_equal((file_bytes() - bytes) % 64, 0);
+      assert_int_equal(sm_npy_read(&y, memory, path, &error), SM_OK);
+      assert_int_equal(y.dtype, dtype);
+      assert_true(sm_shape_equal(&x.shape, &y.shape));
+      if (bytes) assert_memory_equal(x.data, y.data, bytes);
+      sm_tensor_release(&x);
+      sm_tensor_release(&y);
+    }
+  }
+}
+
+static void npy_converts(void **state) {
+  (void)state;
+  sm_tensor x;
+  put_npy(2, "{\"shape\": (3,), 'fortran_order': True, 'descr': '<f8'}\n",
+          (double[]){0.5, -2, (double)INFINITY}, 24);
+  assert_int_equal(sm_npy_read(&x, memory, path, &error), SM_OK);
+  assert_true(((real *)x.data)[0] == (real)0.5 && ((real *)x.data)[1] == -2 && isinf(((real *)x.data)[2]));
+  sm_tensor_release(&x);
+  put_npy(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }", (float[]){0.5f, -2, 3}, 12);
+  assert_int_equal(sm_npy_read(&x, memory, path, &error), SM_OK);
+  assert_true(((real *)x.data)[0] == (real)0.5 && ((real *)x.data)[1] == -2 && ((real *)x.data)[2] == 3);
+  sm_tensor_release(&x);
+  put_npy(1, "{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}", (int64_t[]){INT32_MIN, INT32_MAX},
+          16);
+  assert_int_equal(sm_npy_read(&x, memory, path, &error), SM_OK);
+  assert_true(((int32_t *)x.data)[0] == INT32_MIN && ((int32_t *)x.data)[1] == INT32_MAX);
+  sm_tensor_release(&x);
+  put_npy(1, "{'descr': '<i8', 'fortran_order': False, 'shape': (2,)}",
+          (int64_t[]){0, INT32_MAX + (int64_t)1}, 16);
+  assert_bad_npy("element 2 is 2147483648, which int32 cannot hold");
+  if (sizeof(real) == sizeof(float)) {
+    put_npy(1, "{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}", (double[]){0, 1e300}, 16);
+    assert_bad_npy("element 2 is 1e+300, which float32 cannot hold");
+  }
+}
+
+static void refuses_bad_npy(void **state) {
+  (void)state;
+  static const struct {
+    const char *header, *part;
+  } bad[] = {
+      {"{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}", "big-endian ('>f4')"},
+      {"{'descr': '<f2', 'fortran_order': False, 'shape': (2,)}", "the element type is '<f2'"},
+      {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1)}",
+       "Fortran order; save numpy.ascontiguousarray"},
+      {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "structured arrays"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
+       "shape {2} of '<f4' does not fit the 4 bytes"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': ()}xx", "its end"},
+      {"{'descr': '<f4', 'fortran_order': False}", "the header has no shape"},
+      {"{'descr': '<f4', 'shape': (1,)}", "the header has no fortran_order"},
+      {"{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "each once"},
+      {"{'other': 1}", "descr, fortran_order or shape"},
+      {"{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}", "True or False"},
+      {"{'descr': '<f4", "a short quoted string"},
+      {"{'descr' '<f4'}", "a colon"},
+      {"{'shape': (1", "a comma or a closing parenthesis"},
+      {"{'shape': 1}", "a tuple of sizes"},
+      {"{'shape': (-1,)}", "a size"},
+      {"{'shape': (1,1,1,1,1,1,1,1,1)}", "at most 8 sizes"},
+      {"{'shape': (99999999999999999999,)}", "a size below 2^64"},
+      {"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296, 4)}", "does not fit"},
+      {"", "an opening brace"},
+      {"[1]", "an opening brace"},
+  };
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    put_npy(1, bad[i].header, "data", 4);
+    assert_bad_npy(bad[i].part);
+  }
+  put("\x93NUMPX\1\0\0\0", 10);
+  assert_bad_npy("no NPY file");
+  put("", 0);
+  assert_bad_npy("no NPY file");
+  put("\x93NUMPY\4\0\0\0\0\0", 12);
+  assert_bad_npy("byte 6: NPY version 4");
+  put("\x93NUMPY\1\0\377\377", 10);
+  assert_bad_npy("a header of 65535 bytes, where the file has 10");
+  put("\x93NUMPY\2\0\377\377\377\377", 12);
+  assert_bad_npy("a header of 4294967295 bytes");
+  put("\x93NUMPY\1\0\3\0{\0}", 13);
+  assert_bad_npy("byte 11: the header holds a zero byte");
+}
+
+/* The frame of safetensors */
+
+static void put_safetensors(uint64_t length, const char *header, size_t data_bytes) {
+  char file[256] = {0};
+  size_t header_bytes = strlen(header);
+  memcpy(file, &length, 8);
+  memcpy(file + 8, header, header_bytes);
+  for (size_t i = 0; i < data_bytes; i++) file[8 + header_bytes + i] = (char)i;
+  put(file, 8 + header_bytes + data_bytes);
+}
+
+static void safetensors_frame_comes_back(void **state) {
+  (void)state;
+  static const char json[] = "{\"x\":\"y\"}";
+  sm_writer writer;
+  assert_int_equal(sm_writer_open(&writer, path, &error), SM_OK);
+  assert_int_equal(sm_safetensors_write_header(&writer, json, sizeof json - 1, &error), SM_OK);
+  assert_int_equal(sm_writer_write(&writer, (int64_t[]){5, -6}, 16, &error), SM_OK);
+  assert_int_equal(sm_writer_commit(&writer, &error), SM_OK);
+  sm_safetensors tensors;
+  char header[16];
+  assert_int_equal(sm_safetensors_open(&tensors, path, &error), SM_OK);
+  assert_int_equal(tensors.header_bytes, 16);
+  assert_int_equal(tensors.data_bytes, 16);
+  assert_int_equal(sm_safetensors_header(header, &tensors, &error), SM_OK);
+  assert_memory_equal(header, "{\"x\":\"y\"}       ", 16);
+  sm_tensor x;
+  sm_shape two = {.rank = 1, .size = {2}};
+  assert_int_equal(sm_safetensors_read(&x, memory, &tensors, "x", "I64", &two, 0, 16, &error), SM_OK);
+  assert_true(((int32_t *)x.data)[0] == 5 && ((int32_t *)x.data)[1] == -6);
+  sm_tensor_release(&x);
+  sm_safetensors_close(&tensors);
+  sm_safetensors_close(&tensors);
+}
+
+static void refuses_bad_frames(void **state) {
+  (void)state;
+  sm_safetensors tensors;
+  put("1234567", 7);
+  assert_message(sm_safetensors_open(&tensors, path, &error), SM_BAD_FILE,
+                 "expected 8 bytes of header length, found 7");
+  put_safetensors(UINT64_MAX, "{}", 0);
+  assert_message(sm_safetensors_open(&tensors, path, &error), SM_BAD_FILE,
+                 "a header of 18446744073709551615 bytes");
+  put_safetensors(3, "{}", 0);
+  assert_message(sm_safetensors_open(&tensors, path, &error), SM_BAD_FILE,
+                 "a header of 3 bytes, where the file has 10");
+  put_safetensors(2, "{}", 8);
+  assert_int_equal(sm_safetensors_open(&tensors, path, &error), SM_OK);
+  sm_tensor x;
+  sm_shape two = {.rank = 1, .size = {2}}, huge = {.rank = 2, .size = {SIZE_MAX, 2}};
+  assert_message(sm_safetensors_read(&x, memory, &tensors, "w", "F16", &two, 0, 4, &error), SM_BAD_FILE,
+                 "tensor 'w' has type 'F16'; F32, F64, U8, I32 and I64 can be read");
+  assert_message(sm_safetensors_read(&x, memory, &tensors, "w", "F32", &two, 4, 12, &error), SM_BAD_FILE,
+                 "tensor 'w' lies at 4 to 12 of 8 bytes of data");
+  assert_message(sm_safetensors_read(&x, memory, &tensors, "w", "F32", &two, 8, 0, &error), SM_BAD_FILE,
+                 "lies at 8 to 0");
+  assert_message(sm_safetensors_read(&x, memory, &tensors, "w", "F32", &two, 0, 4, &error), SM_BAD_FILE,
+                 "tensor 'w' of type F32 and shape {2} does not fit its 4 bytes");
+  assert_message(sm_safetensors_read(&x, memory, &tensors, "w", "F64", &huge, 0, 8, &error), SM_BAD_FILE,
+                 "does not fit its 8 bytes");
+  assert_null(x.storage);
+  sm_safetensors_close(&tensors);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(writes_and_replaces),
+      cmocka_unit_test(is_unseen_before_the_commit),
+      cmocka_unit_test(names_path_and_reason),
+      cmocka_unit_test(reads_idx),
+      cmocka_unit_test(refuses_bad_idx),
+      cmocka_unit_test(refuses_absurd_sizes_before_allocating),
+      cmocka_unit_test(refuses_damaged_compression),
+      cmocka_unit_test(refuses_what_is_no_file),
+      cmocka_unit_test(npy_comes_back),
+      cmocka_unit_test(npy_converts),
+      cmocka_unit_test(refuses_bad_npy),
+      cmocka_unit_test(safetensors_frame_comes_back),
+      cmocka_unit_test(refuses_bad_frames),
+  };
+  return cmocka_run_group_tests_name("io", tests, set_up, tear_down);
+}

@@ -1,0 +1,29 @@
+#!/bin/sh
+# The slow checks: lint, warnings as errors with two compilers, every test under AddressSanitizer and
+# UndefinedBehaviorSanitizer, and a short training run under valgrind. Stops at the first that fails.
+set -eu
+cd "$(dirname "$0")/.."
+step() { printf '\n== %s\n' "$*"; }
+
+step luacheck
+luacheck --quiet lua experiments tests
+
+step warnings as errors, gcc and clang
+make --no-print-directory -j2 BUILD=build/werror-gcc CC=gcc WERROR=1 all >build/werror-gcc.log 2>&1 || { cat build/werror-gcc.log; exit 1; }
+make --no-print-directory -j2 BUILD=build/werror-clang CC=clang WERROR=1 all >build/werror-clang.log 2>&1 || { cat build/werror-clang.log; exit 1; }
+
+step tests under AddressSanitizer and UndefinedBehaviorSanitizer
+make --no-print-directory -j2 SANITIZE=1 all c-tests
+# lua5.4 itself is not built with the sanitizer and keeps memory at exit, so leaks are looked for in C tests and by valgrind.
+export UBSAN_OPTIONS=print_stacktrace=1
+ASAN_OPTIONS=detect_leaks=0 PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+  lua5.4 tests/run.lua build/sanitize
+
+step a short training run under valgrind
+make --no-print-directory -j2 all
+runs=$(mktemp -d)
+trap 'rm -rf "$runs"' EXIT
+OMP_NUM_THREADS=2 valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+  --error-exitcode=9 --suppressions=tests/valgrind.supp \
+  build/smrun --threads 2 --runs "$runs" experiments/xor.lua steps=20 || { echo "valgrind found errors"; exit 1; }
+echo "no definite loss, no invalid access"

@@ -1,0 +1,142 @@
+local sm = require "sm"
+local runtime = require "sm.runtime"
+
+local function message(f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok, "expected an error")
+  return (tostring(err):gsub("^[^\n]-:%d+: ", ""))
+end
+
+describe("autograd", function()
+  it("adds up gradients over uses and over calls", function()
+    local x = sm.tensor { 1, 2 }:requires_grad()
+    local y = x * x + x
+    y:sum():backward()
+    assert.same({ 3, 5 }, x.grad:totable());
+    (x * 10):sum():backward()
+    assert.same({ 13, 15 }, x.grad:totable())
+    x.grad = nil
+    assert.is_nil(x.grad)
+  end)
+
+  it("gives two leaves of one sum the same gradient", function()
+    local a, b = sm.ones(2):requires_grad(), sm.ones(2):requires_grad();
+    (a + b):sum():backward();
+    (a + b):sum():backward()
+    assert.same({ 2, 2 }, a.grad:totable())
+    assert.same({ 2, 2 }, b.grad:totable())
+  end)
+
+  it("walks a diamond once per node, in the right order", function()
+    local x = sm.tensor(2):requires_grad()
+    local a = x * 3
+    local b, c = a * a, a + 1
+    (b * c):backward() -- 9x²(3x+1): 81x²+18x
+    assert.equal(81 * 4 + 18 * 2, x.grad:item())
+  end)
+
+  it("takes a gradient for an output of many elements", function()
+    local x = sm.tensor { 1, 2 }:requires_grad();
+    (x * 2):backward(sm.tensor { 1, 10 })
+    assert.same({ 2, 20 }, x.grad:totable())
+  end)
+
+  it("records nothing without leaves or inside no_grad, and resumes after an error in it", function()
+    local x = sm.ones(2):requires_grad()
+    assert.is_false((sm.ones(2) * 2):tracks())
+    assert.is_false(sm.no_grad(function() return x * 2 end):tracks())
+    pcall(sm.no_grad, error)
+    assert.is_true((x * 2):tracks())
+    assert.is_false(x:detach():tracks())
+    assert.is_false(x:requires_grad(false):tracks())
+  end)
+
+  it("refuses a second walk", function()
+    local x = sm.ones(2):requires_grad()
+    local loss = (x * x):sum()
+    loss:backward()
+    assert.equal("backward: the graph of this 'sum' was already walked by an earlier backward() and its intermediate "
+      .. "results are freed; compute the loss again", message(loss.backward, loss))
+  end)
+
+  it("says what is wrong with a loss", function()
+    local x = sm.ones(2):requires_grad()
+    assert.equal("backward: expected a loss of one element, got shape {2}; reduce it, or pass its gradient",
+      message(function() (x * 1):backward() end))
+    assert.equal("backward: this tensor depends on no tensor that requires a gradient",
+      message(function() sm.ones(1):backward() end))
+    assert.matches("^backward: the gradient must be a tensor of shape {2}, got tensor {3}",
+      message(function() (x * 1):backward(sm.ones(3)) end))
+    assert.matches("only a float%d+ tensor can have a gradient, this is uint8",
+      message(function() sm.zeros({ 1 }, "uint8"):requires_grad() end))
+  end)
+
+  it("gives a step's memory back", function()
+    local w = sm.randn(64, 64):requires_grad()
+    local x = sm.randn(512, 64)
+    local live = {}
+    for step = 1, 60 do
+      w.grad = nil
+      local h = x
+      for _ = 1, 6 do h = h:matmul(w):tanh() end
+      h:mean():backward()
+      collectgarbage "step"
+      live[step] = runtime.tensor.memory()
+    end
+    assert.is_true(live[60] <= live[20] * 1.5, ("%d bytes, then %d"):format(live[20], live[60]))
+  end)
+end)
+
+describe("sm.op", function()
+  local double_exp = sm.op {
+    name = "double_exp",
+    forward = function(ctx, x, factor)
+      ctx.y, ctx.factor = (x * factor):exp(), factor
+      return ctx.y
+    end,
+    backward = function(ctx, gy) return gy * ctx.y * ctx.factor end,
+  }
+
+  it("is differentiable", function()
+    sm.seed(2)
+    local exact = runtime.real == "float64"
+    sm.gradcheck(function(x) return double_exp(x, 2) * x end, sm.randn(3, 3), not exact and { tolerance = 0.05 } or nil)
+  end)
+
+  it("may return its input and keep what it is given", function()
+    local kept
+    local identity = sm.op { name = "identity", forward = function(_, x) return x end,
+      backward = function(_, gy) kept = gy return gy end }
+    local x = sm.ones(3):requires_grad();
+    (identity(x * 2) * 3):sum():backward()
+    assert.same({ 6, 6, 6 }, x.grad:totable())
+    assert.same({ 3, 3, 3 }, kept:totable())
+  end)
+
+  it("names itself when it returns nonsense", function()
+    local bad = sm.op { name = "bad", forward = function(_, x) return x * 2 end, backward = function() return sm.ones(7) end }
+    local x = sm.ones(3):requires_grad()
+    assert.equal("op 'bad': backward returned tensor {7} as the gradient of argument 1, which is tensor {3}",
+      message(function() bad(x):sum():backward() end))
+    local none = sm.op { name = "none", forward = function() end, backward = function() end }
+    assert.equal("op 'none': forward must return a tensor, got nil", message(none, x))
+    assert.matches("sm.op: unknown option 'fordward'", message(sm.op, { name = "x", fordward = print, backward = print }))
+  end)
+end)
+
+describe("gradcheck", function()
+  it("finds a wrong gradient and names the worst element", function()
+    local wrong = sm.op { name = "wrong", forward = function(_, x) return x * x end,
+      backward = function(_, gy) return gy * sm.tensor { 2, 2, 5 } end }
+    local text = message(sm.gradcheck, wrong, { sm.tensor { 1, 1, 1 } })
+    assert.matches("^gradcheck: input 1, element {3}: backward gives", text)
+  end)
+  it("finds a function that is not deterministic", function()
+    assert.matches("^gradcheck: f is not deterministic", message(sm.gradcheck, function(x) return x * sm.rand(3) end, sm.ones(3)))
+  end)
+  it("leaves the inputs as they were", function()
+    local x = sm.tensor { 1, 2, 3 }
+    sm.gradcheck(function(v) return v * v end, x)
+    assert.same({ 1, 2, 3 }, x:totable())
+  end)
+end)

@@ -1,0 +1,347 @@
+local lfs = require "lfs"
+local sm = require "sm"
+local random = require "sm.random"
+local runtime = require "sm.runtime"
+local search = require "sm.data.search"
+
+local directory
+
+local function path(name)
+  return directory .. "/" .. name
+end
+
+--- Writes an IDX file of bytes, compressed when its name ends in .gz.
+local function write_idx(name, shape, bytes)
+  local parts = { string.pack("BBBB", 0, 0, 8, #shape) }
+  for _, size in ipairs(shape) do parts[#parts + 1] = string.pack(">I4", size) end
+  parts[#parts + 1] = string.char(table.unpack(bytes))
+  local compressed = name:find "%.gz$"
+  local file = assert(compressed and io.popen("gzip -n > " .. path(name), "w") or io.open(path(name), "wb"))
+  assert(file:write(table.concat(parts)))
+  assert(file:close())
+  return path(name)
+end
+
+local function numbers(count, f)
+  local list = {}
+  for i = 1, count do list[i] = f(i - 1) end
+  return list
+end
+
+--- Writes `count` images {2, 3} whose pixels are all their number, and labels number % 4.
+local function write_pair(prefix, count, ending)
+  return write_idx(prefix .. "images" .. (ending or ""), { count, 2, 3 }, numbers(count * 6, function(i) return i // 6 end)),
+    write_idx(prefix .. "labels" .. (ending or ""), { count }, numbers(count, function(i) return i % 4 end))
+end
+
+--- A data set of `count` examples whose input is their number, and whose target is its negative.
+local function counted(count, validation)
+  return sm.data.tensors { inputs = sm.arange(count):reshape(count, 1), targets = sm.arange(count) * -1,
+                           validation = validation }
+end
+
+local function first_column(x)
+  return x:reshape(-1):totable()
+end
+
+local function fails(f, ...)
+  local ok, message = pcall(f)
+  assert.is_false(ok, "expected an error")
+  assert.matches("data_spec%.lua:%d+: ", message)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(message:find(part, 1, true), ("%q is not in %q"):format(part, message))
+  end
+end
+
+describe("data", function()
+  before_each(function()
+    sm.seed(1)
+    directory = os.tmpname()
+    os.remove(directory)
+    assert(lfs.mkdir(directory))
+  end)
+
+  after_each(function()
+    os.execute("rm -r '" .. directory .. "'")
+  end)
+
+  it("names its data sets", function()
+    fails(function() return sm.data.mnst end, "sm.data has no data set 'mnst'; did you mean 'mnist'?",
+      "fashion, idx, mnist, mnist_mini, tensors")
+  end)
+
+  describe("mnist_mini", function()
+    it("is a scale model", function()
+      local mini = sm.data.mnist_mini { validation = 5000 }
+      assert.equal("mnist_mini", mini.name)
+      assert.same({ 28, 28, 1 }, mini.shape)
+      assert.equal(10, mini.classes)
+      assert.same({ 4583, 417, 1000 }, { #mini.train, #mini.validation, #mini.test })
+      assert.equal("mnist_mini: 4583 train, 417 validation, 1000 test examples of {28, 28, 1}, 10 classes "
+        .. "(a scale model of mnist, counts scaled by 1/12)", mini.description)
+      assert.equal("uint8", mini.train.inputs.dtype)
+      local whole = sm.data.mnist_mini()
+      assert.equal(5000, #whole.train)
+      assert.is_nil(whole.validation)
+    end)
+
+    it("has images as numbers from 0 to 1, and every digit about as often", function()
+      local counts = {}
+      for x, y in sm.data.mnist_mini {}.test:batches(300) do
+        assert.equal(runtime.real, x.dtype)
+        assert.equal(0, -((-x):max():item()))
+        assert.equal(1, x:max():item())
+        for _, label in ipairs(y:totable()) do counts[label] = (counts[label] or 0) + 1 end
+      end
+      for digit = 0, 9 do assert.is_true(counts[digit] > 70 and counts[digit] < 130) end
+    end)
+
+    it("refuses wrong options", function()
+      fails(function() sm.data.mnist_mini { validaton = 1 } end, "data.mnist_mini: unknown option 'validaton'",
+        "did you mean 'validation'?")
+      fails(function() sm.data.mnist_mini { validation = -1 } end, "option 'validation' must be at least 0")
+      fails(function() sm.data.mnist_mini { validation = 60000 } end, "must be below the number of training examples")
+    end)
+  end)
+
+  describe("mnist", function()
+    local directories = search.directories
+    after_each(function() search.directories = directories end)
+
+    local function look_in(...)
+      local list = { ... }
+      search.directories = function() return list end
+    end
+
+    local function fake(first_labels)
+      local labels = table.move({ 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }, 1, 10, 1)
+      table.move(first_labels, 1, #first_labels, 1, labels)
+      for _, part in ipairs { "train", "t10k" } do
+        write_idx(part .. "-images-idx3-ubyte.gz", { 10, 2, 2 }, numbers(40, function(i) return i end))
+        write_idx(part .. "-labels-idx1-ubyte", { 10 }, labels)
+      end
+    end
+
+    it("says where it looked", function()
+      look_in(path "a", path "b")
+      fails(function() sm.data.mnist { validation = 5000 } end,
+        ("data.mnist: its files are in none of %s, %s; `smrun data mnist` fetches them"):format(path "a", path "b"))
+    end)
+
+    it("is read compressed or not, from the first directory that has it", function()
+      fake {}
+      look_in(path "none", directory)
+      local mnist = sm.data.mnist { validation = 3 }
+      assert.same({ 2, 2, 1 }, mnist.shape)
+      assert.same({ 7, 3, 10 }, { #mnist.train, #mnist.validation, #mnist.test })
+    end)
+
+    it("is not mistaken for fashion, whose files have the same names", function()
+      fake { 9, 2, 1, 1, 6, 1, 4, 6, 5, 7 }
+      look_in(directory)
+      fails(function() sm.data.mnist() end, directory .. " (which has fashion)")
+      assert.equal("Ankle boot", sm.data.fashion().class_names[10])
+    end)
+
+    it("is searched for in SM_DATA, the user's and the system's directories", function()
+      local getenv = os.getenv
+      local variables = { SM_DATA = "/s", HOME = "/h" }
+      os.getenv = function(name) return variables[name] end -- luacheck: ignore 122
+      local found = search.directories("x", "/shared")
+      local destination = search.destination "x"
+      variables = { XDG_DATA_HOME = "/x", SM_DATA = "" }
+      local others = search.directories "x"
+      variables = {}
+      local nowhere = search.destination "x"
+      os.getenv = getenv -- luacheck: ignore 122
+      assert.same({ "/s/x", "/s", "/h/.local/share/smrun/x", "/usr/local/share/smrun/x", "/usr/share/smrun/x",
+                    "/shared" }, found)
+      assert.equal("/s/x", destination)
+      assert.same({ "/x/smrun/x", "/usr/local/share/smrun/x", "/usr/share/smrun/x" }, others)
+      assert.is_nil(nowhere)
+    end)
+  end)
+
+  describe("idx", function()
+    it("reads pairs of files", function()
+      local images, labels = write_pair("train-", 10)
+      local test_images, test_labels = write_pair("test-", 5, ".gz")
+      local set = sm.data.idx { images = images, labels = labels, test_images = test_images, test_labels = test_labels,
+                                validation = 4 }
+      assert.same({ 2, 3, 1 }, set.shape)
+      assert.equal(4, set.classes)
+      assert.same({ 6, 4, 5 }, { #set.train, #set.validation, #set.test })
+      local x, y = set.train:batches(2)()
+      assert.same({ 2, 2, 3, 1 }, x.shape)
+      assert.equal(sm.tensor { 4, 5 }:to(runtime.real)[2]:item() / 255 - x[2]:max():item() < 1e-7, true)
+      assert.same({ 0, 1 }, y:totable())
+      assert.equal("int32", y.dtype)
+      assert.equal(7, sm.data.idx { images = images, labels = labels, classes = 7 }.classes)
+    end)
+
+    it("refuses files that do not fit together", function()
+      local images, labels = write_pair("", 10)
+      local few = write_idx("few", { 9 }, numbers(9, function() return 0 end))
+      fails(function() sm.data.idx { images = images } end, "data.idx: option 'labels' is missing")
+      fails(function() sm.data.idx { images = images, labels = few } end,
+        ("%s holds 10 images, and %s holds 9 labels"):format(images, few))
+      fails(function() sm.data.idx { images = images, labels = labels, classes = 3 } end,
+        labels .. ": label 4 is 3; with 3 classes it must be from 0 to 2")
+      fails(function() sm.data.idx { images = labels, labels = labels } end, "images need at least two axes, got {10}")
+      fails(function() sm.data.idx { images = images, labels = images } end, "labels have one axis, got {10, 2, 3}")
+      fails(function() sm.data.idx { images = path "none", labels = labels } end, path "none" .. ": cannot open")
+      fails(function() sm.data.idx { images = images, labels = labels, test_images = images } end,
+        "options 'test_images' and 'test_labels' go together; 'test_labels' is missing")
+      local other = write_idx("other", { 10, 6 }, numbers(60, function() return 0 end))
+      fails(function() sm.data.idx { images = images, labels = labels, test_images = other, test_labels = labels } end,
+        "training examples have shape {2, 3, 1}, test examples {6}")
+      fails(function() sm.data.idx { images = images, labels = labels, validation = 10 } end,
+        "option 'validation' must be below the number of training examples, 10, got 10")
+    end)
+  end)
+
+  describe("tensors", function()
+    it("take real targets as they are, and integers as labels", function()
+      local set = sm.data.tensors { inputs = sm.tensor { { 0, 1 }, { 1, 1 } }, targets = sm.tensor { { 1 }, { 0 } } }
+      assert.is_nil(set.classes)
+      assert.equal("tensors: 2 train examples of {2}", set.description)
+      local x, y = set.train:batches(2)()
+      assert.same({ { 0, 1 }, { 1, 1 } }, x:totable())
+      assert.same({ { 1 }, { 0 } }, y:totable())
+      set = sm.data.tensors { inputs = sm.tensor({ { 0 }, { 255 } }, "uint8"), targets = sm.tensor({ 1, 2 }, "uint8"),
+                              test_inputs = sm.zeros({ 1, 1 }, "uint8"), test_targets = sm.tensor({ 4 }, "int32"),
+                              name = "mine", class_names = { "a" } }
+      assert.equal(5, set.classes)
+      assert.equal("mine", set.name)
+      x, y = set.train:batches(2)()
+      assert.same({ { 0 }, { 1 } }, x:totable())
+      assert.equal("int32", y.dtype)
+    end)
+
+    it("must fit together", function()
+      local x, y = sm.zeros(3, 2), sm.zeros({ 3 }, "int32")
+      fails(function() sm.data.tensors { inputs = x } end, "option 'targets' is missing")
+      fails(function() sm.data.tensors { inputs = x, targets = sm.zeros(2) } end, "'inputs' has 3 examples, 'targets' 2")
+      fails(function() sm.data.tensors { inputs = y, targets = y } end, "'inputs' must be", "got int32")
+      fails(function() sm.data.tensors { inputs = sm.tensor(1), targets = y } end, "need an axis of examples")
+      fails(function() sm.data.tensors { inputs = x, targets = y - 1 } end)
+      fails(function() sm.data.tensors { inputs = x, targets = sm.tensor({ 0, -1, 0 }, "int32") } end,
+        "'targets': label 2 is -1; it must be at least 0")
+      fails(function() sm.data.tensors { inputs = x, targets = sm.tensor({ 0, 1, 2 }, "int32"), classes = 2 } end,
+        "'targets': label 3 is 2; with 2 classes it must be from 0 to 1")
+      fails(function() sm.data.tensors { inputs = sm.zeros(0, 2), targets = sm.zeros({ 0 }, "int32") }:stream(1) end,
+        "there are no training examples")
+    end)
+  end)
+
+  describe("batches", function()
+    it("of a split come in order, the last one smaller", function()
+      local sizes, seen = {}, {}
+      for x, y in counted(10).train:batches(4) do
+        sizes[#sizes + 1] = #x
+        for i, value in ipairs(first_column(x)) do
+          seen[#seen + 1] = value
+          assert.equal(-value, y[i]:item())
+        end
+      end
+      assert.same({ 4, 4, 2 }, sizes)
+      assert.same(numbers(10, function(i) return i end), seen)
+    end)
+
+    it("of a data set give every example once an epoch, shuffled anew, and straddle epochs", function()
+      local sizes, seen = {}, {}
+      for x, y in counted(12, 2):batches(4, { epochs = 3 }) do
+        sizes[#sizes + 1] = #x
+        for i, value in ipairs(first_column(x)) do
+          seen[#seen + 1] = value
+          assert.equal(-value, y[i]:item())
+        end
+      end
+      assert.same({ 4, 4, 4, 4, 4, 4, 4, 2 }, sizes)
+      local orders = {}
+      for epoch = 1, 3 do
+        local order = table.move(seen, epoch * 10 - 9, epoch * 10, 1, {})
+        orders[epoch] = table.concat(order, " ")
+        table.sort(order)
+        assert.same(numbers(10, function(i) return i + 2 end), order)
+      end
+      assert.are_not.equal(orders[1], orders[2])
+      assert.are_not.equal(orders[2], orders[3])
+    end)
+
+    it("may be larger than the data set, and never end", function()
+      local x = counted(3):batches(7, { epochs = math.huge })()
+      local seen = first_column(x)
+      table.sort(seen, function(a, b) return a < b end)
+      assert.equal(7, #seen)
+      assert.is_true(seen[2] == 0 and seen[6] == 2)
+      local given = 0
+      for _ in counted(3):batches(2, { epochs = math.huge }) do
+        given = given + 1
+        if given == 50 then break end
+      end
+      assert.equal(50, given)
+    end)
+
+    it("follow the seed", function()
+      local function order(seed)
+        sm.seed(seed)
+        return table.concat(first_column(counted(50):batches(50)()), " ")
+      end
+      assert.equal(order(3), order(3))
+      assert.are_not.equal(order(3), order(4))
+    end)
+
+    it("refuse wrong sizes", function()
+      local set = counted(3)
+      for _, size in ipairs { 0, -1, 1.5, "2", false } do
+        fails(function() set:batches(size) end, "batches: the batch size must be an integer of at least 1, got ")
+        fails(function() set:stream(size) end, "stream: the batch size must be an integer of at least 1, got ")
+        fails(function() set.train:batches(size) end, "batches: the batch size must be")
+      end
+      fails(function() set:batches(1, { epochs = 0 }) end, "batches: option 'epochs' must be at least 1")
+      fails(function() set:batches(1, { epochs = 1.5 }) end, "'epochs' must be an integer or math.huge, got 1.5")
+    end)
+  end)
+
+  describe("a stream", function()
+    it("knows the epoch of the last example given", function()
+      local stream, epochs = counted(5):stream(2), {}
+      assert.equal(0, stream.epoch)
+      for i = 1, 6 do
+        stream:next()
+        epochs[i] = stream.epoch
+      end
+      assert.same({ 1, 1, 2, 2, 2, 3 }, epochs)
+    end)
+
+    it("goes on from any saved state with the very same batches", function()
+      local stream = counted(5):stream(2)
+      for _ = 0, 7 do
+        local state, numbers_state = stream:state(), random.state()
+        local expected = {}
+        for i = 1, 8 do expected[i] = first_column((stream:next())) end
+        random.restore(numbers_state)
+        local other, again = counted(5):stream(2), {}
+        other:restore(state)
+        assert.same(numbers_state, random.state())
+        for i = 1, 8 do again[i] = first_column((other:next())) end
+        assert.same(expected, again)
+        assert.equal(stream.epoch, other.epoch)
+        random.restore(numbers_state)
+        stream:restore(state)
+        stream:next()
+      end
+    end)
+
+    it("has a state of plain numbers, and refuses one of other data", function()
+      local stream = counted(5):stream(3)
+      stream:next()
+      for key, value in pairs(stream:state()) do
+        assert.equal("string", type(key))
+        assert.equal("integer", math.type(value))
+      end
+      fails(function() counted(2):stream(1):restore(stream:state()) end, "stood at example 3 of an epoch, but there are 2")
+    end)
+  end)
+end)

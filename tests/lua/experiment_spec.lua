@@ -1,0 +1,262 @@
+local cjson = require "cjson"
+local lfs = require "lfs"
+local sm = require "sm"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+local function json(path)
+  return cjson.decode(tiny.read(path))
+end
+
+local function exists(path)
+  return lfs.attributes(path) ~= nil
+end
+
+describe("an experiment's run", function()
+  local workspace, base
+  before_each(function()
+    workspace = tiny.workspace()
+    base = workspace .. "/runs/tiny/default"
+  end)
+  after_each(function() tiny.remove(workspace) end)
+
+  it("leaves the whole run directory", function()
+    local printed, result = tiny.run(workspace)
+    assert.equal(base, result.directory)
+    assert.same({ "checkpoints", "environment.json", "experiment.lua", "log.txt", "metrics.csv",
+      "params.json", "plots", "summary.json" }, tiny.list(base))
+    assert.equal(tiny.text, tiny.read(base .. "/experiment.lua"))
+    assert.same({ "step-000010.safetensors", "step-000012.safetensors" }, tiny.list(base .. "/checkpoints"))
+    assert.same({ "picture-000000.png", "picture-000004.png", "picture-000008.png", "picture-000012.png",
+      "picture.png" }, tiny.list(base .. "/plots"))
+    assert.equal("tiny 12", tiny.read(base .. "/plots/picture.png"))
+    assert.truthy(printed:find("test accuracy", 1, true))
+    assert.truthy(printed:find(base, 1, true))
+    assert.is_nil(printed:find("\27", 1, true))
+    assert.truthy(tiny.read(base .. "/log.txt"):find "^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d:%d%d")
+  end)
+
+  it("writes a row every log steps and at every evaluation", function()
+    tiny.run(workspace)
+    local text = tiny.read(base .. "/metrics.csv")
+    assert.equal("step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,step_ms",
+      text:match "^[^\n]*")
+    local steps, evaluated = {}, {}
+    for line in text:gmatch "\n([^\n]+)" do
+      local cells = {}
+      for cell in (line .. ","):gmatch "([^,]*)," do cells[#cells + 1] = cell end
+      assert.equal(8, #cells)
+      steps[#steps + 1] = tonumber(cells[1])
+      if cells[5] ~= "" then evaluated[#evaluated + 1] = tonumber(cells[1]) end
+      assert.equal(cells[1] == "0", cells[3] == "")
+      assert.equal(cells[5] == "", cells[6] == "")
+    end
+    assert.same({ 0, 3, 4, 6, 8, 9, 12 }, steps)
+    assert.same({ 0, 4, 8, 12 }, evaluated)
+  end)
+
+  it("records parameters, environment and summary", function()
+    local _, result = tiny.run(workspace, { lr = "0.02", seed = "3" })
+    assert.equal(workspace .. "/runs/tiny/lr=0.02,seed=3", result.directory)
+    local params = json(result.directory .. "/params.json")
+    assert.equal(0.02, params.values.lr)
+    assert.equal(0.01, params.defaults.lr)
+    assert.same({ "lr", "seed" }, params.differing)
+    local environment = json(result.directory .. "/environment.json")
+    for _, key in ipairs {
+      "smrun", "lua", "real", "cores", "threads", "instruction_set", "blas", "started",
+    } do
+      assert.is_not_nil(environment[key], key)
+    end
+    local summary = json(result.directory .. "/summary.json")
+    assert.equal("finished", summary.status)
+    assert.equal(12, summary.steps)
+    assert.equal(4 * 9 + 9 + 2 * 9 + 9 * 3 + 3, summary.parameters)
+    for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss",
+      "best_validation_accuracy", "best_validation_loss", "best_validation_step", "wall_seconds",
+      "training_seconds", "median_step_ms" } do
+      assert.is_number(summary[key], key)
+    end
+  end)
+
+  it("records the revision of the file's repository, and whether it was changed", function()
+    local git = ("git -C %s -c user.name=n -c user.email=e "):format(workspace)
+    if not os.execute(git .. "init -q 2>/dev/null") then return pending "git is not here" end
+    assert(os.execute(("%sadd tiny.lua && %scommit -q -m first"):format(git, git)))
+    local _, result = tiny.run(workspace)
+    local kept = json(result.directory .. "/environment.json").git
+    assert.truthy(kept.revision:find "^%x+$")
+    assert.is_false(kept.dirty)
+    tiny.write(workspace .. "/tiny.lua", tiny.text .. "\n")
+    _, result = tiny.run(workspace)
+    assert.is_true(json(result.directory .. "/environment.json").git.dirty)
+  end)
+
+  it("writes checkpoints that hold the experiment", function()
+    tiny.run(workspace)
+    local tensors, metadata = sm.load(base .. "/checkpoints/step-000012.safetensors")
+    assert.same({ 4, 9 }, tensors["model.linear1.weight"].shape)
+    assert.is_not_nil(tensors["optimizer.linear1.weight.mem"])
+    assert.equal(tiny.text, metadata.source)
+    assert.equal("12", metadata.step)
+    assert.equal(tiny.read(base .. "/params.json"), metadata.params)
+  end)
+
+  it("gives the same numbers again, and others for another seed", function()
+    local _, first = tiny.run(workspace)
+    local _, second = tiny.run(workspace, nil, { again = true })
+    local _, third = tiny.run(workspace, { seed = "2" })
+    assert.equal(base .. "-2", second.directory)
+    assert.equal(tiny.metrics(first.directory), tiny.metrics(second.directory))
+    assert.not_equal(tiny.metrics(first.directory), tiny.metrics(third.directory))
+    local a = tiny.read(first.directory .. "/checkpoints/step-000012.safetensors")
+    local b = tiny.read(second.directory .. "/checkpoints/step-000012.safetensors")
+    local function weights(text) return text:sub(9 + ("<I8"):unpack(text)) end
+    assert.equal(weights(a), weights(b))
+  end)
+
+  it("is not trained twice", function()
+    tiny.run(workspace)
+    local before = tiny.read(base .. "/metrics.csv")
+    local printed, result = tiny.run(workspace)
+    assert.truthy(printed:find("finished already: " .. base, 1, true))
+    assert.truthy(printed:find("test accuracy", 1, true))
+    assert.equal("finished", result.summary.status)
+    assert.equal(before, tiny.read(base .. "/metrics.csv"))
+    assert.same({ "default" }, tiny.list(workspace .. "/runs/tiny"))
+    assert.truthy(tiny.call("resume", base):find("finished already", 1, true))
+  end)
+
+  it("goes to a sibling when the text of the file differs, and says why", function()
+    tiny.run(workspace)
+    tiny.write(workspace .. "/tiny.lua", tiny.text .. "-- another line\n")
+    local printed, result = tiny.run(workspace)
+    assert.equal(base .. "-2", result.directory)
+    assert.truthy(printed:find(base .. " was run from a different text of this file", 1, true))
+  end)
+
+  it("writes nothing in a dry run", function()
+    local printed, result = tiny.run(workspace, nil, { dry_run = true })
+    assert.equal(base, result.directory)
+    assert.truthy(printed:find("linear1", 1, true))
+    assert.is_false(exists(workspace .. "/runs"))
+  end)
+
+  it("prints one line when quiet", function()
+    local printed = tiny.run(workspace, nil, { quiet = true })
+    assert.truthy(printed:find "^test accuracy [^\n]*\n$", printed)
+  end)
+
+  it("is refused while another process trains in the directory", function()
+    tiny.run(workspace, { steps = "1" })
+    local directory = workspace .. "/runs/tiny/steps=1"
+    os.remove(directory .. "/summary.json")
+    local log <close> = assert(io.open(directory .. "/log.txt", "a"))
+    assert(lfs.lock(log, "w"))
+    local output, code = tiny.smrun(("resume '%s'"):format(directory))
+    assert.truthy(output:find(directory .. " is being trained by another process", 1, true), output)
+    assert.equal(1, code)
+  end)
+
+  it("stops at a loss that is not finite, names the step, keeps the last checkpoint", function()
+    local ok, message = pcall(tiny.run, workspace, { blow_up = "9" })
+    assert.is_false(ok)
+    -- the loss is called for two validations before the seventh step is done
+    assert.truthy(message:find("step 7: the loss is inf; every layer's output is finite", 1, true), message)
+    local directory = workspace .. "/runs/tiny/blow_up=9"
+    local kept = directory .. "/checkpoints/step-000005.safetensors"
+    assert.truthy(message:find("the last good checkpoint is " .. kept, 1, true), message)
+    assert.truthy(tiny.read(directory .. "/log.txt"):find("stopped: .*step 7: the loss is inf"))
+    assert.is_false(exists(directory .. "/summary.json"))
+  end)
+
+  it("names the parameter, the layer or the gradient that is not finite", function()
+    local function replace(from, to)
+      local text = tiny.text:gsub(from, to)
+      assert.not_equal(tiny.text, text)
+      tiny.write(workspace .. "/tiny.lua", text)
+      local ok, message = pcall(tiny.run, workspace)
+      assert.is_false(ok)
+      return message
+    end
+    local message = replace("nn.batchnorm%(%)", "nn.fn(function(x) return x:log() end)")
+    assert.truthy(message:find "step 1: the loss is %-?nan; .* whose output is not finite.*'fn1'",
+      message)
+    message = replace("local loss = output:cross_entropy%(targets%)", [[
+      local zero = output * 0 -- and its gradient overflows
+      for _ = 1, 12 do zero = zero * 1e30 end
+      local loss = output:cross_entropy(targets) + zero:sum()]])
+    assert.truthy(message:find("step 1: the gradient of 'linear1.weight' is not finite; the last", 1, true),
+      message)
+    message = replace("sm.randn%(60, 4%)", "sm.randn(60, 4) / 0")
+    assert.truthy(message:find("the batch itself is not finite", 1, true), message)
+  end)
+
+  it("has no accuracy where the targets are no labels", function()
+    tiny.write(workspace .. "/tiny.lua", [[
+      local sm = require "sm"
+      local x = sm.tensor { { 0, 0 }, { 0, 1 }, { 1, 0 }, { 1, 1 } }
+      return sm.experiment {
+        data = sm.data.tensors { inputs = x, targets = sm.tensor { { 0 }, { 1 }, { 1 }, { 0 } } },
+        model = sm.nn.sequential { sm.nn.linear { 1 } },
+        loss = function(y, t) return ((y - t) ^ 2):mean() end,
+        optimizer = sm.optim.sgd { lr = 0.1 },
+        schedule = { steps = 4, batch = 4, log = 2 },
+      }]])
+    local _, result = tiny.run(workspace)
+    assert.is_nil(result.summary.test_accuracy)
+    assert.is_nil(result.summary.validation_loss)
+    assert.truthy(tiny.read(result.directory .. "/metrics.csv"):find("\n2,%d+,[%d.e-]+,,,,0.1,"))
+  end)
+end)
+
+describe("sm.experiment", function()
+  local function declaration(changes)
+    local given = {
+      data = sm.data.tensors { inputs = sm.zeros(4, 2), targets = sm.zeros({ 4 }, "int32") },
+      model = sm.nn.sequential { sm.nn.linear { 2 } },
+      optimizer = sm.optim.sgd { lr = 0.1 },
+      schedule = { steps = 1, batch = 2 },
+    }
+    for key, value in pairs(changes) do given[key] = value end
+    return given
+  end
+
+  local function refuses(changes, text)
+    local ok, message = pcall(sm.experiment, declaration(changes))
+    assert.is_false(ok)
+    assert.truthy(message:find(text, 1, true), message)
+    assert.truthy(message:find("experiment_spec.lua:%d+:"), message)
+  end
+
+  it("accepts a complete declaration", function()
+    assert.is_function(sm.experiment(declaration {}).run)
+  end)
+
+  it("names an unknown key and what may have been meant", function()
+    refuses({ optimiser = 1 }, "unknown option 'optimiser'; did you mean 'optimizer'?")
+    refuses({ schedule = { steps = 1, batch = 1, evalute = 3 } }, "'evalute'; did you mean 'evaluate'?")
+  end)
+
+  it("names the key, what was expected and what was given", function()
+    refuses({ schedule = { steps = 1 } }, "schedule: option 'batch' is missing")
+    refuses({ schedule = { steps = "many", batch = 1 } },
+      "option 'steps' must be an integer, got string \"many\"")
+    refuses({ schedule = { steps = 0, batch = 1 } }, "option 'steps' must be at least 1, got 0")
+    refuses({ seed = "x" }, "option 'seed' must be an integer, got string \"x\"")
+    refuses({ model = { 1 } }, "option 'model' must be a model of sm.nn, got table")
+    refuses({ data = "mnist" }, "option 'data' must be a table, got string \"mnist\"")
+    refuses({ optimizer = sm.nn }, "option 'optimizer' must be an optimizer of sm.optim, got table")
+    refuses({ loss = "crossentropy" }, "did you mean 'cross_entropy'?")
+    refuses({ views = { 3 } }, "option 'views' must be a list of views of sm.view, got 1 = number 3")
+  end)
+
+  it("refuses a loss that is not one number", function()
+    local experiment = sm.experiment(declaration { loss = function(y) return y end })
+    local workspace = tiny.workspace()
+    local ok, message = pcall(experiment.run, experiment,
+      { file = workspace .. "/tiny.lua", runs = workspace .. "/runs", quiet = true })
+    tiny.remove(workspace)
+    assert.is_false(ok)
+    assert.truthy(message:find("the loss function must return a tensor with one number", 1, true), message)
+  end)
+end)

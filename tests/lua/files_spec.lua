@@ -1,0 +1,222 @@
+local lfs = require "lfs"
+local sm = require "sm"
+local ordered = require "sm.ordered"
+local runtime = require "sm.runtime"
+
+local real = runtime.real
+local directory
+
+local function path(name)
+  return directory .. "/" .. name
+end
+
+local function write(name, content)
+  local file <close> = assert(io.open(path(name), "wb"))
+  assert(file:write(content))
+end
+
+local function read(name)
+  local file <close> = assert(io.open(path(name), "rb"))
+  return file:read "a"
+end
+
+local function entries()
+  local names = {}
+  for name in lfs.dir(directory) do
+    if name ~= "." and name ~= ".." then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+--- Expects an error that begins with a line of this file and contains every part.
+local function fails(f, ...)
+  local ok, message = pcall(f)
+  assert.is_false(ok, "expected an error")
+  assert.matches("files_spec%.lua:%d+: ", message)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(message:find(part, 1, true), ("%q is not in %q"):format(part, message))
+  end
+end
+
+--- Writes a safetensors file with this header and so many bytes of data, and expects its reading to fail.
+local function refuses(header, data_bytes, ...)
+  write("bad.safetensors", string.pack("<s8", header) .. ("\0"):rep(data_bytes))
+  fails(function() sm.load(path "bad.safetensors") end, path "bad.safetensors", ...)
+end
+
+describe("files", function()
+  before_each(function()
+    directory = os.tmpname()
+    os.remove(directory)
+    assert(lfs.mkdir(directory))
+  end)
+
+  after_each(function()
+    for _, name in ipairs(entries()) do os.remove(path(name)) end
+    assert(lfs.rmdir(directory))
+  end)
+
+  it("keep one tensor in .npy", function()
+    for _, dtype in ipairs { real, "uint8", "int32" } do
+      for _, shape in ipairs { {}, { 3 }, { 2, 3 }, { 2, 0, 4 }, { 1, 2, 3, 4 } } do
+        local x = sm.full(shape, 7, dtype)
+        sm.save(path "x.npy", x)
+        local y, more = sm.load(path "x.npy")
+        assert.is_nil(more)
+        assert.equal(dtype, y.dtype)
+        assert.same(shape, y.shape)
+        assert.same(x:totable(), y:totable())
+      end
+    end
+    assert.same({ "x.npy" }, entries())
+  end)
+
+  it("write .npy as NumPy does", function()
+    sm.save(path "x.npy", sm.tensor({ { 1, 2, 3 }, { 4, 5, 255 } }, "uint8"))
+    local header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }"
+    assert.equal("\x93NUMPY\1\0" .. string.pack("<s2", header .. (" "):rep(128 - 10 - 1 - #header) .. "\n")
+      .. "\1\2\3\4\5\255", read "x.npy")
+  end)
+
+  it("keep named tensors and metadata in .safetensors", function()
+    local given = { b = sm.randn(2, 3), ["a.weight"] = sm.tensor({ 1, -2 }, "int32"), e = sm.zeros({ 0, 2 }, "uint8"),
+                    s = sm.tensor(3), ["π \"x\"\\ {[]}"] = sm.tensor({ 9 }, "uint8") }
+    local metadata = { text = "first\nsecond \"quoted\" \\ {}[] é\0\1", empty = "" }
+    sm.save(path "x.safetensors", given, metadata)
+    local loaded, loaded_metadata = sm.load(path "x.safetensors")
+    assert.same(metadata, loaded_metadata)
+    for name, x in pairs(given) do
+      assert.same(x.shape, loaded[name].shape)
+      assert.equal(x.dtype, loaded[name].dtype)
+      assert.same(x:totable(), loaded[name]:totable())
+      loaded[name] = nil
+    end
+    assert.is_nil(next(loaded))
+    assert.same({ "x.safetensors" }, entries())
+  end)
+
+  it("write .safetensors byte for byte", function()
+    sm.save(path "x.safetensors", { b = sm.tensor({ 5 }, "uint8"), a = sm.tensor({ { 1, 2 } }, "int32") }, { k = "v" })
+    local header = '{"__metadata__":{"k":"v"},"a":{"dtype":"I32","shape":[1,2],"data_offsets":[0,8]},'
+      .. '"b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}}'
+    header = header .. (" "):rep(-#header % 8)
+    assert.equal(string.pack("<s8", header) .. string.pack("<i4i4B", 1, 2, 5), read "x.safetensors")
+  end)
+
+  it("keep the order of an ordered map", function()
+    local map = ordered.new()
+    for _, name in ipairs { "z", "a", "m" } do ordered.set(map, name, sm.tensor({ 1 }, "uint8")) end
+    sm.save(path "x.safetensors", map)
+    assert.is_truthy(read "x.safetensors":find('"z".*"a".*"m"'))
+    sm.save(path "x.safetensors", {})
+    local tensors, metadata = sm.load(path "x.safetensors")
+    assert.same({}, tensors)
+    assert.same({}, metadata)
+  end)
+
+  it("convert the types of other programs", function()
+    local header = '{"d":{"dtype":"F64","shape":[2],"data_offsets":[0,16]},'
+      .. '"f":{"dtype":"F32","shape":[1],"data_offsets":[16,20]},'
+      .. '"l":{"shape":[1],"dtype":"I64","data_offsets":[20,28]}}'
+    write("x.safetensors", string.pack("<s8ddfi8", header, 0.5, -3, 2.25, -7))
+    local x = sm.load(path "x.safetensors")
+    assert.same({ 0.5, -3 }, x.d:totable())
+    assert.same({ 2.25 }, x.f:totable())
+    assert.same({ -7 }, x.l:totable())
+    assert.equal("int32", x.l.dtype)
+  end)
+
+  it("refuse what cannot be saved, and leave nothing behind", function()
+    local x = sm.zeros(2)
+    fails(function() sm.save(path "x.txt", x) end, "save: " .. path "x.txt", ".npy (one tensor)", ".safetensors")
+    fails(function() sm.save(path "npy", x) end, "the name should end in")
+    fails(function() sm.save(3, x) end, "save: the path must be a string, got number 3")
+    fails(function() sm.save(path "x.npy", { x }) end, "a .npy file holds one tensor, got table")
+    fails(function() sm.save(path "x.npy", x, {}) end, "only a .safetensors file has room for metadata")
+    fails(function() sm.save(path "x.safetensors", x) end, "a table of named tensors, got tensor {2}")
+    fails(function() sm.save(path "x.safetensors", { a = 3 }) end, "'a' must be a tensor, got number 3")
+    fails(function() sm.save(path "x.safetensors", { x }) end, "names of tensors must be strings", "number 1")
+    fails(function() sm.save(path "x.safetensors", { ["\xff"] = x }) end, "must be strings of UTF-8")
+    fails(function() sm.save(path "x.safetensors", { __metadata__ = x }) end, "no tensor may be called")
+    fails(function() sm.save(path "x.safetensors", {}, { a = 3 }) end, "metadata 'a' must be a string", "number 3")
+    fails(function() sm.save(path "x.safetensors", {}, { a = "\xff" }) end, "metadata 'a' must be a string of UTF-8")
+    fails(function() sm.save(path "no/x.npy", x) end, path "no/x.npy" .. ": cannot create", "No such file")
+    assert.same({}, entries())
+  end)
+
+  it("are the old ones until the new one is whole", function()
+    sm.save(path "x.npy", sm.tensor { 1 })
+    local writer = runtime.io.create(path "x.npy")
+    writer:write(sm.tensor { 2 })
+    assert.equal(2, #entries())
+    assert.matches("^%.x%.npy%.tmp%-%d+$", entries()[1])
+    assert.same({ 1 }, sm.load(path "x.npy"):totable())
+    writer:abandon()
+    writer:abandon()
+    assert.same({ "x.npy" }, entries())
+    fails(function() writer:write(sm.tensor { 2 }) end, "this file is closed")
+    fails(function() writer:commit() end, "this file is closed")
+    runtime.io.write_durably(path "t", "text\0")
+    assert.equal("text\0", read "t")
+  end)
+
+  it("refuse a damaged .npy, naming it", function()
+    write("x.npy", "\x93NUMPY")
+    fails(function() sm.load(path "x.npy") end, path "x.npy", "byte 0", "no NPY file")
+    fails(function() sm.load(path "none.npy") end, path "none.npy", "cannot open: No such file or directory")
+    fails(function() runtime.io.read_npy "a\0b" end, "must be a path")
+  end)
+
+  it("refuse a damaged frame of .safetensors", function()
+    write("bad.safetensors", "1234")
+    fails(function() sm.load(path "bad.safetensors") end, path "bad.safetensors", "expected 8 bytes of header length")
+    write("bad.safetensors", string.pack("<i8", 101 * 1000 * 1000) .. "{}")
+    fails(function() sm.load(path "bad.safetensors") end, "a header of 101000000 bytes, where the file has 10")
+    write("bad.safetensors", string.pack("<i8", -1) .. "{}")
+    fails(function() sm.load(path "bad.safetensors") end, "a header of 18446744073709551615 bytes")
+  end)
+
+  it("refuse a damaged header of .safetensors", function()
+    refuses("", 0, "byte 8", "does not begin with '{'")
+    refuses(" {}", 0, "does not begin with '{'")
+    refuses("{", 0, "the header is not JSON")
+    refuses('{"a":' .. ("["):rep(100000), 0, "the header is not JSON")
+    refuses('{"a":NaN}', 0, "the header is not JSON")
+    refuses('{"a":3}', 0, "'a' is not an object")
+    refuses('{"a":null}', 0, "'a' is not an object")
+    refuses('{"a":[]}', 0, "tensor 'a' should have a dtype, a shape and two data_offsets")
+    refuses('{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":"F32","shape":["1"],"data_offsets":[0,4]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":"F32","shape":{"x":1},"data_offsets":[0,4]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":"F32","shape":[1],"data_offsets":[-1,3]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,1e300]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,4]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":1,"shape":[1],"data_offsets":[0,4]}}', 4, "tensor 'a' should have")
+    refuses('{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}', 4, "has 9 axes; at most 8")
+    refuses('{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}', 4, "tensor 'a' has type 'BF16'")
+    refuses('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}', 4, "shape {2} does not fit its 4 bytes")
+    refuses('{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,4]}}', 4, "does not fit its 4 bytes")
+    refuses('{"__metadata__":3}', 0, "__metadata__ is not an object")
+    refuses('{"__metadata__":{"a":3}}', 0, "should hold strings alone; 'a' is none")
+  end)
+
+  it("refuse a damaged layout of .safetensors", function()
+    local function entry(name, first, last)
+      return ('"%s":{"dtype":"U8","shape":[%d],"data_offsets":[%d,%d]}'):format(name, last - first, first, last)
+    end
+    local function header(...) return "{" .. table.concat({ ... }, ",") .. "}" end
+    refuses(header(entry("a", 0, 4), entry("a", 0, 4)), 4, "has 'a' twice")
+    refuses(header(entry("a", 0, 4), entry("\\u0061", 4, 8)), 8, "has 'a' twice")
+    refuses(header(entry("a", 0, 4), entry("b", 5, 8)), 8, "tensor 'b' lies at 5 to 8", "it should begin at 4")
+    refuses(header(entry("a", 0, 4), entry("b", 3, 8)), 8, "tensor 'b' lies at 3 to 8", "holes or overlaps")
+    refuses(header(entry("a", 1, 4)), 4, "tensor 'a' lies at 1 to 4", "it should begin at 0")
+    refuses(header(entry("a", 0, 4)), 5, "the tensors take 4 bytes of data, and the file has 5")
+    refuses(header(entry("a", 0, 4)), 3, "the tensors take 4 bytes of data, and the file has 3")
+    refuses('{"a":{"dtype":"U8","shape":[2],"data_offsets":[4,2]}}', 4, "tensor 'a' lies at 4 to 2")
+    write("ok.safetensors", string.pack("<s8", header(entry("b", 2, 4), entry("z", 0, 0), entry("a", 0, 2))) .. "1234")
+    local x = sm.load(path "ok.safetensors")
+    assert.same({ 0x33, 0x34 }, x.b:totable())
+    assert.same({}, x.z:totable())
+  end)
+end)

@@ -1,0 +1,469 @@
+local sm = require "sm"
+local random = require "sm.random"
+local runtime = require "sm.runtime"
+
+local nn = sm.nn
+
+local function error_of(f, ...)
+  local ok, message = pcall(f, ...)
+  assert.is_false(ok)
+  return tostring(message)
+end
+
+local function has(text, part)
+  if not text:find(part, 1, true) then error(("expected %q in %q"):format(part, text), 2) end
+end
+
+-- The network of TensorFlow's "deep MNIST" tutorial.
+local function tutorial()
+  return nn.sequential {
+    nn.conv2d { 32, kernel = 5 }, nn.softmax { groups = 1 }, nn.maxpool2d { 2 },
+    nn.conv2d { 64, kernel = 5 }, nn.softmax { groups = 4 }, nn.maxpool2d { 2 },
+    nn.flatten(), nn.linear { 1024 }, nn.relu(), nn.dropout { 0.5 }, nn.linear { 10 },
+  }
+end
+
+local function names(map)
+  local list = {}
+  for name in pairs(map) do list[#list + 1] = name end
+  return list
+end
+
+before_each(function() random.seed(7) end)
+
+describe("a model", function()
+  it("infers its shapes and names its parameters by path, in order", function()
+    local model = tutorial():build { 28, 28, 1 }
+    local parameters = model:parameters()
+    assert.are.same({ "conv1.weight", "conv1.bias", "conv2.weight", "conv2.bias",
+      "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias" }, names(parameters))
+    assert.are.equal(8, #parameters)
+    assert.are.same({ 5, 5, 32, 64 }, parameters["conv2.weight"].shape)
+    assert.are.same({ 3136, 1024 }, parameters["linear1.weight"].shape)
+    assert.is_true(parameters["linear2.bias"]:tracks())
+    assert.are.same({ 7, 7, 64 }, model:layer("maxpool2").output_shape)
+    assert.are.same({ 2, 10 }, model(sm.zeros(2, 28, 28, 1)).shape)
+    assert.are.equal(0, #model:buffers())
+  end)
+
+  it("prints its layers, output shapes and parameter counts", function()
+    local model = tutorial()
+    has(tostring(model), "not built yet")
+    local text = tostring(model:build { 28, 28, 1 })
+    for line in ([[
+input                                      {N, 28, 28, 1}
+conv1      conv2d 32 filters 5×5           {N, 28, 28, 32}          832
+softmax2   softmax 4 groups of 16          {N, 14, 14, 64}
+linear1    linear 1024 features            {N, 1024}          3,212,288
+dropout1   dropout drops 50%               {N, 1024}
+total                                                         3,274,634]]):gmatch("[^\n]+") do
+      local pattern = line:gsub("%s+", " ")
+      local found = false
+      for row in text:gmatch("[^\n]+") do found = found or row:gsub("%s+", " ") == pattern end
+      if not found then error(("no line %q in\n%s"):format(pattern, text)) end
+    end
+    local width
+    for row in text:gmatch("[^\n]+") do
+      if row:find("%d$") then
+        width = width or utf8.len(row)
+        assert.are.equal(width, utf8.len(row))
+      end
+    end
+    has(tostring(nn.sequential { nn.residual { nn.linear { 3 } } }:build { 3 }), "  linear1")
+    has(tostring(nn.linear { 3 }:build { 4 }), "15")
+  end)
+
+  it("fills a parameter map that was asked for before it was built", function()
+    local model = tutorial()
+    local parameters = model:parameters()
+    assert.are.equal(0, #parameters)
+    model(sm.zeros(1, 28, 28, 1))
+    assert.are.equal(8, #parameters)
+    assert.are.equal(parameters, model:parameters())
+    assert.are.equal(model:layer("conv1").weight, parameters["conv1.weight"])
+    assert.are.same({ "conv2.weight", "conv2.bias" }, names(model:layer("conv2"):parameters()))
+    has(error_of(function() parameters.more = sm.zeros(1) end), "read-only")
+  end)
+
+  it("draws its parameters in order from the stream of initialisation", function()
+    local first = tutorial():build { 28, 28, 1 }
+    random.seed(7)
+    local second = tutorial():build { 28, 28, 1 }
+    for name, value in pairs(first:parameters()) do
+      assert.are.equal(0, (value - second:parameters()[name]):abs():max():item())
+    end
+    random.seed(7)
+    local expected = nn.init.he_normal()({ 5, 5, 1, 32 }, 25, 800)
+    assert.are.equal(0, (expected - first:parameters()["conv1.weight"]):abs():max():item())
+    local model = nn.sequential { nn.dropout { 0.5 }, nn.batchnorm() }
+    local before = random.state()
+    model:build { 3 }
+    assert.are.same(before, random.state())
+    assert.are.same({ 0, 0, 0 }, model:layer("batchnorm1").mean:totable())
+    assert.is_true(model:layer("dropout1").training)
+  end)
+
+  it("leaves each layer in its mode when it is built", function()
+    local model = nn.sequential { nn.dropout { 0.5 }, nn.linear { 2 } }
+    model:layer("dropout1"):eval()
+    model:build { 3 }
+    assert.is_false(model:layer("dropout1").training)
+    assert.is_true(model:layer("linear1").training)
+  end)
+
+  it("names layers by kind and order, by name= where given", function()
+    local model = nn.sequential {
+      nn.linear { 4, name = "stem" }, nn.linear { 4 },
+      nn.residual { nn.linear { 4 }, nn.fn(function(x) return x:relu() end), name = "block" },
+      nn.residual { nn.sequential { nn.linear { 4 } } },
+      nn.avgpool2d { 2 }, nn.maxpool2d { 2 }, nn.batchnorm(),
+    }
+    local paths = {}
+    for _, layer in ipairs(model.layers) do paths[#paths + 1] = layer.path end
+    assert.are.same({ "stem", "linear2", "block", "residual2", "avgpool1", "maxpool1", "batchnorm1" }, paths)
+    assert.are.equal("linear", model:layer("residual2.sequential1.linear1").kind)
+    assert.are.equal("fn", model:layer("block.fn1").kind)
+    assert.are.equal("", model.path)
+  end)
+
+  it("gives every layer's output by path", function()
+    local model = nn.sequential { nn.linear { 3 }, nn.residual { nn.linear { 3 } }, nn.relu() }
+    local x = sm.randn(2, 3)
+    local outputs = model:activations(x)
+    assert.are.same({ "linear1", "residual1.linear1", "residual1", "relu1" }, names(outputs))
+    assert.are.same(model(x):totable(), outputs.relu1:totable())
+  end)
+
+  it("finds layers, and says what there is otherwise", function()
+    local model = tutorial()
+    assert.are.equal("conv2d", model:layer("conv2").kind)
+    has(error_of(model.layer, model, "conv9"), "the model has no layer 'conv9'; did you mean 'conv")
+    has(error_of(model.layer, model, 3), "the model has no layer '3' (layers: conv1, softmax1, maxpool1,")
+  end)
+
+  it("may be built again for the same shape only", function()
+    local model = nn.linear { 2 }:build { 3 }
+    local weight = model.weight
+    assert.are.equal(model, model:build { 3 })
+    assert.are.equal(weight, model.weight)
+    has(error_of(model.build, model, { 4 }), "built for examples of shape {3} already, got {4}")
+    has(error_of(model.build, model, 3), "model:build takes the shape of one example")
+    has(error_of(model.build, model, { 0 }), "model:build takes the shape of one example")
+    local parent = nn.sequential { nn.linear { 2 } }
+    has(error_of(parent.layers[1].build, parent.layers[1], { 3 }), "layer 'linear1' is part of a model")
+    has(error_of(parent.layers[1], sm.zeros(1, 3)), "part of a model that is not built")
+  end)
+
+  it("stays unbuilt when building fails", function()
+    local broken = true
+    local model = nn.sequential {
+      nn.linear { 3 },
+      nn.fn(function(x)
+        if broken then error("not today") end
+        return x
+      end),
+    }
+    has(error_of(model.build, model, { 2 }), "not today")
+    assert.are.equal(0, #model:parameters())
+    assert.is_true(model:layer("linear1").training)
+    broken = false
+    model:build { 5 }
+    assert.are.same({ 5, 3 }, model:parameters()["linear1.weight"].shape)
+  end)
+end)
+
+describe("containers", function()
+  it("refuse what is no layer, no layers, two of one name, and a layer in two places", function()
+    has(error_of(nn.sequential, {}), "nn.sequential needs at least one layer")
+    has(error_of(nn.sequential, { nn.relu(), 3 }), "nn.sequential: argument 2 must be a layer, got number 3")
+    has(error_of(nn.sequential, { nn.relu(), nil, nn.relu() }),
+      "nn.sequential: argument 2 must be a layer, got nil")
+    has(error_of(nn.sequential, { nn.relu }), "argument 1 must be a layer, got function")
+    has(error_of(nn.residual, { nn.relu(), nam = "x" }),
+      "nn.residual: unknown option 'nam'; did you mean 'name'?")
+    has(error_of(nn.sequential, { nn.relu { name = "a" }, nn.tanh { name = "a" } }),
+      "nn.sequential: layers 1 and 2 are both named 'a'")
+    has(error_of(nn.sequential, { nn.relu { name = "relu2" }, nn.relu() }), "both named 'relu2'")
+    has(error_of(nn.relu, { name = "a.b" }), "nn.relu: a name is letters, digits, _ and -")
+    local shared = nn.relu()
+    local text = error_of(nn.sequential, { shared, shared })
+    has(text, "layer 2 (relu, declared at ")
+    has(text, "is part of a model already")
+    has(error_of(nn.sequential, { nn.linear { 2 }:build { 2 } }), "is built already")
+  end)
+
+  it("residual adds its input, and refuses another shape", function()
+    local model = nn.residual { nn.fn(function(x) return x * 2 end) }
+    assert.are.same({ { 3, 6 } }, model(sm.tensor { { 1, 2 } }):totable())
+    local wrong = nn.sequential { nn.residual { nn.linear { 3 } } }
+    has(error_of(wrong.build, wrong, { 2 }),
+      "in layer 'residual1' (residual) given {N, 2}: "
+      .. "x + f(x) needs equal shapes, but f turned {1, 2} into {1, 3}")
+  end)
+end)
+
+describe("an error inside a layer", function()
+  it("names the line that declared it, its path, its kind and its input", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local model = nn.sequential { nn.flatten(), nn.linear { 3 } }
+    model:build { 4 }
+    local text = error_of(model, sm.zeros(2, 7))
+    has(text, ("nn_spec.lua:%d: in layer 'linear1' (linear) given {2, 7}: "):format(line))
+    has(text, "{4, 3}")
+    assert.is_nil(text:find("sm/nn", 1, true))
+  end)
+
+  it("keeps the line of a function of the user's", function()
+    local line
+    local model = nn.sequential {
+      nn.fn {
+        function(x)
+          line = debug.getinfo(1, "l").currentline + 1
+          return x + sm.zeros(7)
+        end,
+        name = "mine",
+      },
+    }
+    has(error_of(model, sm.zeros(2, 3)), "in layer 'mine' (fn) given {N, 3}: ")
+    has(error_of(model, sm.zeros(2, 3)), (":%d: "):format(line))
+    local silent = nn.fn(function() end)
+    has(error_of(silent, sm.zeros(2, 3)),
+      "in layer 'fn' (fn) given {N, 3}: the function must return a tensor, got nil")
+  end)
+
+  it("comes at the build for shapes that do not fit", function()
+    has(error_of(function() nn.sequential { nn.linear { 3 } }:build { 28, 28, 1 } end),
+      "in layer 'linear1' (linear) given {N, 28, 28, 1}: "
+      .. "it takes rows, {batch, features}; put nn.flatten() before it")
+    has(error_of(function() nn.sequential { nn.conv2d { 3, kernel = 5 } }:build { 10 } end),
+      "in layer 'conv1' (conv2d) given {N, 10}: it takes images, {batch, height, width, channels}")
+    has(error_of(function() nn.sequential { nn.softmax { groups = 3 } }:build { 32 } end),
+      "in layer 'softmax1' (softmax) given {N, 32}: ")
+    has(error_of(function() nn.sequential { nn.softmax { groups = 32 } }:build { 32 } end),
+      "in layer 'softmax1'")
+    local large = nn.sequential { nn.conv2d { 3, kernel = 9, padding = "valid" } }
+    has(error_of(large.build, large, { 4, 4, 1 }),
+      "in layer 'conv1' (conv2d) given {N, 4, 4, 1}: ")
+  end)
+
+  it("says what the model takes", function()
+    has(error_of(nn.relu(), 3), "the model takes a tensor {batch, …} of at least 2 axes, got number 3")
+    has(error_of(nn.relu(), sm.zeros(3)), "of at least 2 axes")
+  end)
+end)
+
+describe("options of layers", function()
+  it("are checked by name, type and range", function()
+    has(error_of(nn.conv2d, { 32, kernal = 5 }), "nn.conv2d: unknown option 'kernal'; did you mean 'kernel'?")
+    has(error_of(nn.conv2d, { 32, kernel = "5" }),
+      [[nn.conv2d: option 'kernel' must be an integer, got string "5"]])
+    has(error_of(nn.conv2d, { 32 }), "kernel")
+    has(error_of(nn.conv2d, 32), "kernel")
+    has(error_of(nn.linear, {}), "argument 1")
+    has(error_of(nn.linear, 10, { bias = false }),
+      "nn.linear takes one table of options, got a second argument")
+    has(error_of(nn.linear, { 10, bias = false, bias_init = nn.init.zeros() }),
+      "bias_init is given, but bias = false")
+    has(error_of(nn.dropout, { 1 }), "must be at least 0 and below 1, got 1")
+    has(error_of(nn.softmax, { groups = 2, sizes = { 3, 4 } }), "nn.softmax takes groups or sizes, got both")
+    has(error_of(nn.softmax, { temperature = 0 }), "temperature")
+    has(error_of(nn.softmax, { sizes = { 3, 0 } }),
+      "nn.softmax: size 2 must be an integer of at least 1, got number 0")
+    has(error_of(nn.batchnorm, { momentum = 1 }), "momentum")
+    has(error_of(nn.fn, {}), "argument 1")
+    has(error_of(nn.init.normal, "a"), "nn.init.normal: the standard deviation must be")
+    has(error_of(nn.init.constant), "nn.init.constant: the value must be a number, got nil")
+    assert.are.same({ 2, 3 }, nn.linear(3)(sm.zeros(2, 4)).shape)
+  end)
+
+  it("of a convolution shape its output", function()
+    local function shape(options) return nn.conv2d(options):build({ 9, 8, 2 }).output_shape end
+    assert.are.same({ 9, 8, 3 }, shape { 3, kernel = 3 })
+    assert.are.same({ 5, 4, 3 }, shape { 3, kernel = 3, stride = 2 })
+    assert.are.same({ 7, 6, 3 }, shape { 3, kernel = 3, padding = "valid" })
+    assert.are.same({ 11, 10, 3 }, shape { 3, kernel = 3, padding = 2 })
+    local plain = nn.conv2d { 3, kernel = 1, bias = false }:build { 4, 4, 2 }
+    assert.are.same({ "weight" }, names(plain:parameters()))
+    assert.are.same({ 4, 4, 2 }, nn.maxpool2d { 2 }:build({ 9, 8, 2 }).output_shape)
+    assert.are.same({ 5, 4, 2 }, nn.avgpool2d { 2, padding = "same" }:build({ 9, 8, 2 }).output_shape)
+    assert.are.same({ 7, 6, 2 }, nn.maxpool2d { 3, stride = 1 }:build({ 9, 8, 2 }).output_shape)
+    assert.are.same({ 144 }, nn.flatten():build({ 9, 8, 2 }).output_shape)
+  end)
+
+  it("of a softmax give the sizes of its groups", function()
+    assert.are.same({ 16, 16, 16, 16 }, nn.softmax { groups = 4 }:sizes(64))
+    assert.are.same({ 5, 3 }, nn.softmax { sizes = { 5, 3 } }:sizes(8))
+    assert.are.same({ 8 }, nn.softmax():sizes(8))
+    has(error_of(nn.softmax { groups = 3 }.sizes, nn.softmax { groups = 3 }, 8),
+      "8 channels cannot be divided into 3 equal groups")
+  end)
+end)
+
+describe("initialisers", function()
+  -- mean and standard deviation
+  local function moments(x)
+    local mean = x:mean():item()
+    return mean, math.sqrt(((x - mean) * (x - mean)):mean():item())
+  end
+
+  it("have the spread that they promise", function()
+    local shape, fan_in, fan_out = { 100, 100 }, 50, 150
+    for name, std in pairs {
+      normal = 0.3, he_normal = math.sqrt(2 / 50), he_uniform = math.sqrt(2 / 50),
+      glorot_normal = math.sqrt(2 / 200), glorot_uniform = math.sqrt(2 / 200),
+    } do
+      local mean, spread = moments(nn.init[name](name == "normal" and 0.3 or nil)(shape, fan_in, fan_out))
+      assert.is_near(0, mean, 0.05 * std)
+      assert.is_near(std, spread, 0.05 * std)
+    end
+    local limit = math.sqrt(6 / 50)
+    assert.is_true(nn.init.he_uniform()(shape, fan_in, fan_out):abs():max():item() <= limit)
+    local truncated = nn.init.truncated_normal(0.1)(shape)
+    assert.is_true(truncated:abs():max():item() <= 0.2000001)
+    assert.is_near(0.08796, select(2, moments(truncated)), 0.004) -- a normal cut at 2σ
+    assert.are.same({ 0.5, 0.5 }, nn.init.constant(0.5)({ 2 }):totable())
+    assert.are.same({ 0, 0 }, nn.init.zeros()({ 2 }):totable())
+  end)
+
+  it("may be the user's own, and are told the fans", function()
+    local seen = {}
+    local function init(shape, fan_in, fan_out)
+      seen = { fan_in, fan_out }
+      return sm.full(shape, 2)
+    end
+    local layer = nn.conv2d { 8, kernel = 3, init = init, bias_init = nn.init.constant(0.1) }
+    layer:build { 5, 5, 4 }
+    assert.are.same({ 36, 72 }, seen)
+    assert.are.same({ 3, 3, 4, 8 }, layer.weight.shape)
+    assert.are.equal(2, layer.weight:mean():item())
+    assert.is_near(0.1, layer.bias:max():item(), 1e-7)
+    local wrong = nn.linear { 3, init = function() return sm.zeros(2) end }
+    has(error_of(wrong.build, wrong, { 4 }), "in layer 'linear' (linear) given {N, 4}: "
+      .. "the initialiser of 'weight' must return a tensor of shape {4, 3}, got {2}")
+    wrong = nn.linear { 3, bias_init = function() return 3 end }
+    has(error_of(wrong.build, wrong, { 4 }), "the initialiser of 'bias' must return a tensor, got number 3")
+  end)
+end)
+
+describe("training and evaluation", function()
+  it("dropout drops in training only", function()
+    local model = nn.sequential { nn.dropout { 0.5 } }
+    local x = sm.ones(4, 1000)
+    local y = model(x)
+    assert.are.equal(2, y:max():item())
+    assert.is_near(4000, y:sum():item(), 500)
+    assert.are.equal(model, model:eval())
+    assert.are.equal(1, model(x):max():item())
+    assert.are.equal(2, model:train()(x):max():item())
+  end)
+
+  it("batchnorm normalises by the batch and records it", function()
+    local model = nn.batchnorm { momentum = 0.75, epsilon = 1e-12 }
+    assert.are.same({ 2, 2, 1, 2 }, model(sm.zeros(2, 2, 1, 2)).shape)
+    random.seed(3)
+    model = nn.batchnorm { momentum = 0.75, epsilon = 1e-12 }
+    local x = sm.tensor { { 1, 10 }, { 3, 30 } }
+    local y = model(x):totable()
+    for channel = 1, 2 do
+      assert.is_near(-1, y[1][channel], 1e-5)
+      assert.is_near(1, y[2][channel], 1e-5)
+    end
+    assert.are.same({ "mean", "variance" }, names(model:buffers()))
+    assert.are.same({ 0.5, 5 }, model.mean:totable()) -- a quarter of 2 and 20
+    assert.are.same({ 1, 25.75 }, model.variance:totable()) -- 3/4 + 1/4 · 1, 3/4 + 1/4 · 100
+    model:eval()
+    local z = model(x):totable()
+    assert.is_near(0.5, z[1][1], 1e-6)
+    assert.is_near(5 / math.sqrt(25.75), z[1][2], 1e-5)
+    assert.are.same({ 0.5, 5 }, model.mean:totable())
+    model:train()
+    has(error_of(model, sm.zeros(1, 2)), "training needs at least 2 values of each channel, got 1")
+  end)
+
+  it("fn is told which it is", function()
+    local seen
+    local model = nn.fn(function(x, training)
+      seen = training
+      return x
+    end)
+    model(sm.zeros(1, 1))
+    assert.is_true(seen)
+    model:eval()(sm.zeros(1, 1))
+    assert.is_false(seen)
+  end)
+end)
+
+describe("the gradient of every layer agrees with central differences:", function()
+  local tolerance = runtime.real == "float64" and 1e-6 or 0.05
+
+  -- Numbers in no order, 0.1 apart and none near 0: where a function has a kink, no difference is taken across it.
+  local function apart(shape)
+    local count, values = 1, {}
+    for _, size in ipairs(shape) do count = count * size end
+    for i = 1, count do values[i] = 0.1 * (i * 37 % count - count // 2 + 0.5) end
+    return sm.tensor(values):reshape(shape)
+  end
+
+  -- Checks the gradients of the input and of all parameters.
+  local function check(layer, shape, make)
+    layer:build { table.unpack(shape, 2) }
+    local inputs = { (make or sm.randn)(shape) }
+    for _, value in pairs(layer:parameters()) do inputs[#inputs + 1] = value end
+    sm.gradcheck(function(x) return layer(x) end, inputs, { tolerance = tolerance })
+    assert.are.equal(#inputs, 1 + #layer:parameters())
+  end
+
+  local bias_init = nn.init.normal(0.1)
+
+  for name, case in pairs {
+    linear = { function() return nn.linear { 4, bias_init = bias_init } end, { 3, 5 } },
+    ["linear without bias"] = { function() return nn.linear { 4, bias = false } end, { 1, 5 } },
+    conv2d = { function() return nn.conv2d { 3, kernel = 3, bias_init = bias_init } end, { 2, 5, 4, 2 } },
+    ["conv2d, stride, even kernel"] = {
+      function() return nn.conv2d { 2, kernel = 2, stride = 2, padding = "valid" } end, { 1, 5, 5, 1 },
+    },
+    ["conv2d without bias"] = {
+      function() return nn.conv2d { 2, kernel = 1, bias = false } end, { 2, 3, 2, 2 },
+    },
+    softmax = { function() return nn.softmax { groups = 2 } end, { 2, 2, 6 } },
+    ["softmax with everything"] = {
+      function() return nn.softmax { sizes = { 1, 3, 2 }, temperature = 0.7, scale = true, off = true } end,
+      { 3, 6 },
+    },
+    relu = { function() return nn.relu() end, { 3, 5 }, apart },
+    sigmoid = { function() return nn.sigmoid() end, { 3, 5 } },
+    tanh = { function() return nn.tanh() end, { 3, 5 } },
+    maxpool2d = { function() return nn.maxpool2d { 2 } end, { 2, 4, 5, 2 }, apart },
+    avgpool2d = { function() return nn.avgpool2d { 3, stride = 2, padding = "same" } end, { 2, 4, 5, 2 } },
+    flatten = { function() return nn.flatten() end, { 2, 2, 3, 1 } },
+    batchnorm = { function() return nn.batchnorm() end, { 6, 3 } },
+    ["batchnorm of images"] = { function() return nn.batchnorm() end, { 2, 3, 2, 2 } },
+    residual = { function() return nn.residual { nn.linear { 4 }, nn.tanh() } end, { 3, 4 } },
+    fn = { function() return nn.fn(function(x) return x * x:sigmoid() end) end, { 3, 4 } },
+    ["a whole network"] = {
+      function()
+        return nn.sequential {
+          nn.conv2d { 4, kernel = 3 }, nn.softmax { groups = 2 }, nn.avgpool2d { 2 },
+          nn.residual { nn.conv2d { 4, kernel = 3, bias = false }, nn.batchnorm(), nn.sigmoid() },
+          nn.flatten(), nn.linear { 3 },
+        }
+      end, { 2, 4, 4, 1 },
+    },
+  } do
+    it(name, function() check(case[1](), case[2], case[3]) end)
+  end
+
+  it("batchnorm in evaluation mode", function()
+    local layer = nn.batchnorm():build { 3 }
+    layer(sm.randn(10, 3))
+    check(layer:eval(), { 4, 3 })
+  end)
+
+  it("dropout", function()
+    local layer = nn.dropout { 0.4 }:build { 5 }
+    sm.gradcheck(function(x)
+      sm.seed(11)
+      return layer(x)
+    end, { sm.ones(3, 5) }, { tolerance = tolerance })
+  end)
+end)

@@ -1,0 +1,151 @@
+local lfs = require "lfs"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+-- Everything after the header of a .safetensors file: the bits of all weights and of the optimizer's memory.
+local function weights(directory)
+  local text = tiny.read(directory .. "/checkpoints/step-000012.safetensors")
+  return text:sub(9 + ("<I8"):unpack(text))
+end
+
+-- The random numbers' and the data's position, out of the metadata.
+local function positions(directory)
+  local _, metadata = require "sm.files".load(directory .. "/checkpoints/step-000012.safetensors")
+  local kept = {}
+  for line in metadata.numbers:gmatch "[^\n]+" do
+    if line:find "^random" or line:find "^stream" or line:find "^validation" then kept[#kept + 1] = line end
+  end
+  return table.concat(kept, "\n")
+end
+
+describe("a run that was stopped", function()
+  local workspace, base, reference
+  setup(function()
+    workspace = tiny.workspace()
+    base = workspace .. "/runs/tiny/default"
+    local _, result = tiny.run(workspace, nil, { runs = workspace .. "/reference" })
+    reference = result.directory
+  end)
+  teardown(function() tiny.remove(workspace) end)
+  after_each(function()
+    package.loaded["sm.host"] = nil
+    tiny.remove(workspace .. "/runs")
+  end)
+
+  local function assert_equal_to_reference(directory)
+    assert.equal(weights(reference), weights(directory))
+    assert.equal(tiny.metrics(reference), tiny.metrics(directory))
+    assert.equal(positions(reference), positions(directory))
+    for _, name in ipairs(tiny.list(directory .. "/checkpoints")) do
+      assert.is_nil(name:find("tmp", 1, true))
+    end
+  end
+
+  local function interrupt_after(polls)
+    package.loaded["sm.host"] = {
+      graceful = function() end,
+      interrupted = function()
+        polls = polls - 1
+        return polls < 0
+      end,
+    }
+  end
+
+  it("finishes the step, saves, says how to go on; and goes on with the same bits", function()
+    for _, step in ipairs { 0, 1, 5, 8, 11 } do
+      interrupt_after(step)
+      local printed, result = tiny.run(workspace)
+      package.loaded["sm.host"] = nil
+      assert.is_true(result.interrupted)
+      assert.truthy(printed:find(("interrupted after step %d of 12"):format(step), 1, true), printed)
+      assert.truthy(printed:find(("smrun resume '%s'"):format(base), 1, true), printed)
+      assert.is_nil(lfs.attributes(base .. "/summary.json"))
+      printed, result = tiny.call("resume", base)
+      assert.truthy(printed:find(("goes on after step %d of 12"):format(step), 1, true), printed)
+      assert.equal("finished", result.summary.status)
+      assert_equal_to_reference(base)
+      tiny.remove(workspace .. "/runs")
+    end
+  end)
+
+  it("goes on when the same thing is run again, even twice interrupted", function()
+    for _, polls in ipairs { 2, 5 } do
+      interrupt_after(polls)
+      tiny.run(workspace)
+    end
+    package.loaded["sm.host"] = nil
+    local printed, result = tiny.run(workspace)
+    assert.truthy(printed:find("goes on after step 7 of 12", 1, true), printed)
+    assert.equal(base, result.directory)
+    assert_equal_to_reference(base)
+  end)
+
+  it("goes on after SIGKILL at any moment", function()
+    local file = workspace .. "/tiny.lua"
+    for _, stop in ipairs { "picture 1", "loss 2", "loss 6", "picture 2", "loss 12", "picture 4" } do
+      local _, code = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace),
+        ("SM_TEST_STOP='%s'"):format(stop))
+      assert.equal(137, code)
+      local output, again = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace))
+      assert.equal(0, again, output)
+      assert_equal_to_reference(base)
+      tiny.remove(workspace .. "/runs")
+    end
+  end)
+
+  -- SIGTERM is handled as SIGINT is; os.execute, which sends it here, shields its caller from SIGINT.
+  it("exits 130 after a signal, and resumes from the command line", function()
+    local output, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
+      "SM_TEST_SIGNAL='kill -TERM' SM_TEST_STOP='loss 7'")
+    assert.equal(130, code, output)
+    assert.truthy(output:find("interrupted after step %d+ of 12"), output)
+    output, code = tiny.smrun(("resume '%s'"):format(base))
+    assert.equal(0, code, output)
+    assert_equal_to_reference(base)
+  end)
+
+  it("passes over what a killed process left, and a checkpoint that cannot be read", function()
+    interrupt_after(7)
+    tiny.run(workspace)
+    package.loaded["sm.host"] = nil
+    tiny.write(base .. "/checkpoints/.step-000009.safetensors.tmp-123", "half")
+    tiny.write(base .. "/checkpoints/step-000011.safetensors", "not a checkpoint")
+    local csv = tiny.read(base .. "/metrics.csv")
+    tiny.write(base .. "/metrics.csv", csv .. "9,1,0.5,0.5,,,0.01,1\n11,1,0.")
+    local printed = tiny.call("resume", base)
+    assert.truthy(printed:find("passed over a checkpoint that cannot be read: ", 1, true), printed)
+    assert.truthy(printed:find("step-000011.safetensors", 1, true), printed)
+    assert.truthy(printed:find("goes on after step 7 of 12", 1, true), printed)
+    assert_equal_to_reference(base)
+  end)
+
+  it("refuses a checkpoint of another text, and a directory without a readable one", function()
+    interrupt_after(3)
+    tiny.run(workspace)
+    package.loaded["sm.host"] = nil
+    tiny.write(base .. "/experiment.lua", tiny.text .. "\n")
+    local ok, message = pcall(tiny.call, "resume", base)
+    assert.is_false(ok)
+    assert.truthy(message:find("was saved by a different text of the experiment", 1, true), message)
+    tiny.write(base .. "/experiment.lua", tiny.text)
+    for _, name in ipairs(tiny.list(base .. "/checkpoints")) do
+      tiny.write(base .. "/checkpoints/" .. name, "spoilt")
+    end
+    ok, message = pcall(tiny.call, "resume", base)
+    assert.is_false(ok)
+    assert.truthy(message:find("not one of 2 checkpoints can be read", 1, true), message)
+  end)
+
+  it("can be evaluated without a trace", function()
+    interrupt_after(7)
+    tiny.run(workspace)
+    package.loaded["sm.host"] = nil
+    local log = tiny.read(base .. "/log.txt")
+    local printed, result = tiny.call("evaluate", base)
+    assert.equal(7, result.step)
+    assert.truthy(printed:find "validation +loss")
+    assert.truthy(printed:find "test +loss")
+    assert.is_number(result.test.accuracy)
+    assert.equal(log, tiny.read(base .. "/log.txt"))
+    assert.is_nil(lfs.attributes(base .. "/summary.json"))
+  end)
+end)

@@ -1,0 +1,68 @@
+--- Runs every C test and every Lua spec against the builds named on the command line and closes with
+-- "N passed, N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran.
+-- The first build takes all specs; a build of another real type takes the numerical ones.
+-- Usage: lua5.4 tests/run.lua BUILD…      environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4
+local lfs = require "lfs"
+
+local passed, failed = 0, 0
+local NUMERICAL = { autograd = true, ops = true, nn = true, optim = true, tensor = true }
+
+local function files(directory, pattern)
+  local found = {}
+  for name in lfs.dir(directory) do
+    if name:find(pattern) then found[#found + 1] = name end
+  end
+  table.sort(found)
+  return found
+end
+
+--- Runs a command, shows its output, and returns it with whether it exited with 0.
+local function run(command)
+  local lines = {}
+  local pipe <close> = assert(io.popen("{ " .. command .. "; } 2>&1; echo \"exit $?\"", "r"))
+  for line in pipe:lines() do lines[#lines + 1] = line end
+  local status = table.remove(lines)
+  return table.concat(lines, "\n"), status == "exit 0"
+end
+
+local function count(title, good, bad, output, started)
+  passed, failed = passed + good, failed + bad
+  print(("%-44s %4d passed %4d failed %6.1f s"):format(title, good, bad, os.time() - started))
+  if bad > 0 then print(output) end
+  io.stdout:flush()
+end
+
+local function c_test(path)
+  local started = os.time()
+  local output, success = run(("'%s'"):format(path))
+  local good = tonumber(output:match "%[  PASSED  %] (%d+) test") or 0
+  local bad = tonumber(output:match "%[  FAILED  %] (%d+) test") or 0
+  if bad == 0 and (not success or good == 0) then bad = 1 end
+  count(path, good, bad, output, started)
+end
+
+local function spec(build, name)
+  local started = os.time()
+  local environment = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/smrun'"):format(build, build)
+  if os.getenv "PRELOAD" then environment = environment .. (" LD_PRELOAD='%s'"):format(os.getenv "PRELOAD") end
+  local output, success = run(("%s busted --lua=lua5.4 -o plainTerminal '%s'"):format(environment, name))
+  local good = tonumber(output:match "(%d+) success") or 0
+  local bad = (tonumber(output:match "(%d+) failure") or 0) + (tonumber(output:match "(%d+) error") or 0)
+  local skipped = output:match "(%d+) pending"
+  if bad == 0 and (not success or good + tonumber(skipped or 0) == 0) then bad = 1 end
+  count(name .. (build == arg[1] and "" or " (" .. build .. ")"), good, bad, output, started)
+  if bad == 0 and tonumber(skipped or 0) > 0 then
+    for line in output:gmatch "[^\n]*Pending[^\n]*\n[^\n]*" do print("  skipped: " .. line:gsub("\n", " ")) end
+  end
+end
+
+for number, build in ipairs(arg) do
+  for _, name in ipairs(files(build .. "/tests", "^test_[%w_]+$")) do c_test(build .. "/tests/" .. name) end
+  for _, name in ipairs(files("tests/lua", "_spec%.lua$")) do
+    if (number == 1 or NUMERICAL[name:match "^(.*)_spec"]) and name:find(os.getenv "SPECS" or "") then
+      spec(build, "tests/lua/" .. name)
+    end
+  end
+end
+print(("%d passed, %d failed"):format(passed, failed))
+os.exit(failed == 0 and passed > 0)
