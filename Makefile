@@ -11,12 +11,12 @@ MACHINE := $(shell $(CC) -dumpmachine)
 # The core is compiled once per instruction set; the dynamic loader picks the best one that the processor has.
 LEVELS ?= $(if $(filter x86_64-%,$(MACHINE)),$(if $(SANITIZE),,x86-64-v3 x86-64-v4))
 
+comma := ,
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
               $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
               $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-comma := ,
 CORE_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast
 HOST_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
 LINK_FLAGS = $(LDFLAGS) $(if $(SANITIZE),-fsanitize=address$(comma)undefined)
@@ -88,7 +88,8 @@ $(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
 	$(CC) -shared $(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
 
-# nodelete: a Lua state that closes unloads its modules, but OpenMP's threads live on in the library's code.
+# nodelete: a Lua state that closes unloads its modules, but OpenMP's threads live on in the library's code, and cairo
+# keeps what it has loaded.
 $(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' $(BIND:%=$(BUILD)/base/%.o) -o $@ \
@@ -96,7 +97,7 @@ $(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
 
 $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o $(BUILD)/lib/sm/runtime.so
 	@mkdir -p $(@D)
-	$(CC) -shared $(LINK_FLAGS) -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
+	$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
 	  -L$(BUILD)/lib/sm -l:runtime.so -L$(BUILD)/lib -lsmrun $(CAIRO_LIBS)
 
 $(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)

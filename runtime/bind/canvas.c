@@ -97,6 +97,13 @@ static sm_colour option_colour(lua_State *L, int index, const char *key) {
   return colour;
 }
 
+/* The colour of what is nothing but its colour. */
+static sm_colour required_colour(lua_State *L, int index) {
+  if (lua_getfield(L, index, "colour") == LUA_TNIL) sm_lua_fail(L, "canvas: option 'colour' is missing");
+  lua_pop(L, 1);
+  return option_colour(L, index, "colour");
+}
+
 static sm_font option_font(lua_State *L, int index) {
   sm_font font = {option_number(L, index, "size", 0), sm_lua_field_boolean(L, index, "bold")};
   if (font.size <= 0) sm_lua_fail(L, "canvas: option 'size' of a text must be above 0");
@@ -165,7 +172,7 @@ static int line(lua_State *L) {
   if (lua_type(L, 2) != LUA_TTABLE || lua_rawlen(L, 2) % 2 != 0)
     sm_lua_bad_argument(L, 2, "a table {x1, y1, x2, y2, …}");
   check_options(L, 3, names);
-  sm_colour colour = option_colour(L, 3, "colour");
+  sm_colour colour = required_colour(L, 3);
   double thickness = option_number(L, 3, "thickness", 1);
   size_t numbers = lua_rawlen(L, 2);
   double *points = lua_newuserdatauv(L, numbers * sizeof *points, 0);
@@ -204,7 +211,7 @@ static int text(lua_State *L) {
   sm_font font = option_font(L, 5);
   sm_error error;
   sm_align align = option_align(L, 5);
-  sm_colour colour = option_colour(L, 5, "colour");
+  sm_colour colour = required_colour(L, 5);
   check_status(L, sm_canvas_text(canvas, x, y, string, font, align, colour, &error), &error);
   return 0;
 }

@@ -155,8 +155,8 @@ void normalise_groups(real *y, const real *off, real scale, size_t count, size_t
 #pragma omp simd
     for (size_t group = 0; group < count; group++) {
       real *to = y + group * size;
-      real sum = group_sum(to, NULL, size);
-      if (off) sum += off[group];
+      real sum = off ? off[group] : 0;
+      for (size_t i = 0; i < size; i++) sum += to[i];
       real factor = scale / sum;
       for (size_t i = 0; i < size; i++) to[i] *= factor;
     }
@@ -200,12 +200,20 @@ static void exponentials(real *y, size_t n) {
 
 static inline __attribute__((always_inline))
 void forward_tile(real *y, const real *x, const group_rule *rule, size_t count, size_t size) {
-  real buffer[TILE] ALIGNED, *off = rule->off ? buffer : NULL;
-  shift_groups(y, off, x, rule->inverse, count, size);
-  exponentials(y, count * size);
-  if (off) exponentials(off, count);
-  normalise_groups(y, off, scale_of(rule, size), count, size);
+  const real inverse = rule->inverse, scale = scale_of(rule, size);
+  if (rule->off) {
+    real off[TILE] ALIGNED;
+    shift_groups(y, off, x, inverse, count, size);
+    exponentials(y, count * size);
+    exponentials(off, count);
+    normalise_groups(y, off, scale, count, size);
+  } else {
+    shift_groups(y, NULL, x, inverse, count, size);
+    exponentials(y, count * size);
+    normalise_groups(y, NULL, scale, count, size);
+  }
 }
+
 /* column (size, LANES) = x, where lane i's group begins i*stride elements into x; lanes from `active` on are 0. */
 static inline __attribute__((always_inline))
 void gather(real *column, const real *x, size_t active, size_t stride, size_t size) {

@@ -17,8 +17,8 @@ static struct timespec first_signal; /* when the first one came; used in the han
    means it the second time is slower. Seconds. */
 static const double second_thoughts = 0.5;
 
-/* Runs at the next instruction of the Lua code after a signal. Coroutines that ran before the signal came have
-   hooks of their own: their code is stopped when they give control back. */
+/* Runs at the next instruction of the main Lua thread after a signal. A coroutine has a hook of its own: one that
+   runs when the signal comes is stopped when it gives control back. */
 static void stop(lua_State *L, lua_Debug *event) {
   (void)event;
   lua_sethook(L, NULL, 0, 0);

@@ -293,6 +293,7 @@ describe("canvas", function()
     assert.matches('a colour like "#1a2b3c", got string "white"', message(canvas.new, 5, 5, "white"))
     assert.matches("a finite number", message(picture.rect, picture, 0 / 0, 1, 1, 1, {}))
     assert.matches("unknown option 'color'", message(picture.line, picture, { 1, 2 }, { color = "#000000" }))
+    assert.matches("option 'colour' is missing", message(picture.text, picture, 0, 0, "x", { size = 9 }))
     assert.matches("option 'align' must be \"left\", \"centre\" or \"right\", got center",
       message(picture.text, picture, 0, 0, "x", { size = 9, align = "center" }))
     assert.matches("expected a tensor {height, width} or {height, width, 3}, got {2}",

@@ -25,7 +25,7 @@ Options:
   -v, --verbose   with --version: everything that may matter in a report
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted, after saving.
-More in smrun(1), and in the guide that comes with it.
+More in smrun(1).
 ]]
 
 local most_threads <const> = 1024
@@ -89,8 +89,9 @@ local function command_of(given)
   local first = given.words[1]
   if not first then return "help", "wrong" end
   if M.commands[first] then return first end
-  if first:find "[./]" or exists(first) then return "file" end
-  if first:find "=" then usage.fail("expected a file or a command before '%s'", first) end
+  if exists(first) then return "file" end
+  if first:find "^[%w_]+=" then usage.fail("expected a file or a command before '%s'", first) end
+  if first:find "[./]" then return "file" end
   local suggest = require "sm.check".suggest -- brings the numeric libraries, which most commands can wait for
   usage.fail("unknown command '%s'%s", first, suggest(first, command_names()))
 end

@@ -35,16 +35,19 @@ function M.objective(declared)
 end
 
 --- Means over all examples of a split, in eval mode, without a tape. Draws no random number.
+--- @param watch function|nil (loss, inputs) hears of every batch
 --- @return number loss
 --- @return number|nil accuracy
-function M.split(model, objective, split)
+function M.split(model, objective, split, watch)
   local loss, correct, labelled = 0, 0, true
   model:eval()
   autograd.no_grad(function()
     for inputs, targets in split:batches(evaluation_batch) do
       local output = model(inputs)
       local accuracy = M.accuracy(output, targets)
-      loss = loss + objective(output, targets, inputs):item() * #inputs
+      local value = objective(output, targets, inputs):item()
+      if watch then watch(value, inputs) end
+      loss = loss + value * #inputs
       labelled = labelled and accuracy ~= nil
       if accuracy then correct = correct + accuracy * #inputs end
       collectgarbage "step"

@@ -1,5 +1,5 @@
 --- The parameters of an experiment file: declared with their defaults in the file, set from the command line.
--- Whoever loads a file calls `begin` before and `finish` after; the file calls `sm.params`, that is `declare`.
+-- Whoever loads a file calls `begin` before and `finish` after; the file calls `declare`, as `sm.params`.
 local check = require "sm.check"
 local fail = require "sm.fail"
 local usage = require "sm.usage"

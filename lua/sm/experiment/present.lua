@@ -12,6 +12,11 @@ function M.duration(seconds)
   return ("%d:%02d:%02d"):format(whole // 3600, whole // 60 % 60, whole % 60)
 end
 
+--- 0.05 ms, 17.3 ms
+function M.milliseconds(number)
+  return (number < 10 and "%.2f ms" or "%.1f ms"):format(number)
+end
+
 --- 12,345
 function M.thousands(number)
   local grouped = ("%d"):format(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()

@@ -77,7 +77,7 @@ function M:row(row, steps)
   local place = ("step %6d/%d"):format(row.step, steps)
   local parts = {}
   if row.train_loss then parts[1] = "train " .. present.figures(row.train_loss, row.train_accuracy) end
-  if row.step_ms then parts[#parts + 1] = ("%.1f ms/step"):format(row.step_ms) end
+  if row.step_ms then parts[#parts + 1] = present.milliseconds(row.step_ms) .. "/step" end
   local validation = row.validation_loss
     and "validation " .. present.figures(row.validation_loss, row.validation_accuracy)
   parts[#parts + 1] = validation or nil
@@ -112,8 +112,8 @@ function M:step(step, steps, loss, accuracy, seconds, at)
   if at - self.drawn < refresh then return end
   self.drawn = at
   local place = ("step %6d/%d "):format(step, steps)
-  local rest = ("  %s   %.1f ms/step   %s left"):format(present.figures(self.loss, self.accuracy),
-    1000 * self.seconds, present.duration((steps - step) * self.seconds))
+  local rest = ("  %s   %s/step   %s left"):format(present.figures(self.loss, self.accuracy),
+    present.milliseconds(1000 * self.seconds), present.duration((steps - step) * self.seconds))
   local columns = (runtime.system.columns() or usual_columns) - 1
   local done = bar_width * step // steps
   local bar = ""

@@ -35,6 +35,10 @@ local function culprit(run, inputs)
   return "every layer's output is finite"
 end
 
+local function stop(run, what, value, inputs)
+  fail("step %d: the %s is %g; %s; %s", run.step, what, value, culprit(run, inputs), checkpoint.last(run))
+end
+
 --- One step of the optimizer; what it says of a gradient is completed with the step.
 local function follow_gradient(run)
   local ok, message = pcall(run.optimizer.step, run.optimizer)
@@ -53,9 +57,7 @@ local function learn_from_one_batch(run)
   local loss = run.objective(output, targets, inputs)
   local value = loss:item()
   run.step = run.step + 1
-  if not finite(value) then
-    fail("step %d: the loss is %g; %s; %s", run.step, value, culprit(run, inputs), checkpoint.last(run))
-  end
+  if not finite(value) then stop(run, "loss", value, inputs) end
   loss:backward()
   follow_gradient(run)
   return value, evaluate.accuracy(output, targets)
@@ -83,10 +85,9 @@ end
 
 local function validate(run)
   if not run.data.validation then return {} end
-  local loss, accuracy = evaluate.split(run.model, run.objective, run.data.validation)
-  if not finite(loss) then
-    fail("step %d: the loss on the validation data is %g; %s", run.step, loss, checkpoint.last(run))
-  end
+  local loss, accuracy = evaluate.split(run.model, run.objective, run.data.validation, function(value, inputs)
+    if not finite(value) then stop(run, "loss on the validation data", value, inputs) end
+  end)
   local figures = { step = run.step, loss = loss, accuracy = accuracy }
   run.validation.latest = figures
   if better(figures, run.validation.best) then run.validation.best = figures end

@@ -1,8 +1,9 @@
 --- The filters of a convolution over pixels, as one sheet: `view.filters "conv1"`.
 --
--- One symmetric scale serves the whole sheet, and zero is its middle. A softmax over a group of channels is blind
--- to what its filters have in common: adding the same numbers to each changes nothing. So where a softmax follows
--- the convolution, the mean over the group's filters is taken off before drawing, and each group has a frame.
+-- One symmetric scale serves the whole sheet, and zero is its middle. A softmax over a group of channels is
+-- blind to what its filters have in common: adding the same numbers to each changes nothing. So where a softmax
+-- follows the convolution, the mean over the group's filters is taken off before drawing, and each group has a
+-- frame.
 -- @module sm.view.filters
 local check = require "sm.check"
 local colour = require "sm.view.colour"
@@ -23,8 +24,8 @@ local function following(layer)
 end
 
 --- How the filters are grouped.
--- @return sizes of the groups; whether they are groups of a softmax; whether their mean has no effect. It has one
--- where the softmax has an implicit option of logit 0 (`off`), which the others are measured against.
+-- @return sizes of the groups; whether they are groups of a softmax; whether their mean has no effect. It has
+-- one where the softmax has an implicit option of logit 0 (`off`), which the others are measured against.
 local function grouping(layer)
   local filters = layer.weight.shape[4]
   local after = following(layer)
@@ -34,8 +35,8 @@ end
 
 --- The numbers that are drawn: filters of a convolution on one symmetric scale.
 -- @param weight real {k, k, in, out}
--- @param sizes array of group sizes (their sum is out); the mean over each group is removed, or nil: nothing is
--- @return an array of out tensors {k, k} (one input channel) or {k, k, in}, the largest absolute value of all being 1
+-- @param sizes array of group sizes (their sum is out), whose means are removed; nil: nothing is removed
+-- @return an array of out tensors {k, k} (one input channel) or {k, k, in}; the largest absolute value is 1
 -- @return what 1 stands for, in units of the weights; 1 when every weight is 0
 local function values(weight, sizes)
   local height, width, channels, filters = table.unpack(weight.shape)
@@ -114,15 +115,17 @@ function View:draw(model, path, moment)
   local sizes, framed, centred = grouping(layer)
   local pictures, peak = values(layer.weight, centred and sizes or nil)
   local height, width, channels, filters = table.unpack(layer.weight.shape)
+  local grey = channels == 1
+  local removed = not centred and "" or #sizes == 1 and ", less the mean of all filters"
+    or ", less the mean of its group"
   sheet.draw(path, {
     pictures = pictures, peak = peak, sizes = sizes, framed = framed, columns = self.columns,
-    map = channels == 1 and colour.diverging or colour.grey,
+    map = grey and colour.diverging or colour.grey,
     name = self.path,
-    about = ("%d filters of %d×%d%s%s"):format(filters, height, width, channels == 1 and "" or " rgb",
+    about = ("%d filters of %d×%d%s%s"):format(filters, height, width, grey and "" or " rgb",
       about_groups(sizes, framed)),
     moment = about_moment(moment),
-    legend = (channels == 1 and "weight" or "weight of each colour") ..
-      (centred and (#sizes == 1 and ", less the mean of all filters" or ", less the mean of its group") or ""),
+    legend = (grey and "weight" or "weight of each colour") .. removed,
   })
 end
 

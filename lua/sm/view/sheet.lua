@@ -73,11 +73,13 @@ end
 --- Draws a sheet and saves it as PNG.
 -- @param path
 -- @param sheet {pictures={real {h, w} or {h, w, 3}, …} of values in -1..1, sizes={pictures of each group},
---   framed= whether groups have a frame, columns= (optional, of a group), name=, about=, moment=, legend= (texts),
---   map= (colours), peak= (what 1 stands for)}
+--   framed= whether groups have a frame, columns= (optional, of a group), map= colours from -1 to 1,
+--   peak= what 1 stands for, name=, about=, moment=, legend= texts}
 function M.draw(path, sheet)
   local canvas = require "sm.canvas" -- only a program that draws needs cairo
-  local function width(text, style) return (canvas.measure(text, { size = style.size, bold = style.bold })) end
+  local function width(text, style)
+    return (canvas.measure(text, { size = style.size, bold = style.bold }))
+  end
   local cell = plan_cell(sheet)
   local layout = arrange(sheet.sizes, cell, sheet.columns)
   local about_at = width(sheet.name, TITLE) + TITLE.size / 2
@@ -87,7 +89,8 @@ function M.draw(path, sheet)
 
   local header = 2 * LINE + HEADER_SPACE
   local footer = BAR_SPACE + BAR_HEIGHT + TICK + LEGEND.size
-  local picture <close> = canvas.new(inner + 2 * MARGIN, layout.height + header + footer + 2 * MARGIN, BACKGROUND)
+  local picture <close> = canvas.new(inner + 2 * MARGIN, header + layout.height + footer + 2 * MARGIN,
+    BACKGROUND)
   local x, y = MARGIN, MARGIN
   picture:text(x, y + TITLE.size, sheet.name, TITLE)
   picture:text(x + about_at, y + TITLE.size, sheet.about, ABOUT)

