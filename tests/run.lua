@@ -5,7 +5,7 @@
 local lfs = require "lfs"
 
 local passed, failed = 0, 0
-local NUMERICAL = { autograd = true, ops = true, nn = true, optim = true, tensor = true }
+local NUMERICAL = { autograd = true, ops = true, nn = true, optim = true, tensor = true, torch = true }
 
 local function files(directory, pattern)
   local found = {}
@@ -43,7 +43,8 @@ end
 
 local function spec(build, name)
   local started = os.time()
-  local environment = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/smrun'"):format(build, build)
+  local environment = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/smrun'")
+    :format(build, build)
   if os.getenv "PRELOAD" then environment = environment .. (" LD_PRELOAD='%s'"):format(os.getenv "PRELOAD") end
   local output, success = run(("%s busted --lua=lua5.4 -o plainTerminal '%s'"):format(environment, name))
   local good = tonumber(output:match "(%d+) success") or 0

@@ -50,7 +50,9 @@ end
 -- @return x
 function M.requires_grad(x, wanted)
   if not is_tensor(x) then fail("requires_grad: expected a tensor, got %s", check.describe(x)) end
-  if x.dtype ~= runtime.real then fail("requires_grad: only a %s tensor can have a gradient, this is %s", runtime.real, x.dtype) end
+  if x.dtype ~= runtime.real then
+    fail("requires_grad: only a %s tensor can have a gradient, this is %s", runtime.real, x.dtype)
+  end
   if type(get_node(x)) == "table" then
     fail "requires_grad: this tensor was computed from others that want a gradient; mark those, or a detached copy"
   end
@@ -278,8 +280,8 @@ function M.gradcheck(f, inputs, options)
     x.grad = kept[n]
   end
   if worst.error > o.tolerance then
-    fail("gradcheck: input %d, element %s: backward gives %.9g, central differences %.9g (relative error %.3g, allowed %.3g)",
-      worst.input, worst.position, worst.analytic, worst.numeric, worst.error, o.tolerance)
+    fail("gradcheck: input %d, element %s: backward gives %.9g, central differences %.9g (relative error %.3g, "
+      .. "allowed %.3g)", worst.input, worst.position, worst.analytic, worst.numeric, worst.error, o.tolerance)
   end
   return worst.error
 end

@@ -117,8 +117,8 @@ function M.options(where, given, spec)
       for name in pairs(spec) do known[#known + 1] = type(name) == "string" and name or nil end
       table.sort(known)
       if type(key) == "string" then
-        fail("%s: unknown option '%s'%s", where, key,
-          #known == 0 and "; it takes none" or (M.suggest(key, known) .. (" (options: %s)"):format(table.concat(known, ", "))))
+        local hint = ("%s (options: %s)"):format(M.suggest(key, known), table.concat(known, ", "))
+        fail("%s: unknown option '%s'%s", where, key, #known == 0 and "; it takes none" or hint)
       end
       fail("%s: unexpected %s: %s", where, label(key), M.describe(value))
     end

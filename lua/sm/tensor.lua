@@ -49,7 +49,9 @@ function M.arange(...)
   local dtype
   if type(given[given.n]) == "string" then dtype, given.n = given[given.n], given.n - 1 end
   for i = 1, math.max(1, given.n) do
-    if type(given[i]) ~= "number" then fail("arange: argument %d must be a number, got %s", i, check.describe(given[i])) end
+    if type(given[i]) ~= "number" then
+      fail("arange: argument %d must be a number, got %s", i, check.describe(given[i]))
+    end
   end
   local first, limit, step = given[1], given[2], given[3] or 1
   if given.n == 1 then first, limit = 0, given[1] end

@@ -10,10 +10,11 @@ enum { BLOCK = 256 /* classes whose exponentials are taken at once */ };
 sm_status sm_labels_check(const int32_t *label, size_t rows, size_t classes, sm_error *error) {
   for (size_t row = 0; row < rows; row++) {
     if (label[row] >= 0 && (size_t)label[row] < classes) continue;
-    if (classes == 0) return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, but there are no classes",
-                                     (int)label[row], row + 1);
-    return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, expected 0 to %zu", (int)label[row], row + 1,
-                   classes - 1);
+    if (classes == 0)
+      return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, but there are no classes",
+                     (int)label[row], row + 1);
+    return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, expected 0 to %zu", (int)label[row],
+                   row + 1, classes - 1);
   }
   return SM_OK;
 }
@@ -24,7 +25,8 @@ static real row_max(const real *x, size_t classes) {
   return top;
 }
 
-/* A logit less the largest of its row; equals are compared, so that infinities of one sign are equally likely. */
+/* A logit less the largest of its row; equals are compared, so that infinities of one sign are equally
+   likely. */
 static inline real below(real x, real top) { return x == top ? 0 : x - top; }
 
 /* The sum of exp(x - top) over a row. */
@@ -61,8 +63,8 @@ void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const in
   *loss = (real)(total / (double)rows);
 }
 
-void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label, size_t rows,
-                               size_t classes) {
+void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label,
+                               size_t rows, size_t classes) {
   const real scale = (real)((double)gy / (double)rows);
   int chunks = sm_batch_chunks(rows);
 #pragma omp parallel for schedule(static) if (rows * classes > SM_BLOCK)
@@ -91,6 +93,7 @@ static bool is_correct(const real *x, size_t label, size_t classes) {
 size_t sm_correct(const real *x, const int32_t *label, size_t rows, size_t classes) {
   size_t correct = 0;
 #pragma omp parallel for schedule(static) reduction(+ : correct) if (rows * classes > SM_BLOCK)
-  for (size_t row = 0; row < rows; row++) correct += is_correct(x + row * classes, (size_t)label[row], classes);
+  for (size_t row = 0; row < rows; row++)
+    correct += is_correct(x + row * classes, (size_t)label[row], classes);
   return correct;
 }

@@ -1,7 +1,8 @@
-/* Functions of one number, written without branches so that plain loops over them become vector code, and with
-   every fused multiply-add spelled out, so that a vector's tail computes exactly what its body computes.
-   In the float build they are within 2 units in the last place over the whole range, denormal results included.
-   The double build, whose purpose is exact checks, takes them from the system's mathematics library. */
+/* Functions of one number, written without branches so that plain loops over them become vector code, and
+   with every fused multiply-add spelled out, so that a vector's tail computes exactly what its body computes.
+   In the float build they are within 2 units in the last place over the whole range, denormal results
+   included. The double build, whose purpose is exact checks, takes them from the system's mathematics
+   library. */
 #ifndef SM_MATH_H
 #define SM_MATH_H
 
@@ -56,14 +57,14 @@ static inline float sm_from_bits(uint32_t bits) {
 /* 2^n for -126 <= n <= 127. */
 static inline float sm_power_of_two(int32_t n) { return sm_from_bits((uint32_t)(n + 127) << 23); }
 
-/* exp x = 2^n exp r with n the integer nearest to x/log 2 and |r| <= log 2 / 2; exp r = 1 + r + r² P(r), P minimax
-   to 2^-28. 2^n is applied in two halves, since n runs beyond a float's exponents: the last product rounds a
-   denormal result, overflows to infinity, or underflows to 0. */
+/* exp x = 2^n exp r with n the integer nearest to x/log 2 and |r| <= log 2 / 2; exp r = 1 + r + r² P(r), P
+   minimax to 2^-28. 2^n is applied in two halves, since n runs beyond a float's exponents: the last product
+   rounds a denormal result, overflows to infinity, or underflows to 0. */
 static inline real sm_exp(real x) {
-  const float lowest = -104, highest = 89;   /* exp is 0 below and infinite above */
+  const float lowest = -104, highest = 89; /* exp is 0 below and infinite above */
   const float log2e = 0x1.715476p+0f;
-  const float rounder = 0x1.8p+23f;          /* adding it leaves the nearest integer in the low bits */
-  x = x < lowest ? lowest : x;               /* either comparison is false for NaN, which stays */
+  const float rounder = 0x1.8p+23f; /* adding it leaves the nearest integer in the low bits */
+  x = x < lowest ? lowest : x;      /* either comparison is false for NaN, which stays */
   x = x > highest ? highest : x;
   float shifted = sm_fma(x, log2e, rounder);
   int32_t n = (int32_t)(sm_bits(shifted) - sm_bits(rounder));
@@ -82,7 +83,7 @@ static inline real sm_exp(real x) {
 /* log x = k log 2 + log(1 + f) with 1 + f in [sqrt(1/2), sqrt 2), and with s = f/(2 + f)
    log(1 + f) = f - f²/2 + s (f²/2 + s² P(s²)), P minimax to 2^-30. */
 static inline real sm_log(real x) {
-  const uint32_t root_half = 0x3f3504f3u;                  /* the bits of sqrt(1/2) */
+  const uint32_t root_half = 0x3f3504f3u; /* the bits of sqrt(1/2) */
   const float smallest_normal = 0x1p-126f, lift = 0x1p+23f;
   int is_denormal = x < smallest_normal;
   float normal = is_denormal ? x * lift : x;
@@ -94,12 +95,13 @@ static inline real sm_log(real x) {
   p = sm_fma(p, s2, 0x1.55557ap-1f);
   float small = sm_fma(s, sm_fma(p, s2, half_square), exponent * SM_LN2_LOW);
   float y = sm_fma(exponent, SM_LN2_HIGH, (small - half_square) + f);
-  y = x < INFINITY ? y : x;                                /* infinity and NaN */
+  y = x < INFINITY ? y : x; /* infinity and NaN */
   y = x == 0 ? -INFINITY : y;
   return x < 0 ? NAN : y;
 }
 
-/* Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere ±(1 - 2/(exp 2|x| + 1)), which does not lose digits there. */
+/* Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere ±(1 - 2/(exp 2|x| + 1)), which does not lose digits
+   there. */
 static inline real sm_tanh(real x) {
   const float near = 0.625f;
   float size = fabsf(x), square = x * x;
@@ -114,8 +116,8 @@ static inline real sm_tanh(real x) {
 
 #endif
 
-/* 1/(1 + exp -x), computed from e = exp -|x|, which cannot overflow: for negative x it is e/(1 + e). What the sum
-   1 + e lost to rounding is put back. */
+/* 1/(1 + exp -x), computed from e = exp -|x|, which cannot overflow: for negative x it is e/(1 + e). What the
+   sum 1 + e lost to rounding is put back. */
 static inline real sm_sigmoid(real x) {
   real e = sm_exp(-sm_abs(x)), sum = 1 + e, lost = e - (sum - 1);
   real y = (x < 0 ? e : 1) / sum;

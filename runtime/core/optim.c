@@ -13,10 +13,10 @@ typedef struct preparation {
 
 static preparation prepared(const sm_gradient *gradient) {
   return (preparation){
-    .g = gradient->g,
-    .scale = (real)gradient->scale,
-    .limit = gradient->clip > 0 ? (real)gradient->clip : INFINITY,
-    .decay = (real)gradient->weight_decay,
+      .g = gradient->g,
+      .scale = (real)gradient->scale,
+      .limit = gradient->clip > 0 ? (real)gradient->clip : INFINITY,
+      .decay = (real)gradient->weight_decay,
   };
 }
 
@@ -28,10 +28,11 @@ static inline real effective(real g, real w, const preparation *by) {
   return sm_fma(by->decay, w, scaled);
 }
 
-/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite, in any order. */
+/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite, in any
+   order. */
 
-bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr, double momentum, bool nesterov,
-                 size_t n) {
+bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr, double momentum,
+                 bool nesterov, size_t n) {
   const preparation by = prepared(gradient);
   const real rate = (real)lr, keep = (real)momentum;
   const real ahead = nesterov ? keep : 1, now = nesterov ? 1 : 0; /* the step is ahead*v + now*g */
@@ -61,8 +62,8 @@ bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr
   return poison == 0;
 }
 
-bool sm_rmsprop_step(real *w, real *square, const sm_gradient *gradient, double lr, double decay, double epsilon,
-                     size_t n) {
+bool sm_rmsprop_step(real *w, real *square, const sm_gradient *gradient, double lr, double decay,
+                     double epsilon, size_t n) {
   const preparation by = prepared(gradient);
   const real rate = (real)lr, keep = (real)decay, take = (real)(1 - decay), tiny = (real)epsilon;
   long blocks = sm_blocks(n);
@@ -111,8 +112,8 @@ bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const 
   return poison == 0;
 }
 
-bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gradient, double cap, double epsilon,
-                     size_t n) {
+bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gradient, double cap,
+                     double epsilon, size_t n) {
   const preparation by = prepared(gradient);
   const real highest = (real)cap, tiny = (real)epsilon;
   long blocks = sm_blocks(n);

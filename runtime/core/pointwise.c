@@ -3,7 +3,8 @@
 #include "core/math.h"
 #include "core/parallel.h"
 
-/* The loops below may write where they read (y is x), element by element: `simd` says that this is no obstacle. */
+/* The loops below may write where they read (y is x), element by element: `simd` says that this is no
+   obstacle. */
 
 static void unary_run(real *y, const real *x, sm_unary f, size_t n) {
   switch (f) {
@@ -132,7 +133,8 @@ sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shap
     size_t size_a = axis_a < 0 ? 1 : a->size[axis_a], size_b = axis_b < 0 ? 1 : b->size[axis_b];
     if (size_a != size_b && size_a != 1 && size_b != 1) {
       char text_a[SM_SHAPE_TEXT], text_b[SM_SHAPE_TEXT];
-      return sm_fail(error, SM_BAD_SHAPE, "shapes %s and %s do not broadcast: axis %d of the result would have sizes %zu and %zu",
+      return sm_fail(error, SM_BAD_SHAPE,
+                     "shapes %s and %s do not broadcast: axis %d of the result would have sizes %zu and %zu",
                      sm_shape_text(text_a, a), sm_shape_text(text_b, b), axis + 1, size_a, size_b);
     }
     size_t size = size_a == 1 ? size_b : size_a;
@@ -142,7 +144,8 @@ sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shap
     stride_a *= size_a;
     stride_b *= size_b;
     int last = merged - 1;
-    if (merged > 0 && step_a == plan->step_a[last] * plan->size[last] && step_b == plan->step_b[last] * plan->size[last]) {
+    if (merged > 0 && step_a == plan->step_a[last] * plan->size[last] &&
+        step_b == plan->step_b[last] * plan->size[last]) {
       plan->size[last] *= size;
     } else {
       plan->size[merged] = size;
@@ -164,21 +167,27 @@ sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shap
   return SM_OK;
 }
 
-/* n elements in a row, where an operand either advances or, with a step of 0, is one number. */
 static inline real apply(sm_binary f, real a, real b) {
   switch (f) {
-    case SM_ADD: return a + b;
-    case SM_SUB: return a - b;
-    case SM_MUL: return a * b;
-    case SM_DIV: return a / b;
-    case SM_POW: break;
+    case SM_ADD:
+      return a + b;
+    case SM_SUB:
+      return a - b;
+    case SM_MUL:
+      return a * b;
+    case SM_DIV:
+      return a / b;
+    case SM_POW:
+      break;
   }
   return sm_pow(a, b);
 }
 
-/* The innermost loops; f is a constant at every call, so each is compiled for its function. */
-static inline __attribute__((always_inline))
-void apply_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n) {
+/* n elements in a row, where an operand either advances or, with a step of 0, is one number. f is a constant at
+   every call, so that each loop is compiled for its function. */
+static inline __attribute__((always_inline)) void apply_run(real *y, const real *a, const real *b,
+                                                            size_t step_a, size_t step_b, sm_binary f,
+                                                            size_t n) {
   if (step_a && step_b) {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) y[i] = apply(f, a[i], b[i]);
@@ -193,7 +202,7 @@ void apply_run(real *y, const real *a, const real *b, size_t step_a, size_t step
   }
 }
 
-/* x^1 and x^2 are what polynomials and their gradients ask for, and need no logarithm: both are exact here too. */
+/* x^1 and x^2 are what polynomials and their gradients ask for; as a product each is correctly rounded. */
 static void power_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, size_t n) {
   if (step_b == 0 && *b == 2) {
     apply_run(y, a, a, 1, 1, SM_MUL, n);
@@ -204,18 +213,31 @@ static void power_run(real *y, const real *a, const real *b, size_t step_a, size
   }
 }
 
-static void binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n) {
+static void binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f,
+                       size_t n) {
   switch (f) {
-    case SM_ADD: apply_run(y, a, b, step_a, step_b, SM_ADD, n); break;
-    case SM_SUB: apply_run(y, a, b, step_a, step_b, SM_SUB, n); break;
-    case SM_MUL: apply_run(y, a, b, step_a, step_b, SM_MUL, n); break;
-    case SM_DIV: apply_run(y, a, b, step_a, step_b, SM_DIV, n); break;
-    case SM_POW: power_run(y, a, b, step_a, step_b, n); break;
+    case SM_ADD:
+      apply_run(y, a, b, step_a, step_b, SM_ADD, n);
+      break;
+    case SM_SUB:
+      apply_run(y, a, b, step_a, step_b, SM_SUB, n);
+      break;
+    case SM_MUL:
+      apply_run(y, a, b, step_a, step_b, SM_MUL, n);
+      break;
+    case SM_DIV:
+      apply_run(y, a, b, step_a, step_b, SM_DIV, n);
+      break;
+    case SM_POW:
+      power_run(y, a, b, step_a, step_b, n);
+      break;
   }
 }
 
-/* The elements of `range` of the flat result: the place of the first is found by division, the others by counting. */
-static void binary_block(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan, sm_range range) {
+/* The elements of `range` of the flat result: the place of the first is found by division, the others by
+   counting. */
+static void binary_block(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan,
+                         sm_range range) {
   const int inner = plan->rank - 1;
   size_t index[SM_MAX_RANK], place_a = 0, place_b = 0, rest = range.first;
   for (int axis = inner; axis >= 0; axis--) {

@@ -6,8 +6,8 @@
 #include "core/parallel.h"
 
 enum {
-  LANES = 64,     /* independent running sums where the inner axes are narrower than that */
-  COLUMNS = 256   /* at most so many columns are summed at a time */
+  LANES = 64,   /* independent running sums where the inner axes are narrower than that */
+  COLUMNS = 256 /* at most so many columns are summed at a time */
 };
 
 sm_axis sm_axis_of(const sm_shape *shape, int axis) {
@@ -17,34 +17,41 @@ sm_axis sm_axis_of(const sm_shape *shape, int axis) {
     return along;
   }
   for (int i = 0; i < shape->rank; i++) {
-    if (i < axis) along.outer *= shape->size[i];
-    else if (i == axis) along.axis = shape->size[i];
-    else along.inner *= shape->size[i];
+    if (i < axis)
+      along.outer *= shape->size[i];
+    else if (i == axis)
+      along.axis = shape->size[i];
+    else
+      along.inner *= shape->size[i];
   }
   return along;
 }
 
-/* Into how many parts a long loop over `count` items of `size` elements is cut when its partial results must be kept. */
+/* Into how many parts a long loop over `count` items of `size` elements is cut when its partial results must
+   be kept. */
 static int partial_chunks(size_t count, size_t size) {
   size_t blocks = (size_t)sm_blocks(count * size);
   size_t chunks = blocks < count ? blocks : count;
   return chunks < 1 ? 1 : chunks < SM_BATCH_CHUNKS ? (int)chunks : SM_BATCH_CHUNKS;
 }
 
-/* sums (width) += each row, or the squares of each row, of x (rows, width); rows begin `stride` elements apart. */
-static inline __attribute__((always_inline))
-void add_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride, bool squared) {
+/* sums (width) += each row, or the squares of each row, of x (rows, width); rows begin `stride` elements
+   apart. */
+static inline __attribute__((always_inline)) void add_rows(double *sums, const real *x, size_t rows,
+                                                           size_t width, size_t stride, bool squared) {
   for (size_t row = 0; row < rows; row++) {
     const real *from = x + row * stride;
 #pragma omp simd
-    for (size_t i = 0; i < width; i++) sums[i] += squared ? (double)from[i] * (double)from[i] : (double)from[i];
+    for (size_t i = 0; i < width; i++)
+      sums[i] += squared ? (double)from[i] * (double)from[i] : (double)from[i];
   }
 }
 
-/* sums (width) = the sum over the rows of x. Where the columns are few and next to each other, several rows are
-   taken as one wide row, which gives enough independent sums to keep the processor busy; they are folded in order. */
-static inline __attribute__((always_inline))
-void sum_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride, bool squared) {
+/* sums (width) = the sum over the rows of x. Where the columns are few and next to each other, several rows
+   are taken as one wide row, which gives enough independent sums to keep the processor busy; they are folded
+   in order. */
+static inline __attribute__((always_inline)) void sum_rows(double *sums, const real *x, size_t rows,
+                                                           size_t width, size_t stride, bool squared) {
   if (width != stride || width > LANES / 2) {
     memset(sums, 0, width * sizeof *sums);
     add_rows(sums, x, rows, width, stride, squared);
@@ -77,12 +84,12 @@ static result_tile tile_of(const sm_axis *along, size_t task) {
   size_t tiles = tiles_per_row(along), row = task / tiles;
   sm_range columns = sm_chunk(along->inner, (int)tiles, (int)(task % tiles));
   return (result_tile){.to = row * along->inner + columns.first,
-                .width = columns.last - columns.first,
-                .from = row * along->axis * along->inner + columns.first};
+                       .width = columns.last - columns.first,
+                       .from = row * along->axis * along->inner + columns.first};
 }
 
-/* sums (width) = the sum over the rows of x. The threads share the rows, and partial sums are added in the order of
-   their chunks. */
+/* sums (width) = the sum over the rows of x. The threads share the rows, and partial sums are added in the
+   order of their chunks. */
 static void sum_shared(double *sums, const real *x, size_t rows, size_t width, size_t stride) {
   double partial[SM_BATCH_CHUNKS][COLUMNS];
   int chunks = partial_chunks(rows, width);
@@ -98,11 +105,14 @@ static void sum_shared(double *sums, const real *x, size_t rows, size_t width, s
 }
 
 /* Tile number `task` of the result: out = sum / divisor. */
-static void sum_tile(real *out, const real *x, const sm_axis *along, double divisor, size_t task, bool shared) {
+static void sum_tile(real *out, const real *x, const sm_axis *along, double divisor, size_t task,
+                     bool shared) {
   result_tile tile = tile_of(along, task);
   double sums[COLUMNS];
-  if (shared) sum_shared(sums, x + tile.from, along->axis, tile.width, along->inner);
-  else sum_rows(sums, x + tile.from, along->axis, tile.width, along->inner, false);
+  if (shared)
+    sum_shared(sums, x + tile.from, along->axis, tile.width, along->inner);
+  else
+    sum_rows(sums, x + tile.from, along->axis, tile.width, along->inner, false);
   for (size_t i = 0; i < tile.width; i++) out[tile.to + i] = (real)(sums[i] / divisor);
 }
 
@@ -120,13 +130,16 @@ static void divided_sum(real *out, const real *x, const sm_axis *along, double d
 
 void sm_sum(real *out, const real *x, const sm_axis *along) { divided_sum(out, x, along, 1); }
 
-void sm_mean(real *out, const real *x, const sm_axis *along) { divided_sum(out, x, along, (double)along->axis); }
+void sm_mean(real *out, const real *x, const sm_axis *along) {
+  divided_sum(out, x, along, (double)along->axis);
+}
 
 /* Is x a better maximum than best? NaN is better than any number, the first NaN than any other. */
 static inline bool is_larger(real x, real best) { return (x > best) | ((x != x) & (best == best)); }
 
 /* value and position (width) = the largest of each column of x (rows, width), at least one row. */
-static void max_rows(real *value, int32_t *position, const real *x, size_t rows, size_t width, size_t stride) {
+static void max_rows(real *value, int32_t *position, const real *x, size_t rows, size_t width,
+                     size_t stride) {
   for (size_t i = 0; i < width; i++) {
     value[i] = x[i];
     position[i] = 0;
@@ -235,7 +248,8 @@ static bool next_repeat(sm_axis *along, repeats *axes) {
   return true;
 }
 
-sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape *from, sm_memory *memory, sm_error *error) {
+sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape *from, sm_memory *memory,
+                    sm_error *error) {
   repeats axes = repeats_of(to, from);
   sm_axis along;
   if (!next_repeat(&along, &axes)) {
@@ -254,7 +268,8 @@ sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape
       bytes[taken] = along.outer * along.inner * sizeof(real);
       scratch[taken] = result = sm_memory_take(memory, bytes[taken]);
       if (!result) {
-        status = sm_fail(error, SM_NO_MEMORY, "no memory for a sum over repeated axes (%zu bytes)", bytes[taken]);
+        status =
+            sm_fail(error, SM_NO_MEMORY, "no memory for a sum over repeated axes (%zu bytes)", bytes[taken]);
         break;
       }
       taken++;

@@ -5,21 +5,22 @@
 
 #include "core/parallel.h"
 
-/* The counter of a draw: words 0 and 1 hold the number of its block (four elements share one), word 2 the stream,
-   word 3 the attempt: 0, or how often the element's draw was refused and made again. */
+/* The counter of a draw: words 0 and 1 hold the number of its block (four elements share one), word 2 the
+   stream, word 3 the attempt: 0, or how often the element's draw was refused and made again. */
 enum {
-  WORDS = 4,         /* in a Philox block */
+  WORDS = 4, /* in a Philox block */
   ROUNDS = 10,
-  TILE_BLOCKS = 64,  /* blocks that are generated at once */
+  TILE_BLOCKS = 64, /* blocks that are generated at once */
   TILE = WORDS * TILE_BLOCKS
 };
 
-/* The multipliers and the steps of the key (the golden ratio, and the square root of 3 less 1), from the paper. */
+/* The multipliers and the steps of the key (the golden ratio, and the square root of 3 less 1), from the
+   paper. */
 static const uint32_t multiplier_0 = 0xD2511F53u, multiplier_1 = 0xCD9E8D57u;
 static const uint32_t key_step_0 = 0x9E3779B9u, key_step_1 = 0xBB67AE85u;
 
-static inline void philox(uint32_t out[WORDS], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
-                          uint32_t k1) {
+static inline void philox(uint32_t out[WORDS], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+                          uint32_t k0, uint32_t k1) {
   for (int round = 0; round < ROUNDS; round++) {
     uint64_t product_0 = (uint64_t)multiplier_0 * c0, product_1 = (uint64_t)multiplier_1 * c2;
     c0 = (uint32_t)(product_1 >> 32) ^ c1 ^ k0;
@@ -91,11 +92,12 @@ void sm_rng_uniform(real *out, const sm_rng *rng, size_t n) {
   }
 }
 
-/* Box and Muller: two words make two independent normal numbers. Uniforms lie in the middle of their 2^-32, so the
-   logarithm never meets 0. In double, so that both builds draw the same numbers up to rounding. */
+/* Box and Muller: two words make two independent normal numbers. Uniforms lie in the middle of their 2^-32,
+   so the logarithm never meets 0. In double, so that both builds draw the same numbers up to rounding. */
 static void normal_pair(double out[2], const uint32_t word[2]) {
   const double unit = 0x1p-32, two_pi = 0x1.921fb54442d18p+2;
-  double radius = sqrt(-2 * log(((double)word[0] + 0.5) * unit)), angle = two_pi * (((double)word[1] + 0.5) * unit);
+  double radius = sqrt(-2 * log(((double)word[0] + 0.5) * unit)),
+         angle = two_pi * (((double)word[1] + 0.5) * unit);
   out[0] = radius * cos(angle);
   out[1] = radius * sin(angle);
 }
@@ -137,8 +139,8 @@ void sm_rng_truncated(real *out, const sm_rng *rng, size_t n) {
   normal_fill(out, rng, standard_deviations, n);
 }
 
-/* Lemire 2019, "Fast random integer generation in an interval": the upper half of word * bound is uniform once the
-   words whose lower half is below 2^32 mod bound are drawn again. */
+/* Lemire 2019, "Fast random integer generation in an interval": the upper half of word * bound is uniform
+   once the words whose lower half is below 2^32 mod bound are drawn again. */
 static uint32_t bounded(uint32_t word, uint32_t bound, const sm_rng *rng, uint64_t element) {
   uint64_t product = (uint64_t)word * bound;
   if ((uint32_t)product < bound) {
@@ -169,7 +171,8 @@ void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n) {
 }
 
 void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n) {
-  const uint32_t kept_from = (uint32_t)ceil(p / fraction_unit); /* kept where the uniform number is p or more */
+  const uint32_t kept_from =
+      (uint32_t)ceil(p / fraction_unit); /* kept where the uniform number is p or more */
   const real scale = (real)(1 / (1 - p));
   long blocks = sm_blocks(n);
 #pragma omp parallel for schedule(static) if (blocks > 1)

@@ -7,18 +7,24 @@
 
 size_t sm_dtype_bytes(sm_dtype dtype) {
   switch (dtype) {
-    case SM_REAL: return sizeof(real);
-    case SM_UINT8: return sizeof(uint8_t);
-    case SM_INT32: return sizeof(int32_t);
+    case SM_REAL:
+      return sizeof(real);
+    case SM_UINT8:
+      return sizeof(uint8_t);
+    case SM_INT32:
+      return sizeof(int32_t);
   }
   return 0;
 }
 
 const char *sm_dtype_name(sm_dtype dtype) {
   switch (dtype) {
-    case SM_REAL: return SM_REAL_NAME;
-    case SM_UINT8: return "uint8";
-    case SM_INT32: return "int32";
+    case SM_REAL:
+      return SM_REAL_NAME;
+    case SM_UINT8:
+      return "uint8";
+    case SM_INT32:
+      return "int32";
   }
   return "";
 }
@@ -41,40 +47,45 @@ const char *sm_shape_text(char text[SM_SHAPE_TEXT], const sm_shape *shape) {
   size_t length = 0;
   text[length++] = '{';
   for (int axis = 0; axis < shape->rank; axis++) {
-    length += (size_t)snprintf(text + length, SM_SHAPE_TEXT - length, "%s%zu", axis ? ", " : "", shape->size[axis]);
+    length +=
+        (size_t)snprintf(text + length, SM_SHAPE_TEXT - length, "%s%zu", axis ? ", " : "", shape->size[axis]);
   }
   text[length++] = '}';
   text[length] = '\0';
   return text;
 }
 
-/* Bytes of a tensor; false when they are more than a pointer can reach. A size of 0 does not excuse the others:
-   the product of the rest must fit as well, so that every part of an empty shape can be computed with. */
+/* Bytes of a tensor; false when they are more than a pointer can reach. A size of 0 does not excuse the
+   others: the product of the rest must fit as well, so that every part of an empty shape can be computed
+   with. */
 static bool bytes_of(size_t *bytes, sm_dtype dtype, const sm_shape *shape) {
   size_t product = sm_dtype_bytes(dtype);
   bool empty = false;
   for (int axis = 0; axis < shape->rank; axis++) {
-    if (shape->size[axis] == 0) empty = true;
-    else if (__builtin_mul_overflow(product, shape->size[axis], &product)) return false;
+    if (shape->size[axis] == 0)
+      empty = true;
+    else if (__builtin_mul_overflow(product, shape->size[axis], &product))
+      return false;
   }
   *bytes = empty ? 0 : product;
   return product <= (size_t)PTRDIFF_MAX;
 }
 
-sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, const sm_shape *shape, sm_error *error) {
+sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, const sm_shape *shape,
+                        sm_error *error) {
   *tensor = (sm_tensor){.dtype = dtype};
   char text[SM_SHAPE_TEXT];
   size_t bytes;
   if (!bytes_of(&bytes, dtype, shape)) {
-    return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be", sm_dtype_name(dtype),
-                   sm_shape_text(text, shape));
+    return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be",
+                   sm_dtype_name(dtype), sm_shape_text(text, shape));
   }
   sm_storage *storage = sm_memory_take(memory, sizeof *storage);
   void *data = storage ? sm_memory_take(memory, bytes) : NULL;
   if (!data) {
     sm_memory_give(memory, storage, sizeof *storage);
-    return sm_fail(error, SM_NO_MEMORY, "out of memory: a %s tensor of shape %s takes %zu bytes", sm_dtype_name(dtype),
-                   sm_shape_text(text, shape), bytes);
+    return sm_fail(error, SM_NO_MEMORY, "out of memory: a %s tensor of shape %s takes %zu bytes",
+                   sm_dtype_name(dtype), sm_shape_text(text, shape), bytes);
   }
   *storage = (sm_storage){.references = 1, .bytes = bytes, .memory = memory, .data = data};
   tensor->shape = *shape;
@@ -146,7 +157,8 @@ void sm_convert(void *out, sm_dtype out_dtype, const void *x, sm_dtype x_dtype, 
     sm_range range = sm_block(n, block);
     if (out_dtype == x_dtype) {
       size_t bytes = sm_dtype_bytes(x_dtype);
-      memcpy((char *)out + range.first * bytes, (const char *)x + range.first * bytes, (range.last - range.first) * bytes);
+      memcpy((char *)out + range.first * bytes, (const char *)x + range.first * bytes,
+             (range.last - range.first) * bytes);
     } else if (out_dtype == SM_REAL) {
       reals_from(out, x, x_dtype, range);
     } else if (out_dtype == SM_INT32) {
@@ -178,7 +190,8 @@ void sm_fill(void *out, sm_dtype dtype, double value, size_t n) {
   }
 }
 
-void sm_gather_bytes(real *out, const uint8_t *x, const int32_t *index, real scale, size_t count, size_t row) {
+void sm_gather_bytes(real *out, const uint8_t *x, const int32_t *index, real scale, size_t count,
+                     size_t row) {
   int chunks = sm_batch_chunks(count);
 #pragma omp parallel for schedule(static) if (count * row > SM_BLOCK)
   for (int chunk = 0; chunk < chunks; chunk++) {

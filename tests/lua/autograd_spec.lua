@@ -114,13 +114,15 @@ describe("sm.op", function()
   end)
 
   it("names itself when it returns nonsense", function()
-    local bad = sm.op { name = "bad", forward = function(_, x) return x * 2 end, backward = function() return sm.ones(7) end }
+    local bad = sm.op { name = "bad", forward = function(_, x) return x * 2 end,
+      backward = function() return sm.ones(7) end }
     local x = sm.ones(3):requires_grad()
     assert.equal("op 'bad': backward returned tensor {7} as the gradient of argument 1, which is tensor {3}",
       message(function() bad(x):sum():backward() end))
     local none = sm.op { name = "none", forward = function() end, backward = function() end }
     assert.equal("op 'none': forward must return a tensor, got nil", message(none, x))
-    assert.matches("sm.op: unknown option 'fordward'", message(sm.op, { name = "x", fordward = print, backward = print }))
+    assert.matches("sm.op: unknown option 'fordward'",
+      message(sm.op, { name = "x", fordward = print, backward = print }))
   end)
 end)
 
@@ -132,7 +134,8 @@ describe("gradcheck", function()
     assert.matches("^gradcheck: input 1, element {3}: backward gives", text)
   end)
   it("finds a function that is not deterministic", function()
-    assert.matches("^gradcheck: f is not deterministic", message(sm.gradcheck, function(x) return x * sm.rand(3) end, sm.ones(3)))
+    assert.matches("^gradcheck: f is not deterministic",
+      message(sm.gradcheck, function(x) return x * sm.rand(3) end, sm.ones(3)))
   end)
   it("leaves the inputs as they were", function()
     local x = sm.tensor { 1, 2, 3 }

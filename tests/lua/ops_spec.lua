@@ -128,8 +128,9 @@ describe("the gradient of", function()
     gradcheck(function(x) return x:avgpool2d(3) end, randn(1, 6, 6, 2))
   end)
 
-  local groupings = { { groups = 1 }, { groups = 3 }, { groups = 6 }, { sizes = { 5, 3, 4 } }, { groups = 12, off = true },
-    { groups = 2, off = true }, { groups = 3, temperature = 0.5 }, { groups = 4, scale = true },
+  local groupings = { { groups = 1 }, { groups = 3 }, { groups = 6 }, { sizes = { 5, 3, 4 } },
+    { groups = 12, off = true }, { groups = 2, off = true }, { groups = 3, temperature = 0.5 },
+    { groups = 4, scale = true },
     { sizes = { 2, 10 }, temperature = 2, scale = true, off = true } }
   for number, options in ipairs(groupings) do
     it("softmax, grouping " .. number, function()

@@ -116,7 +116,8 @@ describe("tensor", function()
         function() sm.tensor { { 1, 2 }, { 3 } } end },
       { "tensor: element 2 must be a number, got string", function() sm.tensor { 1, "2" } end },
       { "tensor: element 1 does not fit uint8: 256.0", function() sm.tensor({ 256 }, "uint8") end },
-      { "shapes {2, 3} and {2, 4} do not broadcast: axis 2 of the result would have sizes 3 and 4", function() return x + sm.zeros(2, 4) end },
+      { "shapes {2, 3} and {2, 4} do not broadcast: axis 2 of the result would have sizes 3 and 4",
+        function() return x + sm.zeros(2, 4) end },
       { "matmul: {2, 3} and {2, 3} do not fit: the inner sizes 3 and 2 differ", function() x:matmul(x) end },
       { "matmul: expected two matrices, got shapes {2, 3} and {3}", function() x:matmul(sm.zeros(3)) end },
       { "axis 3 is out of range for shape {2, 3}; axes count from 1, or from -1 at the end", function() x:sum(3) end },
@@ -124,7 +125,8 @@ describe("tensor", function()
       { "position 3 is out of range: the first axis has 2 elements, counted from 1", function() return x[3] end },
       { "slice: positions 2 to 0 are no range of an axis of 2 elements, counted from 1", function() x:slice(2, 0) end },
       { "reshape: {2, 3} has 6 elements, {4} has 4", function() x:reshape(4) end },
-      { "reshape: {2, 3} has 6 elements, which the known sizes (product 4) do not divide", function() x:reshape(4, -1) end },
+      { "reshape: {2, 3} has 6 elements, which the known sizes (product 4) do not divide",
+        function() x:reshape(4, -1) end },
       { "item: expected a tensor of one element, got shape {2, 3}", function() x:item() end },
       { "max of nothing: shape {0} is empty along the axis", function() sm.zeros(0):max() end },
       { "clamp: expected low <= high, got 2.0 and 1.0", function() x:clamp(2, 1) end },
@@ -162,7 +164,8 @@ describe("tensor", function()
     end)
 
     it("a tensor of another type, naming both", function()
-      assert.equal(('exp: argument 1 must be a %s tensor (x:to("%s") converts), got uint8 tensor {1}'):format(real, real),
+      local text = 'exp: argument 1 must be a %s tensor (x:to("%s") converts), got uint8 tensor {1}'
+      assert.equal(text:format(real, real),
         message(function() sm.zeros({ 1 }, "uint8"):exp() end))
     end)
 
