@@ -7,15 +7,16 @@
 
 static const char *const METATABLE = "sm.tensor";
 
-/* One per Lua state. The collector sees a tensor as a few dozen bytes; `fresh` counts what really hangs on the
-   tensors made since the last collection, so that one is run before garbage piles up. */
+/* One per Lua state. The collector sees a tensor as a few dozen bytes, so what really hangs on tensors is watched
+   here. It runs in generational mode: a young collection takes what has died since the one before, which in training
+   is a step's tensors; only what lived through two of them grows old and waits for a full one. */
 typedef struct state_memory {
   sm_memory *memory;
-  size_t fresh;    /* bytes of tensors made since the last collection */
-  size_t survived; /* bytes live after the last full collection */
+  size_t after_young; /* bytes live after the last collection */
+  size_t after_full;  /* bytes live after the last full collection */
 } state_memory;
 
-enum { FRESH_LIMIT = 64 << 20 }; /* bytes */
+enum { SLACK = 64 << 20 }; /* bytes that may pile up unnoticed */
 
 static state_memory *memory_of(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory");
@@ -26,20 +27,24 @@ static state_memory *memory_of(lua_State *L) {
 
 sm_memory *sm_lua_memory(lua_State *L) { return memory_of(L)->memory; }
 
+static size_t live(const state_memory *own) { return sm_memory_used(own->memory).live; }
+
 static void collect_all(lua_State *L, state_memory *own) {
   lua_gc(L, LUA_GCCOLLECT);
-  own->fresh = 0;
-  own->survived = sm_memory_used(own->memory).live;
+  own->after_young = own->after_full = live(own);
 }
 
-/* A young collection when as much was made as is alive; a full one when what has grown old may be garbage. */
-static void account(lua_State *L, state_memory *own, size_t bytes) {
-  own->fresh += bytes;
-  size_t live = sm_memory_used(own->memory).live;
-  if (own->fresh <= FRESH_LIMIT || own->fresh <= live / 2) return;
+/* A young collection, and a full one when twice as much is alive as after the last: old garbage, most likely. */
+static void collect_young(lua_State *L, state_memory *own) {
   lua_gc(L, LUA_GCSTEP, 0);
-  own->fresh = 0;
-  if (sm_memory_used(own->memory).live > 2 * own->survived + 2 * (size_t)FRESH_LIMIT) collect_all(L, own);
+  own->after_young = live(own);
+  if (own->after_young > 2 * own->after_full + SLACK) collect_all(L, own);
+}
+
+/* collect(): a young collection, for the end of a training step. */
+static int collect(lua_State *L) {
+  collect_young(L, memory_of(L));
+  return 0;
 }
 
 void *sm_lua_take(lua_State *L, size_t bytes) {
@@ -74,7 +79,7 @@ sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape) {
     status = sm_tensor_new(tensor, own->memory, dtype, shape, &error);
   }
   if (status != SM_OK) sm_lua_raise(L, &error);
-  account(L, own, tensor->storage->bytes);
+  if (live(own) > 2 * own->after_young + SLACK) collect_young(L, own);
   return tensor;
 }
 
@@ -495,7 +500,7 @@ void sm_lua_open_tensor(lua_State *L) {
       {"full", full}, {"from", from}, {"range", range}, {"item", item}, {"totable", totable},
       {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"convert", convert},
       {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"memory", memory}, {NULL, NULL}};
+      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"memory", memory}, {"collect", collect}, {NULL, NULL}};
   open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);

@@ -100,8 +100,8 @@ static inline real sm_log(real x) {
   return x < 0 ? NAN : y;
 }
 
-/* Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere ±(1 - 2/(exp 2|x| + 1)), which does not lose digits
-   there. */
+/* Of |x|, with the sign put back. Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere 1 - 2/(exp 2x + 1), which
+   does not lose digits there. */
 static inline real sm_tanh(real x) {
   const float near = 0.625f;
   float size = fabsf(x), square = x * x;
@@ -109,9 +109,9 @@ static inline real sm_tanh(real x) {
   p = sm_fma(p, square, -0x1.b83c58p-5f);
   p = sm_fma(p, square, 0x1.110726p-3f);
   p = sm_fma(p, square, -0x1.555532p-2f);
-  float inside = sm_fma(p * square, x, x);
-  float outside = copysignf(1 - 2 / (sm_exp(2 * size) + 1), x);
-  return size < near ? inside : outside;
+  float inside = sm_fma(p * square, size, size);
+  float outside = 1 - 2 / (sm_exp(2 * size) + 1);
+  return copysignf(size < near ? inside : outside, x);
 }
 
 #endif

@@ -27,7 +27,7 @@ for step = 1, p.warm + p.steps do
   optimizer:zero_grad()
   model(x):cross_entropy(y):backward()
   optimizer:step()
-  collectgarbage "step"
+  runtime.tensor.collect()
   if step > p.warm then times[#times + 1] = (runtime.system.now() - before) * 1e3 end
 end
 table.sort(times)

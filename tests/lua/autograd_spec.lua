@@ -80,7 +80,7 @@ describe("autograd", function()
       local h = x
       for _ = 1, 6 do h = h:matmul(w):tanh() end
       h:mean():backward()
-      collectgarbage "step"
+      runtime.tensor.collect()
       live[step] = runtime.tensor.memory()
     end
     assert.is_true(live[60] <= live[20] * 1.5, ("%d bytes, then %d"):format(live[20], live[60]))

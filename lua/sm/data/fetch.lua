@@ -63,19 +63,20 @@ end
 --- The ways to get a data set. Each takes (entry, name, destination, say) and returns the directory that has
 -- it, or nil and the reason, one or several lines.
 local function from_directories(entry, name, _, say)
-  local directories, reasons = search.directories(name, entry.shared), {}
+  local directories = search.directories(name, entry.shared)
   for _, directory in ipairs(directories) do
     local paths = search.files(directory, entry.files)
-    local reason
-    for i, file in ipairs(paths and entry.files or {}) do reason = reason or mismatch(paths[i], file) end
-    if paths and not reason then
+    if paths then
+      -- The first directory is the one that data sets are read from: a good copy further down would not help.
+      for i, file in ipairs(entry.files) do
+        local reason = mismatch(paths[i], file)
+        if reason then return nil, reason end
+      end
       say(("%s: already there, verified: %s"):format(name, directory))
       return directory
     end
-    reasons[#reasons + 1] = reason
   end
-  if #reasons == 0 then return nil, "not in " .. table.concat(directories, ", ") end
-  return nil, table.concat(reasons, "; ")
+  return nil, "not in " .. table.concat(directories, ", ")
 end
 
 -- Nothing of a package is run, and nothing but the data files is taken out of it.

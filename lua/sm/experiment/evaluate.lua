@@ -50,7 +50,7 @@ function M.split(model, objective, split, watch)
       loss = loss + value * #inputs
       labelled = labelled and accuracy ~= nil
       if accuracy then correct = correct + accuracy * #inputs end
-      collectgarbage "step"
+      runtime.tensor.collect()
     end
   end)
   model:train()

@@ -66,7 +66,7 @@ end
 local function take_a_step(run)
   local began = now()
   local loss, accuracy = learn_from_one_batch(run)
-  collectgarbage "step"
+  runtime.tensor.collect()
   local ended = now()
   local tally = run.tally
   tally.steps = tally.steps + 1
