@@ -1,6 +1,7 @@
 # smrun. `make help` lists the targets.
 #
 # Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  PREFIX=/usr/local
+#            V=1 shows the commands
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -12,6 +13,8 @@ MACHINE := $(shell $(CC) -dumpmachine)
 LEVELS ?= $(if $(filter x86_64-%,$(MACHINE)),$(if $(SANITIZE),,x86-64-v3 x86-64-v4))
 
 comma := ,
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-4s %s\n') $(1) $(2)
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
 BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
@@ -36,6 +39,7 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
+	@:
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,52 +72,61 @@ check: deps-check ## the tests under sanitizers, valgrind, luacheck, warnings as
 # The libraries. One object directory per instruction set.
 $(BUILD)/base/%.o: runtime/%.c
 	@mkdir -p $(@D)
-	$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
+	$(call say,CC,$@)
+	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
 	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA='"$(abspath lua)"' -DSM_BUILD_DIR='"$(abspath $(BUILD))"') -c $< -o $@
 
 define level_rule
 $(BUILD)/$(1)/%.o: runtime/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CORE_FLAGS) -march=$(1) -mtune=generic -mprefer-vector-width=$(if $(filter %v4,$(1)),512,256) \
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC) $$(CORE_FLAGS) -march=$(1) -mtune=generic -mprefer-vector-width=$(if $(filter %v4,$(1)),512,256) \
 	  -DSM_INSTRUCTION_SET='"$(1)"' -c $$< -o $$@
 
 $(BUILD)/lib/glibc-hwcaps/$(1)/libsmrun.so: $(CORE:%=$(BUILD)/$(1)/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $$(@D)
-	$$(CC) -shared $$(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $$^ -o $$@ -lz -ldl -lm
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) -shared $$(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $$^ -o $$@ -lz -ldl -lm
 endef
 $(foreach level,$(LEVELS),$(eval $(call level_rule,$(level))))
 
 $(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
-	$(CC) -shared $(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
 
 # nodelete: a Lua state that closes unloads its modules, but OpenMP's threads live on in the library's code, and cairo
 # keeps what it has loaded.
 $(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' $(BIND:%=$(BUILD)/base/%.o) -o $@ \
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' $(BIND:%=$(BUILD)/base/%.o) -o $@ \
 	  -L$(BUILD)/lib -lsmrun
 
 $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o $(BUILD)/lib/sm/runtime.so
 	@mkdir -p $(@D)
-	$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
 	  -L$(BUILD)/lib/sm -l:runtime.so -L$(BUILD)/lib -lsmrun $(CAIRO_LIBS)
 
 $(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
-	$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS)
 
 # C tests, linked against the library, so that they test the variant that the loader picks.
 C_TESTS := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/test_*.c))
 .PHONY: c-tests
 c-tests: $(C_TESTS)
+	@:
 
 $(BUILD)/tests/test_canvas: EXTRA_OBJECTS = $(BUILD)/base/io/canvas.o
 $(BUILD)/tests/test_canvas: $(BUILD)/base/io/canvas.o
 $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	@mkdir -p $(@D)
-	$(CC) $(HOST_FLAGS) -fopenmp -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
+	$(call say,CC,$@)
+	$(Q)$(CC) $(HOST_FLAGS) -fopenmp -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
 	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
 
