@@ -7,11 +7,13 @@
 /* Labels are 0 … classes-1. SM_BAD_VALUE names the first position (1-based) that is not, and its value. */
 sm_status sm_labels_check(const int32_t *label, size_t rows, size_t classes, sm_error *error);
 
-/* *loss = mean over rows of log(sum_j exp x[j]) - x[label]; log_sum (rows) is kept for the backward pass.
+/* *loss = mean over rows of log(sum_j exp x[j]) - x[label]. log_sum (rows) is kept for the backward pass: each row's
+   log(sum_j exp(x[j] - m)) with m its largest logit, which stays exact where the logits are large.
    NaN when there are no rows. A row's -inf logits have probability 0; the label's own -inf gives +inf. */
-void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows, size_t classes);
+void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows,
+                              size_t classes);
 
-/* gx = gy/rows * (exp(x - log_sum) - [j = label]). */
+/* gx = gy/rows * (exp(x - m - log_sum) - [j = label]). */
 void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label,
                                size_t rows, size_t classes);
 

@@ -34,8 +34,7 @@ sm_status sm_groups_check(const sm_groups *groups, sm_error *error) {
     if (size == 1 && !groups->off) {
       return sm_fail(error, SM_BAD_VALUE,
                      "softmax group %zu has one channel: its probability would be constant (1); use at least "
-                     "2 channels a "
-                     "group, or off=true, which makes it the logistic sigmoid",
+                     "2 channels a group, or off=true, which makes it the logistic sigmoid",
                      i + 1);
     }
     sum += (size_t)size;

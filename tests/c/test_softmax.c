@@ -110,9 +110,7 @@ static void backward_agrees_with_differences(void **state) {
         size_t row = i / channels;
         double sides[2];
         for (int side = 0; side < 2; side++) {
-          /* The step that was taken, which in float is not quite h. */
-          double step = (side ? 1 : -1) * h;
-          double sum = 0, top = groups.off ? 0 : -INFINITY, total = 0;
+          double step = (side ? 1 : -1) * h, sum = 0, top = groups.off ? 0 : -INFINITY, total = 0;
           size_t first = row * channels, g = 0;
           while (first + (size_t)groups.size[g] <= i) first += (size_t)groups.size[g++];
           size_t last = first + (size_t)groups.size[g];
@@ -229,7 +227,6 @@ static void a_group_of_two_is_the_logistic_sigmoid(void **state) {
   free(x);
 }
 
-/* x (rows of one group of `size`): the rest of the group is `other`. */
 static void limits_of_size(int32_t size) {
   const real huge = (real)1e38, inf = INFINITY;
   layout one = equal(1, size);

@@ -89,8 +89,8 @@ for i = 1, kills do
   local runs = ("%s/%d"):format(home, i)
   local run = runs .. "/killed/default"
   local delay = 0.02 + math.random() * 0.9
-  shell("'%s' --quiet --runs '%s' '%s' >/dev/null 2>&1 & pid=$!; sleep %.3f; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null",
-    smrun, runs, script, delay)
+  shell([['%s' --quiet --runs '%s' '%s' >/dev/null 2>&1 & pid=$!
+    sleep %.3f; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null]], smrun, runs, script, delay)
   local readable, _, count = pcall(checkpoints, run)
   moments[i] = ("%.2f s: %s checkpoints"):format(delay, readable and count or "unreadable")
   local command = count == 0 and ("'%s' --quiet --runs '%s' '%s' >/dev/null"):format(smrun, runs, script)

@@ -9,8 +9,8 @@ local home
 
 local function train(file, threads, parameters)
   local runs = ("%s/%s-%d"):format(home, file, threads)
-  local command = ("'%s' --quiet --threads %d --runs '%s' experiments/%s.lua %s >/dev/null"):format(smrun, threads, runs,
-    file, parameters)
+  local command = ("'%s' --quiet --threads %d --runs '%s' experiments/%s.lua %s >/dev/null")
+    :format(smrun, threads, runs, file, parameters)
   assert(os.execute(command), command)
   local folder = ("%s/%s"):format(runs, file)
   for name in lfs.dir(folder) do
