@@ -71,6 +71,7 @@ check: deps-check ## the tests under sanitizers, valgrind, luacheck, warnings as
 
 # The libraries. One object directory per instruction set.
 $(BUILD)/base/%.o: runtime/%.c
+	$(if $(and $(LUA_LIBS),$(CAIRO_LIBS)),,$(error packages are missing (third_party/packages.txt): run 'make deps'))
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \

@@ -15,8 +15,9 @@ make --no-print-directory -j2 BUILD=build/werror-clang CC=clang WERROR=1 all >bu
 step tests under AddressSanitizer and UndefinedBehaviorSanitizer
 make --no-print-directory -j2 SANITIZE=1 all c-tests
 # lua5.4 itself is not built with the sanitizer and keeps memory at exit, so leaks are looked for in C tests and by valgrind.
-export UBSAN_OPTIONS=print_stacktrace=1
-ASAN_OPTIONS=detect_leaks=0 PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
+export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
   lua5.4 tests/run.lua build/sanitize
 
 step a short training run under valgrind

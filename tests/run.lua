@@ -45,7 +45,10 @@ local function spec(build, name)
   local started = os.time()
   local environment = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/smrun'")
     :format(build, build)
-  if os.getenv "PRELOAD" then environment = environment .. (" LD_PRELOAD='%s'"):format(os.getenv "PRELOAD") end
+  local preload = os.getenv "PRELOAD"
+  if preload then
+    environment = ('%s LD_PRELOAD="%s" ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"'):format(environment, preload)
+  end
   local output, success = run(("%s busted --lua=lua5.4 -o plainTerminal '%s'"):format(environment, name))
   local good = tonumber(output:match "(%d+) success") or 0
   local bad = (tonumber(output:match "(%d+) failure") or 0) + (tonumber(output:match "(%d+) error") or 0)

@@ -37,43 +37,36 @@ void sm_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]
   philox(out, counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
 }
 
-/* word (blocks * 4) = the blocks from number `first` on. */
-static void draw_blocks(uint32_t *word, const sm_rng *rng, uint64_t first, uint32_t attempt, size_t blocks) {
-  const uint32_t k0 = (uint32_t)rng->seed, k1 = (uint32_t)(rng->seed >> 32), stream = rng->stream;
-#pragma omp simd
-  for (size_t i = 0; i < blocks; i++) {
-    uint64_t block = first + i;
-    philox(word + WORDS * i, (uint32_t)block, (uint32_t)(block >> 32), stream, attempt, k0, k1);
-  }
+static void draw_block(uint32_t word[WORDS], const sm_rng *rng, uint64_t block, uint32_t attempt) {
+  philox(word, (uint32_t)block, (uint32_t)(block >> 32), rng->stream, attempt, (uint32_t)rng->seed,
+         (uint32_t)(rng->seed >> 32));
 }
 
-static inline uint32_t draw_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
+static uint32_t draw_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
   uint32_t word[WORDS];
-  draw_blocks(word, rng, element / WORDS, attempt, 1);
+  draw_block(word, rng, element / WORDS, attempt);
   return word[element % WORDS];
 }
 
-/* A stretch of a stream that covers elements first … last-1 of a fill, and whole blocks. */
+/* The words of a stretch of a fill: element first + i has word[skip + i]. Whole tiles are drawn, whose fixed number
+   of blocks suits vectors, even where the fill ends before. */
 typedef struct stretch {
-  uint64_t block;      /* number of the first block */
-  size_t blocks, skip; /* how many, and how many words of the first lie before the stretch */
+  uint32_t word[TILE];
+  size_t skip, last; /* words before the first element's; the element after the stretch */
 } stretch;
 
-static stretch stretch_of(const sm_rng *rng, size_t first, size_t last) {
-  uint64_t start = rng->offset + first;
-  size_t skip = (size_t)(start % WORDS);
-  return (stretch){start / WORDS, (skip + (last - first) + WORDS - 1) / WORDS, skip};
+/* Draws elements from `first` on, up to `last` at most. */
+static void draw(stretch *part, const sm_rng *rng, size_t first, size_t last) {
+  const uint64_t start = rng->offset + first, first_block = start / WORDS;
+  part->skip = (size_t)(start % WORDS);
+  part->last = last - first < TILE - part->skip ? last : first + TILE - part->skip;
+#pragma omp simd
+  for (size_t i = 0; i < TILE_BLOCKS; i++) draw_block(part->word + WORDS * i, rng, first_block + i, 0);
 }
 
 /* [0, 1) of a word: its upper 24 bits, which every real holds exactly. */
 static inline uint32_t fraction_of(uint32_t word) { return word >> 8; }
 static const double fraction_unit = 0x1p-24;
-
-/* Tiles of elements first … last-1 of a fill with at most TILE words each. */
-static inline size_t tile_end(size_t first, size_t last) {
-  const size_t most = TILE - WORDS;
-  return last - first < most ? last : first + most;
-}
 
 void sm_rng_uniform(real *out, const sm_rng *rng, size_t n) {
   long blocks = sm_blocks(n);
@@ -81,12 +74,11 @@ void sm_rng_uniform(real *out, const sm_rng *rng, size_t n) {
   for (long block = 0; block < blocks; block++) {
     sm_range range = sm_block(n, block);
     for (size_t first = range.first, last; first < range.last; first = last) {
-      uint32_t word[TILE];
-      last = tile_end(first, range.last);
-      stretch part = stretch_of(rng, first, last);
-      draw_blocks(word, rng, part.block, 0, part.blocks);
+      stretch part;
+      draw(&part, rng, first, range.last);
+      last = part.last;
       for (size_t i = first; i < last; i++) {
-        out[i] = (real)fraction_of(word[part.skip + i - first]) * (real)fraction_unit;
+        out[i] = (real)fraction_of(part.word[part.skip + i - first]) * (real)fraction_unit;
       }
     }
   }
@@ -105,7 +97,7 @@ static void normal_pair(double out[2], const uint32_t word[2]) {
 static double normal_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
   uint32_t word[WORDS];
   double pair[2];
-  draw_blocks(word, rng, element / WORDS, attempt, 1);
+  draw_block(word, rng, element / WORDS, attempt);
   normal_pair(pair, word + element % WORDS / 2 * 2);
   return pair[element % 2];
 }
@@ -117,12 +109,12 @@ static void normal_fill(real *out, const sm_rng *rng, double limit, size_t n) {
   for (long block = 0; block < blocks; block++) {
     sm_range range = sm_block(n, block);
     for (size_t first = range.first, last; first < range.last; first = last) {
-      uint32_t word[TILE];
+      stretch part;
       double normal[TILE];
-      last = tile_end(first, range.last);
-      stretch part = stretch_of(rng, first, last);
-      draw_blocks(word, rng, part.block, 0, part.blocks);
-      for (size_t i = 0; i < part.blocks * WORDS; i += 2) normal_pair(normal + i, word + i);
+      draw(&part, rng, first, range.last);
+      last = part.last;
+      size_t end = part.skip + (last - first);
+      for (size_t i = part.skip / 2 * 2; i < end; i += 2) normal_pair(normal + i, part.word + i);
       for (size_t i = first; i < last; i++) {
         double z = normal[part.skip + i - first];
         for (uint32_t attempt = 1; fabs(z) > limit; attempt++) z = normal_one(rng, rng->offset + i, attempt);
@@ -156,13 +148,12 @@ static uint32_t bounded(uint32_t word, uint32_t bound, const sm_rng *rng, uint64
 void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = (int32_t)i;
   for (size_t first = 0, last; first < n; first = last) {
-    uint32_t word[TILE];
-    last = tile_end(first, n);
-    stretch part = stretch_of(rng, first, last);
-    draw_blocks(word, rng, part.block, 0, part.blocks);
+    stretch part;
+    draw(&part, rng, first, n);
+    last = part.last;
     for (size_t i = first; i < last; i++) {
       size_t end = n - 1 - i;
-      size_t chosen = bounded(word[part.skip + i - first], (uint32_t)(end + 1), rng, rng->offset + i);
+      size_t chosen = bounded(part.word[part.skip + i - first], (uint32_t)(end + 1), rng, rng->offset + i);
       int32_t exchanged = out[chosen];
       out[chosen] = out[end];
       out[end] = exchanged;
@@ -179,15 +170,14 @@ void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n)
   for (long block = 0; block < blocks; block++) {
     sm_range range = sm_block(n, block);
     for (size_t first = range.first, last; first < range.last; first = last) {
-      uint32_t word[TILE];
-      last = tile_end(first, range.last);
-      stretch part = stretch_of(rng, first, last);
-      draw_blocks(word, rng, part.block, 0, part.blocks);
-      const uint32_t *mine = word + part.skip;
+      stretch part;
+      draw(&part, rng, first, range.last);
+      last = part.last;
+      const uint32_t *word = part.word + part.skip;
 #pragma omp simd
       for (size_t i = 0; i < last - first; i++) {
         real kept = x[first + i] * scale;
-        out[first + i] = fraction_of(mine[i]) >= kept_from ? kept : 0;
+        out[first + i] = fraction_of(word[i]) >= kept_from ? kept : 0;
       }
     }
   }

@@ -5,7 +5,8 @@
 
 static void blocks_are_aligned_and_hold_their_bytes(void **state) {
   (void)state;
-  static const size_t sizes[] = {0, 1, 63, 64, 65, 255, 256, 257, 320, 321, 511, 512, 513, 4095, 4097, 100000, 3 << 20};
+  static const size_t sizes[] = {0,   1,   63,  64,  65,   255,  256,    257,    320,
+                                 321, 511, 512, 513, 4095, 4097, 100000, 3 << 20};
   sm_memory *memory = sm_memory_new();
   assert_non_null(memory);
   void *block[COUNT_OF(sizes)];

@@ -14,8 +14,8 @@ static const struct {
   double (*reference)(double);
   double ulps; /* allowed distance from the reference */
 } functions[] = {
-    {SM_NEG, "neg", negative, 0},      {SM_EXP, "exp", exp, 2},     {SM_LOG, "log", log, 2},
-    {SM_SQRT, "sqrt", sqrt, 0.5},      {SM_ABS, "abs", fabs, 0},    {SM_TANH, "tanh", tanh, 2},
+    {SM_NEG, "neg", negative, 0},        {SM_EXP, "exp", exp, 2},    {SM_LOG, "log", log, 2},
+    {SM_SQRT, "sqrt", sqrt, 0.5},        {SM_ABS, "abs", fabs, 0},   {SM_TANH, "tanh", tanh, 2},
     {SM_SIGMOID, "sigmoid", sigmoid, 2}, {SM_RELU, "relu", relu, 0},
 };
 
@@ -49,7 +49,8 @@ static void functions_are_within_2_ulps_of_libm_over_the_whole_range(void **stat
         if (functions[k].f == SM_RELU && isnan(x[i])) continue;
         double want = functions[k].reference((double)x[i]), ulps = ulps_between(y[i], want);
         if (ulps > functions[k].ulps) {
-          fail_msg("%s(%a): got %a, expected %a (%g ulps)", functions[k].name, (double)x[i], (double)y[i], want, ulps);
+          fail_msg("%s(%a): got %a, expected %a (%g ulps)", functions[k].name, (double)x[i], (double)y[i],
+                   want, ulps);
         }
       }
     }
@@ -86,7 +87,8 @@ static void special_values_are_right(void **state) {
   assert_true(value_of(SM_EXP, 0) == 1 && value_of(SM_EXP, inf) == inf && value_of(SM_EXP, -inf) == 0);
   assert_true(value_of(SM_EXP, 1000) == inf && value_of(SM_EXP, -1000) == 0);
   assert_true(value_of(SM_LOG, 1) == 0 && value_of(SM_LOG, inf) == inf && value_of(SM_LOG, 0) == -inf);
-  assert_true(value_of(SM_LOG, (real)-0.0) == -inf && isnan(value_of(SM_LOG, -1)) && isnan(value_of(SM_LOG, -inf)));
+  assert_true(value_of(SM_LOG, (real)-0.0) == -inf && isnan(value_of(SM_LOG, -1)) &&
+              isnan(value_of(SM_LOG, -inf)));
   assert_true(value_of(SM_SQRT, inf) == inf && isnan(value_of(SM_SQRT, -1)));
   assert_true(value_of(SM_TANH, inf) == 1 && value_of(SM_TANH, -inf) == -1);
   assert_true(value_of(SM_TANH, (real)-0.0) == 0 && signbit(value_of(SM_TANH, (real)-0.0)));
@@ -185,11 +187,16 @@ static void bits_depend_neither_on_position_nor_on_threads(void **state) {
 
 static double binary_reference(sm_binary f, double a, double b) {
   switch (f) {
-    case SM_ADD: return a + b;
-    case SM_SUB: return a - b;
-    case SM_MUL: return a * b;
-    case SM_DIV: return a / b;
-    case SM_POW: return pow(a, b);
+    case SM_ADD:
+      return a + b;
+    case SM_SUB:
+      return a - b;
+    case SM_MUL:
+      return a * b;
+    case SM_DIV:
+      return a / b;
+    case SM_POW:
+      return pow(a, b);
   }
   return NAN;
 }
@@ -270,12 +277,15 @@ static void shapes_that_do_not_broadcast_are_named(void **state) {
   (void)state;
   sm_broadcast plan;
   sm_error error;
-  assert_int_equal(sm_broadcast_plan(&plan, &(sm_shape){2, {2, 3}}, &(sm_shape){1, {4}}, &error), SM_BAD_SHAPE);
-  assert_string_equal(error.message,
-                      "shapes {2, 3} and {4} do not broadcast: axis 2 of the result would have sizes 3 and 4");
-  assert_int_equal(sm_broadcast_plan(&plan, &(sm_shape){2, {0, 3}}, &(sm_shape){2, {2, 3}}, &error), SM_BAD_SHAPE);
-  assert_string_equal(error.message,
-                      "shapes {0, 3} and {2, 3} do not broadcast: axis 1 of the result would have sizes 0 and 2");
+  assert_int_equal(sm_broadcast_plan(&plan, &(sm_shape){2, {2, 3}}, &(sm_shape){1, {4}}, &error),
+                   SM_BAD_SHAPE);
+  assert_string_equal(
+      error.message, "shapes {2, 3} and {4} do not broadcast: axis 2 of the result would have sizes 3 and 4");
+  assert_int_equal(sm_broadcast_plan(&plan, &(sm_shape){2, {0, 3}}, &(sm_shape){2, {2, 3}}, &error),
+                   SM_BAD_SHAPE);
+  assert_string_equal(
+      error.message,
+      "shapes {0, 3} and {2, 3} do not broadcast: axis 1 of the result would have sizes 0 and 2");
 }
 
 static void numbers_stand_on_either_side(void **state) {

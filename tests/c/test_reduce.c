@@ -35,8 +35,10 @@ static void sums_and_means_are_those_of_double(void **state) {
       for (size_t j = 0; j < a.axis; j++) want += (double)from[j * a.inner];
       /* Only the result is rounded to real; the sums of double differ in order alone. */
       assert_true(fabs((double)sum[i] - want) <= rounding * (0.02 * fabs(want) + 1e-6));
-      if (a.axis == 0) assert_true(isnan(mean[i]));
-      else assert_true(fabs((double)mean[i] - want / (double)a.axis) <= rounding * 0.02);
+      if (a.axis == 0)
+        assert_true(isnan(mean[i]));
+      else
+        assert_true(fabs((double)mean[i] - want / (double)a.axis) <= rounding * 0.02);
     }
     for (int threads = 2; threads <= 3; threads++) {
       real *same = unwritten(results);
@@ -77,10 +79,11 @@ static void maxima_take_the_first_of_equals_and_nan(void **state) {
     size_t results = a.outer * a.inner, n = results * a.axis;
     if (a.axis == 0) continue;
     real *x = numbers(n, 3);
-    for (size_t i = 0; i < n; i++) x[i] = (real)(int)(x[i] * 20);                  /* many ties */
+    for (size_t i = 0; i < n; i++) x[i] = (real)(int)(x[i] * 20);                     /* many ties */
     for (size_t i = 0; i < n; i += 97) x[i] = i % 2 ? -INFINITY : i % 3 ? x[i] : NAN; /* and some of these */
     real *top = unwritten(results), *same = unwritten(results);
-    int32_t *position = block_of(results * sizeof *position), *same_position = block_of(results * sizeof *position);
+    int32_t *position = block_of(results * sizeof *position),
+            *same_position = block_of(results * sizeof *position);
     sm_set_thread_count(1);
     sm_max(top, position, x, &a);
     for (size_t i = 0; i < results; i++) {
@@ -136,13 +139,20 @@ static void spreading_repeats_the_scaled_gradient(void **state) {
 static const struct {
   sm_shape to, from;
 } sums_to[] = {
-    {{1, {8}}, {4, {5, 6, 7, 8}}},         {{0}, {3, {20, 30, 40}}},
-    {{3, {2, 3, 4}}, {3, {2, 3, 4}}},      {{2, {30, 1}}, {2, {30, 50}}},
-    {{2, {1, 50}}, {2, {30, 50}}},         {{4, {1, 6, 1, 8}}, {4, {5, 6, 7, 8}}},
-    {{4, {5, 1, 7, 1}}, {4, {5, 6, 7, 8}}}, {{3, {6, 1, 8}}, {4, {5, 6, 7, 8}}},
-    {{5, {1, 2, 1, 3, 1}}, {5, {4, 2, 5, 3, 6}}}, {{2, {1, 1}}, {4, {2, 3, 4, 5}}},
-    {{2, {1, 4}}, {2, {0, 4}}},            {{2, {1, 0}}, {2, {3, 0}}},
-    {{1, {64}}, {4, {50, 14, 14, 64}}},    {{0}, {0}},
+    {{1, {8}}, {4, {5, 6, 7, 8}}},
+    {{0}, {3, {20, 30, 40}}},
+    {{3, {2, 3, 4}}, {3, {2, 3, 4}}},
+    {{2, {30, 1}}, {2, {30, 50}}},
+    {{2, {1, 50}}, {2, {30, 50}}},
+    {{4, {1, 6, 1, 8}}, {4, {5, 6, 7, 8}}},
+    {{4, {5, 1, 7, 1}}, {4, {5, 6, 7, 8}}},
+    {{3, {6, 1, 8}}, {4, {5, 6, 7, 8}}},
+    {{5, {1, 2, 1, 3, 1}}, {5, {4, 2, 5, 3, 6}}},
+    {{2, {1, 1}}, {4, {2, 3, 4, 5}}},
+    {{2, {1, 4}}, {2, {0, 4}}},
+    {{2, {1, 0}}, {2, {3, 0}}},
+    {{1, {64}}, {4, {50, 14, 14, 64}}},
+    {{0}, {0}},
     {{3, {1, 3, 1}}, {3, {0, 3, 2}}},
 };
 

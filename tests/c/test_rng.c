@@ -139,8 +139,10 @@ static void truncated_numbers_are_the_normal_ones_within_bounds(void **state) {
   sm_rng_truncated(truncated, &rng, n);
   int redrawn = 0;
   for (size_t i = 0; i < n; i++) {
-    if (fabs((double)normal[i]) <= 2) assert_true(truncated[i] == normal[i]);
-    else redrawn++;
+    if (fabs((double)normal[i]) <= 2)
+      assert_true(truncated[i] == normal[i]);
+    else
+      redrawn++;
   }
   assert_true(redrawn > 150 && redrawn < 310); /* 4.55% */
   free(normal);

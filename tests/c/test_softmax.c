@@ -31,8 +31,9 @@ static const layout *layouts(size_t *count) {
   static layout all[40];
   static const int32_t sizes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 16, 17, 20, 31, 32, 33, 64, 100};
   static const layout others[] = {
-      {1, {1024}},       {1, {1025}},         {2, {3000, 3000}}, {3, {16, 16, 32}}, {3, {3, 5, 8}}, {2, {2, 30}},
-      {4, {1, 1, 6, 4}}, {5, {1, 2, 3, 4, 5}}, {3, {8, 24, 9}},   {2, {1500, 2}},    {1, {2}},       {64, {2}},
+      {1, {1024}},     {1, {1025}},    {2, {3000, 3000}}, {3, {16, 16, 32}},
+      {3, {3, 5, 8}},  {2, {2, 30}},   {4, {1, 1, 6, 4}}, {5, {1, 2, 3, 4, 5}},
+      {3, {8, 24, 9}}, {2, {1500, 2}}, {1, {2}},          {64, {2}},
   };
   size_t n = 0;
   for (size_t i = 0; i < COUNT_OF(sizes); i++) all[n++] = equal(3, sizes[i]);
@@ -79,7 +80,8 @@ static void forward_is_the_definition(void **state) {
       sm_softmax_forward(y, x, &groups, n);
       for (size_t i = 0; i < elements; i++) {
         if (!(fabs((double)y[i] - want[i]) <= rounding * want[i])) {
-          fail_msg("layout %zu, option %d, element %zu: got %g, expected %g", k, option, i, (double)y[i], want[i]);
+          fail_msg("layout %zu, option %d, element %zu: got %g, expected %g", k, option, i, (double)y[i],
+                   want[i]);
         }
       }
       sm_set_thread_count(3);
@@ -125,7 +127,8 @@ static void backward_agrees_with_differences(void **state) {
         }
         double want = (sides[1] - sides[0]) / (2 * h);
         if (!(fabs((double)gx[i] - want) <= tolerance * (1 + fabs(want)))) {
-          fail_msg("layout %zu, option %d, element %zu: got %.12g, expected %.12g", k, option, i, (double)gx[i], want);
+          fail_msg("layout %zu, option %d, element %zu: got %.12g, expected %.12g", k, option, i,
+                   (double)gx[i], want);
         }
       }
       free(x);
@@ -255,7 +258,8 @@ static void limits_of_size(int32_t size) {
     double p = alike[k] > 0 ? 1.0 / size : alike[k] < 0 ? 0 : 1.0 / (size + 1);
     for (size_t i = 0; i < n; i++) assert_true(fabs((double)y[i] - p) <= rounding * p);
   }
-  for (size_t i = 0; i < n; i++) x[i] = i == 1 ? (real)0.001 : 0; /* almost no temperature: the largest takes all */
+  for (size_t i = 0; i < n; i++)
+    x[i] = i == 1 ? (real)0.001 : 0; /* almost no temperature: the largest takes all */
   sm_softmax_forward(y, x, &hot, 1);
   for (size_t i = 0; i < n; i++) assert_true(y[i] == (i == 1));
   for (size_t i = 0; i < n; i++) x[i] = i == 1 ? NAN : huge;
@@ -296,13 +300,15 @@ static void wrong_groups_are_named(void **state) {
   assert_int_equal(sm_groups_check(&check, &error), SM_OK);
   check.off = false;
   assert_int_equal(sm_groups_check(&check, &error), SM_BAD_VALUE);
-  assert_non_null(strstr(error.message, "softmax group 2 has one channel: its probability would be constant"));
+  assert_non_null(
+      strstr(error.message, "softmax group 2 has one channel: its probability would be constant"));
   groups.size[1] = 0;
   assert_int_equal(sm_groups_check(&check, &error), SM_BAD_VALUE);
   assert_string_equal(error.message, "softmax group 2 has size 0, expected at least 2");
   groups.size[1] = 2;
   assert_int_equal(sm_groups_check(&check, &error), SM_BAD_SHAPE);
-  assert_string_equal(error.message, "softmax group sizes add up to 9, expected the 8 channels of the last axis");
+  assert_string_equal(error.message,
+                      "softmax group sizes add up to 9, expected the 8 channels of the last axis");
   check.channels = 9;
   static const double temperatures[] = {0, -1, NAN, INFINITY};
   static const char *const texts[] = {"0", "-1", "nan", "inf"};

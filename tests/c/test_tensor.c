@@ -80,7 +80,8 @@ static void a_tensor_beyond_memory_is_refused(void **state) {
   (void)state;
   sm_error error;
   sm_tensor tensor;
-  sm_shape overflow = {2, {(size_t)1 << 40, (size_t)1 << 40}}, hidden = {3, {0, (size_t)1 << 40, (size_t)1 << 40}};
+  sm_shape overflow = {2, {(size_t)1 << 40, (size_t)1 << 40}},
+           hidden = {3, {0, (size_t)1 << 40, (size_t)1 << 40}};
   assert_int_equal(sm_tensor_new(&tensor, memory, SM_UINT8, &overflow, &error), SM_BAD_SHAPE);
   assert_string_equal(error.message,
                       "a uint8 tensor of shape {1099511627776, 1099511627776} is larger than memory can be");
@@ -88,18 +89,21 @@ static void a_tensor_beyond_memory_is_refused(void **state) {
   assert_int_equal(sm_tensor_new(&tensor, memory, SM_UINT8, &hidden, &error), SM_BAD_SHAPE);
   sm_shape huge = {1, {(size_t)PTRDIFF_MAX}};
   assert_int_equal(sm_tensor_new(&tensor, memory, SM_UINT8, &huge, &error), SM_NO_MEMORY);
-  assert_string_equal(error.message,
-                      "out of memory: a uint8 tensor of shape {9223372036854775807} takes 9223372036854775807 bytes");
+  assert_string_equal(
+      error.message,
+      "out of memory: a uint8 tensor of shape {9223372036854775807} takes 9223372036854775807 bytes");
   assert_null(tensor.storage);
   assert_int_equal(sm_memory_used(memory).live, 0);
 }
 
 static void conversions_truncate_and_saturate(void **state) {
   (void)state;
-  real x[] = {0, (real)1.9, (real)-1.9, 255, 256, (real)300.5, -1, (real)3e9, (real)-3e9, INFINITY, -INFINITY, NAN};
+  real x[] = {0,  (real)1.9, (real)-1.9, 255,      256,       (real)300.5,
+              -1, (real)3e9, (real)-3e9, INFINITY, -INFINITY, NAN};
   enum { n = sizeof x / sizeof x[0] };
   uint8_t bytes[n], want_bytes[n] = {0, 1, 0, 255, 255, 255, 0, 255, 0, 255, 0, 0};
-  int32_t ints[n], want_ints[n] = {0, 1, -1, 255, 256, 300, -1, INT32_MAX, INT32_MIN, INT32_MAX, INT32_MIN, 0};
+  int32_t ints[n],
+      want_ints[n] = {0, 1, -1, 255, 256, 300, -1, INT32_MAX, INT32_MIN, INT32_MAX, INT32_MIN, 0};
   sm_convert(bytes, SM_UINT8, x, SM_REAL, n);
   assert_memory_equal(bytes, want_bytes, sizeof bytes);
   sm_convert(ints, SM_INT32, x, SM_REAL, n);

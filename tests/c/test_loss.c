@@ -1,0 +1,163 @@
+/* Cross-entropy and accuracy. */
+#include "numbers.h"
+
+#include "core/loss.h"
+#include "core/parallel.h"
+
+static int32_t *labels(size_t rows, size_t classes, uint32_t seed) {
+  int32_t *label = block_of(rows * sizeof *label);
+  real *x = numbers(rows, seed);
+  for (size_t i = 0; i < rows; i++) label[i] = (int32_t)((x[i] + 1) / 2 * (real)classes);
+  free(x);
+  return label;
+}
+
+/* The loss of one row, with column `moved` raised by `step`. */
+static double row_reference(const real *x, int32_t label, size_t classes, size_t moved, double step) {
+  double top = -INFINITY, sum = 0;
+  for (size_t j = 0; j < classes; j++) top = fmax(top, (double)x[j]);
+  for (size_t j = 0; j < classes; j++) sum += exp((double)x[j] + (j == moved ? step : 0) - top);
+  return log(sum) - ((double)x[label] + ((size_t)label == moved ? step : 0) - top);
+}
+
+static const struct {
+  size_t rows, classes;
+} sizes[] = {{1, 1}, {1, 10}, {50, 10}, {17, 3}, {5000, 10}, {33, 257}, {3, 1000}, {100, 2}};
+
+static void the_loss_is_its_definition(void **state) {
+  (void)state;
+  for (size_t k = 0; k < COUNT_OF(sizes); k++) {
+    size_t rows = sizes[k].rows, classes = sizes[k].classes, n = rows * classes;
+    real *x = numbers(n, 1), *log_sum = unwritten(rows), *same_sum = unwritten(rows), loss, same;
+    int32_t *label = labels(rows, classes, 2);
+    for (size_t i = 0; i < n; i++) x[i] *= 6;
+    double want = 0;
+    for (size_t i = 0; i < rows; i++)
+      want += row_reference(x + i * classes, label[i], classes, 0, 0) / (double)rows;
+    sm_set_thread_count(1);
+    sm_cross_entropy_forward(&loss, log_sum, x, label, rows, classes);
+    assert_near((double)loss, want, 1);
+    for (int threads = 2; threads <= 3; threads++) {
+      sm_set_thread_count(threads);
+      sm_cross_entropy_forward(&same, same_sum, x, label, rows, classes);
+      assert_same_bits(&same, &loss, 1);
+      assert_same_bits(same_sum, log_sum, rows);
+    }
+    free(x);
+    free(log_sum);
+    free(same_sum);
+    free(label);
+  }
+}
+
+static void its_gradient_agrees_with_differences(void **state) {
+  (void)state;
+  const double h = 1e-5, tolerance = sizeof(real) == sizeof(double) ? 1e-9 : 1e-6;
+  for (size_t k = 0; k < COUNT_OF(sizes); k++) {
+    size_t rows = sizes[k].rows, classes = sizes[k].classes, n = rows * classes;
+    real *x = numbers(n, 3), *log_sum = unwritten(rows), *gx = unwritten(n), *same = unwritten(n), loss;
+    int32_t *label = labels(rows, classes, 4);
+    sm_set_thread_count(1);
+    sm_cross_entropy_forward(&loss, log_sum, x, label, rows, classes);
+    sm_cross_entropy_backward(gx, (real)0.5, log_sum, x, label, rows, classes);
+    for (size_t i = 0; i < n; i += 1 + n / 5000) {
+      size_t row = i / classes, j = i % classes;
+      const real *from = x + row * classes;
+      double more = row_reference(from, label[row], classes, j, h);
+      double less = row_reference(from, label[row], classes, j, -h);
+      double want = 0.5 * (more - less) / (2 * h) / (double)rows;
+      assert_true(fabs((double)gx[i] - want) <= tolerance / (double)rows);
+    }
+    sm_set_thread_count(3);
+    sm_cross_entropy_backward(same, (real)0.5, log_sum, x, label, rows, classes);
+    assert_same_bits(same, gx, n);
+    free(x);
+    free(log_sum);
+    free(gx);
+    free(same);
+    free(label);
+  }
+}
+
+static void limits_are_safe(void **state) {
+  (void)state;
+  const real inf = INFINITY, huge = (real)1e38;
+  static const int32_t label[] = {1};
+  real loss, log_sum, gx[3];
+
+  const real tie[] = {huge, huge, -huge};
+  sm_cross_entropy_forward(&loss, &log_sum, tie, label, 1, 3);
+  sm_cross_entropy_backward(gx, 1, &log_sum, tie, label, 1, 3);
+  assert_near((double)loss, log(2), 1);
+  assert_near((double)gx[0], 0.5, 1);
+  assert_near((double)gx[1], -0.5, 1);
+  assert_true(gx[2] == 0);
+
+  const real masked[] = {-inf, 2, 2};
+  sm_cross_entropy_forward(&loss, &log_sum, masked, label, 1, 3);
+  sm_cross_entropy_backward(gx, 1, &log_sum, masked, label, 1, 3);
+  assert_near((double)loss, log(2), 1);
+  assert_true(gx[0] == 0);
+
+  const real impossible[] = {0, -inf, 0}, nothing[] = {-inf, -inf, -inf}, unknown[] = {0, 0, NAN};
+  sm_cross_entropy_forward(&loss, &log_sum, impossible, label, 1, 3);
+  assert_true(loss == inf);
+  sm_cross_entropy_forward(&loss, &log_sum, nothing, label, 1, 3);
+  assert_true(loss == inf);
+  sm_cross_entropy_forward(&loss, &log_sum, unknown, label, 1, 3);
+  assert_true(isnan(loss));
+  sm_cross_entropy_forward(&loss, NULL, NULL, NULL, 0, 3);
+  assert_true(isnan(loss));
+}
+
+static void labels_are_checked_by_position(void **state) {
+  (void)state;
+  sm_error error;
+  const int32_t high[] = {0, 9, 10, -1}, low[] = {3, -1};
+  assert_int_equal(sm_labels_check(high, 2, 10, &error), SM_OK);
+  assert_int_equal(sm_labels_check(high, 0, 0, &error), SM_OK);
+  assert_int_equal(sm_labels_check(high, 4, 10, &error), SM_BAD_VALUE);
+  assert_string_equal(error.message, "label 10 at position 3, expected 0 to 9");
+  assert_int_equal(sm_labels_check(low, 2, 10, &error), SM_BAD_VALUE);
+  assert_string_equal(error.message, "label -1 at position 2, expected 0 to 9");
+  assert_int_equal(sm_labels_check(high, 1, 0, &error), SM_BAD_VALUE);
+  assert_string_equal(error.message, "label 0 at position 1, but there are no classes");
+}
+
+static void rows_are_correct_when_the_first_largest_is_the_label(void **state) {
+  (void)state;
+  const real x[] = {0,      1, 0, /**/ 1,   1, 0, /**/ 1,         1,         0,
+                    /**/ 0, 0, 0, /**/ NAN, 1, 0, /**/ -INFINITY, -INFINITY, -3};
+  const int32_t label[] = {1, 0, 1, 0, 1, 2};
+  const size_t want[] = {0, 1, 2, 2, 3, 3, 4}; /* of the first rows */
+  for (size_t rows = 0; rows <= 6; rows++) assert_int_equal(sm_correct(x, label, rows, 3), want[rows]);
+
+  enum { rows = 9000, classes = 10 };
+  real *many = numbers(rows * classes, 5);
+  int32_t *guess = labels(rows, classes, 6);
+  size_t correct = 0;
+  for (size_t i = 0; i < rows; i++) {
+    int32_t best = 0;
+    for (int32_t j = 1; j < classes; j++) {
+      if (many[i * classes + (size_t)j] > many[i * classes + (size_t)best]) best = j;
+    }
+    correct += best == guess[i];
+  }
+  for (int threads = 1; threads <= 3; threads++) {
+    sm_set_thread_count(threads);
+    assert_int_equal(sm_correct(many, guess, rows, classes), correct);
+  }
+  free(many);
+  free(guess);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_loss_is_its_definition),
+      cmocka_unit_test(its_gradient_agrees_with_differences),
+      cmocka_unit_test(limits_are_safe),
+      cmocka_unit_test(labels_are_checked_by_position),
+      cmocka_unit_test(rows_are_correct_when_the_first_largest_is_the_label),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
