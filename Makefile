@@ -132,7 +132,8 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
 
 docs: ## the Lua API reference, to build/docs
-	ldoc --dir build/docs --project smrun --all lua/sm
+	@third_party/install.sh docs
+	@ldoc --dir build/docs --project smrun --all lua/sm
 
 install: all ## install to PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/smrun/sm $(DESTDIR)$(PREFIX)/share/smrun/mnist_mini \

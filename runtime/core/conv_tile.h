@@ -39,8 +39,8 @@ enum {
 /* Anywhere in an array of numbers. */
 typedef real sm_vector __attribute__((vector_size(SM_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
-/* out[row] = start[row] + sum over runs and terms of a[row, term] * b[term], where start, out and b are
-   `vectors` vectors wide. */
+/* out[row] = start[row] + the sum over blocks, runs and terms, in this order, of a[row, term] * b[term], where
+   start, out and b are `vectors` vectors wide. */
 typedef struct sm_tile {
   real *out;
   const real *start; /* NULL: zeros */
@@ -49,7 +49,8 @@ typedef struct sm_tile {
   size_t a_step;       /* between rows (terms are adjacent), or between terms (rows are adjacent) */
   size_t b_step;       /* between terms */
   size_t a_run, b_run; /* from one run to the next */
-  size_t runs, terms;
+  size_t a_block, b_block;
+  size_t blocks, runs, terms;
 } sm_tile;
 
 /* rows, vectors and adjacent_rows are constants where this is called. */
@@ -70,19 +71,22 @@ static inline __attribute__((always_inline)) void sm_tile_of(const sm_tile *tile
     }
   }
   const size_t a_step = tile->a_step, b_step = tile->b_step, terms = tile->terms;
-  for (size_t run = 0; run < tile->runs; run++) {
-    const real *a = tile->a + run * tile->a_run, *b = tile->b + run * tile->b_run;
-    for (size_t term = 0; term < terms; term++, b += b_step) {
-      sm_vector b_row[SM_TILE_VECTORS];
-      SM_UNROLL
-      for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
-      SM_UNROLL
-      for (int i = 0; i < rows; i++) {
-        real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
+  for (size_t block = 0; block < tile->blocks; block++) {
+    for (size_t run = 0; run < tile->runs; run++) {
+      const real *a = tile->a + block * tile->a_block + run * tile->a_run;
+      const real *b = tile->b + block * tile->b_block + run * tile->b_run;
+      for (size_t term = 0; term < terms; term++, b += b_step) {
+        sm_vector b_row[SM_TILE_VECTORS];
         SM_UNROLL
-        for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
+        for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
+        SM_UNROLL
+        for (int i = 0; i < rows; i++) {
+          real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
+          SM_UNROLL
+          for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
+        }
+        a += adjacent_rows ? a_step : 1;
       }
-      a += adjacent_rows ? a_step : 1;
     }
   }
   SM_UNROLL

@@ -100,8 +100,8 @@ static inline real sm_log(real x) {
   return x < 0 ? NAN : y;
 }
 
-/* Of |x|, with the sign put back. Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere 1 - 2/(exp 2x + 1), which
-   does not lose digits there. */
+/* Of |x|, with the sign put back. Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere 1 - 2/(exp 2x + 1),
+   which does not lose digits there. */
 static inline real sm_tanh(real x) {
   const float near = 0.625f;
   float size = fabsf(x), square = x * x;

@@ -183,8 +183,8 @@ static inline real apply(sm_binary f, real a, real b) {
   return sm_pow(a, b);
 }
 
-/* n elements in a row, where an operand either advances or, with a step of 0, is one number. f is a constant at
-   every call, so that each loop is compiled for its function. */
+/* n elements in a row, where an operand either advances or, with a step of 0, is one number. f is a constant
+   at every call, so that each loop is compiled for its function. */
 static inline __attribute__((always_inline)) void apply_run(real *y, const real *a, const real *b,
                                                             size_t step_a, size_t step_b, sm_binary f,
                                                             size_t n) {

@@ -47,27 +47,29 @@ static inline __attribute__((always_inline)) void add_rows(double *sums, const r
   }
 }
 
-/* sums (width) = the sum over the rows of x. Where the columns are few and next to each other, several rows
-   are taken as one wide row, which gives enough independent sums to keep the processor busy; they are folded
-   in order. */
+/* sums (width) = the sum over the rows of x. Where the columns are few and next to each other, a power of two
+   of rows is taken as one wide row, which gives enough independent sums to keep the processor busy; halves of
+   the wide row are added until one is left. */
 static inline __attribute__((always_inline)) void sum_rows(double *sums, const real *x, size_t rows,
                                                            size_t width, size_t stride, bool squared) {
-  if (width != stride || width > LANES / 2) {
+  size_t together = 1;
+  if (width == stride) {
+    while (2 * together * width <= LANES && 8 * together <= rows) together *= 2;
+  }
+  if (together == 1) {
     memset(sums, 0, width * sizeof *sums);
     add_rows(sums, x, rows, width, stride, squared);
     return;
   }
   double lanes[LANES];
-  size_t together = LANES / width < rows ? LANES / width : rows;
-  size_t wide = together * width, wide_rows = together ? rows / together : 0;
-  size_t rest = rows * width - wide_rows * wide;
+  size_t wide = together * width, wide_rows = rows / together, rest = rows % together * width;
   memset(lanes, 0, wide * sizeof *lanes);
   add_rows(lanes, x, wide_rows, wide, wide, squared);
   add_rows(lanes, x + wide_rows * wide, 1, rest, rest, squared);
-  for (size_t i = 0; i < width; i++) {
-    sums[i] = 0;
-    for (size_t j = i; j < wide; j += width) sums[i] += lanes[j];
+  for (size_t half = wide / 2; half >= width; half /= 2) {
+    for (size_t i = 0; i < half; i++) lanes[i] += lanes[half + i];
   }
+  memcpy(sums, lanes, width * sizeof *sums);
 }
 
 /* A part of the result that is computed at once: up to COLUMNS neighbours of one (inner) row of it. */
@@ -146,10 +148,6 @@ static void max_rows(real *value, int32_t *position, const real *x, size_t rows,
   }
   for (size_t row = 1; row < rows; row++) {
     const real *from = x + row * stride;
-    if (width == 1) {
-      if (is_larger(*from, *value)) *value = *from, *position = (int32_t)row;
-      continue;
-    }
 #pragma omp simd
     for (size_t i = 0; i < width; i++) {
       bool larger = is_larger(from[i], value[i]);
@@ -157,6 +155,31 @@ static void max_rows(real *value, int32_t *position, const real *x, size_t rows,
       position[i] = larger ? (int32_t)row : position[i];
     }
   }
+}
+
+/* The largest of n numbers in a row, n > 0. A long row is taken as rows of LANES, whose columns compete at
+   the end: the smallest position wins among equals. */
+static void max_row(real *value, int32_t *position, const real *x, size_t n) {
+  real top = x[0];
+  size_t at = 0, done = 1;
+  if (n >= 2 * LANES) {
+    real best[LANES];
+    int32_t row[LANES];
+    max_rows(best, row, x, n / LANES, LANES, LANES);
+    top = best[0];
+    at = (size_t)row[0] * LANES;
+    for (size_t i = 1; i < LANES; i++) {
+      size_t candidate = (size_t)row[i] * LANES + i;
+      bool is_earlier_equal = !is_larger(top, best[i]) && candidate < at;
+      if (is_larger(best[i], top) || is_earlier_equal) top = best[i], at = candidate;
+    }
+    done = n / LANES * LANES;
+  }
+  for (size_t i = done; i < n; i++) {
+    if (is_larger(x[i], top)) top = x[i], at = i;
+  }
+  *value = top;
+  *position = (int32_t)at;
 }
 
 void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along) {
@@ -167,7 +190,11 @@ void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along) {
     result_tile tile = tile_of(along, task);
     real best[COLUMNS];
     int32_t best_position[COLUMNS];
-    max_rows(best, best_position, x + tile.from, along->axis, tile.width, along->inner);
+    if (along->inner == 1) {
+      max_row(best, best_position, x + tile.from, along->axis);
+    } else {
+      max_rows(best, best_position, x + tile.from, along->axis, tile.width, along->inner);
+    }
     if (out) memcpy(out + tile.to, best, tile.width * sizeof *best);
     if (position) memcpy(position + tile.to, best_position, tile.width * sizeof *best_position);
   }

@@ -16,7 +16,7 @@ void sm_sum(real *out, const real *x, const sm_axis *along);  /* 0 over an empty
 void sm_mean(real *out, const real *x, const sm_axis *along); /* NaN over an empty axis, as in NumPy */
 
 /* Largest element and its 0-based position; ties go to the first, NaN wins. Either output may be NULL.
-   The axis is not empty (the caller refuses). */
+   The axis is not empty (the caller refuses), and its positions fit an int32. */
 void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along);
 
 /* gx = 0 but for gx[position] = gy: the gradient of sm_max. */

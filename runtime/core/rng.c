@@ -48,8 +48,8 @@ static uint32_t draw_one(const sm_rng *rng, uint64_t element, uint32_t attempt) 
   return word[element % WORDS];
 }
 
-/* The words of a stretch of a fill: element first + i has word[skip + i]. Whole tiles are drawn, whose fixed number
-   of blocks suits vectors, even where the fill ends before. */
+/* The words of a stretch of a fill: element first + i has word[skip + i]. Whole tiles are drawn, whose fixed
+   number of blocks suits vectors, even where the fill ends before. */
 typedef struct stretch {
   uint32_t word[TILE];
   size_t skip, last; /* words before the first element's; the element after the stretch */

@@ -6,7 +6,9 @@
 
 #include "core/tensor.h"
 
-/* Where a stream of numbers stands. The key is the seed; the counter holds the stream and the position. */
+/* Where a stream of numbers stands. The key is the seed (low word first). The counter's words are the number of the
+   block, (offset + i)/4, in two words (low first), the stream, and the attempt: 0, or for an element whose draw was
+   refused (a truncated normal number, a bounded integer) how often it was drawn again. */
 typedef struct sm_rng {
   uint64_t seed;
   uint32_t stream;

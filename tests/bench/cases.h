@@ -16,7 +16,7 @@ struct bench_case {
   void (*run)(bench_case *c);
   double (*reference)(const bench_case *c, size_t index); /* what out[0][index] is after the first run, in double */
   peer *peer;            /* NULL: none */
-  double flop;           /* above 0: the floor is the peak of matrix products */
+  double flop;           /* above 0: the yardstick is the peak of matrix products */
   bench_traffic traffic; /* else it is this */
 
   const real *in[3]; /* operands, in the kernel's order */

@@ -1,6 +1,6 @@
 /* Each kernel of the core: first checked against a plain reference in double and against oneDNN's result, then timed
-   against oneDNN and a floor, in turns; medians. Prints one Markdown table. A kernel that is wrong makes the exit
-   status 1.
+   against oneDNN and a yardstick (the peak of OpenBLAS's matrix products, or a plain loop that moves the same
+   bytes), in turns; medians. Prints one Markdown table. A kernel that is wrong makes the exit status 1.
    kernels THREADS ROUNDS */
 #include <math.h>
 #include <stdio.h>
@@ -70,12 +70,12 @@ static double difference(const bench_case *c) {
   return largest > 0 ? worst / largest : worst;
 }
 
-typedef enum contestant { OURS, PEER, FLOOR, CONTESTANTS } contestant;
+typedef enum contestant { OURS, PEER, YARDSTICK, CONTESTANTS } contestant;
 
 static void run_one(contestant who, bench_case *c, bench_streams *streams) {
   if (who == OURS) c->run(c);
   if (who == PEER && c->peer) peer_run(c->peer);
-  if (who == FLOOR && streams) bench_streams_run(streams);
+  if (who == YARDSTICK && streams) bench_streams_run(streams);
 }
 
 static double seconds(contestant who, bench_case *c, bench_streams *streams, int repeats) {
@@ -114,18 +114,18 @@ static bool measure(bench_case *c, double peak, int rounds) {
   }
   bench_streams *streams = NULL;
   if (c->flop == 0 && !(streams = bench_streams_new(&c->traffic))) {
-    fprintf(stderr, "%s: no memory for the floor\n", c->name);
+    fprintf(stderr, "%s: no memory for the yardstick\n", c->name);
     return false;
   }
   double median[CONTESTANTS];
   race(median, c, streams, rounds);
   bench_streams_free(streams);
-  if (c->flop > 0) median[FLOOR] = c->flop / peak;
+  if (c->flop > 0) median[YARDSTICK] = c->flop / peak;
 
   printf("| %s | %.3f | ", c->name, median[OURS] * 1e3);
   if (c->peer) printf("%.3f | %.2f | ", median[PEER] * 1e3, median[PEER] / median[OURS]);
   else printf("– | – | ");
-  printf("%.3f | %.2f | %.0e |\n", median[FLOOR] * 1e3, median[FLOOR] / median[OURS], error);
+  printf("%.3f | %.2f | %.0e |\n", median[YARDSTICK] * 1e3, median[YARDSTICK] / median[OURS], error);
   fflush(stdout);
   return true;
 }
@@ -148,7 +148,7 @@ int main(int argc, char **argv) {
          sm_blas_kernel(), peak * 1e-9, threads, threads > 1 ? "s" : "",
          peer_name() ? peer_name() : "oneDNN **skipped** (dnnl.hpp of version 2, Debian package libdnnl-dev, was not "
                                      "there when this was built)");
-  printf("| kernel | smrun ms | oneDNN ms | oneDNN ÷ smrun | floor ms | floor ÷ smrun | error |\n");
+  printf("| kernel | smrun ms | oneDNN ms | oneDNN ÷ smrun | yardstick ms | yardstick ÷ smrun | error |\n");
   printf("|---|--:|--:|--:|--:|--:|--:|\n");
   bool good = true;
   for (int i = 0; i < bench_case_count(); i++) {

@@ -1,4 +1,4 @@
-/* What the benchmarks share: a clock, medians, and the two floors that a kernel can be held against. */
+/* What the benchmarks share: a clock, medians, and the two yardsticks that a kernel can be held against. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
@@ -20,12 +20,12 @@ typedef struct bench_traffic {
   size_t n;
 } bench_traffic;
 
-/* Arrays that carry the traffic. NULL when memory runs out. */
+/* Arrays that carry the traffic. NULL when memory runs out, or for traffic that no case has. */
 typedef struct bench_streams bench_streams;
 bench_streams *bench_streams_new(const bench_traffic *traffic);
 void bench_streams_free(bench_streams *streams);
 
-/* Moves the bytes and computes next to nothing: each value written is a sum of the values read. */
+/* Moves the bytes and computes next to nothing: what is written is a sum of what is read. */
 void bench_streams_run(bench_streams *streams);
 
 #endif

@@ -117,8 +117,8 @@ static const rule rules[] = {
     {"smorms3, clip", smorms3, smorms3_reference, 1, {NULL, 3, 0.8, 0.01}, 1e-4},
 };
 
-/* Noise around the slope of a bowl whose middle is 0.3; it is computed from the reference's weights for both, so
-   that the two runs see the same gradients. */
+/* Noise around the slope of a bowl whose middle is 0.3, computed from the reference's weights, so that both
+   runs see the same gradients. */
 static void gradients(real *g, const double *w, size_t n, uint64_t t) {
   real *noise = numbers(n, (uint32_t)t);
   for (size_t i = 0; i < n; i++) g[i] = (real)(w[i] - 0.3) + noise[i] * (real)0.5;
@@ -237,7 +237,7 @@ static void gradients_that_are_not_finite_are_refused(void **state) {
   for (int s = 0; s < STATES; s++) free(states[s]);
 }
 
-/* mem = 1 gives r = 1/2, so x = (g/2)²/(g²/2) = 1/2 whatever the gradient: every weight moves by sqrt 2 * cap. */
+/* mem = 1 gives r = 1/2, so x = (g/2)²/(g²/2) = 1/2 whatever the gradient: a weight moves by sqrt 2 * cap. */
 static void the_first_step_of_smorms3_is_the_cap_times_root_2(void **state) {
   (void)state;
   static const double gs[] = {1e-6, -3, 1e6};

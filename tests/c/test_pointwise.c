@@ -23,7 +23,7 @@ static const struct {
 
 static double largest_real(void) { return (double)nextafterf(INFINITY, 0); }
 
-/* Distance in units of the last place of `want`, rounded to float; denormals have the last place of the least. */
+/* Distance in units of the last place of `want`, of float; denormals share that of the smallest. */
 static double ulps_between(float got, double want) {
   if (isnan(want)) return isnan(got) ? 0 : INFINITY;
   if (fabs(want) > largest_real() || isinf(got)) return (double)got == (double)(float)want ? 0 : INFINITY;
