@@ -52,6 +52,8 @@ deps-test:
 	@third_party/install.sh run test
 deps-check:
 	@third_party/install.sh run test check
+deps-bench: ## install what the benchmark compares with (large: PyTorch)
+	@third_party/install.sh run test bench
 
 data: all ## fetch and verify MNIST
 	@$(BUILD)/smrun data mnist
@@ -130,6 +132,42 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	$(Q)$(CC) $(HOST_FLAGS) -fopenmp -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
 	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
+
+# The benchmark's programs, for this machine alone. Without oneDNN its part is left out, and the report says so.
+BENCH_FLAGS := -O3 -march=native -fopenmp -Itests/bench
+CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -Iruntime -MMD -MP
+KERNELS := $(patsubst %,$(BUILD)/bench/%.o,kernels cases cases_optim measure $(if $(ONEDNN),peer_onednn,peer_none))
+.PHONY: deps-bench bench bench-accuracy bench-programs
+bench: deps-test ## time everything against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS=quick
+	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs \
+	  ONEDNN=$$($(CXX) -std=c++17 -fsyntax-only -x c++ tests/bench/onednn.hpp 2>/dev/null && echo yes)
+	@lua5.4 tests/bench/run.lua $(BUILD) $(ARGS)
+
+bench-accuracy: deps-test ## seconds of training to 98 %, 99 % and 99.2 %, also in PyTorch: docs/results/accuracy.md
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@lua5.4 tests/bench/run.lua $(BUILD) accuracy $(ARGS)
+
+bench-programs: $(BUILD)/bench/kernels $(if $(ONEDNN),$(BUILD)/bench/onednn_step)
+	@:
+
+$(BUILD)/bench/%.o: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(BASE_FLAGS) $(BENCH_FLAGS) -c $< -o $@
+
+$(BUILD)/bench/%.o: tests/bench/%.cpp
+	@mkdir -p $(@D)
+	$(call say,CXX,$@)
+	$(Q)$(CXX) $(CXX_FLAGS) $(BENCH_FLAGS) -c $< -o $@
+
+$(BUILD)/bench/kernels: $(KERNELS) $(LIBRARIES)
+	$(call say,LINK,$@)
+	$(Q)$(if $(ONEDNN),$(CXX),$(CC)) -fopenmp -Wl,-rpath,'$$ORIGIN/../lib' $(KERNELS) -o $@ \
+	  -L$(BUILD)/lib -lsmrun -lm $(if $(ONEDNN),-ldnnl)
+
+$(BUILD)/bench/onednn_step: $(BUILD)/bench/onednn_step.o
+	$(call say,LINK,$@)
+	$(Q)$(CXX) -fopenmp $< -o $@ -ldnnl
 
 docs: ## the Lua API reference, to build/docs
 	@third_party/install.sh docs

@@ -22,6 +22,7 @@ end
 
 --- Calls f(...) without recording and returns its results.
 function M.no_grad(f, ...)
+  if type(f) ~= "function" then fail("no_grad: expected a function, got %s", check.describe(f)) end
   local before = enabled
   local _ <close> = setmetatable({}, { __close = function() enabled = before end })
   enabled = false
@@ -82,6 +83,12 @@ local function nodes_before(root)
   return nodes
 end
 
+--- Whether a value can be the gradient of x.
+local function is_gradient(value, x)
+  return is_tensor(value) and value.dtype == runtime.real
+    and table.concat(value.shape, ",") == table.concat(x.shape, ",")
+end
+
 --- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
 -- Frees the graph: a second walk over it is an error.
 -- @param root tensor of one element, or any with a gradient given
@@ -97,12 +104,12 @@ function M.backward(root, gradient)
         table.concat(root.shape, ", "))
     end
     gradient = runtime.tensor.full(root.shape, 1)
-  elseif not is_tensor(gradient) or table.concat(gradient.shape, ",") ~= table.concat(root.shape, ",") then
-    fail("backward: the gradient must be a tensor of shape {%s}, got %s", table.concat(root.shape, ", "),
-      check.describe(gradient))
+  elseif not is_gradient(gradient, root) then
+    fail("backward: the gradient must be a %s tensor of shape {%s}, got %s", runtime.real,
+      table.concat(root.shape, ", "), check.describe(gradient))
   end
   if node == true then
-    root.grad = root.grad and add(root.grad, gradient) or gradient
+    root.grad = root.grad and add(root.grad, gradient) or runtime.tensor.to(gradient)
     return
   end
 
@@ -150,7 +157,13 @@ function M.backward(root, gradient)
   end
   for _, leaf in ipairs(leaves) do
     local g = arrived[leaf]
-    leaf.grad = leaf.grad and add(leaf.grad, g) or g
+    if leaf.grad then
+      g = add(leaf.grad, g)
+    elseif holders[g] > 1 or foreign[g] then -- another leaf's as well, or seen by user code
+      holders[g] = holders[g] - 1
+      g = runtime.tensor.to(g)
+    end
+    leaf.grad = g
   end
 end
 
@@ -176,8 +189,7 @@ function M.op(definition)
       local gradients = table.pack(M.no_grad(o.backward, ctx, gy))
       for i = 1, inputs.n do
         local g = gradients[i]
-        if g ~= nil and not (is_tensor(g) and is_tensor(inputs[i])
-          and table.concat(g.shape, ",") == table.concat(inputs[i].shape, ",")) then
+        if g ~= nil and not (is_tensor(inputs[i]) and is_gradient(g, inputs[i])) then
           fail("op '%s': backward returned %s as the gradient of argument %d, which is %s", o.name, check.describe(g),
             i, check.describe(inputs[i]))
         end
@@ -220,7 +232,14 @@ function M.gradcheck(f, inputs, options)
     epsilon = { type = "number", above = 0, default = exact and 1e-5 or 1e-2 },
     tolerance = { type = "number", above = 0, default = exact and 1e-6 or 2e-2 },
   })
+  if type(f) ~= "function" then fail("gradcheck: argument 1 must be a function, got %s", check.describe(f)) end
   if is_tensor(inputs) then inputs = { inputs } end
+  if type(inputs) ~= "table" or #inputs == 0 then
+    fail("gradcheck: argument 2 must be a tensor or a list of tensors, got %s", check.describe(inputs))
+  end
+  for i, x in ipairs(inputs) do
+    if not is_tensor(x) then fail("gradcheck: input %d must be a tensor, got %s", i, check.describe(x)) end
+  end
   local function weight(i) return math.sin(i * 1.7) + 0.3 end
   local function project()
     local sum = 0
@@ -228,17 +247,25 @@ function M.gradcheck(f, inputs, options)
     return sum
   end
   local kept = {}
-  for i, x in ipairs(inputs) do
-    kept[i] = x.grad
-    if not M.tracks(x) then M.requires_grad(x) end
+  local _ <close> = setmetatable({}, { __close = function()
+    for x, before in pairs(kept) do
+      x.grad = before.gradient
+      if not before.tracked then M.requires_grad(x, false) end
+    end
+  end })
+  for _, x in ipairs(inputs) do
+    local tracked = M.tracks(x)
+    if not tracked then M.requires_grad(x) end
+    kept[x] = { gradient = x.grad, tracked = tracked }
     x.grad = nil
   end
   local output = f(table.unpack(inputs))
+  if not is_tensor(output) then fail("gradcheck: f must return a tensor, got %s", check.describe(output)) end
   local first = elements(output)
   local weights = {}
   for i = 1, #first do weights[i] = weight(i) end
   if M.tracks(output) then
-    M.backward(output, runtime.tensor.reshape(runtime.tensor.from(weights), output.shape))
+    M.backward(output, runtime.tensor.reshape(runtime.tensor.tensor(weights), output.shape))
   end
   for i, y in ipairs(elements(M.no_grad(f, table.unpack(inputs)))) do
     if y ~= first[i] and (y == y or first[i] == first[i]) then
@@ -254,7 +281,7 @@ function M.gradcheck(f, inputs, options)
     local function set(i, value)
       local before = values[i]
       values[i] = value
-      runtime.tensor.copy_(x, runtime.tensor.reshape(runtime.tensor.from(values), x.shape))
+      runtime.tensor.copy_(x, runtime.tensor.reshape(runtime.tensor.tensor(values), x.shape))
       values[i] = before
     end
     for i = 1, #values do
@@ -277,7 +304,6 @@ function M.gradcheck(f, inputs, options)
           position = position_text(x.shape, i - 1), analytic = a, numeric = d }
       end
     end
-    x.grad = kept[n]
   end
   if worst.error > o.tolerance then
     fail("gradcheck: input %d, element %s: backward gives %.9g, central differences %.9g (relative error %.3g, "

@@ -41,6 +41,7 @@ end
 function M.describe(value)
   local kind = type(value)
   if kind == "string" then return ('string "%s"'):format(value) end
+  if value ~= value then return "number nan" end -- printf shows the sign, which means nothing
   if kind == "number" or kind == "boolean" then return ("%s %s"):format(kind, value) end
   if is_tensor(value) then return ("tensor {%s}"):format(table.concat(value.shape, ", ")) end
   return kind
@@ -85,7 +86,7 @@ local function check_value(where, key, value, rule)
   end
   if type(value) == "number" then
     if not in_bounds(value, rule) then
-      fail("%s: %s must be %s, got %s", where, label(key), bounds(rule), value)
+      fail("%s: %s must be %s, got %s", where, label(key), bounds(rule), value == value and value or "nan")
     end
     if rule.type == "integer" then value = math.tointeger(value) end
   end
@@ -120,17 +121,47 @@ function M.options(where, given, spec)
         local hint = ("%s (options: %s)"):format(M.suggest(key, known), table.concat(known, ", "))
         fail("%s: unknown option '%s'%s", where, key, #known == 0 and "; it takes none" or hint)
       end
-      fail("%s: unexpected %s: %s", where, label(key), M.describe(value))
+      fail("%s: unexpected %s: %s (options: %s)", where, label(key), M.describe(value), table.concat(known, ", "))
     end
     result[key] = check_value(where, key, value, rule)
   end
+  local missing = {}
   for key, rule in pairs(spec) do
     if result[key] == nil then
-      if rule.required then fail("%s: %s is missing", where, label(key)) end
+      if rule.required then missing[#missing + 1] = label(key) end
       result[key] = rule.default
     end
   end
+  table.sort(missing)
+  if missing[1] then fail("%s: %s is missing", where, missing[1]) end
   return result
+end
+
+--- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.
+function M.sizes(where, sizes)
+  if #sizes == 0 then fail("%s: option 'sizes' must have at least one size", where) end
+  for group, size in ipairs(sizes) do
+    if math.type(size) ~= "integer" or size < 1 then
+      fail("%s: size %d must be an integer of at least 1, got %s", where, group, M.describe(size))
+    end
+  end
+end
+
+--- Makes reading a name that a module does not have an error that says which there are.
+-- @param module table of functions
+-- @param name the module's public name: "sm.optim"
+-- @param what its things are: "optimizers and schedules"
+-- @return module
+function M.closed(module, name, what)
+  return setmetatable(module, {
+    __index = function(_, key)
+      local names = {}
+      for known in pairs(module) do names[#names + 1] = known end
+      table.sort(names)
+      fail("%s has no '%s'%s (%s: %s)", name, tostring(key), M.suggest(tostring(key), names), what,
+        table.concat(names, ", "))
+    end,
+  })
 end
 
 return M

@@ -24,7 +24,7 @@ local LAZY = {
   save = function() return require "sm.files".save end,
   load = function() return require "sm.files".load end,
   params = function() return require "sm.experiment.params".declare end,
-  experiment = function() return require "sm.experiment".declare end,
+  experiment = function() return runtime.traced(require "sm.experiment".declare) end, -- called as `return sm.…`
 }
 
 return setmetatable(sm, {

@@ -57,27 +57,39 @@ function ops.div(a, b)
   end, a, b)
 end
 
---- a to the power b: d/da = b a^(b-1), d/db = a^b log a (0 where a is 0 and b is above 0).
+-- The smallest power of ten that float32 holds without loss: keeps the logarithm of 0 finite, and changes no other.
+local TINY = 1e-37
+
+--- a to the power b: d/da = b a^(b-1), 0 for the number b = 0; d/db = a^b log a, 0 where a is 0 and b is above 0,
+-- NaN where a is below 0.
 function ops.pow(a, b)
   local y = K.pow(a, b)
   return record(y, "pow", function(gy)
-    local less = type(b) == "number" and b - 1 or K.sub(b, 1)
-    local ga = tracks(a) and reduced(K.mul(gy, K.mul(K.pow(a, less), b)), a)
-    local gb
+    local ga, gb
+    if tracks(a) then
+      local less = type(b) == "number" and b - 1 or K.sub(b, 1)
+      ga = reduced(K.mul(gy, b == 0 and 0 or K.mul(K.pow(a, less), b)), a)
+    end
     if tracks(b) then
-      local log = type(a) == "number" and math.log(math.max(a, 1e-300)) or K.log(K.clamp(a, 1e-37, math.huge))
+      local log = type(a) == "number" and math.log(a + TINY) or K.log(K.add(a, TINY))
       gb = reduced(K.mul(gy, K.mul(y, log)), b)
     end
     return ga, gb
   end, a, b)
 end
 
+local function no_more(name, ...)
+  if select("#", ...) > 0 then fail("%s takes one axis, got another argument, %s", name, check.describe((...))) end
+end
+
 -- Reductions along one axis, which is dropped, or over all elements.
-function ops.sum(x, axis)
+function ops.sum(x, axis, ...)
+  no_more("sum", ...)
   return record(K.sum(x, axis), "sum", function(gy) return K.spread(gy, x.shape, axis, 1) end, x)
 end
 
-function ops.mean(x, axis)
+function ops.mean(x, axis, ...)
+  no_more("mean", ...)
   return record(K.mean(x, axis), "mean", function(gy)
     local count = 1
     if axis then
@@ -90,7 +102,8 @@ function ops.mean(x, axis)
 end
 
 --- The largest element along an axis; the gradient goes to the first of equals.
-function ops.max(x, axis)
+function ops.max(x, axis, ...)
+  no_more("max", ...)
   local y, position = K.max(x, axis)
   return record(y, "max", function(gy) return K.max_backward(gy, position, x.shape, axis) end, x)
 end
@@ -118,12 +131,13 @@ function ops.slice(x, first, last)
 end
 
 function ops.clone(x)
-  return record(T.convert(x), "clone", function(gy) return gy end, x)
+  return record(T.to(x), "clone", function(gy) return gy end, x)
 end
 
 --- Another element type: "float32" (the double build: "float64"), "uint8", "int32". The tensor itself if it has it.
 function ops.to(x, dtype)
-  return x.dtype == dtype and x or T.convert(x, dtype)
+  if dtype == nil then fail "to: expected a dtype, got nil" end
+  return x.dtype == dtype and x or T.to(x, dtype)
 end
 
 function ops.transpose(x)
@@ -145,21 +159,23 @@ function ops.linear(x, w, b)
   end, x, w, b)
 end
 
+local MOST = (1 << 31) - 1 -- pixels
+
 -- Windows over NHWC images.
 local WINDOW = {
   conv2d = {
-    stride = { type = "integer", min = 1, default = 1 },
-    padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "same" },
+    stride = { type = "integer", min = 1, max = MOST, default = 1 },
+    padding = { type = { "integer", "string" }, min = 0, max = MOST, choices = { "same", "valid" }, default = "same" },
     bias = { type = "tensor" },
   },
   conv2d_transpose = {
-    stride = { type = "integer", min = 1, default = 1 },
-    padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "same" },
+    stride = { type = "integer", min = 1, max = MOST, default = 1 },
+    padding = { type = { "integer", "string" }, min = 0, max = MOST, choices = { "same", "valid" }, default = "same" },
     size = { type = "table" },
   },
   pool = {
-    stride = { type = "integer", min = 1 },
-    padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "valid" },
+    stride = { type = "integer", min = 1, max = MOST },
+    padding = { type = { "integer", "string" }, min = 0, max = MOST, choices = { "same", "valid" }, default = "valid" },
   },
 }
 
@@ -189,8 +205,8 @@ end
 
 local function pool_options(name, kernel, options)
   local o = check.options(name, options, WINDOW.pool)
-  if math.type(kernel) ~= "integer" and type(kernel) ~= "table" then
-    fail("%s: expected a window size, a number or {height, width}, got %s", name, check.describe(kernel))
+  if type(kernel) ~= "table" and not (type(kernel) == "number" and math.tointeger(kernel)) then
+    fail("%s: expected a window size, an integer or {height, width}, got %s", name, check.describe(kernel))
   end
   o.stride = o.stride or (type(kernel) == "table" and kernel[1] or kernel)
   return o
@@ -228,6 +244,7 @@ local SOFTMAX = {
 function ops.softmax_options(where, options)
   local o = check.options(where, options, SOFTMAX)
   if o.groups and o.sizes then fail("%s: give groups (equal ones) or sizes (uneven ones), not both", where) end
+  if o.sizes then check.sizes(where, o.sizes) end
   o.groups = o.sizes or o.groups or 1
   return o
 end

@@ -16,7 +16,7 @@ local function sizes(where, ...)
   if type(first) == "table" then return first, dtype end
   for i = 1, select("#", ...) do
     local size = select(i, ...)
-    if math.type(size) ~= "integer" then
+    if type(size) ~= "number" or not math.tointeger(size) then
       fail("%s: size %d must be an integer, got %s; a dtype follows a table of sizes: %s({2, 3}, \"uint8\")",
         where, i, check.describe(size), where)
     end
@@ -27,7 +27,7 @@ end
 --- A tensor from a number or nested tables of numbers. Ragged tables are an error.
 -- @param values e.g. {{1, 2}, {3, 4}}
 -- @param dtype "float32" (the default; "float64" in the double build), "uint8", "int32"
-function M.tensor(values, dtype) return T.from(values, dtype) end
+function M.tensor(values, dtype) return T.tensor(values, dtype) end
 
 --- Tensors filled with one value: zeros(2, 3), zeros({2, 3}, "uint8"), full({2, 3}, 7).
 function M.zeros(...)
@@ -40,7 +40,10 @@ function M.ones(...)
   return T.full(shape, 1, dtype)
 end
 
-function M.full(shape, value, dtype) return T.full(shape, value, dtype) end
+function M.full(shape, value, dtype)
+  if type(value) ~= "number" then fail("full: the value must be a number, got %s", check.describe(value)) end
+  return T.full(shape, value, dtype)
+end
 
 --- arange(n): 0, 1, … n-1.  arange(first, limit, step): first, first+step, … below limit, as in NumPy.
 -- An optional dtype comes last.
@@ -48,9 +51,10 @@ function M.arange(...)
   local given = table.pack(...)
   local dtype
   if type(given[given.n]) == "string" then dtype, given.n = given[given.n], given.n - 1 end
+  if given.n > 3 then fail("arange takes first, limit and step, got a fourth, %s", check.describe(given[4])) end
   for i = 1, math.max(1, given.n) do
-    if type(given[i]) ~= "number" then
-      fail("arange: argument %d must be a number, got %s", i, check.describe(given[i]))
+    if type(given[i]) ~= "number" or given[i] - given[i] ~= 0 then
+      fail("arange: argument %d must be a finite number, got %s", i, check.describe(given[i]))
     end
   end
   local first, limit, step = given[1], given[2], given[3] or 1
@@ -59,10 +63,18 @@ function M.arange(...)
   return T.range(first, step, math.max(0, math.ceil((limit - first) / step)), dtype)
 end
 
---- Random tensors from the general stream: standard normal, and uniform in [0, 1).
-function M.randn(...) return random.normal(sizes("randn", ...), "general") end
+local function real_sizes(where, ...)
+  local shape, dtype = sizes(where, ...)
+  if dtype ~= nil and dtype ~= runtime.real then
+    fail("%s makes %s tensors, got the dtype %s; see x:to", where, runtime.real, check.describe(dtype))
+  end
+  return shape
+end
 
-function M.rand(...) return random.uniform(sizes("rand", ...), "general") end
+--- Random tensors from the general stream: standard normal, and uniform in [0, 1).
+function M.randn(...) return random.normal(real_sizes("randn", ...), "general") end
+
+function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") end
 
 local methods = T.methods
 for name, operation in pairs(ops) do methods[name] = operation end
@@ -119,7 +131,7 @@ mt.__add, mt.__sub, mt.__mul, mt.__div, mt.__pow, mt.__unm = ops.add, ops.sub, o
 
 function mt.__tostring(x)
   local real = x.dtype == runtime.real
-  local text = format(x, "", function(v) return (real and "%.4g" or "%d"):format(v) end)
+  local text = format(x, "", function(v) return v ~= v and "nan" or (real and "%.4g" or "%d"):format(v) end)
   return ("%s  %s {%s}"):format(text, x.dtype, table.concat(x.shape, ", "))
 end
 

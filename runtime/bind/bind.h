@@ -14,6 +14,11 @@ _Noreturn void sm_lua_fail(lua_State *L, const char *format, ...); /* formats as
 
 /* The memory of this state's tensors. */
 sm_memory *sm_lua_memory(lua_State *L);
+void sm_lua_open_memory(lua_State *L);    /* before any tensor is made */
+void sm_lua_collect_all(lua_State *L);    /* a full collection */
+void sm_lua_collect_if_due(lua_State *L); /* a young one, when much has piled up since the last */
+int sm_lua_collect(lua_State *L);         /* for Lua: collect(): a young one, at the end of a training step */
+int sm_lua_memory_use(lua_State *L);      /* for Lua: memory() → bytes live in tensors, bytes cached for reuse */
 
 /* Scratch for one kernel call. Between take and give nothing may raise. sm_lua_take raises when there is no
    memory, after a full collection did not help; bytes = 0 gives NULL. */

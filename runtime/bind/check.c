@@ -80,8 +80,8 @@ void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
   shape->rank = (int)rank;
   for (int i = 0; i < shape->rank; i++) {
     lua_rawgeti(L, index, i + 1);
-    int exact;
-    lua_Integer size = lua_tointegerx(L, -1, &exact);
+    int exact = 0;
+    lua_Integer size = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
     if (!exact || size < 0) {
       const char *given = describe(L, lua_gettop(L));
       sm_lua_fail(L, "size %d of a shape must be an integer of at least 0, got %s", i + 1, given);
@@ -128,6 +128,7 @@ double sm_lua_number(lua_State *L, int index) {
 
 lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high) {
   int exact = 0;
+  index = lua_absindex(L, index);
   lua_Integer value = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : 0;
   if (!exact || value < low || value > high) {
     lua_pushfstring(L, "an integer from %I to %I", (LUAI_UACINT)low, (LUAI_UACINT)high);

@@ -23,11 +23,11 @@ static void check(lua_State *L, sm_status status, const sm_error *error) {
   if (status != SM_OK) sm_lua_raise(L, error);
 }
 
-static void expect_shape(lua_State *L, int index, const sm_shape *expected) {
+static void expect_shape(lua_State *L, int index, const char *what, const sm_shape *expected) {
   const sm_tensor *given = sm_lua_real(L, index);
   char want[SM_SHAPE_TEXT], have[SM_SHAPE_TEXT];
   if (!sm_shape_equal(&given->shape, expected))
-    sm_lua_fail(L, "argument %d must have shape %s, got %s", index, sm_shape_text(want, expected),
+    sm_lua_fail(L, "conv2d: the %s must have shape %s, got %s", what, sm_shape_text(want, expected),
                 sm_shape_text(have, &given->shape));
 }
 
@@ -39,7 +39,7 @@ static int conv2d(lua_State *L) {
   sm_shape shape;
   sm_error error;
   check(L, sm_conv2d_plan(&conv, &shape, &x->shape, &w->shape, &options, &error), &error);
-  if (bias) expect_shape(L, 3, &(sm_shape){.rank = 1, .size = {conv.filters}});
+  if (bias) expect_shape(L, 3, "bias", &(sm_shape){.rank = 1, .size = {conv.filters}});
   sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
   size_t bytes = sm_conv2d_forward_scratch(&conv);
   void *scratch = sm_lua_take(L, bytes);
@@ -67,7 +67,7 @@ static int conv2d_backward_data(lua_State *L) {
   sm_conv2d conv;
   sm_error error;
   check(L, sm_conv2d_plan(&conv, &y, &x, &w->shape, &options, &error), &error);
-  expect_shape(L, 1, &y);
+  expect_shape(L, 1, "gradient", &y);
   return push_backward_data(L, gy, w, &x, &conv);
 }
 
@@ -81,7 +81,7 @@ static int conv2d_backward_filter(lua_State *L) {
   sm_conv2d conv;
   sm_error error;
   check(L, sm_conv2d_plan(&conv, &y, &x->shape, &w, &options, &error), &error);
-  expect_shape(L, 1, &y);
+  expect_shape(L, 1, "gradient", &y);
   sm_tensor *gw = sm_lua_new(L, SM_REAL, &w), *gbias = NULL;
   if (want_bias) gbias = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {conv.filters}});
   else lua_pushnil(L);
@@ -152,7 +152,7 @@ static int maxpool2d_backward(lua_State *L) {
   sm_shape x, y;
   sm_lua_shape(L, 3, &x);
   sm_window window = pool_window(L, 4, sm_maxpool_plan, &x, &y);
-  expect_shape(L, 1, &y);
+  expect_shape(L, 1, "gradient", &y);
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
   sm_maxpool_backward(gx->data, gy->data, which->data, &window);
   return 1;
@@ -174,7 +174,7 @@ static int avgpool2d_backward(lua_State *L) {
   sm_shape x, y;
   sm_lua_shape(L, 2, &x);
   sm_window window = pool_window(L, 3, sm_avgpool_plan, &x, &y);
-  expect_shape(L, 1, &y);
+  expect_shape(L, 1, "gradient", &y);
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
   sm_avgpool_backward(gx->data, gy->data, &window);
   return 1;

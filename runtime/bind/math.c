@@ -63,6 +63,8 @@ static int binary(lua_State *L) {
     sm_binary_number(y->data, x->data, value, first_number, f, sm_shape_count(&x->shape));
     return 1;
   }
+  for (int operand = 1; operand <= 2; operand++)
+    if (!sm_lua_test_tensor(L, operand)) sm_lua_bad_argument(L, operand, "a tensor or a number");
   const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2);
   sm_broadcast plan;
   sm_error error;

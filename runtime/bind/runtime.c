@@ -15,6 +15,22 @@ static int set_library(lua_State *L) {
   return 0;
 }
 
+static int call_upvalue(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* traced(f) → a C function that calls f. A Lua function called as `return f(…)` takes its caller's place on the stack;
+   behind a C function the caller stays, and messages find the user's line. */
+static int traced(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_pushcclosure(L, call_upvalue, 1);
+  return 1;
+}
+
 static void add(lua_State *L, const char *name, void (*open)(lua_State *)) {
   open(L);
   lua_setfield(L, -2, name);
@@ -41,6 +57,8 @@ int luaopen_sm_runtime(lua_State *L) {
   lua_setfield(L, -2, "version");
   lua_pushcfunction(L, raise);
   lua_setfield(L, -2, "raise");
+  lua_pushcfunction(L, traced);
+  lua_setfield(L, -2, "traced");
   lua_pushcfunction(L, set_library);
   lua_setfield(L, -2, "set_library");
   return 1;

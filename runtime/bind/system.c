@@ -1,5 +1,6 @@
 /* The machine: threads, clock, terminal, what was built and what runs. runtime.system. */
 #include <sched.h>
+#include <stdbool.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,13 +40,18 @@ static int is_terminal(lua_State *L) {
   return 1;
 }
 
-/* columns() → width of the terminal on standard output, nil where there is none */
-static int columns(lua_State *L) {
-  struct winsize size;
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) lua_pushinteger(L, size.ws_col);
+/* Pushes one extent of the terminal on standard output, nil where there is none. */
+static int push_extent(lua_State *L, bool width) {
+  struct winsize size = {0};
+  int extent = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ? 0 : width ? size.ws_col : size.ws_row;
+  if (extent > 0) lua_pushinteger(L, extent);
   else lua_pushnil(L);
   return 1;
 }
+
+/* columns(), rows() → width and height of the terminal on standard output, nil where there is none */
+static int columns(lua_State *L) { return push_extent(L, true); }
+static int rows(lua_State *L) { return push_extent(L, false); }
 
 static int process_id(lua_State *L) {
   lua_pushinteger(L, getpid());
@@ -67,7 +73,7 @@ static int blas(lua_State *L) {
 void sm_lua_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"cores", cores},
                                        {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
-                                       {"process_id", process_id}, {"blas", blas}, {NULL, NULL}};
+                                       {"rows", rows}, {"process_id", process_id}, {"blas", blas}, {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_pushstring(L, sm_instruction_set());
   lua_setfield(L, -2, "instruction_set");

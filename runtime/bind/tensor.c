@@ -7,60 +7,6 @@
 
 static const char *const METATABLE = "sm.tensor";
 
-/* One per Lua state. The collector sees a tensor as a few dozen bytes, so what really hangs on tensors is watched
-   here. It runs in generational mode: a young collection takes what has died since the one before, which in training
-   is a step's tensors; only what lived through two of them grows old and waits for a full one. */
-typedef struct state_memory {
-  sm_memory *memory;
-  size_t after_young; /* bytes live after the last collection */
-  size_t after_full;  /* bytes live after the last full collection */
-} state_memory;
-
-enum { SLACK = 64 << 20 }; /* bytes that may pile up unnoticed */
-
-static state_memory *memory_of(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory");
-  state_memory *own = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return own;
-}
-
-sm_memory *sm_lua_memory(lua_State *L) { return memory_of(L)->memory; }
-
-static size_t live(const state_memory *own) { return sm_memory_used(own->memory).live; }
-
-static void collect_all(lua_State *L, state_memory *own) {
-  lua_gc(L, LUA_GCCOLLECT);
-  own->after_young = own->after_full = live(own);
-}
-
-/* A young collection, and a full one when twice as much is alive as after the last: old garbage, most likely. */
-static void collect_young(lua_State *L, state_memory *own) {
-  lua_gc(L, LUA_GCSTEP, 0);
-  own->after_young = live(own);
-  if (own->after_young > 2 * own->after_full + SLACK) collect_all(L, own);
-}
-
-/* collect(): a young collection, for the end of a training step. */
-static int collect(lua_State *L) {
-  collect_young(L, memory_of(L));
-  return 0;
-}
-
-void *sm_lua_take(lua_State *L, size_t bytes) {
-  if (bytes == 0) return NULL;
-  state_memory *own = memory_of(L);
-  void *block = sm_memory_take(own->memory, bytes);
-  if (!block) {
-    collect_all(L, own);
-    block = sm_memory_take(own->memory, bytes);
-    if (!block) sm_lua_fail(L, "out of memory: %I bytes of scratch", (LUAI_UACINT)bytes);
-  }
-  return block;
-}
-
-void sm_lua_give(lua_State *L, void *block, size_t bytes) { sm_memory_give(sm_lua_memory(L), block, bytes); }
-
 /* Pushes a released tensor, so that whatever fails next leaves nothing behind. */
 static sm_tensor *push_released(lua_State *L) {
   sm_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, SM_USER_VALUES);
@@ -70,16 +16,16 @@ static sm_tensor *push_released(lua_State *L) {
 }
 
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape) {
-  state_memory *own = memory_of(L);
+  sm_memory *memory = sm_lua_memory(L);
   sm_tensor *tensor = push_released(L);
   sm_error error;
-  sm_status status = sm_tensor_new(tensor, own->memory, dtype, shape, &error);
+  sm_status status = sm_tensor_new(tensor, memory, dtype, shape, &error);
   if (status == SM_NO_MEMORY) {
-    collect_all(L, own);
-    status = sm_tensor_new(tensor, own->memory, dtype, shape, &error);
+    sm_lua_collect_all(L);
+    status = sm_tensor_new(tensor, memory, dtype, shape, &error);
   }
   if (status != SM_OK) sm_lua_raise(L, &error);
-  if (live(own) > 2 * own->after_young + SLACK) collect_young(L, own);
+  sm_lua_collect_if_due(L);
   return tensor;
 }
 
@@ -115,6 +61,12 @@ sm_tensor *sm_lua_real_or_nil(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? NULL : sm_lua_real(L, index);
 }
 
+static bool fits(double value, sm_dtype dtype) {
+  if (dtype == SM_REAL) return true;
+  return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
+         value <= (dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX);
+}
+
 /* full(shape, value, dtype): value nil leaves the content undefined. */
 static int full(lua_State *L) {
   sm_shape shape;
@@ -122,6 +74,7 @@ static int full(lua_State *L) {
   sm_dtype dtype = sm_lua_dtype(L, 3);
   bool fill = !lua_isnoneornil(L, 2);
   double value = fill ? sm_lua_number(L, 2) : 0;
+  if (!fits(value, dtype)) sm_lua_fail(L, "full: %f does not fit %s", value, sm_dtype_name(dtype));
   sm_tensor *out = sm_lua_new(L, dtype, &shape);
   if (fill) sm_fill(out->data, dtype, value, sm_shape_count(&shape));
   return 1;
@@ -147,9 +100,7 @@ static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
     if (lua_type(L, -1) != LUA_TNUMBER)
       sm_lua_fail(L, "tensor: element %I must be a number, got %s", (LUAI_UACINT)(*next + 1), luaL_typename(L, -1));
     double value = lua_tonumber(L, -1);
-    bool fits = out->dtype == SM_REAL || (value == floor(value) && value >= (out->dtype == SM_UINT8 ? 0 : INT32_MIN) &&
-                                          value <= (out->dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX));
-    if (!fits)
+    if (!fits(value, out->dtype))
       sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype), value);
     sm_fill((char *)out->data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
     ++*next;
@@ -162,6 +113,10 @@ static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
     sm_lua_fail(L, "tensor: ragged tables: expected a table of %I elements at depth %d, got %s",
                 (LUAI_UACINT)size, axis + 1, given);
   }
+  if (size == 0) { /* a table without positions must be empty */
+    lua_pushnil(L);
+    if (lua_next(L, -2)) sm_lua_fail(L, "tensor: expected a list of numbers, got a table with other keys");
+  }
   for (size_t i = 0; i < size; i++) {
     lua_rawgeti(L, -1, (lua_Integer)i + 1);
     read_nested(L, out, axis + 1, next);
@@ -169,7 +124,7 @@ static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
   }
 }
 
-/* from(value, dtype): a number or nested tables of numbers. */
+/* tensor(value, dtype): a number or nested tables of numbers. */
 static int from(lua_State *L) {
   int type = lua_type(L, 1);
   if (type != LUA_TNUMBER && type != LUA_TTABLE) sm_lua_bad_argument(L, 1, "a number or a table of numbers");
@@ -191,8 +146,11 @@ static int range(lua_State *L) {
   sm_dtype dtype = sm_lua_dtype(L, 4);
   sm_tensor *out = sm_lua_new(L, dtype, &shape);
   size_t bytes = sm_dtype_bytes(dtype);
-  for (size_t i = 0; i < shape.size[0]; i++)
-    sm_fill((char *)out->data + i * bytes, dtype, start + step * (double)i, 1);
+  for (size_t i = 0; i < shape.size[0]; i++) {
+    double value = start + step * (double)i;
+    if (!fits(value, dtype)) sm_lua_fail(L, "arange: %f does not fit %s", value, sm_dtype_name(dtype));
+    sm_fill((char *)out->data + i * bytes, dtype, value, 1);
+  }
   return 1;
 }
 
@@ -336,7 +294,7 @@ static int place(lua_State *L) {
   return 1;
 }
 
-/* convert(x, dtype): a copy; x:clone() and x:to() */
+/* to(x, dtype): a copy; x:clone() and x:to() */
 static int convert(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
   sm_dtype dtype = lua_isnoneornil(L, 2) ? x->dtype : sm_lua_dtype(L, 2);
@@ -450,7 +408,10 @@ static int set_index(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "grad") != 0)
     sm_lua_fail(L, "elements of a tensor cannot be assigned; build a new one, or copy into it with x:copy_(y)");
   if (!lua_isnil(L, 3)) {
-    const sm_tensor *gradient = sm_lua_real(L, 3);
+    const sm_tensor *gradient = sm_lua_test_tensor(L, 3);
+    if (!gradient) sm_lua_fail(L, "x.grad must be a tensor or nil, got %s", luaL_typename(L, 3));
+    if (gradient->dtype != SM_REAL)
+      sm_lua_fail(L, "x.grad must be a " SM_REAL_NAME " tensor, got %s", sm_dtype_name(gradient->dtype));
     if (!sm_shape_equal(&gradient->shape, &x->shape)) {
       char expected[SM_SHAPE_TEXT], given[SM_SHAPE_TEXT];
       sm_lua_fail(L, "a gradient must have its tensor's shape %s, got %s", sm_shape_text(expected, &x->shape),
@@ -468,40 +429,13 @@ static int length(lua_State *L) {
   return 1;
 }
 
-/* memory() → bytes live in tensors, bytes cached for reuse */
-static int memory(lua_State *L) {
-  sm_memory_use use = sm_memory_used(sm_lua_memory(L));
-  lua_pushinteger(L, (lua_Integer)use.live);
-  lua_pushinteger(L, (lua_Integer)use.cached);
-  return 2;
-}
-
-static int free_memory(lua_State *L) {
-  state_memory *own = lua_touserdata(L, 1);
-  sm_memory_free(own->memory);
-  own->memory = NULL;
-  return 0;
-}
-
-/* Finalizers run in reverse order of creation at the end of a state: made before any tensor, freed after all. */
-static void open_memory(lua_State *L) {
-  state_memory *own = lua_newuserdatauv(L, sizeof *own, 0);
-  *own = (state_memory){.memory = sm_memory_new()};
-  if (!own->memory) luaL_error(L, "not enough memory");
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, free_memory);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  lua_setfield(L, LUA_REGISTRYINDEX, "sm.memory");
-}
-
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"full", full}, {"from", from}, {"range", range}, {"item", item}, {"totable", totable},
-      {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"convert", convert},
+      {"full", full}, {"tensor", from}, {"range", range}, {"item", item}, {"totable", totable},
+      {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"to", convert},
       {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"memory", memory}, {"collect", collect}, {NULL, NULL}};
-  open_memory(L);
+      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
+  sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);
   lua_pushvalue(L, -2);

@@ -1,9 +1,46 @@
 #include "core/conv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/conv_direct.h"
+#include "core/conv_reading.h"
 #include "core/gemm.h"
-#include "core/parallel.h"
+
+/* ---- which kernel ---- */
+
+/* From here on, direct was measured to be 1.05 to 3 times as fast as im2col with the same vectors (AVX-512 and
+   AVX2, kernels of 1x1 to 5x5, images of 4x4 to 32x32, batches of 1, 10 and 50); below, vectors are partly
+   idle. */
+enum { DIRECT_CHANNELS = 16 };
+
+static const char kernel_variable[] = "SMRUN_CONV";
+
+static sm_status chosen_kernel(sm_conv_kernel *kernel, sm_error *error) {
+  const char *name = getenv(kernel_variable);
+  *kernel = SM_CONV_BY_RULE;
+  if (!name || !*name) return SM_OK;
+  if (strcmp(name, "direct") == 0)
+    *kernel = SM_CONV_DIRECT;
+  else if (strcmp(name, "im2col") == 0)
+    *kernel = SM_CONV_IM2COL;
+  else
+    return sm_fail(error, SM_BAD_VALUE, "%s: expected direct or im2col, got \"%s\"", kernel_variable, name);
+  return SM_OK;
+}
+
+const char *sm_conv2d_rule(void) {
+  sm_conv_kernel kernel;
+  if (chosen_kernel(&kernel, NULL)) return "none: SMRUN_CONV is neither direct nor im2col";
+  return kernel == SM_CONV_DIRECT   ? "direct (SMRUN_CONV)"
+         : kernel == SM_CONV_IM2COL ? "im2col (SMRUN_CONV)"
+                                    : "direct from 16 output channels on, im2col below";
+}
+
+static bool is_direct(const sm_conv2d *conv, size_t out_channels) {
+  return conv->kernel == SM_CONV_DIRECT ||
+         (conv->kernel == SM_CONV_BY_RULE && out_channels >= DIRECT_CHANNELS);
+}
 
 /* ---- plans ---- */
 
@@ -60,6 +97,8 @@ sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, cons
   if (status) return status;
   sm_conv2d plan = {.filters = w->size[3]};
   sm_error reason;
+  status = chosen_kernel(&plan.kernel, error);
+  if (status) return status;
   status = sm_window_plan(&plan.window, x, w->size[0], w->size[1], options, &reason);
   if (status == SM_OK) status = check_limit(&plan, &reason);
   if (status) return no_plan(x, w, &reason, error);
@@ -74,6 +113,8 @@ sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape 
   if (status) return status;
   sm_conv2d plan = {.filters = w->size[3]};
   sm_error reason;
+  status = chosen_kernel(&plan.kernel, error);
+  if (status) return status;
   status =
       sm_window_transpose_plan(&plan.window, y, w->size[2], w->size[0], w->size[1], options, size, &reason);
   if (status == SM_OK) status = check_limit(&plan, &reason);
@@ -83,7 +124,7 @@ sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape 
   return SM_OK;
 }
 
-/* ---- how the work is cut ---- */
+/* ---- im2col: how the work is cut ---- */
 
 /* Elements of patches that are unfolded at a time: they stay in the cache until they are used. */
 enum { PATCH_BLOCK = 128 * 1024 };
@@ -99,10 +140,6 @@ typedef struct work {
   size_t patch_bytes;  /* per worker */
 } work;
 
-static size_t aligned(size_t bytes) { return (bytes + SM_ALIGNMENT - 1) / SM_ALIGNMENT * SM_ALIGNMENT; }
-
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static work work_of(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   work cut = {.patch = patch_of(window), .row = window->out_width};
@@ -110,10 +147,10 @@ static work work_of(const sm_conv2d *conv) {
   sm_range largest = sm_chunk(window->batch, cut.chunks, 0);
   size_t row_elements = cut.row * cut.patch;
   size_t fitting = row_elements ? PATCH_BLOCK / row_elements : 1;
-  cut.block = smaller(fitting ? fitting : 1, (largest.last - largest.first) * window->out_height);
+  cut.block = sm_smaller(fitting ? fitting : 1, (largest.last - largest.first) * window->out_height);
   bool pixel = window->kernel_height == 1 && window->kernel_width == 1 && window->stride == 1;
   cut.unfold = !pixel || window->out_height != window->height || window->out_width != window->width;
-  cut.patch_bytes = cut.unfold ? aligned(cut.block * row_elements * sizeof(real)) : 0;
+  cut.patch_bytes = cut.unfold ? sm_aligned(cut.block * row_elements * sizeof(real)) : 0;
   int threads = sm_thread_count();
   cut.workers = threads < cut.chunks ? threads : cut.chunks;
   return cut;
@@ -131,14 +168,6 @@ static real *worker_patches(void *scratch, const work *cut) {
 }
 
 /* ---- patches ---- */
-
-/* The part of `kernel` pixels from `start` on that lies on an axis of `size` pixels. */
-static sm_range inside(ptrdiff_t start, size_t kernel, size_t size) {
-  ptrdiff_t first = start < 0 ? -start : 0, last = (ptrdiff_t)size - start;
-  if (first > (ptrdiff_t)kernel) first = (ptrdiff_t)kernel;
-  if (last > (ptrdiff_t)kernel) last = (ptrdiff_t)kernel;
-  return (sm_range){(size_t)first, last > first ? (size_t)last : (size_t)first};
-}
 
 /* Runs are often a few elements long: sizes that the compiler knows spare a call of memcpy for each. */
 static inline void copy_run(real *restrict out, const real *restrict x, size_t n) {
@@ -163,7 +192,7 @@ static void unfold_row(real *patches, const real *x, size_t output_row, const wo
   size_t image = output_row / window->out_height, oy = output_row % window->out_height;
   size_t channels = window->channels, line = window->width * channels, run = window->kernel_width * channels;
   ptrdiff_t top = (ptrdiff_t)(oy * window->stride) - (ptrdiff_t)window->top;
-  sm_range rows = inside(top, window->kernel_height, window->height);
+  sm_range rows = sm_on_axis(top, window->kernel_height, window->height);
   for (size_t ky = 0; ky < window->kernel_height; ky++, patches += run) {
     bool seen = ky >= rows.first && ky < rows.last;
     const real *pixels = seen ? x + (image * window->height + (size_t)(top + (ptrdiff_t)ky)) * line : NULL;
@@ -174,7 +203,7 @@ static void unfold_row(real *patches, const real *x, size_t output_row, const wo
         continue;
       }
       ptrdiff_t left = (ptrdiff_t)(ox * window->stride) - (ptrdiff_t)window->left;
-      sm_range columns = inside(left, window->kernel_width, window->width);
+      sm_range columns = sm_on_axis(left, window->kernel_width, window->width);
       size_t before = columns.first * channels, upto = columns.last * channels;
       zero_run(patch, before);
       if (upto > before) {
@@ -192,13 +221,13 @@ static void fold_row(real *gx, const real *patches, size_t output_row, const wor
   size_t image = output_row / window->out_height, oy = output_row % window->out_height;
   size_t channels = window->channels, line = window->width * channels, run = window->kernel_width * channels;
   ptrdiff_t top = (ptrdiff_t)(oy * window->stride) - (ptrdiff_t)window->top;
-  sm_range rows = inside(top, window->kernel_height, window->height);
+  sm_range rows = sm_on_axis(top, window->kernel_height, window->height);
   for (size_t ky = rows.first; ky < rows.last; ky++) {
     real *pixels = gx + (image * window->height + (size_t)(top + (ptrdiff_t)ky)) * line;
     const real *patch = patches + ky * run;
     for (size_t ox = 0; ox < window->out_width; ox++, patch += cut->patch) {
       ptrdiff_t left = (ptrdiff_t)(ox * window->stride) - (ptrdiff_t)window->left;
-      sm_range columns = inside(left, window->kernel_width, window->width);
+      sm_range columns = sm_on_axis(left, window->kernel_width, window->width);
       if (columns.first == columns.last) continue;
       add_run(pixels + (left + (ptrdiff_t)columns.first) * (ptrdiff_t)channels,
               patch + columns.first * channels, (columns.last - columns.first) * channels);
@@ -217,13 +246,21 @@ static const real *patches_of(real *patches, const real *x, size_t first, size_t
 
 /* ---- forward ---- */
 
-size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
+static size_t patches_scratch(const sm_conv2d *conv) {
   work cut = work_of(conv);
   return (size_t)cut.workers * cut.patch_bytes;
 }
 
+size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
+  return is_direct(conv, conv->filters) ? sm_conv_direct_forward_scratch(conv) : patches_scratch(conv);
+}
+
 void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                        const sm_conv2d *conv) {
+  if (is_direct(conv, conv->filters)) {
+    sm_conv_direct_forward(y, x, w, bias, scratch, conv);
+    return;
+  }
   const work cut = work_of(conv);
   size_t filters = conv->filters;
 #pragma omp parallel for schedule(static) num_threads(cut.workers)
@@ -231,7 +268,7 @@ void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, 
     real *unfolded = worker_patches(scratch, &cut);
     sm_range rows = rows_of_chunk(conv, &cut, chunk);
     for (size_t first = rows.first; first < rows.last; first += cut.block) {
-      size_t count = smaller(cut.block, rows.last - first), positions = count * cut.row;
+      size_t count = sm_smaller(cut.block, rows.last - first), positions = count * cut.row;
       const real *patches = patches_of(unfolded, x, first, count, &cut, &conv->window);
       real *out = y + first * cut.row * filters;
       for (size_t i = 0; i < positions && bias; i++) copy_run(out + i * filters, bias, filters);
@@ -243,9 +280,16 @@ void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, 
 
 /* ---- backward ---- */
 
-size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) { return sm_conv2d_forward_scratch(conv); }
+size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
+  bool direct = is_direct(conv, conv->window.channels);
+  return direct ? sm_conv_direct_backward_data_scratch(conv) : patches_scratch(conv);
+}
 
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+  if (is_direct(conv, conv->window.channels)) {
+    sm_conv_direct_backward_data(gx, gy, w, scratch, conv);
+    return;
+  }
   const work cut = work_of(conv);
   size_t filters = conv->filters, image = conv->window.height * conv->window.width * conv->window.channels;
   size_t step = cut.row * cut.patch;
@@ -256,7 +300,7 @@ void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scra
     sm_range rows = rows_of_chunk(conv, &cut, chunk);
     if (cut.unfold) zero_run(gx + images.first * image, (images.last - images.first) * image);
     for (size_t first = rows.first; first < rows.last; first += cut.block) {
-      size_t count = smaller(cut.block, rows.last - first);
+      size_t count = sm_smaller(cut.block, rows.last - first);
       real *patches = cut.unfold ? unfolded : gx + first * step;
       sm_gemm_serial(patches, gy + first * cut.row * filters, w, false, true, false, count * cut.row,
                      cut.patch, filters, filters, filters, cut.patch);
@@ -273,11 +317,12 @@ typedef struct partials {
 } partials;
 
 static partials partials_of(const sm_conv2d *conv, const work *cut) {
-  return (partials){aligned(cut->patch * conv->filters * sizeof(real)),
-                    aligned(conv->filters * sizeof(double))};
+  return (partials){sm_aligned(cut->patch * conv->filters * sizeof(real)),
+                    sm_aligned(conv->filters * sizeof(double))};
 }
 
 size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
+  if (is_direct(conv, conv->filters)) return sm_conv_direct_backward_filter_scratch(conv);
   work cut = work_of(conv);
   partials part = partials_of(conv, &cut);
   return (size_t)cut.workers * cut.patch_bytes + (size_t)cut.chunks * (part.gw_bytes + part.gbias_bytes);
@@ -293,6 +338,10 @@ static void sum_rows(double *sum, const real *x, size_t rows, size_t columns) {
 
 void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                const sm_conv2d *conv) {
+  if (is_direct(conv, conv->filters)) {
+    sm_conv_direct_backward_filter(gw, gbias, gy, x, scratch, conv);
+    return;
+  }
   const work cut = work_of(conv);
   const partials part = partials_of(conv, &cut);
   size_t filters = conv->filters, weights = cut.patch * filters;
@@ -305,7 +354,7 @@ void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real
     sm_range rows = rows_of_chunk(conv, &cut, chunk);
     if (rows.first == rows.last) zero_run(gw_part, weights);
     for (size_t first = rows.first; first < rows.last; first += cut.block) {
-      size_t count = smaller(cut.block, rows.last - first);
+      size_t count = sm_smaller(cut.block, rows.last - first);
       const real *patches = patches_of(unfolded, x, first, count, &cut, &conv->window);
       sm_gemm_serial(gw_part, patches, gy + first * cut.row * filters, true, false, first != rows.first,
                      cut.patch, filters, count * cut.row, cut.patch, filters, filters);

@@ -1,18 +1,30 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
-   {kernel height, kernel width, in, out}. The batch is cut into chunks of images, which are unfolded into
-   patches (im2col) a few rows at a time and multiplied with the filters. sm_blas_load comes first. */
+   {kernel height, kernel width, in, out}. Two kernels compute it: one direct (core/conv_direct.h), one that
+   unfolds images into patches (im2col) a few rows at a time and multiplies them with the filters in BLAS,
+   for which sm_blas_load comes first. They agree to rounding. */
 #ifndef SM_CONV_H
 #define SM_CONV_H
 
 #include "core/window.h"
 
+typedef enum sm_conv_kernel {
+  SM_CONV_BY_RULE, /* direct where a pass has at least 16 output channels (of gx for the data gradient) */
+  SM_CONV_DIRECT,
+  SM_CONV_IM2COL
+} sm_conv_kernel;
+
 typedef struct sm_conv2d {
   sm_window window; /* over x: channels = in */
   size_t filters;   /* out */
+  sm_conv_kernel kernel;
 } sm_conv2d;
 
+/* Which kernel plans take, in words. SMRUN_CONV=direct or im2col in the environment overrides the rule. */
+const char *sm_conv2d_rule(void);
+
 /* Checks x (batch, height, width, in) against w (kernel height, kernel width, in, out) and fills *conv and
-   *out = (batch, out height, out width, out). SM_BAD_SHAPE and SM_BAD_VALUE name both shapes. */
+   *out = (batch, out height, out width, out). SM_BAD_SHAPE and SM_BAD_VALUE name both shapes;
+   SM_BAD_VALUE is also what SMRUN_CONV gives that names no kernel. */
 sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, const sm_shape *w,
                          const sm_window_options *options, sm_error *error);
 

@@ -1,10 +1,11 @@
-/* The inner loop of direct convolution: a tile of sums that stays in registers. Forward, the rows of a tile are
-   pixels and its columns are filters; in the filter gradient its rows are filter elements. Written in GNU
-   vector extensions, for whatever vectors the core is compiled for. */
+/* The inner loop of direct convolution: a tile of sums that stays in registers. Its columns are output channels;
+   its rows are pixels or, in the filter gradient, filter elements. Written in GNU vector extensions, for
+   whatever vectors the core is compiled for. */
 #ifndef SM_CONV_TILE_H
 #define SM_CONV_TILE_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/tensor.h"
 
@@ -22,102 +23,56 @@
 #define SM_VECTOR_REGISTERS 16
 #endif
 
-#ifdef __clang__
-#define SM_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define SM_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* A tile's sums, one row of b and one number of a fit the registers together. */
 enum {
-  SM_VECTOR = SM_VECTOR_BYTES / (int)sizeof(real),
+  SM_VECTOR = SM_VECTOR_BYTES / (int)sizeof(real), /* numbers in a vector */
   SM_TILE_VECTORS = 2,
   SM_TILE_ROWS = SM_VECTOR_REGISTERS == 32 ? 14 : 6,
-  SM_PANEL = SM_TILE_VECTORS * SM_VECTOR
+  SM_PANEL = SM_TILE_VECTORS * SM_VECTOR /* channels of a tile */
 };
 
 /* Anywhere in an array of numbers. */
 typedef real sm_vector __attribute__((vector_size(SM_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
-/* out[row] = start[row] + the sum over blocks, runs and terms, in this order, of a[row, term] * b[term], where
-   start, out and b are `vectors` vectors wide. */
+/* out[row] = start[row] + the sum over blocks, runs and terms, in this order, of a[row] * b, where out, start
+   and b are one or SM_TILE_VECTORS vectors wide and a is one number. Steps are in elements. */
 typedef struct sm_tile {
   real *out;
-  const real *start; /* NULL: zeros */
-  size_t out_step, start_step; /* from one row to the next */
+  const real *start;           /* NULL: zeros */
+  size_t out_step, start_step; /* between rows */
   const real *a, *b;
   size_t a_step;       /* between rows (terms are adjacent), or between terms (rows are adjacent) */
   size_t b_step;       /* between terms */
-  size_t a_run, b_run; /* from one run to the next */
+  size_t a_run, b_run; /* between runs */
   size_t a_block, b_block;
   size_t blocks, runs, terms;
 } sm_tile;
 
-/* rows, vectors and adjacent_rows are constants where this is called. */
-static inline __attribute__((always_inline)) void sm_tile_of(const sm_tile *tile, const int rows,
-                                                             const int vectors, const bool adjacent_rows) {
-  sm_vector sum[SM_TILE_ROWS][SM_TILE_VECTORS];
-  SM_UNROLL
-  for (int i = 0; i < rows; i++) {
-    SM_UNROLL
-    for (int j = 0; j < vectors; j++) sum[i][j] = (sm_vector){0};
-  }
-  if (tile->start) {
-    SM_UNROLL
-    for (int i = 0; i < rows; i++) {
-      const real *start = tile->start + (size_t)i * tile->start_step;
-      SM_UNROLL
-      for (int j = 0; j < vectors; j++) sum[i][j] = *(const sm_vector *)(start + j * SM_VECTOR);
-    }
-  }
-  const size_t a_step = tile->a_step, b_step = tile->b_step, terms = tile->terms;
-  for (size_t block = 0; block < tile->blocks; block++) {
-    for (size_t run = 0; run < tile->runs; run++) {
-      const real *a = tile->a + block * tile->a_block + run * tile->a_run;
-      const real *b = tile->b + block * tile->b_block + run * tile->b_run;
-      for (size_t term = 0; term < terms; term++, b += b_step) {
-        sm_vector b_row[SM_TILE_VECTORS];
-        SM_UNROLL
-        for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
-        SM_UNROLL
-        for (int i = 0; i < rows; i++) {
-          real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
-          SM_UNROLL
-          for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
-        }
-        a += adjacent_rows ? a_step : 1;
-      }
-    }
-  }
-  SM_UNROLL
-  for (int i = 0; i < rows; i++) {
-    real *out = tile->out + (size_t)i * tile->out_step;
-    SM_UNROLL
-    for (int j = 0; j < vectors; j++) *(sm_vector *)(out + j * SM_VECTOR) = sum[i][j];
-  }
+/* Channels are computed a panel at a time; the last may be narrower, and its last vector partly idle. */
+typedef struct sm_panel {
+  size_t first, count; /* channels */
+  size_t width;        /* count rounded up to whole vectors */
+} sm_panel;
+
+/* Up to whole vectors. */
+static inline size_t sm_rounded(size_t channels) {
+  return (channels + SM_VECTOR - 1) / SM_VECTOR * SM_VECTOR;
 }
 
-static inline __attribute__((always_inline)) void sm_tile_of_rows(const sm_tile *tile, int rows,
-                                                                  const int vectors, const bool adjacent_rows) {
-  switch (rows) {
-    case 1: sm_tile_of(tile, 1, vectors, adjacent_rows); break;
-    case 2: sm_tile_of(tile, 2, vectors, adjacent_rows); break;
-    case 3: sm_tile_of(tile, 3, vectors, adjacent_rows); break;
-    case 4: sm_tile_of(tile, 4, vectors, adjacent_rows); break;
-    case 5: sm_tile_of(tile, 5, vectors, adjacent_rows); break;
-    case 6: sm_tile_of(tile, 6, vectors, adjacent_rows); break;
-#if SM_VECTOR_REGISTERS == 32
-    case 7: sm_tile_of(tile, 7, vectors, adjacent_rows); break;
-    case 8: sm_tile_of(tile, 8, vectors, adjacent_rows); break;
-    case 9: sm_tile_of(tile, 9, vectors, adjacent_rows); break;
-    case 10: sm_tile_of(tile, 10, vectors, adjacent_rows); break;
-    case 11: sm_tile_of(tile, 11, vectors, adjacent_rows); break;
-    case 12: sm_tile_of(tile, 12, vectors, adjacent_rows); break;
-    case 13: sm_tile_of(tile, 13, vectors, adjacent_rows); break;
-    case 14: sm_tile_of(tile, 14, vectors, adjacent_rows); break;
-#endif
-    default: break;
-  }
+static inline size_t sm_panels_of(size_t channels) { return (channels + SM_PANEL - 1) / SM_PANEL; }
+
+static inline sm_panel sm_panel_of(size_t channels, size_t index) {
+  size_t first = index * SM_PANEL, rest = channels - first, count = rest < SM_PANEL ? rest : SM_PANEL;
+  return (sm_panel){first, count, sm_rounded(count)};
 }
+
+/* out (width) = x (count), then zeros. */
+static inline void sm_copy_padded(real *out, const real *x, const sm_panel *at) {
+  memcpy(out, x, at->count * sizeof *out);
+  for (size_t j = at->count; j < at->width; j++) out[j] = 0;
+}
+
+/* Computes 1 to SM_TILE_ROWS rows, `width` (a panel's) wide. adjacent_rows says what a_step is between. */
+void sm_tile_multiply(const sm_tile *tile, size_t rows, size_t width, bool adjacent_rows);
 
 #endif

@@ -1,10 +1,16 @@
 #include "host/module.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "host/interrupt.h"
 #include "host/locate.h"
+#include "host/process.h"
 #include "host/threads.h"
 
 static int interrupted(lua_State *L) {
@@ -30,12 +36,58 @@ static int set_threads(lua_State *L) {
   return 0;
 }
 
+static int start(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  const char *errors = luaL_checkstring(L, 2);
+  lua_Integer count = luaL_len(L, 1);
+  luaL_argcheck(L, count >= 1 && count < INT_MAX, 1, "expected at least one word");
+  luaL_checkstack(L, (int)count, "too many words");
+  char **words = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *words, 0);
+  for (lua_Integer i = 0; i < count; i++) {
+    lua_geti(L, 1, i + 1); /* stays on the stack, and so in memory */
+    words[i] = (char *)luaL_checkstring(L, -1);
+  }
+  words[count] = NULL;
+  pid_t process = sm_host_start(words, errors);
+  if (process < 0) return luaL_error(L, "cannot start %s: %s", words[0], strerror(errno));
+  lua_pushinteger(L, process);
+  return 1;
+}
+
+static int ended(lua_State *L) {
+  int status, over = sm_host_ended((pid_t)luaL_checkinteger(L, 1), &status);
+  if (over < 0) return luaL_error(L, "cannot wait for a process: %s", strerror(errno));
+  if (!over) return 0;
+  bool by_signal = WIFSIGNALED(status);
+  lua_pushstring(L, by_signal ? "signal" : "exit");
+  lua_pushinteger(L, by_signal ? WTERMSIG(status) : WEXITSTATUS(status));
+  return 2;
+}
+
+static int stop(lua_State *L) {
+  kill((pid_t)luaL_checkinteger(L, 1), SIGTERM);
+  return 0;
+}
+
+static int sleep_seconds(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds < INT_MAX, 1, "expected seconds of at least 0");
+  struct timespec time = {.tv_sec = (time_t)seconds};
+  time.tv_nsec = (long)(1e9 * (seconds - (lua_Number)time.tv_sec));
+  nanosleep(&time, NULL);
+  return 0;
+}
+
 int sm_host_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"interrupted", interrupted},
     {"graceful", graceful},
     {"output_closed", output_closed},
     {"set_threads", set_threads},
+    {"start", start},
+    {"ended", ended},
+    {"stop", stop},
+    {"sleep", sleep_seconds},
     {NULL, NULL},
   };
   luaL_newlib(L, functions);

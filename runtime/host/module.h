@@ -9,7 +9,11 @@
    interrupted()       whether a signal asked to stop
    graceful(boolean)   true: a signal only sets that flag; false: it raises an error in the running Lua code
    output_closed()     whether the reader of what is written is gone
-   set_threads(count)  threads to compute with; to be called before the numeric libraries are loaded */
+   set_threads(count)  threads to compute with; to be called before the numeric libraries are loaded
+   start(words, path)  → process: words[1] with the others, quietly, its errors into a file (host/process.h)
+   ended(process)      nil while it runs, then once "exit", code or "signal", number
+   stop(process)       asks it to stop; only before `ended` has told its end
+   sleep(seconds)      at most; a signal ends it */
 int sm_host_open(lua_State *L);
 
 #endif

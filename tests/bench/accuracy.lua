@@ -1,7 +1,8 @@
 -- Seconds of training until the test accuracy reaches each level, evaluation not counted:
 --   smrun --threads 2 tests/bench/accuracy.lua recipe=default
--- Prints a line "percent steps seconds" for each level that is reached, and closes with the steps, the milliseconds of a
--- step and the last accuracy. recipe: "default" is experiments/softmax_groups.lua, "tutorial" what torch_accuracy.py does.
+-- Prints a line "percent steps seconds" for each level that is reached, and closes with the steps, the
+-- milliseconds of a step and the last accuracy. recipe: "default" is experiments/softmax_groups.lua,
+-- "tutorial" what torch_accuracy.py does.
 local sm = require "sm"
 local runtime = require "sm.runtime"
 local network = require "network"
@@ -41,7 +42,7 @@ local function train(count)
     optimizer:zero_grad()
     model(x):cross_entropy(y):backward()
     optimizer:step()
-    collectgarbage "step"
+    runtime.tensor.collect()
   end
   return runtime.system.now() - before
 end
@@ -52,7 +53,7 @@ local function test_percent()
   sm.no_grad(function()
     for x, y in data.test:batches(250) do
       correct = correct + model(x):accuracy(y) * #x
-      collectgarbage "step"
+      runtime.tensor.collect()
     end
   end)
   model:train()

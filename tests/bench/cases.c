@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/gemm.h"
-#include "core/optim.h"
 #include "core/parallel.h"
 #include "core/pointwise.h"
 #include "core/pool.h"
@@ -17,29 +16,28 @@
 #endif
 
 /* The network that everything is measured on. */
-enum { BATCH = 50, KERNEL = 5, HIDDEN_IN = 3136, HIDDEN = 1024, PARAMETERS = 3274634 };
+enum { BATCH = 50, KERNEL = 5, HIDDEN_IN = 3136, HIDDEN = 1024 };
 
 /* ---- memory and operands ---- */
 
-static void *own(bench_case *c, size_t bytes) {
+void *bench_own(bench_case *c, size_t bytes) {
   if (c->blocks == BENCH_OWNED) return NULL;
   void *block = aligned_alloc(SM_ALIGNMENT, (bytes + SM_ALIGNMENT) / SM_ALIGNMENT * SM_ALIGNMENT);
   if (block) c->owned[c->blocks++] = memset(block, 0, bytes);
   return block;
 }
 
-static real *zeros(bench_case *c, size_t n) { return own(c, n * sizeof(real)); }
+real *bench_zeros(bench_case *c, size_t n) { return bench_own(c, n * sizeof(real)); }
 
-/* Numbers between -scale and scale, another sequence for each `stream`. */
-static real *numbers(bench_case *c, size_t n, real scale, uint32_t stream) {
-  real *x = zeros(c, n);
+real *bench_numbers(bench_case *c, size_t n, real scale, uint32_t stream) {
+  real *x = bench_zeros(c, n);
   if (!x) return NULL;
   sm_rng_uniform(x, &(sm_rng){.seed = 1, .stream = stream}, n);
   for (size_t i = 0; i < n; i++) x[i] = scale * (2 * x[i] - 1);
   return x;
 }
 
-static sm_status no_memory(const bench_case *c, sm_error *error) {
+sm_status bench_no_memory(const bench_case *c, sm_error *error) {
   return sm_fail(error, SM_NO_MEMORY, "%s: no memory for its operands", c->name);
 }
 
@@ -64,23 +62,37 @@ static void run_conv_filter(bench_case *c) {
   sm_conv2d_backward_filter(c->out[0], c->out[1], c->in[0], c->in[1], c->scratch, &c->conv);
 }
 
-/* images (batch, size, size, channels) at a place that may lie outside, where they are 0. */
-static double pixel(const real *images, const sm_window *w, size_t channels, size_t image, long row, long column,
-                    size_t channel) {
-  if (row < 0 || column < 0 || row >= (long)w->height || column >= (long)w->width) return 0;
-  return (double)images[((image * w->height + (size_t)row) * w->width + (size_t)column) * channels + channel];
+/* A pixel of a batch of images. */
+typedef struct spot {
+  size_t image;
+  long row, column;
+} spot;
+
+static spot spot_of(size_t pixel, size_t height, size_t width) {
+  return (spot){pixel / (width * height), (long)(pixel / width % height), (long)(pixel % width)};
 }
+
+/* images (batch, height, width, channels) at a spot that is `down` and `right` of another; 0 outside. */
+static double value_at(const real *images, const sm_window *w, size_t channels, spot s, long down, long right,
+                       size_t channel) {
+  long y = s.row + down, x = s.column + right;
+  if (y < 0 || x < 0 || y >= (long)w->height || x >= (long)w->width) return 0;
+  return (double)images[((s.image * w->height + (size_t)y) * w->width + (size_t)x) * channels + channel];
+}
+
+/* How far a filter's tap reaches from the pixel under its middle. */
+static long tap_down(size_t tap) { return (long)(tap / KERNEL) - KERNEL / 2; }
+static long tap_right(size_t tap) { return (long)(tap % KERNEL) - KERNEL / 2; }
 
 static double reference_conv_forward(const bench_case *c, size_t index) {
   const sm_window *w = &c->conv.window;
-  size_t filters = c->conv.filters, f = index % filters, place = index / filters;
-  long column = (long)(place % w->out_width), row = (long)(place / w->out_width % w->out_height);
-  size_t image = place / (w->out_width * w->out_height);
+  size_t filters = c->conv.filters, f = index % filters;
+  spot s = spot_of(index / filters, w->out_height, w->out_width);
   double sum = (double)c->in[2][f];
   for (size_t tap = 0; tap < KERNEL * KERNEL; tap++) {
-    long y = row + (long)(tap / KERNEL) - (long)w->top, x = column + (long)(tap % KERNEL) - (long)w->left;
     for (size_t i = 0; i < w->channels; i++) {
-      sum += pixel(c->in[0], w, w->channels, image, y, x, i) * (double)c->in[1][(tap * w->channels + i) * filters + f];
+      double x = value_at(c->in[0], w, w->channels, s, tap_down(tap), tap_right(tap), i);
+      sum += x * (double)c->in[1][(tap * w->channels + i) * filters + f];
     }
   }
   return sum;
@@ -88,14 +100,13 @@ static double reference_conv_forward(const bench_case *c, size_t index) {
 
 static double reference_conv_data(const bench_case *c, size_t index) {
   const sm_window *w = &c->conv.window;
-  size_t filters = c->conv.filters, i = index % w->channels, place = index / w->channels;
-  long column = (long)(place % w->width), row = (long)(place / w->width % w->height);
-  size_t image = place / (w->width * w->height);
+  size_t filters = c->conv.filters, i = index % w->channels;
+  spot s = spot_of(index / w->channels, w->height, w->width);
   double sum = 0;
   for (size_t tap = 0; tap < KERNEL * KERNEL; tap++) {
-    long y = row - (long)(tap / KERNEL) + (long)w->top, x = column - (long)(tap % KERNEL) + (long)w->left;
     for (size_t f = 0; f < filters; f++) {
-      sum += pixel(c->in[0], w, filters, image, y, x, f) * (double)c->in[1][(tap * w->channels + i) * filters + f];
+      double gy = value_at(c->in[0], w, filters, s, -tap_down(tap), -tap_right(tap), f);
+      sum += gy * (double)c->in[1][(tap * w->channels + i) * filters + f];
     }
   }
   return sum;
@@ -106,11 +117,10 @@ static double reference_conv_filter(const bench_case *c, size_t index) {
   size_t filters = c->conv.filters, f = index % filters;
   size_t i = index / filters % w->channels, tap = index / filters / w->channels;
   double sum = 0;
-  for (size_t place = 0; place < w->batch * w->height * w->width; place++) {
-    long column = (long)(place % w->width), row = (long)(place / w->width % w->height);
-    long y = row + (long)(tap / KERNEL) - (long)w->top, x = column + (long)(tap % KERNEL) - (long)w->left;
-    sum += (double)c->in[0][place * filters + f] *
-           pixel(c->in[1], w, w->channels, place / (w->width * w->height), y, x, i);
+  for (size_t pixel = 0; pixel < w->batch * w->height * w->width; pixel++) {
+    spot s = spot_of(pixel, w->height, w->width);
+    sum += (double)c->in[0][pixel * filters + f] *
+           value_at(c->in[1], w, w->channels, s, tap_down(tap), tap_right(tap), i);
   }
   return sum;
 }
@@ -124,23 +134,24 @@ static sm_status make_conv(bench_case *c, const layer *l, peer_pass pass, bool p
   if (status) return status;
 
   size_t x_count = sm_shape_count(&x), w_count = sm_shape_count(&w), y_count = sm_shape_count(&out);
-  real *images = numbers(c, x_count, 1, 1), *filters = numbers(c, w_count, (real)0.1, 2);
-  real *gradient = numbers(c, y_count, 1, 3), *bias = numbers(c, l->out, 1, 4);
+  real *images = bench_numbers(c, x_count, 1, 1), *filters = bench_numbers(c, w_count, (real)0.1, 2);
+  real *gradient = bench_numbers(c, y_count, 1, 3), *bias = bench_numbers(c, l->out, 1, 4);
   static size_t (*const scratch[])(const sm_conv2d *) = {
       sm_conv2d_forward_scratch, sm_conv2d_backward_data_scratch, sm_conv2d_backward_filter_scratch};
   size_t counts[] = {y_count, x_count, w_count};
   c->count = counts[pass];
-  c->out[0] = zeros(c, c->count);
-  c->out[1] = zeros(c, l->out);
-  c->scratch = own(c, scratch[pass](&c->conv));
-  if (!images || !filters || !gradient || !bias || !c->out[0] || !c->out[1] || !c->scratch) return no_memory(c, error);
+  c->out[0] = bench_zeros(c, c->count);
+  c->out[1] = bench_zeros(c, l->out);
+  c->scratch = bench_own(c, scratch[pass](&c->conv));
+  if (!images || !filters || !gradient || !bias || !c->out[0] || !c->out[1] || !c->scratch)
+    return bench_no_memory(c, error);
 
   c->in[0] = pass == PEER_FORWARD ? images : gradient;
   c->in[1] = pass == PEER_FILTER ? images : filters;
   c->in[2] = bias;
-  static void (*const runs[])(bench_case *) = {run_conv_forward, run_conv_data, run_conv_filter};
-  static double (*const references[])(const bench_case *, size_t) = {reference_conv_forward, reference_conv_data,
-                                                                    reference_conv_filter};
+  static bench_run *const runs[] = {run_conv_forward, run_conv_data, run_conv_filter};
+  static bench_reference *const references[] = {reference_conv_forward, reference_conv_data,
+                                                reference_conv_filter};
   c->run = runs[pass];
   c->reference = references[pass];
   c->flop = 2.0 * (double)w_count * (double)(BATCH * l->size * l->size);
@@ -165,43 +176,43 @@ static void run_linear_filter(bench_case *c) {
   sm_matmul(c->out[0], c->in[1], c->in[0], NULL, true, false, c->m, c->n, c->k);
 }
 
+static double dot(const real *a, size_t step_a, const real *b, size_t step_b, size_t n) {
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) sum += (double)a[i * step_a] * (double)b[i * step_b];
+  return sum;
+}
+
 static double reference_linear_forward(const bench_case *c, size_t index) {
   size_t row = index / c->n, column = index % c->n;
-  double sum = (double)c->in[2][column];
-  for (size_t i = 0; i < c->k; i++) sum += (double)c->in[0][row * c->k + i] * (double)c->in[1][i * c->n + column];
-  return sum;
+  return (double)c->in[2][column] + dot(c->in[0] + row * c->k, 1, c->in[1] + column, c->n, c->k);
 }
 
 static double reference_linear_data(const bench_case *c, size_t index) {
-  size_t row = index / c->n, column = index % c->n;
-  double sum = 0;
-  for (size_t i = 0; i < c->k; i++) sum += (double)c->in[0][row * c->k + i] * (double)c->in[1][column * c->k + i];
-  return sum;
+  return dot(c->in[0] + index / c->n * c->k, 1, c->in[1] + index % c->n * c->k, 1, c->k);
 }
 
 static double reference_linear_filter(const bench_case *c, size_t index) {
-  size_t row = index / c->n, column = index % c->n;
-  double sum = 0;
-  for (size_t i = 0; i < c->k; i++) sum += (double)c->in[1][i * c->m + row] * (double)c->in[0][i * c->n + column];
-  return sum;
+  return dot(c->in[1] + index / c->n, c->m, c->in[0] + index % c->n, c->n, c->k);
 }
 
 static sm_status make_linear(bench_case *c, peer_pass pass, bool peers, sm_error *error) {
   static const char *const passes[] = {"forward", "data gradient", "weight gradient"};
   snprintf(c->name, sizeof c->name, "linear 3136→1024 %s", passes[pass]);
-  real *x = numbers(c, (size_t)BATCH * HIDDEN_IN, 1, 1), *w = numbers(c, (size_t)HIDDEN_IN * HIDDEN, (real)0.1, 2);
-  real *gy = numbers(c, (size_t)BATCH * HIDDEN, 1, 3), *bias = numbers(c, HIDDEN, 1, 4);
-  static const size_t m[] = {BATCH, BATCH, HIDDEN_IN}, n[] = {HIDDEN, HIDDEN_IN, HIDDEN}, k[] = {HIDDEN_IN, HIDDEN, BATCH};
+  real *x = bench_numbers(c, (size_t)BATCH * HIDDEN_IN, 1, 1),
+       *w = bench_numbers(c, (size_t)HIDDEN_IN * HIDDEN, (real)0.1, 2);
+  real *gy = bench_numbers(c, (size_t)BATCH * HIDDEN, 1, 3), *bias = bench_numbers(c, HIDDEN, 1, 4);
+  static const size_t m[] = {BATCH, BATCH, HIDDEN_IN}, n[] = {HIDDEN, HIDDEN_IN, HIDDEN},
+                      k[] = {HIDDEN_IN, HIDDEN, BATCH};
   c->m = m[pass], c->n = n[pass], c->k = k[pass];
   c->count = c->m * c->n;
-  c->out[0] = zeros(c, c->count);
-  if (!x || !w || !gy || !bias || !c->out[0]) return no_memory(c, error);
+  c->out[0] = bench_zeros(c, c->count);
+  if (!x || !w || !gy || !bias || !c->out[0]) return bench_no_memory(c, error);
   c->in[0] = pass == PEER_FORWARD ? x : gy;
   c->in[1] = pass == PEER_FILTER ? x : w;
   c->in[2] = bias;
-  static void (*const runs[])(bench_case *) = {run_linear_forward, run_linear_data, run_linear_filter};
-  static double (*const references[])(const bench_case *, size_t) = {reference_linear_forward, reference_linear_data,
-                                                                    reference_linear_filter};
+  static bench_run *const runs[] = {run_linear_forward, run_linear_data, run_linear_filter};
+  static bench_reference *const references[] = {reference_linear_forward, reference_linear_data,
+                                                reference_linear_filter};
   c->run = runs[pass];
   c->reference = references[pass];
   c->flop = 2.0 * BATCH * HIDDEN_IN * HIDDEN;
@@ -243,9 +254,10 @@ static sm_status make_softmax(bench_case *c, size_t groups, peer_pass pass, bool
   c->groups = (sm_groups){.channels = CHANNELS, .count = groups, .size = c->sizes, .temperature = 1};
   c->m = ROWS, c->n = CHANNELS;
   c->count = (size_t)ROWS * CHANNELS;
-  real *x = numbers(c, c->count, 4, 1), *gy = numbers(c, c->count, 1, 3), *y = zeros(c, c->count);
-  c->out[0] = zeros(c, c->count);
-  if (!x || !gy || !y || !c->out[0]) return no_memory(c, error);
+  real *x = bench_numbers(c, c->count, 4, 1), *gy = bench_numbers(c, c->count, 1, 3),
+       *y = bench_zeros(c, c->count);
+  c->out[0] = bench_zeros(c, c->count);
+  if (!x || !gy || !y || !c->out[0]) return bench_no_memory(c, error);
   sm_softmax_forward(y, x, &c->groups, c->m);
   c->in[0] = forward ? x : gy;
   c->in[1] = y;
@@ -262,7 +274,9 @@ static void run_relu_backward(bench_case *c) {
   sm_unary_backward(c->out[0], c->in[0], c->in[1], c->in[2], SM_RELU, c->count);
 }
 
-static double reference_relu_forward(const bench_case *c, size_t index) { return fmax((double)c->in[0][index], 0); }
+static double reference_relu_forward(const bench_case *c, size_t index) {
+  return fmax((double)c->in[0][index], 0);
+}
 
 static double reference_relu_backward(const bench_case *c, size_t index) {
   return c->in[1][index] > 0 ? (double)c->in[0][index] : 0;
@@ -272,9 +286,10 @@ static sm_status make_relu(bench_case *c, peer_pass pass, bool peers, sm_error *
   bool forward = pass == PEER_FORWARD;
   snprintf(c->name, sizeof c->name, "relu 50×28×28×32 %s", forward ? "forward" : "backward");
   c->count = (size_t)ROWS * CHANNELS;
-  real *x = numbers(c, c->count, 1, 1), *gy = numbers(c, c->count, 1, 3), *y = zeros(c, c->count);
-  c->out[0] = zeros(c, c->count);
-  if (!x || !gy || !y || !c->out[0]) return no_memory(c, error);
+  real *x = bench_numbers(c, c->count, 1, 1), *gy = bench_numbers(c, c->count, 1, 3),
+       *y = bench_zeros(c, c->count);
+  c->out[0] = bench_zeros(c, c->count);
+  if (!x || !gy || !y || !c->out[0]) return bench_no_memory(c, error);
   sm_unary_forward(y, x, SM_RELU, c->count);
   c->in[0] = forward ? x : gy;
   c->in[1] = x;
@@ -288,21 +303,22 @@ static sm_status make_relu(bench_case *c, peer_pass pass, bool peers, sm_error *
 
 /* ---- pooling ---- */
 
-static void run_pool_forward(bench_case *c) { sm_maxpool_forward(c->out[0], c->which, c->in[0], &c->conv.window); }
+static void run_pool_forward(bench_case *c) {
+  sm_maxpool_forward(c->out[0], c->which, c->in[0], &c->conv.window);
+}
 
-static void run_pool_backward(bench_case *c) { sm_maxpool_backward(c->out[0], c->in[0], c->which, &c->conv.window); }
+static void run_pool_backward(bench_case *c) {
+  sm_maxpool_backward(c->out[0], c->in[0], c->which, &c->conv.window);
+}
 
 /* Where the maximum of a 2×2 window lies in x. */
 static size_t largest(const bench_case *c, const real *x, size_t index) {
   const sm_window *w = &c->conv.window;
-  size_t channel = index % w->channels, place = index / w->channels;
-  size_t column = place % w->out_width, row = place / w->out_width % w->out_height;
-  size_t image = place / (w->out_width * w->out_height);
-  size_t best = ((image * w->height + 2 * row) * w->width + 2 * column) * w->channels + channel;
-  size_t corner = best;
-  for (size_t i = 1; i < 4; i++) {
-    size_t at = corner + (i / 2 * w->width + i % 2) * w->channels;
-    if (x[at] > x[best]) best = at;
+  spot s = spot_of(index / w->channels, w->out_height, w->out_width);
+  size_t corner = (s.image * w->height + 2 * (size_t)s.row) * w->width + 2 * (size_t)s.column, best = 0;
+  for (size_t i = 0; i < 4; i++) {
+    size_t at = (corner + i / 2 * w->width + i % 2) * w->channels + index % w->channels;
+    if (i == 0 || x[at] > x[best]) best = at;
   }
   return best;
 }
@@ -313,9 +329,9 @@ static double reference_pool_forward(const bench_case *c, size_t index) {
 
 static double reference_pool_backward(const bench_case *c, size_t index) {
   const sm_window *w = &c->conv.window;
-  size_t channel = index % w->channels, place = index / w->channels;
-  size_t column = place % w->width, row = place / w->width % w->height, image = place / (w->width * w->height);
-  size_t window = ((image * w->out_height + row / 2) * w->out_width + column / 2) * w->channels + channel;
+  spot s = spot_of(index / w->channels, w->height, w->width);
+  size_t window = (s.image * w->out_height + (size_t)s.row / 2) * w->out_width + (size_t)s.column / 2;
+  window = window * w->channels + index % w->channels;
   return largest(c, c->in[1], window) == index ? (double)c->in[0][window] : 0;
 }
 
@@ -328,11 +344,12 @@ static sm_status make_pool(bench_case *c, const layer *l, peer_pass pass, bool p
   sm_status status = sm_maxpool_plan(&c->conv.window, &out, &x_shape, 2, 2, &options, error);
   if (status) return status;
   size_t x_count = sm_shape_count(&x_shape), y_count = sm_shape_count(&out);
-  real *x = numbers(c, x_count, 1, 1), *gy = numbers(c, y_count, 1, 3), *y = zeros(c, y_count);
-  c->which = own(c, y_count);
+  real *x = bench_numbers(c, x_count, 1, 1), *gy = bench_numbers(c, y_count, 1, 3),
+       *y = bench_zeros(c, y_count);
+  c->which = bench_own(c, y_count);
   c->count = forward ? y_count : x_count;
-  c->out[0] = zeros(c, c->count);
-  if (!x || !gy || !y || !c->which || !c->out[0]) return no_memory(c, error);
+  c->out[0] = bench_zeros(c, c->count);
+  if (!x || !gy || !y || !c->which || !c->out[0]) return bench_no_memory(c, error);
   sm_maxpool_forward(y, c->which, x, &c->conv.window);
   c->in[0] = forward ? x : gy;
   c->in[1] = x;
@@ -364,16 +381,18 @@ static sm_status make_dropout(bench_case *c, sm_error *error) {
   snprintf(c->name, sizeof c->name, "dropout 50×1024");
   c->count = (size_t)BATCH * HIDDEN;
   c->rng = (sm_rng){.seed = 1};
-  c->in[0] = numbers(c, c->count, 1, 1);
-  c->out[0] = zeros(c, c->count);
-  if (!c->in[0] || !c->out[0]) return no_memory(c, error);
+  c->in[0] = bench_numbers(c, c->count, 1, 1);
+  c->out[0] = bench_zeros(c, c->count);
+  if (!c->in[0] || !c->out[0]) return bench_no_memory(c, error);
   c->run = run_dropout;
   c->reference = reference_dropout;
   c->traffic = (bench_traffic){.reads = 1, .writes = 1, .n = c->count};
   return SM_OK;
 }
 
-static void run_sum(bench_case *c) { sm_sum(c->out[0], c->in[0], &(sm_axis){.outer = 1, .axis = c->m, .inner = c->n}); }
+static void run_sum(bench_case *c) {
+  sm_sum(c->out[0], c->in[0], &(sm_axis){.outer = 1, .axis = c->m, .inner = c->n});
+}
 
 static double reference_sum(const bench_case *c, size_t index) {
   double sum = 0;
@@ -382,84 +401,17 @@ static double reference_sum(const bench_case *c, size_t index) {
 }
 
 static sm_status make_sum(bench_case *c, size_t rows, size_t columns, sm_error *error) {
-  if (columns > 1) snprintf(c->name, sizeof c->name, "sums of %zu columns, %zu rows", columns, rows);
-  else snprintf(c->name, sizeof c->name, "sum of %.2f M numbers", 1e-6 * (double)rows);
+  if (columns > 1)
+    snprintf(c->name, sizeof c->name, "sums of %zu columns, %zu rows", columns, rows);
+  else
+    snprintf(c->name, sizeof c->name, "sum of %.2f M numbers", 1e-6 * (double)rows);
   c->m = rows, c->n = columns, c->count = columns;
-  c->in[0] = numbers(c, rows * columns, 1, 1);
-  c->out[0] = zeros(c, columns);
-  if (!c->in[0] || !c->out[0]) return no_memory(c, error);
+  c->in[0] = bench_numbers(c, rows * columns, 1, 1);
+  c->out[0] = bench_zeros(c, columns);
+  if (!c->in[0] || !c->out[0]) return bench_no_memory(c, error);
   c->run = run_sum;
   c->reference = reference_sum;
   c->traffic = (bench_traffic){.reads = 1, .n = rows * columns};
-  return SM_OK;
-}
-
-/* ---- optimizers: from weights and state of zero, so that the first step is what the weights hold ---- */
-
-typedef enum rule { SGD, RMSPROP, ADAM, SMORMS3, RULES } rule;
-
-static sm_gradient gradient_of(const bench_case *c) { return (sm_gradient){.g = c->in[0], .scale = 1}; }
-
-static void run_sgd(bench_case *c) {
-  sm_gradient g = gradient_of(c);
-  sm_sgd_step(c->out[0], c->out[1], &g, 1e-2, 0.9, false, c->count);
-}
-
-static void run_rmsprop(bench_case *c) {
-  sm_gradient g = gradient_of(c);
-  sm_rmsprop_step(c->out[0], c->out[1], &g, 1e-3, 0.9, 1e-8, c->count);
-}
-
-static void run_adam(bench_case *c) {
-  sm_gradient g = gradient_of(c);
-  sm_adam adam = {.lr = 1e-4, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = 1};
-  sm_adam_step(c->out[0], c->out[1], c->out[2], &g, &adam, c->count);
-}
-
-static void run_smorms3(bench_case *c) {
-  sm_gradient g = gradient_of(c);
-  sm_smorms3_step(c->out[0], c->out[1], c->out[2], c->out[3], &g, 1e-3, 1e-16, c->count);
-}
-
-static double reference_sgd(const bench_case *c, size_t i) { return -1e-2 * (double)c->in[0][i]; }
-
-static double reference_rmsprop(const bench_case *c, size_t i) {
-  double g = (double)c->in[0][i];
-  return -1e-3 * g / (sqrt(0.1 * g * g) + 1e-8);
-}
-
-static double reference_adam(const bench_case *c, size_t i) {
-  double g = (double)c->in[0][i];
-  return -1e-4 * sqrt(0.001) / 0.1 * (0.1 * g) / (sqrt(0.001 * g * g) + 1e-8);
-}
-
-static double reference_smorms3(const bench_case *c, size_t i) {
-  double g = (double)c->in[0][i], a = g / 2, b = g * g / 2;
-  return -g * fmin(a * a / (b + 1e-16), 1e-3) / (sqrt(b) + 1e-16);
-}
-
-static sm_status make_optimizer(bench_case *c, rule which, sm_error *error) {
-  static const struct {
-    const char *name;
-    int states;
-    void (*run)(bench_case *);
-    double (*reference)(const bench_case *, size_t);
-  } rules[RULES] = {{"SGD with momentum", 1, run_sgd, reference_sgd},
-                    {"RMSprop", 1, run_rmsprop, reference_rmsprop},
-                    {"Adam", 2, run_adam, reference_adam},
-                    {"SMORMS3", 3, run_smorms3, reference_smorms3}};
-  snprintf(c->name, sizeof c->name, "%s, %.2f M weights", rules[which].name, 1e-6 * PARAMETERS);
-  c->count = PARAMETERS;
-  c->in[0] = numbers(c, c->count, (real)0.1, 1);
-  if (!c->in[0]) return no_memory(c, error);
-  for (int i = 0; i <= rules[which].states; i++) {
-    c->out[i] = zeros(c, c->count);
-    if (!c->out[i]) return no_memory(c, error);
-  }
-  if (which == SMORMS3) sm_fill(c->out[1], SM_REAL, 1, c->count);
-  c->run = rules[which].run;
-  c->reference = rules[which].reference;
-  c->traffic = (bench_traffic){.updates = rules[which].states + 1, .reads = 1, .n = c->count};
   return SM_OK;
 }
 
@@ -467,7 +419,7 @@ static sm_status make_optimizer(bench_case *c, rule which, sm_error *error) {
 
 enum { CONVS = 6, LINEARS = 3, SOFTMAXES = 4, RELUS = 2, POOLS = 4, SUMS = 2 };
 
-int bench_case_count(void) { return CONVS + LINEARS + SOFTMAXES + RELUS + POOLS + 1 + SUMS + RULES; }
+int bench_case_count(void) { return CONVS + LINEARS + SOFTMAXES + RELUS + POOLS + 1 + SUMS + BENCH_RULES; }
 
 sm_status bench_case_new(bench_case *c, int index, bool peers, sm_error *error) {
   *c = (bench_case){.run = NULL};
@@ -484,9 +436,9 @@ sm_status bench_case_new(bench_case *c, int index, bool peers, sm_error *error) 
   i -= POOLS;
   if (i < 1) return make_dropout(c, error);
   i -= 1;
-  if (i < SUMS) return i ? make_sum(c, ROWS, CHANNELS, error) : make_sum(c, PARAMETERS, 1, error);
+  if (i < SUMS) return i ? make_sum(c, ROWS, CHANNELS, error) : make_sum(c, BENCH_PARAMETERS, 1, error);
   i -= SUMS;
-  return make_optimizer(c, (rule)i, error);
+  return bench_optimizer_new(c, (bench_rule)i, error);
 }
 
 void bench_case_free(bench_case *c) {

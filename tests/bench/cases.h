@@ -8,16 +8,19 @@
 #include "measure.h"
 #include "peer.h"
 
-enum { BENCH_NAME = 64, BENCH_OWNED = 12, BENCH_MOST_GROUPS = 8 };
+enum { BENCH_NAME = 64, BENCH_OWNED = 12, BENCH_MOST_GROUPS = 8, BENCH_PARAMETERS = 3274634 };
 
 typedef struct bench_case bench_case;
+typedef void bench_run(bench_case *c);
+typedef double bench_reference(const bench_case *c, size_t index);
+
 struct bench_case {
   char name[BENCH_NAME];
-  void (*run)(bench_case *c);
-  double (*reference)(const bench_case *c, size_t index); /* what out[0][index] is after the first run, in double */
-  peer *peer;            /* NULL: none */
-  double flop;           /* above 0: the yardstick is the peak of matrix products */
-  bench_traffic traffic; /* else it is this */
+  bench_run *run;
+  bench_reference *reference; /* what out[0][index] is after the first run, in double */
+  peer *peer;                 /* NULL: none */
+  double flop;                /* above 0: the yardstick is the peak of matrix products */
+  bench_traffic traffic;      /* else it is this */
 
   const real *in[3]; /* operands, in the kernel's order */
   real *out[4];      /* results; out[0] is checked */
@@ -36,8 +39,22 @@ struct bench_case {
 /* How many cases there are. */
 int bench_case_count(void);
 
-/* Makes case number `index`, with a peer where `peers` is set and there is one. SM_NO_MEMORY, or what a plan refused. */
+/* Makes case number `index`, with a peer where `peers` is set and there is one. SM_NO_MEMORY, or what a plan
+   refused. */
 sm_status bench_case_new(bench_case *c, int index, bool peers, sm_error *error);
 void bench_case_free(bench_case *c);
+
+/* ---- for those who make cases ---- */
+
+/* Blocks that the case owns, zeroed; NULL when memory runs out. bench_numbers are between -scale and scale,
+   another sequence for each `stream`. */
+void *bench_own(bench_case *c, size_t bytes);
+real *bench_zeros(bench_case *c, size_t n);
+real *bench_numbers(bench_case *c, size_t n, real scale, uint32_t stream);
+sm_status bench_no_memory(const bench_case *c, sm_error *error);
+
+typedef enum bench_rule { BENCH_SGD, BENCH_RMSPROP, BENCH_ADAM, BENCH_SMORMS3, BENCH_RULES } bench_rule;
+
+sm_status bench_optimizer_new(bench_case *c, bench_rule which, sm_error *error);
 
 #endif

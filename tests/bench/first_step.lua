@@ -1,5 +1,5 @@
--- From start to the first training step on MNIST, by the way that every experiment goes: data, network, run directory.
--- The loss of the second batch follows the first step; there the program ends.
+-- From start to the first training step on MNIST, by the way that every experiment goes: data, network, run
+-- directory. The loss of the second batch follows the first step; there the program ends.
 local sm = require "sm"
 local nn = sm.nn
 

@@ -12,7 +12,7 @@ local kinds <const> = {
   softmax = { words = 3, make = function(w) return network.softmax(math.tointeger(w[1])) end },
 }
 
-local same, work
+local current = {} -- the job's text without its count, and the function that does it
 for line in io.lines() do
   local words = {}
   for word in line:gmatch "%S+" do words[#words + 1] = word end
@@ -20,13 +20,13 @@ for line in io.lines() do
   if not kind or #words ~= kind.words then error(("not a job: '%s'"):format(line)) end
   local count = math.tointeger(words[#words])
   local what = line:match "^(.*)%s"
-  if what ~= same then
-    work = nil
+  if what ~= current.what then
+    current.work = nil
     collectgarbage()
     runtime.system.set_threads(math.tointeger(words[#words - 1]))
-    work, same = kind.make(words), what
-    work()
+    current.what, current.work = what, kind.make(words)
+    current.work()
   end
-  print(("%.3f"):format(network.time(work, count)))
+  print(("%.3f"):format(network.time(current.work, count)))
   io.stdout:flush()
 end

@@ -1,7 +1,7 @@
-/* Each kernel of the core: first checked against a plain reference in double and against oneDNN's result, then timed
-   against oneDNN and a yardstick (the peak of OpenBLAS's matrix products, or a plain loop that moves the same
-   bytes), in turns; medians. Prints one Markdown table. A kernel that is wrong makes the exit status 1.
-   kernels THREADS ROUNDS */
+/* Each kernel of the core: first checked against a plain reference in double and against oneDNN's result,
+   then timed against oneDNN and a yardstick (the peak of OpenBLAS's matrix products, or a plain loop that
+   moves the same bytes), in turns; medians. Prints one Markdown table. A kernel that is wrong makes the exit
+   status 1. kernels THREADS ROUNDS */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,38 +10,15 @@
 #include "core/gemm.h"
 #include "core/parallel.h"
 
-#ifdef BENCH_NO_ONEDNN
-/* What the cases call when oneDNN was not there to build against; none of it is ever reached. */
-const char *peer_name(void) { return NULL; }
-peer *peer_conv_new(peer_pass pass, const peer_conv *conv, const float *a, const float *b, const float *bias) {
-  return (void)pass, (void)conv, (void)a, (void)b, (void)bias, NULL;
-}
-peer *peer_linear_new(peer_pass pass, size_t batch, size_t in, size_t out, const float *a, const float *b,
-                      const float *bias) {
-  return (void)pass, (void)batch, (void)in, (void)out, (void)a, (void)b, (void)bias, NULL;
-}
-peer *peer_softmax_new(peer_pass pass, size_t rows, size_t columns, const float *a, const float *b) {
-  return (void)pass, (void)rows, (void)columns, (void)a, (void)b, NULL;
-}
-peer *peer_maxpool_new(peer_pass pass, size_t batch, size_t size, size_t channels, const float *a, const float *b) {
-  return (void)pass, (void)batch, (void)size, (void)channels, (void)a, (void)b, NULL;
-}
-peer *peer_relu_new(peer_pass pass, size_t n, const float *a, const float *b) {
-  return (void)pass, (void)n, (void)a, (void)b, NULL;
-}
-void peer_run(peer *peer) { (void)peer; }
-void peer_result(float *out, peer *peer) { (void)out, (void)peer; }
-void peer_free(peer *peer) { (void)peer; }
-#endif
-
 enum { SAMPLES = 512, MOST_ROUNDS = 1000, MOST_REPEATS = 1000 };
 static const double sample_seconds = 2e-3; /* a timed sample lasts at least about as long */
 
-/* Sums of floats in another order differ by this share of the largest value at most; single elements by less. */
+/* Sums of floats in another order differ by this share of the largest value at most; single elements by less.
+   */
 static const double tolerance = 1e-4;
 
-/* The largest deviation of the first run's result from the reference, as a share of the largest value; infinity for
-   a NaN. All elements of a small result, a sample of a large one. */
+/* The largest deviation of the first run's result from the reference, as a share of the largest value;
+   infinity for a NaN. All elements of a small result, a sample of a large one. */
 static double deviation(const bench_case *c) {
   size_t samples = c->count < SAMPLES ? c->count : SAMPLES;
   double worst = 0, largest = 0;
@@ -96,9 +73,11 @@ static void race(double median[CONTESTANTS], bench_case *c, bench_streams *strea
   int repeats[CONTESTANTS];
   for (contestant who = OURS; who < CONTESTANTS; who++) repeats[who] = repeats_for(who, c, streams);
   for (int round = 0; round < rounds; round++) {
-    for (contestant who = OURS; who < CONTESTANTS; who++) times[who][round] = seconds(who, c, streams, repeats[who]);
+    for (contestant who = OURS; who < CONTESTANTS; who++)
+      times[who][round] = seconds(who, c, streams, repeats[who]);
   }
-  for (contestant who = OURS; who < CONTESTANTS; who++) median[who] = bench_median(times[who], (size_t)rounds);
+  for (contestant who = OURS; who < CONTESTANTS; who++)
+    median[who] = bench_median(times[who], (size_t)rounds);
 }
 
 /* Checks one kernel, times it and prints its row. False when it is wrong. */
@@ -108,8 +87,8 @@ static bool measure(bench_case *c, double peak, int rounds) {
   if (c->peer) error = fmax(error, difference(c));
   if (!(error <= tolerance)) {
     printf("| %s | **wrong** | | | | | %.1e |\n", c->name, error);
-    fprintf(stderr, "%s: the result is off by %.1e of its largest value, expected at most %.1e\n", c->name, error,
-            tolerance);
+    fprintf(stderr, "%s: the result is off by %.1e of its largest value, expected at most %.1e\n", c->name,
+            error, tolerance);
     return false;
   }
   bench_streams *streams = NULL;
@@ -123,8 +102,10 @@ static bool measure(bench_case *c, double peak, int rounds) {
   if (c->flop > 0) median[YARDSTICK] = c->flop / peak;
 
   printf("| %s | %.3f | ", c->name, median[OURS] * 1e3);
-  if (c->peer) printf("%.3f | %.2f | ", median[PEER] * 1e3, median[PEER] / median[OURS]);
-  else printf("– | – | ");
+  if (c->peer)
+    printf("%.3f | %.2f | ", median[PEER] * 1e3, median[PEER] / median[OURS]);
+  else
+    printf("– | – | ");
   printf("%.3f | %.2f | %.0e |\n", median[YARDSTICK] * 1e3, median[YARDSTICK] / median[OURS], error);
   fflush(stdout);
   return true;
@@ -137,17 +118,19 @@ static int fail(const char *message) {
 
 int main(int argc, char **argv) {
   int threads = argc == 3 ? atoi(argv[1]) : 0, rounds = argc == 3 ? atoi(argv[2]) : 0;
-  if (threads < 1 || rounds < 1 || rounds > MOST_ROUNDS) return fail("usage: kernels THREADS ROUNDS (up to 1000)");
+  if (threads < 1 || rounds < 1 || rounds > MOST_ROUNDS)
+    return fail("usage: kernels THREADS ROUNDS (up to 1000)");
   sm_error error;
   if (sm_blas_load(&error)) return fail(error.message);
   sm_set_thread_count(threads);
   double peak = bench_gemm_peak(threads);
   if (peak == 0) return fail("no memory for the peak of matrix products");
 
-  printf("Core built for %s; OpenBLAS kernels %s, peak %.0f GFLOP/s with %d thread%s; %s.\n\n", sm_instruction_set(),
-         sm_blas_kernel(), peak * 1e-9, threads, threads > 1 ? "s" : "",
-         peer_name() ? peer_name() : "oneDNN **skipped** (dnnl.hpp of version 2, Debian package libdnnl-dev, was not "
-                                     "there when this was built)");
+  printf("Core built for %s; OpenBLAS kernels %s, peak %.0f GFLOP/s with %d thread%s; %s.\n\n",
+         sm_instruction_set(), sm_blas_kernel(), peak * 1e-9, threads, threads > 1 ? "s" : "",
+         peer_name() ? peer_name()
+                     : "oneDNN **skipped** (dnnl.hpp of version 2, Debian package libdnnl-dev, was not "
+                       "there when this was built)");
   printf("| kernel | smrun ms | oneDNN ms | oneDNN ÷ smrun | yardstick ms | yardstick ÷ smrun | error |\n");
   printf("|---|--:|--:|--:|--:|--:|--:|\n");
   bool good = true;

@@ -99,8 +99,9 @@ static float read_block(const float *x, size_t first, size_t last) {
 }
 
 /* One block. The counts are constants wherever this is called, so that one loop over plain arrays remains. */
-static inline __attribute__((always_inline)) void move_block(float *const array[MOST_STREAMS], int updates, int reads,
-                                                             int writes, size_t first, size_t last) {
+static inline __attribute__((always_inline)) void move_block(float *const array[MOST_STREAMS], int updates,
+                                                             int reads, int writes, size_t first,
+                                                             size_t last) {
 #pragma omp simd
   for (size_t i = first; i < last; i++) {
     float sum = 0;
@@ -120,12 +121,24 @@ void bench_streams_run(bench_streams *streams) {
   for (long block = 0; block < blocks; block++) {
     size_t first = (size_t)block * STREAM_BLOCK, last = first + STREAM_BLOCK < n ? first + STREAM_BLOCK : n;
     switch (shape) {
-      case 0: total += read_block(array[0], first, last); break;
-      case 1: move_block(array, 0, 1, 1, first, last); break;
-      case 2: move_block(array, 0, 2, 1, first, last); break;
-      case 3: move_block(array, 2, 1, 0, first, last); break;
-      case 4: move_block(array, 3, 1, 0, first, last); break;
-      default: move_block(array, 4, 1, 0, first, last); break;
+      case 0:
+        total += read_block(array[0], first, last);
+        break;
+      case 1:
+        move_block(array, 0, 1, 1, first, last);
+        break;
+      case 2:
+        move_block(array, 0, 2, 1, first, last);
+        break;
+      case 3:
+        move_block(array, 2, 1, 0, first, last);
+        break;
+      case 4:
+        move_block(array, 3, 1, 0, first, last);
+        break;
+      default:
+        move_block(array, 4, 1, 0, first, last);
+        break;
     }
   }
   streams->sum = total;

@@ -10,8 +10,8 @@ double bench_now(void);
 /* The median of values (count, at least 1), which are sorted on the way. */
 double bench_median(double *values, size_t count);
 
-/* Floating-point operations per second of OpenBLAS on square matrices that suit it best, one product per thread:
-   the best of several runs. Needs sm_blas_load. */
+/* Floating-point operations per second of OpenBLAS on square matrices that suit it best, one product per
+   thread: the best of several runs. Needs sm_blas_load. */
 double bench_gemm_peak(int threads);
 
 /* Memory traffic: so many arrays of n floats are updated in place, read, or written. */

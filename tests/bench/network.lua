@@ -1,4 +1,5 @@
---- The tutorial's network and the three measurements that are made on it; torch_jobs.py has the same in PyTorch.
+--- The tutorial's network and the three measurements that are made on it; torch_jobs.py has the same in
+--- PyTorch.
 local sm = require "sm"
 local runtime = require "sm.runtime"
 local nn, optim = sm.nn, sm.optim
@@ -49,7 +50,7 @@ function M.stepper(activation, rule, batch)
     optimizer:zero_grad()
     model(x):cross_entropy(y):backward()
     optimizer:step()
-    collectgarbage "step"
+    runtime.tensor.collect()
   end
   for _ = 1, warm_steps do step() end
   return step
@@ -67,7 +68,7 @@ function M.evaluator(batch)
     sm.no_grad(function()
       for x, y in set.train:batches(batch) do
         correct = correct + model(x):accuracy(y) * #x
-        collectgarbage "step"
+        runtime.tensor.collect()
       end
     end)
     return correct
@@ -80,7 +81,7 @@ function M.softmax(groups)
   return function()
     x.grad = nil
     x:softmax { groups = groups }:backward(gy)
-    collectgarbage "step"
+    runtime.tensor.collect()
   end
 end
 

@@ -4,6 +4,10 @@
 
 #include <dnnl.hpp>
 
+#if DNNL_VERSION_MAJOR != 2
+#error "These programs are written for oneDNN 2."
+#endif
+
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -58,7 +62,8 @@ inline float *floats(const memory &m) { return static_cast<float *>(m.get_data_h
 
 inline std::string version() {
   const dnnl_version_t *v = dnnl_version();
-  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
+  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
+         std::to_string(v->patch);
 }
 
 }  // namespace onednn

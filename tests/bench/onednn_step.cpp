@@ -1,9 +1,10 @@
-// One training step of the tutorial's network (relu, Adam) as a specialist would write it on oneDNN's primitives:
-// blocked formats kept from layer to layer, relu fused into its convolution or product, no data gradient for the first
-// layer, Adam as one loop. First checks that the loss falls, then reads jobs from standard input, one a line,
+// One training step of the tutorial's network (relu, Adam) as a specialist would write it on oneDNN's
+// primitives: blocked formats kept from layer to layer, relu fused into its convolution or product, no data
+// gradient for the first layer, Adam as one loop. First checks that the loss falls, then reads jobs from
+// standard input, one a line,
 //   step relu adam BATCH THREADS STEPS
-// and answers each with the median of STEPS steps in milliseconds. A job with the same batch and threads as the one
-// before goes on with its network.
+// and answers each with the median of STEPS steps in milliseconds. A job with the same batch and threads as
+// the one before goes on with its network.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -48,7 +49,7 @@ struct parameter {
     memory start = fresh(plain);
     float *x = floats(start);
     for (size_t i = 0; i < plain.get_size() / sizeof(float); i++) {
-      float sum = -6; // of twelve uniform numbers: nearly normal
+      float sum = -6;  // of twelve uniform numbers: nearly normal
       for (uint32_t k = 0; k < 12; k++) sum += uniform(static_cast<uint32_t>(i) * 12 + k);
       x[i] = constant + deviation * sum;
     }
@@ -68,8 +69,8 @@ struct parameter {
   }
 };
 
-// How the backward passes of the large layer want its weights: as the forward pass has them, or as they like best,
-// at the price of a reorder in every step.
+// How the backward passes of the large layer want its weights: as the forward pass has them, or as they like
+// best, at the price of a reorder in every step.
 enum class weights { as_forward, as_liked };
 
 class network {
@@ -80,7 +81,7 @@ class network {
  private:
   struct layer {
     std::shared_ptr<parameter> weight, bias;
-    memory in, out; // out is after relu
+    memory in, out;  // out is after relu
   };
 
   memory::dim batch_;
@@ -104,14 +105,16 @@ class network {
   }
 
   // Where a primitive writes its result, and after it the reorder into `to` if that has another format.
-  void add_into(const dnnl::primitive &primitive, arguments operands, int argument, const memory::desc &made, memory to) {
+  void add_into(const dnnl::primitive &primitive, arguments operands, int argument, const memory::desc &made,
+                memory to) {
     memory result = made == to.get_desc() ? to : fresh(made);
     operands.insert({argument, result});
     add(primitive, operands);
     if (made != to.get_desc()) add(dnnl::reorder(result, to), {{DNNL_ARG_FROM, result}, {DNNL_ARG_TO, to}});
   }
 
-  std::shared_ptr<parameter> make_parameter(const memory::desc &plain, const memory::desc &format, bool bias) {
+  std::shared_ptr<parameter> make_parameter(const memory::desc &plain, const memory::desc &format,
+                                            bool bias) {
     parameters_.push_back(std::make_shared<parameter>(plain, format, bias ? 0.f : 0.1f, bias ? 0.1f : 0.f));
     return parameters_.back();
   }
@@ -152,46 +155,72 @@ class network {
 network::conv network::conv_forward(memory x, memory::dim size, memory::dim in, memory::dim out) {
   conv c;
   memory::desc bias = describe({out}, tag::x);
-  c.forward = {{prop_kind::forward_training, algorithm::convolution_direct, any({batch_, in, size, size}),
-                any({out, in, kernel, kernel}), bias, any({batch_, out, size, size}), {1, 1}, {pad, pad}, {pad, pad}},
-               with_relu(), engine()};
+  c.forward = {{prop_kind::forward_training,
+                algorithm::convolution_direct,
+                any({batch_, in, size, size}),
+                any({out, in, kernel, kernel}),
+                bias,
+                any({batch_, out, size, size}),
+                {1, 1},
+                {pad, pad},
+                {pad, pad}},
+               with_relu(),
+               engine()};
   c.weight = make_parameter(describe({out, in, kernel, kernel}, tag::oihw), c.forward.weights_desc(), false);
   c.bias = make_parameter(bias, bias, true);
   c.in = x;
   c.out = fresh(c.forward.dst_desc());
-  add(dnnl::convolution_forward(c.forward),
-      {{DNNL_ARG_SRC, as(x, c.forward.src_desc())}, {DNNL_ARG_WEIGHTS, c.weight->value},
-       {DNNL_ARG_BIAS, c.bias->value}, {DNNL_ARG_DST, c.out}});
+  add(dnnl::convolution_forward(c.forward), {{DNNL_ARG_SRC, as(x, c.forward.src_desc())},
+                                             {DNNL_ARG_WEIGHTS, c.weight->value},
+                                             {DNNL_ARG_BIAS, c.bias->value},
+                                             {DNNL_ARG_DST, c.out}});
   return c;
 }
 
 void network::conv_backward_weights(const conv &c, memory gy) {
-  dnnl::convolution_backward_weights::primitive_desc made(
-      {algorithm::convolution_direct, any(c.forward.src_desc().dims()), any(c.forward.weights_desc().dims()),
-       c.bias->value.get_desc(), any(c.forward.dst_desc().dims()), {1, 1}, {pad, pad}, {pad, pad}},
-      engine(), c.forward);
+  dnnl::convolution_backward_weights::primitive_desc made({algorithm::convolution_direct,
+                                                           any(c.forward.src_desc().dims()),
+                                                           any(c.forward.weights_desc().dims()),
+                                                           c.bias->value.get_desc(),
+                                                           any(c.forward.dst_desc().dims()),
+                                                           {1, 1},
+                                                           {pad, pad},
+                                                           {pad, pad}},
+                                                          engine(), c.forward);
   add_into(dnnl::convolution_backward_weights(made),
-           {{DNNL_ARG_SRC, as(c.in, made.src_desc())}, {DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())},
+           {{DNNL_ARG_SRC, as(c.in, made.src_desc())},
+            {DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())},
             {DNNL_ARG_DIFF_BIAS, c.bias->gradient}},
            DNNL_ARG_DIFF_WEIGHTS, made.diff_weights_desc(), c.weight->gradient);
 }
 
 memory network::conv_backward_data(const conv &c, memory gy, const memory::desc &want) {
-  dnnl::convolution_backward_data::primitive_desc made(
-      {algorithm::convolution_direct, any(c.forward.src_desc().dims()), any(c.forward.weights_desc().dims()),
-       any(c.forward.dst_desc().dims()), {1, 1}, {pad, pad}, {pad, pad}},
-      engine(), c.forward);
+  dnnl::convolution_backward_data::primitive_desc made({algorithm::convolution_direct,
+                                                        any(c.forward.src_desc().dims()),
+                                                        any(c.forward.weights_desc().dims()),
+                                                        any(c.forward.dst_desc().dims()),
+                                                        {1, 1},
+                                                        {pad, pad},
+                                                        {pad, pad}},
+                                                       engine(), c.forward);
   memory gx = fresh(want);
   add_into(dnnl::convolution_backward_data(made),
-           {{DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())}, {DNNL_ARG_WEIGHTS, as(c.weight->value, made.weights_desc())}},
+           {{DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())},
+            {DNNL_ARG_WEIGHTS, as(c.weight->value, made.weights_desc())}},
            DNNL_ARG_DIFF_SRC, made.diff_src_desc(), gx);
   return gx;
 }
 
 network::pool network::pool_forward(memory x, memory::dim size, memory::dim channels) {
   pool p;
-  p.forward = {{prop_kind::forward_training, algorithm::pooling_max, x.get_desc(),
-                any({batch_, channels, size / 2, size / 2}), {2, 2}, {2, 2}, {0, 0}, {0, 0}},
+  p.forward = {{prop_kind::forward_training,
+                algorithm::pooling_max,
+                x.get_desc(),
+                any({batch_, channels, size / 2, size / 2}),
+                {2, 2},
+                {2, 2},
+                {0, 0},
+                {0, 0}},
                engine()};
   p.in = x;
   p.out = fresh(p.forward.dst_desc());
@@ -203,7 +232,8 @@ network::pool network::pool_forward(memory x, memory::dim size, memory::dim chan
 
 memory network::pool_backward(const pool &p, memory gy) {
   dnnl::pooling_backward::primitive_desc made(
-      {algorithm::pooling_max, p.in.get_desc(), p.out.get_desc(), {2, 2}, {2, 2}, {0, 0}, {0, 0}}, engine(), p.forward);
+      {algorithm::pooling_max, p.in.get_desc(), p.out.get_desc(), {2, 2}, {2, 2}, {0, 0}, {0, 0}}, engine(),
+      p.forward);
   memory gx = fresh(p.in.get_desc());
   add(dnnl::pooling_backward(made),
       {{DNNL_ARG_DIFF_DST, gy}, {DNNL_ARG_WORKSPACE, p.workspace}, {DNNL_ARG_DIFF_SRC, gx}});
@@ -223,29 +253,33 @@ network::linear network::linear_forward(memory x, const memory::dims &in, memory
   l.bias = make_parameter(bias, bias, true);
   l.in = x;
   l.out = fresh(l.forward.dst_desc());
-  add(dnnl::inner_product_forward(l.forward),
-      {{DNNL_ARG_SRC, as(x, l.forward.src_desc())}, {DNNL_ARG_WEIGHTS, l.weight->value},
-       {DNNL_ARG_BIAS, l.bias->value}, {DNNL_ARG_DST, l.out}});
+  add(dnnl::inner_product_forward(l.forward), {{DNNL_ARG_SRC, as(x, l.forward.src_desc())},
+                                               {DNNL_ARG_WEIGHTS, l.weight->value},
+                                               {DNNL_ARG_BIAS, l.bias->value},
+                                               {DNNL_ARG_DST, l.out}});
   return l;
 }
 
 void network::linear_backward_weights(const linear &l, memory gy) {
   memory::desc weight = large_ == weights::as_liked ? any(l.weight_plain.dims()) : l.forward.weights_desc();
   dnnl::inner_product_backward_weights::primitive_desc made(
-      {any(l.forward.src_desc().dims()), weight, l.bias->value.get_desc(), gy.get_desc()}, engine(), l.forward);
+      {any(l.forward.src_desc().dims()), weight, l.bias->value.get_desc(), gy.get_desc()}, engine(),
+      l.forward);
   add_into(dnnl::inner_product_backward_weights(made),
-           {{DNNL_ARG_SRC, as(l.in, made.src_desc())}, {DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())},
+           {{DNNL_ARG_SRC, as(l.in, made.src_desc())},
+            {DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())},
             {DNNL_ARG_DIFF_BIAS, l.bias->gradient}},
            DNNL_ARG_DIFF_WEIGHTS, made.diff_weights_desc(), l.weight->gradient);
 }
 
 memory network::linear_backward_data(const linear &l, memory gy, const memory::desc &want) {
   memory::desc weight = large_ == weights::as_liked ? any(l.weight_plain.dims()) : l.forward.weights_desc();
-  dnnl::inner_product_backward_data::primitive_desc made({any(l.forward.src_desc().dims()), weight, gy.get_desc()},
-                                                         engine(), l.forward);
+  dnnl::inner_product_backward_data::primitive_desc made(
+      {any(l.forward.src_desc().dims()), weight, gy.get_desc()}, engine(), l.forward);
   memory gx = fresh(want);
   add_into(dnnl::inner_product_backward_data(made),
-           {{DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())}, {DNNL_ARG_WEIGHTS, as(l.weight->value, made.weights_desc())}},
+           {{DNNL_ARG_DIFF_DST, as(gy, made.diff_dst_desc())},
+            {DNNL_ARG_WEIGHTS, as(l.weight->value, made.weights_desc())}},
            DNNL_ARG_DIFF_SRC, made.diff_src_desc(), gx);
   return gx;
 }
@@ -271,7 +305,8 @@ memory network::dropout(memory y) {
     float *out = floats(kept);
     uint32_t first = steps_ * static_cast<uint32_t>(count);
 #pragma omp parallel for simd
-    for (size_t i = 0; i < count; i++) out[i] = uniform(first + static_cast<uint32_t>(i)) < 0.5f ? 0 : 2 * x[i];
+    for (size_t i = 0; i < count; i++)
+      out[i] = uniform(first + static_cast<uint32_t>(i)) < 0.5f ? 0 : 2 * x[i];
   });
   return kept;
 }
@@ -287,7 +322,8 @@ memory network::cross_entropy(memory logits) {
       for (memory::dim i = 0; i < classes; i++) sum += g[i] = std::exp(x[i] - largest);
       int label = labels_[static_cast<size_t>(row)];
       total += std::log(sum) + largest - x[label];
-      for (memory::dim i = 0; i < classes; i++) g[i] = (g[i] / sum - (i == label)) / static_cast<float>(batch_);
+      for (memory::dim i = 0; i < classes; i++)
+        g[i] = (g[i] / sum - (i == label)) / static_cast<float>(batch_);
     }
     loss_ = static_cast<float>(total / static_cast<double>(batch_));
   });
@@ -301,7 +337,8 @@ network::network(memory::dim batch, weights large) : batch_(batch), large_(large
     int label = static_cast<int>(i % classes);
     labels_.push_back(label);
     float *pixels = floats(x) + i * image * image;
-    for (memory::dim p = 0; p < image * image; p++) pixels[p] = 0.3f * uniform(static_cast<uint32_t>(i * image * image + p));
+    for (memory::dim p = 0; p < image * image; p++)
+      pixels[p] = 0.3f * uniform(static_cast<uint32_t>(i * image * image + p));
     for (memory::dim p = 0; p < 36; p++) pixels[(label / 5 * 14 + p / 6) * image + label % 5 * 5 + p % 6] = 1;
   }
 
@@ -339,7 +376,8 @@ float network::step() {
   for (const auto &pass : passes_) pass();
   stream().wait();
   double step = steps_;
-  float rate = learning_rate * static_cast<float>(std::sqrt(1 - std::pow(beta2, step)) / (1 - std::pow(beta1, step)));
+  float rate =
+      learning_rate * static_cast<float>(std::sqrt(1 - std::pow(beta2, step)) / (1 - std::pow(beta1, step)));
   for (const auto &p : parameters_) p->adam(rate);
   return loss_;
 }
@@ -376,7 +414,8 @@ bool loss_falls() {
     float first = net.step(), last = first;
     for (int i = 0; i < 30; i++) last = net.step();
     if (!(last < first / 2)) {
-      std::cerr << "onednn_step: the loss went from " << first << " to " << last << " in 30 steps on one batch\n";
+      std::cerr << "onednn_step: the loss went from " << first << " to " << last
+                << " in 30 steps on one batch\n";
       return false;
     }
   }
@@ -396,7 +435,8 @@ int main() {
     memory::dim wanted_batch = 0;
     int wanted_threads = 0, steps = 0;
     words >> kind >> activation >> rule >> wanted_batch >> wanted_threads >> steps;
-    if (kind != "step" || activation != "relu" || rule != "adam" || wanted_batch < 1 || wanted_threads < 1 || steps < 1) {
+    if (kind != "step" || activation != "relu" || rule != "adam" || wanted_batch < 1 || wanted_threads < 1 ||
+        steps < 1) {
       std::cerr << "onednn_step: expected 'step relu adam BATCH THREADS STEPS', got '" << line << "'\n";
       return 2;
     }

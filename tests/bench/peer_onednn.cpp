@@ -11,8 +11,8 @@ using dnnl::prop_kind;
 struct peer {
   dnnl::primitive primitive;
   arguments operands;
-  memory result;             // in the primitive's format
-  memory::desc result_plain; // in ours
+  memory result;              // in the primitive's format
+  memory::desc result_plain;  // in ours
 };
 
 namespace {
@@ -40,13 +40,15 @@ dnnl::convolution_forward::primitive_desc conv_forward(const peer_conv &c) {
   memory::dim kernel = to_dim(c.kernel), pad = kernel / 2;
   dnnl::convolution_forward::desc wanted(prop_kind::forward_training, algorithm::convolution_direct,
                                          any({batch, in, size, size}), any({out, in, kernel, kernel}),
-                                         describe({out}, tag::x), any({batch, out, size, size}), {1, 1}, {pad, pad},
-                                         {pad, pad});
+                                         describe({out}, tag::x), any({batch, out, size, size}), {1, 1},
+                                         {pad, pad}, {pad, pad});
   return {wanted, engine()};
 }
 
-dnnl::inner_product_forward::primitive_desc linear_forward(memory::dim batch, memory::dim in, memory::dim out) {
-  return {{prop_kind::forward_training, any({batch, in}), any({out, in}), describe({out}, tag::x), any({batch, out})},
+dnnl::inner_product_forward::primitive_desc linear_forward(memory::dim batch, memory::dim in,
+                                                           memory::dim out) {
+  return {{prop_kind::forward_training, any({batch, in}), any({out, in}), describe({out}, tag::x),
+           any({batch, out})},
           engine()};
 }
 
@@ -57,11 +59,13 @@ const char *peer_name(void) {
   return name.c_str();
 }
 
-peer *peer_conv_new(peer_pass pass, const peer_conv *conv, const float *a, const float *b, const float *bias) {
+peer *peer_conv_new(peer_pass pass, const peer_conv *conv, const float *a, const float *b,
+                    const float *bias) {
   return guarded([&]() -> peer {
     memory::dim batch = to_dim(conv->batch), size = to_dim(conv->size), in = to_dim(conv->in);
     memory::dim out = to_dim(conv->out), kernel = to_dim(conv->kernel), pad = kernel / 2;
-    memory::desc x = describe({batch, in, size, size}, tag::nhwc), y = describe({batch, out, size, size}, tag::nhwc);
+    memory::desc x = describe({batch, in, size, size}, tag::nhwc),
+                 y = describe({batch, out, size, size}, tag::nhwc);
     memory::desc w = describe({out, in, kernel, kernel}, tag::hwio), per_filter = describe({out}, tag::x);
     auto forward = conv_forward(*conv);
 
@@ -72,21 +76,25 @@ peer *peer_conv_new(peer_pass pass, const peer_conv *conv, const float *a, const
                {DNNL_ARG_WEIGHTS, operand(b, w, forward.weights_desc())},
                {DNNL_ARG_BIAS, operand(bias, per_filter, per_filter)},
                {DNNL_ARG_DST, result}},
-              result, y};
+              result,
+              y};
     }
     if (pass == PEER_DATA) {
-      dnnl::convolution_backward_data::desc wanted(algorithm::convolution_direct, any(x.dims()), any(w.dims()),
-                                                   any(y.dims()), {1, 1}, {pad, pad}, {pad, pad});
+      dnnl::convolution_backward_data::desc wanted(algorithm::convolution_direct, any(x.dims()),
+                                                   any(w.dims()), any(y.dims()), {1, 1}, {pad, pad},
+                                                   {pad, pad});
       dnnl::convolution_backward_data::primitive_desc made(wanted, engine(), forward);
       memory result = fresh(made.diff_src_desc());
       return {dnnl::convolution_backward_data(made),
               {{DNNL_ARG_DIFF_DST, operand(a, y, made.diff_dst_desc())},
                {DNNL_ARG_WEIGHTS, operand(b, w, made.weights_desc())},
                {DNNL_ARG_DIFF_SRC, result}},
-              result, x};
+              result,
+              x};
     }
-    dnnl::convolution_backward_weights::desc wanted(algorithm::convolution_direct, any(x.dims()), any(w.dims()),
-                                                    per_filter, any(y.dims()), {1, 1}, {pad, pad}, {pad, pad});
+    dnnl::convolution_backward_weights::desc wanted(algorithm::convolution_direct, any(x.dims()),
+                                                    any(w.dims()), per_filter, any(y.dims()), {1, 1},
+                                                    {pad, pad}, {pad, pad});
     dnnl::convolution_backward_weights::primitive_desc made(wanted, engine(), forward);
     memory result = fresh(made.diff_weights_desc());
     return {dnnl::convolution_backward_weights(made),
@@ -94,15 +102,18 @@ peer *peer_conv_new(peer_pass pass, const peer_conv *conv, const float *a, const
              {DNNL_ARG_SRC, operand(b, x, made.src_desc())},
              {DNNL_ARG_DIFF_WEIGHTS, result},
              {DNNL_ARG_DIFF_BIAS, fresh(per_filter)}},
-            result, w};
+            result,
+            w};
   });
 }
 
 peer *peer_linear_new(peer_pass pass, size_t batch, size_t in, size_t out, const float *a, const float *b,
                       const float *bias) {
   return guarded([&]() -> peer {
-    memory::desc x = describe({to_dim(batch), to_dim(in)}, tag::nc), y = describe({to_dim(batch), to_dim(out)}, tag::nc);
-    memory::desc w = describe({to_dim(out), to_dim(in)}, tag::io), per_output = describe({to_dim(out)}, tag::x);
+    memory::desc x = describe({to_dim(batch), to_dim(in)}, tag::nc),
+                 y = describe({to_dim(batch), to_dim(out)}, tag::nc);
+    memory::desc w = describe({to_dim(out), to_dim(in)}, tag::io),
+                 per_output = describe({to_dim(out)}, tag::x);
     auto forward = linear_forward(to_dim(batch), to_dim(in), to_dim(out));
 
     if (pass == PEER_FORWARD) {
@@ -112,7 +123,8 @@ peer *peer_linear_new(peer_pass pass, size_t batch, size_t in, size_t out, const
                {DNNL_ARG_WEIGHTS, operand(b, w, forward.weights_desc())},
                {DNNL_ARG_BIAS, operand(bias, per_output, per_output)},
                {DNNL_ARG_DST, result}},
-              result, y};
+              result,
+              y};
     }
     if (pass == PEER_DATA) {
       dnnl::inner_product_backward_data::desc wanted(any(x.dims()), any(w.dims()), any(y.dims()));
@@ -122,7 +134,8 @@ peer *peer_linear_new(peer_pass pass, size_t batch, size_t in, size_t out, const
               {{DNNL_ARG_DIFF_DST, operand(a, y, made.diff_dst_desc())},
                {DNNL_ARG_WEIGHTS, operand(b, w, made.weights_desc())},
                {DNNL_ARG_DIFF_SRC, result}},
-              result, x};
+              result,
+              x};
     }
     dnnl::inner_product_backward_weights::desc wanted(any(x.dims()), any(w.dims()), any(y.dims()));
     dnnl::inner_product_backward_weights::primitive_desc made(wanted, engine(), forward);
@@ -131,7 +144,8 @@ peer *peer_linear_new(peer_pass pass, size_t batch, size_t in, size_t out, const
             {{DNNL_ARG_DIFF_DST, operand(a, y, made.diff_dst_desc())},
              {DNNL_ARG_SRC, operand(b, x, made.src_desc())},
              {DNNL_ARG_DIFF_WEIGHTS, result}},
-            result, w};
+            result,
+            w};
   });
 }
 
@@ -142,25 +156,36 @@ peer *peer_softmax_new(peer_pass pass, size_t rows, size_t columns, const float 
     memory result = fresh(plain);
     if (pass == PEER_FORWARD) {
       return {dnnl::softmax_forward(forward),
-              {{DNNL_ARG_SRC, operand(a, plain, plain)}, {DNNL_ARG_DST, result}}, result, plain};
+              {{DNNL_ARG_SRC, operand(a, plain, plain)}, {DNNL_ARG_DST, result}},
+              result,
+              plain};
     }
     dnnl::softmax_backward::primitive_desc made({plain, plain, 1}, engine(), forward);
     return {dnnl::softmax_backward(made),
-            {{DNNL_ARG_DIFF_DST, operand(a, plain, plain)}, {DNNL_ARG_DST, operand(b, plain, plain)},
+            {{DNNL_ARG_DIFF_DST, operand(a, plain, plain)},
+             {DNNL_ARG_DST, operand(b, plain, plain)},
              {DNNL_ARG_DIFF_SRC, result}},
-            result, plain};
+            result,
+            plain};
   });
 }
 
-peer *peer_maxpool_new(peer_pass pass, size_t batch, size_t size, size_t channels, const float *a, const float *b) {
+peer *peer_maxpool_new(peer_pass pass, size_t batch, size_t size, size_t channels, const float *a,
+                       const float *b) {
   return guarded([&]() -> peer {
     memory::dim n = to_dim(batch), c = to_dim(channels), s = to_dim(size);
     memory::desc x = describe({n, c, s, s}, tag::nhwc), y = describe({n, c, s / 2, s / 2}, tag::nhwc);
     // The format that a convolution would hand over.
     memory::desc blocked = conv_forward({batch, size, channels, channels, 5}).dst_desc();
-    dnnl::pooling_forward::primitive_desc forward(
-        {prop_kind::forward_training, algorithm::pooling_max, blocked, any(y.dims()), {2, 2}, {2, 2}, {0, 0}, {0, 0}},
-        engine());
+    dnnl::pooling_forward::primitive_desc forward({prop_kind::forward_training,
+                                                   algorithm::pooling_max,
+                                                   blocked,
+                                                   any(y.dims()),
+                                                   {2, 2},
+                                                   {2, 2},
+                                                   {0, 0},
+                                                   {0, 0}},
+                                                  engine());
     memory images = operand(pass == PEER_FORWARD ? a : b, x, blocked);
     memory pooled = fresh(forward.dst_desc()), workspace = fresh(forward.workspace_desc());
     dnnl::pooling_forward pool(forward);
@@ -169,12 +194,15 @@ peer *peer_maxpool_new(peer_pass pass, size_t batch, size_t size, size_t channel
 
     run(pool, operands);
     dnnl::pooling_backward::primitive_desc made(
-        {algorithm::pooling_max, blocked, forward.dst_desc(), {2, 2}, {2, 2}, {0, 0}, {0, 0}}, engine(), forward);
+        {algorithm::pooling_max, blocked, forward.dst_desc(), {2, 2}, {2, 2}, {0, 0}, {0, 0}}, engine(),
+        forward);
     memory result = fresh(blocked);
     return {dnnl::pooling_backward(made),
-            {{DNNL_ARG_DIFF_DST, operand(a, y, forward.dst_desc())}, {DNNL_ARG_WORKSPACE, workspace},
+            {{DNNL_ARG_DIFF_DST, operand(a, y, forward.dst_desc())},
+             {DNNL_ARG_WORKSPACE, workspace},
              {DNNL_ARG_DIFF_SRC, result}},
-            result, x};
+            result,
+            x};
   });
 }
 
@@ -185,14 +213,19 @@ peer *peer_relu_new(peer_pass pass, size_t n, const float *a, const float *b) {
         {prop_kind::forward_training, algorithm::eltwise_relu, plain, 0.f, 0.f}, engine());
     memory result = fresh(plain);
     if (pass == PEER_FORWARD) {
-      return {dnnl::eltwise_forward(forward), {{DNNL_ARG_SRC, operand(a, plain, plain)}, {DNNL_ARG_DST, result}},
-              result, plain};
+      return {dnnl::eltwise_forward(forward),
+              {{DNNL_ARG_SRC, operand(a, plain, plain)}, {DNNL_ARG_DST, result}},
+              result,
+              plain};
     }
-    dnnl::eltwise_backward::primitive_desc made({algorithm::eltwise_relu, plain, plain, 0.f, 0.f}, engine(), forward);
+    dnnl::eltwise_backward::primitive_desc made({algorithm::eltwise_relu, plain, plain, 0.f, 0.f}, engine(),
+                                                forward);
     return {dnnl::eltwise_backward(made),
-            {{DNNL_ARG_DIFF_DST, operand(a, plain, plain)}, {DNNL_ARG_SRC, operand(b, plain, plain)},
+            {{DNNL_ARG_DIFF_DST, operand(a, plain, plain)},
+             {DNNL_ARG_SRC, operand(b, plain, plain)},
              {DNNL_ARG_DIFF_SRC, result}},
-            result, plain};
+            result,
+            plain};
   });
 }
 

@@ -1,7 +1,8 @@
--- What 100 training steps take from the operating system once everything is warm, with the whole of MNIST loaded:
--- prints steps, minor page faults, resident KiB before and after, and the peak. Under strace the two attempts to open a
--- file that cannot be there mark where those steps begin and end.
+-- What 100 training steps take from the operating system once everything is warm, with the whole of MNIST
+-- loaded: prints steps, minor page faults, resident KiB before and after, and the peak. Under strace the two
+-- attempts to open a file that cannot be there mark where those steps begin and end.
 local sm = require "sm"
+local runtime = require "sm.runtime"
 local network = require "network"
 
 local warm <const>, steps <const> = 100, 100
@@ -35,7 +36,7 @@ local function train(count)
     optimizer:zero_grad()
     model(x):cross_entropy(y):backward()
     optimizer:step()
-    collectgarbage "step"
+    runtime.tensor.collect()
   end
 end
 

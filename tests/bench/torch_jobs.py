@@ -1,4 +1,4 @@
-"""Answers jobs from standard input as jobs.lua does, for PyTorch; the last word of a job is its memory format:
+"""Answers jobs from standard input as jobs.lua does, for PyTorch. A job closes with the memory format:
 step ACTIVATION OPTIMIZER BATCH THREADS STEPS contiguous|channels_last
 evaluate BATCH THREADS TIMES contiguous|channels_last
 softmax GROUPS THREADS TIMES contiguous|channels_last"""
@@ -35,6 +35,7 @@ def stepper(layout, activation, rule, batch):
 
 def evaluator(layout, batch):
     """10,000 images of bytes, classified in batches."""
+    batch = int(batch)
     network = Network("relu").to(memory_format=layout).eval()
     images = torch.randint(0, 256, (TEST_IMAGES, 1, 28, 28), dtype=torch.uint8)
     labels = torch.randint(0, 10, (TEST_IMAGES,))
@@ -42,9 +43,10 @@ def evaluator(layout, batch):
     @torch.no_grad()
     def evaluate():
         correct = 0
-        for first in range(0, TEST_IMAGES, int(batch)):
-            x = images[first : first + int(batch)].to(torch.float32).div_(255).contiguous(memory_format=layout)
-            correct += (network(x).argmax(1) == labels[first : first + int(batch)]).sum().item()
+        for first in range(0, TEST_IMAGES, batch):
+            x, y = images[first : first + batch], labels[first : first + batch]
+            x = x.to(torch.float32).div_(255).contiguous(memory_format=layout)
+            correct += (network(x).argmax(1) == y).sum().item()
         return correct
 
     return evaluate

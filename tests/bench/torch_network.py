@@ -15,7 +15,8 @@ class Smorms3(torch.optim.Optimizer):
             for w in group["params"]:
                 state = self.state[w]
                 if not state:
-                    state["mem"], state["g"], state["g2"] = torch.ones_like(w), torch.zeros_like(w), torch.zeros_like(w)
+                    state["mem"], state["g"], state["g2"] = (
+                        torch.ones_like(w), torch.zeros_like(w), torch.zeros_like(w))
                 mem, g, g2 = state["mem"], state["g"], state["g2"]
                 r = 1 / (mem + 1)
                 g.mul_(1 - r).add_(r * w.grad)

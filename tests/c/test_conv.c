@@ -1,4 +1,4 @@
-/* Convolution against nested loops in double, over shapes that are common, odd and degenerate. */
+/* Both kernels of convolution against nested loops in double, over shapes that are common, odd and degenerate. */
 #include "numbers.h"
 
 #include "core/conv.h"
@@ -34,8 +34,16 @@ static const shape_case cases[] = {
     {0, 6, 6, 2, 3, 3, 4, SAME(1)},      {3, 6, 6, 0, 3, 3, 4, SAME(1)},
     {3, 6, 6, 2, 3, 3, 0, SAME(1)},      {3, 0, 6, 2, 3, 3, 4, SAME(1)},
     {3, 0, 0, 2, 3, 3, 4, PADDED(1, 2)}, {2, 6, 6, 0, 1, 1, 4, VALID(1)},
-    {4, 3, 3, 6, 3, 3, 2, VALID(1)},
+    {4, 3, 3, 6, 3, 3, 2, VALID(1)},     {2, 14, 14, 32, 5, 5, 64, SAME(1)},
+    {3, 28, 28, 1, 5, 5, 32, SAME(1)},   {2, 15, 29, 9, 3, 3, 17, SAME(1)},
+    {2, 9, 31, 16, 3, 4, 33, SAME(2)},   {1, 9, 30, 17, 2, 5, 40, PADDED(3, 2)},
+    {2, 6, 6, 16, 1, 1, 48, VALID(1)},   {2, 6, 7, 20, 1, 1, 16, SAME(2)},
+    {2, 8, 9, 16, 2, 3, 16, VALID(4)},   {1, 5, 5, 24, 3, 3, 16, PADDED(1, 4)},
+    {2, 3, 4, 8, 7, 9, 16, SAME(1)},     {1, 4, 5, 9, 2, 2, 16, PADDED(3, 5)},
+    {2, 12, 17, 3, 3, 3, 70, VALID(1)},  {1, 3, 3, 18, 3, 3, 16, SAME(1000000)},
 };
+
+static const sm_conv_kernel kernels[] = {SM_CONV_DIRECT, SM_CONV_IM2COL};
 
 /* A planned case with its sizes in elements. */
 typedef struct planned {
@@ -44,12 +52,13 @@ typedef struct planned {
   size_t x, w, y;
 } planned;
 
-static planned plan(const shape_case *at) {
+static planned plan(const shape_case *at, sm_conv_kernel kernel) {
   planned p;
   sm_shape x = {4, {at->batch, at->height, at->width, at->channels}};
   sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}};
   sm_error error;
   if (sm_conv2d_plan(&p.conv, &p.out, &x, &w, &at->options, &error)) fail_msg("%s", error.message);
+  p.conv.kernel = kernel;
   p.x = at->batch * at->height * at->width * at->channels;
   p.w = at->kernel_height * at->kernel_width * at->channels * at->filters;
   p.y = p.out.size[0] * p.out.size[1] * p.out.size[2] * p.out.size[3];
@@ -138,43 +147,137 @@ static real *backward_filter(real *gbias, const planned *p, const arrays *a) {
   return gw;
 }
 
-static void every_pass_matches_the_reference(void **state) {
+static void matches(const shape_case *at, const planned *p, arrays *a) {
+  size_t filters = p->conv.filters, patch = at->kernel_height * at->kernel_width * at->channels;
+  double positions = (double)(p->out.size[0] * p->out.size[1] * p->out.size[2]);
+  real *y = forward(p, a, NULL);
+  assert_close(y, a->y, p->y, sqrt((double)patch));
+  free(y);
+  double *with_bias = zeros(p->y);
+  for (size_t j = 0; j < p->y; j++) with_bias[j] = a->y[j] + (double)a->bias[j % filters];
+  y = forward(p, a, a->bias);
+  assert_close(y, with_bias, p->y, sqrt((double)patch));
+
+  real *gx = backward_data(p, a);
+  assert_close(gx, a->gx, p->x, sqrt((double)(at->kernel_height * at->kernel_width * filters)));
+
+  real *gbias = unwritten(filters), *gw = backward_filter(gbias, p, a);
+  double *bias_sum = zeros(filters);
+  for (size_t j = 0; j < p->y; j++) bias_sum[j % filters] += (double)a->gy[j];
+  assert_close(gw, a->gw, p->w, sqrt(positions));
+  assert_close(gbias, bias_sum, filters, sqrt(positions));
+  real *without_bias = backward_filter(NULL, p, a);
+  assert_same_bits(without_bias, gw, p->w);
+
+  free(y), free(with_bias), free(gx), free(gbias), free(gw), free(bias_sum), free(without_bias);
+}
+
+static void every_pass_of_both_kernels_matches_the_reference(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i]);
+    planned p = plan(&cases[i], SM_CONV_BY_RULE);
     arrays a = make_arrays(&p);
-    size_t filters = p.conv.filters,
-           patch = cases[i].kernel_height * cases[i].kernel_width * cases[i].channels;
-    double positions = (double)(p.out.size[0] * p.out.size[1] * p.out.size[2]);
     multiply(&a, &p.conv);
+    for (size_t k = 0; k < COUNT_OF(kernels); k++) {
+      p.conv.kernel = kernels[k];
+      matches(&cases[i], &p, &a);
+    }
+    free_arrays(&a);
+  }
+}
 
+/* The kernel that the rule takes for a pass gives the bits of that kernel. */
+static void the_rule_is_direct_from_16_output_channels_on(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    planned p = plan(&cases[i], SM_CONV_BY_RULE), forced = p;
+    arrays a = make_arrays(&p);
+    forced.conv.kernel = cases[i].filters >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
+    real *y = forward(&p, &a, a.bias), *same_y = forward(&forced, &a, a.bias);
+    real *gw = backward_filter(NULL, &p, &a), *same_gw = backward_filter(NULL, &forced, &a);
+    forced.conv.kernel = cases[i].channels >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
+    real *gx = backward_data(&p, &a), *same_gx = backward_data(&forced, &a);
+    assert_same_bits(y, same_y, p.y);
+    assert_same_bits(gw, same_gw, p.w);
+    assert_same_bits(gx, same_gx, p.x);
+    free(y), free(same_y), free(gw), free(same_gw), free(gx), free(same_gx);
+    free_arrays(&a);
+  }
+}
+
+static void the_environment_overrides_the_rule(void **state) {
+  (void)state;
+  static const struct {
+    const char *value, *rule;
+    sm_conv_kernel kernel;
+  } expected[] = {
+      {"direct", "direct (SMRUN_CONV)", SM_CONV_DIRECT},
+      {"im2col", "im2col (SMRUN_CONV)", SM_CONV_IM2COL},
+      {"", "direct from 16 output channels on, im2col below", SM_CONV_BY_RULE},
+  };
+  sm_shape x = {4, {2, 6, 6, 3}}, y = {4, {2, 6, 6, 5}}, w = {4, {3, 3, 3, 5}}, out;
+  sm_window_options options = SAME(1);
+  sm_conv2d conv;
+  sm_error error;
+  for (size_t i = 0; i < COUNT_OF(expected); i++) {
+    assert_int_equal(setenv("SMRUN_CONV", expected[i].value, 1), 0);
+    assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, &options, NULL), SM_OK);
+    assert_int_equal(conv.kernel, expected[i].kernel);
+    assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, &options, NULL, NULL), SM_OK);
+    assert_int_equal(conv.kernel, expected[i].kernel);
+    assert_string_equal(sm_conv2d_rule(), expected[i].rule);
+  }
+  assert_int_equal(setenv("SMRUN_CONV", "fast", 1), 0);
+  assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, &options, &error), SM_BAD_VALUE);
+  assert_string_equal(error.message, "SMRUN_CONV: expected direct or im2col, got \"fast\"");
+  assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, &options, NULL, &error), SM_BAD_VALUE);
+  assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV is neither direct nor im2col");
+  assert_int_equal(unsetenv("SMRUN_CONV"), 0);
+}
+
+/* Every pixel, channel and filter holds the same numbers as every other of its kind, so every sum must, too,
+   wherever it is computed: in the body of a vector or its tail, at the first pixel or the last. */
+static void an_element_does_not_depend_on_its_position(void **state) {
+  (void)state;
+  static const shape_case uniform[] = {
+      {2, 9, 33, 3, 3, 3, 37, VALID(1)},
+      {3, 10, 19, 19, 3, 2, 37, VALID(1)},
+      {1, 6, 31, 1, 5, 5, 17, VALID(1)},
+  };
+  for (size_t i = 0; i < COUNT_OF(uniform); i++) {
+    planned p = plan(&uniform[i], SM_CONV_DIRECT);
+    arrays a = make_arrays(&p);
+    size_t channels = uniform[i].channels, filters = uniform[i].filters;
+    for (size_t j = 0; j < p.x; j++) a.x[j] = a.x[j % channels];
+    for (size_t j = 0; j < p.w; j++) a.w[j] = a.w[j / filters * filters];
     real *y = forward(&p, &a, NULL);
-    assert_close(y, a.y, p.y, sqrt((double)patch));
-    free(y);
-    for (size_t j = 0; j < p.y; j++) a.y[j] += (double)a.bias[j % filters];
-    y = forward(&p, &a, a.bias);
-    assert_close(y, a.y, p.y, sqrt((double)patch));
+    for (size_t j = 0; j < p.y; j++) assert_same_bits(y + j, y, 1);
 
+    for (size_t j = 0; j < p.x; j++) a.x[j] = a.x[j / channels * channels];
+    for (size_t j = 0; j < p.y; j++) a.gy[j] = a.gy[j / filters * filters];
+    real *gw = backward_filter(NULL, &p, &a);
+    for (size_t j = 0; j < p.w; j++) assert_same_bits(gw + j, gw, 1);
+
+    for (size_t j = 0; j < p.y; j++) a.gy[j] = a.gy[j % filters];
+    for (size_t j = 0; j < p.w; j++) a.w[j] = a.w[j % filters];
     real *gx = backward_data(&p, &a);
-    assert_close(gx, a.gx, p.x, sqrt((double)(cases[i].kernel_height * cases[i].kernel_width * filters)));
-
-    real *gbias = unwritten(filters), *gw = backward_filter(gbias, &p, &a);
-    double *bias_sum = zeros(filters);
-    for (size_t j = 0; j < p.y; j++) bias_sum[j % filters] += (double)a.gy[j];
-    assert_close(gw, a.gw, p.w, sqrt(positions));
-    assert_close(gbias, bias_sum, filters, sqrt(positions));
-    real *without_bias = backward_filter(NULL, &p, &a);
-    assert_same_bits(without_bias, gw, p.w);
-
-    free(y), free(gx), free(gbias), free(gw), free(bias_sum), free(without_bias);
+    const sm_window *window = &p.conv.window;
+    size_t line = window->width * channels,
+           middle = window->kernel_height * line + window->kernel_width * channels;
+    for (size_t row = window->kernel_height; row + window->kernel_height <= window->height; row++) {
+      for (size_t j = window->kernel_width * channels; j + window->kernel_width * channels <= line; j++) {
+        assert_same_bits(gx + row * line + j, gx + middle, 1);
+      }
+    }
+    free(y), free(gw), free(gx);
     free_arrays(&a);
   }
 }
 
 static void the_data_pass_is_the_adjoint_of_the_forward_pass(void **state) {
   (void)state;
-  for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i]);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
+    planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
     arrays a = make_arrays(&p);
     real *y = forward(&p, &a, NULL), *gx = backward_data(&p, &a);
     real *gw = backward_filter(NULL, &p, &a);
@@ -208,9 +311,9 @@ static void assert_slope(real gradient, real *parameter, const planned *p, const
 
 static void gradients_are_the_slopes_of_the_forward_pass(void **state) {
   (void)state;
-  static const size_t chosen[] = {7, 8, 12, 13, 17, 18, 24};
-  for (size_t i = 0; i < COUNT_OF(chosen); i++) {
-    planned p = plan(&cases[chosen[i]]);
+  static const size_t chosen[] = {7, 8, 12, 13, 17, 18, 24, 36, 40, 42};
+  for (size_t i = 0; i < COUNT_OF(chosen) * COUNT_OF(kernels); i++) {
+    planned p = plan(&cases[chosen[i / COUNT_OF(kernels)]], kernels[i % COUNT_OF(kernels)]);
     arrays a = make_arrays(&p);
     real *gbias = unwritten(p.conv.filters), *gw = backward_filter(gbias, &p, &a),
          *gx = backward_data(&p, &a);
@@ -224,15 +327,16 @@ static void gradients_are_the_slopes_of_the_forward_pass(void **state) {
 
 static void bits_do_not_depend_on_the_number_of_threads(void **state) {
   (void)state;
+  static const int counts[] = {2, 3, 5};
   int threads = sm_thread_count();
-  for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i]);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
+    planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
     arrays a = make_arrays(&p);
     sm_set_thread_count(1);
     real *gbias = unwritten(p.conv.filters);
     real *y = forward(&p, &a, a.bias), *gx = backward_data(&p, &a), *gw = backward_filter(gbias, &p, &a);
-    for (int count = 2; count <= 3; count++) {
-      sm_set_thread_count(count);
+    for (size_t k = 0; k < COUNT_OF(counts); k++) {
+      sm_set_thread_count(counts[k]);
       real *gbias2 = unwritten(p.conv.filters);
       real *y2 = forward(&p, &a, a.bias), *gx2 = backward_data(&p, &a),
            *gw2 = backward_filter(gbias2, &p, &a);
@@ -276,7 +380,7 @@ static void a_transposed_plan_turns_a_plan_around(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     const shape_case *at = &cases[i];
     if (at->options.kind != SM_PADDING_SAME && (at->height == 0 || at->width == 0)) continue;
-    planned p = plan(at);
+    planned p = plan(at, SM_CONV_BY_RULE);
     sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}}, x;
     sm_conv2d turned;
     const size_t size[2] = {at->height, at->width};
@@ -285,7 +389,8 @@ static void a_transposed_plan_turns_a_plan_around(void **state) {
     assert_int_equal(x.size[1], at->height);
     assert_int_equal(x.size[2], at->width);
     assert_int_equal(x.size[3], at->channels);
-    assert_memory_equal(&turned, &p.conv, sizeof turned);
+    assert_memory_equal(&turned.window, &p.conv.window, sizeof turned.window);
+    assert_int_equal(turned.filters, p.conv.filters);
   }
 }
 
@@ -458,12 +563,15 @@ static void transposed_plans_that_do_not_fit_are_refused(void **state) {
 static int load_blas(void **state) {
   (void)state;
   sm_error error;
-  return sm_blas_load(&error) == SM_OK ? 0 : -1;
+  return unsetenv("SMRUN_CONV") == 0 && sm_blas_load(&error) == SM_OK ? 0 : -1;
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_pass_matches_the_reference),
+      cmocka_unit_test(every_pass_of_both_kernels_matches_the_reference),
+      cmocka_unit_test(the_rule_is_direct_from_16_output_channels_on),
+      cmocka_unit_test(the_environment_overrides_the_rule),
+      cmocka_unit_test(an_element_does_not_depend_on_its_position),
       cmocka_unit_test(the_data_pass_is_the_adjoint_of_the_forward_pass),
       cmocka_unit_test(gradients_are_the_slopes_of_the_forward_pass),
       cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),

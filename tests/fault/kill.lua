@@ -9,7 +9,8 @@ local kills, seed = tonumber(arg[1] or 20), tonumber(arg[2] or os.time())
 local smrun = os.getenv "SMRUN" or "build/smrun"
 math.randomseed(seed)
 
-local EXPERIMENT = [[
+local STEPS <const> = 150
+local EXPERIMENT = ([[
 local sm = require "sm"
 local nn, optim, data = sm.nn, sm.optim, sm.data
 return sm.experiment {
@@ -20,10 +21,10 @@ return sm.experiment {
   },
   loss = "cross_entropy",
   optimizer = optim.smorms3 { lr = 1e-3, ease_in = 10 },
-  schedule = { steps = 60, batch = 20, evaluate = 20, checkpoint = 3, log = 10 },
+  schedule = { steps = STEPS, batch = 20, evaluate = 20, checkpoint = 3, log = 10, keep = 100 },
   seed = 3,
 }
-]]
+]]):gsub("STEPS", STEPS)
 
 local function shell(format, ...)
   local command = format:format(...)
@@ -53,14 +54,20 @@ local function checkpoints(run)
   return newest, #names
 end
 
-local function bytes(run)
-  local path
-  for name in lfs.dir(run .. "/checkpoints") do
-    if name:find "60%.safetensors$" then path = run .. "/checkpoints/" .. name end
+local function newest_step(run)
+  local newest = "before the first checkpoint"
+  if lfs.attributes(run .. "/checkpoints", "mode") == "directory" then
+    for name in lfs.dir(run .. "/checkpoints") do
+      local step = name:match "^step%-(%d+)%.safetensors$"
+      if step and (newest:find "^before" or "step " .. step > newest) then newest = "step " .. step end
+    end
   end
-  local sums = {}
-  for name, tensor in pairs((sm.load(path))) do sums[name] = tensor end
-  return sums
+  return newest
+end
+
+--- The tensors of the last checkpoint.
+local function last(run)
+  return (sm.load(("%s/checkpoints/step-%06d.safetensors"):format(run, STEPS)))
 end
 
 local function same(a, b)
@@ -80,25 +87,28 @@ local function metrics(run)
 end
 
 local whole = home .. "/whole"
-local began = os.time()
 assert(shell("'%s' --quiet --runs '%s' '%s' >/dev/null", smrun, whole, script) == 0, "the whole run failed")
-local reference, reference_metrics = bytes(whole .. "/killed/default"), metrics(whole .. "/killed/default")
+local reference, reference_metrics = last(whole .. "/killed/default"), metrics(whole .. "/killed/default")
 
-local failed, moments = 0, {}
+local failed, alive, moments = 0, 0, {}
 for i = 1, kills do
   local runs = ("%s/%d"):format(home, i)
   local run = runs .. "/killed/default"
-  local delay = 0.02 + math.random() * 0.9
+  local checkpoint = ("%s/checkpoints/step-%06d.safetensors"):format(run, 3 * math.random(0, STEPS // 3 - 1))
   shell([['%s' --quiet --runs '%s' '%s' >/dev/null 2>&1 & pid=$!
-    sleep %.3f; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null]], smrun, runs, script, delay)
+    while [ ! -e '%s' ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+    sleep %.3f; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null]],
+    smrun, runs, script, checkpoint, math.random() * 0.08)
   local readable, _, count = pcall(checkpoints, run)
-  moments[i] = ("%.2f s: %s checkpoints"):format(delay, readable and count or "unreadable")
+  local finished = lfs.attributes(run .. "/summary.json", "mode") == "file"
+  alive = alive + (finished and 0 or 1)
+  moments[i] = finished and "finished" or newest_step(run)
   local command = count == 0 and ("'%s' --quiet --runs '%s' '%s' >/dev/null"):format(smrun, runs, script)
     or ("'%s' --quiet resume '%s' >/dev/null"):format(smrun, run)
   local resumed = readable and shell("%s", command) == 0
   local equal, which = false, nil
   if resumed then
-    equal, which = same(reference, bytes(run))
+    equal, which = same(reference, last(run))
     if equal and metrics(run) ~= reference_metrics then equal, which = false, "metrics.csv" end
   end
   if not (readable and resumed and equal) then
@@ -107,6 +117,7 @@ for i = 1, kills do
   end
 end
 shell("rm -r '%s'", home)
-print(("%d kills in %d s (seed %d): %s"):format(kills, os.time() - began, seed, table.concat(moments, "; ")))
+print(("%d kills (seed %d), %d of them before the end of a run of %d steps, after: %s"):format(kills, seed, alive,
+  STEPS, table.concat(moments, ", ")))
 print(("%d passed, %d failed"):format(kills - failed, failed))
 os.exit(failed == 0)

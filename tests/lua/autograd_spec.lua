@@ -27,6 +27,16 @@ describe("autograd", function()
     assert.same({ 2, 2 }, b.grad:totable())
   end)
 
+  it("gives each leaf a gradient of its own", function()
+    local a, b = sm.ones(2):requires_grad(), sm.ones(2):requires_grad()
+    local given = sm.tensor { 1, 2 };
+    (a + b):backward(given)
+    a.grad:copy_(a.grad * 10)
+    assert.same({ 10, 20 }, a.grad:totable())
+    assert.same({ 1, 2 }, b.grad:totable())
+    assert.same({ 1, 2 }, given:totable())
+  end)
+
   it("walks a diamond once per node, in the right order", function()
     local x = sm.tensor(2):requires_grad()
     local a = x * 3
@@ -65,8 +75,9 @@ describe("autograd", function()
       message(function() (x * 1):backward() end))
     assert.equal("backward: this tensor depends on no tensor that requires a gradient",
       message(function() sm.ones(1):backward() end))
-    assert.matches("^backward: the gradient must be a tensor of shape {2}, got tensor {3}",
+    assert.matches("^backward: the gradient must be a float%d+ tensor of shape {2}, got tensor {3}",
       message(function() (x * 1):backward(sm.ones(3)) end))
+    assert.equal("no_grad: expected a function, got nil", message(sm.no_grad))
     assert.matches("only a float%d+ tensor can have a gradient, this is uint8",
       message(function() sm.zeros({ 1 }, "uint8"):requires_grad() end))
   end)
@@ -141,5 +152,14 @@ describe("gradcheck", function()
     local x = sm.tensor { 1, 2, 3 }
     sm.gradcheck(function(v) return v * v end, x)
     assert.same({ 1, 2, 3 }, x:totable())
+    assert.is_false(x:tracks())
+    pcall(sm.gradcheck, error, x)
+    assert.is_false(x:tracks())
+  end)
+  it("says what it takes", function()
+    assert.equal("gradcheck: argument 1 must be a function, got nil", message(sm.gradcheck))
+    assert.equal("gradcheck: argument 2 must be a tensor or a list of tensors, got table",
+      message(sm.gradcheck, print, { x = sm.ones(1) }))
+    assert.equal("gradcheck: f must return a tensor, got nil", message(sm.gradcheck, function() end, sm.ones(1)))
   end)
 end)

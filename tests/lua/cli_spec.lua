@@ -132,6 +132,8 @@ describe("smrun", function()
       assert_usage("option '--verbose' does not go with a file to run", "-v", "lab/corners.lua")
       assert_usage("option '--threads' must be an integer from 1 to 1024, got '0'", "--threads", "0", "-e", "1")
       assert_usage("option '--threads' must be an integer from 1 to 1024, got 'two'", "--threads", "two", "-e", "1")
+      assert_usage("option '--runs' must be a directory, got ''", "--runs", "", "x.lua")
+      assert_usage("unknown option '-x'; did you mean one of '-e' '-h' '-v'?", "-x")
     end)
 
     it("says how many words a command takes", function()

@@ -74,7 +74,7 @@ describe("data", function()
   end)
 
   it("names its data sets", function()
-    fails(function() return sm.data.mnst end, "sm.data has no data set 'mnst'; did you mean 'mnist'?",
+    fails(function() return sm.data.mnst end, "sm.data has no 'mnst'; did you mean 'mnist'?",
       "fashion, idx, mnist, mnist_mini, tensors")
   end)
 

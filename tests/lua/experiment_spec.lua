@@ -244,7 +244,9 @@ describe("sm.experiment", function()
     refuses({ schedule = { steps = 0, batch = 1 } }, "option 'steps' must be at least 1, got 0")
     refuses({ seed = "x" }, "option 'seed' must be an integer, got string \"x\"")
     refuses({ model = { 1 } }, "option 'model' must be a model of sm.nn, got table")
-    refuses({ data = "mnist" }, "option 'data' must be a table, got string \"mnist\"")
+    refuses({ data = "mnist" }, "option 'data' must be a data set of sm.data, got string \"mnist\"")
+    refuses({ optimizer = sm.optim.sgd },
+      "option 'optimizer' must be an optimizer of sm.optim, got function; call it with its options in { }")
     refuses({ optimizer = sm.nn }, "option 'optimizer' must be an optimizer of sm.optim, got table")
     refuses({ loss = "crossentropy" }, "did you mean 'cross_entropy'?")
     refuses({ views = { 3 } }, "option 'views' must be a list of views of sm.view, got 1 = number 3")
@@ -258,5 +260,43 @@ describe("sm.experiment", function()
     tiny.remove(workspace)
     assert.is_false(ok)
     assert.truthy(message:find("the loss function must return a tensor with one number", 1, true), message)
+    assert.truthy(message:find("it is defined at tests/lua/experiment_spec.lua:", 1, true), message)
+  end)
+
+  --- What a run of this declaration raises.
+  local function failure(changes)
+    local workspace = tiny.workspace()
+    local experiment = sm.experiment(declaration(changes))
+    local ok, message = pcall(experiment.run, experiment,
+      { file = workspace .. "/tiny.lua", runs = workspace .. "/runs", quiet = true })
+    tiny.remove(workspace)
+    assert.is_false(ok)
+    return message
+  end
+
+  it("refuses a loss that no parameter moves", function()
+    assert.matches("step 1: the loss depends on no parameter of the model",
+      failure { loss = function() return sm.tensor(1) end })
+  end)
+
+  it("refuses a model whose scores do not suit the classes", function()
+    local three = sm.data.tensors { inputs = sm.zeros(4, 2), targets = sm.tensor({ 0, 1, 2, 0 }, "int32") }
+    assert.matches("the model gives 2 scores for each example, but tensors has 3 classes", failure { data = three })
+    local image = sm.data.tensors { inputs = sm.zeros(4, 2, 2, 1), targets = sm.zeros({ 4 }, "int32") }
+    assert.matches("but the model gives {N, 2, 2, 1}",
+      failure { data = image, model = sm.nn.sequential { sm.nn.relu() } })
+  end)
+
+  it("refuses a name that is no name of a directory", function()
+    for _, name in ipairs { "../x", "a/b", "", ".." } do
+      refuses({ name = name }, "option 'name' is letters, digits, _ . + and -, beginning with a letter")
+    end
+  end)
+
+  it("finds the line of a file that ends in `return sm.experiment`", function()
+    local chunk = load("local sm = ...\n\nreturn sm.experiment { dta = 1 }", "@file.lua")
+    local ok, message = pcall(chunk, sm)
+    assert.is_false(ok)
+    assert.matches("^file%.lua:3: experiment: unknown option 'dta'; did you mean 'data'%?", message)
   end)
 end)

@@ -53,6 +53,19 @@ describe("the gradient of", function()
       gradcheck(function(x, y) return x ^ y end, sm.rand(pair[1]) + 0.7, b)
     end)
   end
+  it("powers at and below 0", function()
+    local x = sm.tensor { 0, 2 }:requires_grad();
+    (x ^ 0):sum():backward()
+    assert.same({ 0, 0 }, x.grad:totable())
+    local exponent = sm.tensor { 1, 2 }:requires_grad();
+    (0 ^ exponent):sum():backward()
+    assert.same({ 0, 0 }, exponent.grad:totable())
+    exponent.grad = nil;
+    (sm.tensor { 0, -2 } ^ exponent):sum():backward()
+    local gradient = exponent.grad:totable()
+    assert.equal(0, gradient[1])
+    assert.is_true(gradient[2] ~= gradient[2])
+  end)
   it("operators with numbers", function()
     local x = sm.rand(5) + 0.7
     gradcheck(function(v) return 2 * v + 1 - v / 3 + 3 / v + v ^ 2.5 + 2 ^ v - (5 - v) end, x)

@@ -281,6 +281,8 @@ describe("options", function()
     has(error_of(optim.adam, { lr = "fast" }),
       "optim.adam: option 'lr' must be a number or a function, got string")
     has(error_of(optim.sgd), "optim.sgd: option 'lr' is missing")
+    has(error_of(optim.sgd, { lr = math.huge }), "optim.sgd: option 'lr' must be at least 0 and below inf, got inf")
+    has(error_of(function() return optim.adm end), "sm.optim has no 'adm'; did you mean 'adam'?")
     has(error_of(optim.sgd, { lr = 1, nesterov = true }), "optim.sgd: nesterov needs a momentum above 0")
     has(error_of(optim.smorms3, { easein = 3 }),
       "optim.smorms3: unknown option 'easein'; did you mean 'ease_in'?")

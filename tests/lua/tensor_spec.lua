@@ -97,6 +97,7 @@ describe("tensor", function()
     assert.equal("{{1, 2.5},\n {3, 4}}  " .. real .. " {2, 2}", tostring(sm.tensor { { 1, 2.5 }, { 3, 4 } }))
     assert.equal("{0, 1, 2, …, 97, 98, 99}  int32 {100}", tostring(sm.arange(100, "int32")))
     assert.equal("3  " .. real .. " {}", tostring(sm.tensor(3)))
+    assert.equal("{nan}  " .. real .. " {1}", tostring(sm.tensor { 0 / 0 }))
   end)
 
   it("draws the same numbers from the same seed, and its streams apart", function()
@@ -134,7 +135,25 @@ describe("tensor", function()
       { "sm has no 'zeroes'; did you mean 'zeros'?", function() sm.zeroes(1) end },
       { "elements of a tensor cannot be assigned; build a new one, or copy into it with x:copy_(y)",
         function() x[1] = 2 end },
-      { "add: argument 2 must be a tensor, got string \"a\"", function() return x + "a" end },
+      { "add: argument 2 must be a tensor or a number, got string \"a\"", function() return x + "a" end },
+      { "tensor: argument 1 must be a number or a table of numbers, got nil", function() sm.tensor() end },
+      { "tensor: expected a list of numbers, got a table with other keys", function() sm.tensor { a = 1 } end },
+      { "full: the value must be a number, got nil", function() sm.full { 2 } end },
+      { "full: 300.0 does not fit uint8", function() sm.full({ 2 }, 300, "uint8") end },
+      { "arange: 256.0 does not fit uint8", function() sm.arange(300, "uint8") end },
+      { "arange: argument 2 must be a finite number, got number inf", function() sm.arange(1, math.huge) end },
+      { "arange takes first, limit and step, got a fourth, number 4", function() sm.arange(1, 2, 3, 4) end },
+      { "size 1 of a shape must be an integer of at least 0, got string \"6\"", function() x:reshape("6") end },
+      { "to: expected a dtype, got nil", function() x:to() end },
+      { "sum takes one axis, got another argument, number 2", function() x:sum(1, 2) end },
+      { "x.grad must be a tensor or nil, got number", function() x.grad = 5 end },
+      { "softmax: size 2 must be an integer of at least 1, got number 1.5",
+        function() x:softmax { sizes = { 2, 1.5 } } end },
+      { "softmax: option 'sizes' must have at least one size", function() x:softmax { sizes = {} } end },
+      { "conv2d: the bias must have shape {2}, got {3}",
+        function() sm.zeros(1, 4, 4, 1):conv2d(sm.zeros(3, 3, 1, 2), { bias = sm.zeros(3) }) end },
+      { "conv2d: option 'stride' must be at least 1 and at most 2147483647, got 4294967296",
+        function() sm.zeros(1, 4, 4, 1):conv2d(sm.zeros(3, 3, 1, 2), { stride = 1 << 32 }) end },
       { "softmax: 6 channels cannot be divided into 4 equal groups (input {5, 6})",
         function() sm.zeros(5, 6):softmax { groups = 4 } end },
       { "softmax: option 'temperature' must be above 0, got 0", function() x:softmax { temperature = 0 } end },
@@ -150,6 +169,11 @@ describe("tensor", function()
     for _, case in ipairs(cases) do
       it(case[1], function() assert.equal(case[1], message(case[2])) end)
     end
+
+    it("a dtype for random numbers", function()
+      assert.matches("^randn makes float%d+ tensors, got the dtype string \"uint8\"",
+        message(function() sm.randn({ 2 }, "uint8") end))
+    end)
 
     it("labels out of range, with position and value", function()
       local text = message(function() x:cross_entropy(sm.tensor({ 0, 3 }, "uint8")) end)

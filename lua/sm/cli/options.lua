@@ -9,8 +9,10 @@ smrun: train a network that one Lua file describes
 
 Usage:
   smrun [options] FILE.lua [key=value …]   run an experiment; key=value sets one of its parameters
+  smrun [options] FILE.lua key=1,2 key=1..5 a sweep: run every combination, then compare them
   smrun resume RUN                         go on with a run that was stopped
   smrun eval RUN                           evaluate the newest checkpoint of a run; writes nothing
+  smrun compare RUN…                       what differs between runs, or those in a directory, and what came out
   smrun data NAME…                         fetch data sets (mnist, fashion) and verify them
   smrun -e CODE                            run Lua code, with the library as `sm`; print its value
   smrun --version [--verbose]              the version, and what it computes with
@@ -19,28 +21,31 @@ Usage:
 Options:
   --runs DIR      where run directories go (default: runs)
   --threads N     threads to compute with (default: the cores this process may use); no result depends on it
+  --jobs N        runs of a sweep at once, each a process with its share of the threads (default: 1)
   --again         make a new run although the same one is there already
   --quiet         no progress: the last line and errors only
-  --dry-run       check the experiment and show its model and where the run would go; train and write nothing
+  --dry-run       check the experiment and show its model, or the runs of a sweep; train and write nothing
+  --csv FILE      with compare: also write the table to a file
   -v, --verbose   with --version: everything that may matter in a report
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted, after saving.
 More in smrun(1).
 ]]
 
-local most_threads <const> = 1024
+local most_threads <const>, most_jobs <const> = 1024, 1024
 local every_command_may <const> = { words = true, threads = true }
 
 --- The commands by name: how many words follow the name, and the options that go with it.
 M.commands = {
   resume = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
   eval = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
+  compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true } },
   data = { words = "NAME…", least = 1, most = math.huge, options = { quiet = true } },
 }
 
 --- What is no command's name, but done as one.
 local unnamed = {
-  file = { options = { runs = true, again = true, quiet = true, dry_run = true } },
+  file = { options = { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true } },
   code = { least = 0, most = 0, options = { code = true } },
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
   help = { least = 0, most = math.huge, options = { help = true } },
@@ -52,6 +57,9 @@ local function new_parser()
   parser:option "-e":target "code"
   parser:option "--runs"
   parser:option "--threads"
+  parser:option "--jobs"
+  parser:option "--csv"
+  parser:option "--text"
   parser:flag "--again"
   parser:flag "--quiet"
   parser:flag "--dry-run"
@@ -65,7 +73,7 @@ local function parse(arguments)
   local parsed, result = new_parser():pparse(arguments)
   if parsed then return result end
   usage.fail("%s", (result:gsub("\nDid you mean one of these: (.*)", "; did you mean one of %1?")
-    :gsub("\nDid you mean", "; did you mean")))
+    :gsub("\nDid you mean", "; did you mean"):gsub("%?+$", "?")))
 end
 
 local function exists(path)
@@ -121,12 +129,12 @@ local function check_words(words, name, command)
   end
 end
 
-local function thread_count(text)
-  local count = math.tointeger(tonumber(text))
-  if not count or count < 1 or count > most_threads then
-    usage.fail("option '--threads' must be an integer from 1 to %d, got '%s'", most_threads, text)
+local function count(name, text, most)
+  local number = math.tointeger(tonumber(text))
+  if not number or number < 1 or number > most then
+    usage.fail("option '--%s' must be an integer from 1 to %d, got '%s'", name, most, text)
   end
-  return count
+  return number
 end
 
 --- @param arguments table the words of the command line
@@ -140,7 +148,9 @@ function M.read(arguments)
   if not wrong then check_options(given, name, command) end
   if M.commands[name] then table.remove(given.words, 1) end
   if command.least then check_words(given.words, name, command) end
-  if given.threads then given.threads = thread_count(given.threads) end
+  if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end
+  if given.threads then given.threads = count("threads", given.threads, most_threads) end
+  if given.jobs then given.jobs = count("jobs", given.jobs, most_jobs) end
   return name, given, wrong == "wrong"
 end
 

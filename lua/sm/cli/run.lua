@@ -1,95 +1,22 @@
 --- The commands that concern a run: a file, `resume`, `eval`.
-local check = require "sm.check"
-local lfs = require "lfs"
 local loader = require "sm.cli.load"
-local usage = require "sm.usage"
+local paths = require "sm.cli.paths"
+local settings = require "sm.cli.settings"
 
 local M = {}
-
-local names_shown <const> = 8
-
-local function directory_of(path)
-  return path:match "^(.*)/[^/]*$" or "."
-end
-
---- Names in a directory, sorted; directories end in "/". Empty where there is no such directory.
-local function list(directory)
-  local names = {}
-  if lfs.attributes(directory, "mode") ~= "directory" then return names end
-  for name in lfs.dir(directory) do
-    if name:sub(1, 1) ~= "." then
-      local is_directory = lfs.attributes(directory .. "/" .. name, "mode") == "directory"
-      names[#names + 1] = is_directory and name .. "/" or name
-    end
-  end
-  table.sort(names)
-  return names
-end
-
-local function enumerate(names)
-  local shown = table.concat(names, ", ", 1, math.min(#names, names_shown))
-  return #names > names_shown and shown .. ", …" or shown
-end
-
---- What may have been meant by a path that is not there: a close name, or else what lies beside it.
---- @param ending string ".lua" or "/": which names in the directory are of the kind that is wanted
-local function hint(path, ending)
-  local directory, names, endless = directory_of(path), {}, {}
-  if lfs.attributes(directory, "mode") ~= "directory" then
-    return ("; there is no directory '%s'"):format(directory)
-  end
-  for _, name in ipairs(list(directory)) do
-    if name:sub(-#ending) == ending then
-      names[#names + 1] = name
-      endless[#endless + 1] = name:sub(1, -#ending - 1)
-    end
-  end
-  local meant = path:match "[^/]*$":gsub("%.lua$", "")
-  local suggestion = check.suggest(meant, endless)
-  if suggestion ~= "" then
-    local before = path:match "^.*/" or ""
-    return (suggestion:gsub("'(.*)'", function(name) return ("'%s%s%s'"):format(before, name, ending) end))
-  end
-  return #names > 0 and ("; '%s' has %s"):format(directory, enumerate(names)) or ""
-end
-
-local function check_file(path)
-  local mode = lfs.attributes(path, "mode")
-  if not mode then usage.fail("no such file '%s'%s", path, hint(path, ".lua")) end
-  if mode == "directory" then
-    local files = {}
-    for _, name in ipairs(list(path)) do
-      if name:find "%.lua$" then files[#files + 1] = name end
-    end
-    usage.fail("'%s' is a directory, expected a Lua file%s", path,
-      #files > 0 and "; it has " .. enumerate(files) or "")
-  end
-end
-
---- The parameters on the command line: every word after the file is key=value.
-local function read_overrides(words)
-  local overrides = {}
-  for position = 2, #words do
-    local name, value = words[position]:match "^([%a_][%w_]*)=(.*)$"
-    if not name then
-      usage.fail("unexpected argument '%s'; parameters are given as key=value", words[position])
-    end
-    if overrides[name] then usage.fail("parameter '%s' is given twice", name) end
-    overrides[name] = value
-  end
-  return overrides
-end
 
 local function exit_code(result)
   return type(result) == "table" and result.interrupted and 130 or 0
 end
 
---- smrun FILE.lua [key=value …]
+--- smrun FILE.lua [key=value …]; more than one value for a parameter makes a sweep.
 --- @return integer exit code
 function M.file(options)
   local path = options.words[1]
-  check_file(path)
-  local loaded = loader.file(path, nil, read_overrides(options.words))
+  paths.check_file(path)
+  local combinations, swept = settings.read(options.words, 2)
+  if #combinations > 1 then return require "sm.cli.sweep".run(options, combinations, swept) end
+  local loaded = loader.file(path, options.text and loader.read(options.text), combinations[1])
   if not loaded.experiment then return 0 end
   return exit_code(loaded.experiment:run {
     file = path, source = loaded.source, params = loaded.params, runs = options.runs or "runs",
@@ -97,22 +24,10 @@ function M.file(options)
   })
 end
 
-local function check_run(directory)
-  local mode = lfs.attributes(directory, "mode")
-  if not mode then usage.fail("no such run directory '%s'%s", directory, hint(directory, "/")) end
-  for _, name in ipairs { "experiment.lua", "params.json" } do
-    if not lfs.attributes(directory .. "/" .. name) then
-      local names = list(directory)
-      usage.fail("'%s' is not a run directory: it has no %s%s", directory, name,
-        #names > 0 and "; found " .. enumerate(names) or mode == "directory" and "; it is empty" or "")
-    end
-  end
-end
-
 --- Makes the experiment of a run directory anew and hands it to one of its methods.
 local function with_run(method, options)
   local directory = options.words[1]:gsub("(.)/+$", "%1")
-  check_run(directory)
+  paths.check_run(directory)
   local loaded = loader.run_directory(directory)
   return exit_code(loaded.experiment[method](loaded.experiment, {
     directory = directory, file = directory .. "/experiment.lua",

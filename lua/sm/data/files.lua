@@ -40,7 +40,7 @@ local function read_labels(path)
   local labels = runtime.io.read_idx(path)
   local shape = labels.shape
   if #shape ~= 1 then fail("%s: labels have one axis, got {%s}", path, table.concat(shape, ", ")) end
-  return runtime.tensor.convert(labels, "int32")
+  return runtime.tensor.to(labels, "int32")
 end
 
 --- A split from a pair of IDX files.
@@ -108,7 +108,7 @@ local function tensor_split(prefix, options)
     fail("data.tensors: '%sinputs' has %d examples, '%stargets' %d", prefix, #inputs, prefix, #targets)
   end
   if #targets.shape ~= 1 or targets.dtype == runtime.real then return split.new(inputs, targets) end
-  if targets.dtype == "uint8" then targets = runtime.tensor.convert(targets, "int32") end
+  if targets.dtype == "uint8" then targets = runtime.tensor.to(targets, "int32") end
   local where = ("data.tensors: '%stargets'"):format(prefix)
   return split.new(inputs, targets), check_labels(where, targets, options.classes)
 end

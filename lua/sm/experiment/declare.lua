@@ -5,9 +5,9 @@ local fail = require "sm.fail"
 local M = {}
 
 local declaration_keys = {
-  data = { type = "table", required = true },
-  model = { type = "table", required = true },
-  optimizer = { type = "table", required = true },
+  data = { required = true },
+  model = { required = true },
+  optimizer = { required = true },
   schedule = { type = "table", required = true },
   loss = { type = { "string", "function" }, default = "cross_entropy" },
   views = { type = "table", default = {} },
@@ -45,7 +45,8 @@ local function check_parts(declaration)
   for _, key in ipairs { "data", "model", "optimizer" } do
     local what, methods = table.unpack(parts[key])
     if not has_methods(declaration[key], methods) then
-      fail("experiment: option '%s' must be %s, got %s", key, what, check.describe(declaration[key]))
+      fail("experiment: option '%s' must be %s, got %s%s", key, what, check.describe(declaration[key]),
+        type(declaration[key]) == "function" and "; call it with its options in { }" or "")
     end
   end
 end
@@ -70,6 +71,11 @@ function M.declare(given)
       check.describe(declaration.loss), check.suggest(declaration.loss, { "cross_entropy" }))
   end
   check_views(declaration.views)
+  local name = declaration.name -- of a directory, too
+  if name and not name:find "^[%w_][%w_.+-]*$" then
+    fail("experiment: option 'name' is letters, digits, _ . + and -, beginning with a letter, got %s",
+      check.describe(name))
+  end
   declaration.schedule = check.options("experiment: schedule", declaration.schedule, schedule_keys)
   return declaration
 end

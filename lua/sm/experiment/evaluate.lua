@@ -25,10 +25,12 @@ function M.objective(declared)
   if declared == "cross_entropy" then
     return function(output, targets) return output:cross_entropy(targets) end
   end
+  local info = debug.getinfo(declared, "S")
   return function(output, targets, inputs)
     local loss = declared(output, targets, inputs)
     if not runtime.tensor.is_tensor(loss) or #loss.shape > 0 then
-      fail("the loss function must return a tensor with one number (of rank 0), got %s", check.describe(loss))
+      fail("the loss function must return a tensor with one number (of rank 0), got %s; it is defined at %s:%d",
+        check.describe(loss), info.short_src, info.linedefined)
     end
     return loss
   end

@@ -46,16 +46,22 @@ local function already_finished(this, path)
   return { directory = path, summary = summary }
 end
 
+--- The run that belongs to the options, and the directory it belongs in.
+--- @return table run, string path, string state "new", "unfinished" or "finished", string|nil reason
+local function place(declaration, given, where)
+  local options = with_source(check.options(where, given or {}, run_options))
+  local this = run.new(declaration, options)
+  local base = ("%s/%s/%s"):format(options.runs, this.name, this.variant)
+  return this, directory.choose(base, this.source, this.params, options.again)
+end
+
 --- Trains, and leaves a run directory. The same text with the same parameters is not trained twice: a
 --- finished run is named, an unfinished one goes on.
 --- @param options table {file=, source=(its text), params=(of sm.experiment.params), runs="runs",
 ---   again=, quiet=, dry_run=(show the plan, write nothing)}
 --- @return table {directory=, and summary= once finished, or interrupted=true}
 function Experiment:run(options)
-  options = with_source(check.options("experiment:run", options or {}, run_options))
-  local this = run.new(self.declaration, options)
-  local base = ("%s/%s/%s"):format(options.runs, this.name, this.variant)
-  local path, state, reason = directory.choose(base, this.source, this.params, options.again)
+  local this, path, state, reason = place(self.declaration, options, "experiment:run")
   if options.dry_run then
     this:build()
     present.plan(this, ("%s (%s)"):format(path, state))
@@ -63,6 +69,19 @@ function Experiment:run(options)
   end
   if state == "finished" then return already_finished(this, path) end
   return this:pursue(path, reason)
+end
+
+--- What `run` would do. Writes nothing; with dry_run it also builds the model, and so finds its errors.
+--- @param options table as for run
+--- @return table {name=, variant=, directory=, state="new", "unfinished" or "finished", steps=(to be done in
+---   all), saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
+function Experiment:plan(options)
+  local this, path, state = place(self.declaration, options, "experiment:plan")
+  if options.dry_run then this:build() end
+  return {
+    name = this.name, variant = this.variant, directory = path, state = state, steps = this.schedule.steps,
+    saved = state ~= "new" and checkpoint.steps(path)[1] or 0, summary = state ~= "new" and directory.summary(path),
+  }
 end
 
 --- A run that belongs to a directory which is there already.
@@ -100,6 +119,9 @@ function Experiment:evaluate(options)
       result[split] = { loss = loss, accuracy = accuracy }
       this.progress:conclude(("%-10s   %s"):format(split, present.figures(loss, accuracy)))
     end
+  end
+  if not this.data.validation and not this.data.test then
+    this.progress:conclude(("%s has neither validation nor test examples to evaluate"):format(this.data.name))
   end
   this.progress:say(("%s   after step %d"):format(path, this.step))
   return result

@@ -1,6 +1,7 @@
 --- metrics.csv: one row every `log` steps and at every evaluation; empty cells where there is nothing.
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
+local statistics = require "sm.experiment.statistics"
 
 local M = {}
 M.__index = M
@@ -60,21 +61,25 @@ function M:close()
   self.file:close()
 end
 
+--- The complete rows of a file: tables from column to number, without what has no figure.
+function M.rows(path)
+  local rows = {}
+  for line in read(path):sub(#header + 1):gmatch "([^\n]*)\n" do
+    local row, position = {}, 0
+    for text in (line .. ","):gmatch "([^,]*)," do
+      position = position + 1
+      row[M.columns[position] or position] = tonumber(text)
+    end
+    rows[#rows + 1] = row
+  end
+  return rows
+end
+
 --- The median over the rows of one column, or nil where no row has a figure.
 function M.median(path, column)
-  local position, values = nil, {}
-  for i, name in ipairs(M.columns) do if name == column then position = i end end
-  for line in read(path):sub(#header + 1):gmatch "([^\n]*)\n" do
-    local i = 0
-    for text in (line .. ","):gmatch "([^,]*)," do
-      i = i + 1
-      if i == position then values[#values + 1] = tonumber(text) end
-    end
-  end
-  if #values == 0 then return nil end
-  table.sort(values)
-  local half = #values // 2
-  return #values % 2 == 1 and values[half + 1] or (values[half] + values[half + 1]) / 2
+  local values = {}
+  for _, row in ipairs(M.rows(path)) do values[#values + 1] = row[column] end
+  return statistics.median(values)
 end
 
 return M

@@ -49,7 +49,8 @@ function M.plan(run, path)
   progress:say("run        " .. path .. "\n")
 end
 
-local function outcome(summary)
+--- How good: the best thing to be said of a finished run.
+function M.outcome(summary)
   if summary.test_accuracy then return "test accuracy " .. M.percent(summary.test_accuracy) end
   if summary.test_loss then return ("test loss %.4g"):format(summary.test_loss) end
   local accuracy, loss = summary.validation_accuracy, summary.validation_loss
@@ -59,7 +60,7 @@ end
 
 --- One line: how good, after how many steps, in what time.
 function M.verdict(summary)
-  return ("%s after %s steps in %s"):format(outcome(summary), M.thousands(summary.steps),
+  return ("%s after %s steps in %s"):format(M.outcome(summary), M.thousands(summary.steps),
     M.duration(summary.wall_seconds))
 end
 

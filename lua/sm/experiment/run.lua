@@ -35,6 +35,7 @@ function M.new(declaration, options)
     data = declaration.data,
     model = declaration.model,
     optimizer = declaration.optimizer,
+    loss = declaration.loss,
     objective = evaluate.objective(declaration.loss),
     schedule = declaration.schedule,
     views = declaration.views,
@@ -50,6 +51,18 @@ function M.new(declaration, options)
   }, M)
 end
 
+--- Where each example has one label, each class needs a score.
+local function check_scores(self)
+  local output, classes = self.model.output_shape, self.data.classes
+  if self.loss ~= "cross_entropy" or #self.data.train.targets.shape ~= 1 then return end
+  if #output ~= 1 then
+    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives {%s}",
+      table.concat({ "N", table.unpack(output) }, ", "))
+  elseif classes and output[1] < classes then
+    fail("the model gives %d scores for each example, but %s has %d classes", output[1], self.data.name, classes)
+  end
+end
+
 --- Draws the weights and the data's order from the seed; checks that the pictures can be drawn.
 function M:build()
   if self.model.input_shape then
@@ -58,7 +71,8 @@ function M:build()
   end
   random.seed(self.seed)
   self.model:build(self.data.shape)
-  for _, view in ipairs(self.views) do view:check(self.model) end
+  check_scores(self)
+  for _, view in ipairs(self.views) do view:check(self.model, self.data) end
   local added = #self.optimizer.groups > 0 -- by the file, as groups of its own
   if not added then self.optimizer:add(self.model:parameters()) end
   self.stream = self.data:stream(self.schedule.batch)
@@ -69,15 +83,20 @@ function M:spent_so_far()
   return { wall = self.spent.wall + now() - self.began, training = self.spent.training }
 end
 
---- Draws every view for this step; the newest picture also lies under its plain name.
+--- Draws every view for this step; the newest picture, and the numbers that a view may write beside it, also lie
+--- under their plain names.
 --- @param accuracy number|nil on the validation data
 function M:draw(accuracy)
   local title = self.variant == "default" and self.name or self.name .. "  " .. self.variant
   for _, view in ipairs(self.views) do
-    local name = ("plots/%s-%06d.png"):format(view.name, self.step)
-    local path = self.directory.path .. "/" .. name
-    view:draw(self.model, path, { step = self.step, validation_accuracy = accuracy, title = title })
-    self.directory:write(("plots/%s.png"):format(view.name), directory.read(path))
+    local plain = "plots/" .. view.name
+    local path = ("%s/%s-%06d"):format(self.directory.path, plain, self.step)
+    view:draw(self.model, path .. ".png",
+      { step = self.step, validation_accuracy = accuracy, title = title, data = self.data })
+    for _, extension in ipairs { ".png", ".csv" } do
+      local content = directory.read(path .. extension)
+      if content then self.directory:write(plain .. extension, content) end
+    end
   end
 end
 
@@ -133,7 +152,7 @@ local function conclude(self, path)
     best_validation_step = best.step,
     wall_seconds = rounded(spent.wall),
     training_seconds = rounded(spent.training),
-    median_step_ms = metrics.median(path .. "/metrics.csv", "step_ms"),
+    median_step_ms = rounded(metrics.median(path .. "/metrics.csv", "step_ms")),
   }
   self.directory:write("summary.json", json.encode(summary))
   return summary

@@ -36,7 +36,8 @@ local function culprit(run, inputs)
 end
 
 local function stop(run, what, value, inputs)
-  fail("step %d: the %s is %g; %s; %s", run.step, what, value, culprit(run, inputs), checkpoint.last(run))
+  local shown = value == value and ("%g"):format(value) or "nan"
+  fail("step %d: the %s is %s; %s; %s", run.step, what, shown, culprit(run, inputs), checkpoint.last(run))
 end
 
 --- One step of the optimizer; what it says of a gradient is completed with the step.
@@ -58,6 +59,7 @@ local function learn_from_one_batch(run)
   local value = loss:item()
   run.step = run.step + 1
   if not finite(value) then stop(run, "loss", value, inputs) end
+  if not loss:tracks() then fail("step %d: the loss depends on no parameter of the model", run.step) end
   loss:backward()
   follow_gradient(run)
   return value, evaluate.accuracy(output, targets)

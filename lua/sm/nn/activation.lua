@@ -23,11 +23,7 @@ M.softmax = layer.define("softmax", {
   setup = function(self, where)
     local options = self.options
     if options.groups and options.sizes then fail("%s takes groups or sizes, got both", where) end
-    for group, size in ipairs(options.sizes or {}) do
-      if math.type(size) ~= "integer" or size < 1 then
-        fail("%s: size %d must be an integer of at least 1, got %s", where, group, check.describe(size))
-      end
-    end
+    if options.sizes then check.sizes(where, options.sizes) end
     self.grouping = {
       groups = not options.sizes and (options.groups or 1) or nil,
       sizes = options.sizes,

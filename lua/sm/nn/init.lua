@@ -1,10 +1,11 @@
 --- Networks: layers, containers and initialisers. What every layer can do is described in sm.nn.layer.
 local activation = require "sm.nn.activation"
+local check = require "sm.check"
 local container = require "sm.nn.container"
 local pooling = require "sm.nn.pooling"
 local plain = require "sm.nn.plain"
 
-return {
+return check.closed({
   sequential = container.sequential,
   residual = container.residual,
   conv2d = require "sm.nn.conv2d",
@@ -20,4 +21,4 @@ return {
   dropout = plain.dropout,
   fn = plain.fn,
   init = require "sm.nn.initialise",
-}
+}, "sm.nn", "layers, and init")

@@ -78,4 +78,4 @@ end
 M.default_weight = M.he_normal()
 M.default_bias = M.zeros()
 
-return M
+return check.closed(M, "sm.nn.init", "initialisers")

@@ -10,7 +10,7 @@ local function thousands(count)
 end
 
 local function batch_of(shape)
-  return "{N, " .. table.concat(shape, ", ") .. "}"
+  return "{" .. table.concat({ "N", table.unpack(shape) }, ", ") .. "}"
 end
 
 local function parameter_count(layer)

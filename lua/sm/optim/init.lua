@@ -1,8 +1,9 @@
 --- Optimizers and schedules. What every optimizer can do is described in sm.optim.optimizer.
 local adam = require "sm.optim.adam"
+local check = require "sm.check"
 local schedule = require "sm.optim.schedule"
 
-return {
+return check.closed({
   sgd = require "sm.optim.sgd",
   rmsprop = require "sm.optim.rmsprop",
   adam = adam.adam,
@@ -13,4 +14,4 @@ return {
   step = schedule.step,
   cosine = schedule.cosine,
   warmup = schedule.warmup,
-}
+}, "sm.optim", "optimizers and schedules")

@@ -15,8 +15,8 @@ Optimizer.__index = Optimizer
 
 -- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
 local COMMON = {
-  lr = { type = { "number", "function" }, required = true, min = 0 },
-  weight_decay = { type = "number", default = 0, min = 0 },
+  lr = { type = { "number", "function" }, required = true, min = 0, below = math.huge },
+  weight_decay = { type = "number", default = 0, min = 0, below = math.huge },
   clip_norm = { type = "number", above = 0 },
   clip_value = { type = "number", above = 0 },
 }

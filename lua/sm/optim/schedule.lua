@@ -22,7 +22,7 @@ function M.describe(lr)
   return ("function (%s:%d)"):format(info.short_src, info.linedefined)
 end
 
-local positive = { type = "number", required = true, above = 0 }
+local positive = { type = "number", required = true, above = 0, below = math.huge }
 local steps = { type = "integer", required = true, min = 1 }
 
 --- The same at every step.

@@ -22,7 +22,8 @@ function M.srgb(lightness, chroma, hue)
     encode(-0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s)
 end
 
-local function hex(...)
+--- "#rrggbb" of red, green and blue, 0..1; what a screen cannot show is cut off.
+function M.hex(...)
   local bytes = { ... }
   for i, value in ipairs(bytes) do bytes[i] = math.floor(255 * math.max(0, math.min(1, value)) + 0.5) end
   return ("#%02x%02x%02x"):format(table.unpack(bytes))
@@ -36,7 +37,7 @@ local function ramp(from, bulge, to, n)
   for i = 1, n do
     local t = (i - 1) / (n - 1)
     local u = 1 - t
-    colours[i] = hex(M.srgb(u * from[1] + t * to[1], u * u * from[2] + 2 * t * u * bulge + t * t * to[2],
+    colours[i] = M.hex(M.srgb(u * from[1] + t * to[1], u * u * from[2] + 2 * t * u * bulge + t * t * to[2],
       u * from[3] + t * to[3]))
   end
   return colours
@@ -57,7 +58,7 @@ M.sequential = ramp({ 0.97, 0.03, 150 }, 0.12, { 0.30, 0.09, 270 }, 2 * STEPS + 
 M.grey = {}
 for i = 0, 2 * STEPS do
   local value = i / (2 * STEPS)
-  M.grey[i + 1] = hex(value, value, value)
+  M.grey[i + 1] = M.hex(value, value, value)
 end
 
 return M

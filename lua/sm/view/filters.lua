@@ -1,152 +1,142 @@
---- The filters of a convolution over pixels, as one sheet: `view.filters "conv1"`.
+--- The filters of a convolution as one sheet: `view.filters "conv1"`.
 --
--- One symmetric scale serves the whole sheet, and zero is its middle. A softmax over a group of channels is
--- blind to what its filters have in common: adding the same numbers to each changes nothing. So where a softmax
--- follows the convolution, the mean over the group's filters is taken off before drawing, and each group has a
--- frame.
+-- Over pixels the weights themselves are drawn. One symmetric scale serves the whole sheet, and zero is its middle.
+-- A softmax over a group of channels is blind to what its filters have in common: adding the same numbers to each
+-- changes nothing. So where a softmax follows the convolution, the mean over the group's filters is taken off before
+-- drawing, and each group has a frame.
+--
+-- The weights of a deeper convolution are over channels, not pixels. There each filter is shown by the mean of the
+-- image patches that it sees, weighted by its activation, less the mean of its group.
 -- @module sm.view.filters
+local chain = require "sm.view.chain"
 local check = require "sm.check"
 local colour = require "sm.view.colour"
-local fail = require "sm.fail"
-local sheet = require "sm.view.sheet"
+local declaration = require "sm.view.declaration"
+local field = require "sm.view.field"
+local samples = require "sm.view.sample"
+local values = require "sm.view.values"
+local words = require "sm.view.words"
 
-local CHANNELS = { [1] = "grey", [3] = "rgb" } -- input channels that are a picture
+local CHANNELS = { [1] = "grey", [3] = "rgb" } -- channels that are a picture
+local ACTIVATIONS = { softmax = true, relu = true, sigmoid = true, tanh = true }
+local PASSED_OVER = { batchnorm = true }
 
-local View = {}
-View.__index = View
-
---- The layer that is applied to the output of `layer` in its sequential, or nil.
-local function following(layer)
-  local layers = layer.parent and layer.parent.layers or {}
-  for position, other in ipairs(layers) do
-    if other == layer then return layers[position + 1] end
-  end
-end
+local View = declaration.class "view.filters"
 
 --- How the filters are grouped.
 -- @return sizes of the groups; whether they are groups of a softmax; whether their mean has no effect. It has
 -- one where the softmax has an implicit option of logit 0 (`off`), which the others are measured against.
 local function grouping(layer)
   local filters = layer.weight.shape[4]
-  local after = following(layer)
+  local after = chain.following(layer)
   if not after or after.kind ~= "softmax" then return { filters }, false, false end
   return after:sizes(filters), true, not after.options.off
 end
 
---- The numbers that are drawn: filters of a convolution on one symmetric scale.
--- @param weight real {k, k, in, out}
--- @param sizes array of group sizes (their sum is out), whose means are removed; nil: nothing is removed
--- @return an array of out tensors {k, k} (one input channel) or {k, k, in}; the largest absolute value is 1
--- @return what 1 stands for, in units of the weights; 1 when every weight is 0
-local function values(weight, sizes)
-  local height, width, channels, filters = table.unpack(weight.shape)
-  local rows = weight:detach():reshape(height * width * channels, filters):transpose()
-  local groups, first, peak = {}, 1, 0
-  for index, size in ipairs(sizes or { filters }) do
-    local group = rows:slice(first, first + size - 1)
-    if sizes then group = group - group:mean(1) end
-    peak = math.max(peak, group:abs():max():item())
-    groups[index], first = group, first + size
-  end
-  if peak == 0 then peak = 1 end
-  local shape = channels == 1 and { height, width } or { height, width, channels }
-  local pictures = {}
-  for _, group in ipairs(groups) do
-    group = group / peak
-    for i = 1, #group do pictures[#pictures + 1] = group[i]:reshape(shape) end
-  end
-  return pictures, peak
+local function over_pixels(layer)
+  return CHANNELS[layer.weight.shape[3]] ~= nil
 end
 
---- Raises an error that begins with the line where the view was declared.
-function View:fail(format, ...)
-  error(("%s: view.filters: "):format(self.where) .. format:format(...), 0)
-end
-
---- Raises unless the model has the layer, and it is a convolution whose input is a picture.
+--- Raises unless the model has the layer, and its filters can be shown as pictures.
 -- @param model built
+-- @param data the data set, from which the images for a deeper convolution are taken
 -- @return the layer
-function View:check(model)
-  local found, layer = pcall(model.layer, model, self.path)
-  if not found then self:fail("%s", (tostring(layer):gsub("^[^\n]-:%d+: ", ""))) end
+function View:check(model, data)
+  local layer = self:layer(model)
   if layer.kind ~= "conv2d" then
     self:fail("layer '%s' is a %s; a conv2d layer has filters to draw", self.path, layer.kind)
-  elseif not layer.weight then
-    self:fail("layer '%s' has no weights yet; build the model first", self.path)
   end
   local channels = layer.weight.shape[3]
-  if not CHANNELS[channels] then
+  if over_pixels(layer) then return layer end
+  local pictures = #model.input_shape == 3 and CHANNELS[model.input_shape[3]]
+  if not pictures or chain.up_to(layer)[1] == layer then
     self:fail("the filters of layer '%s' have %d input channels; filters are drawn over 1 (grey) or 3 (rgb)",
       self.path, channels)
+  elseif not data then
+    self:fail("the filters of layer '%s' are over %d channels; to show them by the image patches that they see, "
+      .. "the data set is needed, and none was given", self.path, channels)
   end
   return layer
 end
 
-local function thousands(n)
-  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-  return (text:gsub("^,", ""))
+--- The mean patch that each filter sees, weighted by its activation (where that is negative: 0).
+local function mean_patches(model, layer, sample)
+  local after = chain.following(layer, PASSED_OVER)
+  local source = after and ACTIVATIONS[after.kind] and after or layer
+  local mean = field.mean(layer, layer.weight.shape[4])
+  samples.quietly(model, function()
+    for x in samples.batches(sample) do mean:add(chain.watch(model, source, x).output:relu(), x) end
+  end)
+  return mean:result()
 end
 
 local function about_groups(sizes, framed)
-  if not framed then return "" end
-  if #sizes == 1 then return ", one softmax over all" end
-  for _, size in ipairs(sizes) do
-    if size ~= sizes[1] then return (", softmax over groups of %s"):format(table.concat(sizes, ", ")) end
-  end
-  return (", softmax over %d groups of %d"):format(#sizes, sizes[1])
+  return framed and ", softmax " .. words.groups(sizes) or ""
 end
 
-local function about_moment(moment)
-  local words = {}
-  if moment.title then words[1] = moment.title end
-  words[#words + 1] = "step " .. thousands(moment.step)
-  if moment.validation_accuracy then
-    words[#words + 1] = ("validation accuracy %.2f%%"):format(100 * moment.validation_accuracy)
-  end
-  return table.concat(words, "  ·  ")
+local function removed_text(sizes)
+  return #sizes == 1 and ", less the mean of all filters" or ", less the mean of its group"
+end
+
+--- What is drawn of filters over pixels.
+local function weights_sheet(layer)
+  local sizes, framed, centred = grouping(layer)
+  local pictures, peak = values(layer.weight, centred and sizes or nil)
+  local height, width, channels, filters = table.unpack(layer.weight.shape)
+  local grey = channels == 1
+  return {
+    pictures = pictures, peak = peak, sizes = sizes, framed = framed,
+    map = grey and colour.diverging or colour.grey,
+    about = ("%d filters of %d×%d%s%s"):format(filters, height, width, grey and "" or " rgb",
+      about_groups(sizes, framed)),
+    legend = (grey and "weight" or "weight of each colour") .. (centred and removed_text(sizes) or ""),
+    lines = {},
+  }
+end
+
+--- What is drawn of a deeper convolution's filters.
+local function patches_sheet(model, layer, sample)
+  local sizes, framed = grouping(layer)
+  local pictures, peak = values(mean_patches(model, layer, sample), sizes)
+  local rows, columns = table.unpack(field.of(layer).size)
+  return {
+    pictures = pictures, peak = peak, sizes = sizes, framed = framed,
+    map = #pictures[1].shape == 2 and colour.diverging or colour.grey,
+    about = ("%d filters, each by the %d×%d pixels that it sees%s"):format(#pictures, rows, columns,
+      about_groups(sizes, framed)),
+    legend = "mean brightness where the filter is active" .. removed_text(sizes),
+    lines = { ("Mean of the patches of the first %s %s images, weighted by the filter's activation"):format(
+      words.thousands(sample.size), sample.name) },
+  }
 end
 
 --- Writes the sheet.
 -- @param model built
 -- @param path of the PNG
--- @param moment {step=, validation_accuracy=, title=}
+-- @param moment {step=, validation_accuracy=, title=, data=}
 function View:draw(model, path, moment)
-  local layer = self:check(model)
-  local sizes, framed, centred = grouping(layer)
-  local pictures, peak = values(layer.weight, centred and sizes or nil)
-  local height, width, channels, filters = table.unpack(layer.weight.shape)
-  local grey = channels == 1
-  local removed = not centred and "" or #sizes == 1 and ", less the mean of all filters"
-    or ", less the mean of its group"
-  sheet.draw(path, {
-    pictures = pictures, peak = peak, sizes = sizes, framed = framed, columns = self.columns,
-    map = grey and colour.diverging or colour.grey,
-    name = self.path,
-    about = ("%d filters of %d×%d%s%s"):format(filters, height, width, grey and "" or " rgb",
-      about_groups(sizes, framed)),
-    moment = about_moment(moment),
-    legend = (grey and "weight" or "weight of each colour") .. removed,
-  })
-end
-
---- "file.lua:9", the user's line that is now running.
-local function user_line()
-  local _, message = pcall(fail, "")
-  return message:match "^(.+:%d+): $" or "?"
+  local layer = self:check(model, moment.data)
+  local sheet = over_pixels(layer) and weights_sheet(layer)
+    or patches_sheet(model, layer, samples.of(moment.data, self.images))
+  sheet.name, sheet.columns = self.path, self.columns
+  table.insert(sheet.lines, 1, words.moment(moment))
+  require "sm.view.sheet".draw(path, sheet) -- only a program that draws needs cairo
 end
 
 --- Declares a sheet of the filters of one convolution.
--- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent)}
+-- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent), images=500 for
+--   the patches of a deeper convolution}
 -- @return a view named "filters-PATH"
 local function filters(_, given)
   if type(given) ~= "table" then given = { given } end
   local options = check.options("view.filters", given, {
     { type = "string", required = true },
     columns = { type = "integer", min = 1 },
+    images = { type = "integer", min = 1, default = 500 },
   })
-  return setmetatable({
-    path = options[1], columns = options.columns, name = "filters-" .. options[1], where = user_line(),
-  }, View)
+  return View.new {
+    path = options[1], columns = options.columns, images = options.images, name = "filters-" .. options[1],
+  }
 end
 
 return setmetatable({ values = values }, { __call = filters })

@@ -1,21 +1,13 @@
 --- Views: pictures of what a network learned. `sm.view.filters "conv1"`.
 --
--- A view has a `name`, after which its files are called; `view:check(model)`, which raises when the view cannot be
--- drawn of this model; and `view:draw(model, path, moment)`, which writes a PNG. A moment says what the picture
--- shows: {step=, validation_accuracy= (a fraction, or nil), title= (or nil)}.
+-- A view has a `name`, after which its files are called; `view:check(model, data)`, which raises when the view cannot
+-- be drawn of this model and data set; and `view:draw(model, path, moment)`, which writes a PNG and, where there are
+-- numbers behind it, a .csv of the same name. A moment says what the picture shows: {step=, validation_accuracy= (a
+-- fraction, or nil), title= (or nil), data= (the data set)}.
 -- @module sm.view
 local check = require "sm.check"
-local fail = require "sm.fail"
 
-local M = {
+return check.closed({
   filters = require "sm.view.filters",
-}
-
-return setmetatable(M, {
-  __index = function(_, name)
-    local names = {}
-    for known in pairs(M) do names[#names + 1] = known end
-    table.sort(names)
-    fail("sm.view has no '%s'%s (views: %s)", name, check.suggest(tostring(name), names), table.concat(names, ", "))
-  end,
-})
+  groups = require "sm.view.groups",
+}, "sm.view", "views")

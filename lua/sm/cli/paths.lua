@@ -1,0 +1,82 @@
+--- Paths on the command line: what may have been meant by one that is not there.
+local check = require "sm.check"
+local lfs = require "lfs"
+local usage = require "sm.usage"
+
+local M = {}
+
+local names_shown <const> = 8
+
+local function directory_of(path)
+  return path:match "^(.*)/[^/]*$" or "."
+end
+
+--- Names in a directory, sorted; directories end in "/". Empty where there is no such directory.
+local function list(directory)
+  local names = {}
+  if lfs.attributes(directory, "mode") ~= "directory" then return names end
+  for name in lfs.dir(directory) do
+    if name:sub(1, 1) ~= "." then
+      local is_directory = lfs.attributes(directory .. "/" .. name, "mode") == "directory"
+      names[#names + 1] = is_directory and name .. "/" or name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function enumerate(names)
+  local shown = table.concat(names, ", ", 1, math.min(#names, names_shown))
+  return #names > names_shown and shown .. ", …" or shown
+end
+
+--- The end of a message about a path that is not there: a close name, or else what lies beside it.
+--- @param ending string ".lua" or "/": which names in the directory are of the kind that is wanted
+function M.hint(path, ending)
+  local directory, names, endless = directory_of(path), {}, {}
+  if lfs.attributes(directory, "mode") ~= "directory" then
+    return ("; there is no directory '%s'"):format(directory)
+  end
+  for _, name in ipairs(list(directory)) do
+    if name:sub(-#ending) == ending then
+      names[#names + 1] = name
+      endless[#endless + 1] = name:sub(1, -#ending - 1)
+    end
+  end
+  local meant = path:match "[^/]*$":gsub("%.lua$", "")
+  local suggestion = check.suggest(meant, endless)
+  if suggestion ~= "" then
+    local before = path:match "^.*/" or ""
+    return (suggestion:gsub("'(.*)'", function(name) return ("'%s%s%s'"):format(before, name, ending) end))
+  end
+  return #names > 0 and ("; '%s' has %s"):format(directory, enumerate(names)) or ""
+end
+
+--- Raises unless there is a file to run.
+function M.check_file(path)
+  local mode = lfs.attributes(path, "mode")
+  if not mode then usage.fail("no such file '%s'%s", path, M.hint(path, ".lua")) end
+  if mode == "directory" then
+    local files = {}
+    for _, name in ipairs(list(path)) do
+      if name:find "%.lua$" then files[#files + 1] = name end
+    end
+    usage.fail("'%s' is a directory, expected a Lua file%s", path,
+      #files > 0 and "; it has " .. enumerate(files) or "")
+  end
+end
+
+--- Raises unless there is a run directory.
+function M.check_run(directory)
+  local mode = lfs.attributes(directory, "mode")
+  if not mode then usage.fail("no such run directory '%s'%s", directory, M.hint(directory, "/")) end
+  for _, name in ipairs { "experiment.lua", "params.json" } do
+    if not lfs.attributes(directory .. "/" .. name) then
+      local names = list(directory)
+      usage.fail("'%s' is not a run directory: it has no %s%s", directory, name,
+        #names > 0 and "; found " .. enumerate(names) or mode == "directory" and "; it is empty" or "")
+    end
+  end
+end
+
+return M

@@ -1,0 +1,252 @@
+--- Comparison of runs: those that differ in the seed alone are one setting, and a setting's figures are those of
+-- its seeds. Unfinished runs are never averaged in.
+local fail = require "sm.fail"
+local shortest = require "sm.experiment.params".text
+local records = require "sm.experiment.records"
+local statistics = require "sm.experiment.statistics"
+
+local M = {}
+
+--- Validation accuracies whose time is told.
+M.milestones = { 0.98, 0.99, 0.992 }
+
+local most_pairwise <const> = 4 -- settings that are all compared with each other; more go against the first
+local absent <const> = "–"
+local revision_digits <const> = 7
+
+local function sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+--- Numbers a value in the order of its first appearance: the texts of an experiment.
+local function numbering()
+  local numbers, count = {}, {}
+  return function(group, value)
+    local key = group .. "\0" .. value
+    if not numbers[key] then
+      count[group] = (count[group] or 0) + 1
+      numbers[key] = count[group]
+    end
+    return ("%d"):format(numbers[key])
+  end
+end
+
+local function revision(environment)
+  local git = environment.git
+  if type(git) ~= "table" or not git.revision then return absent end
+  return git.revision:sub(1, revision_digits) .. (git.dirty and "+" or "")
+end
+
+--- What tells one setting from another, but for parameters.
+local circumstances = { "experiment", "text", "revision", "smrun", "numbers" }
+
+--- All that may differ: name → text. A parameter of a circumstance's name keeps its own column.
+local function traits_of(record, number_text)
+  local traits = {
+    experiment = record.name, text = number_text(record.name, record.source),
+    revision = revision(record.environment), smrun = record.environment.smrun or absent,
+    numbers = record.environment.real or absent,
+  }
+  for name, value in pairs(record.values) do
+    if name ~= "seed" then traits["=" .. name] = type(value) == "table" and absent or shortest(value) end
+  end
+  return traits
+end
+
+--- The names of the traits that are not the same everywhere: circumstances first, then parameters by name.
+local function differing(all_traits)
+  local names, differs = {}, {}
+  for _, traits in ipairs(all_traits) do
+    for name in pairs(traits) do names[name] = true end
+  end
+  for name in pairs(names) do
+    for _, traits in ipairs(all_traits) do
+      differs[name] = differs[name] or (traits[name] or absent) ~= (all_traits[1][name] or absent)
+    end
+  end
+  local columns = {}
+  for _, name in ipairs(circumstances) do
+    if differs[name] then columns[#columns + 1] = name end
+  end
+  for _, name in ipairs(sorted_keys(names)) do
+    if name:sub(1, 1) == "=" and differs[name] then columns[#columns + 1] = name end
+  end
+  return columns
+end
+
+local function key_of(traits)
+  local parts = {}
+  for _, name in ipairs(sorted_keys(traits)) do parts[#parts + 1] = name .. "\0" .. traits[name] end
+  return table.concat(parts, "\0\0")
+end
+
+--- Reads the runs. @return array of finished records, array of {path=, reason=} for the others
+local function read(paths)
+  local finished, left_out = {}, {}
+  for _, path in ipairs(paths) do
+    local ok, record = pcall(records.read, path)
+    if not ok then
+      left_out[#left_out + 1] = { path = path, reason = record }
+    elseif record.summary then
+      finished[#finished + 1] = record
+    else
+      left_out[#left_out + 1] = { path = path, reason = record.saved
+        and ("unfinished, saved after step %d"):format(record.saved) or "unfinished, nothing saved yet" }
+    end
+  end
+  return finished, left_out
+end
+
+--- The runs of equal traits. A seed counts once: the same run again has the same figures.
+local function gather(finished, left_out)
+  local number_text, settings, all_traits = numbering(), {}, {}
+  for _, record in ipairs(finished) do
+    local traits = traits_of(record, number_text)
+    local key, seed = key_of(traits), math.tointeger(record.summary.seed) or record.summary.seed
+    local setting = settings[key]
+    if not setting then
+      setting = { traits = traits, runs = {} }
+      settings[key], settings[#settings + 1] = setting, setting
+      all_traits[#all_traits + 1] = traits
+    end
+    local same = setting.runs[seed]
+    if same then
+      left_out[#left_out + 1] = { path = record.path, reason = "the same setting and seed as " .. same.path }
+    else
+      setting.runs[seed] = record
+    end
+  end
+  return settings, all_traits
+end
+
+--- Numbers by size, before words by letter.
+local function before(a, b)
+  local x, y = tonumber(a), tonumber(b)
+  if x and y then return x < y end
+  if x or y then return x ~= nil end
+  return a < b
+end
+
+local function sort(settings, columns)
+  for position, setting in ipairs(settings) do setting.position = position end
+  table.sort(settings, function(a, b)
+    for _, name in ipairs(columns) do
+      local x, y = a.traits[name] or absent, b.traits[name] or absent
+      if x ~= y then return before(x, y) end
+    end
+    return a.position < b.position
+  end)
+end
+
+--- One figure of the summaries, seed → value; a seed without it is not there.
+local function figures(setting, key)
+  local values = {}
+  for seed, record in pairs(setting.runs) do values[seed] = tonumber(record.summary[key]) end
+  return values
+end
+
+local function summarise(values)
+  local array = {}
+  for _, seed in ipairs(sorted_keys(values)) do array[#array + 1] = values[seed] end
+  if #array == 0 then return nil end
+  return { mean = statistics.mean(array), deviation = statistics.deviation(array), count = #array }
+end
+
+--- Steps and seconds to each milestone, over the seeds that reached it.
+local function times(setting)
+  local reached = {}
+  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.path, M.milestones) end
+  local result = {}
+  for _, milestone in ipairs(M.milestones) do
+    local steps, seconds = {}, {}
+    for seed, at in pairs(reached) do
+      if at[milestone] then steps[seed], seconds[seed] = at[milestone].steps, at[milestone].seconds end
+    end
+    result[milestone] = { steps = summarise(steps), seconds = summarise(seconds) }
+  end
+  return result
+end
+
+local function complete(setting)
+  setting.seeds = sorted_keys(setting.runs)
+  for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss" } do
+    setting[key] = summarise(figures(setting, key))
+  end
+  local step_ms = {}
+  for _, value in pairs(figures(setting, "median_step_ms")) do step_ms[#step_ms + 1] = value end
+  setting.step_ms = statistics.median(step_ms)
+  setting.times = times(setting)
+end
+
+local function pairs_of(settings)
+  local chosen = {}
+  for i = 1, #settings <= most_pairwise and #settings or 1 do
+    for j = i + 1, #settings do chosen[#chosen + 1] = { settings[j], settings[i] } end
+  end
+  return chosen
+end
+
+--- What the settings are compared by: the first of these that any of them has.
+local function judged_by(settings)
+  for _, key in ipairs { "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" } do
+    for _, setting in ipairs(settings) do
+      if setting[key] then return key end
+    end
+  end
+end
+
+local function compare_pairs(settings, key)
+  local differences = {}
+  for _, pair in ipairs(key and pairs_of(settings) or {}) do
+    local values, others = figures(pair[1], key), figures(pair[2], key)
+    if next(values) and next(others) then
+      local result = statistics.compare(values, others)
+      result.setting, result.other = pair[1], pair[2]
+      differences[#differences + 1] = result
+    end
+  end
+  return differences
+end
+
+--- What the times depend on besides the settings; told when it is not the same everywhere.
+local function machines(finished)
+  local seen, list = {}, {}
+  for _, record in ipairs(finished) do
+    local environment = record.environment
+    local text = ("%s, %s, %s thread%s"):format(environment.processor or "an unknown processor",
+      environment.instruction_set or "?", environment.threads and shortest(environment.threads) or "?",
+      environment.threads == 1 and "" or "s")
+    if not seen[text] then seen[text], list[#list + 1] = true, text end
+  end
+  table.sort(list)
+  return list
+end
+
+--- Compares runs.
+--- @param paths table array of run directories
+--- @return table {columns=names of what differs (parameters with "=" before them), settings=array of {traits=,
+---   seeds=, runs=(seed → record), test_accuracy= and the like={mean=, deviation=, count=}, step_ms=,
+---   times=(milestone → {steps=, seconds=})}, measure=(the figure compared, or nil), differences=(as
+---   statistics.compare gives them, with setting= and other=), left_out=array of {path=, reason=}, machines=}
+function M.runs(paths)
+  local finished, left_out = read(paths)
+  if #finished == 0 then
+    local reasons = {}
+    for i, run in ipairs(left_out) do reasons[i] = ("%s: %s"):format(run.path, run.reason) end
+    fail("there is no finished run to compare; %s", table.concat(reasons, "; "))
+  end
+  local settings, all_traits = gather(finished, left_out)
+  local columns = differing(all_traits)
+  sort(settings, columns)
+  for _, setting in ipairs(settings) do complete(setting) end
+  local measure = judged_by(settings)
+  return {
+    columns = columns, settings = settings, measure = measure,
+    differences = compare_pairs(settings, measure), left_out = left_out, machines = machines(finished),
+  }
+end
+
+return M

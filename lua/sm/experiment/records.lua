@@ -1,0 +1,98 @@
+--- What run directories say of themselves: found, and read.
+local lfs = require "lfs"
+local cjson = require "cjson"
+local fail = require "sm.fail"
+local checkpoint = require "sm.experiment.checkpoint"
+local directory = require "sm.experiment.directory"
+local metrics = require "sm.experiment.metrics"
+
+local M = {}
+
+local deepest <const> = 8 -- levels of directories that are searched
+
+--- Whether a directory is a run's.
+function M.is_run(path)
+  for _, name in ipairs { "experiment.lua", "params.json" } do
+    if lfs.attributes(path .. "/" .. name, "mode") ~= "file" then return false end
+  end
+  return true
+end
+
+local function sorted_directories(path)
+  local names = {}
+  for name in lfs.dir(path) do
+    local inner = path .. "/" .. name
+    if name:sub(1, 1) ~= "." and lfs.symlinkattributes(inner, "mode") == "directory" then
+      names[#names + 1] = inner
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function search(path, level, found)
+  if M.is_run(path) then
+    local place = ("%d %d"):format(lfs.attributes(path, "dev"), lfs.attributes(path, "ino"))
+    if not found[place] then
+      found[place], found[#found + 1] = true, path
+    end
+  elseif level < deepest then
+    for _, inner in ipairs(sorted_directories(path)) do search(inner, level + 1, found) end
+  end
+  return found
+end
+
+--- The run directories at or below a path.
+--- @param found table|nil what was found elsewhere; further ones are appended, none is there twice
+--- @return table array of paths
+function M.find(path, found)
+  return search(path:gsub("(.)/+$", "%1"), 1, found or {})
+end
+
+local function decode(path)
+  local text = directory.read(path) or fail("there is no %s", path)
+  local ok, value = pcall(cjson.decode, text)
+  if not ok or type(value) ~= "table" then
+    fail("%s: expected a JSON object, %s", path, ok and "found something else" or value)
+  end
+  return value
+end
+
+--- Reads a run directory.
+--- @return table {path=, name=(of the experiment), source=(its text), values=(of its parameters), environment=,
+---   summary=(nil while unfinished), saved=(step of the newest checkpoint, or nil)}
+function M.read(path)
+  local params = decode(path .. "/params.json")
+  if type(params.values) ~= "table" then fail("%s/params.json: there are no values", path) end
+  local summary = directory.summary(path)
+  if summary and type(summary.seed) ~= "number" then fail("%s/summary.json: there is no seed", path) end
+  return {
+    path = path,
+    name = summary and summary.experiment or path:match "([^/]+)/[^/]+$" or path,
+    source = directory.read(path .. "/experiment.lua"),
+    values = params.values,
+    environment = decode(path .. "/environment.json"),
+    summary = summary,
+    saved = checkpoint.steps(path)[1],
+  }
+end
+
+--- When the validation accuracy first reached each of some figures.
+--- @param path string the run directory
+--- @param accuracies table array of fractions
+--- @return table accuracy → {steps=, seconds=(of training)}; nothing where it was not reached
+function M.reached(path, accuracies)
+  local reached, last, seconds = {}, 0, 0
+  for _, row in ipairs(metrics.rows(path .. "/metrics.csv")) do
+    seconds = seconds + (row.step_ms or 0) * (row.step - last) / 1000
+    last = row.step
+    for _, accuracy in ipairs(accuracies) do
+      if row.validation_accuracy and row.validation_accuracy >= accuracy and not reached[accuracy] then
+        reached[accuracy] = { steps = row.step, seconds = seconds }
+      end
+    end
+  end
+  return reached
+end
+
+return M

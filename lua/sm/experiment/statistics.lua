@@ -1,0 +1,131 @@
+--- What a few numbers say of the many that could have been: means, deviations, intervals.
+local runtime = require "sm.runtime"
+
+local M = {}
+
+local confidence <const> = 0.95
+local resamples <const> = 10000
+local negligible <const> = 1e-12 -- a spread that is this part of the mean is rounding
+local normal_quantile <const> = 1.9599639845 -- of (1 + confidence) / 2
+
+function M.mean(values)
+  local sum = 0
+  for _, value in ipairs(values) do sum = sum + value end
+  return sum / #values
+end
+
+--- The variance of the population that the values are a sample of (n - 1 in the denominator).
+local function variance(values)
+  local mean, sum = M.mean(values), 0
+  for _, value in ipairs(values) do sum = sum + (value - mean) ^ 2 end
+  return sum / (#values - 1)
+end
+
+--- The standard deviation, estimated from a sample. @return number|nil nil for fewer than two values
+function M.deviation(values)
+  return #values > 1 and variance(values) ^ 0.5 or nil
+end
+
+--- @return number|nil nil for no values
+function M.median(values)
+  if #values == 0 then return nil end
+  local sorted, half = table.move(values, 1, #values, 1, {}), #values // 2
+  table.sort(sorted)
+  return #sorted % 2 == 1 and sorted[half + 1] or (sorted[half] + sorted[half + 1]) / 2
+end
+
+--- Simpson's rule.
+local function integral(f, from, to, panels)
+  local width, sum = (to - from) / panels, f(from) + f(to)
+  for i = 1, panels - 1 do sum = sum + (i % 2 == 1 and 4 or 2) * f(from + i * width) end
+  return sum * width / 3
+end
+
+--- Student's t: the value that (1 + confidence) / 2 of the distribution lies below, to four digits.
+-- With x = √ν·cot(s²) the upper tail beyond x is the integral of s·sin(s²)^(ν-1) from 0 to s, over twice the
+-- integral up to x = 0, where s² = π/2.
+--- @param freedom number degrees of freedom, at least 1; need not be whole
+function M.t_quantile(freedom)
+  local panels <const>, halvings <const> = 400, 40
+  local function density(s) return s * math.sin(s * s) ^ (freedom - 1) end
+  local low, high = 0, (math.pi / 2) ^ 0.5
+  local wanted = (1 - confidence) * integral(density, low, high, panels)
+  for _ = 1, halvings do
+    local middle = (low + high) / 2
+    if integral(density, 0, middle, panels) < wanted then low = middle else high = middle end
+  end
+  return freedom ^ 0.5 / math.tan(low * low)
+end
+
+--- Where the mean of the population lies that the values are a sample of: a bootstrap with a fixed seed. The
+-- percentiles of resampled means lie too close together, the more so the fewer the values; so their distances
+-- from the mean are widened by t·√(n/(n-1))/z, which gives them Student's width and keeps their skewness.
+--- @return number low
+--- @return number high
+local function bootstrap(values)
+  local count, means = #values, {}
+  local draws = runtime.tensor.totable(runtime.random.uniform({ resamples * count }, 0, 0, 0))
+  for resample = 1, resamples do
+    local sum, first = 0, (resample - 1) * count
+    for i = 1, count do sum = sum + values[math.min(count, draws[first + i] * count // 1 + 1)] end
+    means[resample] = sum / count
+  end
+  table.sort(means)
+  local beyond = math.floor(resamples * (1 - confidence) / 2 + 0.5)
+  local low, high, mean = means[beyond], means[resamples - beyond + 1], M.mean(values)
+  local widening = M.t_quantile(count - 1) * (count / (count - 1)) ^ 0.5 / normal_quantile
+  return mean - widening * (mean - low), mean + widening * (high - mean)
+end
+
+--- Means of two independent samples: Welch's interval for their difference.
+local function welch(values, others)
+  local own, other = variance(values) / #values, variance(others) / #others
+  local freedom = (own + other) ^ 2 / (own ^ 2 / (#values - 1) + other ^ 2 / (#others - 1))
+  local mean, reach = M.mean(values) - M.mean(others), M.t_quantile(freedom) * (own + other) ^ 0.5
+  return mean - reach, mean + reach
+end
+
+local function same_keys(a, b)
+  for key in pairs(a) do if b[key] == nil then return false end end
+  for key in pairs(b) do if a[key] == nil then return false end end
+  return true
+end
+
+local function list(map)
+  local keys, values = {}, {}
+  for key in pairs(map) do keys[#keys + 1] = key end
+  table.sort(keys)
+  for i, key in ipairs(keys) do values[i] = map[key] end
+  return values, keys
+end
+
+--- By how much the mean of one setting is above that of another, with a 95 % interval.
+--- @param values table seed → figure
+--- @param others table seed → figure of the other setting
+--- @return table {difference=, method="paired" (the same seeds in both: a bootstrap over their differences) or
+---   "welch", low=, high=}, or without interval {difference=, reason=why there is none}
+function M.compare(values, others)
+  local mine, seeds = list(values)
+  local theirs = list(others)
+  local result = { difference = M.mean(mine) - M.mean(theirs) }
+  if #mine < 2 or #theirs < 2 then
+    result.reason = "fewer than 2 seeds"
+    return result
+  end
+  result.method = same_keys(values, others) and "paired" or "welch"
+  local differences = {}
+  if result.method == "paired" then
+    for i, seed in ipairs(seeds) do differences[i] = values[seed] - others[seed] end
+  end
+  local spread = result.method == "paired" and variance(differences) or variance(mine) + variance(theirs)
+  if spread ^ 0.5 <= negligible * math.max(math.abs(M.mean(mine)), math.abs(M.mean(theirs))) then
+    result.method, result.reason = nil, "no spread over the seeds"
+  elseif result.method == "paired" then
+    result.low, result.high = bootstrap(differences)
+  else
+    result.low, result.high = welch(mine, theirs)
+  end
+  return result
+end
+
+return M

@@ -1,0 +1,275 @@
+--- A comparison as tables: for people, and for other programs.
+local present = require "sm.experiment.present"
+local compare = require "sm.experiment.compare"
+
+local M = {}
+
+local absent <const> = "–"
+local gap <const> = "   "
+
+--- Columns that stand below each other; the first ones to the left, figures to the right.
+--- @param rows table array of arrays of texts; the first row is the heading
+--- @param left integer how many columns are set to the left
+function M.aligned(rows, left)
+  local widths, lines = {}, {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, utf8.len(cell) or #cell) end
+  end
+  for number, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local space = (" "):rep(widths[i] - (utf8.len(cell) or #cell))
+      cells[i] = i <= left and cell .. space or space .. cell
+    end
+    lines[number] = "  " .. table.concat(cells, gap):match "^(.-)%s*$"
+  end
+  return table.concat(lines, "\n")
+end
+
+local function is_accuracy(key)
+  return key:find "accuracy$" ~= nil
+end
+
+local function in_words(key)
+  return (key:gsub("_", " "))
+end
+
+--- 99.12 ± 0.05 %
+local function spread(figure, key)
+  if not figure then return absent end
+  local deviation = figure.deviation
+  if is_accuracy(key) then
+    return deviation and ("%.2f ± %.2f %%"):format(100 * figure.mean, 100 * deviation)
+      or present.percent(figure.mean)
+  end
+  return deviation and ("%.4g ± %.2g"):format(figure.mean, deviation) or ("%.4g"):format(figure.mean)
+end
+
+local function heading_of(comparison)
+  if #comparison.columns == 0 then return { "experiment" } end
+  local heading = {}
+  for i, name in ipairs(comparison.columns) do heading[i] = name:gsub("^=", "") end
+  return heading
+end
+
+local function names_of(comparison, setting)
+  if #comparison.columns == 0 then return { setting.traits.experiment } end
+  local cells = {}
+  for i, name in ipairs(comparison.columns) do cells[i] = setting.traits[name] or absent end
+  return cells
+end
+
+local function any(comparison, key)
+  for _, setting in ipairs(comparison.settings) do
+    if setting[key] then return true end
+  end
+  return false
+end
+
+--- Accuracies where there are some, else losses.
+local function outcomes(comparison)
+  local keys = {}
+  for _, split in ipairs { "test", "validation" } do
+    local accuracy, loss = split .. "_accuracy", split .. "_loss"
+    if any(comparison, accuracy) then
+      keys[#keys + 1] = accuracy
+    elseif any(comparison, loss) then
+      keys[#keys + 1] = loss
+    end
+  end
+  return keys
+end
+
+local function seeds_text(setting)
+  return ("%d"):format(#setting.seeds)
+end
+
+local function what_came_out(comparison)
+  local keys, heading = outcomes(comparison), heading_of(comparison)
+  local left = #heading
+  heading[#heading + 1] = "seeds"
+  for _, key in ipairs(keys) do heading[#heading + 1] = in_words(key) end
+  heading[#heading + 1] = "step"
+  local rows = { heading }
+  for _, setting in ipairs(comparison.settings) do
+    local row = names_of(comparison, setting)
+    row[#row + 1] = seeds_text(setting)
+    for _, key in ipairs(keys) do row[#row + 1] = spread(setting[key], key) end
+    row[#row + 1] = setting.step_ms and present.milliseconds(setting.step_ms) or absent
+    rows[#rows + 1] = row
+  end
+  return "Mean ± standard deviation over seeds; the median time of a step\n" .. M.aligned(rows, left)
+end
+
+--- 1,600 steps, 41 s (4 of 5)
+local function time_text(time, setting)
+  local count = time.steps and time.steps.count or 0
+  local text = count == 0 and absent or ("%s steps, %s"):format(
+    present.thousands(math.floor(time.steps.mean + 0.5)), present.duration(time.seconds.mean))
+  return ("%s (%d of %d)"):format(text, count, #setting.seeds)
+end
+
+--- 99.2 %
+local function milestone_text(accuracy)
+  return ("%.4g %%"):format(100 * accuracy)
+end
+
+local function how_fast(comparison)
+  local heading = heading_of(comparison)
+  local left = #heading
+  for _, milestone in ipairs(compare.milestones) do heading[#heading + 1] = milestone_text(milestone) end
+  local rows = { heading }
+  for _, setting in ipairs(comparison.settings) do
+    local row = names_of(comparison, setting)
+    for _, milestone in ipairs(compare.milestones) do
+      row[#row + 1] = time_text(setting.times[milestone], setting)
+    end
+    rows[#rows + 1] = row
+  end
+  return "Steps and seconds of training until the validation accuracy first reached a figure\n"
+    .. "(mean over the seeds that did, and how many did)\n" .. M.aligned(rows, left)
+end
+
+local methods = {
+  paired = "paired bootstrap over seeds, 10,000 resamples, widened for few seeds",
+  welch = "Welch's t over seeds, since the seeds are not the same",
+}
+
+local function signed(key, number)
+  if is_accuracy(key) then return ("%+.3f"):format(100 * number) end
+  return ("%+.4g"):format(number)
+end
+
+--- Only an interval on one side of nothing tells two settings apart.
+local function judgement(result)
+  if result.low > 0 then return "higher" end
+  return result.high < 0 and "lower" or "not told apart"
+end
+
+local function interval_text(key, result)
+  if result.reason then return result.reason .. ": no claim can be made" end
+  return ("[%s, %s]  %s"):format(signed(key, result.low), signed(key, result.high), judgement(result))
+end
+
+--- What tells one setting from another: groups=4,lr=0.01.
+local function label(comparison, setting, other)
+  local parts = {}
+  for _, name in ipairs(comparison.columns) do
+    local value = setting.traits[name] or absent
+    if value ~= (other.traits[name] or absent) then parts[#parts + 1] = name:gsub("^=", "") .. "=" .. value end
+  end
+  return table.concat(parts, ",")
+end
+
+--- The differences found by one method, under a heading that says which; those without interval apart.
+local function differences_by(comparison, method)
+  local key, rows = comparison.measure, {}
+  for _, result in ipairs(comparison.differences) do
+    if result.method == method then
+      rows[#rows + 1] = {
+        label(comparison, result.setting, result.other), "against",
+        label(comparison, result.other, result.setting), signed(key, result.difference),
+        interval_text(key, result),
+      }
+    end
+  end
+  if #rows == 0 then return nil end
+  local unit = is_accuracy(key) and ", in percentage points" or ""
+  local how = method and "95 % interval by " .. methods[method] or "without an interval"
+  return ("Difference in mean %s%s\n(%s)\n%s"):format(in_words(key), unit, how, M.aligned(rows, 3))
+end
+
+local function left_out_text(comparison)
+  local rows = {}
+  for i, run in ipairs(comparison.left_out) do rows[i] = { run.path, run.reason } end
+  return "Left out\n" .. M.aligned(rows, 2)
+end
+
+local function has_validation(comparison)
+  return any(comparison, "validation_accuracy")
+end
+
+--- The tables for people.
+--- @param comparison table as compare.runs gives it
+--- @return string without a newline at the end
+function M.text(comparison)
+  local parts = { what_came_out(comparison) }
+  if has_validation(comparison) then parts[#parts + 1] = how_fast(comparison) end
+  for _, method in ipairs { "paired", "welch", false } do
+    parts[#parts + 1] = differences_by(comparison, method or nil)
+  end
+  if #comparison.machines > 1 then
+    parts[#parts + 1] = "Times come from different machines or numbers of threads:\n  "
+      .. table.concat(comparison.machines, "\n  ")
+  end
+  if #comparison.left_out > 0 then parts[#parts + 1] = left_out_text(comparison) end
+  return table.concat(parts, "\n\n")
+end
+
+local function quoted(cell)
+  if not cell:find '[",\r\n]' then return cell end
+  return '"' .. cell:gsub('"', '""') .. '"'
+end
+
+local function exact(number)
+  return number and ("%.9g"):format(number) or ""
+end
+
+--- The columns of the table in CSV that follow those of the settings: name, and what a setting has there.
+local function csv_columns()
+  local columns = {}
+  local function add(name, value) columns[#columns + 1] = { name = name, value = value } end
+  add("seeds", function(setting) return seeds_text(setting) end)
+  for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss" } do
+    add(key .. "_mean", function(setting) return exact(setting[key] and setting[key].mean) end)
+    add(key .. "_deviation", function(setting) return exact(setting[key] and setting[key].deviation) end)
+  end
+  for _, milestone in ipairs(compare.milestones) do
+    local to = ("_to_%.9g"):format(milestone)
+    for _, quantity in ipairs { "steps", "seconds" } do
+      add(quantity .. to, function(setting)
+        local figure = setting.times[milestone][quantity]
+        return exact(figure and figure.mean)
+      end)
+    end
+    add(("reached_%.9g"):format(milestone), function(setting)
+      local figure = setting.times[milestone].steps
+      return ("%d"):format(figure and figure.count or 0)
+    end)
+  end
+  add("step_ms_median", function(setting) return exact(setting.step_ms) end)
+  return columns
+end
+
+--- Against the first setting: the difference of the measure, its interval, the method.
+local function csv_difference(comparison, setting)
+  for _, result in ipairs(comparison.differences) do
+    if result.setting == setting and result.other == comparison.settings[1] then
+      return { comparison.measure, exact(result.difference), exact(result.low), exact(result.high),
+        result.method or "" }
+    end
+  end
+  return { "", "", "", "", "" }
+end
+
+--- One row per setting, figures as fractions; differences are against the first setting.
+--- @return string
+function M.csv(comparison)
+  local columns, header, lines = csv_columns(), heading_of(comparison), {}
+  for _, column in ipairs(columns) do header[#header + 1] = column.name end
+  table.move({ "compared", "difference", "difference_low", "difference_high", "method" }, 1, 5, #header + 1, header)
+  local rows = { header }
+  for _, setting in ipairs(comparison.settings) do
+    local row = names_of(comparison, setting)
+    for _, column in ipairs(columns) do row[#row + 1] = column.value(setting) end
+    table.move(csv_difference(comparison, setting), 1, 5, #row + 1, row)
+    rows[#rows + 1] = row
+  end
+  for number, row in ipairs(rows) do
+    for i, cell in ipairs(row) do row[i] = quoted(cell == absent and "" or cell) end
+    lines[number] = table.concat(row, ",") .. "\n"
+  end
+  return table.concat(lines)
+end
+
+return M

@@ -1,0 +1,43 @@
+--- What every view is: declared in a line of the user's, about one layer of a model.
+-- @module sm.view.declaration
+local fail = require "sm.fail"
+
+local M = {}
+
+--- "file.lua:9", the user's line that is now running.
+local function user_line()
+  local _, message = pcall(fail, "")
+  return message:match "^(.+:%d+): $" or "?"
+end
+
+--- Defines a kind of view: a class whose instances have `where`, `kind` and the methods below.
+-- @param kind its public name, "view.filters"
+function M.class(kind)
+  local View = { kind = kind }
+  View.__index = View
+
+  --- @param fields of the new view; `path` (of its layer) and `name` (of its files) among them
+  function View.new(fields)
+    fields.where = user_line()
+    return setmetatable(fields, View)
+  end
+
+  --- Raises an error that begins with the line where the view was declared.
+  function View:fail(format, ...)
+    error(("%s: %s: "):format(self.where, self.kind) .. format:format(...), 0)
+  end
+
+  --- The view's layer; raises unless the model has it and is built.
+  function View:layer(model)
+    local found, layer = pcall(model.layer, model, self.path)
+    if not found then self:fail("%s", (tostring(layer):gsub("^[^\n]-:%d+: ", ""))) end
+    if not layer.input_shape then
+      self:fail("layer '%s' has no weights yet; build the model first", self.path)
+    end
+    return layer
+  end
+
+  return View
+end
+
+return M

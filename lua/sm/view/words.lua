@@ -1,0 +1,43 @@
+--- Numbers and moments as sheets write them.
+-- @module sm.view.words
+local M = {}
+
+--- 6000 → "6,000".
+function M.thousands(n)
+  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+  return (text:gsub("^,", ""))
+end
+
+--- A number as figures show it: three digits, a sign, a true minus.
+function M.figure(value)
+  if value == 0 then return "0" end
+  return (value < 0 and "−" or "+") .. ("%.3g"):format(math.abs(value))
+end
+
+--- "1 group", "4 groups", "10 classes".
+function M.count(n, what)
+  return ("%s %s%s"):format(M.thousands(n), what, n == 1 and "" or what:find "s$" and "es" or "s")
+end
+
+--- "over 4 groups of 16", "over groups of 4, 16", "over all".
+function M.groups(sizes)
+  if #sizes == 1 then return "over all" end
+  for _, size in ipairs(sizes) do
+    if size ~= sizes[1] then return ("over groups of %s"):format(table.concat(sizes, ", ")) end
+  end
+  return ("over %d groups of %d"):format(#sizes, sizes[1])
+end
+
+--- What a picture shows, and when.
+-- @param moment {step=, validation_accuracy=, title=}
+function M.moment(moment)
+  local words = {}
+  if moment.title then words[1] = moment.title end
+  words[#words + 1] = "step " .. M.thousands(moment.step)
+  if moment.validation_accuracy then
+    words[#words + 1] = ("validation accuracy %.2f%%"):format(100 * moment.validation_accuracy)
+  end
+  return table.concat(words, "  ·  ")
+end
+
+return M

@@ -1,0 +1,88 @@
+/* The memory of a Lua state's tensors, and when the collector looks after it. */
+#include "bind/bind.h"
+
+/* One per Lua state. The collector sees a tensor as a few dozen bytes, so what really hangs on tensors is watched
+   here. It runs in generational mode: a young collection takes what has died since the one before, which in training
+   is a step's tensors; only what lived through two of them grows old and waits for a full one. */
+typedef struct state_memory {
+  sm_memory *memory;
+  size_t after_young; /* bytes live after the last collection */
+  size_t after_full;  /* bytes live after the last full collection */
+} state_memory;
+
+enum { SLACK = 64 << 20 }; /* bytes that may pile up unnoticed */
+
+static state_memory *memory_of(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory");
+  state_memory *own = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return own;
+}
+
+sm_memory *sm_lua_memory(lua_State *L) { return memory_of(L)->memory; }
+
+static size_t live(const state_memory *own) { return sm_memory_used(own->memory).live; }
+
+static void collect_all(lua_State *L, state_memory *own) {
+  lua_gc(L, LUA_GCCOLLECT);
+  own->after_young = own->after_full = live(own);
+}
+
+/* A young collection, and a full one when twice as much is alive as after the last: old garbage, most likely. */
+static void collect_young(lua_State *L, state_memory *own) {
+  lua_gc(L, LUA_GCSTEP, 0);
+  own->after_young = live(own);
+  if (own->after_young > 2 * own->after_full + SLACK) collect_all(L, own);
+}
+
+void sm_lua_collect_all(lua_State *L) { collect_all(L, memory_of(L)); }
+
+void sm_lua_collect_if_due(lua_State *L) {
+  state_memory *own = memory_of(L);
+  if (live(own) > 2 * own->after_young + SLACK) collect_young(L, own);
+}
+
+int sm_lua_collect(lua_State *L) {
+  collect_young(L, memory_of(L));
+  return 0;
+}
+
+void *sm_lua_take(lua_State *L, size_t bytes) {
+  if (bytes == 0) return NULL;
+  state_memory *own = memory_of(L);
+  void *block = sm_memory_take(own->memory, bytes);
+  if (!block) {
+    collect_all(L, own);
+    block = sm_memory_take(own->memory, bytes);
+    if (!block) sm_lua_fail(L, "out of memory: %I bytes of scratch", (LUAI_UACINT)bytes);
+  }
+  return block;
+}
+
+void sm_lua_give(lua_State *L, void *block, size_t bytes) { sm_memory_give(sm_lua_memory(L), block, bytes); }
+
+int sm_lua_memory_use(lua_State *L) {
+  sm_memory_use use = sm_memory_used(sm_lua_memory(L));
+  lua_pushinteger(L, (lua_Integer)use.live);
+  lua_pushinteger(L, (lua_Integer)use.cached);
+  return 2;
+}
+
+static int free_memory(lua_State *L) {
+  state_memory *own = lua_touserdata(L, 1);
+  sm_memory_free(own->memory);
+  own->memory = NULL;
+  return 0;
+}
+
+/* Finalizers run in reverse order of creation at the end of a state: made before any tensor, freed after all. */
+void sm_lua_open_memory(lua_State *L) {
+  state_memory *own = lua_newuserdatauv(L, sizeof *own, 0);
+  *own = (state_memory){.memory = sm_memory_new()};
+  if (!own->memory) luaL_error(L, "not enough memory");
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, free_memory);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_setfield(L, LUA_REGISTRYINDEX, "sm.memory");
+}
