@@ -19,6 +19,6 @@ return sm.experiment {
   loss      = "cross_entropy",
   optimizer = optim.smorms3 { lr = p.lr, ease_in = p.ease_in },
   schedule  = { steps = p.steps, batch = p.batch, evaluate = 500, checkpoint = 1000 },
-  views     = { view.filters "conv1" },
+  views     = { view.filters "conv1", view.groups "conv2" },
   seed      = p.seed,
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
+#include "core/conv.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 
@@ -77,4 +78,6 @@ void sm_lua_open_system(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushstring(L, sm_instruction_set());
   lua_setfield(L, -2, "instruction_set");
+  lua_pushstring(L, sm_conv2d_rule());
+  lua_setfield(L, -2, "convolution");
 }

@@ -149,8 +149,9 @@ void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *b
 
 /* ---- the data gradient ---- */
 
-/* With t = pixel + padding and windows that start at multiples of the stride s, window o sees pixel t with the
-   kernel element t - o*s. So with t = q*s + r, pixels of one phase r see the elements r, r+s, r+2s, … alone,
+/* With t = pixel + padding and windows that start at multiples of the stride s, window o sees pixel t with
+   the kernel element t - o*s. So with t = q*s + r, pixels of one phase r see the elements r, r+s, r+2s, …
+   alone,
      gx[t] = sum over m of gy[q - m] * w[r + m*s],
    which is a convolution of stride 1 over gy with the filters turned around. This is one axis of it. */
 typedef struct phase {

@@ -1,6 +1,7 @@
-/* Convolution without patches: register tiles of sums over pixels or filter rows times two vectors of channels,
-   in GNU vector extensions. It takes any number of output channels; below SM_CONV_DIRECT_CHANNELS most of a
-   vector is idle. Arguments, scratch and results are those of the functions in core/conv.h. */
+/* Convolution without patches, by tiles of sums in registers (core/conv_tile.h). It takes every shape;
+   vectors lie along the output channels, so that with few of them vectors are partly idle. Arguments,
+   scratch and results are those of the functions in core/conv.h. Each element of an image is one sum in one
+   order, however the work is cut; the filter gradient is cut into chunks by its sizes alone. */
 #ifndef SM_CONV_DIRECT_H
 #define SM_CONV_DIRECT_H
 

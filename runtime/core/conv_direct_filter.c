@@ -11,8 +11,8 @@ enum {
   ITEMS = SM_BATCH_CHUNKS /* work for threads to share: at least so many items, if there are rows */
 };
 
-/* Work is cut into chunks of rows of positions, counted through the whole batch, times panels of filters. Each
-   item sums its rows into its chunk's part of gw, (patch, panel width) for each panel, and of gbias. The
+/* Work is cut into chunks of rows of positions, counted through the whole batch, times panels of filters.
+   Each item sums its rows into its chunk's part of gw, (patch, panel width) for each panel, and of gbias. The
    parts are added in the chunks' order. */
 typedef struct cut {
   size_t rows, chunks, panels;

@@ -1,6 +1,6 @@
-/* The inner loop of direct convolution: a tile of sums that stays in registers. Its columns are output channels;
-   its rows are pixels or, in the filter gradient, filter elements. Written in GNU vector extensions, for
-   whatever vectors the core is compiled for. */
+/* The inner loop of direct convolution: a tile of sums that stays in registers. Its columns are output
+   channels; its rows are pixels or, in the filter gradient, filter elements. Written in GNU vector
+   extensions, for whatever vectors the core is compiled for. */
 #ifndef SM_CONV_TILE_H
 #define SM_CONV_TILE_H
 

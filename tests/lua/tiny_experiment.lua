@@ -92,7 +92,7 @@ function M.list(path)
 end
 
 --- Calls f and returns what it printed, then its results.
-local function with_output(f, ...)
+function M.printed(f, ...)
   local stdout, printed = io.stdout, {}
   rawset(io, "stdout", {
     write = function(_, ...) printed[#printed + 1] = table.concat { ... } end,
@@ -112,13 +112,13 @@ function M.run(workspace, overrides, options)
   local loaded = load.file(file, nil, overrides or {})
   local given = { file = file, source = loaded.source, params = loaded.params, runs = workspace .. "/runs" }
   for key, value in pairs(options or {}) do given[key] = value end
-  return with_output(loaded.experiment.run, loaded.experiment, given)
+  return M.printed(loaded.experiment.run, loaded.experiment, given)
 end
 
 --- Calls a method ("resume", "evaluate") of the experiment of a run directory.
 function M.call(method, directory)
   local loaded = load.run_directory(directory)
-  return with_output(loaded.experiment[method], loaded.experiment,
+  return M.printed(loaded.experiment[method], loaded.experiment,
     { directory = directory, source = loaded.source, params = loaded.params })
 end
 

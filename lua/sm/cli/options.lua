@@ -12,7 +12,7 @@ Usage:
   smrun [options] FILE.lua key=1,2 key=1..5 a sweep: run every combination, then compare them
   smrun resume RUN                         go on with a run that was stopped
   smrun eval RUN                           evaluate the newest checkpoint of a run; writes nothing
-  smrun compare RUN…                       what differs between runs, or those in a directory, and what came out
+  smrun compare RUN…                       what differs between runs (or those in a directory), what came out
   smrun data NAME…                         fetch data sets (mnist, fashion) and verify them
   smrun -e CODE                            run Lua code, with the library as `sm`; print its value
   smrun --version [--verbose]              the version, and what it computes with

@@ -85,11 +85,11 @@ end
 local function line_of(self, run, columns)
   local step, accuracy, rest = table.unpack(cells(run))
   local label = run.label .. (" "):rep(self.width - utf8.len(run.label))
-  local state = ("%-11s"):format(run.state)
-  local text = clip(("%s  %s  %13s  %9s  %s"):format(label, state, step, accuracy, rest), columns)
-  local from, to = text:find(state, #label + 1, true)
+  local text = ("%s  %-11s  %13s  %9s  %s"):format(label, run.state, step, accuracy, rest)
+  text = clip(text:match "^(.-)%s*$", columns)
+  local from, to = text:find(run.state, #label + 1, true)
   if not from then return text end
-  return text:sub(1, from - 1) .. self.progress:paint(colour[run.state], state) .. text:sub(to + 1)
+  return text:sub(1, from - 1) .. self.progress:paint(colour[run.state], run.state) .. text:sub(to + 1)
 end
 
 --- How many are in each state: "3 finished, 2 running, 35 waiting".

@@ -28,8 +28,8 @@ function M.up_to(layer)
 end
 
 --- Sends a batch through the model and keeps what is seen at one layer.
--- @return {input=, output= of the layer, result= of the model, onward= function(y) → what the model gives when
---   the layer's output is y}
+-- @return {input=, output= of the layer, result= of the model, onward= function(y) → what the model gives
+--   when the layer's output is y}
 function M.watch(model, layer, x)
   local entered, seen = {}, {} -- entered: residual block → its input
   seen.result = model:apply(x, {

@@ -45,8 +45,8 @@ end
 
 local STEPS = 128 -- from one end of a map to its middle
 
---- For signed values: blue below zero, light grey at zero, red above. Both ends are equally dark, so the sign is
--- in the hue and the size in the lightness; blue and red stay apart in every common colour blindness.
+--- For signed values: blue below zero, light grey at zero, red above. Both ends are equally dark, so the sign
+-- is in the hue and the size in the lightness; blue and red stay apart in every common colour blindness.
 local negative = ramp({ 0.38, 0.115, 258 }, 0.20, { 0.965, 0, 258 }, STEPS + 1)
 local positive = ramp({ 0.965, 0, 27 }, 0.22, { 0.38, 0.135, 27 }, STEPS + 1)
 M.diverging = table.move(positive, 2, #positive, #negative + 1, negative)

@@ -1,8 +1,8 @@
 --- Groups of channels of which one wins at each location.
 --
--- A grouping is {order= channel at each place (1-based), sizes= places of each group, off= whether each group has
--- the option "none", temperature=, shuffled= whether the order is not that of the layer}. The options of all groups
--- stand one after the other: each group's channels, then its "none".
+-- A grouping is {order= channel at each place (1-based), sizes= places of each group, off= whether each group
+-- has the option "none", temperature=, shuffled= whether the order is not that of the layer}. The options of
+-- all groups stand one after the other: each group's channels, then its "none".
 -- @module sm.view.competition
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
@@ -16,11 +16,12 @@ local DEALING <const> = 100 -- a random stream beyond those of sm.random
 function M.of_softmax(softmax, channels)
   local order = {}
   for channel = 1, channels do order[channel] = channel end
-  local options = softmax.options
-  return { order = order, sizes = softmax:sizes(channels), off = options.off, temperature = options.temperature }
+  local options, sizes = softmax.options, softmax:sizes(channels)
+  return { order = order, sizes = sizes, off = options.off, temperature = options.temperature }
 end
 
---- Channels dealt at random into equal groups, the same for the same seed; no random stream of the run is touched.
+--- Channels dealt at random into equal groups, the same for the same seed; no random stream of the run is
+-- touched.
 function M.dealt(channels, groups, temperature, seed)
   local order, sizes = T.totable(runtime.random.permutation(channels, seed, DEALING, 0)), {}
   for place = 1, channels do order[place] = order[place] + 1 end
@@ -34,8 +35,8 @@ function M.dealt(channels, groups, temperature, seed)
   return { order = order, sizes = sizes, off = false, temperature = temperature, shuffled = true }
 end
 
---- The first option and the number of options of each group: {{first=, count=, channels= their numbers}, …}, and how
--- many options there are in all.
+--- The first option and the number of options of each group: {{first=, count=, channels= their numbers}, …},
+-- and how many options there are in all.
 function M.options(grouping)
   local options, first, place = {}, 1, 0
   for group, size in ipairs(grouping.sizes) do

@@ -61,12 +61,13 @@ end
 --- The block of a table of options that belongs to a group.
 local function block(rows, group)
   local out = {}
-  for i, row in ipairs(rows) do out[i] = table.move(row, group.first, group.first + group.count - 1, 1, {}) end
+  local last = group.first + group.count - 1
+  for i, row in ipairs(rows) do out[i] = table.move(row, group.first, last, 1, {}) end
   return out
 end
 
---- Mutual information of winner and class when the classes are shuffled among the images: for each group, the mean
--- over several shufflings.
+--- Mutual information of winner and class when the classes are shuffled among the images: for each group, the
+-- mean over several shufflings.
 local function by_chance(sums)
   local means = {}
   for shuffle = 1, SHUFFLES do
@@ -134,7 +135,8 @@ local function examples(model, layer, sample, grouping, groups, classes)
     end
   end
   local x = split:gather(tensor.tensor(positions, "int32"), 0, #positions)
-  local rows = competition.by_option(competition.probabilities(chain.watch(model, layer, x).input, grouping), grouping)
+  local p = competition.probabilities(chain.watch(model, layer, x).input, grouping)
+  local rows = competition.by_option(p, grouping)
   local places = #layer.output_shape == 3 and layer.output_shape or { 1, 1 }
   for i, example in ipairs(found) do
     example.image = x[i]
@@ -174,7 +176,9 @@ local function measure(model, layer, sample, grouping, classes)
     numbers.groups[g].chance = chance[g]
     numbers.redundancy[g] = {}
     local rows = table.move(joint, group.first, group.first + group.count - 1, 1, {})
-    for h, other in ipairs(groups) do numbers.redundancy[g][h] = information.normalised(block(rows, other)) end
+    for h, other in ipairs(groups) do
+      numbers.redundancy[g][h] = information.normalised(block(rows, other))
+    end
   end
   return numbers
 end
@@ -185,16 +189,25 @@ end
 -- @param sample of images, see sm.view.sample
 -- @param grouping see sm.view.competition
 -- @param classes how many
--- @return {images=, split=, locations= in one image, channels=, sizes= channels of each group, off=, class_sizes= images of
---   each class,
---   accuracy={fraction right of each class, all=},
---   groups={{channels= numbers, count= of options, share={of all locations that each option wins},
---     given_class={P(winner | class) of each option, for each class}, information= of winner and class in bits,
---     chance= the same with shuffled classes, entropy= 0..1, mean over locations, in units of log(count),
---     accuracy= as above when all channels of the group are set to their mean at each location}, …},
---   redundancy= normalised mutual information of the winners of each two groups,
---   examples={{class=, image= {h, w, depth}, winner={int32 {h', w'} 0-based for each group}, probability=}, …},
---   field= see sm.view.field, patches= real {rows, columns, depth, channels in the grouping's order}}
+-- @return a table of
+--   images, split (its name), locations (in one image), channels, off
+--   sizes       channels of each group
+--   class_sizes images of each class
+--   accuracy    fraction right of each class (nil where there is no image of it), and .all
+--   groups      for each group {
+--     channels    their numbers
+--     count       of options, "none" included
+--     share       of all locations that each option wins
+--     given_class for each class: P(winner | class) of each option
+--     information of winner and class, bits
+--     chance      the same when the classes are shuffled
+--     entropy     mean over locations, in units of log(count): 0..1
+--     accuracy    as above, when all channels of the group are set to their mean at each location }
+--   redundancy  [group][group]: normalised mutual information of their winners
+--   examples    an image of each class {class=, image= {h, w, depth}, and for each group winner= int32
+--               {h', w'}, the option counted from 0, and probability= {h', w'}}
+--   field       see sm.view.field
+--   patches     real {rows, columns, depth, channels in the grouping's order}
 function M.measure(model, layer, sample, grouping, classes)
   return samples.quietly(model, measure, model, layer, sample, grouping, classes)
 end

@@ -1,5 +1,5 @@
---- What a layer sees of the image: the receptive field of each of its locations, and the mean of the image over it,
--- weighted by how much each channel responds there.
+--- What a layer sees of the image: the receptive field of each of its locations, and the mean of the image
+-- over it, weighted by how much each channel responds there.
 -- @module sm.view.field
 local chain = require "sm.view.chain"
 local runtime = require "sm.runtime"
@@ -20,8 +20,8 @@ local function is_image(shape)
   return #shape == 3
 end
 
---- The receptive field of a layer's locations, from the windows of the layers up to it. A layer that is no window
--- and keeps height and width works on each location by itself; any other sees the whole image.
+--- The receptive field of a layer's locations, from the windows of the layers up to it. A layer that is no
+-- window and keeps height and width works on each location by itself; any other sees the whole image.
 -- @param layer built, of a model of images {height, width, channels}
 -- @return {size={rows, columns}, before={…} pixels that the first location sees above and left of the image,
 --   step= pixels from one location to the next, whole= true where each location sees the whole image}
@@ -54,14 +54,14 @@ Mean.__index = Mean
 -- @param channels how many weights each location has
 function M.mean(layer, channels)
   local image = chain.up_to(layer)[1].input_shape
-  local field, places = M.of(layer), layer.output_shape
-  if not is_image(places) or M.of(layer).whole then places = { 1, 1 } end
-  -- One convolution whose windows start at the same pixels: padded alike on all sides, its windows reach beyond the
-  -- field, and what is beyond is cut off at the end.
+  local field = M.of(layer)
+  local places = field.whole and { 1, 1 } or layer.output_shape
+  -- One convolution whose windows start at the same pixels: padded alike on all sides, its windows reach
+  -- beyond the field, and what is beyond is cut off at the end.
   local padding, kernel = 0, {}
   for axis = 1, 2 do
-    local last = (places[axis] - 1) * field.step - field.before[axis] + field.size[axis] -- the last row it sees
-    padding = math.max(padding, field.before[axis], last - image[axis])
+    local seen = (places[axis] - 1) * field.step - field.before[axis] + field.size[axis] -- up to this row
+    padding = math.max(padding, field.before[axis], seen - image[axis])
   end
   for axis = 1, 2 do kernel[axis] = image[axis] + 2 * padding - (places[axis] - 1) * field.step end
   return setmetatable({
@@ -72,8 +72,8 @@ function M.mean(layer, channels)
   }, Mean)
 end
 
---- Takes in a batch of images. The patches, weighted, summed over all locations, are what a convolution's filters
--- get as gradient when the weights come back as the gradient of its output.
+--- Takes in a batch of images. The patches, weighted, summed over all locations, are what a convolution's
+-- filters get as gradient when the weights come back as the gradient of its output.
 -- @param weights real {count, …, channels} of at least 0, one for each location
 -- @param x real {count, height, width, depth}
 function Mean:add(weights, x)
@@ -91,7 +91,8 @@ local function cut(x, rows, first, count)
   return x:reshape(rows, -1):slice(first + 1, first + count)
 end
 
---- The mean patch of each channel; what lies outside the image counts as 0. A channel that never responded has 0.
+--- The mean patch of each channel; what lies outside the image counts as 0. A channel that never responded
+-- has 0.
 -- @return real {rows, columns, depth, channels}
 function Mean:result()
   local field, rest = self.field, self.depth * self.channels

@@ -1,12 +1,12 @@
 --- The filters of a convolution as one sheet: `view.filters "conv1"`.
 --
--- Over pixels the weights themselves are drawn. One symmetric scale serves the whole sheet, and zero is its middle.
--- A softmax over a group of channels is blind to what its filters have in common: adding the same numbers to each
--- changes nothing. So where a softmax follows the convolution, the mean over the group's filters is taken off before
--- drawing, and each group has a frame.
+-- Over pixels the weights themselves are drawn. One symmetric scale serves the whole sheet, and zero is its
+-- middle. A softmax over a group of channels is blind to what its filters have in common: adding the same
+-- numbers to each changes nothing. So where a softmax follows the convolution, the mean over the group's
+-- filters is taken off before drawing, and each group has a frame.
 --
--- The weights of a deeper convolution are over channels, not pixels. There each filter is shown by the mean of the
--- image patches that it sees, weighted by its activation, less the mean of its group.
+-- The weights of a deeper convolution are over channels, not pixels. There each filter is shown by the mean
+-- of the image patches that it sees, weighted by its activation, less the mean of its group.
 -- @module sm.view.filters
 local chain = require "sm.view.chain"
 local check = require "sm.check"
@@ -53,8 +53,8 @@ function View:check(model, data)
     self:fail("the filters of layer '%s' have %d input channels; filters are drawn over 1 (grey) or 3 (rgb)",
       self.path, channels)
   elseif not data then
-    self:fail("the filters of layer '%s' are over %d channels; to show them by the image patches that they see, "
-      .. "the data set is needed, and none was given", self.path, channels)
+    self:fail("the filters of layer '%s' are over %d channels; to show them by the image patches that they "
+      .. "see, the data set is needed, and none was given", self.path, channels)
   end
   return layer
 end
@@ -124,8 +124,8 @@ function View:draw(model, path, moment)
 end
 
 --- Declares a sheet of the filters of one convolution.
--- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent), images=500 for
---   the patches of a deeper convolution}
+-- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent),
+--   images=500 for the patches of a deeper convolution}
 -- @return a view named "filters-PATH"
 local function filters(_, given)
   if type(given) ~= "table" then given = { given } end

@@ -1,8 +1,8 @@
 --- The consequence of grouping, as one sheet with its numbers beside it: `view.groups "conv2"`.
 --
--- A control shows what of such a sheet is due to chance: the channels of a layer without groups are dealt into groups
--- at random, and each channel's probability is the softmax of the layer's outputs over its group. For one large softmax
--- that is the probability of a channel, given that one of its group wins.
+-- A control shows what of such a sheet is due to chance: the channels of a layer without groups are dealt
+-- into groups at random, and each channel's probability is the softmax of the layer's outputs over its group.
+-- For one large softmax that is the probability of a channel, given that one of its group wins.
 -- @module sm.view.groups
 local chain = require "sm.view.chain"
 local check = require "sm.check"
@@ -29,8 +29,8 @@ local function check_groups(self, layer, activation)
   if activation and activation.kind == "softmax" then return end
   local found = activation and (activation == layer and "is a " .. layer.kind
     or "is followed by a " .. activation.kind) or "is followed by nothing"
-  self:fail("layer '%s' %s; groups are those of a softmax (control = 4 deals the channels of another activation into "
-    .. "4 groups at random)", self.path, found)
+  self:fail("layer '%s' %s; groups are those of a softmax (control = 4 deals the channels of another "
+    .. "activation into 4 groups at random)", self.path, found)
 end
 
 --- Raises unless the channels of an activation without groups can be dealt.
@@ -44,8 +44,8 @@ local function check_control(self, layer, activation)
         groups > 1 and ("over %d groups"):format(groups) or "with an option of its own (off)")
     end
   elseif not UNGROUPED[kind] then
-    self:fail("layer '%s' is followed by %s; a control needs a softmax over all channels, relu, sigmoid or tanh",
-      self.path, kind and "a " .. kind or "nothing")
+    self:fail("layer '%s' is followed by %s; a control needs a softmax over all channels, relu, sigmoid or "
+      .. "tanh", self.path, kind and "a " .. kind or "nothing")
   end
   if channels % self.control ~= 0 or channels == self.control then
     self:fail("the %d channels of layer '%s' cannot be dealt into %d equal groups of at least 2", channels,
@@ -93,7 +93,9 @@ end
 
 local function class_names(data)
   local names = {}
-  for class = 1, data.classes do names[class] = data.class_names and data.class_names[class] or tostring(class - 1) end
+  for class = 1, data.classes do
+    names[class] = data.class_names and data.class_names[class] or tostring(class - 1)
+  end
   return names
 end
 
@@ -105,9 +107,10 @@ local function describe(self, numbers, activation, moment)
   local lines = { words.moment(moment), ("Measured on the first %s %s images"):format(
     words.thousands(numbers.images), numbers.split) }
   if self.control then
-    about = about .. activation.kind .. (activation.kind == "softmax" and " over all" or "")
-    lines[2] = lines[2] .. ("  ·  Control: the channels were dealt into %d groups at random, seed %d; what is seen "
-      .. "here is due to chance"):format(self.control, self.seed)
+    about = ("%s%s, here dealt at random %s"):format(about,
+      activation.kind == "softmax" and "softmax over all" or activation.kind, words.groups(numbers.sizes))
+    lines[2] = lines[2] .. ("  ·  Control: the channels were dealt into %d groups at random, seed %d; what "
+      .. "is seen here is due to chance"):format(self.control, self.seed)
   else
     about = about .. "softmax " .. words.groups(numbers.sizes)
       .. (numbers.off and ", each with “none”" or "")
@@ -131,13 +134,15 @@ function View:draw(model, path, moment)
   for g, group in ipairs(numbers.groups) do now[g] = group.entropy end
   moments[#moments + 1] = now
   local sheet = describe(self, numbers, activation, moment)
-  require "sm.view.groups_sheet".draw(path, sheet, numbers, moments, names) -- only a program that draws needs cairo
+  local groups_sheet = require "sm.view.groups_sheet" -- only a program that draws needs cairo
+  groups_sheet.draw(path, sheet, numbers, moments, names)
   record.write(path:gsub("%.png$", "") .. ".csv", numbers, moment.step, names)
 end
 
 --- Declares a consequence sheet of one layer.
--- @param given the path of a softmax, or of the layer before it, or {path, images=500 looked at, control= number of
---   groups into which the channels of a layer without groups are dealt at random, seed=1 of the dealing}
+-- @param given the path of a softmax, or of the layer before it, or {path, images=500 looked at, control=
+--   number of groups into which the channels of a layer without groups are dealt at random, seed=1 of the
+--   dealing}
 -- @return a view named "groups-PATH", or "groups-PATH-control4"
 return function(given)
   if type(given) ~= "table" then given = { given } end

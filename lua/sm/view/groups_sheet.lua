@@ -25,7 +25,7 @@ function M.draw(path, sheet, numbers, moments, class_names)
   local right = { entropy(moments, SIDE) }
   if #numbers.groups > 1 then table.insert(right, 1, redundancy(numbers, SIDE)) end
   local top = page.row({ maps, page.column(right, BELOW) }, BESIDE)
-  local features, worth = patches(numbers), ablation(numbers, class_names)
+  local features, worth = patches(numbers), ablation(numbers, class_names, SIDE)
   local bottom = page.row({ features, worth }, BESIDE)
   local width = math.max(top.width, bottom.width)
   sheet.content = page.column({ top, use(numbers, class_names, width), bottom }, BELOW)

@@ -28,8 +28,8 @@ function M.mutual(joint)
   return math.max(0, row_entropy + column_entropy - M.entropy(all)), row_entropy, column_entropy
 end
 
---- Mutual information over the mean of the two entropies: 0 independent, 1 each tells the other. 0 where neither
--- varies.
+--- Mutual information over the mean of the two entropies: 0 independent, 1 each tells the other. 0 where
+-- neither varies.
 function M.normalised(joint)
   local shared, one, other = M.mutual(joint)
   return one + other > 0 and 2 * shared / (one + other) or 0

@@ -1,9 +1,9 @@
 --- Views: pictures of what a network learned. `sm.view.filters "conv1"`.
 --
--- A view has a `name`, after which its files are called; `view:check(model, data)`, which raises when the view cannot
--- be drawn of this model and data set; and `view:draw(model, path, moment)`, which writes a PNG and, where there are
--- numbers behind it, a .csv of the same name. A moment says what the picture shows: {step=, validation_accuracy= (a
--- fraction, or nil), title= (or nil), data= (the data set)}.
+-- A view has a `name`, after which its files are called; `view:check(model, data)`, which raises when the
+-- view cannot be drawn of this model and data set; and `view:draw(model, path, moment)`, which writes a PNG
+-- and, where there are numbers behind it, a .csv of the same name. A moment says what the picture shows:
+-- {step=, validation_accuracy= (a fraction, or nil), title= (or nil), data= (the data set)}.
 -- @module sm.view
 local check = require "sm.check"
 

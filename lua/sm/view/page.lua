@@ -1,5 +1,5 @@
---- A page of panels: boxes beside and below each other. A box is {width=, height=, draw= function(canvas, x, y)};
--- its size is known before anything is drawn.
+--- A page of panels: boxes beside and below each other. A box is {width=, height=, draw= function(canvas, x,
+-- y)}; its size is known before anything is drawn.
 -- @module sm.view.page
 local canvas = require "sm.canvas"
 local style = require "sm.view.style"
@@ -68,7 +68,8 @@ end
 --- A content under its heading and the words that explain it.
 -- @param panel {heading=, caption=, content= a box, width= at least}
 function M.panel(panel)
-  local width = math.ceil(math.max(panel.width or 0, panel.content.width, M.width(panel.heading, style.heading)))
+  local heading = M.width(panel.heading, style.heading)
+  local width = math.ceil(math.max(panel.width or 0, panel.content.width, heading))
   local lines = wrap(panel.caption, style.legend, width)
   local above = style.heading.size + HEADING_SPACE + #lines * CAPTION_LINE + CAPTION_SPACE
   return { width = width, height = above + panel.content.height, draw = function(picture, x, y)
@@ -90,9 +91,12 @@ function M.bar(map, texts)
       local ramp = tensor.arange(BAR_WIDTH):reshape(1, BAR_WIDTH)
       picture:image(x, y, BAR_WIDTH, BAR_HEIGHT, ramp, { low = 0, high = BAR_WIDTH - 1, map = map })
       local base = y + BAR_HEIGHT + style.tick + style.small.size
-      M.text(picture, x, base, texts[1], style.small, "left", style.quiet)
-      M.text(picture, x + BAR_WIDTH, base, texts[#texts], style.small, "right", style.quiet)
-      if texts[3] then M.text(picture, x + BAR_WIDTH / 2, base, texts[2], style.small, "centre", style.quiet) end
+      local function write(at, text, align)
+        M.text(picture, at, base, text, style.small, align, style.quiet)
+      end
+      write(x, texts[1], "left")
+      write(x + BAR_WIDTH, texts[#texts], "right")
+      if texts[3] then write(x + BAR_WIDTH / 2, texts[2], "centre") end
     end,
   }
 end

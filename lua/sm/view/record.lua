@@ -1,5 +1,6 @@
---- The numbers behind a consequence sheet, as CSV: one number a row, "step,quantity,group,channel,class,other,value".
--- The entropies come first, so that the sheets of later steps can look back without reading further.
+--- The numbers behind a consequence sheet, as CSV: one number a row,
+-- "step,quantity,group,channel,class,other_group,value". The entropies come first, so that the sheets of
+-- later steps can look back without reading further.
 -- @module sm.view.record
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
@@ -68,7 +69,8 @@ local function entropies(path)
   return found
 end
 
---- The entropies over training, from the files of earlier steps beside this one: a run that was resumed has them all.
+--- The entropies over training, from the files of earlier steps beside this one: a run that was resumed has
+-- them all.
 -- @param directory
 -- @param name of the view: its files are NAME-000500.csv, …
 -- @param step files of this step and later ones, which a resumed run will write again, do not count

@@ -1,4 +1,5 @@
---- The images that a view looks at: the first of the validation data, or of the training data where there is none.
+--- The images that a view looks at: the first of the validation data, or of the training data where there is
+-- none.
 -- @module sm.view.sample
 local autograd = require "sm.autograd"
 local runtime = require "sm.runtime"
@@ -16,7 +17,8 @@ function M.of(data, count)
   return { split = whole:slice(1, size), name = data.validation and "validation" or "training", size = size }
 end
 
---- Calls f(...) with the model in evaluation mode and without a tape; the mode is put back. Draws no random number.
+--- Calls f(...) with the model in evaluation mode and without a tape; the mode is put back. Draws no random
+-- number.
 function M.quietly(model, f, ...)
   local training = model.training
   local _ <close> = setmetatable({}, { __close = function() if training then model:train() end end })

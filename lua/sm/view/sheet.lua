@@ -10,12 +10,13 @@ local BAR_SPACE = 28 -- between the pictures and the bar
 
 --- Draws a sheet and saves it as PNG.
 -- @param path
--- @param sheet what sm.view.pictures takes, and {peak= what 1 stands for, name=, about=, lines=, legend= texts}
+-- @param sheet what sm.view.pictures takes, and {peak= what 1 stands for, name=, about=, lines=, legend=
+--   texts}
 function M.draw(path, sheet)
-  local scale = page.legend(sheet.map, { words.figure(-sheet.peak), "0", words.figure(sheet.peak) }, sheet.legend)
+  local ends = { words.figure(-sheet.peak), "0", words.figure(sheet.peak) }
   page.save(path, {
     name = sheet.name, about = sheet.about, lines = sheet.lines,
-    content = page.column({ pictures(sheet), scale }, BAR_SPACE),
+    content = page.column({ pictures(sheet), page.legend(sheet.map, ends, sheet.legend) }, BAR_SPACE),
   })
 end
 

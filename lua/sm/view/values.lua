@@ -3,8 +3,8 @@
 
 --- @param weight real {rows, columns, in, out}
 -- @param sizes array of group sizes (their sum is out), whose means are removed; nil: nothing is removed
--- @return an array of out tensors {rows, columns} (one input channel) or {rows, columns, in}; the largest absolute
---   value is 1
+-- @return an array of out tensors {rows, columns} (one input channel) or {rows, columns, in}; the largest
+--   absolute value is 1
 -- @return what 1 stands for, in units of the weights; 1 when every weight is 0
 return function(weight, sizes)
   local height, width, channels, filters = table.unpack(weight.shape)

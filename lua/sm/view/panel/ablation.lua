@@ -20,8 +20,9 @@ end
 
 --- @param numbers see sm.view.consequence
 -- @param class_names
+-- @param width of the panel, at least
 -- @return a panel
-return function(numbers, class_names)
+return function(numbers, class_names, width)
   local groups = choice.evenly(#numbers.groups, GROUPS)
   local rows, labels = {}, {}
   for _, class in ipairs(choice.evenly(#class_names, CLASSES)) do
@@ -59,8 +60,10 @@ return function(numbers, class_names)
         local row_y = y + top + (r - 1) * ROW + (class == "all" and GAP / 2 or 0)
         local base = row_y + ROW - 7
         page.text(canvas, x + label_width - GAP, base, labels[r], style.label, "right")
-        page.text(canvas, left - GAP, base, ("%.1f%%"):format(100 * numbers.accuracy[class]), style.small, "right")
-        canvas:image(left, row_y, matrix, ROW, values:slice(r, r), { low = 0, high = peak, map = colour.sequential })
+        local accuracy = ("%.1f%%"):format(100 * numbers.accuracy[class])
+        page.text(canvas, left - GAP, base, accuracy, style.small, "right")
+        canvas:image(left, row_y, matrix, ROW, values:slice(r, r),
+          { low = 0, high = peak, map = colour.sequential })
         for i = 1, #groups do
           page.text(canvas, left + (i - 0.5) * COLUMN, base, points(-losses[r][i]), style.small, "centre",
             losses[r][i] > DARK * peak and style.background or style.ink)
@@ -69,9 +72,9 @@ return function(numbers, class_names)
     end,
   }
   return page.panel {
-    heading = "What is a group's choice worth?",
-    caption = "Accuracy as it is, and its change in percentage points when at every location all channels of the "
-      .. "group are set to their mean. " .. ("One image of a class weighs about %s points."):format(
+    heading = "What is a group's choice worth?", width = width,
+    caption = "Accuracy as it is, and its change in percentage points when at every location all channels of "
+      .. "the group are set to their mean. " .. ("One image of a class weighs about %s points."):format(
         ("%.2g"):format(100 * shown_classes / numbers.images))
       .. choice.note(#groups, #numbers.groups, "group") .. choice.note(shown_classes, #class_names, "class"),
     content = content,

@@ -6,7 +6,8 @@ local style = require "sm.view.style"
 local words = require "sm.view.words"
 
 local LABELLED = 16                           -- groups at most that are named at the end of their line
-local HEIGHT, LEFT, BELOW, LABEL = 230, 44, 26, 15 -- pixels: the plot, its margins, from one label to the next
+local HEIGHT, LEFT, BELOW = 230, 44, 26       -- pixels of the plot and its margins
+local LABEL = 15                              -- pixels from one label to the next
 local DOT = 5
 
 --- Places labels as near to where they belong as can be without overlapping.
@@ -71,7 +72,7 @@ return function(moments, width)
   return page.panel {
     heading = "How undecided is each group?", width = width,
     caption = "Mean entropy over all locations, as a share of the largest possible. 1: all channels alike, "
-      .. "0: one is certain." .. (labelled and " The number at the end of a line is its group." or ""),
+      .. "0: one is certain." .. (labelled and " The numbers at the right are the groups, in the order of their lines." or ""),
     content = content,
   }
 end

@@ -42,13 +42,15 @@ return function(numbers)
     "brightness, less the mean of the group")
   return page.panel {
     heading = "What each channel looks for",
-    caption = "The mean of " .. patch .. ", weighted by how probable the channel is there, less the mean of its "
-      .. "group. Red: brighter than for the others of the group; blue: darker. The channels of a group stand in order."
+    caption = "The mean of " .. patch .. ", weighted by how probable the channel is there, less the mean of "
+      .. "its group. Red: brighter than for the others of the group; blue: darker. The channels of a group "
+      .. "stand in order."
       .. choice.note(#sizes, #numbers.groups, "group")
       .. (shortened and " Of larger groups only the most frequent winners are shown." or ""),
     content = page.column({
       pictures {
-        pictures = kept, sizes = sizes, framed = true, labels = labels, columns = ACROSS, side = side, map = map,
+        pictures = kept, sizes = sizes, framed = true, labels = labels, columns = ACROSS,
+        side = side, map = map,
       },
       scale,
     }, 20),

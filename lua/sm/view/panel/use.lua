@@ -38,22 +38,24 @@ return function(numbers, class_names, width)
   local label_width = math.ceil(page.widest(labels, style.label)) + GAP
   local cell = (width - label_width - (#groups - 1) * SPACE) // count
   cell = math.max(NARROWEST, math.min(WIDEST, cell))
-  local numbered = cell >= page.width(("%d "):format(numbers.channels), style.small)
+  local numbered = cell >= page.width(tostring(numbers.channels), style.small) + 2
   local top, matrix = style.label.size + 8, #classes * ROW
   local below = matrix + (numbered and style.small.size + 8 or 6)
   local content = {
-    width = label_width + count * cell + (#groups - 1) * SPACE, height = top + below + 2 * (style.label.size + 6),
+    width = label_width + count * cell + (#groups - 1) * SPACE,
+    height = top + below + 2 * (style.label.size + 6),
     draw = function(canvas, x, y)
-      for k, class in ipairs(classes) do
-        page.text(canvas, x + label_width - GAP, y + top + k * ROW - 4, class_names[class], style.label, "right")
+      local function label(base, text, ink)
+        page.text(canvas, x + label_width - GAP, base, text, style.label, "right", ink)
       end
+      for k, class in ipairs(classes) do label(y + top + k * ROW - 4, class_names[class]) end
       local bits_y = y + top + below + style.label.size
       local chance_y = bits_y + style.label.size + 4
-      page.text(canvas, x + label_width - GAP, bits_y, labels[1], style.label, "right")
-      page.text(canvas, x + label_width - GAP, chance_y, labels[2], style.label, "right", style.quiet)
+      label(bits_y, labels[1])
+      label(chance_y, labels[2], style.quiet)
       local left = x + label_width
       for _, block in ipairs(blocks) do
-        local wide = #block.options * cell
+        local group, wide = block.group, #block.options * cell
         local middle = left + wide / 2
         local title = "group " .. block.number
         if page.width(title, style.label) > wide + SPACE / 2 then title = tostring(block.number) end
@@ -63,10 +65,11 @@ return function(numbers, class_names, width)
           { low = 0, high = math.max(peak, 1e-6), map = colour.sequential })
         for o, option in ipairs(numbered and block.options or {}) do
           page.text(canvas, left + (o - 0.5) * cell, y + top + matrix + style.small.size + 3,
-            tostring(block.group.channels[option] or "–"), style.small, "centre", style.quiet)
+            tostring(group.channels[option] or "–"), style.small, "centre", style.quiet)
         end
-        page.text(canvas, middle, bits_y, ("%.2f"):format(block.group.information), style.label, "centre")
-        page.text(canvas, middle, chance_y, ("%.2f"):format(block.group.chance), style.label, "centre", style.quiet)
+        local information, chance = ("%.2f"):format(group.information), ("%.2f"):format(group.chance)
+        page.text(canvas, middle, bits_y, information, style.label, "centre")
+        page.text(canvas, middle, chance_y, chance, style.label, "centre", style.quiet)
         left = left + wide + SPACE
       end
     end,
@@ -75,11 +78,11 @@ return function(numbers, class_names, width)
     "of all locations in images of the class are won by the channel")
   return page.panel {
     width = width, heading = "What the winner says about the class",
-    caption = "One row for each class, one column for each channel" .. (numbered and " (its number below)" or "")
-      .. (numbers.off and ", – for none of them" or "")
-      .. ". Rows that differ: the group tells classes apart. Even colour: the group is not used. One dark column: "
-      .. "one channel always wins. In bits: the mutual information of winner and class, and what it is when the "
-      .. "classes are shuffled." .. choice.note(#groups, #numbers.groups, "group")
+    caption = "One row for each class, one column for each channel"
+      .. (numbered and " (its number below)" or "") .. (numbers.off and ", – for none of them" or "")
+      .. ". Rows that differ: the group tells classes apart. Even colour: the group is not used. One dark "
+      .. "column: one channel always wins. In bits: the mutual information of winner and class, and what it is "
+      .. "when the classes are shuffled." .. choice.note(#groups, #numbers.groups, "group")
       .. (shortened and " Of larger groups only the most frequent winners are shown." or "")
       .. choice.note(#classes, #class_names, "class"),
     content = page.column({ content, scale }, 16),

@@ -34,8 +34,8 @@ local function colours(group)
   return palette, entries
 end
 
---- The map of one group in one image: hue from the winner, brightness from its margin over chance (the square root,
--- so that small margins can be seen).
+--- The map of one group in one image: hue from the winner, brightness from its margin over chance (the square
+-- root, so that small margins can be seen).
 local function map_of(winner, probability, palette)
   local rows, columns = table.unpack(winner.shape)
   local hues = runtime.tensor.gather(palette, winner, 0, rows * columns)
@@ -103,7 +103,8 @@ return function(numbers, class_names)
         local image = example.image
         local depth = image.shape[3]
         if depth == 1 then image = image:reshape(image.shape[1], image.shape[2]) end
-        draw_square(canvas, left, y + top, side, image, { low = 0, high = 1, map = depth == 1 and colour.grey or nil })
+        draw_square(canvas, left, y + top, side, image,
+          { low = 0, high = 1, map = depth == 1 and colour.grey or nil })
       end
       page.text(canvas, x + legend_x, y + top + side - 4, "channel, share of wins", style.small, "left",
         style.quiet)
@@ -119,9 +120,10 @@ return function(numbers, class_names)
   }
   return page.panel {
     heading = "Who wins where",
-    caption = "At every location one channel of a group wins. Colour: which (legend at the right, with its share of "
-      .. "all wins). Brightness: how clearly, from black, where all are alike, to full, where it is certain."
-      .. (many and (" Only the %d most frequent winners have a colour of their own."):format(COLOURS - 1) or "")
+    caption = "At every location one channel of a group wins. Colour: which (legend at the right, with its "
+      .. "share of all wins). Brightness: how clearly, from black, where all are alike, to full, "
+      .. "where it is certain."
+      .. (many and (" Only the %d most frequent winners have their own colour."):format(COLOURS - 1) or "")
       .. choice.note(#groups, #numbers.groups, "group") .. choice.note(#examples, #class_names, "class"),
     content = content,
   }
