@@ -490,13 +490,13 @@ describe("view.groups", function()
     local file <close> = assert(io.open(directory .. "/groups-conv2-000050.csv", "w"))
     file:write "step,something else\n"
     file:close()
-    local moments = record.history(directory, "groups-conv2", 200, 2)
+    local moments = record.history(directory .. "/", "groups-conv2", 200, 2)
     assert.are.equal(2, #moments)
     assert.are.same({ 0, 100 }, { moments[1].step, moments[2].step })
     local numbers = measured(model, "softmax1", data, competition.of_softmax(model:layer "softmax1", 6))
     assert.is_near(numbers.groups[2].entropy, moments[2][2], 1e-6)
-    assert.are.same({}, record.history(directory, "groups-conv2", 200, 3))
-    assert.are.same({}, record.history(directory, "groups-conv", 200, 2))
+    assert.are.same({}, record.history(directory .. "/", "groups-conv2", 200, 3))
+    assert.are.same({}, record.history(directory .. "/", "groups-conv", 200, 2))
     assert.are_not.equal(alone, (draw(v, model, data, 200))) -- the curve has a past now
   end)
 

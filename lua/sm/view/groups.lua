@@ -128,7 +128,7 @@ function View:draw(model, path, moment)
   local numbers = consequence.measure(model, activation, samples.of(data, self.images),
     grouping_of(self, activation), data.classes)
   local names = class_names(data)
-  local directory = path:match "^(.*)/[^/]*$" or "."
+  local directory = path:match "^(.*/)[^/]*$" or "./"
   local moments = record.history(directory, self.name, moment.step, #numbers.groups)
   local now = { step = moment.step }
   for g, group in ipairs(numbers.groups) do now[g] = group.entropy end

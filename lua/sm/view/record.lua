@@ -71,7 +71,7 @@ end
 
 --- The entropies over training, from the files of earlier steps beside this one: a run that was resumed has
 -- them all.
--- @param directory
+-- @param directory with a slash at its end
 -- @param name of the view: its files are NAME-000500.csv, …
 -- @param step files of this step and later ones, which a resumed run will write again, do not count
 -- @param groups files with another number of groups do not count
@@ -81,7 +81,7 @@ function M.history(directory, name, step, groups)
   for file in lfs.dir(directory) do
     local digits = file:sub(1, #name + 1) == name .. "-" and file:sub(#name + 2):match "^(%d+)%.csv$"
     if digits and tonumber(digits) < step then
-      local moment = entropies(directory .. "/" .. file)
+      local moment = entropies(directory .. file)
       if moment and #moment == groups then
         moment.step = tonumber(digits)
         moments[#moments + 1] = moment

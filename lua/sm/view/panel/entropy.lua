@@ -72,7 +72,8 @@ return function(moments, width)
   return page.panel {
     heading = "How undecided is each group?", width = width,
     caption = "Mean entropy over all locations, as a share of the largest possible. 1: all channels alike, "
-      .. "0: one is certain." .. (labelled and " The numbers at the right are the groups, in the order of their lines." or ""),
+      .. "0: one is certain."
+      .. (labelled and " The numbers at the right are the groups, in the order of their lines." or ""),
     content = content,
   }
 end

@@ -7,7 +7,7 @@ local pictures = require "sm.view.pictures"
 local values = require "sm.view.values"
 local words = require "sm.view.words"
 
-local GROUPS, CHANNELS = 32, 128 -- at most
+local GROUPS, CHANNELS = 32, 160 -- at most
 local ACROSS = 16                -- pictures in a row of a group
 local FEW = 4                    -- groups that have room for large pictures
 local LARGE, SMALL = 70, 54      -- pixels of a picture, roughly

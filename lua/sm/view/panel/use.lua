@@ -6,7 +6,7 @@ local page = require "sm.view.page"
 local style = require "sm.view.style"
 local tensor = require "sm.tensor"
 
-local GROUPS, OPTIONS, CLASSES = 32, 128, 20 -- at most
+local GROUPS, OPTIONS, CLASSES = 32, 160, 20 -- at most
 local ROW, WIDEST, NARROWEST = 19, 30, 8     -- pixels of a cell
 local SPACE, GAP = 14, 12                    -- between blocks; beside labels
 
