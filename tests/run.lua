@@ -16,10 +16,11 @@ local function files(directory, pattern)
   return found
 end
 
---- Runs a command, shows its output, and returns it with whether it exited with 0.
+--- Runs a command and returns its output and whether it exited with 0. Waiting threads sleep: tests are many short
+-- loops, often on a busy machine.
 local function run(command)
   local lines = {}
-  local pipe <close> = assert(io.popen("{ " .. command .. "; } 2>&1; echo \"exit $?\"", "r"))
+  local pipe <close> = assert(io.popen("export OMP_WAIT_POLICY=passive; { " .. command .. "; } 2>&1; echo \"exit $?\"", "r"))
   for line in pipe:lines() do lines[#lines + 1] = line end
   local status = table.remove(lines)
   return table.concat(lines, "\n"), status == "exit 0"

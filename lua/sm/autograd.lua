@@ -97,9 +97,7 @@ function M.backward(root, gradient)
   local node = get_node(root)
   if not node then fail "backward: this tensor depends on no tensor that requires a gradient" end
   if not gradient then
-    local size = 1
-    for _, n in ipairs(root.shape) do size = size * n end
-    if size ~= 1 then
+    if runtime.tensor.count(root) ~= 1 then
       fail("backward: expected a loss of one element, got shape {%s}; reduce it, or pass its gradient",
         table.concat(root.shape, ", "))
     end

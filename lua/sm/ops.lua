@@ -91,12 +91,7 @@ end
 function ops.mean(x, axis, ...)
   no_more("mean", ...)
   return record(K.mean(x, axis), "mean", function(gy)
-    local count = 1
-    if axis then
-      count = x.shape[axis < 0 and axis + #x.shape + 1 or axis]
-    else
-      for _, size in ipairs(x.shape) do count = count * size end
-    end
+    local count = axis and x.shape[axis < 0 and axis + #x.shape + 1 or axis] or T.count(x)
     return K.spread(gy, x.shape, axis, 1 / count)
   end, x)
 end
@@ -261,9 +256,7 @@ end
 --- Each element kept with probability 1-p and multiplied by 1/(1-p), else 0. The kept ones are drawn again from
 -- the same place of the dropout stream in the backward pass, so no mask is stored.
 function ops.dropout(x, p)
-  local count = 1
-  for _, size in ipairs(x.shape) do count = count * size end
-  local seed, stream, offset = random.take("dropout", count)
+  local seed, stream, offset = random.take("dropout", T.count(x))
   return record(runtime.random.dropout(x, p, seed, stream, offset), "dropout", function(gy)
     return runtime.random.dropout(gy, p, seed, stream, offset)
   end, x)

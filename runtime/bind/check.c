@@ -5,7 +5,7 @@
 
 /* Pushes "file:line: " of the innermost Lua function outside the library, or "" where there is none. */
 static void push_user_position(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "sm.library");
+  lua_getfield(L, LUA_REGISTRYINDEX, "sm.own_sources");
   size_t length = 0;
   const char *library = lua_tolstring(L, -1, &length);
   lua_Debug info;

@@ -11,7 +11,7 @@ static int raise(lua_State *L) {
 static int set_library(lua_State *L) {
   luaL_checkstring(L, 1);
   lua_settop(L, 1);
-  lua_setfield(L, LUA_REGISTRYINDEX, "sm.library");
+  lua_setfield(L, LUA_REGISTRYINDEX, "sm.own_sources");
   return 0;
 }
 

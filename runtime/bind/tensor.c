@@ -377,6 +377,12 @@ static int set_node(lua_State *L) {
   return 0;
 }
 
+/* count(x) → number of elements */
+static int count(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)sm_shape_count(&sm_lua_tensor(L, 1)->shape));
+  return 1;
+}
+
 static int is_tensor(lua_State *L) {
   lua_pushboolean(L, sm_lua_test_tensor(L, 1) != NULL);
   return 1;
@@ -434,7 +440,7 @@ void sm_lua_open_tensor(lua_State *L) {
       {"full", full}, {"tensor", from}, {"range", range}, {"item", item}, {"totable", totable},
       {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"to", convert},
       {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
+      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);

@@ -11,6 +11,7 @@ local metrics = require "sm.experiment.metrics"
 local present = require "sm.experiment.present"
 local progress = require "sm.experiment.progress"
 local train = require "sm.experiment.train"
+local model_summary = require "sm.nn.summary"
 
 local M = {}
 M.__index = M
@@ -114,16 +115,6 @@ local function continue(self, path)
     present.thousands(self.schedule.steps)))
 end
 
-local function parameter_count(model)
-  local count = 0
-  for _, tensor in pairs(model:parameters()) do
-    local size = 1
-    for _, extent in ipairs(tensor.shape) do size = size * extent end
-    count = count + size
-  end
-  return count
-end
-
 --- To the digits of metrics.csv: a float32 has no more to say.
 local function rounded(number)
   return number and tonumber(("%.9g"):format(number))
@@ -142,7 +133,7 @@ local function conclude(self, path)
     experiment = self.name,
     seed = self.seed,
     steps = self.step,
-    parameters = parameter_count(self.model),
+    parameters = model_summary.parameter_count(self.model),
     test_accuracy = rounded(test_accuracy),
     test_loss = rounded(test_loss),
     validation_accuracy = rounded(latest.accuracy),

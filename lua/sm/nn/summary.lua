@@ -1,4 +1,6 @@
 --- The table that print(model) shows: each layer's path, what it does, its output's shape and its parameters.
+local runtime = require "sm.runtime"
+
 local M = {}
 
 local COLUMN_GAP = "   "
@@ -13,13 +15,10 @@ local function batch_of(shape)
   return "{" .. table.concat({ "N", table.unpack(shape) }, ", ") .. "}"
 end
 
-local function parameter_count(layer)
+--- How many numbers a layer and all in it learn.
+function M.parameter_count(layer)
   local total = 0
-  for _, value in pairs(layer:parameters()) do
-    local count = 1
-    for _, size in ipairs(value.shape) do count = count * size end
-    total = total + count
-  end
+  for _, parameter in pairs(layer:parameters()) do total = total + runtime.tensor.count(parameter) end
   return total
 end
 
@@ -27,7 +26,7 @@ end
 local function add_rows(rows, layer, depth)
   local words = layer.kind
   if layer.describe then words = words .. " " .. layer:describe() end
-  local count = layer.layers and 0 or parameter_count(layer)
+  local count = layer.layers and 0 or M.parameter_count(layer)
   rows[#rows + 1] = {
     ("  "):rep(depth) .. layer.name, words,
     layer.output_shape and batch_of(layer.output_shape) or "",
@@ -51,7 +50,7 @@ function M.of(model)
   else
     add_rows(rows, model, 0)
   end
-  rows[#rows + 1] = { "total", "", "", built and thousands(parameter_count(model)) or "" }
+  rows[#rows + 1] = { "total", "", "", built and thousands(M.parameter_count(model)) or "" }
 
   local widths = { 0, 0, 0, 0 }
   for _, row in ipairs(rows) do
