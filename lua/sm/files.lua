@@ -17,13 +17,6 @@ local is_tensor = runtime.tensor.is_tensor
 local json = cjson.new() -- one with settings of our own
 json.decode_invalid_numbers(false)
 
-local function sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
-
 --- The keys of a table in the order in which they are written; every key must be a string of UTF-8.
 local function names_of(path, what, map)
   for name in pairs(map) do
@@ -31,7 +24,7 @@ local function names_of(path, what, map)
       fail("save: %s: the names of %s must be strings of UTF-8, got %s", path, what, check.describe(name))
     end
   end
-  if not ordered.is(map) then return sorted_keys(map) end
+  if not ordered.is(map) then return ordered.sorted_keys(map) end
   local names = {}
   for name in pairs(map) do names[#names + 1] = name end
   return names

@@ -35,6 +35,14 @@ function M.set(map, key, value)
   rawset(map, key, value)
 end
 
+--- The keys of any map of strings, in alphabetical order.
+function M.sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
 --- Whether a value is an ordered map.
 function M.is(value)
   local meta = type(value) == "table" and getmetatable(value)

@@ -1,4 +1,5 @@
 --- smrun FILE.lua key=1,2,4 key=1..5: every combination, each an ordinary run.
+local sorted_keys = require "sm.ordered".sorted_keys
 local runtime = require "sm.runtime"
 local host = require "sm.host"
 local loader = require "sm.cli.load"
@@ -15,13 +16,6 @@ local tabulate = require "sm.experiment.tabulate"
 local M = {}
 
 local failed_code <const>, interrupted_code <const> = 1, 130
-
-local function sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
 
 --- Forgets the modules that a file brought, since they may have taken parameters.
 local function forget_modules(known)

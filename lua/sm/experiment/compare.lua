@@ -1,5 +1,6 @@
 --- Comparison of runs: those that differ in the seed alone are one setting, and a setting's figures are those of
 -- its seeds. Unfinished runs are never averaged in.
+local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local shortest = require "sm.experiment.params".text
 local records = require "sm.experiment.records"
@@ -13,13 +14,6 @@ M.milestones = { 0.98, 0.99, 0.992 }
 local most_pairwise <const> = 4 -- settings that are all compared with each other; more go against the first
 local absent <const> = "–"
 local revision_digits <const> = 7
-
-local function sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
-end
 
 --- Numbers a value in the order of its first appearance: the texts of an experiment.
 local function numbering()

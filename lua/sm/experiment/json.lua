@@ -1,5 +1,6 @@
 --- JSON as people read it: sorted keys, two spaces of indentation, numbers that read back exactly.
 -- cjson reads it; its writer keeps 14 digits and no order, too little for a record.
+local sorted_keys = require "sm.ordered".sorted_keys
 local shortest = require "sm.experiment.params".text
 
 local M = {}
@@ -16,11 +17,11 @@ local function number(value)
   return value - value == 0 and shortest(value) or "null"
 end
 
-local function sorted_keys(object)
-  local keys = {}
-  for key in pairs(object) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
+local array = {} -- the metatable of a list that may be empty
+
+--- Marks a list, so that it is written as an array even when it is empty.
+function M.array(list)
+  return setmetatable(list, array)
 end
 
 local function write(value, indent)
@@ -29,7 +30,7 @@ local function write(value, indent)
   if kind == "boolean" then return tostring(value) end
   if kind ~= "table" then return quote(tostring(value)) end
   local lines, inner, open, close = {}, indent .. "  ", "{", "}"
-  if value[1] ~= nil then
+  if value[1] ~= nil or getmetatable(value) == array then
     open, close = "[", "]"
     for i, item in ipairs(value) do lines[i] = inner .. write(item, inner) end
   else
@@ -42,7 +43,7 @@ local function write(value, indent)
 end
 
 --- @param value table with string keys, or an array; numbers, booleans, strings and tables inside
---- @return string the JSON text, ending in a newline; an empty table is an object
+--- @return string the JSON text, ending in a newline; an empty table is an object unless it is marked an array
 function M.encode(value)
   return write(value, "") .. "\n"
 end

@@ -1,5 +1,6 @@
 --- The parameters of an experiment file: declared with their defaults in the file, set from the command line.
 -- Whoever loads a file calls `begin` before and `finish` after; the file calls `declare`, as `sm.params`.
+local sorted_keys = require "sm.ordered".sorted_keys
 local check = require "sm.check"
 local fail = require "sm.fail"
 local usage = require "sm.usage"
@@ -17,13 +18,6 @@ function M.text(value)
     local text = ("%." .. digits .. "g"):format(value)
     if tonumber(text) == value then return text end
   end
-end
-
-local function sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
-  table.sort(keys)
-  return keys
 end
 
 local function finite(number)

@@ -72,7 +72,7 @@ function M.finished(run, path, summary)
 end
 
 function M.finished_already(run, path, summary)
-  run.progress:conclude(("%s\nfinished already: %s (--again trains another beside it)")
+  run.progress:conclude(("%s\nfinished already: %s (run the file with --again to train another beside it)")
     :format(M.verdict(summary), path))
 end
 

@@ -30,7 +30,9 @@ function M.new(declaration, options)
   return setmetatable({
     file = options.file,
     source = options.source,
-    params = json.encode { values = params.values, defaults = params.defaults, differing = params.differing },
+    params = json.encode {
+      values = params.values, defaults = params.defaults, differing = json.array(params.differing),
+    },
     name = declaration.name or options.file:match "([^/]+)$":gsub("%.lua$", ""),
     variant = params.name,
     data = declaration.data,
