@@ -20,7 +20,8 @@ end
 -- loops, often on a busy machine.
 local function run(command)
   local lines = {}
-  local pipe <close> = assert(io.popen("export OMP_WAIT_POLICY=passive; { " .. command .. "; } 2>&1; echo \"exit $?\"", "r"))
+  local wrapped = 'export OMP_WAIT_POLICY=passive; { %s; } 2>&1; echo "exit $?"'
+  local pipe <close> = assert(io.popen(wrapped:format(command), "r"))
   for line in pipe:lines() do lines[#lines + 1] = line end
   local status = table.remove(lines)
   return table.concat(lines, "\n"), status == "exit 0"
