@@ -80,4 +80,6 @@ void sm_lua_open_system(lua_State *L) {
   lua_setfield(L, -2, "instruction_set");
   lua_pushstring(L, sm_conv2d_rule());
   lua_setfield(L, -2, "convolution");
+  lua_pushstring(L, sm_matmul_rule());
+  lua_setfield(L, -2, "matrix_products");
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/conv_reading.h"
-#include "core/conv_tile.h"
+#include "core/tile.h"
 
 /* ---- images from images ---- */
 

@@ -1,4 +1,4 @@
-/* Convolution without patches, by tiles of sums in registers (core/conv_tile.h). It takes every shape;
+/* Convolution without patches, by tiles of sums in registers (core/tile.h). It takes every shape;
    vectors lie along the output channels, so that with few of them vectors are partly idle. Arguments,
    scratch and results are those of the functions in core/conv.h. Each element of an image is one sum in one
    order, however the work is cut; the filter gradient is cut into chunks by its sizes alone. */

@@ -3,7 +3,7 @@
 
 #include "core/conv_direct.h"
 #include "core/conv_reading.h"
-#include "core/conv_tile.h"
+#include "core/tile.h"
 
 enum {
   BAND_BYTES = 28 * 1024, /* source rows and gy of a band: they stay in the first-level cache */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/tile.h"
+#include "core/gemm_direct.h"
 #include "core/parallel.h"
 
 /* ---- the library ---- */
@@ -39,6 +41,7 @@ static struct {
   bool openmp, serial;  /* the build, where it is not the pthread one */
   pthread_mutex_t turn; /* for the serial build */
   const char *config, *kernel;
+  sm_gemm_kernel products; /* what sm_matmul uses: SMRUN_GEMM */
   char path[PATH_MAX];
 } blas = {.once = PTHREAD_ONCE_INIT, .turn = PTHREAD_MUTEX_INITIALIZER, .config = "", .kernel = ""};
 
@@ -106,7 +109,23 @@ static sm_status find(void *function, size_t bytes, void *library, const char *n
   return SM_OK;
 }
 
+static const char kernel_variable[] = "SMRUN_GEMM";
+
+static sm_status choose_products(sm_error *error) {
+  const char *name = getenv(kernel_variable);
+  if (!name || !*name) return SM_OK;
+  if (strcmp(name, "direct") == 0)
+    blas.products = SM_GEMM_DIRECT;
+  else if (strcmp(name, "blas") == 0)
+    blas.products = SM_GEMM_BLAS;
+  else
+    return sm_fail(error, SM_BAD_VALUE, "%s: expected direct or blas, got \"%s\"", kernel_variable, name);
+  return SM_OK;
+}
+
 static sm_status load(sm_error *error) {
+  sm_status status = choose_products(error);
+  if (status) return status;
   void *library = open_library(error);
   if (!library) return SM_SYSTEM;
   struct link_map *map;
@@ -181,6 +200,35 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
             (int)ld_a, b, (int)ld_b, add ? 1 : 0, c, (int)ld_c);
 }
 
+/* Against BLAS with the same vectors, over batches of 1 to 1000 and weights of 64x64 to 3136x1024, direct
+   measured 1.05 to 1.75 times as fast within these bounds with AVX-512, and 1 to 1.3 times with AVX2. Smaller
+   weights stay in the caches, where packing them again costs BLAS little; for a thin product it does without
+   packing; in a thick one arithmetic is all. */
+enum {
+  DIRECT_LEAST = 16,                                  /* the shortest of m, n and k is from this … */
+  DIRECT_MOST = SM_VECTOR_REGISTERS == 32 ? 256 : 64, /* … to this */
+  DIRECT_EDGE = 512,                                  /* the other two, at least */
+  DIRECT_AREA = 1 << 20                               /* their product, at least */
+};
+
+const char *sm_matmul_rule(void) {
+  if (!blas.gemm) return "";
+  return blas.products == SM_GEMM_DIRECT ? "direct (SMRUN_GEMM)"
+         : blas.products == SM_GEMM_BLAS ? "BLAS (SMRUN_GEMM)"
+         : SM_VECTOR_REGISTERS == 32     ? "direct for batches of 16 to 256 and a million weights, else BLAS"
+                                         : "direct for batches of 16 to 64 and a million weights, else BLAS";
+}
+
+static bool is_direct(size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
+  if (kernel != SM_GEMM_BY_RULE) return kernel == SM_GEMM_DIRECT;
+  size_t least = m < n ? m : n, most = m < n ? n : m;
+  if (k < least) least = k;
+  if (k > most) most = k;
+  if (least < DIRECT_LEAST || least > DIRECT_MOST) return false;
+  double area = (double)m * (double)n * (double)k / (double)least;
+  return area >= DIRECT_AREA && area >= DIRECT_EDGE * (double)most;
+}
+
 /* A product is cut into rows x columns tiles. */
 typedef struct grid {
   int rows, columns;
@@ -188,7 +236,7 @@ typedef struct grid {
 
 enum {
   TILES = 16,         /* at most, a power of two */
-  TILE_EDGE = 16,     /* borders lie on multiples of this, as BLAS's inner kernels like them */
+  TILE_EDGE = 32,     /* borders lie on multiples of this, as BLAS's inner kernels and panels like them */
   TILE_WORK = 1 << 19 /* multiplications below which a tile is not worth a thread's attention */
 };
 
@@ -223,11 +271,12 @@ static sm_range tile_range(size_t size, int parts, int part) {
   return (sm_range){first, last < size ? last : size};
 }
 
-void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
-               size_t m, size_t n, size_t k) {
+void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
+                  size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
   if (m == 0 || n == 0) return;
   grid tiles = grid_of(m, n, k);
   int count = tiles.rows * tiles.columns;
+  bool direct = is_direct(m, n, k, kernel);
   size_t ld_a = transpose_a ? m : k, ld_b = transpose_b ? k : n;
 #pragma omp parallel for schedule(static) if (count > 1)
   for (int tile = 0; tile < count; tile++) {
@@ -235,14 +284,23 @@ void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool tra
     sm_range columns = tile_range(n, tiles.columns, tile % tiles.columns);
     size_t height = rows.last - rows.first, width = columns.last - columns.first;
     real *c_tile = c + rows.first * n + columns.first;
-    for (size_t i = 0; i < height && bias; i++) {
-      memcpy(c_tile + i * n, bias + columns.first, width * sizeof *c);
-    }
     const real *a_tile = a + rows.first * (transpose_a ? 1 : k);
     const real *b_tile = b + columns.first * (transpose_b ? k : 1);
+    const real *bias_tile = bias ? bias + columns.first : NULL;
+    if (direct) {
+      sm_gemm_direct(c_tile, a_tile, b_tile, bias_tile, transpose_a, transpose_b, height, width, k, ld_a,
+                     ld_b, n);
+      continue;
+    }
+    for (size_t i = 0; i < height && bias; i++) memcpy(c_tile + i * n, bias_tile, width * sizeof *c);
     sm_gemm_serial(c_tile, a_tile, b_tile, transpose_a, transpose_b, bias != NULL, height, width, k, ld_a,
                    ld_b, n);
   }
+}
+
+void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
+               size_t m, size_t n, size_t k) {
+  sm_matmul_by(c, a, b, bias, transpose_a, transpose_b, m, n, k, blas.products);
 }
 
 void sm_transpose(real *out, const real *x, size_t rows, size_t columns) {

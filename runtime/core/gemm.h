@@ -1,5 +1,6 @@
-/* Matrix products by OpenBLAS, which is loaded late, after its kernels for this processor were chosen.
-   sm_matmul cuts its work into fixed tiles, runs serial BLAS on each, and gives tiles to threads. */
+/* Matrix products by OpenBLAS, which is loaded late, after its kernels for this processor were chosen, or by
+   gemm_direct.h where that is faster. sm_matmul cuts its work into fixed tiles, computes each serially, and
+   gives tiles to threads. */
 #ifndef SM_GEMM_H
 #define SM_GEMM_H
 
@@ -8,12 +9,15 @@
 /* Loads OpenBLAS once per process; later calls return the first one's result. OPENBLAS_CORETYPE in the
    environment is respected; where it is not set, the processor's best kernels are chosen.
    OpenBLAS then stays on the thread that calls it, in the whole process. Its pthread and OpenMP builds serve
-   threads side by side; its serial build takes one product at a time. SM_SYSTEM with the loader's message. */
+   threads side by side; its serial build takes one product at a time. SM_SYSTEM with the loader's message.
+   SMRUN_GEMM in the environment, direct or blas, sets what computes sm_matmul; SM_BAD_VALUE where it is
+   neither. */
 sm_status sm_blas_load(sm_error *error);
 
 const char *sm_blas_config(void); /* "OpenBLAS 0.3.21 … SkylakeX …"; "" before loading */
 const char *sm_blas_kernel(void); /* the kernels that run: "SkylakeX"; "" before loading */
 const char *sm_blas_path(void);   /* the library file that was loaded; "" before loading */
+const char *sm_matmul_rule(void); /* what computes sm_matmul, and when; "" before loading */
 
 /* What follows needs a successful sm_blas_load. BLAS counts in int: m, n, k and leading dimensions are at
    most this, which is for the caller to check. */
@@ -29,6 +33,12 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
    contiguous. */
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
                size_t m, size_t n, size_t k);
+
+typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS } sm_gemm_kernel;
+
+/* sm_matmul by the kernel that is given instead of the process's. They agree to rounding. */
+void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
+                  size_t m, size_t n, size_t k, sm_gemm_kernel kernel);
 
 /* out (columns, rows) = the transpose of x (rows, columns). */
 void sm_transpose(real *out, const real *x, size_t rows, size_t columns);

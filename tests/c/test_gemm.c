@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/gemm.h"
+#include "core/gemm_direct.h"
 #include "core/parallel.h"
 
 /* ---- loading: each in a process of its own, for a process loads once ---- */
@@ -122,6 +123,35 @@ static void loading_twice_is_loading_once(void **state) {
   free(path);
 }
 
+static void probe_products(FILE *out) {
+  static const char *const choices[] = {"blas", "direct", "fast"};
+  fprintf(out, "[%s]", sm_matmul_rule());
+  for (int i = 0; i < 3; i++) {
+    fflush(out);
+    pid_t child = fork(); /* once a process has loaded, it has chosen */
+    if (child == 0) {
+      setenv("SMRUN_GEMM", choices[i], 1);
+      sm_error error = {0};
+      int status = sm_blas_load(&error);
+      fprintf(out, " %d [%s] [%s]", status, sm_matmul_rule(), error.message);
+      fclose(out);
+      _exit(0);
+    }
+    waitpid(child, NULL, 0);
+  }
+}
+
+static void the_kernel_of_products_can_be_set(void **state) {
+  (void)state;
+  char text[TEXT], expected[TEXT];
+  in_child(text, probe_products);
+  snprintf(expected, sizeof expected,
+           "[] %d [BLAS (SMRUN_GEMM)] [] %d [direct (SMRUN_GEMM)] [] %d [] "
+           "[SMRUN_GEMM: expected direct or blas, got \"fast\"]",
+           SM_OK, SM_OK, SM_BAD_VALUE);
+  assert_string_equal(text, expected);
+}
+
 /* ---- products ---- */
 
 /* c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n). */
@@ -140,13 +170,18 @@ static double *reference(const real *a, const real *b, const real *bias, bool ta
 }
 
 static const size_t products[][3] = {
-    {1, 1, 1},      {1, 10, 7},     {3, 5, 0},       {0, 5, 3},       {5, 0, 3},
-    {50, 10, 1024}, {17, 33, 65},   {16, 16, 16},    {31, 1, 129},    {1, 1000, 40},
-    {50, 320, 99},  {640, 257, 50}, {200, 200, 200}, {1000, 10, 300}, {2, 4099, 200},
+    {1, 1, 1},       {1, 10, 7},      {3, 5, 0},      {0, 5, 3},       {5, 0, 3},       {50, 10, 1024},
+    {17, 33, 65},    {16, 16, 16},    {31, 1, 129},   {1, 1000, 40},   {50, 320, 99},   {640, 257, 50},
+    {200, 200, 200}, {1000, 10, 300}, {2, 4099, 200}, {1, 17, 255},    {2, 33, 256},    {13, 16, 257},
+    {14, 31, 700},   {15, 100, 5},    {50, 32, 257},  {57, 100, 700},  {14, 130, 0},    {300, 17, 256},
+    {530, 7, 5},     {7, 530, 5},     {57, 33, 255},  {17, 600, 1800}, {600, 1800, 17}, {600, 17, 1800},
 };
 
-static void products_match_the_reference_with_any_number_of_threads(void **state) {
+static const sm_gemm_kernel kernels[] = {SM_GEMM_BLAS, SM_GEMM_DIRECT, SM_GEMM_BY_RULE};
+
+static void products_match_the_reference_with_any_kernel_and_number_of_threads(void **state) {
   (void)state;
+  static const int thread_counts[] = {2, 3, 5};
   int threads = sm_thread_count();
   for (size_t p = 0; p < COUNT_OF(products); p++) {
     size_t m = products[p][0], n = products[p][1], k = products[p][2];
@@ -154,22 +189,78 @@ static void products_match_the_reference_with_any_number_of_threads(void **state
       bool ta = variant & 1, tb = variant & 2;
       real *a = numbers(m * k, 1), *b = numbers(k * n, 2), *bias = variant & 4 ? numbers(n, 3) : NULL;
       double *want = reference(a, b, bias, ta, tb, m, n, k);
-      real *first = unwritten(m * n);
-      sm_set_thread_count(1);
-      sm_matmul(first, a, b, bias, ta, tb, m, n, k);
-      assert_close(first, want, m * n, sqrt((double)k));
-      for (int count = 2; count <= 3; count++) {
-        real *c = unwritten(m * n);
-        sm_set_thread_count(count);
-        sm_matmul(c, a, b, bias, ta, tb, m, n, k);
-        assert_int_equal(sm_thread_count(), count);
-        assert_same_bits(c, first, m * n);
-        free(c);
+      for (size_t i = 0; i < COUNT_OF(kernels); i++) {
+        real *first = unwritten(m * n);
+        sm_set_thread_count(1);
+        sm_matmul_by(first, a, b, bias, ta, tb, m, n, k, kernels[i]);
+        assert_close(first, want, m * n, sqrt((double)k));
+        for (size_t t = 0; t < COUNT_OF(thread_counts); t++) {
+          real *c = unwritten(m * n);
+          sm_set_thread_count(thread_counts[t]);
+          sm_matmul_by(c, a, b, bias, ta, tb, m, n, k, kernels[i]);
+          assert_int_equal(sm_thread_count(), thread_counts[t]);
+          assert_same_bits(c, first, m * n);
+          free(c);
+        }
+        free(first);
       }
-      free(a), free(b), free(bias), free(want), free(first);
+      free(a), free(b), free(bias), free(want);
     }
   }
   sm_set_thread_count(threads);
+}
+
+/* Every element of a product of equal rows and equal columns has the same bits, wherever it lies; and an
+   element of a small product has those that it has in a large one. */
+static void a_direct_sum_does_not_depend_on_its_position(void **state) {
+  (void)state;
+  static const size_t sizes[][3] = {{57, 100, 700}, {130, 77, 257}, {29, 300, 31}};
+  for (size_t s = 0; s < COUNT_OF(sizes); s++) {
+    size_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
+    real *row = numbers(k, 1), *column = numbers(k, 2), bias = (real)0.3;
+    for (int variant = 0; variant < 4; variant++) {
+      bool ta = variant & 1, tb = variant & 2;
+      real *a = unwritten(m * k), *b = unwritten(k * n), *c = unwritten(m * n), *biases = unwritten(n);
+      real one = NAN;
+      for (size_t i = 0; i < m; i++) {
+        for (size_t l = 0; l < k; l++) a[ta ? l * m + i : i * k + l] = row[l];
+      }
+      for (size_t j = 0; j < n; j++) {
+        biases[j] = bias;
+        for (size_t l = 0; l < k; l++) b[tb ? j * k + l : l * n + j] = column[l];
+      }
+      sm_matmul_by(&one, row, column, &bias, ta, tb, 1, 1, k, SM_GEMM_DIRECT);
+      sm_matmul_by(c, a, b, biases, ta, tb, m, n, k, SM_GEMM_DIRECT);
+      for (size_t i = 0; i < m * n; i++) assert_same_bits(c + i, &one, 1);
+      free(a), free(b), free(c), free(biases);
+    }
+    free(row), free(column);
+  }
+}
+
+static void a_direct_product_steps_by_its_leading_dimensions(void **state) {
+  (void)state;
+  enum { M = 37, N = 45, K = 300, LD_C = 50 };
+  for (int variant = 0; variant < 4; variant++) {
+    bool ta = variant & 1, tb = variant & 2;
+    size_t ld_a = (ta ? M : K) + 3, ld_b = (tb ? K : N) + 2;
+    real *a = numbers((ta ? K : M) * ld_a, 1), *b = numbers((tb ? N : K) * ld_b, 2);
+    real *c = numbers(M * LD_C, 3), *before = numbers(M * LD_C, 3);
+    sm_gemm_direct(c, a, b, NULL, ta, tb, M, N, K, ld_a, ld_b, LD_C);
+    for (size_t i = 0; i < M; i++) {
+      double want[N];
+      for (size_t j = 0; j < N; j++) {
+        want[j] = 0;
+        for (size_t l = 0; l < K; l++) {
+          want[j] +=
+              (double)a[ta ? l * ld_a + i : i * ld_a + l] * (double)b[tb ? j * ld_b + l : l * ld_b + j];
+        }
+      }
+      assert_close(c + i * LD_C, want, N, sqrt(K));
+      assert_same_bits(c + i * LD_C + N, before + i * LD_C + N, LD_C - N);
+    }
+    free(a), free(b), free(c), free(before);
+  }
 }
 
 static void a_serial_product_steps_by_its_leading_dimensions(void **state) {
@@ -230,10 +321,13 @@ int main(void) {
       cmocka_unit_test(the_users_kernels_are_respected),
       cmocka_unit_test(the_best_kernels_are_chosen_and_the_environment_is_left_alone),
 #endif
+      cmocka_unit_test(the_kernel_of_products_can_be_set),
       cmocka_unit_test(loading_twice_is_loading_once),
   };
   const struct CMUnitTest multiplying[] = {
-      cmocka_unit_test(products_match_the_reference_with_any_number_of_threads),
+      cmocka_unit_test(products_match_the_reference_with_any_kernel_and_number_of_threads),
+      cmocka_unit_test(a_direct_sum_does_not_depend_on_its_position),
+      cmocka_unit_test(a_direct_product_steps_by_its_leading_dimensions),
       cmocka_unit_test(a_serial_product_steps_by_its_leading_dimensions),
       cmocka_unit_test(an_empty_sum_is_zero_or_adds_nothing),
       cmocka_unit_test(transposing_swaps_rows_and_columns),

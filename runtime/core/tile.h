@@ -1,8 +1,8 @@
-/* The inner loop of direct convolution: a tile of sums that stays in registers. Its columns are output
-   channels; its rows are pixels or, in the filter gradient, filter elements. Written in GNU vector
-   extensions, for whatever vectors the core is compiled for. */
-#ifndef SM_CONV_TILE_H
-#define SM_CONV_TILE_H
+/* The inner loop of direct convolution and of matrix products: a tile of sums that stays in registers. Its columns
+   are output channels; its rows are pixels, in the filter gradient filter elements, or the rows of a matrix.
+   Written in GNU vector extensions, for whatever vectors the core is compiled for. */
+#ifndef SM_TILE_H
+#define SM_TILE_H
 
 #include <stdbool.h>
 #include <string.h>

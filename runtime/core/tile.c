@@ -1,4 +1,4 @@
-#include "core/conv_tile.h"
+#include "core/tile.h"
 
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")

@@ -1,0 +1,15 @@
+/* Matrix products on the register tile of tile.h: faster than BLAS where a matrix is read or written
+   about once, as in fully connected layers, for each operand is packed once. */
+#ifndef SM_GEMM_DIRECT_H
+#define SM_GEMM_DIRECT_H
+
+#include "core/tensor.h"
+
+/* Serial, for use inside a parallel loop: c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n) repeated over
+   rows, row-major, with leading dimensions as in sm_gemm_serial; bias may be NULL. Each element is one sum in
+   the order of k, so its bits depend on its row of op(a), its column of op(b) and its bias alone.
+   Takes 256 KiB of the stack. */
+void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, bool transpose_a,
+                    bool transpose_b, size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c);
+
+#endif
