@@ -124,7 +124,7 @@ describe("a sweep", function()
     output, code = smrun "tiny.lua seed=1..2 lr=0.1,0.2 --jobs 2"
     assert.equal(0, code)
     assert_has("seed=1,lr=0.1   done before: runs/tiny/lr=0.1\n", output)
-    assert_has("95 % interval by paired bootstrap", output)
+    assert_has("Mean ± standard deviation over seeds", output)
     assert_has("\ntiny.lua: 2 done before, 2 finished\n", output)
 
     output, code = smrun "tiny.lua seed=1..2 lr=0.1,0.2 --quiet"
