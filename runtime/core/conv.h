@@ -1,14 +1,15 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
-   {kernel height, kernel width, in, out}. Two kernels compute it: one direct (core/conv_direct.h), one that
-   unfolds images into patches (im2col) a few rows at a time and multiplies them with the filters in BLAS,
-   for which sm_blas_load comes first. They agree to rounding. */
+   {kernel height, kernel width, in, out}. Three kernels compute it, which agree to rounding: direct
+   (core/conv_direct.h), with fewer multiplications (core/conv_winograd.h), and by patches in BLAS
+   (core/conv_im2col.h), for which sm_blas_load comes first. */
 #ifndef SM_CONV_H
 #define SM_CONV_H
 
 #include "core/window.h"
 
 typedef enum sm_conv_kernel {
-  SM_CONV_BY_RULE, /* direct where a pass has at least 16 output channels (of gx for the data gradient) */
+  SM_CONV_BY_RULE,
+  SM_CONV_WINOGRAD, /* where it can, else by rule */
   SM_CONV_DIRECT,
   SM_CONV_IM2COL
 } sm_conv_kernel;
@@ -19,7 +20,7 @@ typedef struct sm_conv2d {
   sm_conv_kernel kernel;
 } sm_conv2d;
 
-/* Which kernel plans take, in words. SMRUN_CONV=direct or im2col in the environment overrides the rule. */
+/* Which kernel plans take, in words. SMRUN_CONV=winograd, direct or im2col in the environment overrides the rule. */
 const char *sm_conv2d_rule(void);
 
 /* Checks x (batch, height, width, in) against w (kernel height, kernel width, in, out) and fills *conv and

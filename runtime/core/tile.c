@@ -1,11 +1,5 @@
 #include "core/tile.h"
 
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 static const real zeros[SM_PANEL];
 
 /* rows, vectors and adjacent_rows are constants where this is called, so that the loops over them vanish and
@@ -16,17 +10,17 @@ static inline __attribute__((always_inline)) void tile_of(const sm_tile *tile, c
   const real *start = tile->start ? tile->start : zeros;
   if (tile->start == NULL || tile->start_step == 0) {
     sm_vector row[SM_TILE_VECTORS];
-    UNROLL
+    SM_UNROLL
     for (int j = 0; j < vectors; j++) row[j] = *(const sm_vector *)(start + j * SM_VECTOR);
-    UNROLL
+    SM_UNROLL
     for (int i = 0; i < rows; i++) {
-      UNROLL
+      SM_UNROLL
       for (int j = 0; j < vectors; j++) sum[i][j] = row[j];
     }
   } else {
-    UNROLL
+    SM_UNROLL
     for (int i = 0; i < rows; i++) {
-      UNROLL
+      SM_UNROLL
       for (int j = 0; j < vectors; j++) {
         sum[i][j] = *(const sm_vector *)(start + (size_t)i * tile->start_step + j * SM_VECTOR);
       }
@@ -39,22 +33,22 @@ static inline __attribute__((always_inline)) void tile_of(const sm_tile *tile, c
       const real *b = tile->b + block * tile->b_block + run * tile->b_run;
       for (size_t term = 0; term < terms; term++, b += b_step) {
         sm_vector b_row[SM_TILE_VECTORS];
-        UNROLL
+        SM_UNROLL
         for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
-        UNROLL
+        SM_UNROLL
         for (int i = 0; i < rows; i++) {
           real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
-          UNROLL
+          SM_UNROLL
           for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
         }
         a += adjacent_rows ? a_step : 1;
       }
     }
   }
-  UNROLL
+  SM_UNROLL
   for (int i = 0; i < rows; i++) {
     real *out = tile->out + (size_t)i * tile->out_step;
-    UNROLL
+    SM_UNROLL
     for (int j = 0; j < vectors; j++) *(sm_vector *)(out + j * SM_VECTOR) = sum[i][j];
   }
 }

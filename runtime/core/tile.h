@@ -23,6 +23,13 @@
 #define SM_VECTOR_REGISTERS 16
 #endif
 
+/* Before a loop whose count the compiler knows: leaves no loop. */
+#ifdef __clang__
+#define SM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define SM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* A tile's sums, one row of b and one number of a fit the registers together. */
 enum {
   SM_VECTOR = SM_VECTOR_BYTES / (int)sizeof(real), /* numbers in a vector */
