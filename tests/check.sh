@@ -1,5 +1,5 @@
 #!/bin/sh
-# The slow checks: lint, warnings as errors with two compilers, every test under AddressSanitizer and
+# The slow checks: lint, warnings as errors with two compilers and for two processors, every test under AddressSanitizer and
 # UndefinedBehaviorSanitizer, and a short training run under valgrind. Stops at the first that fails.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,6 +11,11 @@ luacheck --quiet lua experiments tests
 step warnings as errors, gcc and clang
 make --no-print-directory -j2 BUILD=build/werror-gcc CC=gcc WERROR=1 all >build/werror-gcc.log 2>&1 || { cat build/werror-gcc.log; exit 1; }
 make --no-print-directory -j2 BUILD=build/werror-clang CC=clang WERROR=1 all >build/werror-clang.log 2>&1 || { cat build/werror-clang.log; exit 1; }
+
+step the core for aarch64, with a cross-compiler
+aarch64=build/aarch64
+make --no-print-directory -j2 BUILD=$aarch64 CC=aarch64-linux-gnu-gcc LEVELS= WERROR=1 \
+  $(ls runtime/core/*.c | sed "s,runtime/\(.*\)c$,$aarch64/base/\1o,") >build/aarch64.log 2>&1 || { cat build/aarch64.log; exit 1; }
 
 step tests under AddressSanitizer and UndefinedBehaviorSanitizer
 make --no-print-directory -j2 SANITIZE=1 all c-tests
