@@ -3,14 +3,21 @@
 
 /* One per Lua state. The collector sees a tensor as a few dozen bytes, so what really hangs on tensors is watched
    here. It runs in generational mode: a young collection takes what has died since the one before, which in training
-   is a step's tensors; only what lived through two of them grows old and waits for a full one. */
+   is a step's tensors; only what lived through two of them grows old and waits for a full one. So does, in Lua 5.4,
+   what dies after one and has a finalizer: the block of a gradient goes back at once, the few dozen bytes that Lua
+   keeps of it do not. */
 typedef struct state_memory {
   sm_memory *memory;
   size_t after_young; /* bytes live after the last collection */
   size_t after_full;  /* bytes live after the last full collection */
+  size_t heap;        /* Lua's own bytes after it */
 } state_memory;
 
-enum { SLACK = 64 << 20 }; /* bytes that may pile up unnoticed */
+enum {
+  SLACK = 64 << 20,      /* bytes of tensors that may pile up unnoticed */
+  HEAP_SLACK = 64 << 10, /* of Lua's own */
+  HEAP_SHARE = 8         /* or as large a part of it: a full collection takes about as long as there is heap */
+};
 
 static state_memory *memory_of(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory");
@@ -23,16 +30,23 @@ sm_memory *sm_lua_memory(lua_State *L) { return memory_of(L)->memory; }
 
 static size_t live(const state_memory *own) { return sm_memory_used(own->memory).live; }
 
+static size_t heap(lua_State *L) {
+  return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
+}
+
 static void collect_all(lua_State *L, state_memory *own) {
   lua_gc(L, LUA_GCCOLLECT);
   own->after_young = own->after_full = live(own);
+  own->heap = heap(L);
 }
 
-/* A young collection, and a full one when twice as much is alive as after the last: old garbage, most likely. */
+/* A young collection, and a full one when there is old garbage, most likely: when twice as much is alive as after the
+   last, or Lua's own memory has grown. */
 static void collect_young(lua_State *L, state_memory *own) {
   lua_gc(L, LUA_GCSTEP, 0);
   own->after_young = live(own);
-  if (own->after_young > 2 * own->after_full + SLACK) collect_all(L, own);
+  size_t growth = own->heap / HEAP_SHARE > HEAP_SLACK ? own->heap / HEAP_SHARE : HEAP_SLACK;
+  if (own->after_young > 2 * own->after_full + SLACK || heap(L) > own->heap + growth) collect_all(L, own);
 }
 
 void sm_lua_collect_all(lua_State *L) { collect_all(L, memory_of(L)); }
