@@ -180,7 +180,8 @@ install: all ## install to PREFIX (default /usr/local)
 	install -m 644 $(MODULES) $(DESTDIR)$(PREFIX)/lib/smrun/sm
 	cd $(BUILD)/lib && find libsmrun.so $(if $(LEVELS),glibc-hwcaps) -name '*.so' \
 	  -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/lib/smrun/{} \;
-	cd lua && find . -name '*.lua' -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/smrun/lua/{} \;
+	cd lua && find . \( -name '*.lua' -o -name '*.js' -o -name '*.css' \) \
+	  -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/smrun/lua/{} \;
 	install -m 644 tests/data/mnist_mini/* $(DESTDIR)$(PREFIX)/share/smrun/mnist_mini
 	install -m 644 docs/smrun.1 $(DESTDIR)$(PREFIX)/share/man/man1
 

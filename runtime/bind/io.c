@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "io/base64.h"
 #include "io/durable.h"
 #include "io/idx.h"
 #include "io/npy.h"
@@ -63,6 +64,18 @@ static int write_durably(lua_State *L) {
   sm_error error;
   if (sm_write_durably(path, content, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
   return 0;
+}
+
+/* base64(bytes) → text */
+static int base64(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TSTRING) sm_lua_bad_argument(L, 1, "a string");
+  size_t bytes;
+  const char *data = lua_tolstring(L, 1, &bytes);
+  size_t length = sm_base64_length(bytes);
+  luaL_Buffer buffer;
+  sm_base64_encode(luaL_buffinitsize(L, &buffer, length), data, bytes);
+  luaL_pushresultsize(&buffer, length);
+  return 1;
 }
 
 /* safetensors_dtype(x) → "F32" */
@@ -195,6 +208,7 @@ void sm_lua_open_io(lua_State *L) {
                                        {"read_npy", read_npy},
                                        {"write_npy", write_npy},
                                        {"write_durably", write_durably},
+                                       {"base64", base64},
                                        {"safetensors_dtype", safetensors_dtype},
                                        {"open_safetensors", open_safetensors},
                                        {"create", create},

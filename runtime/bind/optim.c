@@ -1,5 +1,7 @@
-/* Optimizer rules: runtime.optim. Each call is one pass over one parameter, in place, and returns false when the
+/* Optimizer rules: runtime.optim. Each call of a rule is one pass over one parameter, in place, and returns false when the
    gradient is not finite. The last argument is a table of the rule's numbers. */
+#include <string.h>
+
 #include "bind/bind.h"
 #include "core/optim.h"
 
@@ -68,8 +70,44 @@ static int smorms3(lua_State *L) {
   return 1;
 }
 
+/* squared_change(before, after) → Σ (after − before)² */
+static int squared_change(lua_State *L) {
+  const sm_tensor *before = sm_lua_real(L, 1);
+  const real *after = state_of(L, 2, before);
+  lua_pushnumber(L, (lua_Number)sm_squared_change(before->data, after, sm_shape_count(&before->shape)));
+  return 1;
+}
+
+/* smorms3_look({{mem, a, b, {cap, epsilon}}, …}, fraction, …) → the share of weights whose step was held by the cap;
+   for each fraction, the memory that this fraction of the weights do not exceed */
+static int smorms3_look(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  int fractions = lua_gettop(L) - 1;
+  luaL_checkstack(L, fractions + 10, "too many fractions");
+  sm_smorms3_look *look = lua_newuserdatauv(L, sizeof *look, 0);
+  memset(look, 0, sizeof *look);
+  int first = lua_gettop(L) + 1;
+  lua_Integer parameters = luaL_len(L, 1);
+  for (lua_Integer i = 1; i <= parameters; i++) {
+    lua_geti(L, 1, i);
+    luaL_checktype(L, first, LUA_TTABLE);
+    for (int part = 1; part <= 4; part++) lua_geti(L, first, part);
+    const sm_tensor *mem = sm_lua_real(L, first + 1);
+    luaL_checktype(L, first + 4, LUA_TTABLE);
+    sm_smorms3_observe(look, mem->data, state_of(L, first + 2, mem), state_of(L, first + 3, mem),
+                       sm_lua_field_number(L, first + 4, "cap", 0), sm_lua_field_number(L, first + 4, "epsilon", 0),
+                       sm_shape_count(&mem->shape));
+    lua_settop(L, first - 1);
+  }
+  lua_pushnumber(L, (lua_Number)look->held / (lua_Number)look->count);
+  for (int i = 0; i < fractions; i++)
+    lua_pushnumber(L, (lua_Number)sm_smorms3_memory(look, sm_lua_number(L, 2 + i)));
+  return 1 + fractions;
+}
+
 void sm_lua_open_optim(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"sgd", sgd}, {"rmsprop", rmsprop}, {"adam", adam}, {"smorms3", smorms3}, {NULL, NULL}};
+      {"sgd", sgd}, {"rmsprop", rmsprop}, {"adam", adam}, {"smorms3", smorms3}, {"squared_change", squared_change},
+      {"smorms3_look", smorms3_look}, {NULL, NULL}};
   luaL_newlib(L, functions);
 }

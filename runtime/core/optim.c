@@ -1,6 +1,7 @@
 #include "core/optim.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/math.h"
 #include "core/parallel.h"
@@ -135,4 +136,89 @@ bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gr
     }
   }
   return poison == 0;
+}
+
+/* sum += (after - before)², in independent running sums that keep the processor busy. */
+static double squared_change(const real *before, const real *after, sm_range range) {
+  enum { LANES = 16 };
+  double lanes[LANES] = {0}, sum = 0;
+  size_t i = range.first;
+  for (; i + LANES <= range.last; i += LANES) {
+#pragma omp simd
+    for (size_t k = 0; k < LANES; k++) {
+      double change = (double)after[i + k] - (double)before[i + k];
+      lanes[k] += change * change;
+    }
+  }
+  for (size_t k = 0; i < range.last; i++, k++) {
+    double change = (double)after[i] - (double)before[i];
+    lanes[k] += change * change;
+  }
+  for (size_t k = 0; k < LANES; k++) sum += lanes[k];
+  return sum;
+}
+
+double sm_squared_change(const real *before, const real *after, size_t n) {
+  double partial[SM_BATCH_CHUNKS], sum = 0;
+#pragma omp parallel for schedule(static) if (n > SM_BLOCK)
+  for (int chunk = 0; chunk < SM_BATCH_CHUNKS; chunk++) {
+    partial[chunk] = squared_change(before, after, sm_chunk(n, SM_BATCH_CHUNKS, chunk));
+  }
+  for (int chunk = 0; chunk < SM_BATCH_CHUNKS; chunk++) sum += partial[chunk];
+  return sum;
+}
+
+/* The upper half of a float is its exponent and 7 bits of its fraction: 128 equal steps to each doubling. */
+enum { HALF_A_FLOAT = 16, FIRST_BIN = 0x3f00 }; /* 0x3f000000 is 1/2 */
+
+static inline int32_t memory_bin(real mem) {
+  float number = (float)mem;
+  uint32_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  int32_t bin = (int32_t)(bits >> HALF_A_FLOAT) - FIRST_BIN;
+  bin = bin > 0 ? bin : 0;
+  return bin < SM_MEMORY_BINS ? bin : SM_MEMORY_BINS - 1;
+}
+
+static double bin_middle(int32_t bin) {
+  uint32_t bits = ((uint32_t)(bin + FIRST_BIN) << HALF_A_FLOAT) + (1u << (HALF_A_FLOAT - 1));
+  float middle;
+  memcpy(&middle, &bits, sizeof middle);
+  return (double)middle;
+}
+
+/* Counts are whole numbers, so the order in which the threads add theirs leaves no trace. */
+void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, const real *b, double cap,
+                        double epsilon, size_t n) {
+  const real highest = (real)cap, tiny = (real)epsilon;
+  long blocks = sm_blocks(n);
+#pragma omp parallel if (blocks > 1)
+  {
+    uint64_t held = 0, memory[SM_MEMORY_BINS] = {0};
+#pragma omp for schedule(static)
+    for (long block = 0; block < blocks; block++) {
+      sm_range range = sm_block(n, block);
+      uint32_t here = 0;
+#pragma omp simd reduction(+ : here)
+      for (size_t i = range.first; i < range.last; i++) here += a[i] * a[i] / (b[i] + tiny) >= highest;
+      for (size_t i = range.first; i < range.last; i++) memory[memory_bin(mem[i])]++;
+      held += here;
+    }
+#pragma omp critical(sm_smorms3_observe)
+    {
+      look->held += held;
+      for (int bin = 0; bin < SM_MEMORY_BINS; bin++) look->memory[bin] += memory[bin];
+    }
+  }
+  look->count += n;
+}
+
+double sm_smorms3_memory(const sm_smorms3_look *look, double fraction) {
+  uint64_t below = 0;
+  if (look->count == 0) return NAN;
+  for (int32_t bin = 0; bin < SM_MEMORY_BINS; bin++) {
+    below += look->memory[bin];
+    if (below > 0 && (double)below >= fraction * (double)look->count) return bin_middle(bin);
+  }
+  return bin_middle(SM_MEMORY_BINS - 1);
 }

@@ -35,4 +35,29 @@ bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const 
    w -= g * min(x, cap)/(sqrt(b) + ε); mem = 1 + mem (1-x).  Start with mem = 1, a = b = 0. */
 bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gradient, double cap, double epsilon, size_t n);
 
+/* Telemetry: what a step did, read from what it left behind. Nothing here changes anything. */
+
+/* Sum of (after - before)² in double. */
+double sm_squared_change(const real *before, const real *after, size_t n);
+
+enum {
+  SM_MEMORY_OCTAVE = 128,                /* bins from a memory to twice as much */
+  SM_MEMORY_BINS = 40 * SM_MEMORY_OCTAVE /* from 1/2 to 2^39; what lies beyond counts in the last bin at its end */
+};
+
+/* What SMORMS3 did to some weights; all 0 to begin with. */
+typedef struct sm_smorms3_look {
+  uint64_t count;                  /* weights looked at */
+  uint64_t held;                   /* of these, weights whose step was held by the cap: x >= cap */
+  uint64_t memory[SM_MEMORY_BINS]; /* how many have a memory of this size */
+} sm_smorms3_look;
+
+/* Adds n weights, given the state and the settings of their last sm_smorms3_step. */
+void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, const real *b, double cap, double epsilon,
+                        size_t n);
+
+/* The memory that a fraction (0 … 1) of the weights looked at do not exceed, to within 1/256 of it: the middle of its
+   bin. NaN when there are no weights. */
+double sm_smorms3_memory(const sm_smorms3_look *look, double fraction);
+
 #endif

@@ -250,12 +250,89 @@ static void the_first_step_of_smorms3_is_the_cap_times_root_2(void **state) {
   }
 }
 
+static void changes_are_summed_in_double_on_any_number_of_threads(void **state) {
+  (void)state;
+  static const size_t counts[] = {0, 1, 15, 16, 17, 1000, 100003};
+  for (size_t c = 0; c < COUNT_OF(counts); c++) {
+    size_t n = counts[c];
+    real *before = numbers(n, 1), *after = numbers(n, 2);
+    double want = 0, first = 0;
+    for (size_t i = 0; i < n; i++) want += pow((double)after[i] - (double)before[i], 2);
+    for (int threads = 1; threads <= 3; threads++) {
+      sm_set_thread_count(threads);
+      double got = sm_squared_change(before, after, n);
+      if (threads == 1) first = got;
+      assert_true(fabs(got - want) <= 1e-12 * want);
+      assert_memory_equal(&got, &first, sizeof got);
+    }
+    free(before);
+    free(after);
+  }
+}
+
+static int by_size(const void *a, const void *b) {
+  real x = *(const real *)a, y = *(const real *)b;
+  return (x > y) - (x < y);
+}
+
+/* Against counting one by one and sorting; memories from 1 to a million, in two calls. */
+static void a_look_at_smorms3_counts_and_sorts(void **state) {
+  (void)state;
+  enum { n = 50001, part = 20000 };
+  real *mem = numbers(n, 1), *a = numbers(n, 2), *b = numbers(n, 3);
+  uint64_t held = 0;
+  for (size_t i = 0; i < n; i++) {
+    mem[i] = (real)pow(10, 3 * (1 + (double)mem[i]));
+    b[i] = (real)fabs((double)b[i]);
+    held += a[i] * a[i] / (b[i] + (real)smorms3_epsilon) >= (real)0.3;
+  }
+  assert_in_range(held, n / 4, 3 * n / 4);
+  sm_smorms3_look first;
+  for (int threads = 1; threads <= 3; threads++) {
+    sm_smorms3_look look = {0};
+    sm_set_thread_count(threads);
+    sm_smorms3_observe(&look, mem, a, b, 0.3, smorms3_epsilon, part);
+    sm_smorms3_observe(&look, mem + part, a + part, b + part, 0.3, smorms3_epsilon, n - part);
+    if (threads == 1) first = look;
+    assert_memory_equal(&look, &first, sizeof look);
+  }
+  assert_int_equal(first.count, n);
+  assert_int_equal(first.held, held);
+  qsort(mem, n, sizeof *mem, by_size);
+  static const double fractions[] = {0, 0.1, 0.5, 0.9, 1};
+  for (size_t f = 0; f < COUNT_OF(fractions); f++) {
+    size_t rank = (size_t)ceil(fractions[f] * n);
+    double want = (double)mem[rank > 0 ? rank - 1 : 0];
+    assert_true(fabs(sm_smorms3_memory(&first, fractions[f]) - want) <= want / 256);
+  }
+  free(mem);
+  free(a);
+  free(b);
+}
+
+static void a_look_at_nothing_or_beyond_its_bins_is_safe(void **state) {
+  (void)state;
+  sm_smorms3_look look = {0};
+  assert_true(isnan(sm_smorms3_memory(&look, 0.5)));
+  sm_smorms3_observe(&look, NULL, NULL, NULL, 1, 1e-16, 0);
+  assert_int_equal(look.count, 0);
+  real mem[] = {0, (real)1e30, -1, NAN}, a[4] = {0}, b[4] = {0};
+  sm_smorms3_observe(&look, mem, a, b, 1, 1e-16, 4);
+  assert_int_equal(look.count, 4);
+  assert_int_equal(look.held, 0);
+  assert_true(sm_smorms3_memory(&look, 0) < 0.51);
+  assert_true(sm_smorms3_memory(&look, 1) > 5e11);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rules_follow_their_transcription),
       cmocka_unit_test(bits_depend_neither_on_position_nor_on_threads),
       cmocka_unit_test(gradients_that_are_not_finite_are_refused),
       cmocka_unit_test(the_first_step_of_smorms3_is_the_cap_times_root_2),
+      cmocka_unit_test(changes_are_summed_in_double_on_any_number_of_threads),
+      cmocka_unit_test(a_look_at_smorms3_counts_and_sorts),
+      cmocka_unit_test(a_look_at_nothing_or_beyond_its_bins_is_safe),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

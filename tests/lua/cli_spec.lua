@@ -81,7 +81,7 @@ describe("smrun", function()
       local status, out, err = run "--help"
       assert.equal(0, status)
       assert.equal("", err)
-      for _, word in ipairs { "resume RUN", "eval RUN", "key=1..5", "compare RUN…",
+      for _, word in ipairs { "resume RUN", "eval RUN", "key=1..5", "compare RUN…", "report RUN…",
         "data NAME…", "-e CODE", "--dry-run", "130" } do
         assert.truthy(out:find(word, 1, true), word)
       end

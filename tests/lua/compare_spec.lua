@@ -64,25 +64,8 @@ end)
 describe("compare", function()
   local workspace
 
-  --- Writes a run directory. `given` may set values, accuracy, unfinished, source, revision, metrics.
   local function write_run(name, seed, given)
-    local path = workspace .. "/" .. name
-    os.execute("mkdir -p '" .. path .. "/checkpoints'")
-    local values = {}
-    for key, value in pairs(given.values or {}) do values[#values + 1] = ('"%s": %s'):format(key, value) end
-    values[#values + 1] = ('"seed": %d'):format(seed)
-    tiny.write(path .. "/experiment.lua", given.source or "return 1")
-    tiny.write(path .. "/params.json", ('{"values": {%s}}'):format(table.concat(values, ", ")))
-    tiny.write(path .. "/environment.json", ('{"smrun": "0.1", "real": "float32", "threads": %d, "git": %s}')
-      :format(given.threads or 1, given.revision and ('{"revision": "%s", "dirty": false}'):format(given.revision)
-        or "null"))
-    tiny.write(path .. "/metrics.csv", "step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,"
-      .. "step_ms\n" .. (given.metrics or ""))
-    if given.unfinished then return path end
-    tiny.write(path .. "/summary.json", ('{"experiment": "%s", "seed": %d, "steps": 30, "wall_seconds": 2%s, '
-      .. '"validation_accuracy": 0.99, "median_step_ms": 4}'):format(name:match "^[^/]+", seed,
-        given.accuracy and (', "test_accuracy": %.9g'):format(given.accuracy) or ""))
-    return path
+    return tiny.write_run(workspace, name, seed, given)
   end
 
   before_each(function() workspace = tiny.workspace() end)

@@ -23,7 +23,7 @@ describe("an experiment's run", function()
     local printed, result = tiny.run(workspace)
     assert.equal(base, result.directory)
     assert.same({ "checkpoints", "environment.json", "experiment.lua", "log.txt", "metrics.csv",
-      "params.json", "plots", "summary.json" }, tiny.list(base))
+      "params.json", "plots", "report.html", "summary.json" }, tiny.list(base))
     assert.equal(tiny.text, tiny.read(base .. "/experiment.lua"))
     assert.same({ "step-000010.safetensors", "step-000012.safetensors" }, tiny.list(base .. "/checkpoints"))
     assert.same({ "picture-000000.png", "picture-000004.png", "picture-000008.png", "picture-000012.png",
@@ -38,13 +38,14 @@ describe("an experiment's run", function()
   it("writes a row every log steps and at every evaluation", function()
     tiny.run(workspace)
     local text = tiny.read(base .. "/metrics.csv")
-    assert.equal("step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,step_ms",
-      text:match "^[^\n]*")
+    assert.equal("step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,step_ms,step_rms,"
+      .. "cap_share,mem_p10,mem_p50,mem_p90", text:match "^[^\n]*")
     local steps, evaluated = {}, {}
     for line in text:gmatch "\n([^\n]+)" do
       local cells = {}
       for cell in (line .. ","):gmatch "([^,]*)," do cells[#cells + 1] = cell end
-      assert.equal(8, #cells)
+      assert.equal(13, #cells)
+      for i = 9, 13 do assert.equal(cells[1] == "0", cells[i] == "") end -- before the first step: no telemetry
       steps[#steps + 1] = tonumber(cells[1])
       if cells[5] ~= "" then evaluated[#evaluated + 1] = tonumber(cells[1]) end
       assert.equal(cells[1] == "0", cells[3] == "")
@@ -52,6 +53,21 @@ describe("an experiment's run", function()
     end
     assert.same({ 0, 3, 4, 6, 8, 9, 12 }, steps)
     assert.same({ 0, 4, 8, 12 }, evaluated)
+  end)
+
+  it("takes further columns from views, at evaluations, and none from an optimizer that has none", function()
+    local text = tiny.text:gsub("function picture:check%(%) end", [[
+function picture:check() end
+function picture:metric_names(model) return { "weight_sum", "images" } end
+function picture:measure(model, data)
+  return { weight_sum = model:layer("linear1").weight:sum():item(), images = #data.validation }
+end]]):gsub("return sm.experiment", "local plain = optim.sgd { lr = p.lr }\nplain.telemetry_names = nil\n%0")
+      :gsub("optimizer = [^\n]*", "optimizer = plain,")
+    tiny.write(workspace .. "/tiny.lua", text)
+    tiny.run(workspace)
+    local csv = tiny.read(base .. "/metrics.csv")
+    assert.matches(",step_ms,weight_sum,images\n", csv)
+    assert.matches("\n3,[^\n]*,,\n4,[^\n]*,[%d.e-]+,12\n", csv)
   end)
 
   it("records parameters, environment and summary", function()

@@ -511,6 +511,32 @@ describe("view.groups", function()
       .. "patches that they see, the data set is needed, and none was given", message)
   end)
 
+  it("weights these patches by gradient on request", function()
+    for _, activation in ipairs { nn.softmax { groups = 2 }, nn.relu() } do
+      local data, model = data_of(), model_of(activation)
+      local v = view.filters { "conv2", by = "gradient" }
+      assert.are.equal("filters-conv2-gradient", v.name)
+      v:check(model, data)
+      v:draw(model, directory .. "/gradient.png", { step = 1, data = data })
+      view.filters("conv2"):draw(model, directory .. "/filters.png", { step = 1, data = data })
+      assert.are_not.equal(read "gradient.png", read "filters.png")
+      v:draw(model, directory .. "/again.png", { step = 1, data = data })
+      assert.are.equal(read "gradient.png", read "again.png")
+      assert.is_true(model.training)
+      for _, parameter in pairs(model:parameters()) do assert.is_nil(parameter.grad) end
+    end
+    local function message_of(f, ...) return select(2, pcall(f, ...)) end
+    local v, model = view.filters { "conv1", by = "gradient" }, model_of(nn.relu())
+    assert.matches("option 'by' says how image patches are weighted, but the filters of layer 'conv1' are over "
+      .. "pixels and drawn as they are", message_of(v.check, v, model, data_of()))
+    model = nn.sequential { nn.conv2d { 4, kernel = 3 }, nn.conv2d { 4, kernel = 3 } }:build { 8, 8, 1 }
+    v = view.filters { "conv2", by = "gradient" }
+    assert.matches('by = "gradient" needs a model that gives a score for each class, but this one gives {8, 8, 4}',
+      message_of(v.check, v, model, data_of()))
+    assert.matches("option 'by' must be \"activation\" or \"gradient\", got string \"gradints\"; did you mean "
+      .. "'gradient'", message_of(view.filters, { "conv2", by = "gradints" }))
+  end)
+
   describe("refuses", function()
     local function message_of(f, ...)
       local ok, message = pcall(f, ...)

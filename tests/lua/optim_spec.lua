@@ -159,6 +159,104 @@ describe("gradient clipping", function()
   end)
 end)
 
+describe("telemetry", function()
+  local cases = {
+    { "sgd", { lr = 0.1, weight_decay = 0.3 } }, { "sgd", { lr = 0.1, momentum = 0.9, nesterov = true } },
+    { "rmsprop", { lr = 0.01, clip_value = 0.2 } }, { "adam", {} }, { "adamw", { weight_decay = 0.5 } },
+    { "smorms3", { ease_in = 2, weight_decay = 0.2, clip_norm = 0.7 } },
+  }
+
+  local function steps(opt, a, b, watched)
+    local figures
+    for t = 1, 3 do
+      a.grad, b.grad = sm.tensor { math.sin(t), -1, 0.25 }, sm.tensor { { 3 / t } }
+      if watched then opt:watch() end
+      opt:step()
+      if watched then figures = opt:telemetry() end
+    end
+    return figures
+  end
+
+  it("has the root mean square of what every weight moved by, and what the rule adds", function()
+    for _, case in ipairs(cases) do
+      local a, b, idle = leaf { 1, 2, 3 }, leaf { { 4 } }, leaf { 9, 9, 9, 9 }
+      local opt = optim[case[1]](case[2]):add({ a = a, idle = idle }):add({ b = b }, { lr = 0.02 })
+      steps(opt, a, b, true)
+      local before = { a:clone(), b:clone() }
+      a.grad, b.grad = sm.tensor { 1, 0, -2 }, sm.tensor { { 0.5 } }
+      opt:watch()
+      opt:step()
+      local figures, names = opt:telemetry(), {}
+      local moved = ((a - before[1]) ^ 2):sum():item() + ((b - before[2]) ^ 2):sum():item()
+      assert.is_true(moved > 0)
+      assert.is_near(math.sqrt(moved / 4), figures.step_rms, 1e-6 * math.sqrt(moved))
+      for name in pairs(figures) do names[name] = true end
+      for _, name in ipairs(opt.telemetry_names) do
+        assert.is_true(names[name])
+        names[name] = nil
+      end
+      assert.is_nil(next(names))
+    end
+  end)
+
+  it("changes no bit of the weights and of the memory", function()
+    for _, case in ipairs(cases) do
+      local found = {}
+      for run = 1, 2 do
+        local a, b = leaf { 1, 2, 3 }, leaf { { 4 } }
+        local opt = optim[case[1]](case[2]):add { a = a, b = b }
+        steps(opt, a, b, run == 2)
+        found[run] = { a:totable(), b:totable() }
+        for name, tensor in pairs(opt:state()) do found[run][name] = tensor:totable() end
+      end
+      assert.are.same(found[1], found[2])
+    end
+  end)
+
+  it("tells how many weights the cap of smorms3 holds, and how long its memory is", function()
+    local w = leaf { 0, 0, 0, 0 }
+    local opt = optim.smorms3 { lr = 1e-3 }:add(w)
+    w.grad = sm.tensor { 5, -0.1, 3e-3, 0 }
+    opt:watch()
+    opt:step() -- x = 1/2, so mem = 3/2; where there is no gradient x = 0 and mem = 2
+    local figures = opt:telemetry()
+    assert.are.equal(0.75, figures.cap_share)
+    assert.is_near(1.5, figures.mem_p10, 1.5 / 256)
+    assert.is_near(1.5, figures.mem_p50, 1.5 / 256)
+    assert.is_near(2, figures.mem_p90, 2 / 256)
+    assert.is_near(math.sqrt(3 / 4 * 2) * 1e-3, figures.step_rms, 1e-8)
+
+    w = leaf { 0, 0 }
+    opt = optim.smorms3 { lr = 0.9, ease_in = 2 }:add(w) -- the cap: 0.45, then 0.9
+    local shares = {}
+    for t = 1, 2 do
+      w.grad = sm.tensor { 1, t == 1 and 1 or -1 } -- x is 1/2; then 0.7 and 0.014
+      opt:watch()
+      opt:step()
+      shares[t] = opt:telemetry().cap_share
+    end
+    assert.are.same({ 1, 0 }, shares)
+  end)
+
+  it("wants to be announced", function()
+    local w, v = leaf { 0 }, leaf { 0 }
+    local opt = optim.adam():add { w = w }
+    w.grad, v.grad = sm.tensor { 1 }, sm.tensor { 1 }
+    local message = "opt:telemetry: there is no step to look at; call opt:watch() right before opt:step()"
+    has(error_of(opt.telemetry, opt), message)
+    opt:watch()
+    has(error_of(opt.telemetry, opt), message)
+    opt:step()
+    opt:telemetry()
+    has(error_of(opt.telemetry, opt), message)
+    opt:watch()
+    opt:watch() -- again: that is the one that counts
+    opt:add { v = v }
+    opt:step()
+    has(error_of(opt.telemetry, opt), "'v' was added after opt:watch()")
+  end)
+end)
+
 describe("groups", function()
   it("have their own learning rate and weight decay", function()
     local a, b = leaf { 1 }, leaf { 1 }

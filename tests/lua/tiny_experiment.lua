@@ -69,6 +69,29 @@ function M.write(path, content)
   file:close()
 end
 
+--- Writes a run directory by hand. `given` may set values (of the parameters, as JSON), accuracy (on test data),
+--- unfinished, source, revision, threads, columns (after those that every metrics.csv has), metrics (its rows).
+--- @return string its path
+function M.write_run(workspace, name, seed, given)
+  local path = workspace .. "/" .. name
+  os.execute("mkdir -p '" .. path .. "/checkpoints' '" .. path .. "/plots'")
+  local values = {}
+  for key, value in pairs(given.values or {}) do values[#values + 1] = ('"%s": %s'):format(key, value) end
+  values[#values + 1] = ('"seed": %d'):format(seed)
+  M.write(path .. "/experiment.lua", given.source or "return 1")
+  M.write(path .. "/params.json", ('{"values": {%s}}'):format(table.concat(values, ", ")))
+  M.write(path .. "/environment.json", ('{"smrun": "0.1", "real": "float32", "threads": %d, "git": %s}')
+    :format(given.threads or 1, given.revision and ('{"revision": "%s", "dirty": false}'):format(given.revision)
+      or "null"))
+  M.write(path .. "/metrics.csv", "step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,"
+    .. "step_ms" .. (given.columns or "") .. "\n" .. (given.metrics or ""))
+  if given.unfinished then return path end
+  M.write(path .. "/summary.json", ('{"experiment": "%s", "seed": %d, "steps": 30, "wall_seconds": 2%s, '
+    .. '"validation_accuracy": 0.99, "median_step_ms": 4}'):format(name:match "^[^/]+", seed,
+      given.accuracy and (', "test_accuracy": %.9g'):format(given.accuracy) or ""))
+  return path
+end
+
 --- An empty directory of its own, with the experiment in `tiny.lua`.
 function M.workspace()
   local path = os.tmpname()
@@ -131,9 +154,11 @@ function M.smrun(arguments, environment)
   return output, code
 end
 
---- metrics.csv without its last column, the only one that may differ between equal runs.
+local before_step_ms <const> = ("[^,\n]*,"):rep(7)
+
+--- metrics.csv without step_ms, the only column that may differ between equal runs.
 function M.metrics(directory)
-  return (M.read(directory .. "/metrics.csv"):gsub(",[^,\n]*\n", "\n"))
+  return (M.read(directory .. "/metrics.csv"):gsub("(" .. before_step_ms .. ")[^,\n]*([^\n]*)", "%1%2"))
 end
 
 return M

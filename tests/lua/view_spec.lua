@@ -208,6 +208,57 @@ describe("view.filters", function()
   end)
 end)
 
+describe("view.filters measures", function()
+  local function data_of(channels)
+    sm.seed(2)
+    return sm.data.tensors {
+      inputs = sm.rand(40, 12, 12, channels or 1), targets = sm.zeros({ 40 }, "int32"), classes = 2,
+    }
+  end
+
+  it("filters over pixels, under names of the layer's", function()
+    local v, m = view.filters { "conv1", images = 30 }, model(8, nn.relu(), { kernel = 3 })
+    assert.are.same({ "conv1_roughness", "conv1_spread", "conv1_used" }, v:metric_names(m))
+    local before = m:layer("conv1").weight:totable()
+    local figures = v:measure(m, data_of())
+    for _, name in ipairs(v:metric_names(m)) do assert.is_true(figures[name] > 0) end
+    assert.is_true(figures.conv1_roughness < 2 and figures.conv1_spread <= 8 and figures.conv1_used <= 1)
+    assert.are.same(figures, v:measure(m, data_of()))
+    assert.are.same(before, m:layer("conv1").weight:totable())
+    assert.is_true(m.training)
+  end)
+
+  it("what a softmax sees of them: what a group has in common does not count", function()
+    local v, m = view.filters "conv1", model(8, nn.softmax { groups = 2 })
+    local figures = v:measure(m, data_of())
+    local weight = m:layer("conv1").weight
+    local shift = sm.tensor { 1, 1, 1, 1, 0, 0, 0, 0 }
+    weight:copy_(weight:detach() + weights { 5, 5, 1, 1 } * shift)
+    local same = v:measure(m, data_of())
+    for name, value in pairs(figures) do assert.is_near(value, same[name], 1e-3) end
+  end)
+
+  it("those that are used: a filter that does nothing has no say", function()
+    local v, m = view.filters "conv1", model(4, nn.relu(), { kernel = 3 })
+    local layer = m:layer "conv1"
+    local even = sm.ones(3, 3, 1, 1) * sm.tensor { 1, 0, 0, 0 }
+    layer.weight:copy_(even + sm.randn(3, 3, 1, 4) * sm.tensor { 0, 1, 1, 1 })
+    layer.bias:copy_(sm.tensor { 0, -100, -100, -100 }) -- never above 0
+    local figures = v:measure(m, data_of())
+    assert.is_near(0, figures.conv1_roughness, 1e-6)
+    assert.is_near(1, figures.conv1_spread, 1e-6)
+    assert.is_near(0.25, figures.conv1_used, 1e-6)
+    layer.bias:copy_(sm.full({ 4 }, -100))
+    assert.are.same({ conv1_used = 0 }, v:measure(m, data_of()))
+  end)
+
+  it("nothing of deeper filters or of single pixels", function()
+    local deep = nn.sequential { nn.conv2d { 4, kernel = 3 }, nn.relu(), nn.conv2d { 4, kernel = 3 } }:build { 8, 8, 1 }
+    assert.are.same({}, view.filters("conv2"):metric_names(deep))
+    assert.are.same({}, view.filters("conv1"):metric_names(model(4, nn.relu(), { kernel = 1 })))
+  end)
+end)
+
 describe("layout", function()
   local cell = { width = 100, height = 100, gap = 10, padding = 12, space = 20 }
 

@@ -13,6 +13,7 @@ local commands = {
   resume = function(given) return require "sm.cli.run".resume(given) end,
   eval = function(given) return require "sm.cli.run".eval(given) end,
   compare = function(given) return require "sm.cli.compare".compare(given) end,
+  report = function(given) return require "sm.cli.report".report(given) end,
   data = function(given) return require "sm.cli.data".data(given) end,
   code = function(given) return require "sm.cli.code".code(given) end,
   version = function(given) return require "sm.cli.version".version(given) end,

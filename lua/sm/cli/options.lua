@@ -13,6 +13,7 @@ Usage:
   smrun resume RUN                         go on with a run that was stopped
   smrun eval RUN                           evaluate the newest checkpoint of a run; writes nothing
   smrun compare RUN…                       what differs between runs (or those in a directory), what came out
+  smrun report RUN…                        one HTML file about runs: curves, tables, pictures over training
   smrun data NAME…                         fetch data sets (mnist, fashion) and verify them
   smrun -e CODE                            run Lua code, with the library as `sm`; print its value
   smrun --version [--verbose]              the version, and what it computes with
@@ -26,6 +27,7 @@ Options:
   --quiet         no progress: the last line and errors only
   --dry-run       check the experiment and show its model, or the runs of a sweep; train and write nothing
   --csv FILE      with compare: also write the table to a file
+  --out FILE      with report: where to write it (default: report.html in the directory that the runs share)
   -v, --verbose   with --version: everything that may matter in a report
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted, after saving.
@@ -40,6 +42,7 @@ M.commands = {
   resume = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
   eval = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
   compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true } },
+  report = { words = "RUN…", least = 1, most = math.huge, options = { out = true } },
   data = { words = "NAME…", least = 1, most = math.huge, options = { quiet = true } },
 }
 
@@ -59,6 +62,7 @@ local function new_parser()
   parser:option "--threads"
   parser:option "--jobs"
   parser:option "--csv"
+  parser:option "--out"
   parser:option "--text"
   parser:flag "--again"
   parser:flag "--quiet"

@@ -66,6 +66,20 @@ function M.check_file(path)
   end
 end
 
+--- The run directories that words name: each one itself, or a directory that has some below. Raises where one
+--- has none.
+function M.runs(words)
+  local records = require "sm.experiment.records"
+  local found = {}
+  for _, word in ipairs(words) do
+    local mode = lfs.attributes(word, "mode")
+    if not mode then usage.fail("no such run directory '%s'%s", word, M.hint(word, "/")) end
+    if mode ~= "directory" or #records.find(word) == 0 then usage.fail("there is no run in '%s'", word) end
+    records.find(word, found)
+  end
+  return found
+end
+
 --- Raises unless there is a run directory.
 function M.check_run(directory)
   local mode = lfs.attributes(directory, "mode")

@@ -95,11 +95,11 @@ local function read(paths)
 end
 
 --- The runs of equal traits. A seed counts once: the same run again has the same figures.
-local function gather(finished, left_out)
+local function gather(found, left_out)
   local number_text, settings, all_traits = numbering(), {}, {}
-  for _, record in ipairs(finished) do
+  for _, record in ipairs(found) do
     local traits = traits_of(record, number_text)
-    local key, seed = key_of(traits), math.tointeger(record.summary.seed) or record.summary.seed
+    local key, seed = key_of(traits), record.seed or record.path
     local setting = settings[key]
     if not setting then
       setting = { traits = traits, runs = {} }
@@ -133,6 +133,18 @@ local function sort(settings, columns)
     end
     return a.position < b.position
   end)
+end
+
+--- Runs, finished or not, as settings: those that differ in the seed alone are one.
+--- @param found table array of records
+--- @param left_out table {path=, reason=} of a run whose setting and seed another has is appended
+--- @return table array of {traits=, runs=(seed → record; by its path while the seed is unknown)}, in order
+--- @return table the names of the traits that differ
+function M.settings(found, left_out)
+  local settings, all_traits = gather(found, left_out)
+  local columns = differing(all_traits)
+  sort(settings, columns)
+  return settings, columns
 end
 
 --- One figure of the summaries, seed → value; a seed without it is not there.
@@ -232,9 +244,7 @@ function M.runs(paths)
     for i, run in ipairs(left_out) do reasons[i] = ("%s: %s"):format(run.path, run.reason) end
     fail("there is no finished run to compare; %s", table.concat(reasons, "; "))
   end
-  local settings, all_traits = gather(finished, left_out)
-  local columns = differing(all_traits)
-  sort(settings, columns)
+  local settings, columns = M.settings(finished, left_out)
   for _, setting in ipairs(settings) do complete(setting) end
   local measure = judged_by(settings)
   return {

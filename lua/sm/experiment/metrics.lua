@@ -1,4 +1,5 @@
 --- metrics.csv: one row every `log` steps and at every evaluation; empty cells where there is nothing.
+--- Every run's file begins with the same columns; those that its optimizer and its views add come after them.
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
 local statistics = require "sm.experiment.statistics"
@@ -6,52 +7,80 @@ local statistics = require "sm.experiment.statistics"
 local M = {}
 M.__index = M
 
-M.columns = {
+local first_columns <const> = {
   "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr", "step_ms",
 }
-local header = table.concat(M.columns, ",") .. "\n"
+local first_header <const> = table.concat(first_columns, ",")
 
 local function cell(value)
   if value == nil then return "" end
   return math.type(value) == "integer" and ("%d"):format(value) or ("%.9g"):format(value)
 end
 
---- The complete rows of the text up to a step, as they stand; a row that a crash cut short has no line end.
-local function rows_until(text, last_step)
+--- The cells of a line, as text.
+local function split(line)
+  local cells = {}
+  for text in (line .. ","):gmatch "([^,]*)," do cells[#cells + 1] = text end
+  return cells
+end
+
+--- @return table the file's columns
+--- @return string what follows the header
+local function read(path)
+  local file, reason = io.open(path, "rb")
+  if not file then fail("%s", reason) end
+  local text <const> = file:read "a"
+  file:close()
+  local header = text:match "^[^\n]*\n" or ""
+  if header:sub(1, -2) ~= first_header and header:sub(1, #first_header + 1) ~= first_header .. "," then
+    fail("%s: expected a header that begins with '%s'", path, first_header)
+  end
+  return split(header:sub(1, -2)), text:sub(#header + 1)
+end
+
+--- The complete rows up to a step, as they stand; a row that a crash cut short has no line end.
+local function rows_until(body, last_step)
   local kept = {}
-  for line in text:sub(#header + 1):gmatch "([^\n]*)\n" do
+  for line in body:gmatch "([^\n]*)\n" do
     local step = tonumber(line:match "^%d+")
     if step and step <= last_step then kept[#kept + 1] = line .. "\n" end
   end
   return table.concat(kept)
 end
 
-local function read(path)
-  local file, reason = io.open(path, "rb")
-  if not file then fail("%s", reason) end
-  local text <const> = file:read "a"
-  file:close()
-  if text:sub(1, #header) ~= header then
-    fail("%s: expected the header '%s'", path, header:sub(1, -2))
+--- The columns of a new file: each name once.
+local function columns_with(further)
+  local columns, known = {}, {}
+  for _, names in ipairs { first_columns, further } do
+    for _, name in ipairs(names) do
+      if not known[name] then
+        known[name], columns[#columns + 1] = true, name
+      end
+    end
   end
-  return text
+  return columns
 end
 
---- Opens the file for further rows.
+--- Opens the file for further rows. One that goes on keeps the columns that it began with.
+--- @param further table the columns to follow those that every run has
 --- @param last_step integer|nil keep the rows up to this step; nil starts the file anew
-function M.open(path, last_step)
-  local text = header
-  if last_step then text = header .. rows_until(read(path), last_step) end
-  runtime.io.write_durably(path, text)
+function M.open(path, further, last_step)
+  local columns, rows = columns_with(further), ""
+  if last_step then
+    local body
+    columns, body = read(path)
+    rows = rows_until(body, last_step)
+  end
+  runtime.io.write_durably(path, table.concat(columns, ",") .. "\n" .. rows)
   local file, reason = io.open(path, "ab")
   if not file then fail("%s", reason) end
-  return setmetatable({ path = path, file = file }, M)
+  return setmetatable({ path = path, file = file, columns = columns }, M)
 end
 
 --- Appends one row; the keys of `row` are the columns' names.
 function M:write(row)
   local cells = {}
-  for i, column in ipairs(M.columns) do cells[i] = cell(row[column]) end
+  for i, column in ipairs(self.columns) do cells[i] = cell(row[column]) end
   local written, reason = self.file:write(table.concat(cells, ","), "\n")
   if written then written, reason = self.file:flush() end
   if not written then fail("%s: %s", self.path, reason) end
@@ -62,17 +91,16 @@ function M:close()
 end
 
 --- The complete rows of a file: tables from column to number, without what has no figure.
+--- @return table
+--- @return table the columns, in the file's order
 function M.rows(path)
-  local rows = {}
-  for line in read(path):sub(#header + 1):gmatch "([^\n]*)\n" do
-    local row, position = {}, 0
-    for text in (line .. ","):gmatch "([^,]*)," do
-      position = position + 1
-      row[M.columns[position] or position] = tonumber(text)
-    end
+  local rows, columns, body = {}, read(path)
+  for line in body:gmatch "([^\n]*)\n" do
+    local row = {}
+    for position, text in ipairs(split(line)) do row[columns[position] or position] = tonumber(text) end
     rows[#rows + 1] = row
   end
-  return rows
+  return rows, columns
 end
 
 --- The median over the rows of one column, or nil where no row has a figure.

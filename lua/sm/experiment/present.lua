@@ -69,6 +69,7 @@ function M.finished(run, path, summary)
   if not progress.quiet then io.stdout:write "\n" end
   progress:conclude(verdict .. "   " .. path, progress:paint("1;32", verdict) .. "   " .. path)
   if #run.views > 0 then progress:say("pictures   " .. path .. "/plots") end
+  if run.reported then progress:say("report     " .. path .. "/report.html") end
 end
 
 function M.finished_already(run, path, summary)

@@ -59,18 +59,22 @@ local function decode(path)
 end
 
 --- Reads a run directory.
---- @return table {path=, name=(of the experiment), source=(its text), values=(of its parameters), environment=,
----   summary=(nil while unfinished), saved=(step of the newest checkpoint, or nil)}
+--- @return table {path=, name=(of the experiment), source=(its text), values=(of its parameters), defaults=,
+---   seed=(nil while it is unknown), environment=, summary=(nil while unfinished), saved=(step of the newest
+---   checkpoint, or nil)}
 function M.read(path)
   local params = decode(path .. "/params.json")
   if type(params.values) ~= "table" then fail("%s/params.json: there are no values", path) end
   local summary = directory.summary(path)
   if summary and type(summary.seed) ~= "number" then fail("%s/summary.json: there is no seed", path) end
+  local seed = summary and summary.seed or tonumber(params.values.seed)
   return {
     path = path,
     name = summary and summary.experiment or path:match "([^/]+)/[^/]+$" or path,
     source = directory.read(path .. "/experiment.lua"),
     values = params.values,
+    defaults = type(params.defaults) == "table" and params.defaults or {},
+    seed = seed and math.tointeger(seed) or seed,
     environment = decode(path .. "/environment.json"),
     summary = summary,
     saved = checkpoint.steps(path)[1],

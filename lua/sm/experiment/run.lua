@@ -10,6 +10,7 @@ local json = require "sm.experiment.json"
 local metrics = require "sm.experiment.metrics"
 local present = require "sm.experiment.present"
 local progress = require "sm.experiment.progress"
+local report = require "sm.experiment.report"
 local train = require "sm.experiment.train"
 local model_summary = require "sm.nn.summary"
 
@@ -86,16 +87,40 @@ function M:spent_so_far()
   return { wall = self.spent.wall + now() - self.began, training = self.spent.training }
 end
 
+--- The columns of metrics.csv that a view adds.
+local function columns_of(self, view)
+  return view.metric_names and view:metric_names(self.model) or {}
+end
+
+--- The columns that the optimizer and the views add.
+local function further_columns(self)
+  local names = { table.unpack(self.optimizer.telemetry_names or {}) }
+  for _, view in ipairs(self.views) do
+    for _, name in ipairs(columns_of(self, view)) do names[#names + 1] = name end
+  end
+  return names
+end
+
+--- Enters into a row of metrics.csv what the views measure.
+function M:measure(row)
+  for _, view in ipairs(self.views) do
+    if #columns_of(self, view) > 0 then
+      for name, value in pairs(view:measure(self.model, self.data)) do row[name] = value end
+    end
+  end
+end
+
 --- Draws every view for this step; the newest picture, and the numbers that a view may write beside it, also lie
 --- under their plain names.
---- @param accuracy number|nil on the validation data
-function M:draw(accuracy)
+--- @param row table this step's row of metrics.csv
+function M:draw(row)
   local title = self.variant == "default" and self.name or self.name .. "  " .. self.variant
   for _, view in ipairs(self.views) do
     local plain = "plots/" .. view.name
     local path = ("%s/%s-%06d"):format(self.directory.path, plain, self.step)
-    view:draw(self.model, path .. ".png",
-      { step = self.step, validation_accuracy = accuracy, title = title, data = self.data })
+    view:draw(self.model, path .. ".png", {
+      step = self.step, validation_accuracy = row.validation_accuracy, title = title, data = self.data, row = row,
+    })
     for _, extension in ipairs { ".png", ".csv" } do
       local content = directory.read(path .. extension)
       if content then self.directory:write(plain .. extension, content) end
@@ -103,16 +128,28 @@ function M:draw(accuracy)
   end
 end
 
+--- Writes the report anew. A run does not end for want of one: what is wrong is said once.
+function M:report()
+  local path = self.directory.path
+  local written, problem = pcall(report.write, { path }, path .. "/report.html", { steps = self.schedule.steps })
+  if written then
+    self.reported = true
+  elseif not self.unreported then
+    self.unreported = true
+    self.progress:say("the report could not be written, and the run goes on: " .. tostring(problem))
+  end
+end
+
 local function begin(self, path)
   self.directory:write("params.json", self.params)
   self.directory:write("environment.json", json.encode(environment.describe(self.file)))
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
-  self.metrics = metrics.open(path .. "/metrics.csv")
+  self.metrics = metrics.open(path .. "/metrics.csv", further_columns(self))
   present.plan(self, path)
 end
 
 local function continue(self, path)
-  self.metrics = metrics.open(path .. "/metrics.csv", self.step)
+  self.metrics = metrics.open(path .. "/metrics.csv", further_columns(self), self.step)
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, present.thousands(self.step),
     present.thousands(self.schedule.steps)))
 end
@@ -148,6 +185,7 @@ local function conclude(self, path)
     median_step_ms = rounded(metrics.median(path .. "/metrics.csv", "step_ms")),
   }
   self.directory:write("summary.json", json.encode(summary))
+  self:report()
   return summary
 end
 

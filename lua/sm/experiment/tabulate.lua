@@ -98,7 +98,10 @@ local function what_came_out(comparison)
     row[#row + 1] = setting.step_ms and present.milliseconds(setting.step_ms) or absent
     rows[#rows + 1] = row
   end
-  return "Mean ± standard deviation over seeds; the median time of a step\n" .. M.aligned(rows, left)
+  return {
+    title = "Mean ± standard deviation over seeds; the median time of a step",
+    heading = true, rows = rows, left = left,
+  }
 end
 
 --- 1,600 steps, 41 s (4 of 5)
@@ -126,8 +129,11 @@ local function how_fast(comparison)
     end
     rows[#rows + 1] = row
   end
-  return "Steps and seconds of training until the validation accuracy first reached a figure\n"
-    .. "(mean over the seeds that did, and how many did)\n" .. M.aligned(rows, left)
+  return {
+    title = "Steps and seconds of training until the validation accuracy first reached a figure",
+    note = "mean over the seeds that did, and how many did",
+    heading = true, rows = rows, left = left,
+  }
 end
 
 local methods = {
@@ -151,12 +157,16 @@ local function interval_text(key, result)
   return ("[%s, %s]  %s"):format(signed(key, result.low), signed(key, result.high), judgement(result))
 end
 
---- What tells one setting from another: groups=4,lr=0.01.
-local function label(comparison, setting, other)
+--- What tells a setting from another, or from all: groups=4,lr=0.01.
+--- @param columns table names of what differs
+--- @param other table|nil setting
+function M.label(columns, setting, other)
   local parts = {}
-  for _, name in ipairs(comparison.columns) do
+  for _, name in ipairs(columns) do
     local value = setting.traits[name] or absent
-    if value ~= (other.traits[name] or absent) then parts[#parts + 1] = name:gsub("^=", "") .. "=" .. value end
+    if not other or value ~= (other.traits[name] or absent) then
+      parts[#parts + 1] = name:gsub("^=", "") .. "=" .. value
+    end
   end
   return table.concat(parts, ",")
 end
@@ -167,8 +177,8 @@ local function differences_by(comparison, method)
   for _, result in ipairs(comparison.differences) do
     if result.method == method then
       rows[#rows + 1] = {
-        label(comparison, result.setting, result.other), "against",
-        label(comparison, result.other, result.setting), signed(key, result.difference),
+        M.label(comparison.columns, result.setting, result.other), "against",
+        M.label(comparison.columns, result.other, result.setting), signed(key, result.difference),
         interval_text(key, result),
       }
     end
@@ -176,34 +186,89 @@ local function differences_by(comparison, method)
   if #rows == 0 then return nil end
   local unit = is_accuracy(key) and ", in percentage points" or ""
   local how = method and "95 % interval by " .. methods[method] or "without an interval"
-  return ("Difference in mean %s%s\n(%s)\n%s"):format(in_words(key), unit, how, M.aligned(rows, 3))
+  return { title = ("Difference in mean %s%s"):format(in_words(key), unit), note = how, rows = rows, left = 3 }
 end
 
-local function left_out_text(comparison)
+--- The runs that a comparison does not speak of, and why.
+--- @param runs table array of {path=, reason=}
+function M.left_out(runs)
   local rows = {}
-  for i, run in ipairs(comparison.left_out) do rows[i] = { run.path, run.reason } end
-  return "Left out\n" .. M.aligned(rows, 2)
+  for i, run in ipairs(runs) do rows[i] = { run.path, run.reason } end
+  return { title = "Left out", rows = rows, left = 2 }
+end
+
+local function machines(comparison)
+  local rows = {}
+  for i, machine in ipairs(comparison.machines) do rows[i] = { machine } end
+  return { title = "Times come from different machines or numbers of threads:", rows = rows, left = 1 }
 end
 
 local function has_validation(comparison)
   return any(comparison, "validation_accuracy")
 end
 
---- The tables for people.
+--- The tables, for people.
 --- @param comparison table as compare.runs gives it
---- @return string without a newline at the end
-function M.text(comparison)
-  local parts = { what_came_out(comparison) }
-  if has_validation(comparison) then parts[#parts + 1] = how_fast(comparison) end
+--- @return table array of {title=, note=(or nil), heading=(whether the first row is one), rows=(arrays of texts),
+---   left=(how many columns are set to the left)}
+function M.tables(comparison)
+  local tables = { what_came_out(comparison) }
+  if has_validation(comparison) then tables[#tables + 1] = how_fast(comparison) end
   for _, method in ipairs { "paired", "welch", false } do
-    parts[#parts + 1] = differences_by(comparison, method or nil)
+    tables[#tables + 1] = differences_by(comparison, method or nil)
   end
-  if #comparison.machines > 1 then
-    parts[#parts + 1] = "Times come from different machines or numbers of threads:\n  "
-      .. table.concat(comparison.machines, "\n  ")
+  if #comparison.machines > 1 then tables[#tables + 1] = machines(comparison) end
+  if #comparison.left_out > 0 then tables[#tables + 1] = M.left_out(comparison.left_out) end
+  return tables
+end
+
+--- The tables as plain text, without a newline at the end.
+function M.text(comparison)
+  local parts = {}
+  for i, one in ipairs(M.tables(comparison)) do
+    local note = one.note and ("(%s)\n"):format(one.note) or ""
+    parts[i] = one.title .. "\n" .. note .. M.aligned(one.rows, one.left)
   end
-  if #comparison.left_out > 0 then parts[#parts + 1] = left_out_text(comparison) end
   return table.concat(parts, "\n\n")
+end
+
+--- The setting whose mean of the measure is best.
+local function best_of(comparison)
+  local key, best = comparison.measure, nil
+  for _, setting in ipairs(comparison.settings) do
+    local mean = setting[key] and setting[key].mean
+    local better = mean and (not best or is_accuracy(key) and mean > best[key].mean
+      or not is_accuracy(key) and mean < best[key].mean)
+    if better then best = setting end
+  end
+  return best
+end
+
+--- What keeps the best setting from being called better than the others, as clauses.
+local function doubts(comparison, best)
+  local names, compared = {}, 0
+  for _, result in ipairs(comparison.differences) do
+    local other = result.setting == best and result.other or result.other == best and result.setting
+    compared = compared + (other and 1 or 0)
+    if other and (result.reason or judgement(result) == "not told apart") then
+      names[#names + 1] = M.label(comparison.columns, other)
+    end
+  end
+  local rest = #comparison.settings - 1 - compared
+  return (#names > 0 and "; not told apart from " .. table.concat(names, "; ") or "")
+    .. (rest > 0 and ("; not compared with the other %d"):format(rest) or "")
+end
+
+--- One line: what came out best, and what it cannot be told apart from.
+function M.headline(comparison)
+  local key = comparison.measure
+  if not key then return "finished" end
+  local best = best_of(comparison)
+  local figure = ("%s %s (%d seed%s)"):format(in_words(key), spread(best[key], key), #best.seeds,
+    #best.seeds == 1 and "" or "s")
+  if #comparison.settings == 1 then return figure end
+  return ("best mean of %d settings: %s, %s%s"):format(#comparison.settings, M.label(comparison.columns, best),
+    figure, doubts(comparison, best))
 end
 
 local function quoted(cell)

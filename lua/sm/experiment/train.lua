@@ -107,24 +107,36 @@ local function row_of(run, validation)
     row.train_loss = tally.loss / tally.steps
     row.train_accuracy = tally.accuracy and tally.accuracy / tally.steps
     row.step_ms = 1000 * tally.seconds / tally.steps
+    if run.optimizer.telemetry_names then
+      for name, value in pairs(run.optimizer:telemetry()) do row[name] = value end
+    end
   end
   run.tally = M.new_tally()
   return row
 end
 
+--- Whether a row is due after a step, and whether it has an evaluation.
+local function row_due(schedule, step)
+  local evaluating = step == schedule.steps or step % schedule.evaluate == 0
+  return evaluating or step % schedule.log == 0, evaluating
+end
+
 --- What is due at this step: a row, an evaluation with its pictures, a checkpoint. The last step has it all.
 local function milestones(run)
   local step, schedule = run.step, run.schedule
-  local last = step == schedule.steps
-  local evaluating = last or step % schedule.evaluate == 0
-  if evaluating or step % schedule.log == 0 then
+  local due, evaluating = row_due(schedule, step)
+  if due then
     local validation = evaluating and validate(run) or {}
     local row = row_of(run, validation)
+    if evaluating then run:measure(row) end
     run.metrics:write(row)
     run.progress:row(row, schedule.steps)
-    if evaluating then run:draw(validation.accuracy) end
+    if evaluating then
+      run:draw(row)
+      run:report()
+    end
   end
-  if last or step % schedule.checkpoint == 0 then checkpoint.save(run) end
+  if step == schedule.steps or step % schedule.checkpoint == 0 then checkpoint.save(run) end
 end
 
 --- Trains until the schedule is done or the user interrupts.
@@ -138,6 +150,7 @@ function M.train(run)
       checkpoint.save(run)
       return "interrupted"
     end
+    if run.optimizer.telemetry_names and row_due(run.schedule, run.step + 1) then run.optimizer:watch() end
     take_a_step(run)
     milestones(run)
   end

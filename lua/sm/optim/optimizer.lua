@@ -195,6 +195,53 @@ function Optimizer:step()
   self.steps = step
 end
 
+-- Telemetry -------------------------------------------------------------------------------------------------
+
+--- Remembers every weight, so that telemetry() can say what the step that follows did. Costs a copy of the
+--- weights; a step that nobody watches costs nothing.
+function Optimizer:watch()
+  adopt(self)
+  for _, entry in pairs(self.by_name) do
+    if entry.before then
+      entry.before:copy_(entry.tensor)
+    else
+      entry.before = runtime.tensor.to(entry.tensor)
+    end
+  end
+  self.watched = self.steps
+end
+
+--- What has happened since watch(), over all weights that have had a gradient. Reads only, and forgets what
+--- watch() remembered.
+--- @return table name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the
+---   changes of the weights; others are the rule's own
+function Optimizer:telemetry()
+  if not self.watched or self.steps == self.watched then
+    fail "opt:telemetry: there is no step to look at; call opt:watch() right before opt:step()"
+  end
+  local squares, count, moved = 0, 0, {}
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do
+      if entry.state then
+        if not entry.before then
+          fail("opt:telemetry: '%s' was added after opt:watch(); call it right before opt:step()", entry.name)
+        end
+        squares = squares + runtime.optim.squared_change(entry.before, entry.tensor)
+        count = count + runtime.tensor.count(entry.tensor)
+        moved[#moved + 1] = { state = entry.state, call = group.call }
+      end
+    end
+  end
+  for _, entry in pairs(self.by_name) do
+    if entry.before then runtime.tensor.release(entry.before) end
+    entry.before = nil
+  end
+  self.watched = nil
+  local figures = self.rule.telemetry and self.rule.telemetry(moved) or {}
+  figures.step_rms = math.sqrt(squares / count)
+  return figures
+end
+
 -- State -----------------------------------------------------------------------------------------------------
 
 --- The tensors to keep in a checkpoint, with `opt.steps`: an ordered map by name ("conv1.weight.mem").
@@ -273,7 +320,9 @@ end
 ---   rate(options, lr, step): the rate that is really used (optional);
 ---   constants: array of the options that the kernel takes as they are;
 ---   update(w, gradient, state, call): the kernel call, true unless the gradient is not finite; `call` has
----   lr, step, scale, clip, weight_decay and the constants.
+---   lr, step, scale, clip, weight_decay and the constants;
+---   telemetry_names, telemetry(moved): what there is to say of a step beside step_rms, a table name → number;
+---   moved: array of {state=, call=(as the last update left it)}, one for each parameter (optional).
 --- @param name string its name in sm.optim
 --- @param rule table as above
 --- @return function the constructor
@@ -299,9 +348,10 @@ function M.define(name, rule)
     local options, settings = rule.check(where, given), {}
     for key, value in pairs(options) do settings[key] = value end
     settings.lr = schedule.describe(options.lr)
+    local names = { "step_rms", table.unpack(rule.telemetry_names or {}) }
     return setmetatable({
       name = name, rule = rule, steps = 0, options = options, settings = settings,
-      groups = {}, by_tensor = {}, by_name = {}, single = 0,
+      groups = {}, by_tensor = {}, by_name = {}, single = 0, telemetry_names = names,
     }, Optimizer)
   end
 end

@@ -29,4 +29,17 @@ return optimizer.define("smorms3", {
     call.cap = call.lr
     return runtime.optim.smorms3(w, gradient, state.mem, state.g, state.g2, call)
   end,
+
+  -- cap_share: the share of weights whose step was held by the cap (x ≥ cap). mem_p10, …: the memory that
+  -- 10, 50 and 90 % of the weights do not exceed, in steps, to within 0.4 % of it.
+  telemetry_names = { "cap_share", "mem_p10", "mem_p50", "mem_p90" },
+  telemetry = function(moved)
+    local parts, figures = {}, {}
+    for i, entry in ipairs(moved) do
+      parts[i] = { entry.state.mem, entry.state.g, entry.state.g2, entry.call }
+    end
+    figures.cap_share, figures.mem_p10, figures.mem_p50, figures.mem_p90 =
+      runtime.optim.smorms3_look(parts, 0.1, 0.5, 0.9)
+    return figures
+  end,
 })

@@ -6,20 +6,30 @@
 -- filters is taken off before drawing, and each group has a frame.
 --
 -- The weights of a deeper convolution are over channels, not pixels. There each filter is shown by the mean
--- of the image patches that it sees, weighted by its activation, less the mean of its group.
+-- of the image patches that it sees, weighted by its activation, less the mean of its group; or, by =
+-- "gradient", weighted by what its activation does for the class that the network names.
+--
+-- Of filters over pixels, metrics.csv gets numbers at each evaluation: how smooth and how spread the filters
+-- are, and how many are used (see sm.view.measure), as the sheet draws them, less the mean of their group.
 -- @module sm.view.filters
+local attribution = require "sm.view.attribution"
 local chain = require "sm.view.chain"
 local check = require "sm.check"
 local colour = require "sm.view.colour"
 local declaration = require "sm.view.declaration"
+local fail = require "sm.fail"
 local field = require "sm.view.field"
+local measure = require "sm.view.measure"
 local samples = require "sm.view.sample"
+local tensor = require "sm.tensor"
 local values = require "sm.view.values"
 local words = require "sm.view.words"
 
 local CHANNELS = { [1] = "grey", [3] = "rgb" } -- channels that are a picture
 local ACTIVATIONS = { softmax = true, relu = true, sigmoid = true, tanh = true }
 local PASSED_OVER = { batchnorm = true }
+local WEIGHTINGS = { activation = "", gradient = "-gradient" } -- by what: how the view's name ends
+local MEASURES = { "roughness", "spread", "used" }
 
 local View = declaration.class "view.filters"
 
@@ -37,6 +47,25 @@ local function over_pixels(layer)
   return CHANNELS[layer.weight.shape[3]] ~= nil
 end
 
+--- The layer whose output says how active each filter is.
+local function source_of(layer)
+  local after = chain.following(layer, PASSED_OVER)
+  return after and ACTIVATIONS[after.kind] and after or layer
+end
+
+--- Raises unless patches can be weighted as asked.
+local function check_weighting(self, model, layer)
+  if self.by == "activation" then return end
+  local output = model.output_shape
+  if over_pixels(layer) then
+    self:fail("option 'by' says how image patches are weighted, but the filters of layer '%s' are over "
+      .. "pixels and drawn as they are", self.path)
+  elseif #output ~= 1 or output[1] < 2 then
+    self:fail("by = \"gradient\" needs a model that gives a score for each class, but this one gives {%s}",
+      table.concat(output, ", "))
+  end
+end
+
 --- Raises unless the model has the layer, and its filters can be shown as pictures.
 -- @param model built
 -- @param data the data set, from which the images for a deeper convolution are taken
@@ -46,6 +75,7 @@ function View:check(model, data)
   if layer.kind ~= "conv2d" then
     self:fail("layer '%s' is a %s; a conv2d layer has filters to draw", self.path, layer.kind)
   end
+  check_weighting(self, model, layer)
   local channels = layer.weight.shape[3]
   if over_pixels(layer) then return layer end
   local pictures = #model.input_shape == 3 and CHANNELS[model.input_shape[3]]
@@ -59,15 +89,32 @@ function View:check(model, data)
   return layer
 end
 
---- The mean patch that each filter sees, weighted by its activation (where that is negative: 0).
-local function mean_patches(model, layer, sample)
-  local after = chain.following(layer, PASSED_OVER)
-  local source = after and ACTIVATIONS[after.kind] and after or layer
-  local mean = field.mean(layer, layer.weight.shape[4])
-  samples.quietly(model, function()
-    for x in samples.batches(sample) do mean:add(chain.watch(model, source, x).output:relu(), x) end
+--- The mean patch that each filter sees, weighted by its activation or by what that does for the class that the
+-- network names; where a weight is negative: 0.
+local function mean_patches(model, layer, sample, by)
+  local source, mean = source_of(layer), field.mean(layer, layer.weight.shape[4])
+  local gradient = by == "gradient"
+  local within = gradient and samples.frozen or samples.quietly
+  within(model, function()
+    for x in samples.batches(sample) do
+      local weights = gradient and attribution.of(model, source, x) or chain.watch(model, source, x).output
+      mean:add(weights:relu(), x)
+    end
   end)
   return mean:result()
+end
+
+--- The variance of each filter's activation over the images of a sample and their locations.
+local function variances(model, layer, sample)
+  local source, filters = source_of(layer), layer.weight.shape[4]
+  local sum, squares, count = tensor.zeros { filters }, tensor.zeros { filters }, 0
+  samples.quietly(model, function()
+    for x in samples.batches(sample) do
+      local rows = chain.watch(model, source, x).output:reshape(-1, filters)
+      sum, squares, count = sum + rows:sum(1), squares + (rows * rows):sum(1), count + #rows
+    end
+  end)
+  return (squares / count - (sum / count) ^ 2):clamp(0, math.huge):totable()
 end
 
 local function about_groups(sizes, framed)
@@ -95,47 +142,93 @@ local function weights_sheet(layer)
 end
 
 --- What is drawn of a deeper convolution's filters.
-local function patches_sheet(model, layer, sample)
+local function patches_sheet(model, layer, sample, by)
   local sizes, framed = grouping(layer)
-  local pictures, peak = values(mean_patches(model, layer, sample), sizes)
+  local pictures, peak = values(mean_patches(model, layer, sample, by), sizes)
+  local gradient = by == "gradient"
   local rows, columns = table.unpack(field.of(layer).size)
   return {
     pictures = pictures, peak = peak, sizes = sizes, framed = framed,
     map = #pictures[1].shape == 2 and colour.diverging or colour.grey,
     about = ("%d filters, each by the %d×%d pixels that it sees%s"):format(#pictures, rows, columns,
       about_groups(sizes, framed)),
-    legend = "mean brightness where the filter is active" .. removed_text(sizes),
-    lines = { ("Mean of the patches of the first %s %s images, weighted by the filter's activation"):format(
-      words.thousands(sample.size), sample.name) },
+    legend = ("mean brightness where the filter %s"):format(
+      gradient and "speaks for the answer" or "is active") .. removed_text(sizes),
+    lines = {
+      ("Mean of the patches of the first %s %s images, weighted by %s"):format(words.thousands(sample.size),
+        sample.name, gradient and "activation × gradient" or "the filter's activation"),
+      gradient and "of the score of the class that the network names, where that is positive" or nil,
+    },
   }
+end
+
+--- What metrics.csv says of the filters, or nil where nothing was measured.
+local function measured_text(path, row)
+  if not row or not row[path .. "_used"] then return nil end
+  local roughness, spread = row[path .. "_roughness"], row[path .. "_spread"]
+  local used = ("%.0f%% of the filters used"):format(100 * row[path .. "_used"])
+  if not roughness then return used end
+  return ("roughness %.2f (even 0, noise 1)  ·  spread over %.1f dimensions  ·  %s"):format(roughness, spread, used)
 end
 
 --- Writes the sheet.
 -- @param model built
 -- @param path of the PNG
--- @param moment {step=, validation_accuracy=, title=, data=}
+-- @param moment {step=, validation_accuracy=, title=, data=, row=}
 function View:draw(model, path, moment)
   local layer = self:check(model, moment.data)
   local sheet = over_pixels(layer) and weights_sheet(layer)
-    or patches_sheet(model, layer, samples.of(moment.data, self.images))
+    or patches_sheet(model, layer, samples.of(moment.data, self.images), self.by)
   sheet.name, sheet.columns = self.path, self.columns
   table.insert(sheet.lines, 1, words.moment(moment))
+  sheet.lines[#sheet.lines + 1] = measured_text(self.path, moment.row)
   require "sm.view.sheet".draw(path, sheet) -- only a program that draws needs cairo
+end
+
+--- The columns that the view adds to metrics.csv: "conv1_roughness", …; none for a deeper convolution or for
+-- filters of one pixel.
+-- @param model built
+function View:metric_names(model)
+  local layer, names = self:layer(model), {}
+  local rows, columns = table.unpack(layer.weight.shape)
+  if not over_pixels(layer) or rows * columns == 1 then return names end
+  for i, name in ipairs(MEASURES) do names[i] = self.path .. "_" .. name end
+  return names
+end
+
+--- The figures for these columns.
+-- @param model built
+-- @param data the data set, whose images show which filters are used
+-- @return table name → number; where no filter is used, there is no figure for its shape
+function View:measure(model, data)
+  local layer, figures = self:layer(model), {}
+  local sizes, _, centred = grouping(layer)
+  local found = measure.filters((values(layer.weight, centred and sizes or nil)),
+    variances(model, layer, samples.of(data, self.images)))
+  for i, name in ipairs(self:metric_names(model)) do figures[name] = found[MEASURES[i]] end
+  return figures
 end
 
 --- Declares a sheet of the filters of one convolution.
 -- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent),
---   images=500 for the patches of a deeper convolution}
--- @return a view named "filters-PATH"
+--   images=500 to look at, by="activation" (or "gradient") for the patches of a deeper convolution}
+-- @return a view named "filters-PATH", or "filters-PATH-gradient"
 local function filters(_, given)
   if type(given) ~= "table" then given = { given } end
   local options = check.options("view.filters", given, {
     { type = "string", required = true },
     columns = { type = "integer", min = 1 },
     images = { type = "integer", min = 1, default = 500 },
+    by = { type = "string", default = "activation" },
   })
+  local path, by = options[1], options.by
+  if not WEIGHTINGS[by] then
+    fail("view.filters: option 'by' must be \"activation\" or \"gradient\", got %s%s", check.describe(by),
+      check.suggest(by, { "activation", "gradient" }))
+  end
   return View.new {
-    path = options[1], columns = options.columns, images = options.images, name = "filters-" .. options[1],
+    path = path, columns = options.columns, images = options.images, by = by,
+    name = "filters-" .. path .. WEIGHTINGS[by],
   }
 end
 

@@ -26,6 +26,22 @@ function M.quietly(model, f, ...)
   return autograd.no_grad(f, ...)
 end
 
+--- Calls f(...) with the model in evaluation mode, and with a tape that leads to none of its parameters, so that
+-- their gradients stay as they are.
+function M.frozen(model, f, ...)
+  local tracked, training = {}, model.training
+  for _, parameter in pairs(model:parameters()) do
+    if parameter:tracks() then tracked[#tracked + 1] = parameter end
+  end
+  local _ <close> = setmetatable({}, { __close = function()
+    for _, parameter in ipairs(tracked) do parameter:requires_grad() end
+    if training then model:train() end
+  end })
+  for _, parameter in ipairs(tracked) do parameter:requires_grad(false) end
+  model:eval()
+  return f(...)
+end
+
 --- Iterates over a sample's batches: x {count, …}, y {count}, 0-based position of the first.
 function M.batches(sample)
   local next_batch, done = sample.split:batches(BATCH), 0

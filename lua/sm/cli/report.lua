@@ -1,0 +1,17 @@
+--- smrun report RUN…
+local paths = require "sm.cli.paths"
+local report = require "sm.experiment.report"
+
+local M = {}
+
+--- Writes the page, and says where it lies.
+--- @return integer exit code
+function M.report(options)
+  local found = paths.runs(options.words)
+  local out = options.out or report.shared_directory(found) .. "/report.html"
+  report.write(found, out)
+  print(out)
+  return 0
+end
+
+return M

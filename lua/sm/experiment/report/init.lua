@@ -1,0 +1,194 @@
+--- The report: one HTML file about a run, or about several, that stands alone.
+-- It asks nothing of a network: a policy in its head forbids every request, and all that it shows is in it.
+local runtime = require "sm.runtime"
+local fail = require "sm.fail"
+local assets = require "sm.experiment.report.assets"
+local compare = require "sm.experiment.compare"
+local curves = require "sm.experiment.report.curves"
+local directory = require "sm.experiment.directory"
+local html = require "sm.experiment.report.html"
+local metrics = require "sm.experiment.metrics"
+local pictures = require "sm.experiment.report.pictures"
+local records = require "sm.experiment.records"
+local tables = require "sm.experiment.report.tables"
+local tabulate = require "sm.experiment.tabulate"
+
+local M = {}
+
+local h <const> = html.element
+
+local soonest_reload <const>, latest_reload <const> = 5, 60 -- seconds
+local policy <const> = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+--- A record with its curves and pictures: rows, csv (the text of the complete rows), columns, step (the last),
+--- validation (the last row that has some), pictures, seed_text.
+local function load(path)
+  local run = records.read(path)
+  run.rows, run.columns = metrics.rows(path .. "/metrics.csv")
+  run.csv = directory.read(path .. "/metrics.csv"):match "^.*\n"
+  run.step = 0
+  for _, row in ipairs(run.rows) do
+    run.step = row.step or run.step
+    if row.validation_loss then run.validation = row end
+  end
+  run.pictures = pictures.find(path, run.step)
+  run.seed_text = run.seed and tostring(run.seed) or "?"
+  return run
+end
+
+--- What a run is called on a page about runs below a directory.
+local function place_in(shared, path)
+  return #path > #shared and path:sub(1, #shared + 1) == shared .. "/" and path:sub(#shared + 2)
+    or path:match "([^/]+)/*$" or path
+end
+
+--- The runs that can be read, those that are finished first: of two with the same seed the first one counts.
+local function load_all(paths)
+  local finished, unfinished, left_out = {}, {}, {}
+  for _, path in ipairs(paths) do
+    local ok, run = pcall(load, path)
+    if not ok then
+      left_out[#left_out + 1] = { path = path, reason = run }
+    else
+      table.insert(run.summary and finished or unfinished, run)
+    end
+  end
+  table.move(unfinished, 1, #unfinished, #finished + 1, finished)
+  if #finished == 0 then
+    local reasons = {}
+    for i, one in ipairs(left_out) do reasons[i] = ("%s: %s"):format(one.path, one.reason) end
+    fail("no run can be read; %s", table.concat(reasons, "; "))
+  end
+  return finished, left_out
+end
+
+--- The settings with their runs in the order of the seeds, and a label each.
+local function arrange(runs, left_out)
+  local settings, columns = compare.settings(runs, left_out)
+  for _, setting in ipairs(settings) do
+    local list = {}
+    for _, run in pairs(setting.runs) do list[#list + 1] = run end
+    table.sort(list, function(a, b)
+      if a.seed and b.seed then return a.seed < b.seed end
+      if a.seed or b.seed then return a.seed ~= nil end
+      return a.path < b.path
+    end)
+    setting.runs = list
+    setting.label = #columns > 0 and tabulate.label(columns, setting) or list[1].name
+  end
+  return settings, columns
+end
+
+local function compare_finished(runs)
+  local paths = {}
+  for i, run in ipairs(runs) do paths[i] = run.path end
+  if #paths == 0 or not runs[1].summary then return nil end
+  return compare.runs(paths)
+end
+
+--- Of each setting the pictures of its first seed.
+local function shown_pictures(settings)
+  local shown = {}
+  for i, setting in ipairs(settings) do
+    local run = setting.runs[1]
+    local several = #settings > 1 or #setting.runs > 1
+    shown[i] = {
+      label = several and ("%s, seed %s"):format(setting.label, run.seed_text) or nil, pictures = run.pictures,
+    }
+  end
+  return shown
+end
+
+--- Seconds until a page about an unfinished run looks for news: about as long as one evaluation is from the next.
+local function reload_after(runs)
+  local soonest
+  for _, run in ipairs(runs) do
+    if not run.summary then
+      local seconds, last, since = 0, 0, 0
+      for _, row in ipairs(run.rows) do
+        since = since + (row.step_ms or 0) * (row.step - last) / 1000
+        last = row.step
+        if row.validation_loss then seconds, since = since, 0 end
+      end
+      soonest = math.min(soonest or latest_reload, math.max(soonest_reload, seconds // 1))
+    end
+  end
+  return soonest
+end
+
+--- "softmax_groups groups=4,seed=2", or the names of the experiments.
+local function title_of(runs)
+  if #runs == 1 then return runs[1].name, runs[1].path:match "([^/]+)/*$" end
+  local names, seen, finished = {}, {}, 0
+  for _, run in ipairs(runs) do
+    finished = finished + (run.summary and 1 or 0)
+    if not seen[run.name] then seen[run.name], names[#names + 1] = true, run.name end
+  end
+  return table.concat(names, ", "), finished == #runs and ("%d runs"):format(#runs)
+    or ("%d of %d runs finished"):format(finished, #runs)
+end
+
+local function section(id, title, ...)
+  return h("section", { id = id }, h("h2", {}, title), ...)
+end
+
+--- The page.
+--- @param paths table array of run directories
+--- @param options table|nil {steps=of a single run that is unfinished}
+--- @return string HTML
+function M.page(paths, options)
+  local runs, left_out = load_all(paths)
+  local shared = M.shared_directory(paths)
+  for _, run in ipairs(runs) do run.place = place_in(shared, run.path) end
+  local settings, columns = arrange(runs, left_out)
+  local comparison = (#runs > 1 or #left_out > 0) and compare_finished(runs) or nil
+  local name, variant = title_of(runs)
+  local headline = tables.headline(settings, comparison, options and options.steps)
+  local reload = reload_after(runs)
+  local drawn = pictures.node(shown_pictures(settings))
+  return html.render { html.raw "<!DOCTYPE html>\n", h("html", { lang = "en" },
+    h("head", {},
+      h("meta", { charset = "utf-8" }),
+      h("meta", { ["http-equiv"] = "Content-Security-Policy", content = policy }),
+      h("meta", { name = "viewport", content = "width=device-width, initial-scale=1" }),
+      h("meta", { name = "color-scheme", content = "light dark" }),
+      h("title", {}, ("%s · %s %s"):format(headline, name, variant)),
+      h("link", { rel = "icon", href = "data:," }),
+      h("style", {}, html.raw(assets.style()))),
+    h("body", { ["data-reload"] = reload },
+      h("header", {}, h("h1", {}, name, " ", h("span", {}, variant)), h("p", { class = "headline" }, headline),
+        h("p", { class = "note" }, "This page was written ", os.date "!%Y-%m-%d %H:%M:%S", " UTC by smrun ",
+          runtime.version,
+          reload and ("; it looks for news every %d s until every run is finished."):format(reload)
+            or ".")),
+      h("main", {},
+        section("curves", "Curves", curves.node(settings)),
+        section("settings", #columns > 0 and "Settings that differ" or "Settings",
+          tables.settings(settings, columns)),
+        section("outcome", "What came out", tables.outcome(settings, comparison, left_out)),
+        drawn and section("pictures", "Pictures over training", #runs > #settings
+          and h("p", { class = "note" }, "Of a setting with several seeds, the pictures are those of the first.")
+          or nil, drawn),
+        section("source", "The experiment", tables.sources(settings)),
+        section("environment", "Where it ran", tables.environments(runs))),
+      h("script", {}, html.raw(assets.script())))), "\n" }
+end
+
+--- Writes the page whole or not at all.
+--- @param out string path of the file
+function M.write(paths, out, options)
+  runtime.io.write_durably(out, M.page(paths, options))
+end
+
+--- The directory that all of some paths lie in or below; a single path itself; "." where they share nothing.
+function M.shared_directory(paths)
+  local shared = paths[1]
+  for _, path in ipairs(paths) do
+    while shared ~= "" and path ~= shared and path:sub(1, #shared + 1) ~= shared .. "/" do
+      shared = shared:match "^(.*)/[^/]*$" or ""
+    end
+  end
+  return shared ~= "" and shared or "."
+end
+
+return M

@@ -1,0 +1,206 @@
+--- The tables of a report: parameters and settings, what came out, on what it ran, and the experiment's text.
+local sorted_keys = require "sm.ordered".sorted_keys
+local html = require "sm.experiment.report.html"
+local present = require "sm.experiment.present"
+local shortest = require "sm.experiment.params".text
+local tabulate = require "sm.experiment.tabulate"
+
+local M = {}
+
+local h <const> = html.element
+
+--- @param rows table arrays of texts; the first row is the heading where `heading` is true
+--- @param left integer how many columns are set to the left
+local function table_node(rows, heading, left)
+  local lines = {}
+  for number, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      local is_heading = heading and number == 1
+      cells[i] = h(is_heading and "th" or "td", { class = i > left and "figure", scope = is_heading and "col" }, cell)
+    end
+    lines[number] = h("tr", {}, cells)
+  end
+  return h("div", { class = "table" }, h("table", {}, heading and h("thead", {}, lines[1]),
+    h("tbody", {}, heading and table.move(lines, 2, #lines, 1, {}) or lines)))
+end
+
+local function titled(one)
+  return { h("h3", {}, one.title), one.note and h("p", { class = "note" }, one.note),
+    table_node(one.rows, one.heading, one.left) }
+end
+
+local function text(value)
+  return type(value) == "table" and "" or shortest(value)
+end
+
+--- The parameters of one run that are not the file's defaults, then all of them.
+local function parameters(run)
+  local differing, all = { { "parameter", "value", "default" } }, { { "parameter", "value", "default" } }
+  for _, name in ipairs(sorted_keys(run.values)) do
+    local row = { name, text(run.values[name]), text(run.defaults[name]) }
+    all[#all + 1] = row
+    if row[2] ~= row[3] then differing[#differing + 1] = row end
+  end
+  if #all == 1 then return h("p", {}, "The experiment declares no parameters.") end
+  return {
+    #differing > 1 and table_node(differing, true, 3) or h("p", {}, "Every parameter has its default."),
+    h("details", { id = "all-parameters" }, h("summary", {}, ("All %d parameters"):format(#all - 1)),
+      table_node(all, true, 3)),
+  }
+end
+
+local function state(run)
+  return run.summary and "finished" or "unfinished, at step " .. present.thousands(run.step)
+end
+
+--- The settings: what differs between them, their seeds, how far their runs are.
+local function settings_table(settings, columns)
+  local heading = {}
+  for i, name in ipairs(columns) do heading[i] = name:gsub("^=", "") end
+  table.move({ "seeds", "state" }, 1, 2, #heading + 1, heading)
+  local rows = { heading }
+  for _, setting in ipairs(settings) do
+    local row, seeds, unfinished = {}, {}, {}
+    for i, name in ipairs(columns) do row[i] = setting.traits[name] or "–" end
+    for i, run in ipairs(setting.runs) do
+      seeds[i] = run.seed_text
+      if not run.summary then unfinished[#unfinished + 1] = ("seed %s is %s"):format(run.seed_text, state(run)) end
+    end
+    table.move({ table.concat(seeds, ", "), #unfinished == 0 and "finished" or table.concat(unfinished, "; ") },
+      1, 2, #row + 1, row)
+    rows[#rows + 1] = row
+  end
+  return table_node(rows, true, #heading)
+end
+
+--- The parameters that are the same everywhere.
+local function common_parameters(settings, columns)
+  local differs, rows = { ["=seed"] = true }, { { "parameter", "value" } }
+  for _, name in ipairs(columns) do differs[name] = true end
+  for _, name in ipairs(sorted_keys(settings[1].traits)) do
+    if name:sub(1, 1) == "=" and not differs[name] then
+      rows[#rows + 1] = { name:sub(2), settings[1].traits[name] }
+    end
+  end
+  if #rows == 1 then return nil end
+  return h("details", { id = "common-parameters" },
+    h("summary", {}, ("%d parameters are the same in all"):format(#rows - 1)), table_node(rows, true, 2))
+end
+
+--- What differs.
+--- @param settings table array of {traits=, runs=}
+--- @param columns table names of the traits that differ
+function M.settings(settings, columns)
+  if #settings == 1 and #settings[1].runs == 1 then return parameters(settings[1].runs[1]) end
+  return { settings_table(settings, columns), common_parameters(settings, columns) }
+end
+
+local function four_digits(number)
+  return ("%.4g"):format(number)
+end
+
+local outcome_rows <const> = {
+  { "test_accuracy", "test accuracy", present.percent }, { "test_loss", "test loss", four_digits },
+  { "validation_accuracy", "validation accuracy, last", present.percent },
+  { "validation_loss", "validation loss, last", four_digits },
+  { "best_validation_accuracy", "validation accuracy, best", present.percent },
+  { "best_validation_loss", "validation loss, best", four_digits },
+  { "best_validation_step", "best at step", present.thousands }, { "steps", "steps", present.thousands },
+  { "parameters", "weights", present.thousands }, { "training_seconds", "time of training", present.duration },
+  { "wall_seconds", "time in all", present.duration }, { "median_step_ms", "median step", present.milliseconds },
+}
+
+--- What came out of one run.
+local function outcome(run)
+  if not run.summary then return h("p", {}, "The run is " .. state(run) .. ".") end
+  local rows = {}
+  for _, row in ipairs(outcome_rows) do
+    local figure = tonumber(run.summary[row[1]])
+    if figure then rows[#rows + 1] = { row[2], row[3](figure) } end
+  end
+  return table_node(rows, false, 1)
+end
+
+--- What came out.
+--- @param comparison table|nil as compare.runs gives it; nil where no run is finished
+--- @param left_out table array of {path=, reason=}, for where there is no comparison
+function M.outcome(settings, comparison, left_out)
+  if #settings == 1 and #settings[1].runs == 1 and #left_out == 0 then return outcome(settings[1].runs[1]) end
+  local nodes = {}
+  if not comparison then nodes[1] = h("p", {}, "No run is finished yet.") end
+  local tables = comparison and tabulate.tables(comparison) or { #left_out > 0 and tabulate.left_out(left_out) or nil }
+  for _, one in ipairs(tables) do nodes[#nodes + 1] = titled(one) end
+  return nodes
+end
+
+--- The texts of the experiments, each once, by the number that the settings have for it where there are several.
+function M.sources(settings)
+  local nodes, seen = {}, {}
+  for _, setting in ipairs(settings) do
+    local run, text_number = setting.runs[1], setting.traits.text
+    local title = run.name .. ".lua" .. (text_number == "1" and "" or ", text " .. text_number)
+    if not seen[title] then
+      seen[title] = true
+      nodes[#nodes + 1] = h("details", { id = ("source-%d"):format(#nodes + 1), open = #nodes == 0 },
+        h("summary", {}, title),
+        h("pre", { class = "source", tabindex = 0 }, "\n", h("code", {}, run.source)))
+    end
+  end
+  return nodes
+end
+
+--- The record of an environment as rows of a table, without the time.
+local function environment_rows(environment)
+  local rows = {}
+  for _, key in ipairs(sorted_keys(environment)) do
+    local value = environment[key]
+    if key == "git" and type(value) == "table" then
+      rows[#rows + 1] = { "git revision", tostring(value.revision) .. (value.dirty and ", with changes" or "") }
+    elseif key ~= "started" and (type(value) == "string" or type(value) == "number") then
+      rows[#rows + 1] = { (key:gsub("_", " ")), text(value) }
+    end
+  end
+  return rows
+end
+
+--- On what the runs ran: each environment once, with the runs that it served.
+function M.environments(runs)
+  local list, by_key = {}, {}
+  for _, run in ipairs(runs) do
+    local rows, parts = environment_rows(run.environment), {}
+    for i, row in ipairs(rows) do parts[i] = table.concat(row, "\0") end
+    local key = table.concat(parts, "\0\0")
+    if not by_key[key] then
+      by_key[key] = { rows = rows, runs = { { "run", "started" } } }
+      list[#list + 1] = by_key[key]
+    end
+    table.insert(by_key[key].runs, { run.place, text(run.environment.started or "?") })
+  end
+  local nodes = {}
+  for i, one in ipairs(list) do
+    nodes[i] = { table_node(one.rows, false, 2), table_node(one.runs, true, 2) }
+  end
+  return nodes
+end
+
+--- One line: how good.
+--- @param comparison table|nil
+--- @param steps integer|nil how many there will be, of a single run that is unfinished
+function M.headline(settings, comparison, steps)
+  local run = settings[1].runs[1]
+  if #settings == 1 and #settings[1].runs == 1 then
+    if run.summary then return present.verdict(run.summary) end
+    local figures = run.validation and (run.validation.validation_accuracy
+      and "validation accuracy " .. present.percent(run.validation.validation_accuracy)
+      or ("validation loss %.4g"):format(run.validation.validation_loss)) or "nothing validated yet"
+    return ("%s, at step %s%s"):format(figures, present.thousands(run.step),
+      steps and " of " .. present.thousands(steps) or "")
+  end
+  if not comparison then return "no run is finished yet" end
+  local so_far = #comparison.settings < #settings
+    and ("so far %d of %d settings: "):format(#comparison.settings, #settings) or ""
+  return so_far .. tabulate.headline(comparison)
+end
+
+return M

@@ -1,0 +1,128 @@
+--- Reports in a real browser: Chromium without a window. Skipped where there is none.
+local report = require "sm.experiment.report"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+local function output_of(command)
+  local pipe <close> = assert(io.popen(command))
+  return pipe:read "a"
+end
+
+local browser = output_of("command -v chromium || command -v google-chrome"):match "[^\n]+"
+
+-- One pixel each: black, white.
+local pixel <const> = "\x89PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\1\0\0\0\1\8\0\0\0\0\x3a\x7e\x9b\x55"
+local pixels <const> = {
+  pixel .. "\0\0\0\10IDAT\x78\x9c\x63\x60\0\0\0\2\0\1\x48\xaf\xa4\x71\0\0\0\0IEND\xae\x42\x60\x82",
+  pixel .. "\0\0\0\10IDAT\x78\x9c\x63\xf8\x0f\0\1\1\1\0\x1b\xb6\xee\x56\0\0\0\0IEND\xae\x42\x60\x82",
+}
+
+local frame <const> = [[
+<!DOCTYPE html><iframe src="page.html" style="width: %dpx; height: 900px; border: 0"></iframe><pre id="seen"></pre>
+<script>onmessage = (event) => { document.querySelector("#seen").append(event.data + "\n"); };</script>
+]]
+
+describe("a report in a browser", function()
+  local workspace
+  before_each(function() workspace = tiny.workspace() end)
+  after_each(function() tiny.remove(workspace) end)
+
+  --- Opens a page in a frame so wide, uses it (report_browser.js), and gives what was seen: name → value.
+  --- @param seconds integer how long the page believes to be open
+  --- @return table, string the lines of the console
+  local function open(page, width, seconds)
+    local path = workspace .. "/page.html"
+    local script = "<script>" .. tiny.read "tests/lua/report_browser.js" .. "</script></body>"
+    tiny.write(path, (page:gsub("</body>", function() return script end)))
+    tiny.write(workspace .. "/frame.html", frame:format(width))
+    local dom = output_of(([[cd '%s' && timeout 60 env -u LD_PRELOAD '%s' --headless --no-sandbox --disable-gpu \
+      --user-data-dir='%s/profile' --disable-background-networking --disable-component-update --disable-sync \
+      --no-first-run --host-resolver-rules='MAP * ~NOTFOUND' --window-size=1400,1000 --virtual-time-budget=%d \
+      --enable-logging=stderr --dump-dom 'file://%s/frame.html' 2>'%s/errors']])
+      :format(workspace, browser, workspace, 1000 * seconds, workspace, workspace))
+    local seen, said, errors = {}, {}, tiny.read(workspace .. "/errors")
+    for line in (dom:match '<pre id="seen">(.-)</pre>' or ""):gmatch "[^\n]+" do
+      local name, value = line:match "^(.-): (.*)$"
+      seen[name] = value
+    end
+    for line in errors:gmatch "[^\n]*CONSOLE[^\n]*" do said[#said + 1] = line end
+    assert.truthy(next(seen), errors)
+    return seen, table.concat(said, "\n")
+  end
+
+  local function write_run(name, seed, given)
+    given.values = given.values or {}
+    given.columns = ",cap_share,mem_p10,mem_p50"
+    local rows = { "0,1,,,2.3,0.1,0.001,,,,\n" }
+    for step = 100, 1000, 100 do
+      rows[#rows + 1] = ("%d,1,%.4f,%.4f,%s,0.001,12.%d,0.%d,%d,%d\n"):format(step, 200 / step + seed / 10,
+        1 - 50 / step, step % 500 == 0 and ("%.4f,%.4f"):format(190 / step + seed / 10, 1 - 40 / step) or ",", seed,
+        seed, step, 2 * step)
+    end
+    given.metrics = table.concat(rows)
+    local path = tiny.write_run(workspace, name, seed, given)
+    for i, step in ipairs { 0, 500, 1000 } do
+      tiny.write(("%s/plots/filters-%06d.png"):format(path, step), pixels[i % 2 + 1])
+    end
+    return path
+  end
+
+  local function it_in_browser(name, test)
+    it(name, function()
+      if not browser then return pending "chromium is not installed" end
+      test()
+    end)
+  end
+
+  it_in_browser("draws its curves, shows its pictures and asks for nothing", function()
+    local seen, said = open(report.page { write_run("e/a", 1, { accuracy = 0.9 }) }, 1280, 20)
+    assert.equal("", said)
+    assert.equal("loss, accuracy, learning rate, milliseconds per step, cap share, mem", seen.titles)
+    assert.is_true(tonumber(seen["least colours of a chart"]) > 2)
+    local whole = ("0-1000 "):rep(6):sub(1, -2)
+    assert.equal(whole, seen["at first"])
+    assert.equal("1000", seen["pictures at first"])
+    assert.equal("500", seen["pictures at 1"])
+    assert.equal("step 500", seen.spoken)
+    assert.equal("true", seen["smoothing changes the curve"])
+    assert.equal("true", seen["the axis changes the curve"])
+    assert.equal("true", seen["and back"])
+    assert.equal("step 1,000train loss 0.3validation loss 0.29", seen.legend)
+    assert.equal(whole, seen["at large"])
+    assert.matches("^1%d%d%-7%d%d ", seen.closer)
+    assert.equal((seen.closer:match "^%S+" .. " "):rep(6):sub(1, -2), seen.closer)
+    assert.equal("0", seen.resources)
+    assert.equal("1", seen.visits)
+  end)
+
+  it_in_browser("may not ask for anything, and the test would know", function()
+    local page = report.page { write_run("e/a", 1, { accuracy = 0.9 }) }
+    local _, said = open(page:gsub("<main>", '<main><img alt="" src="http://192.0.2.1/picture.png">'), 1280, 2)
+    assert.matches("Content Security Policy", said)
+  end)
+
+  it_in_browser("follows a run that goes on, as the reader has set it", function()
+    local seen, said = open(report.page { write_run("e/a", 1, { unfinished = true }) }, 1280, 8)
+    assert.equal("", said)
+    assert.equal("2", seen.visits)
+    assert.equal(seen.closer, seen["after a reload"])
+    assert.equal("500", seen["pictures after a reload"])
+  end)
+
+  it_in_browser("shows settings as means with bands, on a narrow screen too", function()
+    local paths = {}
+    for groups = 1, 2 do
+      for seed = 1, 2 do
+        paths[#paths + 1] = write_run(("e/groups=%d,seed=%d"):format(groups, seed), seed, {
+          values = { groups = groups, note = '"</script><b>"' }, accuracy = 0.9 + seed / 100,
+        })
+      end
+    end
+    local seen, said = open(report.page(paths), 400, 5)
+    assert.equal("", said)
+    assert.equal("1000 1000", seen["pictures at first"])
+    assert.equal("true", seen["hiding changes the curve"])
+    assert.equal("false", seen["wider than the window"])
+    assert.equal("6", seen.charts)
+    assert.truthy(seen.legend:find("groups=2 validation loss 0.34 ± 0.07071 (n = 2)", 1, true), seen.legend)
+  end)
+end)

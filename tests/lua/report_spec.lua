@@ -1,0 +1,288 @@
+local lfs = require "lfs"
+local curves = require "sm.experiment.report.curves"
+local html = require "sm.experiment.report.html"
+local pictures = require "sm.experiment.report.pictures"
+local report = require "sm.experiment.report"
+local runtime = require "sm.runtime"
+local tabulate = require "sm.experiment.tabulate"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+local function has(text, wanted)
+  assert.truthy(text:find(wanted, 1, true), "there is no " .. wanted)
+end
+
+local function lacks(text, unwanted)
+  assert.is_nil(text:find(unwanted, 1, true), "there is " .. unwanted)
+end
+
+--- The content of a section of the page.
+local function section(page, id)
+  local from = page:match(('<section id="%s">(.*)<script>'):format(id))
+  return from:match "^(.-)<section id=" or from
+end
+
+describe("the markup of a report", function()
+  it("keeps every text a text", function()
+    local page = html.render(html.element("p", { title = [["'><b>]], hidden = true, lang = false },
+      "</p><script>", nil, { "a & b", false, html.element("img", { alt = 1 }) }, html.raw "<i>"))
+    assert.equal('<p hidden title="&quot;&#39;&gt;&lt;b&gt;">&lt;/p&gt;&lt;script&gt;a &amp; b<img alt="1"><i></p>',
+      page)
+  end)
+
+  it("is UTF-8 without control characters, whatever the text", function()
+    assert.equal("a\u{FFFD}b\u{FFFD}\u{FFFD}\t\n\u{FFFD}ü", html.escape "a\xffb\xc3\0\t\n\27ü")
+    assert.truthy(utf8.len(html.escape(string.char(0xed, 0xa0, 0x80, 0xf5))))
+  end)
+end)
+
+describe("the curves of a report", function()
+  it("put together what belongs together, in the file's order", function()
+    local row = {}
+    local columns = { "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr",
+      "step_ms", "mem_p10", "mem_p90", "conv1_roughness", "conv2_roughness", "conv1_spread", "empty" }
+    for _, name in ipairs(columns) do row[name] = name ~= "empty" and 1 or nil end
+    assert.same({
+      { title = "loss", columns = { "train_loss", "validation_loss" } },
+      { title = "accuracy", columns = { "train_accuracy", "validation_accuracy" } },
+      { title = "learning rate", columns = { "lr" } },
+      { title = "milliseconds per step", columns = { "step_ms" } },
+      { title = "mem", columns = { "mem_p10", "mem_p90" } },
+      { title = "roughness", columns = { "conv1_roughness", "conv2_roughness" } },
+      { title = "conv1 spread", columns = { "conv1_spread" } },
+    }, curves.charts { { columns = columns, rows = { row } } })
+  end)
+
+  it("have the columns of every run", function()
+    local charts = curves.charts {
+      { columns = { "step", "train_loss" }, rows = { { train_loss = 1 } } },
+      { columns = { "step", "train_loss", "x" }, rows = { { x = 1 } } },
+    }
+    assert.same({ { title = "train loss", columns = { "train_loss" } }, { title = "x", columns = { "x" } } }, charts)
+  end)
+end)
+
+describe("the pictures of a report", function()
+  it("are thinned evenly, with the first and the last", function()
+    local list = {}
+    for i = 1, 41 do list[i] = i end
+    assert.same(list, pictures.thin(list, 41))
+    assert.same({ 1, 11, 21, 31, 41 }, pictures.thin(list, 5))
+    assert.same({ 1, 41 }, pictures.thin(list, 2))
+    assert.same({ 41 }, pictures.thin(list, 1))
+    local chosen = pictures.thin(list, 25)
+    assert.same({ 25, 1, 41 }, { #chosen, chosen[1], chosen[25] })
+  end)
+end)
+
+describe("a report", function()
+  local workspace
+  before_each(function() workspace = tiny.workspace() end)
+  after_each(function() tiny.remove(workspace) end)
+
+  local function write_run(name, seed, given)
+    return tiny.write_run(workspace, name, seed, given)
+  end
+
+  local function write_pictures(path, name, ...)
+    for _, step in ipairs { ... } do tiny.write(("%s/plots/%s-%06d.png"):format(path, name, step), name .. step) end
+  end
+
+  it("about one run has everything in order", function()
+    local path = write_run("e/lr=0.5", 3, {
+      values = { lr = 0.5 }, accuracy = 0.9876, source = "-- a < b\nreturn 1", revision = "abcdef",
+      columns = ",cap_share", metrics = "0,1,,,2.3,0.1,0.5,,\n30,1,0.5,0.9,0.4,0.95,0.5,12.5,0.25\n40,1,0.5",
+    })
+    write_pictures(path, "filters-conv1", 0, 30)
+    local page = report.page { path }
+    local at = 0
+    for _, id in ipairs { "curves", "settings", "outcome", "pictures", "source", "environment" } do
+      local place = page:find('<section id="' .. id .. '">', 1, true)
+      assert.truthy(place and place > at, id)
+      at = place
+    end
+    has(page, "<h1>e <span>lr=0.5</span></h1><p class=\"headline\">test accuracy 98.76 % after 30 steps in 2.0 s</p>")
+    has(section(page, "curves"), 'data-columns="train_loss,validation_loss"')
+    has(section(page, "curves"), 'data-columns="cap_share"')
+    has(section(page, "curves"), ">\nstep,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,"
+      .. "step_ms,cap_share\n0,1,,,2.3,0.1,0.5,,\n30,1,0.5,0.9,0.4,0.95,0.5,12.5,0.25\n</pre>")
+    has(section(page, "settings"), "<td>lr</td><td>0.5</td>")
+    has(section(page, "outcome"), '<td>test accuracy</td><td class="figure">98.76 %</td>')
+    has(section(page, "pictures"), 'data-steps="0 30"')
+    has(section(page, "pictures"), ('alt="filters-conv1 at step 0" data-step="0" decoding="sync" hidden '
+      .. 'src="data:image/png;base64,%s"'):format(runtime.io.base64 "filters-conv10"))
+    has(section(page, "pictures"), 'alt="filters-conv1 at step 30" data-step="30" decoding="sync" src=')
+    has(section(page, "source"), "<code>-- a &lt; b\nreturn 1</code>")
+    has(section(page, "environment"), "<td>git revision</td><td>abcdef</td>")
+    lacks(page, "data-reload")
+    lacks(page, "sourceMappingURL")
+    has(page, "default-src &#39;none&#39;")
+  end)
+
+  it("asks for nothing: it names no file but what it holds", function()
+    local page = report.page { write_run("e/a", 1, { accuracy = 0.5, metrics = "0,1,,,2.3,0.1,0.5,\n" }) }
+    for attribute, value in page:gsub("<script>.-</script>", ""):gmatch '(%l+)="([^"]*)"' do
+      if attribute == "src" or attribute == "href" then assert.matches("^data:", value) end
+    end
+    lacks(page, "@import")
+    lacks(page, "url(")
+  end)
+
+  it("stays a page, whatever a stranger's files say", function()
+    local evil = "</pre></script></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>\xff\0"
+    local path = write_run("e/<b>&\"x", 1, {
+      values = { note = '"<script>alert(2)</script>"' }, source = evil, columns = ",<script>alert(3)</script>",
+      metrics = "0,1,,,2.3,0.1,0.5,,<script>\n1,1,,,2.3,0.1,0.5,3,7\n",
+      accuracy = 0.5,
+    })
+    tiny.write(path .. "/environment.json", [[{"processor": "<script>alert(4)</script>", "git": {"revision": "<i>"}}]])
+    write_pictures(path, "\"><script>alert(5)<", 0)
+    write_run("e/broken <u>", 2, {})
+    tiny.write(workspace .. "/e/broken <u>/params.json", "<u>")
+    local page = report.page { path, workspace .. "/e/broken <u>" }
+    assert.truthy(utf8.len(page))
+    local scripts = 0
+    for _ in page:gmatch "<[sS][cC][rR][iI][pP][tT]" do scripts = scripts + 1 end
+    assert.equal(1, scripts)
+    for _, name in ipairs { "alert%(", "onerror" } do
+      for before in page:gmatch("(......)" .. name) do assert.is_nil(before:find("<script", 1, true)) end
+    end
+    page = page:gsub("<script>.-</script>", "")
+    lacks(page, "<img src=x")
+    lacks(page, "<u>")
+    lacks(page, "<i>")
+    lacks(page, "<b>")
+    has(page, "&lt;/pre&gt;&lt;/script&gt;")
+    has(page, 'data-columns="&lt;script&gt;alert(3)&lt;/script&gt;"')
+  end)
+
+  local function write_sweep()
+    for groups = 1, 2 do
+      for seed = 1, 2 do
+        local path = write_run(("e/groups=%d,seed=%d"):format(groups, seed), seed, {
+          values = { groups = groups, lr = 0.1 }, accuracy = 0.9 + groups / 100 + seed / 1000,
+          metrics = "0,1,,,2.3,0.1,0.5,\n30,1,0.5,0.9,0.4,0.95,0.5,12.5\n",
+        })
+        write_pictures(path, "p", 0, 30)
+      end
+    end
+    local paths = {}
+    for _, name in ipairs(tiny.list(workspace .. "/e")) do paths[#paths + 1] = workspace .. "/e/" .. name end
+    return paths
+  end
+
+  it("about several runs has their settings, seeds and tables", function()
+    local paths = write_sweep()
+    local page = report.page(paths)
+    has(page, "<h1>e <span>4 runs</span></h1>")
+    has(page, "best mean of 2 settings: groups=2, test accuracy 92.15 ± 0.07 % (2 seeds)"
+      .. "; not told apart from groups=1</p>")
+    local _, figures = page:gsub('<pre class="metrics" data%-seed="[12]" data%-setting="[01]"', "")
+    assert.equal(4, figures)
+    has(page, 'data-label="groups=1"')
+    has(page, "± one standard deviation")
+    has(section(page, "settings"), "<td>2</td><td>1, 2</td><td>finished</td>")
+    has(section(page, "environment"), "<td>groups=1,seed=2</td>")
+    has(section(page, "settings"), "<td>lr</td><td>0.1</td>")
+    local comparison = require "sm.experiment.compare".runs(paths)
+    for _, one in ipairs(tabulate.tables(comparison)) do
+      has(page, html.escape(one.title))
+      for _, row in ipairs(one.rows) do
+        for _, cell in ipairs(row) do has(section(page, "outcome"), ">" .. html.escape(cell) .. "</t") end
+      end
+    end
+    has(section(page, "pictures"), "groups=2, seed 1</figcaption>")
+    lacks(section(page, "pictures"), "seed 2</figcaption>")
+    has(section(page, "pictures"), "the pictures are those of the first")
+  end)
+
+  it("says which runs are unfinished or cannot be read", function()
+    local paths = write_sweep()
+    os.remove(paths[1] .. "/summary.json")
+    os.remove(paths[2] .. "/summary.json")
+    tiny.write(paths[4] .. "/metrics.csv", "nothing")
+    local page = report.page(paths)
+    has(page, "<span>1 of 3 runs finished</span>")
+    has(page, "so far 1 of 2 settings: test accuracy")
+    has(page, "data-reload=\"5\"")
+    has(section(page, "settings"), "seed 1 is unfinished, at step 30; seed 2 is unfinished, at step 30</td>")
+    has(section(page, "outcome"), "unfinished, nothing saved yet")
+    for _, path in ipairs(paths) do os.remove(path .. "/summary.json") end
+    page = report.page(paths)
+    has(page, "no run is finished yet")
+    has(section(page, "outcome"), "expected a header that begins with")
+    for _, path in ipairs(paths) do os.remove(path .. "/metrics.csv") end
+    assert.error_matches(function() report.page(paths) end, "no run can be read; .*groups=1,seed=1.*metrics.csv")
+  end)
+
+  it("leaves out pictures of steps that a resumed run has yet to do again, and thins many", function()
+    local path = write_run("e/a", 1, { metrics = "40,1,,,2.3,0.1,0.5,\n", unfinished = true })
+    local steps = {}
+    for step = 0, 60 do steps[#steps + 1] = step end
+    write_pictures(path, "p", table.unpack(steps))
+    local page = report.page { path }
+    local _, frames = page:gsub("<img ", "")
+    assert.equal(25, frames)
+    has(page, 'data-step="0"')
+    has(page, 'data-step="40"')
+    lacks(page, 'data-step="41"')
+    has(page, "Of up to 41 moments of each picture, 25 are kept on this page")
+  end)
+
+  it("is written during training, and again at the end", function()
+    local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
+      "SM_TEST_STOP='picture 3'")
+    assert.not_equal(0, code)
+    local path = workspace .. "/runs/tiny/default"
+    local page = tiny.read(path .. "/report.html")
+    has(page, "data-reload=")
+    has(page, "at step 4 of 12")
+    local printed, result = tiny.run(workspace)
+    has(printed, "report     " .. path .. "/report.html")
+    page = tiny.read(path .. "/report.html")
+    lacks(page, "data-reload=")
+    has(page, ("test accuracy %.2f %%"):format(100 * result.summary.test_accuracy))
+    has(page, 'data-steps="0 4 8 12"')
+  end)
+
+  it("that cannot be written stops no run", function()
+    local output, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
+      "SM_DYGRAPHS=/nowhere")
+    assert.equal(0, code, output)
+    local _, times = output:gsub("the report could not be written, and the run goes on", "")
+    assert.equal(1, times, output)
+    has(output, "install the package libjs-dygraphs")
+    local path = workspace .. "/runs/tiny/default"
+    has(tiny.read(path .. "/log.txt"), "the report could not be written")
+    assert.is_nil(lfs.attributes(path .. "/report.html"))
+    output, code = tiny.smrun(("report '%s'"):format(path), "SM_DYGRAPHS=/nowhere")
+    assert.equal(1, code)
+    has(output, "there is no /nowhere/dygraph.min.css, which draws the curves of a report: install the package "
+      .. "libjs-dygraphs")
+  end)
+
+  it("is a command", function()
+    local paths = write_sweep()
+    local output, code = tiny.smrun(("report '%s'"):format(paths[1]))
+    assert.same({ 0, paths[1] .. "/report.html\n" }, { code, output })
+    has(tiny.read(paths[1] .. "/report.html"), "<span>groups=1,seed=1</span>")
+    output, code = tiny.smrun(("report '%s/e/'"):format(workspace))
+    assert.same({ 0, workspace .. "/e/report.html\n" }, { code, output })
+    has(tiny.read(workspace .. "/e/report.html"), "<span>4 runs</span>")
+    output, code = tiny.smrun(("report '%s' '%s' --out '%s/x.html'"):format(paths[1], paths[3], workspace))
+    assert.same({ 0, workspace .. "/x.html\n" }, { code, output })
+    has(tiny.read(workspace .. "/x.html"), "<span>2 runs</span>")
+    output, code = tiny.smrun(("report '%s' --out '%s/no/x.html'"):format(paths[1], workspace))
+    assert.equal(1, code)
+    has(output, "/no/")
+    output, code = tiny.smrun(("report '%s/e/c'"):format(workspace))
+    assert.same({ 2, "smrun: no such run directory '" .. workspace .. "/e/c'" }, { code, output:match "^[^;\n]*" })
+  end)
+
+  it("lies in the directory that the runs share", function()
+    assert.equal("runs/e", report.shared_directory { "runs/e/a", "runs/e/ab" })
+    assert.equal("runs", report.shared_directory { "runs/e/a", "runs/f/a", "runs/e/b" })
+    assert.equal("/x", report.shared_directory { "/x/e/a", "/x/f" })
+    assert.equal("runs/e/a", report.shared_directory { "runs/e/a" })
+    assert.equal(".", report.shared_directory { "a", "b" })
+  end)
+end)
