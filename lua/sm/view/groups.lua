@@ -91,14 +91,6 @@ local function grouping_of(self, activation)
   return competition.dealt(channels, self.control, activation.options.temperature or 1, self.seed)
 end
 
-local function class_names(data)
-  local names = {}
-  for class = 1, data.classes do
-    names[class] = data.class_names and data.class_names[class] or tostring(class - 1)
-  end
-  return names
-end
-
 --- The sheet's texts.
 local function describe(self, numbers, activation, moment)
   local channels = #activation.output_shape == 3 and "channels at each of %d×%d locations" or "channels"
@@ -127,7 +119,7 @@ function View:draw(model, path, moment)
   local data = moment.data
   local numbers = consequence.measure(model, activation, samples.of(data, self.images),
     grouping_of(self, activation), data.classes)
-  local names = class_names(data)
+  local names = words.class_names(data)
   local directory = path:match "^(.*/)[^/]*$" or "./"
   local moments = record.history(directory, self.name, moment.step, #numbers.groups)
   local now = { step = moment.step }

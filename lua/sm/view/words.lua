@@ -28,6 +28,15 @@ function M.groups(sizes)
   return ("over %d groups of %d"):format(#sizes, sizes[1])
 end
 
+--- The names of a data set's classes; their labels where they have none.
+function M.class_names(data)
+  local names = {}
+  for class = 1, data.classes do
+    names[class] = data.class_names and data.class_names[class] or tostring(class - 1)
+  end
+  return names
+end
+
 --- What a picture shows, and when.
 -- @param moment {step=, validation_accuracy=, title=}
 function M.moment(moment)

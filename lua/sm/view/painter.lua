@@ -1,0 +1,163 @@
+--- A network of grouped softmaxes read from the top down: which option each group picks, given what was picked
+-- above it, down to the pixels.
+--
+-- Bottom-up such a network infers: p(option k | below) ∝ exp(b_k + Σ_j w_jk a_j). Where the activations a_j are
+-- probabilities, each group of j adding up to 1, this is Bayes' rule with w_jk = log p(j | k). So the weights can
+-- be read the other way. Given the options k that were picked above, one in each group, the options j of a group
+-- below have the logits z_j = Σ_k w_jk, and p(j | above) is the softmax of z over that group: the groups above
+-- multiply their opinions (a product of experts), as in a restricted Boltzmann machine with softmax units
+-- (Salakhutdinov, Mnih and Hinton 2007). A pixel is a group of two, ink or none, where none has the weights 0:
+-- its probability of ink is the logistic function of z.
+--
+-- What has no effect in one direction is a bias in the other. The mean of a group's weight vectors changes
+-- nothing bottom-up, since a softmax is blind to what its options share; top-down it is the bias of j. The bias
+-- b_k works bottom-up alone. So every number that painting needs is in the network; but training that looks at
+-- nothing but classes never touches those that it is blind to.
+-- @module sm.view.painter
+local chain = require "sm.view.chain"
+local competition = require "sm.view.competition"
+local runtime = require "sm.runtime"
+local tensor = require "sm.tensor"
+local words = require "sm.view.words"
+
+local M = {}
+
+local DICE <const> = 102 -- a random stream beyond those of sm.random
+
+local WEIGHTS = { linear = true, conv2d = true }
+local PASSED_OVER = { flatten = true, dropout = true } -- nothing to pick there
+
+local Painter = {}
+Painter.__index = Painter
+
+--- A layer turned around: from what is on above it to the logits of what it reads.
+-- @param above real {count, …}, as many numbers as the layer gives
+-- @return real {count, shape of what is below}
+local function turned(stage, above)
+  local layer, z = stage.layer, above:reshape(#above, table.unpack(stage.layer.output_shape))
+  if layer.kind == "linear" then
+    z = z:matmul(layer.weight:transpose())
+  else
+    local height, width = table.unpack(layer.input_shape)
+    z = z:conv2d_transpose(layer.weight,
+      { stride = layer.window.stride, padding = layer.window.padding, size = { height, width } })
+  end
+  return z:reshape(#above, table.unpack(stage.below)) * stage.factor
+end
+
+--- Uniform dice as Gumbel noise: log p_j + noise is largest at option j with probability p_j.
+local function throw(shape, dice, offset)
+  local u = runtime.random.uniform(shape, dice.seed, DICE, offset)
+  return -(-(u:clamp(1e-30, 1):log())):clamp(1e-30, math.huge):log()
+end
+
+--- One option of every group, by the dice or, without, the likeliest.
+-- @param z real {rows · each, …, channels}: logits; with dice {rows, …} will do, where rows were not yet repeated
+-- @param offset where the dice begin
+-- @return real {rows · each, …, channels}: 1 for what is picked, 0 for the others
+local function pick(z, stage, rows, dice, offset)
+  if dice then
+    local noise = throw({ dice.count, table.unpack(stage.below) }, dice, offset)
+    z = z:reshape(rows, #z // rows, table.unpack(stage.below)) + noise
+  end
+  local options = z:reshape(-1, #stage.grouping.order):transpose()
+  return competition.marked(options, stage.groups, stage.identity)
+    :reshape(rows * (dice and dice.count or 1), table.unpack(stage.below))
+end
+
+--- Paints from the classes downwards.
+-- @param classes real {rows, classes}: the activations of the classes; each row adds up to 1
+-- @param dice {seed=, count=}: so many paintings of each row, every one with dice of its own, the same ones for
+--   each row; or nil: one painting, of the likeliest option of every group
+-- @return real {rows · count, height, width, depth}: each pixel's probability of ink, row by row
+function Painter:paint(classes, dice)
+  local above, offset = classes, 0
+  for _, stage in ipairs(self.stages) do
+    local z = turned(stage, above)
+    if not stage.grouping then return z:sigmoid() end
+    above = pick(z, stage, #classes, dice, offset)
+    offset = offset + runtime.tensor.count(above) // #classes
+  end
+end
+
+--- The hidden layers in words, from the top: {"8 groups of 32", …}.
+function Painter:describe()
+  local layers = {}
+  for _, stage in ipairs(self.stages) do
+    if stage.grouping then
+      local sizes, places = stage.grouping.sizes, stage.below
+      local groups = words.groups(sizes):gsub("^over ", ""):gsub("^all$", "1 group of " .. sizes[1])
+      layers[#layers + 1] = groups .. (#places == 3 and (" at %d×%d locations"):format(places[1], places[2]) or "")
+    end
+  end
+  return layers
+end
+
+--- What activations are to probabilities: for each channel 1, or its group's size where they are scaled.
+local function scale_of(softmax, channels)
+  if not softmax.options.scale then return 1 end
+  local factors = {}
+  for _, size in ipairs(softmax:sizes(channels)) do
+    for _ = 1, size do factors[#factors + 1] = size end
+  end
+  return tensor.tensor(factors)
+end
+
+--- One step down.
+-- @param layer of weights
+-- @param below the softmax that it reads, or nil: it reads the pixels
+-- @param above the softmax that reads it, or nil: it gives the scores of the classes
+-- @return {layer=, below= shape of what it reads, factor= of its logits, and unless it reads the pixels grouping=,
+--   groups=, identity= as sm.view.competition has them}
+local function stage_of(layer, below, above, pixels)
+  local stage = { layer = layer, below = pixels, factor = 1 / (above and above.options.temperature or 1) }
+  if below then
+    local channels = below.output_shape[#below.output_shape]
+    stage.below, stage.factor = below.output_shape, scale_of(below, channels) * stage.factor
+    stage.grouping = competition.of_softmax(below, channels)
+    stage.groups = competition.options(stage.grouping)
+    stage.identity = competition.identity(channels)
+  end
+  return stage
+end
+
+--- Why a layer cannot stand where it does, or nil.
+-- @param weighs whether a layer of weights belongs there, not a softmax
+local function objection(layer, weighs)
+  local parent = layer.parent
+  while parent do
+    if parent.kind ~= "sequential" then return "is inside a " .. parent.kind end
+    parent = parent.parent
+  end
+  if weighs then
+    if not WEIGHTS[layer.kind] then return ("is a %s, where a linear or conv2d layer belongs"):format(layer.kind) end
+  elseif layer.kind ~= "softmax" then
+    return ("is a %s, where a softmax belongs"):format(layer.kind)
+  elseif layer.options.off then
+    return "has groups with an option of their own (off), which has no weights to read"
+  end
+end
+
+--- The painter of a model: layers of weights, a grouped softmax between each two.
+-- @param model built
+-- @return a painter; or nil, and why the model cannot be read from the top down
+function M.of(model)
+  local kept = {}
+  for _, leaf in ipairs(chain.up_to(model)) do
+    if not PASSED_OVER[leaf.kind] then
+      kept[#kept + 1] = leaf
+      local problem = objection(leaf, #kept % 2 == 1)
+      if problem then return nil, ("layer '%s' %s"):format(leaf.path, problem) end
+    end
+  end
+  if #kept < 3 or #kept % 2 == 0 then
+    return nil, "it needs hidden layers, each with its softmax, and a last layer that gives the classes' scores"
+  end
+  local stages = {}
+  for position = #kept, 1, -2 do
+    stages[#stages + 1] = stage_of(kept[position], kept[position - 1], kept[position + 1], model.input_shape)
+  end
+  return setmetatable({ stages = stages }, Painter)
+end
+
+return M

@@ -1,0 +1,129 @@
+--- Every command of docs/results/study.md runs: on few images, for few steps, sweeps cut down to two runs.
+local lfs = require "lfs"
+local json = require "cjson"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+--- The lines of the page that run an experiment, as {file=, words= of key=value and options}.
+local function commands()
+  local found, inside = {}, false
+  for line in tiny.read "docs/results/study.md":gmatch "[^\n]+" do
+    if line:find "^```" then inside = line == "```sh" end
+    local file, rest = line:match "^[%w/]*smrun (experiments/[%w_]+%.lua)(.*)$"
+    if inside and file then
+      local words = {}
+      for word in rest:gmatch "%S+" do words[#words + 1] = word end
+      found[#found + 1] = { line = line, file = file, words = words }
+    end
+  end
+  return found
+end
+
+--- The values of "1,2,4" or "1..5": the first and the last.
+local function ends(values)
+  local first, last = values:match "^(%d+)%.%.(%d+)$"
+  if first then return first, last end
+  return values:match "^[^,]*", values:match "[^,]*$"
+end
+
+--- The arguments of a command that does the same in small: of the first parameter that takes several values the
+-- first and the last, of the others the first.
+-- @return text, number of runs
+local function in_small(command)
+  local words, runs = {}, 1
+  for _, word in ipairs(command.words) do
+    local key, value = word:match "^([%w_]+)=(.*)$"
+    if key and key ~= "data" and key ~= "steps" then
+      local first, last = ends(value)
+      if first ~= last and runs == 1 and key ~= "seed" then
+        runs, value = 2, first .. "," .. last
+      else
+        value = first
+      end
+      words[#words + 1] = key .. "=" .. value
+    end
+  end
+  return table.concat(words, " "), runs
+end
+
+local function is_experiment(file)
+  return tiny.read(file):find("sm.experiment", 1, true) ~= nil
+end
+
+local function finite(value)
+  return type(value) == "number" and value - value == 0
+end
+
+--- The run directories below a directory: those that have a summary.
+local function runs_below(path, found)
+  found = found or {}
+  for _, name in ipairs(tiny.list(path)) do
+    local inner = path .. "/" .. name
+    if name == "summary.json" then found[#found + 1] = path end
+    if lfs.attributes(inner, "mode") == "directory" then runs_below(inner, found) end
+  end
+  return found
+end
+
+describe("the study's commands", function()
+  local workspace
+  setup(function() workspace = tiny.workspace() end)
+  teardown(function() tiny.remove(workspace) end)
+
+  it("are there, and leave no experiment out", function()
+    local files = {}
+    for _, command in ipairs(commands()) do files[command.file] = true end
+    for _, name in ipairs(tiny.list "experiments") do
+      assert.is_true(files["experiments/" .. name] or name == "xor.lua", name .. " is in no command of the study")
+    end
+    assert.is_true(files["experiments/softmax_groups.lua"])
+  end)
+
+  for number, command in ipairs(commands()) do
+    local arguments, expected = in_small(command)
+
+    if is_experiment(command.file) then
+      it(command.line .. " plans its runs", function()
+        local values = {}
+        for i, word in ipairs(command.words) do values[i] = word:gsub("^data=%S+", "") end
+        local output, code = tiny.smrun(("--dry-run --runs '%s/plan' %s data=mnist_mini %s"):format(workspace,
+          command.file, table.concat(values, " ")))
+        assert.equal(0, code, output)
+        assert.is_nil(output:find "fails", output)
+      end)
+
+      it(command.line .. " runs in small", function()
+        local runs = ("%s/%d"):format(workspace, number)
+        local output, code = tiny.smrun(("--runs '%s' --jobs 2 %s %s data=mnist_mini steps=2"):format(runs,
+          command.file, arguments))
+        assert.equal(0, code, output)
+        local directories = runs_below(runs)
+        assert.equal(expected, #directories, output)
+        for _, directory in ipairs(directories) do
+          local summary = json.decode(tiny.read(directory .. "/summary.json"))
+          assert.equal("finished", summary.status)
+          assert.equal(2, summary.steps)
+          assert.is_true(finite(summary.test_loss) and finite(summary.validation_loss), directory)
+          assert.is_true(summary.test_accuracy >= 0 and summary.test_accuracy <= 1)
+          for _, name in ipairs { "experiment.lua", "params.json", "environment.json", "metrics.csv", "log.txt",
+                                  "checkpoints/step-000002.safetensors" } do
+            assert.is_true((lfs.attributes(directory .. "/" .. name, "size") or 0) > 0, directory .. "/" .. name)
+          end
+          if tiny.read(command.file):find "view%." then
+            assert.is_true(#tiny.list(directory .. "/plots") > 0, directory .. " has no picture")
+          end
+        end
+      end)
+    else
+      it(command.line .. " prints finite figures", function()
+        local output, code = tiny.smrun(command.file .. " " .. arguments)
+        assert.equal(0, code, output)
+        local figures = 0
+        for figure in output:gmatch "%d%.%d+e[+-]%d+" do
+          figures = figures + 1
+          assert.is_true(tonumber(figure) < 1e-5, output)
+        end
+        assert.is_true(figures > 0, output)
+      end)
+    end
+  end
+end)
