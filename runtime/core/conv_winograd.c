@@ -10,6 +10,7 @@ enum {
   CELLS = POINTS * POINTS, /* pairs of points: what a tile becomes */
   TILES = SM_TILE_ROWS == 14 ? 28 : 24, /* at a time, whose cells stay in the second-level cache */
   APART = SM_ALIGNMENT / (int)sizeof(real), /* keeps cells off one another's cache sets */
+  AHEAD = 2, /* rows of tiles between the one that is worked on and the one that is fetched */
   MOST_TILES = 256,
   FILTER_CHUNKS = 8 /* sums of the filter gradient, each of 64 cells per channel and filter */
 };
@@ -83,20 +84,37 @@ SM_INLINE void load_row(sm_vector *row, const int size, size_t i, const real **p
   if (there) *pixel += at->width * at->channels;
 }
 
-/* Elements from one cell to the next. */
-static size_t cell_step(size_t tiles, size_t channels) { return tiles * channels + APART; }
+/* Asks for the pixels of a later tile, its own without those that it shares, if there is one. */
+static void fetch_tile(const real *pixels, size_t tile, const images *at, const grid *cut) {
+  if (tile >= cut->tiles) return;
+  place on = place_of(tile, cut->side, at, cut);
+  const real *row = pixels + on.first;
+  size_t run = (on.columns.last - on.columns.first) * at->channels;
+  for (size_t i = on.rows.first; i < on.rows.last; i++, row += at->width * at->channels) {
+    for (size_t j = 0; j < run; j += APART) __builtin_prefetch(row + j, 0, 2);
+  }
+}
+
+/* Where cells lie, in elements from one to the next: the eight of a row of one tile side by side, then the same row of
+   the other tiles, then the next row. The cell of the points i down and j across is cell j of row i. */
+typedef struct layout {
+  size_t column, tile, row;
+} layout;
+
+static layout layout_of(size_t tiles, size_t channels) {
+  size_t tile = POINTS * channels + APART;
+  return (layout){channels, tile, tiles * tile};
+}
 
 /* ---- there and back ---- */
 
-/* A tile's cells are `step` apart; the cell of the points i down and j across is number i * 8 + j. */
-
-SM_INLINE void store_column(real *cells, size_t step, const sm_vector column[POINTS]) {
+SM_INLINE void store_column(real *cells, size_t row, const sm_vector column[POINTS]) {
   SM_UNROLL
-  for (size_t i = 0; i < POINTS; i++) *(sm_vector *)(cells + i * POINTS * step) = column[i];
+  for (size_t i = 0; i < POINTS; i++) *(sm_vector *)(cells + i * row) = column[i];
 }
 
 /* A vector of channels of a tile of 8 x 8 pixels, which lie under filters. */
-SM_INLINE void spread_tile(real *cells, size_t step, const real *pixel, const place *on, const images *at) {
+SM_INLINE void spread_tile(real *cells, const layout *lie, const real *pixel, const place *on, const images *at) {
   sm_vector half[CELLS], line[POINTS];
   for (size_t i = 0; i < POINTS; i++) {
     load_row(line, POINTS, i, &pixel, on, at);
@@ -104,12 +122,12 @@ SM_INLINE void spread_tile(real *cells, size_t step, const real *pixel, const pl
   }
   for (size_t j = 0; j < POINTS; j++) {
     sm_winograd_spread(line, half + j, POINTS);
-    store_column(cells + j * step, step, line);
+    store_column(cells + j * lie->column, lie->row, line);
   }
 }
 
 /* A vector of channels of a tile of n x n pixels, which come from filters. Returns the pixels' sum. */
-SM_INLINE sm_vector evaluate_tile(real *cells, size_t step, const real *pixel, const place *on,
+SM_INLINE sm_vector evaluate_tile(real *cells, const layout *lie, const real *pixel, const place *on,
                                   const images *at, const int n) {
   sm_vector half[CELLS], line[POINTS], sum = {0};
   for (size_t i = 0; i < (size_t)n; i++) {
@@ -119,27 +137,30 @@ SM_INLINE sm_vector evaluate_tile(real *cells, size_t step, const real *pixel, c
   }
   for (size_t j = 0; j < POINTS; j++) {
     sm_winograd_evaluate(line, half + j, POINTS, n);
-    store_column(cells + j * step, step, line);
+    store_column(cells + j * lie->column, lie->row, line);
   }
   return sum;
 }
 
 /* half (8, n) = cells (8, 8) V(n). */
-SM_INLINE void collect_rows(sm_vector *half, const real *cells, size_t step, const int n) {
+SM_INLINE void collect_rows(sm_vector *half, const real *cells, size_t column, size_t row, const int n) {
   for (size_t i = 0; i < POINTS; i++) {
-    sm_vector row[POINTS];
+    sm_vector line[POINTS];
     SM_UNROLL
-    for (size_t j = 0; j < POINTS; j++) row[j] = *(const sm_vector *)(cells + (i * POINTS + j) * step);
-    sm_winograd_collect(half + i * (size_t)n, row, 1, n);
+    for (size_t j = 0; j < POINTS; j++) line[j] = *(const sm_vector *)(cells + i * row + j * column);
+    sm_winograd_collect(half + i * (size_t)n, line, 1, n);
   }
 }
 
-/* cells (CELLS, tiles, channels) of the tiles of 8 x 8 pixels that the tiles of results depend on. */
-static void spread_tiles(real *cells, size_t step, const real *pixels, sm_range tiles, const images *at, const grid *cut) {
-  for (size_t t = tiles.first; t < tiles.last; t++, cells += at->channels) {
+/* The cells of the tiles of 8 x 8 pixels that the tiles of results depend on. */
+static void spread_tiles(real *cells, const layout *lie, const real *pixels, sm_range tiles,
+                         const images *at, const grid *cut) {
+  const images own = {at->height, at->width, at->channels, 0, 0};
+  for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
     place on = place_of(t, POINTS, at, cut);
+    fetch_tile(pixels, t + AHEAD * cut->across, &own, cut);
     for (size_t c = 0; c < at->channels; c += SM_VECTOR) {
-      spread_tile(cells + c, step, pixels + on.first + c, &on, at);
+      spread_tile(cells + c, lie, pixels + on.first + c, &on, at);
     }
   }
 }
@@ -147,10 +168,10 @@ static void spread_tiles(real *cells, size_t step, const real *pixels, sm_range 
 /* ---- images from images ---- */
 
 /* A vector of channels of a tile of n x n results. */
-SM_INLINE void store_tile(real *pixel, const real *cells, size_t step, sm_vector bias, const place *on,
+SM_INLINE void store_tile(real *pixel, const real *cells, const layout *lie, sm_vector bias, const place *on,
                           const images *at, const int n) {
   sm_vector half[CELLS], line[POINTS];
-  collect_rows(half, cells, step, n);
+  collect_rows(half, cells, lie->column, lie->row, n);
   for (size_t j = on->columns.first; j < on->columns.last; j++, pixel += at->channels) {
     sm_winograd_collect(line, half + j, n, n);
     for (size_t i = on->rows.first; i < on->rows.last; i++) {
@@ -159,39 +180,39 @@ SM_INLINE void store_tile(real *pixel, const real *cells, size_t step, sm_vector
   }
 }
 
-/* The pixels of the results from their cells (CELLS, tiles, channels). */
-static void store_tiles(real *pixels, const real *cells, size_t step, const real *bias, sm_range tiles,
+/* The pixels of the results from their cells. */
+static void store_tiles(real *pixels, const real *cells, const layout *lie, const real *bias, sm_range tiles,
                         const images *at, const grid *cut) {
-  for (size_t t = tiles.first; t < tiles.last; t++, cells += at->channels) {
+  for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
     place on = place_of(t, cut->side, at, cut);
     for (size_t c = 0; c < at->channels; c += SM_VECTOR) {
       sm_vector start = {0};
       if (bias) start = *(const sm_vector *)(bias + c);
       if (cut->side == 6)
-        store_tile(pixels + on.first + c, cells + c, step, start, &on, at, 6);
+        store_tile(pixels + on.first + c, cells + c, lie, start, &on, at, 6);
       else
-        store_tile(pixels + on.first + c, cells + c, step, start, &on, at, 4);
+        store_tile(pixels + on.first + c, cells + c, lie, start, &on, at, 4);
     }
   }
 }
 
-/* out (tiles, to) = in (tiles, from) * filters, (from, panel width) for each panel of `to`. */
-static void multiply_cell(real *out, const real *in, const real *filters, size_t tiles, size_t from,
-                          size_t to) {
+/* The cell of `to` channels of each tile = that of `from` channels * filters, (from, panel width) for each panel. */
+static void multiply_cell(real *out, const real *in, const real *filters, size_t tiles, const layout *to,
+                          const layout *from) {
   size_t parts = sm_quotient_up(tiles, SM_TILE_ROWS);
-  for (size_t p = 0; p < sm_panels_of(to); p++) {
-    sm_panel at = sm_panel_of(to, p);
-    sm_tile tile = {.out_step = to,
-                    .a_step = from,
-                    .b = filters + at.first * from,
+  for (size_t p = 0; p < sm_panels_of(to->column); p++) {
+    sm_panel at = sm_panel_of(to->column, p);
+    sm_tile tile = {.out_step = to->tile,
+                    .a_step = from->tile,
+                    .b = filters + at.first * from->column,
                     .b_step = at.width,
                     .blocks = 1,
                     .runs = 1,
-                    .terms = from};
+                    .terms = from->column};
     for (size_t part = 0; part < parts; part++) {
       sm_range rows = sm_chunk(tiles, (int)parts, (int)part);
-      tile.out = out + rows.first * to + at.first;
-      tile.a = in + rows.first * from;
+      tile.out = out + rows.first * to->tile + at.first;
+      tile.a = in + rows.first * from->tile;
       sm_tile_multiply(&tile, rows.last - rows.first, at.width, false);
     }
   }
@@ -199,8 +220,12 @@ static void multiply_cell(real *out, const real *in, const real *filters, size_t
 
 static size_t filter_bytes(size_t from, size_t to) { return sm_aligned(CELLS * from * to * sizeof(real)); }
 
+/* Bytes of the cells of a block of tiles. */
+static size_t cell_bytes(const layout *lie) { return sm_aligned(POINTS * lie->row * sizeof(real)); }
+
 static size_t worker_bytes(size_t tiles, size_t from, size_t to) {
-  return sm_aligned(CELLS * (cell_step(tiles, from) + cell_step(tiles, to)) * sizeof(real));
+  layout in = layout_of(tiles, from), out = layout_of(tiles, to);
+  return cell_bytes(&in) + cell_bytes(&out);
 }
 
 static size_t correlate_bytes(size_t from, size_t to) {
@@ -210,31 +235,32 @@ static size_t correlate_bytes(size_t from, size_t to) {
 /* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width), + bias. */
 static void correlate(real *y, const real *x, const real *filters, const real *bias, char *scratch,
                       const images *to, const images *from, const grid *cut) {
+  const layout in_lie = layout_of(TILES, from->channels), out_lie = layout_of(TILES, to->channels);
+  size_t bytes = cell_bytes(&in_lie) + cell_bytes(&out_lie), weights = from->channels * to->channels;
   long blocks = (long)sm_quotient_up(cut->tiles, TILES);
-  size_t bytes = worker_bytes(TILES, from->channels, to->channels);
-  size_t in_step = cell_step(TILES, from->channels), out_step = cell_step(TILES, to->channels);
 #pragma omp parallel for schedule(static)
   for (long block = 0; block < blocks; block++) {
-    real *in = (real *)(scratch + (size_t)sm_thread_index() * bytes), *out = in + CELLS * in_step;
+    char *own = scratch + (size_t)sm_thread_index() * bytes;
+    real *in = (real *)own, *out = (real *)(own + cell_bytes(&in_lie));
     sm_range tiles = sm_chunk(cut->tiles, (int)blocks, (int)block);
-    spread_tiles(in, in_step, x, tiles, from, cut);
+    spread_tiles(in, &in_lie, x, tiles, from, cut);
     for (size_t cell = 0; cell < CELLS; cell++) {
-      multiply_cell(out + cell * out_step, in + cell * in_step,
-                    filters + cell * from->channels * to->channels, tiles.last - tiles.first, from->channels,
-                    to->channels);
+      size_t i = cell / POINTS, j = cell % POINTS;
+      multiply_cell(out + i * out_lie.row + j * out_lie.column, in + i * in_lie.row + j * in_lie.column,
+                    filters + cell * weights, tiles.last - tiles.first, &out_lie, &in_lie);
     }
-    store_tiles(y, out, out_step, bias, tiles, to, cut);
+    store_tiles(y, out, &out_lie, bias, tiles, to, cut);
   }
 }
 
-/* The cells of filters x (n, n), multiplied by the points' denominators. */
+/* The cells, `step` apart, of filters x (n, n), multiplied by the points' denominators. */
 SM_INLINE void evaluate_filter(real *cells, size_t step, const sm_vector *x, const int n) {
   sm_vector half[CELLS], line[POINTS];
   for (size_t i = 0; i < (size_t)n; i++) sm_winograd_evaluate(half + i * POINTS, x + i * (size_t)n, 1, n);
   for (size_t j = 0; j < POINTS; j++) {
     sm_winograd_evaluate(line, half + j, POINTS, n);
     for (size_t i = 0; i < POINTS; i++) line[i] *= sm_winograd_scale[i] * sm_winograd_scale[j];
-    store_column(cells + j * step, step, line);
+    store_column(cells + j * step, POINTS * step, line);
   }
 }
 
@@ -324,31 +350,32 @@ size_t sm_conv_winograd_backward_filter_scratch(const sm_conv2d *conv) {
          (size_t)sm_thread_count() * worker_bytes(part.tiles, conv->window.channels, conv->filters);
 }
 
-/* cells (CELLS, tiles, filters) of the gradient's tiles; gbias (filters) += their pixels. */
-static void evaluate_tiles(real *cells, size_t step, double *gbias, const real *gy, sm_range tiles,
+/* The cells of the gradient's tiles; gbias (filters) += their pixels. */
+static void evaluate_tiles(real *cells, const layout *lie, double *gbias, const real *gy, sm_range tiles,
                            const images *at, const grid *cut) {
-  for (size_t t = tiles.first; t < tiles.last; t++, cells += at->channels) {
+  for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
     place on = place_of(t, cut->side, at, cut);
+    fetch_tile(gy, t + AHEAD * cut->across, at, cut);
     for (size_t c = 0; c < at->channels; c += SM_VECTOR) {
       const real *pixel = gy + on.first + c;
-      sm_vector sum = cut->side == 6 ? evaluate_tile(cells + c, step, pixel, &on, at, 6)
-                                     : evaluate_tile(cells + c, step, pixel, &on, at, 4);
+      sm_vector sum = cut->side == 6 ? evaluate_tile(cells + c, lie, pixel, &on, at, 6)
+                                     : evaluate_tile(cells + c, lie, pixel, &on, at, 4);
       for (size_t k = 0; k < SM_VECTOR && gbias; k++) gbias[c + k] += (double)sum[k];
     }
   }
 }
 
-/* gw (channels, filters) = or += x (tiles, channels)^T * gy (tiles, filters). */
-static void add_products(real *gw, const real *x, const real *gy, bool add, size_t tiles, size_t channels,
-                         size_t filters) {
-  size_t parts = sm_quotient_up(channels, SM_TILE_ROWS);
+/* gw (channels, filters) = or += the products of a cell of x and one of gy, over all tiles. */
+static void add_products(real *gw, const real *x, const real *gy, bool add, size_t tiles,
+                         const layout *x_lie, const layout *gy_lie) {
+  size_t channels = x_lie->column, filters = gy_lie->column, parts = sm_quotient_up(channels, SM_TILE_ROWS);
   for (size_t p = 0; p < sm_panels_of(filters); p++) {
     sm_panel at = sm_panel_of(filters, p);
     sm_tile tile = {.out_step = filters,
                     .start_step = filters,
-                    .a_step = channels,
+                    .a_step = x_lie->tile,
                     .b = gy + at.first,
-                    .b_step = filters,
+                    .b_step = gy_lie->tile,
                     .blocks = 1,
                     .runs = 1,
                     .terms = tiles};
@@ -373,7 +400,7 @@ SM_INLINE void collect_filter(real *gw, real *cells, size_t weights, size_t chun
     *sum *= sm_winograd_scale[cell / POINTS] * sm_winograd_scale[cell % POINTS];
   }
   sm_vector half[CELLS], line[POINTS];
-  collect_rows(half, cells, weights, n);
+  collect_rows(half, cells, weights, POINTS * weights, n);
   for (size_t j = 0; j < (size_t)n; j++) {
     sm_winograd_collect(line, half + j, n, n);
     for (size_t i = 0; i < (size_t)n; i++) *(sm_vector *)(gw + (i * (size_t)n + j) * weights) = line[i];
@@ -389,15 +416,16 @@ void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, con
                        (ptrdiff_t)window->left};
   const images to = {window->out_height, window->out_width, conv->filters, 0, 0};
   size_t channels = from.channels, filters = to.channels, weights = channels * filters;
-  size_t in_step = cell_step(part.tiles, channels), out_step = cell_step(part.tiles, filters);
-  size_t bytes = worker_bytes(part.tiles, channels, filters);
+  const layout in_lie = layout_of(part.tiles, channels), out_lie = layout_of(part.tiles, filters);
+  size_t bytes = cell_bytes(&in_lie) + cell_bytes(&out_lie);
   size_t gw_bytes = sm_aligned(part.gw * sizeof(real)), gbias_bytes = sm_aligned(part.gbias * sizeof(double));
   char *gw_parts = scratch, *gbias_parts = gw_parts + (size_t)part.chunks * gw_bytes;
   char *workers = gbias_parts + (size_t)part.chunks * gbias_bytes;
 #pragma omp parallel for schedule(static)
   for (int chunk = 0; chunk < part.chunks; chunk++) {
-    real *in = (real *)(workers + (size_t)sm_thread_index() * bytes);
-    real *out = in + CELLS * in_step, *sum = (real *)(gw_parts + (size_t)chunk * gw_bytes);
+    char *own = workers + (size_t)sm_thread_index() * bytes;
+    real *in = (real *)own, *out = (real *)(own + cell_bytes(&in_lie));
+    real *sum = (real *)(gw_parts + (size_t)chunk * gw_bytes);
     double *gbias_sum = (double *)(gbias_parts + (size_t)chunk * gbias_bytes);
     for (size_t j = 0; j < filters; j++) gbias_sum[j] = 0;
     sm_range all = sm_chunk(cut.tiles, part.chunks, chunk);
@@ -407,11 +435,12 @@ void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, con
     for (int block = 0; block < blocks; block++) {
       sm_range tiles = sm_chunk(count, blocks, block);
       tiles = (sm_range){all.first + tiles.first, all.first + tiles.last};
-      spread_tiles(in, in_step, x, tiles, &from, &cut);
-      evaluate_tiles(out, out_step, gbias_sum, gy, tiles, &to, &cut);
+      spread_tiles(in, &in_lie, x, tiles, &from, &cut);
+      evaluate_tiles(out, &out_lie, gbias_sum, gy, tiles, &to, &cut);
       for (size_t cell = 0; cell < CELLS; cell++) {
-        add_products(sum + cell * weights, in + cell * in_step, out + cell * out_step, block > 0,
-                     tiles.last - tiles.first, channels, filters);
+        size_t i = cell / POINTS, j = cell % POINTS;
+        add_products(sum + cell * weights, in + i * in_lie.row + j * channels, out + i * out_lie.row + j * filters,
+                     block > 0, tiles.last - tiles.first, &in_lie, &out_lie);
       }
     }
   }

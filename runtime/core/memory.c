@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* Block sizes are rounded up to one of four steps per power of two, so a block wastes at most a fifth
    of itself and a class is found by arithmetic. The first bytes of a cached block hold the list. */
@@ -33,6 +34,17 @@ static size_class class_of(size_t bytes) {
   return (size_class){.index = power * STEPS + (int)steps - 1, .bytes = ((size_t)1 << power) + steps * step};
 }
 
+/* Where the system has large pages, a large block lies on them: it is there sooner, for it takes one page fault where
+   small pages take 512, and reading it misses fewer translations of addresses. */
+static void *new_block(size_t bytes) {
+  enum { LARGE_PAGE = 2 << 20 };
+  void *made = aligned_alloc(bytes < LARGE_PAGE ? SM_ALIGNMENT : LARGE_PAGE, bytes);
+#ifdef MADV_HUGEPAGE
+  if (made && bytes >= LARGE_PAGE) madvise(made, bytes, MADV_HUGEPAGE); /* a wish: without it, small pages serve */
+#endif
+  return made;
+}
+
 sm_memory *sm_memory_new(void) { return calloc(1, sizeof(sm_memory)); }
 
 void sm_memory_trim(sm_memory *memory) {
@@ -60,10 +72,10 @@ void *sm_memory_take(sm_memory *memory, size_t bytes) {
     memory->cached[class.index] = taken->next;
     memory->use.cached -= class.bytes;
   } else {
-    taken = aligned_alloc(SM_ALIGNMENT, class.bytes);
+    taken = new_block(class.bytes);
     if (!taken) {
       sm_memory_trim(memory);
-      taken = aligned_alloc(SM_ALIGNMENT, class.bytes);
+      taken = new_block(class.bytes);
       if (!taken) return NULL;
     }
   }

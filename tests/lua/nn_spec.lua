@@ -192,6 +192,21 @@ describe("containers", function()
     has(error_of(nn.sequential, { nn.linear { 2 }:build { 2 } }), "is built already")
   end)
 
+  it("sequential gives the bits of its layers in turn, where relu and maxpool2d change places too", function()
+    sm.seed(3)
+    local model = nn.sequential { nn.relu(), nn.maxpool2d { 2 }, nn.maxpool2d { 2, padding = "same", stride = 1 } }
+    local x = sm.randn(3, 9, 8, 5):clamp(-1, 1):requires_grad() -- with windows of zeros, and of equal values
+    local gy = sm.randn(3, 4, 4, 5)
+    local function bits(y)
+      x.grad = nil
+      y:backward(gy)
+      return { y:totable(), x.grad:totable() }
+    end
+    local together = bits(model(x))
+    assert.are.same(together, bits(x:relu():maxpool2d(2):maxpool2d(2, { padding = "same", stride = 1 })))
+    assert.are.same(x:relu():totable(), model:activations(x).relu1:totable()) -- whoever looks on sees relu's own
+  end)
+
   it("residual adds its input, and refuses another shape", function()
     local model = nn.residual { nn.fn(function(x) return x * 2 end) }
     assert.are.same({ { 3, 6 } }, model(sm.tensor { { 1, 2 } }):totable())
