@@ -25,8 +25,8 @@ end
 
 -- The largest of a window and relu can change places: values and gradients keep their bits, and relu has fewer
 -- numbers to see. Whoever looks on sees each layer in its own place.
-local function change_places(layer, following)
-  return layer.kind == "relu" and following and following.kind == "maxpool2d"
+local function change_places(inner, following)
+  return inner.kind == "relu" and following and following.kind == "maxpool2d"
 end
 
 local function chain(self, x, observer)
