@@ -11,6 +11,7 @@ enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
+  USED_OFTEN = 4,                          /* tiles of rows for which packing b pays */
   SHORT = 16 / (int)sizeof(real)           /* numbers in a vector that every processor has */
 };
 
@@ -112,7 +113,8 @@ static void fetch_rows(const source *x, size_t first, size_t count) {
 typedef struct part {
   real *c;
   const real *bias; /* (columns), or NULL */
-  size_t rows, columns, terms, ld_c;
+  const real *b;    /* where it is stored (terms, columns), or NULL for packed panels */
+  size_t rows, columns, terms, ld_b, ld_c;
   bool adjacent; /* rows of packed a are adjacent, for a is transposed */
   bool add;      /* to c, which has the sums of earlier terms; otherwise to bias */
 } part;
@@ -128,7 +130,7 @@ static void multiply_panel(real *c, const real *a, const real *b, size_t rows, c
                   .a = a,
                   .b = b,
                   .a_step = of->adjacent ? of->rows : of->terms + LINE,
-                  .b_step = at->width,
+                  .b_step = of->b ? of->ld_b : at->width,
                   .blocks = 1,
                   .runs = 1,
                   .terms = of->terms};
@@ -158,8 +160,8 @@ static void multiply(const part *of, const packing *packed, const source *next) 
     for (size_t p = 0; p < panels; p++) {
       sm_panel at = sm_panel_of(of->columns, p);
       fetch_rows(next, ((size_t)i * panels + p) * share, share);
-      multiply_panel(of->c + rows.first * of->ld_c + at.first, a, packed->b + at.first * of->terms,
-                     rows.last - rows.first, &at, of);
+      const real *b = of->b ? of->b + at.first : packed->b + at.first * of->terms;
+      multiply_panel(of->c + rows.first * of->ld_c + at.first, a, b, rows.last - rows.first, &at, of);
     }
   }
 }
@@ -199,6 +201,7 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
   size_t terms = sm_chunk(k, blocks.term_parts, 0).last;
   blocks.column_parts = parts_of(sm_panels_of(n), PACKED / ((terms ? terms : 1) * SM_PANEL));
   int row_parts = parts_of(m, PACKED / (terms + LINE)), steps = blocks.term_parts * blocks.column_parts;
+  bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= USED_OFTEN * SM_TILE_ROWS;
   const source none = {.first = b};
   step next = step_of(&blocks, 0);
   for (int number = 0; number < steps; number++) {
@@ -206,9 +209,11 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
     next = step_of(&blocks, number + 1);
     if (transpose_b)
       pack_panels_transposed(packed.b, &now.b);
-    else
+    else if (!in_place)
       pack_panels(packed.b, &now.b);
-    part of = {.bias = bias ? bias + now.columns.first : NULL,
+    part of = {.b = in_place ? now.b.first : NULL,
+               .ld_b = ld_b,
+               .bias = bias ? bias + now.columns.first : NULL,
                .columns = now.columns.last - now.columns.first,
                .terms = now.terms.last - now.terms.first,
                .ld_c = ld_c,

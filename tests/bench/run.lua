@@ -1,7 +1,8 @@
 -- The benchmark: what is compared runs in one process each, in turns, and medians are shown.
---   lua5.4 tests/bench/run.lua BUILD [quick] [PART…] [threads=1,2] [batches=1,50] [rounds=5] [out=FILE]
--- Parts: kernels, steps, evaluation, softmax, startup, steady (all of them by default), and accuracy on its
--- own. A whole run writes docs/results/bench.md, accuracy writes docs/results/accuracy.md; one that is quick,
+--   lua5.4 tests/bench/run.lua BUILD [quick] [PART…] [threads=1,2] [batches=1,50] [rounds=5]
+--   [steps=20000] [out=FILE]
+-- Parts: kernels, steps, profile, evaluation, softmax, startup, steady (all of them by default), and accuracy on
+-- its own. A whole run writes docs/results/bench.md, accuracy writes docs/results/accuracy.md; one that is quick,
 -- or that was told what to leave out, writes to standard output alone, unless out= is given. A kernel that is
 -- wrong ends it with exit status 1.
 local here <const> = arg[0]:match "^(.*)/[^/]*$" or "."
@@ -23,7 +24,7 @@ local smrun <const> = quote(build .. "/smrun")
 
 -- ---- what was asked for ----
 
-local order <const> = { "kernels", "steps", "evaluation", "softmax", "startup", "steady" }
+local order <const> = { "kernels", "steps", "profile", "evaluation", "softmax", "startup", "steady" }
 local settings = { rounds = 5, threads = { 1, 2 }, batches = { 1, 10, 50, 250, 1000 }, parts = {},
                    whole = true }
 
@@ -41,11 +42,13 @@ local function read_arguments()
     elseif (name == "threads" or name == "batches") and value:find "^[1-9][%d,]*$" then
       settings[name], settings.partial = {}, true
       for count in value:gmatch "%d+" do table.insert(settings[name], math.tointeger(count)) end
+    elseif name == "steps" and math.tointeger(value) and math.tointeger(value) > 0 then
+      settings.steps = math.tointeger(value)
     elseif name == "out" then
       settings.out = value
     else
       error(("bench: '%s' is none of quick, accuracy, %s, threads=1,2, batches=1,10,50,250,1000, rounds=5, "
-        .. "out=FILE"):format(arg[i], table.concat(order, ", ")), 0)
+        .. "steps=20000, out=FILE"):format(arg[i], table.concat(order, ", ")), 0)
     end
   end
   if settings.whole then
@@ -221,6 +224,47 @@ function parts.steps(peers, found)
   return table.concat(text, "\n")
 end
 
+local SHOWN <const> = 0.05 -- milliseconds a step; what takes less is added up
+
+--- One profile as a table: where a step's time goes, and what of it is above its floor.
+local function profile_of(activation, rule, threads)
+  local output = must(("env OMP_NUM_THREADS=%d GOMP_SPINCOUNT=2000 LUA_PATH=%s LUA_CPATH=%s "
+    .. "lua5.4 %s/profile.lua %s %s 50 %d"):format(threads, quote(package.path), quote(package.cpath), here, activation,
+    rule, settings.quick and 20 or 100))
+  local rows, small, left, whole, peak = {}, { 0, 0, 0 }, nil, nil, nil
+  for line in output:gmatch "[^\n]+" do
+    local calls, time, floor, name = line:match "^(%S+)\t(%S+)\t(%S+)\t(.+)$"
+    time, floor = tonumber(time), tonumber(floor)
+    if name and time >= SHOWN then
+      rows[#rows + 1] = { name, number(time), number(floor), floor > 0 and number(time / floor) or "–",
+                          number(math.max(time - floor, 0)) }
+    elseif name then
+      small = { small[1] + calls, small[2] + time, small[3] + floor }
+    end
+    left = left or tonumber(line:match "^left\t(%S+)$")
+    if not whole then whole, peak = line:match "^whole\t(%S+)\t(%S+)$" end
+  end
+  rows[#rows + 1] = { ("%d shorter calls"):format(small[1]), number(small[2]), number(small[3]),
+                      number(small[2] / small[3]), number(small[2] - small[3]) }
+  rows[#rows + 1] = { "Lua: the tape, the layers, the loop", number(left), "–", "–", number(left) }
+  rows[#rows + 1] = { "the whole step", number(tonumber(whole)), "–", "–", "–" }
+  return ("### %s + %s, %s; the peak of a matrix product is %s GFLOP/s\n\n%s"):format(activation,
+    rule == "adam" and "Adam" or "SMORMS3", in_threads(threads), peak,
+    report.table({ "kernel and its operands", "ms", "floor", "ms ÷ floor", "above" }, rows))
+end
+
+function parts.profile()
+  local text = { "Where each millisecond of a step of 50 images goes. A floor is the longer of two: the kernel's "
+    .. "operations at the peak of a large matrix product (a convolution's are those of its direct sum without padding, "
+    .. "so that Winograd's method may lie below), and its bytes, each operand once, at the speed of a copying loop over as "
+    .. "many. The last column is what is still above the floor.\n" }
+  for _, threads in ipairs(settings.threads) do
+    text[#text + 1] = profile_of("relu", "adam", threads)
+    text[#text + 1] = profile_of("softmax", "smorms3", threads)
+  end
+  return table.concat(text, "\n")
+end
+
 --- A table whose rows are the sizes of one kind of job.
 --- @param job function (size) → the job's line without its memory format
 local function compare(peers, threads, label, sizes, job, rounds, keep)
@@ -358,7 +402,7 @@ end
 local function accuracy(peers)
   if not peers.has_mnist then error("bench: no MNIST; fetch it with: smrun data mnist", 0) end
   local machine = report.machine(build, peers)
-  local threads, steps = most_threads(), settings.quick and 200 or 20000
+  local threads, steps = most_threads(), settings.steps or settings.quick and 200 or 20000
   local ours = ("%s --threads %d %s/accuracy.lua steps=%d recipe="):format(smrun, threads, here, steps)
   local programs = { { "smrun, softmax in groups + SMORMS3 (the main experiment)", ours .. "default" },
                      { "smrun, the tutorial's recipe (relu, Adam 1e-4)", ours .. "tutorial" } }
@@ -389,7 +433,8 @@ end
 
 -- ---- all of it ----
 
-local titles <const> = { kernels = "Kernels", steps = "The whole training step", evaluation = "Evaluation",
+local titles <const> = { kernels = "Kernels", steps = "The whole training step",
+                         profile = "Profile of the step", evaluation = "Evaluation",
                          softmax = "Softmax", startup = "Start-up", steady = "Steady state" }
 
 local function benchmark(peers)
