@@ -49,8 +49,8 @@ static sm_status chosen_kernel(sm_conv_kernel *kernel, sm_error *error) {
   const char *name;
   int asked = asked_kernel(&name);
   if (asked == FORCED) {
-    return sm_fail(error, SM_BAD_VALUE, "%s: expected winograd, direct or im2col, got \"%s\"", kernel_variable,
-                   name);
+    return sm_fail(error, SM_BAD_VALUE, "%s: expected winograd, direct or im2col, got \"%s\"",
+                   kernel_variable, name);
   }
   *kernel = asked < 0 ? SM_CONV_BY_RULE : forced[asked].kernel;
   return SM_OK;
@@ -60,14 +60,16 @@ const char *sm_conv2d_rule(void) {
   const char *name;
   int asked = asked_kernel(&name);
   if (asked == FORCED) return "none: SMRUN_CONV is neither winograd, direct nor im2col";
-  return asked < 0 ? "winograd where it saves 2 of 3 multiplications, else direct from 16 output channels on, "
-                     "im2col below"
-                   : forced[asked].rule;
+  return asked < 0
+             ? "winograd where it saves 2 of 3 multiplications, else direct from 16 output channels on, "
+               "im2col below"
+             : forced[asked].rule;
 }
 
 static bool winograd_pays(const sm_conv2d *conv, pass of) {
   const sm_window *window = &conv->window;
-  size_t tiles = sm_conv_winograd_tiles(conv), taps = window->kernel_height * window->kernel_width;
+  size_t tiles = of == BACKWARD_DATA ? sm_conv_winograd_input_tiles(conv) : sm_conv_winograd_tiles(conv);
+  size_t taps = window->kernel_height * window->kernel_width;
   size_t positions = window->batch * window->out_height * window->out_width;
   return tiles >= (of == BACKWARD_FILTER ? WINOGRAD_GRADIENT_TILES : WINOGRAD_TILES) &&
          window->channels * conv->filters <= WINOGRAD_WEIGHTS &&
@@ -163,55 +165,54 @@ sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape 
 
 /* ---- passes ---- */
 
+typedef size_t scratch_function(const sm_conv2d *conv);
+
+typedef struct kernel {
+  scratch_function *forward_scratch, *backward_data_scratch, *backward_filter_scratch;
+  void (*forward)(real *y, const real *x, const real *w, const real *bias, void *scratch,
+                  const sm_conv2d *conv);
+  void (*backward_data)(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
+  void (*backward_filter)(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
+                          const sm_conv2d *conv);
+} kernel;
+
+static const kernel *kernel_for(const sm_conv2d *conv, pass of) {
+  static const kernel kernels[] = {
+      [SM_CONV_WINOGRAD] = {sm_conv_winograd_forward_scratch, sm_conv_winograd_backward_data_scratch,
+                            sm_conv_winograd_backward_filter_scratch, sm_conv_winograd_forward,
+                            sm_conv_winograd_backward_data, sm_conv_winograd_backward_filter},
+      [SM_CONV_DIRECT] = {sm_conv_direct_forward_scratch, sm_conv_direct_backward_data_scratch,
+                          sm_conv_direct_backward_filter_scratch, sm_conv_direct_forward,
+                          sm_conv_direct_backward_data, sm_conv_direct_backward_filter},
+      [SM_CONV_IM2COL] = {sm_conv_im2col_forward_scratch, sm_conv_im2col_backward_data_scratch,
+                          sm_conv_im2col_backward_filter_scratch, sm_conv_im2col_forward,
+                          sm_conv_im2col_backward_data, sm_conv_im2col_backward_filter},
+  };
+  return &kernels[kernel_of(conv, of)];
+}
+
 size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
-  sm_conv_kernel kernel = kernel_of(conv, FORWARD);
-  return kernel == SM_CONV_WINOGRAD ? sm_conv_winograd_forward_scratch(conv)
-         : kernel == SM_CONV_DIRECT ? sm_conv_direct_forward_scratch(conv)
-                                    : sm_conv_im2col_forward_scratch(conv);
+  return kernel_for(conv, FORWARD)->forward_scratch(conv);
+}
+
+size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
+  return kernel_for(conv, BACKWARD_DATA)->backward_data_scratch(conv);
+}
+
+size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
+  return kernel_for(conv, BACKWARD_FILTER)->backward_filter_scratch(conv);
 }
 
 void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                        const sm_conv2d *conv) {
-  sm_conv_kernel kernel = kernel_of(conv, FORWARD);
-  if (kernel == SM_CONV_WINOGRAD)
-    sm_conv_winograd_forward(y, x, w, bias, scratch, conv);
-  else if (kernel == SM_CONV_DIRECT)
-    sm_conv_direct_forward(y, x, w, bias, scratch, conv);
-  else
-    sm_conv_im2col_forward(y, x, w, bias, scratch, conv);
-}
-
-size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
-  sm_conv_kernel kernel = kernel_of(conv, BACKWARD_DATA);
-  return kernel == SM_CONV_WINOGRAD ? sm_conv_winograd_backward_data_scratch(conv)
-         : kernel == SM_CONV_DIRECT ? sm_conv_direct_backward_data_scratch(conv)
-                                    : sm_conv_im2col_backward_data_scratch(conv);
+  kernel_for(conv, FORWARD)->forward(y, x, w, bias, scratch, conv);
 }
 
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
-  sm_conv_kernel kernel = kernel_of(conv, BACKWARD_DATA);
-  if (kernel == SM_CONV_WINOGRAD)
-    sm_conv_winograd_backward_data(gx, gy, w, scratch, conv);
-  else if (kernel == SM_CONV_DIRECT)
-    sm_conv_direct_backward_data(gx, gy, w, scratch, conv);
-  else
-    sm_conv_im2col_backward_data(gx, gy, w, scratch, conv);
-}
-
-size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
-  sm_conv_kernel kernel = kernel_of(conv, BACKWARD_FILTER);
-  return kernel == SM_CONV_WINOGRAD ? sm_conv_winograd_backward_filter_scratch(conv)
-         : kernel == SM_CONV_DIRECT ? sm_conv_direct_backward_filter_scratch(conv)
-                                    : sm_conv_im2col_backward_filter_scratch(conv);
+  kernel_for(conv, BACKWARD_DATA)->backward_data(gx, gy, w, scratch, conv);
 }
 
 void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                const sm_conv2d *conv) {
-  sm_conv_kernel kernel = kernel_of(conv, BACKWARD_FILTER);
-  if (kernel == SM_CONV_WINOGRAD)
-    sm_conv_winograd_backward_filter(gw, gbias, gy, x, scratch, conv);
-  else if (kernel == SM_CONV_DIRECT)
-    sm_conv_direct_backward_filter(gw, gbias, gy, x, scratch, conv);
-  else
-    sm_conv_im2col_backward_filter(gw, gbias, gy, x, scratch, conv);
+  kernel_for(conv, BACKWARD_FILTER)->backward_filter(gw, gbias, gy, x, scratch, conv);
 }

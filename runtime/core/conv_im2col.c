@@ -23,7 +23,8 @@ typedef struct work {
 
 static work work_of(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
-  work cut = {.patch = window->kernel_height * window->kernel_width * window->channels, .row = window->out_width};
+  work cut = {.patch = window->kernel_height * window->kernel_width * window->channels,
+              .row = window->out_width};
   cut.chunks = sm_batch_chunks(window->batch);
   sm_range largest = sm_chunk(window->batch, cut.chunks, 0);
   size_t row_elements = cut.row * cut.patch;
@@ -135,7 +136,7 @@ static size_t patches_scratch(const sm_conv2d *conv) {
 size_t sm_conv_im2col_forward_scratch(const sm_conv2d *conv) { return patches_scratch(conv); }
 
 void sm_conv_im2col_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
-                       const sm_conv2d *conv) {
+                            const sm_conv2d *conv) {
   const work cut = work_of(conv);
   size_t filters = conv->filters;
 #pragma omp parallel for schedule(static) num_threads(cut.workers)
@@ -157,7 +158,8 @@ void sm_conv_im2col_forward(real *y, const real *x, const real *w, const real *b
 
 size_t sm_conv_im2col_backward_data_scratch(const sm_conv2d *conv) { return patches_scratch(conv); }
 
-void sm_conv_im2col_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+void sm_conv_im2col_backward_data(real *gx, const real *gy, const real *w, void *scratch,
+                                  const sm_conv2d *conv) {
   const work cut = work_of(conv);
   size_t filters = conv->filters, image = conv->window.height * conv->window.width * conv->window.channels;
   size_t step = cut.row * cut.patch;
@@ -204,7 +206,7 @@ static void sum_rows(double *sum, const real *x, size_t rows, size_t columns) {
 }
 
 void sm_conv_im2col_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
-                               const sm_conv2d *conv) {
+                                    const sm_conv2d *conv) {
   const work cut = work_of(conv);
   const partials part = partials_of(conv, &cut);
   size_t filters = conv->filters, weights = cut.patch * filters;

@@ -7,8 +7,8 @@
 
 enum {
   POINTS = SM_WINOGRAD_POINTS,
-  CELLS = POINTS * POINTS, /* pairs of points: what a tile becomes */
-  TILES = SM_TILE_ROWS == 14 ? 28 : 24, /* at a time, whose cells stay in the second-level cache */
+  CELLS = POINTS * POINTS,                  /* pairs of points: what a tile becomes */
+  TILES = SM_TILE_ROWS == 14 ? 28 : 24,     /* at a time, whose cells stay in the second-level cache */
   APART = SM_ALIGNMENT / (int)sizeof(real), /* keeps cells off one another's cache sets */
   AHEAD = 2, /* rows of tiles between the one that is worked on and the one that is fetched */
   MOST_TILES = 256,
@@ -49,7 +49,13 @@ static grid output_grid(const sm_conv2d *conv) {
   return grid_of(side_of(conv), window->batch, window->out_height, window->out_width);
 }
 
+static grid input_grid(const sm_conv2d *conv) {
+  const sm_window *window = &conv->window;
+  return grid_of(side_of(conv), window->batch, window->height, window->width);
+}
+
 size_t sm_conv_winograd_tiles(const sm_conv2d *conv) { return output_grid(conv).tiles; }
+size_t sm_conv_winograd_input_tiles(const sm_conv2d *conv) { return input_grid(conv).tiles; }
 
 /* Where a tile of `size` pixels a side lies on its image: the part of it that is there. */
 typedef struct place {
@@ -114,7 +120,8 @@ SM_INLINE void store_column(real *cells, size_t row, const sm_vector column[POIN
 }
 
 /* A vector of channels of a tile of 8 x 8 pixels, which lie under filters. */
-SM_INLINE void spread_tile(real *cells, const layout *lie, const real *pixel, const place *on, const images *at) {
+SM_INLINE void spread_tile(real *cells, const layout *lie, const real *pixel, const place *on,
+                           const images *at) {
   sm_vector half[CELLS], line[POINTS];
   for (size_t i = 0; i < POINTS; i++) {
     load_row(line, POINTS, i, &pixel, on, at);
@@ -153,8 +160,8 @@ SM_INLINE void collect_rows(sm_vector *half, const real *cells, size_t column, s
 }
 
 /* The cells of the tiles of 8 x 8 pixels that the tiles of results depend on. */
-static void spread_tiles(real *cells, const layout *lie, const real *pixels, sm_range tiles,
-                         const images *at, const grid *cut) {
+static void spread_tiles(real *cells, const layout *lie, const real *pixels, sm_range tiles, const images *at,
+                         const grid *cut) {
   const images own = {at->height, at->width, at->channels, 0, 0};
   for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
     place on = place_of(t, POINTS, at, cut);
@@ -228,8 +235,14 @@ static size_t worker_bytes(size_t tiles, size_t from, size_t to) {
   return cell_bytes(&in) + cell_bytes(&out);
 }
 
-static size_t correlate_bytes(size_t from, size_t to) {
-  return filter_bytes(from, to) + (size_t)sm_thread_count() * worker_bytes(TILES, from, to);
+/* Threads that share so many items, each with cells of its own. */
+static int workers_of(size_t items) {
+  return (int)sm_smaller((size_t)sm_thread_count(), sm_larger(items, 1));
+}
+
+static size_t correlate_bytes(size_t from, size_t to, const grid *cut) {
+  size_t workers = (size_t)workers_of(sm_quotient_up(cut->tiles, TILES));
+  return filter_bytes(from, to) + workers * worker_bytes(TILES, from, to);
 }
 
 /* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width), + bias. */
@@ -238,7 +251,7 @@ static void correlate(real *y, const real *x, const real *filters, const real *b
   const layout in_lie = layout_of(TILES, from->channels), out_lie = layout_of(TILES, to->channels);
   size_t bytes = cell_bytes(&in_lie) + cell_bytes(&out_lie), weights = from->channels * to->channels;
   long blocks = (long)sm_quotient_up(cut->tiles, TILES);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(workers_of((size_t)blocks))
   for (long block = 0; block < blocks; block++) {
     char *own = scratch + (size_t)sm_thread_index() * bytes;
     real *in = (real *)own, *out = (real *)(own + cell_bytes(&in_lie));
@@ -292,7 +305,8 @@ static void transform_filters(real *cells, const real *w, size_t kernel, size_t 
 }
 
 size_t sm_conv_winograd_forward_scratch(const sm_conv2d *conv) {
-  return correlate_bytes(conv->window.channels, conv->filters);
+  grid cut = output_grid(conv);
+  return correlate_bytes(conv->window.channels, conv->filters, &cut);
 }
 
 void sm_conv_winograd_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
@@ -309,14 +323,15 @@ void sm_conv_winograd_forward(real *y, const real *x, const real *w, const real 
 
 /* The data gradient is a convolution of gy with the filters turned around, of the other padding. */
 size_t sm_conv_winograd_backward_data_scratch(const sm_conv2d *conv) {
-  return correlate_bytes(conv->filters, conv->window.channels);
+  grid cut = input_grid(conv);
+  return correlate_bytes(conv->filters, conv->window.channels, &cut);
 }
 
 void sm_conv_winograd_backward_data(real *gx, const real *gy, const real *w, void *scratch,
                                     const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   ptrdiff_t last = (ptrdiff_t)window->kernel_height - 1;
-  const grid cut = grid_of(side_of(conv), window->batch, window->height, window->width);
+  const grid cut = input_grid(conv);
   const images from = {window->out_height, window->out_width, conv->filters, last - (ptrdiff_t)window->top,
                        last - (ptrdiff_t)window->left};
   const images to = {window->height, window->width, window->channels, 0, 0};
@@ -346,8 +361,10 @@ static sums sums_of(const sm_conv2d *conv, const grid *cut) {
 size_t sm_conv_winograd_backward_filter_scratch(const sm_conv2d *conv) {
   grid cut = output_grid(conv);
   sums part = sums_of(conv, &cut);
-  return (size_t)part.chunks * (sm_aligned(part.gw * sizeof(real)) + sm_aligned(part.gbias * sizeof(double))) +
-         (size_t)sm_thread_count() * worker_bytes(part.tiles, conv->window.channels, conv->filters);
+  return (size_t)part.chunks *
+             (sm_aligned(part.gw * sizeof(real)) + sm_aligned(part.gbias * sizeof(double))) +
+         (size_t)workers_of((size_t)part.chunks) *
+             worker_bytes(part.tiles, conv->window.channels, conv->filters);
 }
 
 /* The cells of the gradient's tiles; gbias (filters) += their pixels. */
@@ -366,8 +383,8 @@ static void evaluate_tiles(real *cells, const layout *lie, double *gbias, const 
 }
 
 /* gw (channels, filters) = or += the products of a cell of x and one of gy, over all tiles. */
-static void add_products(real *gw, const real *x, const real *gy, bool add, size_t tiles,
-                         const layout *x_lie, const layout *gy_lie) {
+static void add_products(real *gw, const real *x, const real *gy, bool add, size_t tiles, const layout *x_lie,
+                         const layout *gy_lie) {
   size_t channels = x_lie->column, filters = gy_lie->column, parts = sm_quotient_up(channels, SM_TILE_ROWS);
   for (size_t p = 0; p < sm_panels_of(filters); p++) {
     sm_panel at = sm_panel_of(filters, p);
@@ -421,7 +438,7 @@ void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, con
   size_t gw_bytes = sm_aligned(part.gw * sizeof(real)), gbias_bytes = sm_aligned(part.gbias * sizeof(double));
   char *gw_parts = scratch, *gbias_parts = gw_parts + (size_t)part.chunks * gw_bytes;
   char *workers = gbias_parts + (size_t)part.chunks * gbias_bytes;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) num_threads(workers_of((size_t)part.chunks))
   for (int chunk = 0; chunk < part.chunks; chunk++) {
     char *own = workers + (size_t)sm_thread_index() * bytes;
     real *in = (real *)own, *out = (real *)(own + cell_bytes(&in_lie));
@@ -439,8 +456,9 @@ void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, con
       evaluate_tiles(out, &out_lie, gbias_sum, gy, tiles, &to, &cut);
       for (size_t cell = 0; cell < CELLS; cell++) {
         size_t i = cell / POINTS, j = cell % POINTS;
-        add_products(sum + cell * weights, in + i * in_lie.row + j * channels, out + i * out_lie.row + j * filters,
-                     block > 0, tiles.last - tiles.first, &in_lie, &out_lie);
+        add_products(sum + cell * weights, in + i * in_lie.row + j * channels,
+                     out + i * out_lie.row + j * filters, block > 0, tiles.last - tiles.first, &in_lie,
+                     &out_lie);
       }
     }
   }

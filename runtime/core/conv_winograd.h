@@ -20,9 +20,11 @@
 enum { SM_WINOGRAD_CHANNELS = 16 };
 bool sm_conv_winograd_takes(const sm_conv2d *conv);
 
-/* Tiles of the output, of which each costs so many multiplications per channel and filter. */
+/* Tiles of the output, and of the input for the data gradient. Each costs so many multiplications per channel and
+   filter. */
 enum { SM_WINOGRAD_PRODUCTS = 64 };
 size_t sm_conv_winograd_tiles(const sm_conv2d *conv);
+size_t sm_conv_winograd_input_tiles(const sm_conv2d *conv);
 
 size_t sm_conv_winograd_forward_scratch(const sm_conv2d *conv);
 size_t sm_conv_winograd_backward_data_scratch(const sm_conv2d *conv);

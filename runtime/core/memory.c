@@ -1,5 +1,6 @@
 #include "core/memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -38,9 +39,11 @@ static size_class class_of(size_t bytes) {
    small pages take 512, and reading it misses fewer translations of addresses. */
 static void *new_block(size_t bytes) {
   enum { LARGE_PAGE = 2 << 20 };
-  void *made = aligned_alloc(bytes < LARGE_PAGE ? SM_ALIGNMENT : LARGE_PAGE, bytes);
+  bool large = bytes >= LARGE_PAGE;
+  void *made;
+  if (posix_memalign(&made, large ? LARGE_PAGE : SM_ALIGNMENT, bytes)) return NULL;
 #ifdef MADV_HUGEPAGE
-  if (made && bytes >= LARGE_PAGE) madvise(made, bytes, MADV_HUGEPAGE); /* a wish: without it, small pages serve */
+  if (large) madvise(made, bytes, MADV_HUGEPAGE); /* a wish: without it, small pages serve */
 #endif
   return made;
 }

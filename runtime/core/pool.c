@@ -89,7 +89,7 @@ static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const
   int32_t position[LANES];
   for (size_t c = 0; c < n; c++) best[c] = x[c], position[c] = (int32_t)seen->skipped;
   for (size_t i = 0; i < seen->rows; i++) {
-    for (size_t j = 0; j < seen->columns; j++) {
+    for (size_t j = i == 0; j < seen->columns; j++) {
       const real *pixel = x + (i * window->width + j) * window->channels;
       int32_t here = (int32_t)(seen->skipped + i * window->kernel_width + j);
       for (size_t c = 0; c < n; c++) {
@@ -125,22 +125,48 @@ void sm_maxpool_forward(real *y, uint8_t *which, const real *x, const sm_window 
   }
 }
 
+/* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
+static bool windows_are_apart(const sm_window *window) {
+  return window->stride >= window->kernel_height && window->stride >= window->kernel_width;
+}
+
+static bool windows_cover(const sm_window *window) {
+  return window->stride <= window->kernel_height && window->stride <= window->kernel_width &&
+         window->out_height * window->stride >= window->height + window->top &&
+         window->out_width * window->stride >= window->width + window->left;
+}
+
+/* gx (n) = or += gy (n) where the chosen position is this one, n <= LANES. */
 static inline void give_to_chosen(real *restrict gx, const real *restrict gy, const uint8_t *restrict which,
-                                  uint8_t position, size_t n) {
-  for (size_t c = 0; c < n; c++) gx[c] += which[c] == position ? gy[c] : 0;
+                                  uint8_t position, bool add, size_t n) {
+  for (size_t c = 0; c < n; c++) {
+    real given = which[c] == position ? gy[c] : 0;
+    gx[c] = add ? gx[c] + given : given;
+  }
+}
+
+/* For all channels of one pixel; the constants leave loops that the compiler unrolls. */
+static void give_pixel(real *gx, const real *gy, const uint8_t *which, uint8_t position, bool add,
+                       size_t channels) {
+  size_t c = 0;
+  for (; c + LANES <= channels && add; c += LANES)
+    give_to_chosen(gx + c, gy + c, which + c, position, true, LANES);
+  for (; c + LANES <= channels; c += LANES) give_to_chosen(gx + c, gy + c, which + c, position, false, LANES);
+  give_to_chosen(gx + c, gy + c, which + c, position, add, channels - c);
 }
 
 static void max_image_backward(real *gx, const real *gy, const uint8_t *which, size_t image,
                                const sm_window *window) {
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
-  zero(gx + image * image_size(window), image_size(window));
+  bool apart = windows_are_apart(window);
+  if (!apart || !windows_cover(window)) zero(gx + image * image_size(window), image_size(window));
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
       for (size_t i = 0; i < seen.rows; i++) {
         for (size_t j = 0; j < seen.columns; j++) {
-          give_to_chosen(gx + (seen.first + i * window->width + j) * channels, gy + at, which + at,
-                         (uint8_t)(seen.skipped + i * window->kernel_width + j), channels);
+          give_pixel(gx + (seen.first + i * window->width + j) * channels, gy + at, which + at,
+                     (uint8_t)(seen.skipped + i * window->kernel_width + j), !apart, channels);
         }
       }
     }

@@ -28,8 +28,7 @@ static const struct {
 } sm_winograd_pairs[3] = {{1, (real)-4.25, 1}, {2, (real)-1.25, (real)0.25}, {(real)0.5, -5, 4}};
 
 /* out (8) = V(n) x, for x (n) that lie x_step apart. */
-SM_INLINE void sm_winograd_evaluate(sm_vector *out, const sm_vector *x, const int x_step,
-                                    const int n) {
+SM_INLINE void sm_winograd_evaluate(sm_vector *out, const sm_vector *x, const int x_step, const int n) {
   const int even_end = (n - 1) / 2 * 2, odd_end = n / 2 * 2 - 1;
   out[0] = x[0];
   SM_UNROLL
@@ -47,8 +46,7 @@ SM_INLINE void sm_winograd_evaluate(sm_vector *out, const sm_vector *x, const in
 }
 
 /* out (n) = V(n)^T x. */
-SM_INLINE void sm_winograd_collect(sm_vector *out, const sm_vector *x, const int x_step,
-                                   const int n) {
+SM_INLINE void sm_winograd_collect(sm_vector *out, const sm_vector *x, const int x_step, const int n) {
   sm_vector even[3], odd[3];
   SM_UNROLL
   for (int p = 0; p < 3; p++) {

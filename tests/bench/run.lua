@@ -256,8 +256,8 @@ end
 function parts.profile()
   local text = { "Where each millisecond of a step of 50 images goes. A floor is the longer of two: the kernel's "
     .. "operations at the peak of a large matrix product (a convolution's are those of its direct sum without padding, "
-    .. "so that Winograd's method may lie below), and its bytes, each operand once, at the speed of a copying loop over as "
-    .. "many. The last column is what is still above the floor.\n" }
+    .. "so that Winograd's method may lie below), and its bytes, each operand once, at the speed of a copying loop "
+    .. "over as many. The last column is what is still above the floor.\n" }
   for _, threads in ipairs(settings.threads) do
     text[#text + 1] = profile_of("relu", "adam", threads)
     text[#text + 1] = profile_of("softmax", "smorms3", threads)

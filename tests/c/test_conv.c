@@ -19,33 +19,34 @@ typedef struct shape_case {
   { stride, SM_PADDING_EXPLICIT, padding }
 
 static const shape_case cases[] = {
-    {50, 28, 28, 1, 5, 5, 4, SAME(1)},   {50, 14, 14, 3, 5, 5, 7, SAME(1)},
-    {1, 14, 14, 32, 5, 5, 16, SAME(1)},  {2, 9, 7, 3, 1, 1, 5, VALID(1)},
-    {2, 9, 7, 3, 1, 1, 5, SAME(2)},      {2, 9, 7, 3, 1, 1, 5, PADDED(1, 2)},
-    {3, 8, 8, 2, 2, 2, 3, SAME(1)},      {3, 8, 8, 2, 2, 2, 3, SAME(2)},
-    {3, 7, 7, 2, 2, 4, 3, SAME(2)},      {2, 7, 10, 3, 3, 2, 4, VALID(1)},
-    {2, 7, 10, 3, 3, 2, 4, VALID(2)},    {2, 7, 10, 3, 3, 2, 4, VALID(3)},
-    {2, 7, 10, 3, 3, 2, 4, SAME(3)},     {2, 7, 10, 3, 3, 2, 4, PADDED(2, 1)},
-    {2, 5, 5, 2, 4, 4, 3, PADDED(1, 3)}, {2, 5, 5, 2, 5, 5, 3, VALID(1)},
-    {2, 5, 6, 2, 4, 5, 3, SAME(1)},      {2, 3, 4, 2, 7, 9, 3, SAME(1)},
-    {2, 3, 4, 2, 7, 9, 3, PADDED(2, 4)}, {1, 1, 1, 1, 1, 1, 1, VALID(1)},
-    {1, 1, 1, 2, 3, 3, 2, SAME(1)},      {2, 4, 4, 3, 2, 2, 3, SAME(5)},
-    {2, 4, 4, 1, 1, 2, 1, PADDED(1, 3)}, {17, 6, 6, 20, 3, 3, 9, SAME(1)},
-    {33, 4, 4, 5, 3, 3, 33, SAME(1)},    {1, 70, 70, 8, 5, 5, 3, VALID(1)},
-    {0, 6, 6, 2, 3, 3, 4, SAME(1)},      {3, 6, 6, 0, 3, 3, 4, SAME(1)},
-    {3, 6, 6, 2, 3, 3, 0, SAME(1)},      {3, 0, 6, 2, 3, 3, 4, SAME(1)},
-    {3, 0, 0, 2, 3, 3, 4, PADDED(1, 2)}, {2, 6, 6, 0, 1, 1, 4, VALID(1)},
-    {4, 3, 3, 6, 3, 3, 2, VALID(1)},     {2, 14, 14, 32, 5, 5, 64, SAME(1)},
-    {3, 28, 28, 1, 5, 5, 32, SAME(1)},   {2, 15, 29, 9, 3, 3, 17, SAME(1)},
-    {2, 9, 31, 16, 3, 4, 33, SAME(2)},   {1, 9, 30, 17, 2, 5, 40, PADDED(3, 2)},
-    {2, 6, 6, 16, 1, 1, 48, VALID(1)},   {2, 6, 7, 20, 1, 1, 16, SAME(2)},
-    {2, 8, 9, 16, 2, 3, 16, VALID(4)},   {1, 5, 5, 24, 3, 3, 16, PADDED(1, 4)},
-    {2, 3, 4, 8, 7, 9, 16, SAME(1)},     {1, 4, 5, 9, 2, 2, 16, PADDED(3, 5)},
-    {2, 12, 17, 3, 3, 3, 70, VALID(1)},  {1, 3, 3, 18, 3, 3, 16, SAME(1000000)},
-    {3, 13, 9, 16, 3, 3, 48, SAME(1)},   {2, 20, 11, 48, 3, 3, 16, PADDED(1, 3)},
-    {2, 9, 8, 16, 5, 5, 32, VALID(1)},   {1, 2, 3, 32, 5, 5, 16, SAME(1)},
+    {50, 28, 28, 1, 5, 5, 4, SAME(1)},     {50, 14, 14, 3, 5, 5, 7, SAME(1)},
+    {1, 14, 14, 32, 5, 5, 16, SAME(1)},    {2, 9, 7, 3, 1, 1, 5, VALID(1)},
+    {2, 9, 7, 3, 1, 1, 5, SAME(2)},        {2, 9, 7, 3, 1, 1, 5, PADDED(1, 2)},
+    {3, 8, 8, 2, 2, 2, 3, SAME(1)},        {3, 8, 8, 2, 2, 2, 3, SAME(2)},
+    {3, 7, 7, 2, 2, 4, 3, SAME(2)},        {2, 7, 10, 3, 3, 2, 4, VALID(1)},
+    {2, 7, 10, 3, 3, 2, 4, VALID(2)},      {2, 7, 10, 3, 3, 2, 4, VALID(3)},
+    {2, 7, 10, 3, 3, 2, 4, SAME(3)},       {2, 7, 10, 3, 3, 2, 4, PADDED(2, 1)},
+    {2, 5, 5, 2, 4, 4, 3, PADDED(1, 3)},   {2, 5, 5, 2, 5, 5, 3, VALID(1)},
+    {2, 5, 6, 2, 4, 5, 3, SAME(1)},        {2, 3, 4, 2, 7, 9, 3, SAME(1)},
+    {2, 3, 4, 2, 7, 9, 3, PADDED(2, 4)},   {1, 1, 1, 1, 1, 1, 1, VALID(1)},
+    {1, 1, 1, 2, 3, 3, 2, SAME(1)},        {2, 4, 4, 3, 2, 2, 3, SAME(5)},
+    {2, 4, 4, 1, 1, 2, 1, PADDED(1, 3)},   {17, 6, 6, 20, 3, 3, 9, SAME(1)},
+    {33, 4, 4, 5, 3, 3, 33, SAME(1)},      {1, 70, 70, 8, 5, 5, 3, VALID(1)},
+    {0, 6, 6, 2, 3, 3, 4, SAME(1)},        {3, 6, 6, 0, 3, 3, 4, SAME(1)},
+    {3, 6, 6, 2, 3, 3, 0, SAME(1)},        {3, 0, 6, 2, 3, 3, 4, SAME(1)},
+    {3, 0, 0, 2, 3, 3, 4, PADDED(1, 2)},   {2, 6, 6, 0, 1, 1, 4, VALID(1)},
+    {4, 3, 3, 6, 3, 3, 2, VALID(1)},       {2, 14, 14, 32, 5, 5, 64, SAME(1)},
+    {3, 28, 28, 1, 5, 5, 32, SAME(1)},     {2, 15, 29, 9, 3, 3, 17, SAME(1)},
+    {2, 9, 31, 16, 3, 4, 33, SAME(2)},     {1, 9, 30, 17, 2, 5, 40, PADDED(3, 2)},
+    {2, 6, 6, 16, 1, 1, 48, VALID(1)},     {2, 6, 7, 20, 1, 1, 16, SAME(2)},
+    {2, 8, 9, 16, 2, 3, 16, VALID(4)},     {1, 5, 5, 24, 3, 3, 16, PADDED(1, 4)},
+    {2, 3, 4, 8, 7, 9, 16, SAME(1)},       {1, 4, 5, 9, 2, 2, 16, PADDED(3, 5)},
+    {2, 12, 17, 3, 3, 3, 70, VALID(1)},    {1, 3, 3, 18, 3, 3, 16, SAME(1000000)},
+    {3, 13, 9, 16, 3, 3, 48, SAME(1)},     {2, 20, 11, 48, 3, 3, 16, PADDED(1, 3)},
+    {2, 9, 8, 16, 5, 5, 32, VALID(1)},     {1, 2, 3, 32, 5, 5, 16, SAME(1)},
     {1, 2, 3, 16, 3, 3, 16, PADDED(1, 9)}, {40, 10, 14, 16, 5, 5, 16, SAME(1)},
-    {0, 6, 6, 16, 3, 3, 16, SAME(1)},    {40, 12, 12, 16, 3, 3, 32, SAME(1)},
+    {0, 6, 6, 16, 3, 3, 16, SAME(1)},      {40, 12, 12, 16, 3, 3, 32, SAME(1)},
+    {40, 8, 8, 16, 3, 3, 16, VALID(1)},
 };
 
 static const sm_conv_kernel kernels[] = {SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL};
@@ -202,24 +203,26 @@ static void the_rule_takes_the_kernels_that_it_says(void **state) {
     planned p = plan(&cases[i], SM_CONV_BY_RULE), forced = p;
     arrays a = make_arrays(&p);
     const sm_window *window = &p.conv.window;
-    size_t kernel = window->kernel_height, side = 9 - kernel;
+    size_t kernel = window->kernel_height,
+           products = kernel * kernel * window->batch * window->out_height * window->out_width;
     bool square = (kernel == 3 || kernel == 5) && window->kernel_width == kernel && window->stride == 1;
-    bool sixteens = p.conv.filters && p.conv.filters % 16 == 0 && window->channels && window->channels % 16 == 0;
-    size_t positions = window->batch * window->out_height * window->out_width, tiles = 0;
-    if (square) {
-      tiles = window->batch * ((window->out_height + side - 1) / side) * ((window->out_width + side - 1) / side);
-    }
-    bool fewer = square && sixteens && kernel * kernel * positions >= 3 * 64 * tiles;
+    bool sixteens =
+        p.conv.filters && p.conv.filters % 16 == 0 && window->channels && window->channels % 16 == 0;
+    size_t side = square ? 9 - kernel : 1;
+    size_t tiles =
+        window->batch * ((window->out_height + side - 1) / side) * ((window->out_width + side - 1) / side);
+    size_t in_tiles =
+        window->batch * ((window->height + side - 1) / side) * ((window->width + side - 1) / side);
+    bool fewer = square && sixteens && products >= 3 * 64 * tiles;
     bool few_tiles = fewer && tiles >= 16, many_tiles = fewer && tiles >= 128;
+    bool back = square && sixteens && products >= 3 * 64 * in_tiles && in_tiles >= 16;
     sm_conv_kernel else_forward = cases[i].filters >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
 
     forced.conv.kernel = few_tiles ? SM_CONV_WINOGRAD : else_forward;
     real *y = forward(&p, &a, a.bias), *same_y = forward(&forced, &a, a.bias);
     forced.conv.kernel = many_tiles ? SM_CONV_WINOGRAD : else_forward;
     real *gw = backward_filter(NULL, &p, &a), *same_gw = backward_filter(NULL, &forced, &a);
-    forced.conv.kernel = few_tiles                 ? SM_CONV_WINOGRAD
-                         : cases[i].channels >= 16 ? SM_CONV_DIRECT
-                                                   : SM_CONV_IM2COL;
+    forced.conv.kernel = back ? SM_CONV_WINOGRAD : cases[i].channels >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
     real *gx = backward_data(&p, &a), *same_gx = backward_data(&forced, &a);
     assert_same_bits(y, same_y, p.y);
     assert_same_bits(gw, same_gw, p.w);
