@@ -1,6 +1,6 @@
---- Kills a training run with SIGKILL at random moments, some of them while a checkpoint is written. After each kill
--- every checkpoint that lies there must be readable, and the resumed run must end with the very bytes of weights and
--- optimizer memory of a run that was never interrupted.
+--- Kills a training run with SIGKILL at random moments: the first time at its beginning, other times while a checkpoint
+-- is written. After each kill every checkpoint that lies there must be readable, and the resumed run must end with the
+-- very bytes of weights and optimizer memory of a run that was never interrupted.
 -- Usage: lua5.4 tests/fault/kill.lua [kills] [seed]      environment: SMRUN, LUA_PATH, LUA_CPATH as for the specs
 local lfs = require "lfs"
 local sm = require "sm"
@@ -9,7 +9,7 @@ local kills, seed = tonumber(arg[1] or 20), tonumber(arg[2] or os.time())
 local smrun = os.getenv "SMRUN" or "build/smrun"
 math.randomseed(seed)
 
-local STEPS <const> = 150
+local STEPS <const>, EVERY <const> = 150, 3 -- steps, and from one checkpoint to the next
 local EXPERIMENT = ([[
 local sm = require "sm"
 local nn, optim, data = sm.nn, sm.optim, sm.data
@@ -21,10 +21,10 @@ return sm.experiment {
   },
   loss = "cross_entropy",
   optimizer = optim.smorms3 { lr = 1e-3, ease_in = 10 },
-  schedule = { steps = STEPS, batch = 20, evaluate = 20, checkpoint = 3, log = 10, keep = 100 },
+  schedule = { steps = STEPS, batch = 20, evaluate = 20, checkpoint = EVERY, log = 10, keep = 100 },
   seed = 3,
 }
-]]):gsub("STEPS", STEPS)
+]]):gsub("STEPS", STEPS):gsub("EVERY", EVERY)
 
 local function shell(format, ...)
   local command = format:format(...)
@@ -96,11 +96,12 @@ local failed, alive, moments = 0, 0, {}
 for i = 1, kills do
   local runs = ("%s/%d"):format(home, i)
   local run = runs .. "/killed/default"
-  local checkpoint = ("%s/checkpoints/step-%06d.safetensors"):format(run, 3 * math.random(0, STEPS // 3 - 1))
+  local step = i == 1 and 0 or EVERY * math.random(0, STEPS // EVERY - 1)
+  local mark = step == 0 and "metrics.csv" or ("checkpoints/step-%06d.safetensors"):format(step) -- there it is killed
   shell([['%s' --quiet --runs '%s' '%s' >/dev/null 2>&1 & pid=$!
-    while [ ! -e '%s' ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+    while [ ! -e '%s/%s' ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
     sleep %.3f; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null]],
-    smrun, runs, script, checkpoint, math.random() * 0.08)
+    smrun, runs, script, run, mark, step == 0 and 0 or math.random() * 0.08)
   local readable, _, count = pcall(checkpoints, run)
   local finished = lfs.attributes(run .. "/summary.json", "mode") == "file"
   alive = alive + (finished and 0 or 1)

@@ -45,14 +45,30 @@ describe("an experiment's run", function()
       local cells = {}
       for cell in (line .. ","):gmatch "([^,]*)," do cells[#cells + 1] = cell end
       assert.equal(13, #cells)
-      for i = 9, 13 do assert.equal(cells[1] == "0", cells[i] == "") end -- before the first step: no telemetry
+      for i = 9, 13 do assert.not_equal("", cells[i]) end
       steps[#steps + 1] = tonumber(cells[1])
       if cells[5] ~= "" then evaluated[#evaluated + 1] = tonumber(cells[1]) end
-      assert.equal(cells[1] == "0", cells[3] == "")
+      assert.not_equal("", cells[3])
       assert.equal(cells[5] == "", cells[6] == "")
     end
-    assert.same({ 0, 3, 4, 6, 8, 9, 12 }, steps)
-    assert.same({ 0, 4, 8, 12 }, evaluated)
+    assert.same({ 3, 4, 6, 8, 9, 12 }, steps)
+    assert.same({ 4, 8, 12 }, evaluated)
+  end)
+
+  it("before the first step evaluates nothing, saves nothing and draws only what shows something then", function()
+    tiny.write(workspace .. "/tiny.lua", (tiny.text:gsub("views = { picture }", [[
+      views = { picture, setmetatable({ name = "later", initially = false }, { __index = picture }) }]])))
+    local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
+      "SM_TEST_STOP='loss 1'")
+    assert.equal(137, code)
+    assert.same({ "picture-000000.png", "picture.png" }, tiny.list(base .. "/plots"))
+    assert.same({}, tiny.list(base .. "/checkpoints"))
+    assert.equal(1, select(2, tiny.read(base .. "/metrics.csv"):gsub("\n", "")))
+    assert.is_false(exists(base .. "/report.html"))
+    tiny.run(workspace)
+    assert.same({ "later-000004.png", "later-000008.png", "later-000012.png", "later.png" },
+      { table.unpack(tiny.list(base .. "/plots"), 1, 4) })
+    assert.is_true(exists(base .. "/plots/picture-000012.png"))
   end)
 
   it("takes further columns from views, at evaluations, and none from an optimizer that has none", function()
@@ -174,11 +190,11 @@ end]]):gsub("return sm.experiment", "local plain = optim.sgd { lr = p.lr }\nplai
   end)
 
   it("stops at a loss that is not finite, names the step, keeps the last checkpoint", function()
-    local ok, message = pcall(tiny.run, workspace, { blow_up = "9" })
+    local ok, message = pcall(tiny.run, workspace, { blow_up = "8" })
     assert.is_false(ok)
-    -- the loss is called for two validations before the seventh step is done
+    -- the loss is called for one validation before the seventh step is done
     assert.truthy(message:find("step 7: the loss is inf; every layer's output is finite", 1, true), message)
-    local directory = workspace .. "/runs/tiny/blow_up=9"
+    local directory = workspace .. "/runs/tiny/blow_up=8"
     local kept = directory .. "/checkpoints/step-000005.safetensors"
     assert.truthy(message:find("the last good checkpoint is " .. kept, 1, true), message)
     assert.truthy(tiny.read(directory .. "/log.txt"):find("stopped: .*step 7: the loss is inf"))
@@ -195,14 +211,15 @@ end]]):gsub("return sm.experiment", "local plain = optim.sgd { lr = p.lr }\nplai
       return message
     end
     local message = replace("nn.batchnorm%(%)", "nn.fn(function(x) return x:log() end)")
-    assert.truthy(message:find "step 0: the loss on the validation data is %-?nan; ", message)
-    assert.truthy(message:find("the first layer whose output is not finite is 'fn1'", 1, true), message)
+    assert.truthy(message:find "step 1: the loss is %-?nan; ", message)
+    assert.truthy(message:find("the first layer whose output is not finite is 'fn1'; there is no checkpoint yet", 1,
+      true), message)
     message = replace("local loss = output:cross_entropy%(targets%)", [[
       local zero = output * 0 -- and its gradient overflows
       for _ = 1, 12 do zero = zero * 1e30 end
       local loss = output:cross_entropy(targets) + zero:sum()]])
-    assert.truthy(message:find("step 1: the gradient of 'linear1.weight' is not finite; the last", 1, true),
-      message)
+    assert.truthy(message:find("step 1: the gradient of 'linear1.weight' is not finite; there is no checkpoint",
+      1, true), message)
     message = replace("sm.randn%(60, 4%)", "sm.randn(60, 4) / 0")
     assert.truthy(message:find("the batch itself is not finite", 1, true), message)
   end)

@@ -85,6 +85,7 @@ addEventListener("load", () => {
     see("after a reload", ranges());
     see("pictures after a reload", shownSteps());
   }
+  see("following", document.querySelector("#following").textContent);
   see("visits", visits);
   parent.postMessage(seen.join("\n"), "*");
 });

@@ -104,8 +104,22 @@ describe("a report in a browser", function()
     local seen, said = open(report.page { write_run("e/a", 1, { unfinished = true }) }, 1280, 8)
     assert.equal("", said)
     assert.equal("2", seen.visits)
+    assert.equal("; it looks for news every 6 s until every run is finished, or half an hour has brought none.",
+      seen.following)
     assert.equal(seen.closer, seen["after a reload"])
     assert.equal("500", seen["pictures after a reload"])
+  end)
+
+  it_in_browser("follows no longer when half an hour has brought no news", function()
+    local page, count = report.page { write_run("e/a", 1, { unfinished = true }) }
+      :gsub('data%-until="(%d+)"', function(seconds)
+        return ('data-until="%d"'):format(seconds - 30 * 60 - 1)
+      end)
+    assert.equal(1, count)
+    local seen, said = open(page, 1280, 8)
+    assert.equal("", said)
+    assert.equal("1", seen.visits)
+    assert.matches("^; half an hour has brought no news, and it looks for none any longer", seen.following)
   end)
 
   it_in_browser("shows settings as means with bands, on a narrow screen too", function()

@@ -92,6 +92,21 @@ describe("a run that was stopped", function()
     end
   end)
 
+  it("begins anew, with the same bits, where it was killed before the first checkpoint", function()
+    for _, how in ipairs { "resume '%s'", "'%s/../../../tiny.lua' --runs '" .. workspace .. "/runs'" } do
+      local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
+        "SM_TEST_STOP='loss 6'")
+      assert.equal(137, code)
+      assert.same({}, tiny.list(base .. "/checkpoints"))
+      assert.truthy(tiny.read(base .. "/metrics.csv"):find "\n4,")
+      local output, again = tiny.smrun(how:format(base))
+      assert.equal(0, again, output)
+      assert.truthy(output:find(base .. " was stopped before its first checkpoint, and begins anew", 1, true), output)
+      assert_equal_to_reference(base)
+      tiny.remove(workspace .. "/runs")
+    end
+  end)
+
   -- SIGTERM is handled as SIGINT is; os.execute, which sends it here, shields its caller from SIGINT.
   it("exits 130 after a signal, and resumes from the command line", function()
     local output, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
@@ -119,7 +134,7 @@ describe("a run that was stopped", function()
   end)
 
   it("refuses a checkpoint of another text, and a directory without a readable one", function()
-    interrupt_after(3)
+    interrupt_after(7)
     tiny.run(workspace)
     package.loaded["sm.host"] = nil
     tiny.write(base .. "/experiment.lua", tiny.text .. "\n")
@@ -132,7 +147,7 @@ describe("a run that was stopped", function()
     end
     ok, message = pcall(tiny.call, "resume", base)
     assert.is_false(ok)
-    assert.truthy(message:find("not one of 2 checkpoints can be read", 1, true), message)
+    assert.truthy(message:find("checkpoints: not one can be read, out of 2", 1, true), message)
   end)
 
   it("can be evaluated without a trace", function()

@@ -132,10 +132,10 @@ describe("a sweep", function()
   end)
 
   it("lists failures and goes on with the others", function()
-    local output, code = smrun "tiny.lua blow_up=0,5 seed=1..2"
+    local output, code = smrun "tiny.lua blow_up=0,4 seed=1..2"
     assert.equal(1, code)
-    assert_has("blow_up=5,seed=1   failed: step 4: the loss is inf; every layer's output is finite", output)
-    assert_has("smrun: blow_up=5,seed=2: step 4: the loss is inf; every layer's output is finite", output)
+    assert_has("blow_up=4,seed=1   failed: step 4: the loss is inf; every layer's output is finite", output)
+    assert_has("smrun: blow_up=4,seed=2: step 4: the loss is inf; every layer's output is finite", output)
     assert_has("\ntiny.lua: 2 finished, 2 failed\n", output)
 
     output, code = smrun("tiny.lua seed=3..4", "SM_TEST_STOP='loss 12'") -- killed, each

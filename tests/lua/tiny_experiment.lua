@@ -29,6 +29,7 @@ end
 
 local picture = { name = "picture" }
 function picture:check() end
+function picture:initially(model) return model:layer "linear1".weight ~= nil end
 function picture:draw(model, path, moment)
   local file = assert(io.open(path, "wb"))
   file:write(moment.title, " ", moment.step)

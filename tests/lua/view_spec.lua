@@ -83,6 +83,12 @@ describe("view.filters", function()
     draw(view.filters "conv1", m:build { 8, 8, 1 }, { step = 0 })
   end)
 
+  it("is drawn before the first step where it is the filters themselves", function()
+    assert.is_true(view.filters("conv1"):initially(model(4, nn.relu())))
+    local deep = nn.sequential { nn.conv2d { 4, kernel = 3 }, nn.relu(), nn.conv2d { 4, kernel = 3 } }
+    assert.is_false(view.filters("conv2"):initially(deep:build { 8, 8, 1 }))
+  end)
+
   it("takes the number of columns", function()
     local m = model(12, nn.relu())
     local _, wide = draw(view.filters { "conv1", columns = 12 }, m)

@@ -121,7 +121,7 @@ local function newest(directory, say)
     if ok then return path, tensors, metadata or {} end
     say(("passed over a checkpoint that cannot be read: %s"):format(tensors))
   end
-  if #steps > 0 then fail("%s/checkpoints: not one of %d checkpoints can be read", directory, #steps) end
+  if #steps > 0 then fail("%s/checkpoints: not one can be read, out of %d", directory, #steps) end
 end
 
 local function require_own(path, metadata, run)

@@ -3,23 +3,18 @@ local runtime = require "sm.runtime"
 
 local M = {}
 
-local function first_line(command)
-  local pipe = io.popen(command .. " 2>/dev/null")
-  local line = pipe:read "l"
-  local ok = pipe:close()
-  return ok and line or nil, ok
-end
-
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
 --- @return table|nil {revision=, dirty=} of the repository around the file; nil without one, or without git
 local function repository(file)
-  local git = "git -C " .. quote(file:match "^(.*)/" or ".") .. " "
-  local revision = first_line(git .. "rev-parse HEAD")
-  if not revision then return nil end
-  return { revision = revision, dirty = first_line(git .. "status --porcelain --untracked-files=no") ~= nil }
+  local pipe = io.popen(("git -C %s status --porcelain=v2 --branch --no-ahead-behind --untracked-files=no 2>/dev/null")
+    :format(quote(file:match "^(.*)/" or ".")))
+  local status = pipe:read "a" -- headers begin with "# "; every other line is a change
+  pipe:close()
+  local revision = status:match "# branch%.oid (%x+)"
+  return revision and { revision = revision, dirty = status:find "\n[^#]" ~= nil }
 end
 
 local function processor()

@@ -110,21 +110,27 @@ function M:measure(row)
   end
 end
 
---- Draws every view for this step; the newest picture, and the numbers that a view may write beside it, also lie
---- under their plain names.
---- @param row table this step's row of metrics.csv
+--- Draws one view for this step; the newest picture, and the numbers that a view may write beside it, also lie under
+--- their plain names.
+local function draw(self, view, row)
+  local plain = "plots/" .. view.name
+  local path = ("%s/%s-%06d"):format(self.directory.path, plain, self.step)
+  view:draw(self.model, path .. ".png", {
+    step = self.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row,
+    title = self.variant == "default" and self.name or self.name .. "  " .. self.variant,
+  })
+  for _, extension in ipairs { ".png", ".csv" } do
+    local content = directory.read(path .. extension)
+    if content then self.directory:write(plain .. extension, content) end
+  end
+end
+
+--- Draws the views for this step.
+--- @param row table|nil this step's row of metrics.csv; without one, before the first step, only those views are drawn
+---   that say they show something then: view:initially(model)
 function M:draw(row)
-  local title = self.variant == "default" and self.name or self.name .. "  " .. self.variant
   for _, view in ipairs(self.views) do
-    local plain = "plots/" .. view.name
-    local path = ("%s/%s-%06d"):format(self.directory.path, plain, self.step)
-    view:draw(self.model, path .. ".png", {
-      step = self.step, validation_accuracy = row.validation_accuracy, title = title, data = self.data, row = row,
-    })
-    for _, extension in ipairs { ".png", ".csv" } do
-      local content = directory.read(path .. extension)
-      if content then self.directory:write(plain .. extension, content) end
-    end
+    if row or view.initially and view:initially(self.model) then draw(self, view, row or {}) end
   end
 end
 
@@ -141,6 +147,9 @@ function M:report()
 end
 
 local function begin(self, path)
+  if directory.read(path .. "/experiment.lua") then
+    self.progress:say(path .. " was stopped before its first checkpoint, and begins anew")
+  end
   self.directory:write("params.json", self.params)
   self.directory:write("environment.json", json.encode(environment.describe(self.file)))
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's

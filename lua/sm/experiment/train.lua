@@ -144,7 +144,7 @@ end
 --- @return string "trained" or "interrupted"
 function M.train(run)
   run.model:train()
-  if not run.saved then milestones(run) end
+  if not run.saved then run:draw() end
   while run.step < run.schedule.steps do
     if run.interrupted() then
       checkpoint.save(run)

@@ -185,6 +185,13 @@ function View:draw(model, path, moment)
   require "sm.view.sheet".draw(path, sheet) -- only a program that draws needs cairo
 end
 
+--- Whether there is something to see before the first step: the filters themselves, but not what those of a deeper
+-- convolution will see.
+-- @param model built
+function View:initially(model)
+  return over_pixels(self:layer(model))
+end
+
 --- The columns that the view adds to metrics.csv: "conv1_roughness", …; none for a deeper convolution or for
 -- filters of one pixel.
 -- @param model built

@@ -18,6 +18,7 @@ local M = {}
 local h <const> = html.element
 
 local soonest_reload <const>, latest_reload <const> = 5, 60 -- seconds
+local following <const> = 30 * 60 -- seconds from its writing that a page looks for news
 local policy <const> = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 --- A record with its curves and pictures: rows, csv (the text of the complete rows), columns, step (the last),
@@ -155,12 +156,14 @@ function M.page(paths, options)
       h("title", {}, ("%s · %s %s"):format(headline, name, variant)),
       h("link", { rel = "icon", href = "data:," }),
       h("style", {}, html.raw(assets.style()))),
-    h("body", { ["data-reload"] = reload },
+    h("body", { ["data-reload"] = reload, ["data-until"] = reload and os.time() + following },
       h("header", {}, h("h1", {}, name, " ", h("span", {}, variant)), h("p", { class = "headline" }, headline),
         h("p", { class = "note" }, "This page was written ", os.date "!%Y-%m-%d %H:%M:%S", " UTC by smrun ",
           runtime.version,
-          reload and ("; it looks for news every %d s until every run is finished."):format(reload)
-            or ".")),
+          h("span", { id = "following" }, reload
+            and ("; it looks for news every %d s until every run is finished, or half an hour has brought none.")
+              :format(reload)
+            or "."))),
       h("main", {},
         section("curves", "Curves", curves.node(settings)),
         section("settings", #columns > 0 and "Settings that differ" or "Settings",

@@ -309,5 +309,10 @@ prepareCurves();
 preparePictures();
 if (kept) window.scrollTo(0, kept.scroll);
 addEventListener("pagehide", remember);
-const seconds = Number(document.body.dataset.reload);
-if (seconds) setTimeout(lookAgain, 1000 * seconds);
+const { reload, until } = document.body.dataset; // of a page about runs that go on: seconds, and a time in seconds
+if (reload && Date.now() < 1000 * until) {
+  setTimeout(lookAgain, 1000 * reload);
+} else if (reload) {
+  one("#following").textContent = "; half an hour has brought no news, and it looks for none any longer: training may "
+    + "have been stopped. Reload it to look again.";
+}
