@@ -26,9 +26,9 @@ local function log(x) return x:clamp(1e-30, 1e30):log() end
 local function turned(layer, above) return above:matmul(model:layer(layer).weight:transpose()) end
 
 -- One option of every group, with the probabilities q: the largest of log q plus Gumbel noise. The gradient goes
--- straight through to q (Bengio, Léonard and Courville 2013). In evaluation mode there are no dice, and q stays.
+-- straight through to q (Bengio, Léonard and Courville 2013). There are dice in evaluation too, so that losses on
+-- training and validation data are estimates of one quantity.
 local function pick(q, groups)
-  if not model.training then return q end
   local logits = log(q:detach()) - log(-log(sm.rand(q.shape)))
   return logits:softmax { groups = groups.groups, temperature = 1e-3 } + q - q:detach()
 end

@@ -1,6 +1,8 @@
 -- Are the lowest features prettier with softmax? And if so, is it the competition within a group, or only that
 -- activations are bounded, as they are with the sigmoid? The pictures are plots/filters-conv1.png of each run; how
--- smooth the filters are and how different from one another is measured beside them, over training, in metrics.csv.
+-- smooth the filters are and how different from one another is measured beside them, over training, in metrics.csv
+-- (conv1_roughness, conv1_spread). Softmax sees filters less their mean and is drawn so; relu and sigmoid see the mean
+-- too. Of all three the numbers are of filters less their mean.
 --   smrun experiments/pretty.lua activation=relu,sigmoid,softmax seed=1..3
 local sm = require "sm"
 local nn, optim, data, view = sm.nn, sm.optim, sm.data, sm.view

@@ -22,30 +22,53 @@ describe("statistics", function()
   it("has the quantiles of Student's t, as tables print them", function()
     for freedom, quantile in pairs { [1] = 12.7062, [2] = 4.3027, [3] = 3.1824, [4] = 2.7764, [9] = 2.2622,
       [30] = 2.0423, [120] = 1.9799 } do
-      near(quantile, statistics.t_quantile(freedom), 1e-4)
+      near(quantile, statistics.t_quantile(0.95, freedom), 1e-4)
     end
+    near(63.6567, statistics.t_quantile(0.99, 1), 1e-3)
+    near(4.6041, statistics.t_quantile(0.99, 4), 1e-4)
+    near(8.6103, statistics.t_quantile(0.999, 4), 1e-3)
+  end)
+
+  it("has the quantiles of the normal distribution", function()
+    near(1.959964, statistics.normal_quantile(0.95), 1e-5)
+    near(2.575829, statistics.normal_quantile(0.99), 1e-5)
+    near(3.290527, statistics.normal_quantile(0.999), 1e-5)
+  end)
+
+  it("widens intervals, so that all of several hold together", function()
+    local alone = statistics.compare({ 1, 2, 3 }, { 2, 4, 6, 8 }, 1)
+    -- 99 % each, with 4.0755 degrees of freedom: t = 4.546
+    local fifth = statistics.compare({ 1, 2, 3 }, { 2, 4, 6, 8 }, 5)
+    assert.equal(alone.difference, fifth.difference)
+    near(-3 - 4.546 * 2 ^ 0.5, fifth.low, 2e-2)
+    near(-3 + 4.546 * 2 ^ 0.5, fifth.high, 2e-2)
+    local others = { 0.1, 0.3, -0.2, 0.2, 0.4 }
+    local paired, one_of_six = statistics.compare({ 1, 2, 3, 4, 5 }, others, 1), statistics.compare({ 1, 2, 3, 4, 5 },
+      others, 6)
+    assert.is_true(one_of_six.low < paired.low and paired.high < one_of_six.high)
+    near(4.8510 / 2.7764, (one_of_six.high - one_of_six.low) / (paired.high - paired.low), 0.2)
   end)
 
   it("compares over the same seeds by a bootstrap with Student's width", function()
     -- Of two differences the resampled means are 1, 2, 3 with chances 1/4, 1/2, 1/4.
-    local result = statistics.compare({ [1] = 2, [2] = 5 }, { [1] = 1, [2] = 2 })
+    local result = statistics.compare({ [1] = 2, [2] = 5 }, { [1] = 1, [2] = 2 }, 1)
     local widening = 12.7062 * 2 ^ 0.5 / 1.959964
     assert.equal("paired", result.method)
     assert.equal(2, result.difference)
     near(2 - widening, result.low, 1e-3)
     near(2 + widening, result.high, 1e-3)
     -- Of 0, 0 and 3 they are 0 with chance 8/27 and 3 with chance 1/27; both are more than 2.5 %.
-    result = statistics.compare({ [7] = 0, [8] = 0, [9] = 3 }, { [7] = 0, [8] = 0, [9] = 0 })
+    result = statistics.compare({ [7] = 0, [8] = 0, [9] = 3 }, { [7] = 0, [8] = 0, [9] = 0 }, 1)
     widening = 4.30265 * 1.5 ^ 0.5 / 1.959964
     assert.equal(1, result.difference)
     near(1 - widening, result.low, 1e-3)
     near(1 + 2 * widening, result.high, 1e-3)
-    assert.same(result, statistics.compare({ [7] = 0, [8] = 0, [9] = 3 }, { [7] = 0, [8] = 0, [9] = 0 }))
+    assert.same(result, statistics.compare({ [7] = 0, [8] = 0, [9] = 3 }, { [7] = 0, [8] = 0, [9] = 0 }, 1))
   end)
 
   it("compares over other seeds by Welch's t", function()
     -- Variances 1 and 20/3; the square of the standard error is 2, with 4.0755 degrees of freedom: t = 2.7560.
-    local result = statistics.compare({ 1, 2, 3 }, { 2, 4, 6, 8 })
+    local result = statistics.compare({ 1, 2, 3 }, { 2, 4, 6, 8 }, 1)
     assert.equal("welch", result.method)
     assert.equal(-3, result.difference)
     near(-3 - 2.7560 * 2 ^ 0.5, result.low, 1e-3)
@@ -53,9 +76,9 @@ describe("statistics", function()
   end)
 
   it("claims nothing from one seed, nor from seeds without a spread", function()
-    local one = statistics.compare({ 5 }, { 3, 4 })
+    local one = statistics.compare({ 5 }, { 3, 4 }, 1)
     assert.same({ difference = 1.5, reason = "fewer than 2 seeds" }, one)
-    local none = statistics.compare({ 0.3, 0.4 }, { 0.1, 0.2 })
+    local none = statistics.compare({ 0.3, 0.4 }, { 0.1, 0.2 }, 1)
     assert.is_nil(none.low)
     assert.equal("no spread over the seeds", none.reason)
   end)
@@ -82,6 +105,10 @@ describe("compare", function()
     write_run("a/seed=2", 2, { accuracy = 0.9 })
     write_run("b/deep/er/default", 1, { accuracy = 0.9 })
     lfs.link(workspace .. "/a", workspace .. "/b/again", true)
+    local paths = {}
+    assert.equal(2, records.find(workspace .. "/a", paths))
+    assert.equal(3, records.find(workspace, paths)) -- those that were found before among them
+    assert.equal(3, #paths)
     local _, found = of("a/seed=2/", "", "b")
     assert.equal(3, #found)
     assert.equal(workspace .. "/a/seed=2", found[1])
@@ -107,7 +134,61 @@ describe("compare", function()
     local text = tabulate.text(comparison)
     assert.truthy(text:find("  16           3   92.00 ± 1.00 %        99.00 ± 0.00 %   4.00 ms", 1, true), text)
     assert.truthy(text:find("groups=16   against   groups=2   +12.000   [", 1, true), text)
-    assert.truthy(text:find("paired bootstrap", 1, true), text)
+    assert.truthy(text:find("(95 % interval; paired bootstrap", 1, true), text)
+  end)
+
+  local function write_three(validation)
+    for i, groups in ipairs { 1, 2, 4 } do
+      for seed = 1, 3 do
+        write_run(("e/groups=%d,seed=%d"):format(groups, seed), seed, {
+          values = { groups = groups }, accuracy = ({ 0.95, 0.9, 0.9 })[i] + seed * groups / 10000,
+          validation = validation(i, seed),
+        })
+      end
+    end
+    return of "e"
+  end
+
+  it("chooses by validation data, and tells what test data say of the choice", function()
+    local comparison = write_three(function(i, seed)
+      return ('"validation_accuracy": %.9g'):format(({ 0.97, 0.98, 0.96 })[i] + seed / 1000)
+    end)
+    assert.same({ "2", "validation_accuracy", "test_accuracy" },
+      { comparison.best.traits["=groups"], comparison.chosen_by, comparison.measure })
+    assert.equal("best of 3 settings by validation accuracy: groups=2, test accuracy 90.04 ± 0.02 % (3 seeds)"
+      .. "; lower than groups=1; not told apart from groups=4", tabulate.headline(comparison))
+  end)
+
+  it("chooses by the lowest validation loss where there is no accuracy", function()
+    local comparison = write_three(function(i) return ('"validation_loss": %.9g'):format(({ 3, 2, 1 })[i]) end)
+    assert.same({ "4", "validation_loss" }, { comparison.best.traits["=groups"], comparison.chosen_by })
+    assert.truthy(tabulate.headline(comparison):find("by validation loss: groups=4, test accuracy 90.08", 1, true))
+  end)
+
+  it("chooses none where there are no validation data", function()
+    local comparison = write_three(function() return "" end)
+    assert.is_nil(comparison.best)
+    assert.equal("3 settings; none is chosen, since none has validation data", tabulate.headline(comparison))
+  end)
+
+  it("says of how many comparisons the intervals hold together", function()
+    local comparison = write_three(function() return "" end)
+    assert.equal(3, #comparison.differences)
+    local text = tabulate.text(comparison)
+    assert.truthy(text:find("(95 % intervals for 3 comparisons together, by Bonferroni's rule; paired", 1, true),
+      text)
+    local second = comparison.differences[1]
+    local alone = statistics.compare({ 0.9002, 0.9004, 0.9006 }, { 0.9501, 0.9502, 0.9503 }, 1)
+    near(second.difference, alone.difference, 1e-9)
+    assert.is_true(second.low < alone.low and alone.high < second.high)
+  end)
+
+  it("leaves out a run whose figures cannot be read, and compares the others", function()
+    write_run("e/a", 1, { accuracy = 0.9 })
+    tiny.write(write_run("e/b", 2, { accuracy = 0.9 }) .. "/metrics.csv", "nothing")
+    local comparison = of "e"
+    assert.same({ 1 }, comparison.settings[1].seeds)
+    assert.matches("expected a header", comparison.left_out[1].reason)
   end)
 
   it("tells when an accuracy was first reached", function()
@@ -153,8 +234,9 @@ describe("compare", function()
     assert.truthy(text:find("e            2      bbbbbbb    –", 1, true), text)
     assert.truthy(text:find("fewer than 2 seeds: no claim can be made", 1, true), text)
     assert.truthy(text:find("different machines", 1, true), text)
-    -- only what is different between the two
-    assert.truthy(text:find("text=2,revision=bbbbbbb +against +text=1,revision=aaaaaaa +%-10%.000"), text)
+    -- what is different between the two, then what is not
+    local row <const> = "text=2,revision=bbbbbbb +against +text=1,revision=aaaaaaa %(both experiment=e%) +%-10%.000"
+    assert.truthy(text:find(row), text)
   end)
 
   it("compares many settings with the first alone", function()

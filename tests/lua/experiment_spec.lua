@@ -28,7 +28,7 @@ describe("an experiment's run", function()
     assert.same({ "step-000010.safetensors", "step-000012.safetensors" }, tiny.list(base .. "/checkpoints"))
     assert.same({ "picture-000000.png", "picture-000004.png", "picture-000008.png", "picture-000012.png",
       "picture.png" }, tiny.list(base .. "/plots"))
-    assert.equal("tiny 12", tiny.read(base .. "/plots/picture.png"))
+    assert.matches("tiny 12$", tiny.read(base .. "/plots/picture.png"))
     assert.truthy(printed:find("test accuracy", 1, true))
     assert.truthy(printed:find(base, 1, true))
     assert.is_nil(printed:find("\27", 1, true))
@@ -84,6 +84,40 @@ end]]):gsub("return sm.experiment", "local plain = optim.sgd { lr = p.lr }\nplai
     local csv = tiny.read(base .. "/metrics.csv")
     assert.matches(",step_ms,weight_sum,images\n", csv)
     assert.matches("\n3,[^\n]*,,\n4,[^\n]*,[%d.e-]+,12\n", csv)
+  end)
+
+  it("refuses columns that are taken, and figures that nobody declared or that are none", function()
+    local function message_of(names, figures)
+      tiny.write(workspace .. "/tiny.lua", (tiny.text:gsub("function picture:check%(%) end",
+        "%0 function picture:metric_names() return { " .. names .. " } end "
+        .. "function picture:measure() return { " .. figures .. " } end")))
+      local ok, message = pcall(tiny.run, workspace)
+      assert.is_false(ok)
+      return type(message) == "table" and message.message or message
+    end
+    assert.matches("view 'picture' cannot have the column 'validation_loss' in metrics%.csv: every run has it",
+      message_of("'validation_loss'", "validation_loss = 1"))
+    assert.is_false(exists(base .. "/metrics.csv")) -- before anything was written
+    assert.matches("view 'picture' measured 'hight', which is none of its metric_names; did you mean 'height'%?",
+      message_of("'height'", "height = 1, hight = 1"))
+    for _, value in ipairs { "'high'", "0 / 0", "1 / 0", "{}" } do
+      assert.matches("view 'picture' must measure a finite number for the column 'height', or nothing, got ",
+        message_of("'height'", "height = " .. value))
+    end
+  end)
+
+  it("evaluates a loss that draws random numbers without a trace in training", function()
+    tiny.write(workspace .. "/tiny.lua", (tiny.text:gsub("return p.blow_up",
+      "loss = loss * (1 + sm.rand(1):sum())\n%0")))
+    local metrics = require "sm.experiment.metrics"
+    local found = {}
+    for i, evaluate in ipairs { "4", "12" } do
+      local _, result = tiny.run(workspace, { evaluate = evaluate })
+      local rows = metrics.rows(result.directory .. "/metrics.csv")
+      found[i] = sm.load(result.directory .. "/checkpoints/step-000012.safetensors")["model.linear1.weight"]:totable()
+      assert.is_number(rows[#rows].validation_loss)
+    end
+    assert.same(found[1], found[2])
   end)
 
   it("records parameters, environment and summary", function()

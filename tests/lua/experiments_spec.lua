@@ -1,4 +1,4 @@
---- Every command of docs/results/study.md runs: on few images, for few steps, sweeps cut down to two runs.
+--- Every command of docs/results/study.md runs: on few images, for one step, sweeps cut down to one or two runs.
 local lfs = require "lfs"
 local json = require "cjson"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
@@ -18,31 +18,35 @@ local function commands()
   return found
 end
 
---- The values of "1,2,4" or "1..5": the first and the last.
-local function ends(values)
+--- The values of "1,2,4" or "1..5": the first, the second (the first where there is one alone) and the last.
+local function some(values)
   local first, last = values:match "^(%d+)%.%.(%d+)$"
-  if first then return first, last end
-  return values:match "^[^,]*", values:match "[^,]*$"
+  if first then return first, tostring(first + 1), last end
+  first, last = values:match "^[^,]*", values:match "[^,]*$"
+  return first, values:match "^[^,]*,([^,]*)" or first, last
 end
 
---- The arguments of a command that does the same in small: of the first parameter that takes several values the
--- first and the last, of the others the first.
--- @return text, number of runs
-local function in_small(command)
-  local words, runs = {}, 1
+--- The arguments of a command that does the same in small, with one seed: of the first parameter that takes several
+-- values the first and the last, of the others the first; or, where an earlier command has run the file, the second
+-- of each. And those that only leave out seeds.
+-- @param again whether an earlier command has run the file
+-- @return text, number of runs, text
+local function in_small(command, again)
+  local words, all, runs = {}, {}, 1
   for _, word in ipairs(command.words) do
     local key, value = word:match "^([%w_]+)=(.*)$"
     if key and key ~= "data" and key ~= "steps" then
-      local first, last = ends(value)
-      if first ~= last and runs == 1 and key ~= "seed" then
+      local first, second, last = some(value)
+      all[#all + 1] = key .. "=" .. (key == "seed" and first or value)
+      if first ~= last and runs == 1 and key ~= "seed" and not again then
         runs, value = 2, first .. "," .. last
       else
-        value = first
+        value = again and key ~= "seed" and second or first
       end
       words[#words + 1] = key .. "=" .. value
     end
   end
-  return table.concat(words, " "), runs
+  return table.concat(words, " "), runs, table.concat(all, " ")
 end
 
 local function is_experiment(file)
@@ -78,22 +82,22 @@ describe("the study's commands", function()
     assert.is_true(files["experiments/softmax_groups.lua"])
   end)
 
+  local files_run = {}
   for number, command in ipairs(commands()) do
-    local arguments, expected = in_small(command)
+    local arguments, expected, settings = in_small(command, files_run[command.file])
+    files_run[command.file] = true
 
     if is_experiment(command.file) then
       it(command.line .. " plans its runs", function()
-        local values = {}
-        for i, word in ipairs(command.words) do values[i] = word:gsub("^data=%S+", "") end
         local output, code = tiny.smrun(("--dry-run --runs '%s/plan' %s data=mnist_mini %s"):format(workspace,
-          command.file, table.concat(values, " ")))
+          command.file, settings))
         assert.equal(0, code, output)
         assert.is_nil(output:find "fails", output)
       end)
 
       it(command.line .. " runs in small", function()
         local runs = ("%s/%d"):format(workspace, number)
-        local output, code = tiny.smrun(("--runs '%s' --jobs 2 %s %s data=mnist_mini steps=2"):format(runs,
+        local output, code = tiny.smrun(("--runs '%s' --jobs 2 --threads 1 %s %s data=mnist_mini steps=1"):format(runs,
           command.file, arguments))
         assert.equal(0, code, output)
         local directories = runs_below(runs)
@@ -101,11 +105,11 @@ describe("the study's commands", function()
         for _, directory in ipairs(directories) do
           local summary = json.decode(tiny.read(directory .. "/summary.json"))
           assert.equal("finished", summary.status)
-          assert.equal(2, summary.steps)
+          assert.equal(1, summary.steps)
           assert.is_true(finite(summary.test_loss) and finite(summary.validation_loss), directory)
           assert.is_true(summary.test_accuracy >= 0 and summary.test_accuracy <= 1)
           for _, name in ipairs { "experiment.lua", "params.json", "environment.json", "metrics.csv", "log.txt",
-                                  "checkpoints/step-000002.safetensors" } do
+                                  "checkpoints/step-000001.safetensors" } do
             assert.is_true((lfs.attributes(directory .. "/" .. name, "size") or 0) > 0, directory .. "/" .. name)
           end
           if tiny.read(command.file):find "view%." then

@@ -18,8 +18,10 @@ describe("metrics.csv", function()
     return file:read "a"
   end
 
-  it("has the columns of every run first, then those that are declared, each once", function()
-    local file = metrics.open(path, { "step_rms", "conv1_roughness", "step_rms", "lr" })
+  it("has the columns of every run first, then those that are declared", function()
+    local file = metrics.open(path, metrics.columns {
+      { owner = "the optimizer", "step_rms" }, { owner = "view 'a'", "conv1_roughness" }, { owner = "view 'b'" },
+    })
     file:write { step = 0, epoch = 0, lr = 0.5, conv1_roughness = 1 }
     file:write { step = 10, step_rms = 0.25, train_loss = 2, unknown = 3 }
     file:close()
@@ -34,7 +36,7 @@ describe("metrics.csv", function()
 
   it("goes on with the columns that it began with, after the row of a step", function()
     write(FIRST .. ",old\n0,0,,,,,1,,\n10,1,,,,,1,5,7\n20,1,,,,,1,5,8\n2")
-    local file = metrics.open(path, { "new", "old" }, 10)
+    local file = metrics.open(path, metrics.columns { { owner = "view 'a'", "new", "old" } }, 10)
     file:write { step = 11, new = 1, old = 2 }
     file:close()
     assert.equal(FIRST .. ",old\n0,0,,,,,1,,\n10,1,,,,,1,5,7\n11,,,,,,,,2\n", read())
@@ -43,6 +45,25 @@ describe("metrics.csv", function()
   it("reads files of the eight columns alone", function()
     write(FIRST .. "\n3,1,0.5,,,,0.1,9\n4,1,0.")
     assert.same({ { step = 3, epoch = 1, train_loss = 0.5, lr = 0.1, step_ms = 9 } }, (metrics.rows(path)))
+  end)
+
+  it("has no name twice, and none that a reader of CSV would stumble over", function()
+    local function message_of(...)
+      local ok, message = pcall(metrics.columns, { { owner = "the optimizer", "step_rms" }, ... })
+      assert.is_false(ok)
+      return message
+    end
+    assert.matches("view 'a' cannot have the column 'train_loss' in metrics%.csv: every run has it$",
+      message_of { owner = "view 'a'", "good", "train_loss" })
+    assert.matches("view 'a' cannot have the column 'step_rms' in metrics%.csv: the optimizer has it$",
+      message_of { owner = "view 'a'", "step_rms" })
+    assert.matches("view 'b' cannot have the column 'x' in metrics%.csv: view 'a' has it$",
+      message_of({ owner = "view 'a'", "x" }, { owner = "view 'b'", "x" }))
+    for _, name in ipairs { "a,b", "", "a b", 'a"', "a\n", "ä", 5, {} } do
+      assert.matches("the name of a column of view 'a' must be letters, digits, _ %. and %-, got ",
+        message_of { owner = "view 'a'", name })
+    end
+    assert.equal("A.b-c_9", metrics.columns { { owner = "view 'a'", "A.b-c_9" } }[9])
   end)
 
   it("is refused where it begins otherwise", function()

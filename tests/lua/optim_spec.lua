@@ -238,6 +238,28 @@ describe("telemetry", function()
     assert.are.same({ 1, 0 }, shares)
   end)
 
+  it("looks only at what moved in the step", function()
+    local still, w = leaf { 7, 7, 7 }, leaf { 0 }
+    local opt = optim.smorms3 { lr = 1e-3 }:add { still = still, w = w }
+    still.grad, w.grad = sm.tensor { 1, 1, 1 }, sm.tensor { 1 }
+    opt:step()
+    for step = 2, 3 do -- a memory of its own, but no gradient now
+      still.grad, w.grad = nil, sm.tensor { 1 }
+      local before = w:item()
+      opt:watch()
+      opt:step()
+      local figures = opt:telemetry()
+      assert.is_near(math.abs(w:item() - before), figures.step_rms, 1e-9, step)
+      assert.are.equal(1, figures.cap_share)
+    end
+    still.grad, w.grad = sm.tensor { 1, 1, 1 }, nil
+    opt:restore(opt:state(), 1) -- w was moved last by a step that is now to come
+    local before = still:clone()
+    opt:watch()
+    opt:step()
+    assert.is_near(math.abs(still:totable()[1] - before:totable()[1]), opt:telemetry().step_rms, 1e-9)
+  end)
+
   it("wants to be announced", function()
     local w, v = leaf { 0 }, leaf { 0 }
     local opt = optim.adam():add { w = w }

@@ -96,7 +96,7 @@ describe("the painter", function()
       local mean, likeliest = written_out(model, activations)
       local row = sm.tensor { activations }
       assert_near(sm.tensor(likeliest), painted(model, row):reshape(4), 1e-6)
-      local many = painted(model, row, { seed = 3, count = 20000 })
+      local many = painted(model, row, { seed = 3, first = 1, count = 20000 })
       assert.same({ 20000, 2, 2, 1 }, many.shape)
       assert_near(sm.tensor(mean), many:mean(1):reshape(4), 0.012) -- four standard errors of a pixel
     end
@@ -119,23 +119,32 @@ describe("the painter", function()
         end
       end
     end
-    local many = painted(model, one_hot(2), { seed = 3, count = 20000 })
+    local many = painted(model, one_hot(2), { seed = 3, first = 1, count = 20000 })
     assert_near(sm.tensor(mean), many:mean(1):reshape(4), 0.012)
   end)
 
-  it("has the same dice for every row, other dice for another seed, and touches no random stream", function()
-    local model = model_of()
+  it("gives a painting the dice of its number, however many are painted, and touches no random stream", function()
+    local model = nn.sequential {
+      nn.flatten(), nn.linear { 2 * OPTIONS, init = times(1) }, nn.softmax { groups = 2 },
+      nn.linear { OPTIONS, init = times(1) }, nn.softmax(), nn.linear { CLASSES, init = times(1) },
+    }:build { 2, 2, 1 }
+    assert.same({ "1 group of 3", "2 groups of 3" }, painter.of(model):describe())
     local before = random.state()
-    local both = painted(model, sm.tensor { { 1, 0, 0 }, { 1, 0, 0 } }, { seed = 1, count = 30 })
-    assert_near(both:slice(1, 30), both:slice(31, 60), 0)
-    local others = painted(model, one_hot(1), { seed = 2, count = 30 })
-    assert.is_true((both:slice(1, 30) - others):abs():max():item() > 0.01)
+    local all = painted(model, one_hot(1), { seed = 1, first = 1, count = 30 })
+    for _, part in ipairs { { 1, 30 }, { 1, 11 }, { 12, 19 }, { 30, 1 } } do
+      local first, count = table.unpack(part)
+      local some = painted(model, one_hot(1), { seed = 1, first = first, count = count })
+      assert_near(all:slice(first, first + count - 1), some, 1e-6)
+    end
+    local others = painted(model, one_hot(1), { seed = 2, first = 1, count = 30 })
+    assert.is_true((all - others):abs():max():item() > 0.01)
+    assert.is_true((all:slice(1, 15) - all:slice(16, 30)):abs():max():item() > 0.01)
     assert.same(before, random.state())
   end)
 
   it("reads scaled activations and temperatures as the network does", function()
     local images = numbers_of({ 5, 2, 2, 1 }, 1)
-    local plain, dice = model_of(), { seed = 1, count = 50 }
+    local plain, dice = model_of(), { seed = 1, first = 1, count = 50 }
     local cases = { model_of({ groups = 2, scale = true }, 1, 1 / OPTIONS),
       model_of({ groups = 2, temperature = 0.25 }, 0.25) }
     for _, other in ipairs(cases) do
@@ -156,7 +165,7 @@ describe("the painter", function()
     local raised = model_of() -- the same for all options of a lower group: nothing from above, a bias from below
     local upper = raised:layer("linear2").weight
     upper:copy_(upper:detach() + sm.tensor { { 0 }, { 0 }, { 0 }, { 1 }, { 1 }, { 1 } } * sm.tensor { 3, -1, 0 })
-    local dice = { seed = 1, count = 50 }
+    local dice = { seed = 1, first = 1, count = 50 }
     assert_near(painted(model, one_hot(3), dice), painted(raised, one_hot(3), dice), 1e-6)
     assert.is_true((model(images) - raised(images)):abs():max():item() > 0.5)
   end)
@@ -167,7 +176,7 @@ describe("the painter", function()
       nn.flatten(), nn.dropout { 0.5 }, nn.linear { 8, init = times(1) }, nn.softmax { groups = 2 },
       nn.linear { CLASSES, init = times(1) },
     }:build { 7, 9, 3 }
-    local pictures = painted(model, one_hot(1), { seed = 1, count = 4 })
+    local pictures = painted(model, one_hot(1), { seed = 1, first = 1, count = 4 })
     assert.same({ 4, 7, 9, 3 }, pictures.shape)
     -- One location's option paints its filter where the location lies, and the others theirs: by hand for a pixel
     -- that one window alone sees, the middle one of the first window.
@@ -215,6 +224,38 @@ describe("view.paint", function()
     end
     assert.equal(CLASSES * (CLASSES + 5), rows)
     for key, sum in pairs(sums) do assert.is_near(1, sum, 1e-5, key) end
+  end)
+
+  it("paints a batch at a time, whatever is counted, and adds up all of it", function()
+    local sheet = require "sm.view.paint_sheet"
+    local of, draw = painter.of, sheet.draw
+    local _ <close> = setmetatable({}, { __close = function() painter.of, sheet.draw = of, draw end })
+    local model, drawn, largest, painted_in_all = model_of(), nil, 0, 0
+    function sheet.draw(_, _, given) drawn = given end
+    painter.of = function(...)
+      local by = of(...)
+      return { describe = function() return by:describe() end, paint = function(_, classes, dice)
+        if dice then
+          largest, painted_in_all = math.max(largest, dice.count), painted_in_all + dice.count
+        end
+        return by:paint(classes, dice)
+      end }
+    end
+    view.paint { pairs = {}, paintings = 1300, shown = 4 }:draw(model, workspace .. "/a.png",
+      { step = 0, data = data_of { 2, 2, 1 } })
+    assert.is_true(largest <= 250, "painted at once: " .. largest)
+    assert.equal(CLASSES * 1300, painted_in_all)
+    local result = drawn.of_class[2]
+    local whole = painted(model, one_hot(2), { seed = 1, first = 1, count = 1300 })
+    assert_near(whole:mean(1), result.mean, 1e-5)
+    assert.equal(4, #result.paintings)
+    assert_near(whole[4], result.paintings[4], 1e-6)
+    local taken = {}
+    for class = 0, CLASSES - 1 do taken[class] = 0 end
+    for _, class in ipairs(model:eval()(whole):argmax(2):totable()) do
+      taken[class - 1] = taken[class - 1] + 1 / 1300
+    end
+    for class, share in pairs(taken) do assert.is_near(share, result.taken[class], 1e-9) end
   end)
 
   it("pairs neighbours where no pairs are given, and paints in colour and without pairs", function()

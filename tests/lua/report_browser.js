@@ -51,20 +51,30 @@ function use() {
   press(slider, 1);
   see("pictures at 1", shownSteps());
   see("spoken", slider.getAttribute("aria-valuetext"));
+  see("captions", [...document.querySelectorAll("figcaption")].filter((one) => one.querySelector(".at"))
+    .map((one) => one.textContent).join("|"));
+  see("key of a slider", slider.dataset.key);
   const before = canvas(figures[0]).toDataURL();
   press(document.querySelector("#smoothing"), 3);
   see("smoothing changes the curve", canvas(figures[0]).toDataURL() !== before);
-  const linear = canvas(figures[0]).toDataURL();
-  press(document.querySelector("#logarithmic"), true);
-  see("the axis changes the curve", canvas(figures[0]).toDataURL() !== linear);
-  press(document.querySelector("#logarithmic"), false);
   press(document.querySelector("#smoothing"), 0);
+  press(document.querySelector("#logarithmic"), true);
+  see("the axis changes the curve", canvas(figures[0]).toDataURL() !== before);
+  see("axes", charts.map(({ graph }) => graph.getOption("logscale") ? "logarithmic" : "linear").join(" "));
+  const legend = (i) => figures[i].querySelector(".legend").textContent;
+  see("legend of a loss", legend(0));
+  see("legend of what ends at 0", legend(6));
+  see("legend of nothing", legend(7));
+  press(document.querySelector("#logarithmic"), false);
   see("and back", canvas(figures[0]).toDataURL() === before);
   hover(figures[0], 0.99);
-  see("legend", figures[0].querySelector(".legend").textContent);
+  see("legend", legend(0));
   const box = document.querySelector("#setting-1");
   if (box) {
     press(box, false);
+    remember();
+    see("what is kept of a setting", `${box.dataset.key} ${JSON.parse(sessionStorage.getItem(place))
+      .inputs[box.dataset.key]}`);
     see("hiding changes the curve", canvas(figures[0]).toDataURL() !== before);
     press(box, true);
   }
@@ -73,7 +83,9 @@ function use() {
   drag(figures[0], 0.25, 0.75);
   see("closer", ranges());
   see("resources", performance.getEntriesByType("resource").length);
-  see("wider than the window", document.documentElement.scrollWidth > innerWidth);
+  hover(figures[0], 0.99);
+  see("wider than the window", [...document.querySelectorAll("fieldset, .legend")].some((one) =>
+    one.getBoundingClientRect().right > innerWidth || one.scrollWidth > one.clientWidth) || document.documentElement.scrollWidth > innerWidth);
 }
 
 const visits = Number(sessionStorage.getItem("visits")) + 1;

@@ -51,16 +51,16 @@ describe("a report in a browser", function()
 
   local function write_run(name, seed, given)
     given.values = given.values or {}
-    given.columns = ",cap_share,mem_p10,mem_p50"
+    given.columns = ",cap_share,mem_p10,mem_p50,gone,none"
     local rows = { "0,1,,,2.3,0.1,0.001,,,,\n" }
     for step = 100, 1000, 100 do
-      rows[#rows + 1] = ("%d,1,%.4f,%.4f,%s,0.001,12.%d,0.%d,%d,%d\n"):format(step, 200 / step + seed / 10,
+      rows[#rows + 1] = ("%d,1,%.4f,%.4f,%s,0.001,12.%d,0.%d,%d,%d,%d,0\n"):format(step, 200 / step + seed / 10,
         1 - 50 / step, step % 500 == 0 and ("%.4f,%.4f"):format(190 / step + seed / 10, 1 - 40 / step) or ",", seed,
-        seed, step, 2 * step)
+        seed, step, 2 * step, step > 700 and 0 or step)
     end
     given.metrics = table.concat(rows)
     local path = tiny.write_run(workspace, name, seed, given)
-    for i, step in ipairs { 0, 500, 1000 } do
+    for i, step in ipairs(given.drawn or { 0, 500, 1000 }) do
       tiny.write(("%s/plots/filters-%06d.png"):format(path, step), pixels[i % 2 + 1])
     end
     return path
@@ -76,20 +76,24 @@ describe("a report in a browser", function()
   it_in_browser("draws its curves, shows its pictures and asks for nothing", function()
     local seen, said = open(report.page { write_run("e/a", 1, { accuracy = 0.9 }) }, 1280, 20)
     assert.equal("", said)
-    assert.equal("loss, accuracy, learning rate, milliseconds per step, cap share, mem", seen.titles)
+    assert.equal("loss, accuracy, learning rate, milliseconds per step, cap share, mem, gone, none", seen.titles)
     assert.is_true(tonumber(seen["least colours of a chart"]) > 2)
-    local whole = ("0-1000 "):rep(6):sub(1, -2)
+    local whole = ("0-1000 "):rep(8):sub(1, -2)
     assert.equal(whole, seen["at first"])
     assert.equal("1000", seen["pictures at first"])
     assert.equal("500", seen["pictures at 1"])
     assert.equal("step 500", seen.spoken)
     assert.equal("true", seen["smoothing changes the curve"])
     assert.equal("true", seen["the axis changes the curve"])
+    assert.equal(("logarithmic "):rep(7) .. "linear", seen.axes)
+    assert.equal("train lossvalidation loss", seen["legend of a loss"])
+    assert.equal("without 3 points at 0 or below", seen["legend of what ends at 0"])
+    assert.equal("not logarithmic: nothing is above 0", seen["legend of nothing"])
     assert.equal("true", seen["and back"])
     assert.equal("step 1,000train loss 0.3validation loss 0.29", seen.legend)
     assert.equal(whole, seen["at large"])
     assert.matches("^1%d%d%-7%d%d ", seen.closer)
-    assert.equal((seen.closer:match "^%S+" .. " "):rep(6):sub(1, -2), seen.closer)
+    assert.equal((seen.closer:match "^%S+" .. " "):rep(8):sub(1, -2), seen.closer)
     assert.equal("0", seen.resources)
     assert.equal("1", seen.visits)
   end)
@@ -100,19 +104,22 @@ describe("a report in a browser", function()
     assert.matches("Content Security Policy", said)
   end)
 
+  local function page_of_a_run_that_goes_on()
+    return report.page({ write_run("e/a", 1, { unfinished = true }) }, { steps = 2000 })
+  end
+
   it_in_browser("follows a run that goes on, as the reader has set it", function()
-    local seen, said = open(report.page { write_run("e/a", 1, { unfinished = true }) }, 1280, 8)
+    local seen, said = open(page_of_a_run_that_goes_on(), 1280, 8)
     assert.equal("", said)
     assert.equal("2", seen.visits)
-    assert.equal("; it looks for news every 6 s until every run is finished, or half an hour has brought none.",
+    assert.equal("; it looks for news every 6 s until the run has ended, or half an hour has brought none.",
       seen.following)
     assert.equal(seen.closer, seen["after a reload"])
     assert.equal("500", seen["pictures after a reload"])
   end)
 
   it_in_browser("follows no longer when half an hour has brought no news", function()
-    local page, count = report.page { write_run("e/a", 1, { unfinished = true }) }
-      :gsub('data%-until="(%d+)"', function(seconds)
+    local page, count = page_of_a_run_that_goes_on():gsub('data%-until="(%d+)"', function(seconds)
         return ('data-until="%d"'):format(seconds - 30 * 60 - 1)
       end)
     assert.equal(1, count)
@@ -127,16 +134,27 @@ describe("a report in a browser", function()
     for groups = 1, 2 do
       for seed = 1, 2 do
         paths[#paths + 1] = write_run(("e/groups=%d,seed=%d"):format(groups, seed), seed, {
-          values = { groups = groups, note = '"</script><b>"' }, accuracy = 0.9 + seed / 100,
+          values = {
+            groups = groups, activation = ('"softmax_over_everything_%d"'):format(groups), note = '"</script><b>"',
+          },
+          accuracy = 0.9 + seed / 100, drawn = groups == 2 and { 0, 400, 1000 } or nil,
         })
       end
+    end
+    local labels = {}
+    for groups = 1, 2 do
+      labels[groups] = ("activation=softmax_over_everything_%d,groups=%d"):format(groups, groups)
     end
     local seen, said = open(report.page(paths), 400, 5)
     assert.equal("", said)
     assert.equal("1000 1000", seen["pictures at first"])
+    assert.equal("0 400", seen["pictures at 1"]) -- the first has none at 400
+    assert.equal(("%s, seed 1, step 0|%s, seed 1, step 400"):format(labels[1], labels[2]), seen.captions)
+    assert.equal("setting " .. labels[1] .. " false", seen["what is kept of a setting"])
+    assert.equal("moment filters", seen["key of a slider"])
     assert.equal("true", seen["hiding changes the curve"])
     assert.equal("false", seen["wider than the window"])
-    assert.equal("6", seen.charts)
-    assert.truthy(seen.legend:find("groups=2 validation loss 0.34 ± 0.07071 (n = 2)", 1, true), seen.legend)
+    assert.equal("8", seen.charts)
+    assert.truthy(seen.legend:find(labels[2] .. " validation loss 0.34 ± 0.07071 (n = 2)", 1, true), seen.legend)
   end)
 end)

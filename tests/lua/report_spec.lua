@@ -11,6 +11,11 @@ local function has(text, wanted)
   assert.truthy(text:find(wanted, 1, true), "there is no " .. wanted)
 end
 
+--- As much of a PNG as a page looks at, and a content to know it by.
+local function png(content)
+  return "\x89PNG\r\n\26\n\0\0\0\13IHDR" .. (">I4I4"):pack(3, 2) .. content
+end
+
 local function lacks(text, unwanted)
   assert.is_nil(text:find(unwanted, 1, true), "there is " .. unwanted)
 end
@@ -32,6 +37,14 @@ describe("the markup of a report", function()
   it("is UTF-8 without control characters, whatever the text", function()
     assert.equal("a\u{FFFD}b\u{FFFD}\u{FFFD}\t\n\u{FFFD}ü", html.escape "a\xffb\xc3\0\t\n\27ü")
     assert.truthy(utf8.len(html.escape(string.char(0xed, 0xa0, 0x80, 0xf5))))
+    assert.equal("", html.escape "")
+  end)
+
+  it("is made in one walk, also of a text that is no text at all", function()
+    local count <const> = 400000
+    local began = os.clock()
+    assert.equal(count * #"\u{FFFD}", #html.escape(("\xff"):rep(count)))
+    assert.is_true(os.clock() - began < 3)
   end)
 end)
 
@@ -39,7 +52,7 @@ describe("the curves of a report", function()
   it("put together what belongs together, in the file's order", function()
     local row = {}
     local columns = { "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr",
-      "step_ms", "mem_p10", "mem_p90", "conv1_roughness", "conv2_roughness", "conv1_spread", "empty" }
+      "step_ms", "mem_p10", "mem_p90", "conv1_roughness", "conv2_roughness", "conv1_spread", "test_loss", "empty" }
     for _, name in ipairs(columns) do row[name] = name ~= "empty" and 1 or nil end
     assert.same({
       { title = "loss", columns = { "train_loss", "validation_loss" } },
@@ -49,6 +62,7 @@ describe("the curves of a report", function()
       { title = "mem", columns = { "mem_p10", "mem_p90" } },
       { title = "roughness", columns = { "conv1_roughness", "conv2_roughness" } },
       { title = "conv1 spread", columns = { "conv1_spread" } },
+      { title = "test loss", columns = { "test_loss" } },
     }, curves.charts { { columns = columns, rows = { row } } })
   end)
 
@@ -72,6 +86,70 @@ describe("the pictures of a report", function()
     local chosen = pictures.thin(list, 25)
     assert.same({ 25, 1, 41 }, { #chosen, chosen[1], chosen[25] })
   end)
+
+  --- Pictures of so many bytes, as far as their record says, at some steps.
+  local function moments(bytes, ...)
+    local list = {}
+    for i, step in ipairs { ... } do
+      list[i] = { step = step, path = "/dev/null", bytes = bytes, width = 1, height = 1 }
+    end
+    return list
+  end
+
+  local function shown_steps(page)
+    local figures = {}
+    for figure in page:gmatch "<figure>(.-)</figure>" do
+      local steps = {}
+      for step in figure:gmatch 'data%-step="(%d+)"' do steps[#steps + 1] = step end
+      figures[#figures + 1] = table.concat(steps, " ")
+    end
+    return figures
+  end
+
+  it("are of the same steps in every run, and say of which", function()
+    local every, odd = {}, {}
+    for step = 0, 60 do
+      every[#every + 1] = step
+      if step <= 40 and step % 20 == 1 then odd[#odd + 1] = step end
+    end
+    local page = html.render(pictures.node {
+      { label = "a", pictures = { p = moments(1, table.unpack(every)) } },
+      { label = "b", pictures = { p = moments(1, table.unpack(every, 1, 51)) } },
+      { label = "c", pictures = { p = moments(1, table.unpack(odd)) } },
+    })
+    local steps = page:match 'data%-steps="([^"]*)"'
+    local _, count = steps:gsub("%d+", "")
+    assert.equal(25, count)
+    local a, b, c = table.unpack(shown_steps(page))
+    assert.equal(steps, a)
+    assert.equal(steps:match "^(.-50) ", b)
+    assert.equal("1 21", c) -- neither is among the 25, but what the run shows at one that is
+    has(page, '<figcaption>a, <span class="at">step 60</span></figcaption>')
+    has(page, '<figcaption>b, <span class="at">step 50</span></figcaption>')
+    has(page, '<figcaption>c, <span class="at">step 21</span></figcaption>')
+  end)
+
+  it("are fewer where they are large, and left out where there is no room", function()
+    local megabyte <const> = 1024 ^ 2
+    local page = html.render(pictures.node {
+      { label = "a", pictures = { p = moments(2 * megabyte, 0, 1, 2, 3, 4, 5, 6, 7, 8) } },
+      { label = "b", pictures = { p = moments(2 * megabyte, 0, 1, 2, 3, 4, 5, 6, 7, 8) } },
+    })
+    assert.same({ "0 2 3 5 6 8", "0 2 3 5 6 8" }, shown_steps(page))
+    has(page, "Of up to 9 moments of each picture, this page keeps 6, evenly over training, the first and the last "
+      .. "among them.")
+    lacks(page, "left out")
+    page = html.render(pictures.node {
+      { label = "a", pictures = { p = moments(10 * megabyte, 0, 1), q = moments(30 * megabyte, 1) } },
+      { label = "b", pictures = { p = moments(10 * megabyte, 0, 1) } },
+      { label = "c", pictures = { p = moments(10 * megabyte, 0, 1), r = moments(4 * megabyte, 1) } },
+    })
+    assert.same({ "1", "1", "1" }, shown_steps(page))
+    has(page, "Of up to 2 moments of each picture, this page keeps the last.")
+    has(page, "2 pictures are left out: all together would be larger than 24 MB.")
+    lacks(page, "<h3>q</h3>")
+    has(page, "<h3>r</h3>")
+  end)
 end)
 
 describe("a report", function()
@@ -84,7 +162,9 @@ describe("a report", function()
   end
 
   local function write_pictures(path, name, ...)
-    for _, step in ipairs { ... } do tiny.write(("%s/plots/%s-%06d.png"):format(path, name, step), name .. step) end
+    for _, step in ipairs { ... } do
+      tiny.write(("%s/plots/%s-%06d.png"):format(path, name, step), png(name .. step))
+    end
   end
 
   it("about one run has everything in order", function()
@@ -108,14 +188,28 @@ describe("a report", function()
     has(section(page, "settings"), "<td>lr</td><td>0.5</td>")
     has(section(page, "outcome"), '<td>test accuracy</td><td class="figure">98.76 %</td>')
     has(section(page, "pictures"), 'data-steps="0 30"')
-    has(section(page, "pictures"), ('alt="filters-conv1 at step 0" data-step="0" decoding="sync" hidden '
-      .. 'src="data:image/png;base64,%s"'):format(runtime.io.base64 "filters-conv10"))
-    has(section(page, "pictures"), 'alt="filters-conv1 at step 30" data-step="30" decoding="sync" src=')
+    has(section(page, "pictures"), ('alt="filters-conv1 at step 0" data-step="0" decoding="sync" height="2" hidden '
+      .. 'src="data:image/png;base64,%s" width="3"'):format(runtime.io.base64(png "filters-conv10")))
+    has(section(page, "pictures"), 'alt="filters-conv1 at step 30" data-step="30" decoding="sync" height="2" src=')
     has(section(page, "source"), "<code>-- a &lt; b\nreturn 1</code>")
     has(section(page, "environment"), "<td>git revision</td><td>abcdef</td>")
     lacks(page, "data-reload")
     lacks(page, "sourceMappingURL")
     has(page, "default-src &#39;none&#39;")
+  end)
+
+  it("holds pictures alone, and none through a link", function()
+    local path = write_run("e/a", 1, { metrics = "30,1,,,2.3,0.1,0.5,\n", accuracy = 0.5 })
+    write_pictures(path, "p", 30)
+    tiny.write(path .. "/plots/text-000030.png", "a secret")
+    tiny.write(workspace .. "/elsewhere.png", png "a secret")
+    lfs.link(workspace .. "/elsewhere.png", path .. "/plots/link-000030.png", true)
+    local page = report.page { path }
+    lacks(page, "text at step")
+    lacks(page, "link at step")
+    assert.equal(1, select(2, page:gsub("<img ", "")))
+    os.execute(("mv '%s/plots' '%s/plots' && ln -s '%s/plots' '%s/plots'"):format(path, workspace, workspace, path))
+    lacks(report.page { path }, "<img ")
   end)
 
   it("asks for nothing: it names no file but what it holds", function()
@@ -160,6 +254,7 @@ describe("a report", function()
       for seed = 1, 2 do
         local path = write_run(("e/groups=%d,seed=%d"):format(groups, seed), seed, {
           values = { groups = groups, lr = 0.1 }, accuracy = 0.9 + groups / 100 + seed / 1000,
+          validation = ('"validation_accuracy": %.9g'):format(0.9 - groups / 100),
           metrics = "0,1,,,2.3,0.1,0.5,\n30,1,0.5,0.9,0.4,0.95,0.5,12.5\n",
         })
         write_pictures(path, "p", 0, 30)
@@ -174,9 +269,9 @@ describe("a report", function()
     local paths = write_sweep()
     local page = report.page(paths)
     has(page, "<h1>e <span>4 runs</span></h1>")
-    has(page, "best mean of 2 settings: groups=2, test accuracy 92.15 ± 0.07 % (2 seeds)"
-      .. "; not told apart from groups=1</p>")
-    local _, figures = page:gsub('<pre class="metrics" data%-seed="[12]" data%-setting="[01]"', "")
+    has(page, "best of 2 settings by validation accuracy: groups=1, test accuracy 91.15 ± 0.07 % (2 seeds)"
+      .. "; not told apart from groups=2</p>")
+    local _, figures = page:gsub('<pre class="metrics" data%-setting="[01]"', "")
     assert.equal(4, figures)
     has(page, 'data-label="groups=1"')
     has(page, "± one standard deviation")
@@ -190,8 +285,8 @@ describe("a report", function()
         for _, cell in ipairs(row) do has(section(page, "outcome"), ">" .. html.escape(cell) .. "</t") end
       end
     end
-    has(section(page, "pictures"), "groups=2, seed 1</figcaption>")
-    lacks(section(page, "pictures"), "seed 2</figcaption>")
+    has(section(page, "pictures"), 'groups=2, seed 1, <span class="at">step 30</span></figcaption>')
+    lacks(section(page, "pictures"), "seed 2, <span")
     has(section(page, "pictures"), "the pictures are those of the first")
   end)
 
@@ -203,7 +298,8 @@ describe("a report", function()
     local page = report.page(paths)
     has(page, "<span>1 of 3 runs finished</span>")
     has(page, "so far 1 of 2 settings: test accuracy")
-    has(page, "data-reload=\"5\"")
+    lacks(page, "data-reload") -- nobody writes this page again
+    has(section(page, "outcome"), "expected a header that begins with")
     has(section(page, "settings"), "seed 1 is unfinished, at step 30; seed 2 is unfinished, at step 30</td>")
     has(section(page, "outcome"), "unfinished, nothing saved yet")
     for _, path in ipairs(paths) do os.remove(path .. "/summary.json") end
@@ -225,7 +321,7 @@ describe("a report", function()
     has(page, 'data-step="0"')
     has(page, 'data-step="40"')
     lacks(page, 'data-step="41"')
-    has(page, "Of up to 41 moments of each picture, 25 are kept on this page")
+    has(page, "Of up to 41 moments of each picture, this page keeps 25")
   end)
 
   it("is written during training, and again at the end", function()
@@ -234,14 +330,32 @@ describe("a report", function()
     assert.not_equal(0, code)
     local path = workspace .. "/runs/tiny/default"
     local page = tiny.read(path .. "/report.html")
-    has(page, "data-reload=")
+    has(page, "data-reload=\"5\"")
     has(page, "at step 4 of 12")
+    lacks(report.page { path }, "data-reload")
     local printed, result = tiny.run(workspace)
     has(printed, "report     " .. path .. "/report.html")
     page = tiny.read(path .. "/report.html")
     lacks(page, "data-reload=")
     has(page, ("test accuracy %.2f %%"):format(100 * result.summary.test_accuracy))
     has(page, 'data-steps="0 4 8 12"')
+  end)
+
+  it("says that its run was interrupted, or ended with an error, and does not follow it then", function()
+    local command = ("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace)
+    local _, code = tiny.smrun(command, "SM_TEST_STOP='loss 7' SM_TEST_SIGNAL='kill -TERM'")
+    assert.equal(130, code)
+    local path = workspace .. "/runs/tiny/default"
+    local page = tiny.read(path .. "/report.html")
+    lacks(page, "data-reload")
+    has(page, "; interrupted</p>")
+    has(section(page, "outcome"), "it was interrupted.")
+    _, code = tiny.smrun(command .. " blow_up=9")
+    assert.equal(1, code)
+    page = tiny.read(workspace .. "/runs/tiny/blow_up=9/report.html")
+    lacks(page, "data-reload")
+    has(page, "; stopped by an error</p>")
+    assert.matches("it was stopped by an error.*step %d+: the loss.* is inf", section(page, "outcome"))
   end)
 
   it("that cannot be written stops no run", function()

@@ -32,7 +32,7 @@ function picture:check() end
 function picture:initially(model) return model:layer "linear1".weight ~= nil end
 function picture:draw(model, path, moment)
   local file = assert(io.open(path, "wb"))
-  file:write(moment.title, " ", moment.step)
+  file:write("\x89PNG\r\n\26\n\0\0\0\13IHDR\0\0\0\1\0\0\0\1", moment.title, " ", moment.step)
   file:close()
   may_stop "picture"
 end
@@ -71,7 +71,8 @@ function M.write(path, content)
 end
 
 --- Writes a run directory by hand. `given` may set values (of the parameters, as JSON), accuracy (on test data),
---- unfinished, source, revision, threads, columns (after those that every metrics.csv has), metrics (its rows).
+--- validation (the name and value of a figure, as JSON; "" for none), unfinished, source, revision, threads, columns
+--- (after those that every metrics.csv has), metrics (its rows).
 --- @return string its path
 function M.write_run(workspace, name, seed, given)
   local path = workspace .. "/" .. name
@@ -87,9 +88,10 @@ function M.write_run(workspace, name, seed, given)
   M.write(path .. "/metrics.csv", "step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,"
     .. "step_ms" .. (given.columns or "") .. "\n" .. (given.metrics or ""))
   if given.unfinished then return path end
-  M.write(path .. "/summary.json", ('{"experiment": "%s", "seed": %d, "steps": 30, "wall_seconds": 2%s, '
-    .. '"validation_accuracy": 0.99, "median_step_ms": 4}'):format(name:match "^[^/]+", seed,
-      given.accuracy and (', "test_accuracy": %.9g'):format(given.accuracy) or ""))
+  M.write(path .. "/summary.json", ('{"experiment": "%s", "seed": %d, "steps": 30, "wall_seconds": 2%s'
+    .. '%s, "median_step_ms": 4}'):format(name:match "^[^/]+", seed,
+      given.accuracy and (', "test_accuracy": %.9g'):format(given.accuracy) or "",
+      given.validation == "" and "" or ", " .. (given.validation or '"validation_accuracy": 0.99')))
   return path
 end
 

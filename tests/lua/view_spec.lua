@@ -248,7 +248,7 @@ describe("view.filters measures", function()
     local v, m = view.filters "conv1", model(4, nn.relu(), { kernel = 3 })
     local layer = m:layer "conv1"
     local even = sm.ones(3, 3, 1, 1) * sm.tensor { 1, 0, 0, 0 }
-    layer.weight:copy_(even + sm.randn(3, 3, 1, 4) * sm.tensor { 0, 1, 1, 1 })
+    layer.weight:copy_(even + sm.randn(3, 3, 1, 1) * sm.tensor { 0, 1, -2, 1 }) -- the mean: even
     layer.bias:copy_(sm.tensor { 0, -100, -100, -100 }) -- never above 0
     local figures = v:measure(m, data_of())
     assert.is_near(0, figures.conv1_roughness, 1e-6)
@@ -256,6 +256,31 @@ describe("view.filters measures", function()
     assert.is_near(0.25, figures.conv1_used, 1e-6)
     layer.bias:copy_(sm.full({ 4 }, -100))
     assert.are.same({ conv1_used = 0 }, v:measure(m, data_of()))
+  end)
+
+  it("their difference from one another alike, whatever the activation", function()
+    sm.seed(5)
+    local noise = (sm.randn(5, 5, 1, 32) + sm.ones(5, 5, 1, 1)) * 0.01 -- so weak that all are used alike
+    local data = sm.data.tensors { inputs = sm.randn(40, 12, 12, 1), targets = sm.zeros({ 40 }, "int32"), classes = 2 }
+    for name, after in pairs { relu = nn.relu(), sigmoid = nn.sigmoid(), softmax = nn.softmax(),
+                               off = nn.softmax { off = true, groups = 32 } } do
+      local m = model(32, after)
+      m:layer "conv1".weight:copy_(noise)
+      local figures = view.filters "conv1":measure(m, data)
+      assert.is_near(13.5, figures.conv1_spread, 1, name) -- as they are: 3, or with softmax 14
+      assert.is_near(1, figures.conv1_roughness, 0.1, name) -- as they are: 0.5
+    end
+  end)
+
+  it("use to many digits, however large what all activations have in common", function()
+    local v, m = view.filters "conv1", model(8, nn.relu(), { kernel = 3 })
+    local layer, figures = m:layer "conv1", {}
+    layer.weight:copy_(weights { 3, 3, 1, 8 } * 0.01)
+    for i, bias in ipairs { 1, 500 } do
+      layer.bias:copy_(sm.full({ 8 }, bias))
+      figures[i] = v:measure(m, data_of())
+    end
+    for name, value in pairs(figures[1]) do assert.is_near(value, figures[2][name], 1e-3 * value, name) end
   end)
 
   it("nothing of deeper filters or of single pixels", function()

@@ -74,8 +74,7 @@ function M.runs(words)
   for _, word in ipairs(words) do
     local mode = lfs.attributes(word, "mode")
     if not mode then usage.fail("no such run directory '%s'%s", word, M.hint(word, "/")) end
-    if mode ~= "directory" or #records.find(word) == 0 then usage.fail("there is no run in '%s'", word) end
-    records.find(word, found)
+    if mode ~= "directory" or records.find(word, found) == 0 then usage.fail("there is no run in '%s'", word) end
   end
   return found
 end

@@ -1,5 +1,6 @@
 --- Comparison of runs: those that differ in the seed alone are one setting, and a setting's figures are those of
--- its seeds. Unfinished runs are never averaged in.
+-- its seeds. Unfinished runs are never averaged in. What is best is chosen on validation data; test figures are only
+-- told.
 local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local shortest = require "sm.experiment.params".text
@@ -77,21 +78,18 @@ local function key_of(traits)
   return table.concat(parts, "\0\0")
 end
 
---- Reads the runs. @return array of finished records, array of {path=, reason=} for the others
-local function read(paths)
-  local finished, left_out = {}, {}
-  for _, path in ipairs(paths) do
-    local ok, record = pcall(records.read, path)
-    if not ok then
-      left_out[#left_out + 1] = { path = path, reason = record }
-    elseif record.summary then
+--- The finished records; the others are appended to left_out.
+local function finished_of(found, left_out)
+  local finished = {}
+  for _, record in ipairs(found) do
+    if record.summary then
       finished[#finished + 1] = record
     else
-      left_out[#left_out + 1] = { path = path, reason = record.saved
+      left_out[#left_out + 1] = { path = record.path, reason = record.saved
         and ("unfinished, saved after step %d"):format(record.saved) or "unfinished, nothing saved yet" }
     end
   end
-  return finished, left_out
+  return finished
 end
 
 --- The runs of equal traits. A seed counts once: the same run again has the same figures.
@@ -164,7 +162,7 @@ end
 --- Steps and seconds to each milestone, over the seeds that reached it.
 local function times(setting)
   local reached = {}
-  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.path, M.milestones) end
+  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.rows, M.milestones) end
   local result = {}
   for _, milestone in ipairs(M.milestones) do
     local steps, seconds = {}, {}
@@ -195,9 +193,9 @@ local function pairs_of(settings)
   return chosen
 end
 
---- What the settings are compared by: the first of these that any of them has.
-local function judged_by(settings)
-  for _, key in ipairs { "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" } do
+--- The first of some figures that any of the settings has.
+local function first_of(keys, settings)
+  for _, key in ipairs(keys) do
     for _, setting in ipairs(settings) do
       if setting[key] then return key end
     end
@@ -205,16 +203,29 @@ local function judged_by(settings)
 end
 
 local function compare_pairs(settings, key)
-  local differences = {}
+  local chosen, differences = {}, {}
   for _, pair in ipairs(key and pairs_of(settings) or {}) do
-    local values, others = figures(pair[1], key), figures(pair[2], key)
-    if next(values) and next(others) then
-      local result = statistics.compare(values, others)
-      result.setting, result.other = pair[1], pair[2]
-      differences[#differences + 1] = result
-    end
+    if pair[1][key] and pair[2][key] then chosen[#chosen + 1] = pair end
+  end
+  for i, pair in ipairs(chosen) do
+    local result = statistics.compare(figures(pair[1], key), figures(pair[2], key), #chosen)
+    result.setting, result.other = pair[1], pair[2]
+    differences[i] = result
   end
   return differences
+end
+
+--- The setting whose mean on validation data is best: the highest accuracy, where there is none the lowest loss.
+--- @return table|nil setting nil where no setting has validation data, and so none can be chosen
+--- @return string|nil the figure it was chosen by
+local function choose(settings)
+  local key, best = first_of({ "validation_accuracy", "validation_loss" }, settings), nil
+  local sign = key == "validation_loss" and -1 or 1
+  for _, setting in ipairs(settings) do
+    local mean = setting[key] and sign * setting[key].mean
+    if mean and (not best or mean > sign * best[key].mean) then best = setting end
+  end
+  return best, key
 end
 
 --- What the times depend on besides the settings; told when it is not the same everywhere.
@@ -232,13 +243,16 @@ local function machines(finished)
 end
 
 --- Compares runs.
---- @param paths table array of run directories
+--- @param found table array of records, finished or not
+--- @param unread table array of {path=, reason=} of the runs that could not be read
 --- @return table {columns=names of what differs (parameters with "=" before them), settings=array of {traits=,
 ---   seeds=, runs=(seed → record), test_accuracy= and the like={mean=, deviation=, count=}, step_ms=,
 ---   times=(milestone → {steps=, seconds=})}, measure=(the figure compared, or nil), differences=(as
----   statistics.compare gives them, with setting= and other=), left_out=array of {path=, reason=}, machines=}
-function M.runs(paths)
-  local finished, left_out = read(paths)
+---   statistics.compare gives them, with setting= and other=; their intervals hold all together), best=(the setting
+---   chosen, or nil), chosen_by=(the figure it was chosen by), left_out=array of {path=, reason=}, machines=}
+function M.records(found, unread)
+  local left_out = table.move(unread, 1, #unread, 1, {})
+  local finished = finished_of(found, left_out)
   if #finished == 0 then
     local reasons = {}
     for i, run in ipairs(left_out) do reasons[i] = ("%s: %s"):format(run.path, run.reason) end
@@ -246,11 +260,19 @@ function M.runs(paths)
   end
   local settings, columns = M.settings(finished, left_out)
   for _, setting in ipairs(settings) do complete(setting) end
-  local measure = judged_by(settings)
+  local measure = first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
+  local best, chosen_by = choose(settings)
   return {
-    columns = columns, settings = settings, measure = measure,
+    columns = columns, settings = settings, measure = measure, best = best, chosen_by = chosen_by,
     differences = compare_pairs(settings, measure), left_out = left_out, machines = machines(finished),
   }
+end
+
+--- Reads and compares runs.
+--- @param paths table array of run directories
+--- @return table as M.records gives it
+function M.runs(paths)
+  return M.records(records.read_all(paths))
 end
 
 return M

@@ -3,6 +3,7 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local check = require "sm.check"
+local random = require "sm.random"
 
 local M = {}
 
@@ -36,12 +37,13 @@ function M.objective(declared)
   end
 end
 
---- Means over all examples of a split, in eval mode, without a tape. Draws no random number.
+--- Means over all examples of a split, in eval mode, without a tape. Random numbers that the loss function draws are
+--- put back: training draws the same ones whether or not it is evaluated.
 --- @param watch function|nil (loss, inputs) hears of every batch
 --- @return number loss
 --- @return number|nil accuracy
 function M.split(model, objective, split, watch)
-  local loss, correct, labelled = 0, 0, true
+  local loss, correct, labelled, drawn = 0, 0, true, random.state()
   model:eval()
   autograd.no_grad(function()
     for inputs, targets in split:batches(evaluation_batch) do
@@ -56,6 +58,7 @@ function M.split(model, objective, split, watch)
     end
   end)
   model:train()
+  random.restore(drawn)
   return loss / #split, labelled and correct / #split or nil
 end
 

@@ -1,6 +1,7 @@
 --- metrics.csv: one row every `log` steps and at every evaluation; empty cells where there is nothing.
 --- Every run's file begins with the same columns; those that its optimizer and its views add come after them.
 local runtime = require "sm.runtime"
+local check = require "sm.check"
 local fail = require "sm.fail"
 local statistics = require "sm.experiment.statistics"
 
@@ -48,24 +49,30 @@ local function rows_until(body, last_step)
   return table.concat(kept)
 end
 
---- The columns of a new file: each name once.
-local function columns_with(further)
-  local columns, known = {}, {}
-  for _, names in ipairs { first_columns, further } do
+--- The columns of a new file: those that every run has, then those that are declared, each of a name of its own.
+--- @param declared table array of {owner= who adds them, in words; names}
+--- @return table
+function M.columns(declared)
+  local columns, owners = { table.unpack(first_columns) }, {}
+  for _, name in ipairs(first_columns) do owners[name] = "every run" end
+  for _, names in ipairs(declared) do
     for _, name in ipairs(names) do
-      if not known[name] then
-        known[name], columns[#columns + 1] = true, name
+      if type(name) ~= "string" or not name:find "^[%w_.-]+$" then
+        fail("the name of a column of %s must be letters, digits, _ . and -, got %s", names.owner, check.describe(name))
+      elseif owners[name] then
+        fail("%s cannot have the column '%s' in metrics.csv: %s has it", names.owner, name, owners[name])
       end
+      owners[name], columns[#columns + 1] = names.owner, name
     end
   end
   return columns
 end
 
 --- Opens the file for further rows. One that goes on keeps the columns that it began with.
---- @param further table the columns to follow those that every run has
+--- @param columns table as columns() gives them
 --- @param last_step integer|nil keep the rows up to this step; nil starts the file anew
-function M.open(path, further, last_step)
-  local columns, rows = columns_with(further), ""
+function M.open(path, columns, last_step)
+  local rows = ""
   if last_step then
     local body
     columns, body = read(path)

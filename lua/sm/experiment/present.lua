@@ -1,7 +1,10 @@
 --- What a run says of itself: numbers as people read them, the plan before, the outcome after.
 local runtime = require "sm.runtime"
+local numbers = require "sm.numbers"
 
 local M = {}
+
+M.thousands = numbers.thousands
 
 --- 7.3 s, 42 s, 4:05, 1:02:03
 function M.duration(seconds)
@@ -15,12 +18,6 @@ end
 --- 0.05 ms, 17.3 ms
 function M.milliseconds(number)
   return (number < 10 and "%.2f ms" or "%.1f ms"):format(number)
-end
-
---- 12,345
-function M.thousands(number)
-  local grouped = ("%d"):format(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-  return (grouped:gsub("^,", ""))
 end
 
 --- 98.76 %

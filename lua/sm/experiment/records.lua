@@ -36,17 +36,20 @@ local function search(path, level, found)
     if not found[place] then
       found[place], found[#found + 1] = true, path
     end
-  elseif level < deepest then
-    for _, inner in ipairs(sorted_directories(path)) do search(inner, level + 1, found) end
+    return 1
   end
-  return found
+  local count = 0
+  for _, inner in ipairs(level < deepest and sorted_directories(path) or {}) do
+    count = count + search(inner, level + 1, found)
+  end
+  return count
 end
 
 --- The run directories at or below a path.
---- @param found table|nil what was found elsewhere; further ones are appended, none is there twice
---- @return table array of paths
+--- @param found table array of paths: those found here are appended, none is there twice
+--- @return integer how many there are here, counting those that were found before
 function M.find(path, found)
-  return search(path:gsub("(.)/+$", "%1"), 1, found or {})
+  return search(path:gsub("(.)/+$", "%1"), 1, found)
 end
 
 local function decode(path)
@@ -61,13 +64,14 @@ end
 --- Reads a run directory.
 --- @return table {path=, name=(of the experiment), source=(its text), values=(of its parameters), defaults=,
 ---   seed=(nil while it is unknown), environment=, summary=(nil while unfinished), saved=(step of the newest
----   checkpoint, or nil)}
+---   checkpoint, or nil), rows=, columns=(of metrics.csv)}
 function M.read(path)
   local params = decode(path .. "/params.json")
   if type(params.values) ~= "table" then fail("%s/params.json: there are no values", path) end
   local summary = directory.summary(path)
   if summary and type(summary.seed) ~= "number" then fail("%s/summary.json: there is no seed", path) end
   local seed = summary and summary.seed or tonumber(params.values.seed)
+  local rows, columns = metrics.rows(path .. "/metrics.csv")
   return {
     path = path,
     name = summary and summary.experiment or path:match "([^/]+)/[^/]+$" or path,
@@ -78,16 +82,29 @@ function M.read(path)
     environment = decode(path .. "/environment.json"),
     summary = summary,
     saved = checkpoint.steps(path)[1],
+    rows = rows,
+    columns = columns,
   }
 end
 
+--- Reads several. @return table array of records
+--- @return table array of {path=, reason=} for those that cannot be read
+function M.read_all(paths)
+  local found, left_out = {}, {}
+  for _, path in ipairs(paths) do
+    local ok, record = pcall(M.read, path)
+    if ok then found[#found + 1] = record else left_out[#left_out + 1] = { path = path, reason = record } end
+  end
+  return found, left_out
+end
+
 --- When the validation accuracy first reached each of some figures.
---- @param path string the run directory
+--- @param rows table of a record
 --- @param accuracies table array of fractions
 --- @return table accuracy → {steps=, seconds=(of training)}; nothing where it was not reached
-function M.reached(path, accuracies)
+function M.reached(rows, accuracies)
   local reached, last, seconds = {}, 0, 0
-  for _, row in ipairs(metrics.rows(path .. "/metrics.csv")) do
+  for _, row in ipairs(rows) do
     seconds = seconds + (row.step_ms or 0) * (row.step - last) / 1000
     last = row.step
     for _, accuracy in ipairs(accuracies) do

@@ -1,5 +1,6 @@
 --- One run: a declaration, its parts built from the seed, and the directory it fills.
 local runtime = require "sm.runtime"
+local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
 local checkpoint = require "sm.experiment.checkpoint"
@@ -43,6 +44,7 @@ function M.new(declaration, options)
     objective = evaluate.objective(declaration.loss),
     schedule = declaration.schedule,
     views = declaration.views,
+    view_columns = {},                 -- for each view the columns that it adds to metrics.csv
     seed = declaration.seed,
     progress = progress.new(options),
     interrupted = host and host.interrupted or never,
@@ -67,6 +69,17 @@ local function check_scores(self)
   end
 end
 
+--- Decides the columns of metrics.csv, with those that the optimizer and the views add.
+local function declare_columns(self)
+  local declared = { { owner = "the optimizer", table.unpack(self.optimizer.telemetry_names or {}) } }
+  for position, view in ipairs(self.views) do
+    local names = view.metric_names and view:metric_names(self.model) or {}
+    self.view_columns[position] = names
+    declared[position + 1] = { owner = ("view '%s'"):format(view.name), table.unpack(names) }
+  end
+  self.columns = metrics.columns(declared)
+end
+
 --- Draws the weights and the data's order from the seed; checks that the pictures can be drawn.
 function M:build()
   if self.model.input_shape then
@@ -77,6 +90,7 @@ function M:build()
   self.model:build(self.data.shape)
   check_scores(self)
   for _, view in ipairs(self.views) do view:check(self.model, self.data) end
+  declare_columns(self)
   local added = #self.optimizer.groups > 0 -- by the file, as groups of its own
   if not added then self.optimizer:add(self.model:parameters()) end
   self.stream = self.data:stream(self.schedule.batch)
@@ -87,26 +101,28 @@ function M:spent_so_far()
   return { wall = self.spent.wall + now() - self.began, training = self.spent.training }
 end
 
---- The columns of metrics.csv that a view adds.
-local function columns_of(self, view)
-  return view.metric_names and view:metric_names(self.model) or {}
-end
-
---- The columns that the optimizer and the views add.
-local function further_columns(self)
-  local names = { table.unpack(self.optimizer.telemetry_names or {}) }
-  for _, view in ipairs(self.views) do
-    for _, name in ipairs(columns_of(self, view)) do names[#names + 1] = name end
+--- Enters into a row of metrics.csv what a view measures.
+--- @param names table of the columns that the view has declared
+local function enter(row, view, names, figures)
+  local declared = {}
+  for _, name in ipairs(names) do declared[name] = true end
+  for name, value in pairs(figures) do
+    if not declared[name] then
+      fail("view '%s' measured '%s', which is none of its metric_names%s", view.name, tostring(name),
+        check.suggest(tostring(name), names))
+    elseif math.type(value) == nil or value - value ~= 0 then
+      fail("view '%s' must measure a finite number for the column '%s', or nothing, got %s", view.name, name,
+        check.describe(value))
+    end
+    row[name] = value
   end
-  return names
 end
 
 --- Enters into a row of metrics.csv what the views measure.
 function M:measure(row)
-  for _, view in ipairs(self.views) do
-    if #columns_of(self, view) > 0 then
-      for name, value in pairs(view:measure(self.model, self.data)) do row[name] = value end
-    end
+  for position, view in ipairs(self.views) do
+    local names = self.view_columns[position]
+    if #names > 0 then enter(row, view, names, view:measure(self.model, self.data)) end
   end
 end
 
@@ -135,14 +151,17 @@ function M:draw(row)
 end
 
 --- Writes the report anew. A run does not end for want of one: what is wrong is said once.
-function M:report()
+--- @param ended table|nil what keeps the run from going on, as report.page has it
+function M:report(ended)
   local path = self.directory.path
-  local written, problem = pcall(report.write, { path }, path .. "/report.html", { steps = self.schedule.steps })
+  local written, problem = pcall(report.write, { path }, path .. "/report.html",
+    { steps = self.schedule.steps, ended = ended })
   if written then
     self.reported = true
   elseif not self.unreported then
     self.unreported = true
-    self.progress:say("the report could not be written, and the run goes on: " .. tostring(problem))
+    self.progress:say(("the report could not be written%s: %s"):format(ended and "" or ", and the run goes on",
+      tostring(problem)))
   end
 end
 
@@ -153,12 +172,12 @@ local function begin(self, path)
   self.directory:write("params.json", self.params)
   self.directory:write("environment.json", json.encode(environment.describe(self.file)))
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
-  self.metrics = metrics.open(path .. "/metrics.csv", further_columns(self))
+  self.metrics = metrics.open(path .. "/metrics.csv", self.columns)
   present.plan(self, path)
 end
 
 local function continue(self, path)
-  self.metrics = metrics.open(path .. "/metrics.csv", further_columns(self), self.step)
+  self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.step)
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, present.thousands(self.step),
     present.thousands(self.schedule.steps)))
 end
@@ -205,7 +224,9 @@ function M:__close(problem)
   if host then host.graceful(false) end
   self.progress:clear()
   if problem ~= nil then
-    self.progress:note("stopped: " .. tostring(type(problem) == "table" and problem.message or problem))
+    local message = tostring(type(problem) == "table" and problem.message or problem)
+    self.progress:note("stopped: " .. message)
+    if self.metrics then self:report { how = "stopped by an error", problem = message } end
   end
   if self.metrics then self.metrics:close() end
   if self.directory then self.directory:close() end
@@ -227,6 +248,7 @@ function M:pursue(path, reason)
   local host = package.loaded["sm.host"]
   if host then host.graceful(true) end
   if train.train(run) == "interrupted" then
+    self:report { how = "interrupted" }
     present.interrupted(self, path)
     return { interrupted = true, directory = path }
   end

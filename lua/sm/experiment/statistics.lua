@@ -6,7 +6,6 @@ local M = {}
 local confidence <const> = 0.95
 local resamples <const> = 10000
 local negligible <const> = 1e-12 -- a spread that is this part of the mean is rounding
-local normal_quantile <const> = 1.9599639845 -- of (1 + confidence) / 2
 
 function M.mean(values)
   local sum = 0
@@ -41,20 +40,30 @@ local function integral(f, from, to, panels)
   return sum * width / 3
 end
 
---- Student's t: the value that (1 + confidence) / 2 of the distribution lies below, to four digits.
--- With x = √ν·cot(s²) the upper tail beyond x is the integral of s·sin(s²)^(ν-1) from 0 to s, over twice the
--- integral up to x = 0, where s² = π/2.
---- @param freedom number degrees of freedom, at least 1; need not be whole
-function M.t_quantile(freedom)
+--- The bound at which the integral of a density from 0 is this share of the one up to `highest`.
+local function bound(share, density, highest)
   local panels <const>, halvings <const> = 400, 40
-  local function density(s) return s * math.sin(s * s) ^ (freedom - 1) end
-  local low, high = 0, (math.pi / 2) ^ 0.5
-  local wanted = (1 - confidence) * integral(density, low, high, panels)
+  local low, high, wanted = 0, highest, share * integral(density, 0, highest, panels)
   for _ = 1, halvings do
     local middle = (low + high) / 2
     if integral(density, 0, middle, panels) < wanted then low = middle else high = middle end
   end
-  return freedom ^ 0.5 / math.tan(low * low)
+  return low
+end
+
+--- The normal distribution: the value within which this share lies on both sides of nothing, to four digits.
+function M.normal_quantile(share)
+  local far <const> = 9
+  return bound(share, function(x) return math.exp(-x * x / 2) end, far)
+end
+
+--- Student's t: the value within which this share lies on both sides of nothing, to four digits.
+-- With x = √ν·cot(s²) the upper tail beyond x is the integral of s·sin(s²)^(ν-1) from 0 to s, over twice the
+-- integral up to x = 0, where s² = π/2.
+--- @param freedom number degrees of freedom, at least 1; need not be whole
+function M.t_quantile(share, freedom)
+  local s = bound(1 - share, function(s) return s * math.sin(s * s) ^ (freedom - 1) end, (math.pi / 2) ^ 0.5)
+  return freedom ^ 0.5 / math.tan(s * s)
 end
 
 --- Where the mean of the population lies that the values are a sample of: a bootstrap with a fixed seed. The
@@ -62,7 +71,7 @@ end
 -- from the mean are widened by t·√(n/(n-1))/z, which gives them Student's width and keeps their skewness.
 --- @return number low
 --- @return number high
-local function bootstrap(values)
+local function bootstrap(values, share)
   local count, means = #values, {}
   local draws = runtime.tensor.totable(runtime.random.uniform({ resamples * count }, 0, 0, 0))
   for resample = 1, resamples do
@@ -71,17 +80,17 @@ local function bootstrap(values)
     means[resample] = sum / count
   end
   table.sort(means)
-  local beyond = math.floor(resamples * (1 - confidence) / 2 + 0.5)
+  local beyond = math.max(1, math.floor(resamples * (1 - share) / 2 + 0.5))
   local low, high, mean = means[beyond], means[resamples - beyond + 1], M.mean(values)
-  local widening = M.t_quantile(count - 1) * (count / (count - 1)) ^ 0.5 / normal_quantile
+  local widening = M.t_quantile(share, count - 1) * (count / (count - 1)) ^ 0.5 / M.normal_quantile(share)
   return mean - widening * (mean - low), mean + widening * (high - mean)
 end
 
 --- Means of two independent samples: Welch's interval for their difference.
-local function welch(values, others)
+local function welch(values, others, share)
   local own, other = variance(values) / #values, variance(others) / #others
   local freedom = (own + other) ^ 2 / (own ^ 2 / (#values - 1) + other ^ 2 / (#others - 1))
-  local mean, reach = M.mean(values) - M.mean(others), M.t_quantile(freedom) * (own + other) ^ 0.5
+  local mean, reach = M.mean(values) - M.mean(others), M.t_quantile(share, freedom) * (own + other) ^ 0.5
   return mean - reach, mean + reach
 end
 
@@ -99,12 +108,14 @@ local function list(map)
   return values, keys
 end
 
---- By how much the mean of one setting is above that of another, with a 95 % interval.
+--- By how much the mean of one setting is above that of another, with an interval.
 --- @param values table seed → figure
 --- @param others table seed → figure of the other setting
+--- @param comparisons integer how many are made: the chance that all their intervals hold is at least 95 %
+---   (Bonferroni)
 --- @return table {difference=, method="paired" (the same seeds in both: a bootstrap over their differences) or
 ---   "welch", low=, high=}, or without interval {difference=, reason=why there is none}
-function M.compare(values, others)
+function M.compare(values, others, comparisons)
   local mine, seeds = list(values)
   local theirs = list(others)
   local result = { difference = M.mean(mine) - M.mean(theirs) }
@@ -113,7 +124,7 @@ function M.compare(values, others)
     return result
   end
   result.method = same_keys(values, others) and "paired" or "welch"
-  local differences = {}
+  local differences, share = {}, 1 - (1 - confidence) / comparisons
   if result.method == "paired" then
     for i, seed in ipairs(seeds) do differences[i] = values[seed] - others[seed] end
   end
@@ -121,9 +132,9 @@ function M.compare(values, others)
   if spread ^ 0.5 <= negligible * math.max(math.abs(M.mean(mine)), math.abs(M.mean(theirs))) then
     result.method, result.reason = nil, "no spread over the seeds"
   elseif result.method == "paired" then
-    result.low, result.high = bootstrap(differences)
+    result.low, result.high = bootstrap(differences, share)
   else
-    result.low, result.high = welch(mine, theirs)
+    result.low, result.high = welch(mine, theirs, share)
   end
   return result
 end

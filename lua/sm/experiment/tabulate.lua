@@ -146,10 +146,13 @@ local function signed(key, number)
   return ("%+.4g"):format(number)
 end
 
+local undecided <const> = "not told apart"
+
 --- Only an interval on one side of nothing tells two settings apart.
 local function judgement(result)
+  if result.reason then return undecided end
   if result.low > 0 then return "higher" end
-  return result.high < 0 and "lower" or "not told apart"
+  return result.high < 0 and "lower" or undecided
 end
 
 local function interval_text(key, result)
@@ -171,6 +174,23 @@ function M.label(columns, setting, other)
   return table.concat(parts, ",")
 end
 
+--- What two settings have in common of what differs elsewhere: " (both lr=0.01)".
+local function common(columns, setting, other)
+  local parts = {}
+  for _, name in ipairs(columns) do
+    local value = setting.traits[name]
+    if value and value == other.traits[name] then parts[#parts + 1] = name:gsub("^=", "") .. "=" .. value end
+  end
+  return #parts > 0 and (" (both %s)"):format(table.concat(parts, ",")) or ""
+end
+
+--- What an interval promises.
+local function promise(comparison)
+  local count = #comparison.differences
+  return count == 1 and "95 % interval"
+    or ("95 %% intervals for %d comparisons together, by Bonferroni's rule"):format(count)
+end
+
 --- The differences found by one method, under a heading that says which; those without interval apart.
 local function differences_by(comparison, method)
   local key, rows = comparison.measure, {}
@@ -178,14 +198,15 @@ local function differences_by(comparison, method)
     if result.method == method then
       rows[#rows + 1] = {
         M.label(comparison.columns, result.setting, result.other), "against",
-        M.label(comparison.columns, result.other, result.setting), signed(key, result.difference),
+        M.label(comparison.columns, result.other, result.setting)
+          .. common(comparison.columns, result.setting, result.other), signed(key, result.difference),
         interval_text(key, result),
       }
     end
   end
   if #rows == 0 then return nil end
   local unit = is_accuracy(key) and ", in percentage points" or ""
-  local how = method and "95 % interval by " .. methods[method] or "without an interval"
+  local how = method and ("%s; %s"):format(promise(comparison), methods[method]) or "without an interval"
   return { title = ("Difference in mean %s%s"):format(in_words(key), unit), note = how, rows = rows, left = 3 }
 end
 
@@ -232,43 +253,42 @@ function M.text(comparison)
   return table.concat(parts, "\n\n")
 end
 
---- The setting whose mean of the measure is best.
-local function best_of(comparison)
-  local key, best = comparison.measure, nil
-  for _, setting in ipairs(comparison.settings) do
-    local mean = setting[key] and setting[key].mean
-    local better = mean and (not best or is_accuracy(key) and mean > best[key].mean
-      or not is_accuracy(key) and mean < best[key].mean)
-    if better then best = setting end
-  end
-  return best
+local turned <const> = { higher = "lower", lower = "higher", [undecided] = undecided }
+
+local function clause(beginning, names)
+  return #names > 0 and ("; %s %s"):format(beginning, table.concat(names, " and ")) or ""
 end
 
---- What keeps the best setting from being called better than the others, as clauses.
-local function doubts(comparison, best)
-  local names, compared = {}, 0
+--- How test data see what validation data chose: what it is worse than, and what it cannot be told apart from.
+local function doubts(comparison)
+  local best, worse = comparison.best, is_accuracy(comparison.measure) and "lower" or "higher"
+  local ahead, unclear, compared = {}, {}, 0
   for _, result in ipairs(comparison.differences) do
     local other = result.setting == best and result.other or result.other == best and result.setting
-    compared = compared + (other and 1 or 0)
-    if other and (result.reason or judgement(result) == "not told apart") then
-      names[#names + 1] = M.label(comparison.columns, other)
+    if other then
+      local standing = judgement(result)
+      if other == result.setting then standing = turned[standing] end
+      local list = standing == worse and ahead or standing == undecided and unclear or {}
+      list[#list + 1] = M.label(comparison.columns, other)
+      compared = compared + 1
     end
   end
   local rest = #comparison.settings - 1 - compared
-  return (#names > 0 and "; not told apart from " .. table.concat(names, "; ") or "")
+  return clause(worse .. " than", ahead) .. clause(undecided .. " from", unclear)
     .. (rest > 0 and ("; not compared with the other %d"):format(rest) or "")
 end
 
---- One line: what came out best, and what it cannot be told apart from.
+--- One line: the setting that validation data choose, what it came to, and what it cannot be told apart from.
 function M.headline(comparison)
-  local key = comparison.measure
+  local key, count = comparison.measure, #comparison.settings
   if not key then return "finished" end
-  local best = best_of(comparison)
-  local figure = ("%s %s (%d seed%s)"):format(in_words(key), spread(best[key], key), #best.seeds,
-    #best.seeds == 1 and "" or "s")
-  if #comparison.settings == 1 then return figure end
-  return ("best mean of %d settings: %s, %s%s"):format(#comparison.settings, M.label(comparison.columns, best),
-    figure, doubts(comparison, best))
+  local shown = count == 1 and comparison.settings[1] or comparison.best
+  if not shown then return ("%d settings; none is chosen, since none has validation data"):format(count) end
+  local figure = ("%s %s (%d seed%s)"):format(in_words(key), spread(shown[key], key), #shown.seeds,
+    #shown.seeds == 1 and "" or "s")
+  if count == 1 then return figure end
+  return ("best of %d settings by %s: %s, %s%s"):format(count, in_words(comparison.chosen_by),
+    M.label(comparison.columns, shown), figure, doubts(comparison))
 end
 
 local function quoted(cell)

@@ -1,15 +1,10 @@
 --- The table that print(model) shows: each layer's path, what it does, its output's shape and its parameters.
 local runtime = require "sm.runtime"
+local numbers = require "sm.numbers"
 
 local M = {}
 
 local COLUMN_GAP = "   "
-
--- 3274634 → "3,274,634"
-local function thousands(count)
-  local text = tostring(count):reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-  return text
-end
 
 local function batch_of(shape)
   return "{" .. table.concat({ "N", table.unpack(shape) }, ", ") .. "}"
@@ -30,7 +25,7 @@ local function add_rows(rows, layer, depth)
   rows[#rows + 1] = {
     ("  "):rep(depth) .. layer.name, words,
     layer.output_shape and batch_of(layer.output_shape) or "",
-    count > 0 and thousands(count) or "",
+    count > 0 and numbers.thousands(count) or "",
   }
   for _, inner in ipairs(layer.layers or {}) do add_rows(rows, inner, depth + 1) end
 end
@@ -50,7 +45,7 @@ function M.of(model)
   else
     add_rows(rows, model, 0)
   end
-  rows[#rows + 1] = { "total", "", "", built and thousands(M.parameter_count(model)) or "" }
+  rows[#rows + 1] = { "total", "", "", built and numbers.thousands(M.parameter_count(model)) or "" }
 
   local widths = { 0, 0, 0, 0 }
   for _, row in ipairs(rows) do

@@ -42,7 +42,7 @@ end
 -- Takes one parameter into a group. Its state tensors are made when it is first moved.
 local function take(self, group, name, value)
   check_parameter(self, name, value)
-  local entry = { name = name, tensor = value, state = nil }
+  local entry = { name = name, tensor = value, state = nil, last = 0 } -- last: the step that last moved it
   self.by_tensor[value], self.by_name[name] = entry, entry
   group.entries[#group.entries + 1] = entry
 end
@@ -182,7 +182,7 @@ function Optimizer:step()
     for _, entry in ipairs(group.entries) do
       local gradient = entry.tensor.grad
       if gradient then
-        moved = true
+        moved, entry.last = true, step
         local state = state_of(self, group, entry)
         if not self.rule.update(entry.tensor, gradient, state, call) then not_finite(entry) end
       end
@@ -211,8 +211,8 @@ function Optimizer:watch()
   self.watched = self.steps
 end
 
---- What has happened since watch(), over all weights that have had a gradient. Reads only, and forgets what
---- watch() remembered.
+--- What has happened since watch(), over the weights that had a gradient then. Reads only, and forgets what watch()
+--- remembered.
 --- @return table name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the
 ---   changes of the weights; others are the rule's own
 function Optimizer:telemetry()
@@ -222,7 +222,7 @@ function Optimizer:telemetry()
   local squares, count, moved = 0, 0, {}
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do
-      if entry.state then
+      if entry.last > self.watched then
         if not entry.before then
           fail("opt:telemetry: '%s' was added after opt:watch(); call it right before opt:step()", entry.name)
         end
@@ -306,7 +306,7 @@ function Optimizer:restore(tensors, steps)
         check.suggest(tostring(name), names))
     end
   end
-  for _, entry in pairs(self.by_name) do entry.state = states[entry] end
+  for _, entry in pairs(self.by_name) do entry.state, entry.last = states[entry], 0 end
   self.steps = steps
 end
 
@@ -322,7 +322,8 @@ end
 ---   update(w, gradient, state, call): the kernel call, true unless the gradient is not finite; `call` has
 ---   lr, step, scale, clip, weight_decay and the constants;
 ---   telemetry_names, telemetry(moved): what there is to say of a step beside step_rms, a table name → number;
----   moved: array of {state=, call=(as the last update left it)}, one for each parameter (optional).
+---   moved: array of {state=, call=(as the last update left it)}, one for each parameter that had a gradient
+---   (optional).
 --- @param name string its name in sm.optim
 --- @param rule table as above
 --- @return function the constructor

@@ -9,8 +9,8 @@
 -- of the image patches that it sees, weighted by its activation, less the mean of its group; or, by =
 -- "gradient", weighted by what its activation does for the class that the network names.
 --
--- Of filters over pixels, metrics.csv gets numbers at each evaluation: how smooth and how spread the filters
--- are, and how many are used (see sm.view.measure), as the sheet draws them, less the mean of their group.
+-- Of filters over pixels, metrics.csv gets numbers at each evaluation: how smooth and how spread they are, less
+-- what they have in common, and how many are used (see sm.view.measure).
 -- @module sm.view.filters
 local attribution = require "sm.view.attribution"
 local chain = require "sm.view.chain"
@@ -21,7 +21,6 @@ local fail = require "sm.fail"
 local field = require "sm.view.field"
 local measure = require "sm.view.measure"
 local samples = require "sm.view.sample"
-local tensor = require "sm.tensor"
 local values = require "sm.view.values"
 local words = require "sm.view.words"
 
@@ -104,21 +103,28 @@ local function mean_patches(model, layer, sample, by)
   return mean:result()
 end
 
---- The variance of each filter's activation over the images of a sample and their locations.
+--- The variance of each filter's activation over the images of a sample and their locations. Activations are taken
+--- less the mean of the first batch, which leaves their squares no larger than the variance needs.
 local function variances(model, layer, sample)
   local source, filters = source_of(layer), layer.weight.shape[4]
-  local sum, squares, count = tensor.zeros { filters }, tensor.zeros { filters }, 0
+  local origin, count, sum, squares, found = nil, 0, {}, {}, {}
+  for i = 1, filters do sum[i], squares[i] = 0, 0 end
   samples.quietly(model, function()
     for x in samples.batches(sample) do
       local rows = chain.watch(model, source, x).output:reshape(-1, filters)
-      sum, squares, count = sum + rows:sum(1), squares + (rows * rows):sum(1), count + #rows
+      origin = origin or rows:mean(1)
+      rows = rows - origin
+      local own, own_squares = rows:sum(1):totable(), (rows * rows):sum(1):totable()
+      for i = 1, filters do sum[i], squares[i] = sum[i] + own[i], squares[i] + own_squares[i] end
+      count = count + #rows
     end
   end)
-  return (squares / count - (sum / count) ^ 2):clamp(0, math.huge):totable()
+  for i = 1, filters do found[i] = math.max(0, squares[i] / count - (sum[i] / count) ^ 2) end
+  return found
 end
 
 local function about_groups(sizes, framed)
-  return framed and ", softmax " .. words.groups(sizes) or ""
+  return framed and ", softmax " .. words.over(sizes) or ""
 end
 
 local function removed_text(sizes)
@@ -168,7 +174,8 @@ local function measured_text(path, row)
   local roughness, spread = row[path .. "_roughness"], row[path .. "_spread"]
   local used = ("%.0f%% of the filters used"):format(100 * row[path .. "_used"])
   if not roughness then return used end
-  return ("roughness %.2f (even 0, noise 1)  ·  spread over %.1f dimensions  ·  %s"):format(roughness, spread, used)
+  return ("%s  ·  less their mean: roughness %.2f (even 0, noise 1), spread over %.1f dimensions"):format(used,
+    roughness, spread)
 end
 
 --- Writes the sheet.
@@ -206,11 +213,11 @@ end
 --- The figures for these columns.
 -- @param model built
 -- @param data the data set, whose images show which filters are used
--- @return table name → number; where no filter is used, there is no figure for its shape
+-- @return table name → number; where no filter that is used differs from the mean, there is no figure for its shape
 function View:measure(model, data)
   local layer, figures = self:layer(model), {}
-  local sizes, _, centred = grouping(layer)
-  local found = measure.filters((values(layer.weight, centred and sizes or nil)),
+  local sizes, _, blind = grouping(layer)
+  local found = measure.filters((values(layer.weight, blind and sizes or { layer.weight.shape[4] })),
     variances(model, layer, samples.of(data, self.images)))
   for i, name in ipairs(self:metric_names(model)) do figures[name] = found[MEASURES[i]] end
   return figures

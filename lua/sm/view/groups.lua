@@ -100,11 +100,11 @@ local function describe(self, numbers, activation, moment)
     words.thousands(numbers.images), numbers.split) }
   if self.control then
     about = ("%s%s, here dealt at random %s"):format(about,
-      activation.kind == "softmax" and "softmax over all" or activation.kind, words.groups(numbers.sizes))
+      activation.kind == "softmax" and "softmax over all" or activation.kind, words.over(numbers.sizes))
     lines[2] = lines[2] .. ("  ·  Control: the channels were dealt into %d groups at random, seed %d; what "
       .. "is seen here is due to chance"):format(self.control, self.seed)
   else
-    about = about .. "softmax " .. words.groups(numbers.sizes)
+    about = about .. "softmax " .. words.over(numbers.sizes)
       .. (numbers.off and ", each with “none”" or "")
   end
   return { name = "Groups of " .. self.path, about = about, lines = lines }

@@ -9,6 +9,12 @@
 -- the eigenvalues of their Gram matrix. It is 1 where all are multiples of one filter, n for n orthogonal
 -- ones. Neither changes when a filter is multiplied by a number.
 --
+-- Both are of filters less their mean: over the filters of a group where a softmax follows, which is blind to what
+-- its options have in common, over all filters where another activation does (or a softmax with an option of its
+-- own, `off`, beside each group). What is compared is how features differ from one another. Were the common part
+-- left in where it has an effect, it would count there and not with a softmax: 32 filters of 5×5 pixels of noise with
+-- one pattern, somewhat larger, added to all of them fill 2 or 3 dimensions as they are, 14 less their mean.
+--
 -- Filters that nobody listens to keep the noise that they began with. So both are weighted by use: a filter's
 -- share of the variance of the layer's activations, over images and locations. `used` is the effective share
 -- of filters, 1/(n Σ share²): 1 where all are used alike, 1/n where one is. It shows how much the other two
@@ -70,7 +76,7 @@ function M.spread(filters, shares)
   return total * total / sum
 end
 
---- @param filters array of real tensors of one shape
+--- @param filters array of real tensors of one shape, less their mean
 -- @param variances of the filters' activations
 -- @return {roughness=, spread=, used=}; nil for the first two where no filter is used
 function M.filters(filters, variances)

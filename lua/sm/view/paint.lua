@@ -16,12 +16,12 @@ local words = require "sm.view.words"
 
 local STEPS = { 0, 0.25, 0.5, 0.75, 1 } -- shares of the second class, from one class to another
 local PAIRS = 5                         -- by default at most
-local BATCH = 250                       -- paintings recognised at once
+local BATCH = 250                       -- paintings at once: a few dozen megabytes for a layer of 28×28×32
 
 local View = declaration.class "view.paint"
 
-local function check_pairs(pairs)
-  for i, pair in ipairs(pairs or {}) do
+local function check_pairs(given)
+  for i, pair in ipairs(given or {}) do
     local valid = type(pair) == "table" and #pair == 2 and pair[1] ~= pair[2]
     for k = 1, valid and 2 or 0 do valid = valid and math.type(pair[k]) == "integer" and pair[k] >= 0 end
     if not valid then
@@ -65,67 +65,48 @@ function View:check(model, data)
   return found
 end
 
---- Which class the model takes each picture for: 0-based, {count}.
-local function recognise(model, pictures)
-  local taken = {}
-  for first = 1, #pictures, BATCH do
-    local scores = model(pictures:slice(first, math.min(first + BATCH - 1, #pictures)))
-    for _, class in ipairs(scores:argmax(2):totable()) do taken[#taken + 1] = class - 1 end
+--- Paints, and has the model recognise, paintings of some classes, a batch at a time.
+-- @param shares of the activation: {[class, 0-based]= share}
+-- @return {likeliest= picture, mean= of all paintings, paintings= the first `shown` pictures, taken= {[class,
+--   0-based]= share of all paintings that the model takes for it}}
+local function paint(self, model, by, classes, shares)
+  local activations, count, sum = {}, self.paintings, nil
+  local result = { paintings = {}, taken = {} }
+  for class = 0, classes - 1 do activations[class + 1], result.taken[class] = shares[class] or 0, 0 end
+  activations = tensor.tensor { activations }
+  for first = 1, count, BATCH do
+    local dice = { seed = self.seed, first = first, count = math.min(BATCH, count - first + 1) }
+    local pictures = by:paint(activations, dice)
+    sum = sum and sum + pictures:sum(1) or pictures:sum(1)
+    for _, class in ipairs(model(pictures):argmax(2):totable()) do
+      result.taken[class - 1] = result.taken[class - 1] + 1 / count
+    end
+    for i = 1, math.min(self.shown - #result.paintings, #pictures) do
+      result.paintings[#result.paintings + 1] = pictures[i]:clone()
+    end
     runtime.tensor.collect()
   end
-  return taken
-end
-
---- Shares of the classes among taken[first …], so many of them: {[class, 0-based]= share}.
-local function shares(taken, first, count, classes)
-  local out = {}
-  for class = 0, classes - 1 do out[class] = 0 end
-  for i = first, first + count - 1 do out[taken[i]] = out[taken[i]] + 1 / count end
-  return out
-end
-
---- Paints rows of class activations.
--- @param rows array of {class → activation}, classes 0-based
--- @return for each row {likeliest= picture, mean= of all paintings, paintings= the first `shown` pictures, taken=
---   {[class]= share of all paintings that the model takes for it}}
-local function paint(self, model, by, rows, classes)
-  local activations, results = {}, {}
-  for r, row in ipairs(rows) do
-    activations[r] = {}
-    for class = 1, classes do activations[r][class] = row[class - 1] or 0 end
-  end
-  activations = tensor.tensor(activations)
-  local likeliest = by:paint(activations)
-  local pictures = by:paint(activations, { seed = self.seed, count = self.paintings })
-  local taken, count = recognise(model, pictures), self.paintings
-  for r = 1, #rows do
-    local first = (r - 1) * count + 1
-    local own = pictures:slice(first, first + count - 1)
-    results[r] = {
-      likeliest = likeliest[r], mean = own:mean(1), paintings = {}, taken = shares(taken, first, count, classes),
-    }
-    for i = 1, math.min(self.shown, count) do results[r].paintings[i] = own[i]:clone() end
-  end
-  return results
+  result.likeliest, result.mean = by:paint(activations)[1], sum / count
+  return result
 end
 
 --- Everything that is shown.
 -- @return of each class what paint() gives; of each pair the same for every one of STEPS
-local function measure(self, model, by, classes, pairs)
-  local rows = {}
-  for class = 0, classes - 1 do rows[class + 1] = { [class] = 1 } end
-  local of_class, of_pair = paint(self, model, by, rows, classes), {}
-  for i, pair in ipairs(pairs) do
-    rows = {}
-    for s, share in ipairs(STEPS) do rows[s] = { [pair[1]] = 1 - share, [pair[2]] = share } end
-    of_pair[i] = paint(self, model, by, rows, classes)
+local function measure(self, model, by, classes, couples)
+  local of_class, of_pair = {}, {}
+  for class = 0, classes - 1 do of_class[class + 1] = paint(self, model, by, classes, { [class] = 1 }) end
+  for i, couple in ipairs(couples) do
+    of_pair[i] = {}
+    for s, share in ipairs(STEPS) do
+      of_pair[i][s] = paint(self, model, by, classes, { [couple[1]] = 1 - share, [couple[2]] = share })
+    end
   end
   return of_class, of_pair
 end
 
 --- The numbers as CSV: of the paintings of a class, or of a class and another, the share taken for each class.
 -- Classes are their labels, from 0.
-local function write_csv(path, step, of_class, of_pair, pairs)
+local function write_csv(path, step, of_class, of_pair, couples)
   local lines = { "step,class,other_class,share_of_other,taken_for,share\n" }
   local function add(class, other, share, taken)
     for label = 0, #of_class - 1 do
@@ -134,7 +115,7 @@ local function write_csv(path, step, of_class, of_pair, pairs)
   end
   for class, result in ipairs(of_class) do add(class - 1, nil, 0, result.taken) end
   for i, results in ipairs(of_pair) do
-    for s, result in ipairs(results) do add(pairs[i][1], pairs[i][2], STEPS[s], result.taken) end
+    for s, result in ipairs(results) do add(couples[i][1], couples[i][2], STEPS[s], result.taken) end
   end
   runtime.io.write_durably(path, table.concat(lines))
 end
@@ -145,14 +126,14 @@ end
 -- @param moment {step=, validation_accuracy=, title=, data=}
 function View:draw(model, path, moment)
   local by, data = self:check(model, moment.data), moment.data
-  local pairs = self.pairs or pairs_of(data.classes)
-  local of_class, of_pair = samples.quietly(model, measure, self, model, by, data.classes, pairs)
+  local couples = self.pairs or pairs_of(data.classes)
+  local of_class, of_pair = samples.quietly(model, measure, self, model, by, data.classes, couples)
   local sheet = require "sm.view.paint_sheet" -- only a program that draws needs cairo
   sheet.draw(path, { words.moment(moment) }, {
-    layers = by:describe(), of_class = of_class, of_pair = of_pair, pairs = pairs, steps = STEPS,
+    layers = by:describe(), of_class = of_class, of_pair = of_pair, pairs = couples, steps = STEPS,
     names = words.class_names(data), paintings = self.paintings,
   })
-  write_csv(path:gsub("%.png$", "") .. ".csv", moment.step, of_class, of_pair, pairs)
+  write_csv(path:gsub("%.png$", "") .. ".csv", moment.step, of_class, of_pair, couples)
 end
 
 --- Declares a picture of a network's paintings.

@@ -22,7 +22,7 @@ local words = require "sm.view.words"
 
 local M = {}
 
-local DICE <const> = 102 -- a random stream beyond those of sm.random
+local DICE <const> = 102 -- the first of as many random streams as there are layers, beyond those of sm.random
 
 local WEIGHTS = { linear = true, conv2d = true }
 local PASSED_OVER = { flatten = true, dropout = true } -- nothing to pick there
@@ -45,38 +45,37 @@ local function turned(stage, above)
   return z:reshape(#above, table.unpack(stage.below)) * stage.factor
 end
 
---- Uniform dice as Gumbel noise: log p_j + noise is largest at option j with probability p_j.
-local function throw(shape, dice, offset)
-  local u = runtime.random.uniform(shape, dice.seed, DICE, offset)
+--- The dice of some paintings at one layer, as Gumbel noise: log p_j + noise is largest at option j with probability
+--- p_j.
+-- @param stream of the layer, where the dice of painting after painting lie
+-- @param places shape of what is below, for one painting
+-- @return real {dice.count, places}
+local function throw(dice, stream, places)
+  local each = 1
+  for _, size in ipairs(places) do each = each * size end
+  local u = runtime.random.uniform({ dice.count, table.unpack(places) }, dice.seed, stream, (dice.first - 1) * each)
   return -(-(u:clamp(1e-30, 1):log())):clamp(1e-30, math.huge):log()
 end
 
---- One option of every group, by the dice or, without, the likeliest.
--- @param z real {rows · each, …, channels}: logits; with dice {rows, …} will do, where rows were not yet repeated
--- @param offset where the dice begin
--- @return real {rows · each, …, channels}: 1 for what is picked, 0 for the others
-local function pick(z, stage, rows, dice, offset)
-  if dice then
-    local noise = throw({ dice.count, table.unpack(stage.below) }, dice, offset)
-    z = z:reshape(rows, #z // rows, table.unpack(stage.below)) + noise
-  end
+--- The likeliest option of every group.
+-- @param z real {count, …, channels}: logits
+-- @return real of this shape: 1 for what is picked, 0 for the others
+local function pick(z, stage)
   local options = z:reshape(-1, #stage.grouping.order):transpose()
-  return competition.marked(options, stage.groups, stage.identity)
-    :reshape(rows * (dice and dice.count or 1), table.unpack(stage.below))
+  return competition.marked(options, stage.groups, stage.identity):reshape(-1, table.unpack(stage.below))
 end
 
 --- Paints from the classes downwards.
--- @param classes real {rows, classes}: the activations of the classes; each row adds up to 1
--- @param dice {seed=, count=}: so many paintings of each row, every one with dice of its own, the same ones for
---   each row; or nil: one painting, of the likeliest option of every group
--- @return real {rows · count, height, width, depth}: each pixel's probability of ink, row by row
+-- @param classes real {1, classes}: the activations of the classes, which add up to 1
+-- @param dice {seed=, first=, count=}: paintings number first … first + count - 1, each with dice of its own, which
+--   depend on the seed and its number alone; or nil: one painting, of the likeliest option of every group
+-- @return real {count, height, width, depth}: each pixel's probability of ink
 function Painter:paint(classes, dice)
-  local above, offset = classes, 0
-  for _, stage in ipairs(self.stages) do
+  local above = classes
+  for s, stage in ipairs(self.stages) do
     local z = turned(stage, above)
     if not stage.grouping then return z:sigmoid() end
-    above = pick(z, stage, #classes, dice, offset)
-    offset = offset + runtime.tensor.count(above) // #classes
+    above = pick(dice and z + throw(dice, DICE + s - 1, stage.below) or z, stage)
   end
 end
 
@@ -86,8 +85,8 @@ function Painter:describe()
   for _, stage in ipairs(self.stages) do
     if stage.grouping then
       local sizes, places = stage.grouping.sizes, stage.below
-      local groups = words.groups(sizes):gsub("^over ", ""):gsub("^all$", "1 group of " .. sizes[1])
-      layers[#layers + 1] = groups .. (#places == 3 and (" at %d×%d locations"):format(places[1], places[2]) or "")
+      layers[#layers + 1] = words.groups(sizes)
+        .. (#places == 3 and (" at %d×%d locations"):format(places[1], places[2]) or "")
     end
   end
   return layers

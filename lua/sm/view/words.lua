@@ -1,12 +1,10 @@
 --- Numbers and moments as sheets write them.
 -- @module sm.view.words
+local numbers = require "sm.numbers"
+
 local M = {}
 
---- 6000 → "6,000".
-function M.thousands(n)
-  local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-  return (text:gsub("^,", ""))
-end
+M.thousands = numbers.thousands
 
 --- A number as figures show it: three digits, a sign, a true minus.
 function M.figure(value)
@@ -19,13 +17,17 @@ function M.count(n, what)
   return ("%s %s%s"):format(M.thousands(n), what, n == 1 and "" or what:find "s$" and "es" or "s")
 end
 
---- "over 4 groups of 16", "over groups of 4, 16", "over all".
+--- "4 groups of 16", "1 group of 64", "groups of 4, 16".
 function M.groups(sizes)
-  if #sizes == 1 then return "over all" end
   for _, size in ipairs(sizes) do
-    if size ~= sizes[1] then return ("over groups of %s"):format(table.concat(sizes, ", ")) end
+    if size ~= sizes[1] then return "groups of " .. table.concat(sizes, ", ") end
   end
-  return ("over %d groups of %d"):format(#sizes, sizes[1])
+  return ("%s of %d"):format(M.count(#sizes, "group"), sizes[1])
+end
+
+--- What a softmax is over: "over 4 groups of 16", "over all".
+function M.over(sizes)
+  return "over " .. (#sizes == 1 and "all" or M.groups(sizes))
 end
 
 --- The names of a data set's classes; their labels where they have none.

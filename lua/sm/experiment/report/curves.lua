@@ -11,7 +11,7 @@ local titles <const> = { lr = "learning rate", step_ms = "milliseconds per step"
 
 --- What a column measures: the same for training and validation data, for every percentile, for every layer.
 local function quantity(column)
-  local name = column:gsub("^train_", ""):gsub("^validation_", ""):gsub("^test_", "")
+  local name = column:gsub("^train_", ""):gsub("^validation_", "")
   return (name:gsub("_p%d+$", ""):gsub("^%a+%d+_", ""))
 end
 
@@ -55,7 +55,7 @@ end
 local function setting_switch(number, setting)
   local id = ("setting-%d"):format(number)
   return h("label", { class = "setting", ["data-label"] = setting.label },
-    h("input", { type = "checkbox", id = id, checked = true }),
+    h("input", { type = "checkbox", id = id, ["data-key"] = "setting " .. setting.label, checked = true }),
     h("span", { class = "swatch" }), " ", setting.label,
     #setting.runs > 1 and h("span", { class = "note" }, (" (n = %d)"):format(#setting.runs)))
 end
@@ -79,20 +79,20 @@ local function explanation(settings)
     several and "A line is the mean over the seeds of a setting (n of them), the band around it ± one standard "
       .. "deviation of the seeds. " or nil,
     "Over the steps of training. Drag across a chart to look closer, with Shift to move along, double-click for "
-      .. "all; on a touch screen, with two fingers. Smoothing takes the weighted mean of so many rows of "
-      .. "metrics.csv to both sides.")
+      .. "all; on a touch screen, with two fingers. Smoothing takes the weighted mean of so many points of "
+      .. "a curve to both sides.")
 end
 
 --- The curves, the controls above them and the figures behind them.
---- @param settings table array of {label=, runs=array of {columns=, rows=, csv=, seed_text=}}
+--- @param settings table array of {label=, runs=array of {columns=, rows=, csv=}}
 --- @return table node
 function M.node(settings)
   local runs, figures, nodes = {}, {}, {}
   for number, setting in ipairs(settings) do
     for _, run in ipairs(setting.runs) do
       runs[#runs + 1] = run
-      figures[#figures + 1] = h("pre", { class = "metrics", hidden = true, ["data-setting"] = number - 1,
-        ["data-seed"] = run.seed_text }, "\n", run.csv)
+      figures[#figures + 1] = h("pre", { class = "metrics", hidden = true, ["data-setting"] = number - 1 },
+        "\n", run.csv)
     end
   end
   for i, chart in ipairs(M.charts(runs)) do nodes[i] = chart_node(chart) end

@@ -12,15 +12,14 @@ local no_character <const> = "\u{FFFD}"
 
 --- Valid UTF-8: every byte that is none becomes U+FFFD.
 local function valid(text)
-  local _, position = utf8.len(text)
-  if not position then return text end
-  local parts = {}
-  while position do
-    parts[#parts + 1] = text:sub(1, position - 1)
-    text = text:sub(position + 1)
-    _, position = utf8.len(text)
+  local parts, from = {}, 1
+  while true do
+    local _, wrong = utf8.len(text, from)
+    if not wrong then break end
+    parts[#parts + 1] = text:sub(from, wrong - 1)
+    from = wrong + 1
   end
-  parts[#parts + 1] = text
+  parts[#parts + 1] = text:sub(from)
   return table.concat(parts, no_character)
 end
 

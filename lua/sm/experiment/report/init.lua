@@ -7,7 +7,6 @@ local compare = require "sm.experiment.compare"
 local curves = require "sm.experiment.report.curves"
 local directory = require "sm.experiment.directory"
 local html = require "sm.experiment.report.html"
-local metrics = require "sm.experiment.metrics"
 local pictures = require "sm.experiment.report.pictures"
 local records = require "sm.experiment.records"
 local tables = require "sm.experiment.report.tables"
@@ -21,20 +20,17 @@ local soonest_reload <const>, latest_reload <const> = 5, 60 -- seconds
 local following <const> = 30 * 60 -- seconds from its writing that a page looks for news
 local policy <const> = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
---- A record with its curves and pictures: rows, csv (the text of the complete rows), columns, step (the last),
---- validation (the last row that has some), pictures, seed_text.
-local function load(path)
-  local run = records.read(path)
-  run.rows, run.columns = metrics.rows(path .. "/metrics.csv")
-  run.csv = directory.read(path .. "/metrics.csv"):match "^.*\n"
+--- Adds to a record what the page shows besides: csv (the text of the complete rows), step (the last), validation
+--- (the last row that has some), pictures, seed_text.
+local function complete(run)
+  run.csv = directory.read(run.path .. "/metrics.csv"):match "^.*\n"
   run.step = 0
   for _, row in ipairs(run.rows) do
     run.step = row.step or run.step
     if row.validation_loss then run.validation = row end
   end
-  run.pictures = pictures.find(path, run.step)
+  run.pictures = pictures.find(run.path, run.step)
   run.seed_text = run.seed and tostring(run.seed) or "?"
-  return run
 end
 
 --- What a run is called on a page about runs below a directory.
@@ -44,15 +40,15 @@ local function place_in(shared, path)
 end
 
 --- The runs that can be read, those that are finished first: of two with the same seed the first one counts.
-local function load_all(paths)
-  local finished, unfinished, left_out = {}, {}, {}
-  for _, path in ipairs(paths) do
-    local ok, run = pcall(load, path)
-    if not ok then
-      left_out[#left_out + 1] = { path = path, reason = run }
-    else
-      table.insert(run.summary and finished or unfinished, run)
-    end
+--- @return table array of records
+--- @return table array of {path=, reason=} for the others
+local function load(paths)
+  local found, left_out = records.read_all(paths)
+  local finished, unfinished = {}, {}
+  for _, run in ipairs(found) do
+    local ok, reason = pcall(complete, run)
+    table.insert(ok and (run.summary and finished or unfinished) or left_out,
+      ok and run or { path = run.path, reason = reason })
   end
   table.move(unfinished, 1, #unfinished, #finished + 1, finished)
   if #finished == 0 then
@@ -80,13 +76,6 @@ local function arrange(runs, left_out)
   return settings, columns
 end
 
-local function compare_finished(runs)
-  local paths = {}
-  for i, run in ipairs(runs) do paths[i] = run.path end
-  if #paths == 0 or not runs[1].summary then return nil end
-  return compare.runs(paths)
-end
-
 --- Of each setting the pictures of its first seed.
 local function shown_pictures(settings)
   local shown = {}
@@ -100,21 +89,15 @@ local function shown_pictures(settings)
   return shown
 end
 
---- Seconds until a page about an unfinished run looks for news: about as long as one evaluation is from the next.
-local function reload_after(runs)
-  local soonest
-  for _, run in ipairs(runs) do
-    if not run.summary then
-      local seconds, last, since = 0, 0, 0
-      for _, row in ipairs(run.rows) do
-        since = since + (row.step_ms or 0) * (row.step - last) / 1000
-        last = row.step
-        if row.validation_loss then seconds, since = since, 0 end
-      end
-      soonest = math.min(soonest or latest_reload, math.max(soonest_reload, seconds // 1))
-    end
+--- Seconds until a page that its run writes looks for news: about as long as one evaluation is from the next.
+local function reload_after(run)
+  local seconds, last, since = 0, 0, 0
+  for _, row in ipairs(run.rows) do
+    since = since + (row.step_ms or 0) * (row.step - last) / 1000
+    last = row.step
+    if row.validation_loss then seconds, since = since, 0 end
   end
-  return soonest
+  return math.min(latest_reload, math.max(soonest_reload, seconds // 1))
 end
 
 --- "softmax_groups groups=4,seed=2", or the names of the experiments.
@@ -135,17 +118,20 @@ end
 
 --- The page.
 --- @param paths table array of run directories
---- @param options table|nil {steps=of a single run that is unfinished}
+--- @param options table|nil of a run that writes its own page: {steps=(how many there will be), ended=(nil while it
+---   goes on, else {how="interrupted" or "stopped by an error", problem=(nil or a text)})}
 --- @return string HTML
 function M.page(paths, options)
-  local runs, left_out = load_all(paths)
+  local runs, left_out = load(paths)
   local shared = M.shared_directory(paths)
   for _, run in ipairs(runs) do run.place = place_in(shared, run.path) end
+  local several = #runs > 1 or #left_out > 0
+  local comparison = several and runs[1].summary and compare.records(runs, left_out) or nil
   local settings, columns = arrange(runs, left_out)
-  local comparison = (#runs > 1 or #left_out > 0) and compare_finished(runs) or nil
+  local steps, ended = options and options.steps, options and options.ended
   local name, variant = title_of(runs)
-  local headline = tables.headline(settings, comparison, options and options.steps)
-  local reload = reload_after(runs)
+  local headline = tables.headline(settings, comparison, steps, ended)
+  local reload = options and not ended and not runs[1].summary and reload_after(runs[1])
   local drawn = pictures.node(shown_pictures(settings))
   return html.render { html.raw "<!DOCTYPE html>\n", h("html", { lang = "en" },
     h("head", {},
@@ -161,14 +147,14 @@ function M.page(paths, options)
         h("p", { class = "note" }, "This page was written ", os.date "!%Y-%m-%d %H:%M:%S", " UTC by smrun ",
           runtime.version,
           h("span", { id = "following" }, reload
-            and ("; it looks for news every %d s until every run is finished, or half an hour has brought none.")
+            and ("; it looks for news every %d s until the run has ended, or half an hour has brought none.")
               :format(reload)
             or "."))),
       h("main", {},
         section("curves", "Curves", curves.node(settings)),
         section("settings", #columns > 0 and "Settings that differ" or "Settings",
           tables.settings(settings, columns)),
-        section("outcome", "What came out", tables.outcome(settings, comparison, left_out)),
+        section("outcome", "What came out", tables.outcome(settings, comparison, left_out, ended)),
         drawn and section("pictures", "Pictures over training", #runs > #settings
           and h("p", { class = "note" }, "Of a setting with several seeds, the pictures are those of the first.")
           or nil, drawn),

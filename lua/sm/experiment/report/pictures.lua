@@ -3,6 +3,7 @@ local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local directory = require "sm.experiment.directory"
 local html = require "sm.experiment.report.html"
+local present = require "sm.experiment.present"
 
 local M = {}
 
@@ -11,20 +12,37 @@ local h <const> = html.element
 local most_moments <const> = 25         -- of one picture
 local most_bytes <const> = 24 * 1024 ^ 2 -- of all pictures of a page, as PNG
 
+--- The size of a PNG, so that the page knows its layout before it has decoded it; nil where the file begins otherwise.
+local function size_of(path)
+  local first_fields <const> = "\x89PNG\r\n\26\n\0\0\0\13IHDR"
+  local file <close> = io.open(path, "rb")
+  local beginning = file and file:read(#first_fields + 8) or ""
+  if #beginning < #first_fields + 8 or beginning:sub(1, #first_fields) ~= first_fields then return nil end
+  return (">I4I4"):unpack(beginning, #first_fields + 1)
+end
+
+--- A picture; nil for what is none. A run may be a stranger's: no link leads out of it into the page.
+local function picture_at(path, step)
+  local file = lfs.symlinkattributes(path)
+  if not file or file.mode ~= "file" then return nil end
+  local width, height = size_of(path)
+  return width and { step = step, path = path, bytes = file.size, width = width, height = height }
+end
+
 --- The pictures of a run.
 --- @param path string the run directory
 --- @param last_step integer later ones are of a run that was resumed from before them, and are left out
---- @return table name → array of {step=, path=, bytes=} in the order of training
+--- @return table name → array of {step=, path=, bytes=, width=, height=} in the order of training
 function M.find(path, last_step)
   local found, folder = {}, path .. "/plots"
-  if lfs.attributes(folder, "mode") ~= "directory" then return found end
+  if lfs.symlinkattributes(folder, "mode") ~= "directory" then return found end
   for file in lfs.dir(folder) do
     local name, digits = file:match "^(.+)%-(%d+)%.png$"
     local step = math.tointeger(tonumber(digits))
-    if step and step <= last_step then
-      local place = folder .. "/" .. file
+    local picture = step and step <= last_step and picture_at(folder .. "/" .. file, step)
+    if picture then
       found[name] = found[name] or {}
-      table.insert(found[name], { step = step, path = place, bytes = lfs.attributes(place, "size") or 0 })
+      table.insert(found[name], picture)
     end
   end
   for _, moments in pairs(found) do table.sort(moments, function(a, b) return a.step < b.step end) end
@@ -40,44 +58,6 @@ function M.thin(list, most)
   return chosen
 end
 
---- How many moments of each picture the page has room for.
-local function room(kinds)
-  local moments, bytes, figures = 0, 0, 0
-  for _, kind in ipairs(kinds) do
-    for _, figure in ipairs(kind.figures) do
-      figures = figures + 1
-      moments = moments + #figure.moments
-      for _, moment in ipairs(figure.moments) do bytes = bytes + moment.bytes end
-    end
-  end
-  local usual = math.max(1, bytes / moments)
-  return math.max(1, math.min(most_moments, most_bytes // (usual * figures)))
-end
-
---- The size of a PNG, so that the page knows its layout before it has decoded it.
-local function size_of(content)
-  local first_fields <const> = "\x89PNG\r\n\26\n\0\0\0\13IHDR"
-  if #content < #first_fields + 8 or content:sub(1, #first_fields) ~= first_fields then return false, false end
-  return (">I4I4"):unpack(content, #first_fields + 1)
-end
-
-local function frame(kind, figure, moment, shown)
-  local content = directory.read(moment.path) or ""
-  local width, height = size_of(content)
-  return h("img", {
-    alt = ("%s at step %d%s"):format(kind.name, moment.step, figure.label and ", " .. figure.label or ""),
-    width = width, height = height, decoding = "sync", hidden = not shown, ["data-step"] = moment.step,
-    src = { "data:image/png;base64,", html.raw(runtime.io.base64(content)) },
-  })
-end
-
-local function figure_node(kind, figure)
-  local frames = {}
-  for i, moment in ipairs(figure.moments) do frames[i] = frame(kind, figure, moment, i == #figure.moments) end
-  return h("figure", {}, h("div", { class = "frames" }, frames),
-    figure.label and h("figcaption", {}, figure.label))
-end
-
 --- All steps that any of the figures was drawn at.
 local function steps_of(figures)
   local steps, seen = {}, {}
@@ -90,19 +70,113 @@ local function steps_of(figures)
   return steps
 end
 
+--- What a figure shows at some steps: the moments at them, or the last before where it has none.
+local function moments_at(moments, steps)
+  local kept, next_one = {}, 1
+  for _, step in ipairs(steps) do
+    local latest
+    while moments[next_one] and moments[next_one].step <= step do
+      latest, next_one = moments[next_one], next_one + 1
+    end
+    kept[#kept + 1] = latest
+  end
+  return kept
+end
+
+--- The kinds with at most so many steps, the same for all figures of a kind.
+--- @return table array of {name=, steps=, figures=}
+--- @return integer how many bytes the pictures have
+local function thinned(kinds, most)
+  local result, bytes = {}, 0
+  for i, kind in ipairs(kinds) do
+    local steps, figures = M.thin(steps_of(kind.figures), most), {}
+    for j, figure in ipairs(kind.figures) do
+      local moments = moments_at(figure.moments, steps)
+      for _, moment in ipairs(moments) do bytes = bytes + moment.bytes end
+      figures[j] = { label = figure.label, moments = moments }
+    end
+    result[i] = { name = kind.name, steps = steps, figures = figures }
+  end
+  return result, bytes
+end
+
+--- The kinds with the figures that there is room for, where one moment of each is too much already.
+--- @return table array of kinds
+--- @return integer how many figures are left out
+local function those_that_fit(kinds)
+  local result, left, left_out = {}, most_bytes, 0
+  for _, kind in ipairs(kinds) do
+    local figures = {}
+    for _, figure in ipairs(kind.figures) do
+      local bytes = figure.moments[1].bytes
+      if bytes <= left then
+        left, figures[#figures + 1] = left - bytes, figure
+      else
+        left_out = left_out + 1
+      end
+    end
+    if #figures > 0 then
+      result[#result + 1] = { name = kind.name, steps = M.thin(steps_of(figures), 1), figures = figures }
+    end
+  end
+  return result, left_out
+end
+
+--- The kinds as the page has room for them.
+--- @return table array of {name=, steps=, figures=}
+--- @return table array of texts: what is not there
+local function choose(kinds)
+  local longest, left_out, notes = 0, 0, {}
+  for _, kind in ipairs(kinds) do longest = math.max(longest, #steps_of(kind.figures)) end
+  local most = math.min(most_moments, longest)
+  local chosen, bytes = thinned(kinds, most)
+  while bytes > most_bytes and most > 1 do
+    most = most - 1
+    chosen, bytes = thinned(kinds, most)
+  end
+  if bytes > most_bytes then chosen, left_out = those_that_fit(chosen) end
+  if longest > most then
+    notes[1] = ("Of up to %d moments of each picture, this page keeps %s."):format(longest,
+      most == 1 and "the last" or most .. ", evenly over training, the first and the last among them")
+  end
+  if left_out > 0 then
+    notes[#notes + 1] = ("%d picture%s left out: all together would be larger than %d MB."):format(left_out,
+      left_out == 1 and " is" or "s are", most_bytes // 1024 ^ 2)
+  end
+  return chosen, notes
+end
+
+local function frame(kind, figure, moment, shown)
+  return h("img", {
+    alt = ("%s at step %d%s"):format(kind.name, moment.step, figure.label and ", " .. figure.label or ""),
+    width = moment.width, height = moment.height, decoding = "sync", hidden = not shown, ["data-step"] = moment.step,
+    src = { "data:image/png;base64,", html.raw(runtime.io.base64(directory.read(moment.path) or "")) },
+  })
+end
+
+local function figure_node(kind, figure)
+  local frames, last = {}, #figure.moments
+  for i, moment in ipairs(figure.moments) do frames[i] = frame(kind, figure, moment, i == last) end
+  return h("figure", {}, h("div", { class = "frames" }, frames),
+    figure.label and h("figcaption", {}, figure.label, ", ",
+      h("span", { class = "at" }, "step ", present.thousands(figure.moments[last].step))))
+end
+
 local function kind_node(number, kind)
-  local id, steps = ("picture-%d"):format(number), steps_of(kind.figures)
-  local figures = {}
+  local id, steps, figures = ("picture-%d"):format(number), kind.steps, {}
   for i, figure in ipairs(kind.figures) do figures[i] = figure_node(kind, figure) end
   return h("section", { class = "pictures", ["data-steps"] = table.concat(steps, " ") },
     h("h3", {}, kind.name),
     h("p", { class = "controls" },
       h("label", {}, "training step ", h("input", {
-        type = "range", id = id, class = "moment", min = 0, max = #steps - 1, step = 1, value = #steps - 1,
+        type = "range", id = id, ["data-key"] = "moment " .. kind.name, class = "moment",
+        min = 0, max = #steps - 1, step = 1, value = #steps - 1,
         ["aria-valuetext"] = ("step %d"):format(steps[#steps]),
       })),
-      h("output", { ["for"] = id }, steps[#steps]),
-      h("label", {}, h("input", { type = "checkbox", id = id .. "-whole", class = "whole" }), " full size")),
+      h("output", { ["for"] = id }, present.thousands(steps[#steps])),
+      h("label", {}, h("input", {
+        type = "checkbox", ["data-key"] = "whole " .. kind.name, class = "whole",
+      }), " full size")),
     h("div", { class = "figures" }, figures))
 end
 
@@ -122,19 +196,11 @@ function M.node(shown)
   end
   if #kinds == 0 then return nil end
   table.sort(kinds, function(a, b) return a.name < b.name end)
-  local most, longest, nodes = room(kinds), 0, {}
-  for number, kind in ipairs(kinds) do
-    for _, figure in ipairs(kind.figures) do
-      longest = math.max(longest, #figure.moments)
-      figure.moments = M.thin(figure.moments, most)
-    end
-    nodes[number] = kind_node(number, kind)
-  end
-  return {
-    longest > most and h("p", { class = "note" }, ("Of up to %d moments of each picture, %d are kept on this page, "
-      .. "evenly over training%s."):format(longest, most, most > 1 and ", the first and the last among them" or "")),
-    nodes,
-  }
+  local chosen, notes = choose(kinds)
+  local nodes = {}
+  for i, note in ipairs(notes) do nodes[i] = h("p", { class = "note" }, note) end
+  for number, kind in ipairs(chosen) do nodes[#nodes + 1] = kind_node(number, kind) end
+  return nodes
 end
 
 return M

@@ -4,6 +4,7 @@
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const one = (selector, within = document) => within.querySelector(selector);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const keyOf = (element) => element.dataset.key ?? element.id;
 const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
 
 // --- Remembering: what the reader has set lasts over a reload ---------------------------------------------
@@ -13,11 +14,11 @@ let range = null; // [first, last] of the steps that all curves show, or null fo
 
 function remember() {
   const kept = { range, scroll: window.scrollY, inputs: {}, open: {} };
-  for (const input of all("input[id]")) {
-    kept.inputs[input.id] = input.type === "checkbox" ? input.checked
+  for (const input of all("input")) {
+    kept.inputs[keyOf(input)] = input.type === "checkbox" ? input.checked
       : input.matches(".moment") ? { step: stepAt(input), last: input.value === input.max } : input.value;
   }
-  for (const details of all("details[id]")) kept.open[details.id] = details.open;
+  for (const details of all("details")) kept.open[keyOf(details)] = details.open;
   try { sessionStorage.setItem(place, JSON.stringify(kept)); } catch { /* forbidden: nothing is kept */ }
 }
 
@@ -26,14 +27,14 @@ function recall() {
   try { kept = JSON.parse(sessionStorage.getItem(place)); } catch { /* as above */ }
   if (!kept) return null;
   range = kept.range;
-  for (const input of all("input[id]")) {
-    const was = kept.inputs[input.id];
+  for (const input of all("input")) {
+    const was = kept.inputs[keyOf(input)];
     if (was === undefined) continue;
     if (input.type === "checkbox") input.checked = was;
     else if (!input.matches(".moment")) input.value = was;
     else if (!was.last) input.value = Math.max(0, stepsOf(input).findLastIndex((step) => step <= was.step));
   }
-  for (const details of all("details[id]")) details.open = kept.open[details.id] ?? details.open;
+  for (const details of all("details")) details.open = kept.open[keyOf(details)] ?? details.open;
   return kept;
 }
 
@@ -50,6 +51,8 @@ function showMoment(slider) {
     const images = all("img", frames); // of a run that was not drawn at this step: the one before
     const shown = Math.max(0, images.findLastIndex((image) => Number(image.dataset.step) <= step));
     images.forEach((image, i) => { image.hidden = i !== shown; });
+    const at = one(".at", frames.parentElement);
+    if (at) at.textContent = "step " + grouped(images[shown].dataset.step);
   }
 }
 
@@ -79,7 +82,8 @@ function readMetrics(element) {
   });
 }
 
-// [[step, value]…], each value a mean with `reach` neighbours on both sides, near ones weighing more.
+// [[step, value]…], each value a mean with `reach` neighbours on both sides, near ones weighing more. Neighbours are
+// points, not steps: rows without a figure have none.
 function smooth(points, reach) {
   return points.map(([step], i) => {
     let sum = 0, weights = 0;
@@ -153,12 +157,28 @@ class Chart {
   // The rows of dygraphs: [step, bar of each series…], null where a series has nothing.
   data(reach, logarithmic) {
     for (const one of this.series) one.points = summarise(one.setting.runs, one.column, reach);
-    const bars = this.series.flatMap((one) => [...one.points.values()].map((point) => point.bar));
-    const least = bars.reduce((low, bar) => Math.min(low, bar[1]), Infinity);
-    this.logarithmic = logarithmic && least > 0;
-    if (this.logarithmic) for (const bar of bars) bar[0] = Math.max(bar[0], least); // no band below the axis
+    this.logarithmic = logarithmic;
+    this.note = logarithmic ? this.keepPositive() : "";
     const steps = [...new Set(this.series.flatMap((one) => [...one.points.keys()]))].sort((a, b) => a - b);
     return steps.map((step) => [step, ...this.series.map((one) => one.points.get(step)?.bar ?? null)]);
+  }
+
+  // A logarithm has no place for nothing and less: such points of what is shown go, and no band reaches below the
+  // least that stays. Where none would stay, the axis is not logarithmic. The legend says which.
+  keepPositive() {
+    const shown = this.series.filter((one) => one.setting.shown()).map((one) => one.points);
+    const bars = shown.flatMap((points) => [...points.values()].map((point) => point.bar));
+    const least = bars.reduce((low, [, mean]) => mean > 0 && mean < low ? mean : low, Infinity);
+    const gone = bars.filter(([, mean]) => !(mean > 0)).length;
+    this.logarithmic = least < Infinity;
+    if (!this.logarithmic) return bars.length ? "not logarithmic: nothing is above 0" : "";
+    for (const points of shown) {
+      for (const [step, { bar }] of points) {
+        if (bar[1] > 0) bar[0] = Math.max(bar[0], least);
+        else points.delete(step);
+      }
+    }
+    return gone ? `without ${gone} point${gone > 1 ? "s" : ""} at 0 or below` : "";
   }
 
   options() {
@@ -221,6 +241,7 @@ class Chart {
     if (data.x === undefined) {
       const first = this.columns.length > 1 ? this.series.slice(0, this.columns.length) : [];
       for (const { column, colour, line } of first) add(words(column), several ? css("--ink") : colour, line);
+      if (this.note) add(this.note);
       return fragment;
     }
     add("step " + grouped(data.x));
@@ -246,7 +267,7 @@ let charts = [], wholeRange = [0, 1], following = false;
 
 function redraw() {
   const reach = Number(one("#smoothing").value);
-  one("output[for=smoothing]").textContent = reach ? `± ${reach} rows` : "none";
+  one("output[for=smoothing]").textContent = reach ? `± ${reach} point${reach > 1 ? "s" : ""}` : "none";
   following = true;
   for (const chart of charts) chart.draw(reach, one("#logarithmic").checked);
   following = false;

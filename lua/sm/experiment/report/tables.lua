@@ -26,7 +26,7 @@ local function table_node(rows, heading, left)
 end
 
 local function titled(one)
-  return { h("h3", {}, one.title), one.note and h("p", { class = "note" }, one.note),
+  return { h("h3", {}, one.title), one.note and h("p", { class = "note" }, one.note) or false,
     table_node(one.rows, one.heading, one.left) }
 end
 
@@ -45,7 +45,7 @@ local function parameters(run)
   if #all == 1 then return h("p", {}, "The experiment declares no parameters.") end
   return {
     #differing > 1 and table_node(differing, true, 3) or h("p", {}, "Every parameter has its default."),
-    h("details", { id = "all-parameters" }, h("summary", {}, ("All %d parameters"):format(#all - 1)),
+    h("details", { ["data-key"] = "all parameters" }, h("summary", {}, ("All %d parameters"):format(#all - 1)),
       table_node(all, true, 3)),
   }
 end
@@ -84,7 +84,7 @@ local function common_parameters(settings, columns)
     end
   end
   if #rows == 1 then return nil end
-  return h("details", { id = "common-parameters" },
+  return h("details", { ["data-key"] = "common parameters" },
     h("summary", {}, ("%d parameters are the same in all"):format(#rows - 1)), table_node(rows, true, 2))
 end
 
@@ -112,8 +112,11 @@ local outcome_rows <const> = {
 }
 
 --- What came out of one run.
-local function outcome(run)
-  if not run.summary then return h("p", {}, "The run is " .. state(run) .. ".") end
+local function outcome(run, ended)
+  if not run.summary then
+    return { h("p", {}, "The run is ", state(run), ended and "; it was " .. ended.how, "."),
+      ended and ended.problem and h("pre", { class = "source", tabindex = 0 }, "\n", ended.problem) }
+  end
   local rows = {}
   for _, row in ipairs(outcome_rows) do
     local figure = tonumber(run.summary[row[1]])
@@ -125,8 +128,9 @@ end
 --- What came out.
 --- @param comparison table|nil as compare.runs gives it; nil where no run is finished
 --- @param left_out table array of {path=, reason=}, for where there is no comparison
-function M.outcome(settings, comparison, left_out)
-  if #settings == 1 and #settings[1].runs == 1 and #left_out == 0 then return outcome(settings[1].runs[1]) end
+--- @param ended table|nil as M.headline has it
+function M.outcome(settings, comparison, left_out, ended)
+  if #settings == 1 and #settings[1].runs == 1 and #left_out == 0 then return outcome(settings[1].runs[1], ended) end
   local nodes = {}
   if not comparison then nodes[1] = h("p", {}, "No run is finished yet.") end
   local tables = comparison and tabulate.tables(comparison) or { #left_out > 0 and tabulate.left_out(left_out) or nil }
@@ -142,7 +146,7 @@ function M.sources(settings)
     local title = run.name .. ".lua" .. (text_number == "1" and "" or ", text " .. text_number)
     if not seen[title] then
       seen[title] = true
-      nodes[#nodes + 1] = h("details", { id = ("source-%d"):format(#nodes + 1), open = #nodes == 0 },
+      nodes[#nodes + 1] = h("details", { ["data-key"] = "source " .. title, open = #nodes == 0 },
         h("summary", {}, title),
         h("pre", { class = "source", tabindex = 0 }, "\n", h("code", {}, run.source)))
     end
@@ -187,15 +191,16 @@ end
 --- One line: how good.
 --- @param comparison table|nil
 --- @param steps integer|nil how many there will be, of a single run that is unfinished
-function M.headline(settings, comparison, steps)
+--- @param ended table|nil {how="interrupted" or "stopped by an error", problem=(nil or a text)} of such a run
+function M.headline(settings, comparison, steps, ended)
   local run = settings[1].runs[1]
   if #settings == 1 and #settings[1].runs == 1 then
     if run.summary then return present.verdict(run.summary) end
     local figures = run.validation and (run.validation.validation_accuracy
       and "validation accuracy " .. present.percent(run.validation.validation_accuracy)
       or ("validation loss %.4g"):format(run.validation.validation_loss)) or "nothing validated yet"
-    return ("%s, at step %s%s"):format(figures, present.thousands(run.step),
-      steps and " of " .. present.thousands(steps) or "")
+    return ("%s, at step %s%s%s"):format(figures, present.thousands(run.step),
+      steps and " of " .. present.thousands(steps) or "", ended and "; " .. ended.how or "")
   end
   if not comparison then return "no run is finished yet" end
   local so_far = #comparison.settings < #settings
