@@ -11,6 +11,7 @@ local M = {}
 
 local get_node, set_node, is_tensor = runtime.tensor.node, runtime.tensor.set_node, runtime.tensor.is_tensor
 local release, add = runtime.tensor.release, runtime.math.add
+local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 
 local enabled = true
 local count = 0 -- nodes made so far: a node's number is larger than that of all it depends on
@@ -32,7 +33,8 @@ end
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
 -- @param output a fresh tensor
 -- @param name of the operation, for messages
--- @param backward function(gy) → one gradient (or nil) per input, in their order; gy has output's shape
+-- @param backward function(gy, reuse) → one gradient (or nil) per input, in their order; gy has output's shape.
+--   reuse: nobody else needs gy, so it may be overwritten and returned as a gradient
 -- @param ... the inputs; what is no tensor is passed over
 -- @return output
 function M.record(output, name, backward, ...)
@@ -107,7 +109,8 @@ function M.backward(root, gradient)
       table.concat(root.shape, ", "), check.describe(gradient))
   end
   if node == true then
-    root.grad = root.grad and add(root.grad, gradient) or runtime.tensor.to(gradient)
+    local before = get_gradient(root)
+    set_gradient(root, before and add(before, gradient) or runtime.tensor.to(gradient))
     return
   end
 
@@ -124,7 +127,7 @@ function M.backward(root, gradient)
     local gy = arrived[current]
     if gy then
       foreign[gy] = foreign[gy] or current.foreign
-      local gradients = table.pack(current.backward(gy))
+      local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy]))
       for i = 1, current.inputs.n do
         local g, input = gradients[i], current.inputs[i]
         local target = get_node(input)
@@ -154,14 +157,16 @@ function M.backward(root, gradient)
     current.backward, current.inputs = false, { n = 0 }
   end
   for _, leaf in ipairs(leaves) do
-    local g = arrived[leaf]
-    if leaf.grad then
-      g = add(leaf.grad, g)
+    local g, before = arrived[leaf], get_gradient(leaf)
+    if before then
+      local total = add(before, g)
+      let_go(g)
+      g = total
     elseif holders[g] > 1 or foreign[g] then -- another leaf's as well, or seen by user code
       holders[g] = holders[g] - 1
       g = runtime.tensor.to(g)
     end
-    leaf.grad = g
+    set_gradient(leaf, g)
   end
 end
 

@@ -17,7 +17,7 @@ for _, name in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "
   local forward, backward = K[name], K[name .. "_backward"]
   ops[name] = function(x)
     local y = forward(x)
-    return record(y, name, function(gy) return backward(gy, x, y) end, x)
+    return record(y, name, function(gy, reuse) return backward(gy, x, y, reuse) end, x)
   end
 end
 
@@ -248,8 +248,8 @@ end
 function ops.softmax(x, options)
   local o = ops.softmax_options("softmax", options)
   local y = S.softmax(x, o.groups, o.temperature, o.scale, o.off)
-  return record(y, "softmax", function(gy)
-    return S.softmax_backward(gy, y, o.groups, o.temperature, o.scale, o.off)
+  return record(y, "softmax", function(gy, reuse)
+    return S.softmax_backward(gy, y, o.groups, o.temperature, o.scale, o.off, reuse)
   end, x)
 end
 

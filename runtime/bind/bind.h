@@ -26,7 +26,12 @@ void *sm_lua_take(lua_State *L, size_t bytes);
 void sm_lua_give(lua_State *L, void *block, size_t bytes);
 
 /* Tensors. The user values of a tensor hold what the tape needs. */
-enum { SM_GRADIENT = 1, SM_NODE = 2, SM_USER_VALUES = 2 };
+enum {
+  SM_GRADIENT = 1,
+  SM_UNSEEN = 2, /* true while nobody but the tape and the optimizers has had the gradient in hand */
+  SM_NODE = 3,
+  SM_USER_VALUES = 3
+};
 
 sm_tensor *sm_lua_test_tensor(lua_State *L, int index);               /* NULL if it is none */
 sm_tensor *sm_lua_tensor(lua_State *L, int index);                    /* raises if it is none, or released */
@@ -34,6 +39,8 @@ sm_tensor *sm_lua_real(lua_State *L, int index);                      /* … or 
 sm_tensor *sm_lua_typed(lua_State *L, int index, sm_dtype dtype);     /* … or not of that type */
 sm_tensor *sm_lua_real_or_nil(lua_State *L, int index);               /* NULL for nil */
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape); /* pushes; undefined content */
+sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse); /* pushes a tensor like the real one at index, or itself
+                                                                if it may be overwritten and nobody shares its data */
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset); /* pushes */
 
 /* Other arguments; each raises a message with the function's name, the argument's number, and what was given. */

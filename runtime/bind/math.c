@@ -21,12 +21,12 @@ static int unary_forward(lua_State *L) {
   return 1;
 }
 
-/* f_backward(gy, x, y) → gx */
+/* f_backward(gy, x, y, reuse) → gx, in gy's place if it may be reused */
 static int unary_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2), *y = sm_lua_real(L, 3);
   check_same_shape(L, gy, x);
   check_same_shape(L, gy, y);
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_tensor *gx = sm_lua_like(L, 1, lua_toboolean(L, 4));
   sm_unary_backward(gx->data, gy->data, x->data, y->data, (sm_unary)lua_tointeger(L, lua_upvalueindex(1)),
                     sm_shape_count(&x->shape));
   return 1;

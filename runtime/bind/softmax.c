@@ -46,12 +46,12 @@ static int softmax(lua_State *L) {
   return 1;
 }
 
-/* softmax_backward(gy, y, groups or sizes, temperature, scale, off) → gx */
+/* softmax_backward(gy, y, groups or sizes, temperature, scale, off, reuse) → gx, in gy's place if it may be reused */
 static int softmax_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *y = sm_lua_real(L, 2);
   if (!sm_shape_equal(&gy->shape, &y->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
   sm_groups groups = check_groups(L, 3, y);
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &y->shape);
+  sm_tensor *gx = sm_lua_like(L, 1, lua_toboolean(L, 7));
   sm_softmax_backward(gx->data, gy->data, y->data, &groups, rows_of(y));
   return 1;
 }

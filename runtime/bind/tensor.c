@@ -29,6 +29,13 @@ sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape) {
   return tensor;
 }
 
+sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse) {
+  sm_tensor *x = sm_lua_real(L, index);
+  if (!reuse || x->storage->references > 1) return sm_lua_new(L, SM_REAL, &x->shape);
+  lua_pushvalue(L, index);
+  return x;
+}
+
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset) {
   sm_tensor *tensor = push_released(L);
   sm_tensor_share(tensor, base, shape, offset);
@@ -377,6 +384,36 @@ static int set_node(lua_State *L) {
   return 0;
 }
 
+/* gradient(x) → what x.grad is, without counting as a look at it */
+static int get_gradient(lua_State *L) {
+  sm_lua_tensor(L, 1);
+  lua_getiuservalue(L, 1, SM_GRADIENT);
+  return 1;
+}
+
+/* x.grad = the value at index 2, which nobody has seen or somebody has. A gradient that nobody has seen gives its
+   memory back at once, where the collector would take its time. */
+static void replace_gradient(lua_State *L, bool unseen) {
+  lua_settop(L, 2);
+  if (lua_getiuservalue(L, 1, SM_UNSEEN) == LUA_TBOOLEAN) {
+    lua_getiuservalue(L, 1, SM_GRADIENT);
+    if (!lua_rawequal(L, 2, -1)) sm_tensor_release(sm_lua_test_tensor(L, -1));
+  }
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, SM_GRADIENT);
+  if (unseen) lua_pushboolean(L, true);
+  else lua_pushnil(L);
+  lua_setiuservalue(L, 1, SM_UNSEEN);
+}
+
+/* set_gradient(x, g): x.grad = g, a gradient of the tape's own */
+static int set_gradient(lua_State *L) {
+  sm_lua_tensor(L, 1);
+  sm_lua_tensor(L, 2);
+  replace_gradient(L, true);
+  return 0;
+}
+
 /* count(x) → number of elements */
 static int count(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)sm_shape_count(&sm_lua_tensor(L, 1)->shape));
@@ -395,8 +432,11 @@ static int index_tensor(lua_State *L) {
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     const char *key = lua_tostring(L, 2);
     const sm_tensor *x = sm_lua_test_tensor(L, 1);
-    if (strcmp(key, "grad") == 0) lua_getiuservalue(L, 1, SM_GRADIENT);
-    else if (strcmp(key, "shape") == 0) sm_lua_push_shape(L, &x->shape);
+    if (strcmp(key, "grad") == 0) {
+      lua_pushnil(L);
+      lua_setiuservalue(L, 1, SM_UNSEEN);
+      lua_getiuservalue(L, 1, SM_GRADIENT);
+    } else if (strcmp(key, "shape") == 0) sm_lua_push_shape(L, &x->shape);
     else if (strcmp(key, "dtype") == 0) lua_pushstring(L, sm_dtype_name(x->dtype));
     else lua_getfield(L, lua_upvalueindex(1), key);
     return 1;
@@ -424,7 +464,8 @@ static int set_index(lua_State *L) {
                   sm_shape_text(given, &gradient->shape));
     }
   }
-  lua_setiuservalue(L, 1, SM_GRADIENT);
+  lua_remove(L, 2);
+  replace_gradient(L, false);
   return 0;
 }
 
@@ -440,7 +481,7 @@ void sm_lua_open_tensor(lua_State *L) {
       {"full", full}, {"tensor", from}, {"range", range}, {"item", item}, {"totable", totable},
       {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"to", convert},
       {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
+      {"gradient", get_gradient}, {"set_gradient", set_gradient}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);

@@ -29,6 +29,7 @@ static inline real sm_abs(real x) { return fabs(x); }
 static inline real sm_sqrt(real x) { return sqrt(x); }
 static inline real sm_pow(real x, real power) { return pow(x, power); }
 static inline real sm_exp(real x) { return exp(x); }
+static inline real sm_exp_negative(real x) { return exp(x); }
 static inline real sm_log(real x) { return log(x); }
 static inline real sm_tanh(real x) { return tanh(x); }
 
@@ -58,16 +59,11 @@ static inline float sm_from_bits(uint32_t bits) {
 static inline float sm_power_of_two(int32_t n) { return sm_from_bits((uint32_t)(n + 127) << 23); }
 
 /* exp x = 2^n exp r with n the integer nearest to x/log 2 and |r| <= log 2 / 2; exp r = 1 + r + r² P(r), P
-   minimax to 2^-28. 2^n is applied in two halves, since n runs beyond a float's exponents: the last product
-   rounds a denormal result, overflows to infinity, or underflows to 0. */
-static inline real sm_exp(real x) {
-  const float lowest = -104, highest = 89; /* exp is 0 below and infinite above */
+   minimax to 2^-28. This is exp r; the low bits of *power are those of n. */
+static inline float sm_exp_reduced(float x, uint32_t *power) {
   const float log2e = 0x1.715476p+0f;
   const float rounder = 0x1.8p+23f; /* adding it leaves the nearest integer in the low bits */
-  x = x < lowest ? lowest : x;      /* either comparison is false for NaN, which stays */
-  x = x > highest ? highest : x;
   float shifted = sm_fma(x, log2e, rounder);
-  int32_t n = (int32_t)(sm_bits(shifted) - sm_bits(rounder));
   float count = shifted - rounder;
   float r = sm_fma(count, -SM_LN2_HIGH, x);
   r = sm_fma(count, -SM_LN2_LOW, r);
@@ -75,9 +71,30 @@ static inline real sm_exp(real x) {
   p = sm_fma(p, r, 0x1.5558f4p-5f);
   p = sm_fma(p, r, 0x1.55549p-3f);
   p = sm_fma(p, r, 0x1.fffffcp-2f);
-  p = sm_fma(p, r * r, r) + 1;
-  int32_t half = n >> 1;
+  *power = sm_bits(shifted);
+  return sm_fma(p, r * r, r) + 1;
+}
+
+/* 2^n is applied in two halves, since n runs beyond a float's exponents: the last product rounds a denormal
+   result, overflows to infinity, or underflows to 0. */
+static inline real sm_exp(real x) {
+  const float lowest = -104, highest = 89; /* exp is 0 below and infinite above */
+  x = x < lowest ? lowest : x;             /* either comparison is false for NaN, which stays */
+  x = x > highest ? highest : x;
+  uint32_t power;
+  float p = sm_exp_reduced(x, &power);
+  int32_t n = (int32_t)(power << 16) >> 16, half = n >> 1;
   return p * sm_power_of_two(half) * sm_power_of_two(n - half);
+}
+
+/* The same for x <= 0, in fewer instructions; where the result would be denormal (x < -87.3), and slow to work
+   with on many a processor, it is 0. */
+static inline real sm_exp_negative(real x) {
+  const float lowest = -0x1.5d589ep+6f; /* 126 log 2, rounded towards 0 */
+  uint32_t power;
+  float p = sm_exp_reduced(x, &power);
+  float y = sm_from_bits(sm_bits(p) + (power << 23));
+  return x < lowest ? 0 : y;
 }
 
 /* log x = k log 2 + log(1 + f) with 1 + f in [sqrt(1/2), sqrt 2), and with s = f/(2 + f)

@@ -6,22 +6,21 @@
 
 #include "core/math.h"
 #include "core/parallel.h"
+#include "core/tile.h"
 
 #ifdef SM_DOUBLE
 #define LARGEST DBL_MAX
+#define VECTOR_LANES (SM_VECTOR_BYTES / 8) /* SM_VECTOR, for the preprocessor */
 #else
 #define LARGEST FLT_MAX
+#define VECTOR_LANES (SM_VECTOR_BYTES / 4)
 #endif
 #define ALIGNED __attribute__((aligned(SM_ALIGNMENT)))
 
-/* Most groups go through in tiles that stay in the first-level cache, in three passes: each logit less the
-   largest of its group, the exponential of the whole tile, the division by each group's sum. Groups of 1, 2
-   or 4 are vectorised across groups, wider ones within the group. Groups of 3, 5, 6 or 7, and small ones
-   among uneven groups, are transposed LANES at a time, so that each has a vector lane of its own. */
-enum {
-  LANES = 64 / sizeof(real), /* numbers in the widest vector register */
-  TILE = 1024                /* elements; a single larger group is a tile of its own */
-};
+/* Groups whose size is a power of two and no larger than a vector lie side by side in it, and sums and maxima
+   are folded within each. Groups of a vector or more take vectors of their own. Other small ones are transposed
+   LANES at a time, so that each has a vector lane of its own. */
+enum { LANES = 64 / sizeof(real) /* numbers in the widest vector register */ };
 
 sm_status sm_groups_check(const sm_groups *groups, sm_error *error) {
   size_t sum = 0;
@@ -68,158 +67,189 @@ static inline real larger(real a, real b) { return a > b ? a : b; }
    infinities of one sign are equally likely. */
 static inline real shifted(real x, real top, real inverse) { return x == top ? 0 : (x - top) * inverse; }
 
-/* The lowest value that a maximum may have: with off, that option's logit. */
-static inline real floor_of(const group_rule *rule) { return rule->off ? 0 : -INFINITY; }
+static inline real scale_of(group_rule rule, size_t size) { return rule.scale ? (real)size : 1; }
 
-static inline real scale_of(const group_rule *rule, size_t size) { return rule->scale ? (real)size : 1; }
+/* ---- the same for the lanes of a vector ---- */
 
-/* Wide groups are reduced in two of the vectors that every x86-64 processor has. */
-typedef real vector __attribute__((vector_size(16)));
-typedef real unaligned __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
-typedef __typeof__((vector){0} > (vector){0}) vector_mask;
-enum {
-  WIDTH = sizeof(vector) / sizeof(real), /* numbers in a vector */
-  WIDE = 2 * WIDTH                       /* channels of the smallest wide group, which both vectors hold */
-};
+typedef __typeof__((sm_vector){0} > (sm_vector){0}) lane_mask;
 
-static inline vector load(const real *x) { return *(const unaligned *)x; }
+static inline sm_vector load(const real *x) { return *(const sm_vector *)x; }
+static inline void store(real *x, sm_vector v) { *(sm_vector *)x = v; }
+static inline sm_vector all_lanes(real x) { return (sm_vector){0} + x; }
 
-static inline vector larger_each(vector a, vector b) {
-  vector_mask from_a = a > b;
-  return (vector)((from_a & (vector_mask)a) | (~from_a & (vector_mask)b));
+/* What has no operator for vectors is written as a loop over an array, which the compiler turns into one. */
+static inline __attribute__((always_inline)) sm_vector larger_each(sm_vector a, sm_vector b) {
+  real x[SM_VECTOR] ALIGNED, y[SM_VECTOR] ALIGNED;
+  store(x, a);
+  store(y, b);
+#pragma omp simd
+  for (int i = 0; i < SM_VECTOR; i++) x[i] = larger(x[i], y[i]);
+  return load(x);
 }
 
-/* The maximum of a group. The last two vectors overlap those before. */
-static inline __attribute__((always_inline)) real group_max(const real *x, size_t size) {
-  real top = x[0];
-  if (size < WIDE) {
-    for (size_t i = 1; i < size; i++) top = larger(x[i], top);
-    return top;
-  }
-  vector v0 = load(x + size - WIDE), v1 = load(x + size - WIDTH);
-  for (size_t i = 0; i + WIDE < size; i += WIDE) {
-    v0 = larger_each(load(x + i), v0);
-    v1 = larger_each(load(x + i + WIDTH), v1);
-  }
-  v0 = larger_each(v1, v0);
-  top = v0[0];
-  for (int lane = 1; lane < WIDTH; lane++) top = larger(v0[lane], top);
-  return top;
+static inline sm_vector shifted_each(sm_vector x, sm_vector top, real inverse) {
+  return (sm_vector)((x != top) & (lane_mask)((x - top) * inverse));
 }
 
-/* The sum of a (size), or with b of a*b, in an order that depends on the size alone. */
-static inline __attribute__((always_inline)) real group_sum(const real *a, const real *b, size_t size) {
-  real sum = 0;
+static inline __attribute__((always_inline)) sm_vector exp_each(sm_vector v) {
+  real lane[SM_VECTOR] ALIGNED;
+  store(lane, v);
+#pragma omp simd
+  for (int i = 0; i < SM_VECTOR; i++) lane[i] = sm_exp_negative(lane[i]);
+  return load(lane);
+}
+
+/* Lane i trades places with lane i ^ distance. */
+#if VECTOR_LANES == 16
+#define TRADED(v, d)                                                                                    \
+  __builtin_shufflevector(v, v, 0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d), \
+                          8 ^ (d), 9 ^ (d), 10 ^ (d), 11 ^ (d), 12 ^ (d), 13 ^ (d), 14 ^ (d), 15 ^ (d))
+#elif VECTOR_LANES == 8
+#define TRADED(v, d) \
+  __builtin_shufflevector(v, v, 0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d), 4 ^ (d), 5 ^ (d), 6 ^ (d), 7 ^ (d))
+#elif VECTOR_LANES == 4
+#define TRADED(v, d) __builtin_shufflevector(v, v, 0 ^ (d), 1 ^ (d), 2 ^ (d), 3 ^ (d))
+#else
+#define TRADED(v, d) __builtin_shufflevector(v, v, 0 ^ (d), 1 ^ (d))
+#endif
+
+static inline sm_vector traded(sm_vector v, int distance) {
+  switch (distance % SM_VECTOR) {
+    case 1:
+      return TRADED(v, 1 % SM_VECTOR);
+    case 2:
+      return TRADED(v, 2 % SM_VECTOR);
+    case 4:
+      return TRADED(v, 4 % SM_VECTOR);
+    default:
+      return TRADED(v, 8 % SM_VECTOR);
+  }
+}
+
+/* Every lane becomes the maximum, or the sum, of the `width` lanes (a power of two) that it is one of. */
+static inline __attribute__((always_inline)) sm_vector fold_max(sm_vector v, int width) {
+  SM_UNROLL
+  for (int distance = 1; distance < width; distance *= 2) v = larger_each(traded(v, distance), v);
+  return v;
+}
+
+static inline __attribute__((always_inline)) sm_vector fold_sum(sm_vector v, int width) {
+  SM_UNROLL
+  for (int distance = 1; distance < width; distance *= 2) v += traded(v, distance);
+  return v;
+}
+
+/* exp of the option off's logit less the largest of the group. */
+static inline __attribute__((always_inline)) sm_vector off_each(sm_vector top, real inverse) {
+  return exp_each(shifted_each(all_lanes(0), top, inverse));
+}
+
+/* ---- groups of 1, 2, 4, … SM_VECTOR channels, side by side ---- */
+
+static inline __attribute__((always_inline)) sm_vector packed_forward(sm_vector x, group_rule rule,
+                                                                      int size) {
+  sm_vector top = fold_max(x, size);
+  if (rule.off) top = larger_each(top, all_lanes(0));
+  sm_vector e = exp_each(shifted_each(x, top, rule.inverse)), sum = fold_sum(e, size);
+  if (rule.off) sum += off_each(top, rule.inverse);
+  return e * (scale_of(rule, (size_t)size) / sum);
+}
+
+/* gx = y/temperature * (gy - mean), where mean = the sum of p*gy over the group = the sum of y*gy / scale. */
+static inline __attribute__((always_inline)) sm_vector packed_backward(sm_vector gy, sm_vector y,
+                                                                       group_rule rule, int size) {
+  sm_vector mean = fold_sum(y * gy, size) / scale_of(rule, (size_t)size);
+  return y * rule.inverse * (gy - mean);
+}
+
+/* `count` elements of groups of one size. What is left of the last vector goes through a copy; its idle lanes
+   are groups of zeros. */
+static inline __attribute__((always_inline)) void packed_groups_forward(real *y, const real *x,
+                                                                        group_rule rule, size_t count,
+                                                                        int size) {
   size_t i = 0;
-  if (size >= WIDE) {
-    vector v0 = {0}, v1 = {0};
-    for (; i + WIDE <= size; i += WIDE) {
-      vector term0 = load(a + i), term1 = load(a + i + WIDTH);
-      v0 += b ? term0 * load(b + i) : term0;
-      v1 += b ? term1 * load(b + i + WIDTH) : term1;
-    }
-    v0 += v1;
-    for (int lane = 0; lane < WIDTH; lane++) sum += v0[lane];
-  }
-  for (; i < size; i++) sum = b ? sm_fma(a[i], b[i], sum) : sum + a[i];
-  return sum;
-}
-
-/* The passes below run over `count` groups of one size. Narrow groups are vectorised across groups, wide ones
-   within the group; `size` is a constant where it matters, and the compiler unrolls for it. */
-
-/* y = shifted logits. With off (count), the option off takes part in the maximum, and off = its shifted
-   logit. */
-static inline __attribute__((always_inline)) void shift_groups(real *y, real *off, const real *x,
-                                                               real inverse, size_t count, size_t size) {
-  const real floor = off ? 0 : -INFINITY; /* the lowest that the maximum may be */
-  if (size < WIDE) {
-#pragma omp simd
-    for (size_t group = 0; group < count; group++) {
-      const real *from = x + group * size;
-      real *to = y + group * size;
-      real top = larger(group_max(from, size), floor);
-      for (size_t i = 0; i < size; i++) to[i] = shifted(from[i], top, inverse);
-      if (off) off[group] = shifted(0, top, inverse);
-    }
-  } else {
-    for (size_t group = 0; group < count; group++) {
-      const real *from = x + group * size;
-      real *to = y + group * size;
-      real top = larger(group_max(from, size), floor);
-#pragma omp simd
-      for (size_t i = 0; i < size; i++) to[i] = shifted(from[i], top, inverse);
-      if (off) off[group] = shifted(0, top, inverse);
-    }
+  for (; i + SM_VECTOR <= count; i += SM_VECTOR) store(y + i, packed_forward(load(x + i), rule, size));
+  if (i < count) {
+    real rest[SM_VECTOR] ALIGNED = {0};
+    memcpy(rest, x + i, (count - i) * sizeof *x);
+    store(rest, packed_forward(load(rest), rule, size));
+    memcpy(y + i, rest, (count - i) * sizeof *y);
   }
 }
 
-/* y *= scale / the sum over the group, to which the option off adds. */
-static inline __attribute__((always_inline)) void normalise_groups(real *y, const real *off, real scale,
-                                                                   size_t count, size_t size) {
-  if (size < WIDE) {
-#pragma omp simd
-    for (size_t group = 0; group < count; group++) {
-      real *to = y + group * size;
-      real sum = group_sum(to, NULL, size);
-      if (off) sum += off[group];
-      real factor = scale / sum;
-      for (size_t i = 0; i < size; i++) to[i] *= factor;
-    }
-  } else {
-    for (size_t group = 0; group < count; group++) {
-      real *to = y + group * size;
-      real sum = group_sum(to, NULL, size);
-      if (off) sum += off[group];
-      real factor = scale / sum;
-#pragma omp simd
-      for (size_t i = 0; i < size; i++) to[i] *= factor;
-    }
+static inline __attribute__((always_inline)) void packed_groups_backward(real *gx, const real *gy,
+                                                                         const real *y, group_rule rule,
+                                                                         size_t count, int size) {
+  size_t i = 0;
+  for (; i + SM_VECTOR <= count; i += SM_VECTOR) {
+    store(gx + i, packed_backward(load(gy + i), load(y + i), rule, size));
+  }
+  if (i < count) {
+    real rest[SM_VECTOR] ALIGNED = {0}, gradient[SM_VECTOR] ALIGNED = {0};
+    memcpy(rest, y + i, (count - i) * sizeof *y);
+    memcpy(gradient, gy + i, (count - i) * sizeof *gy);
+    store(gradient, packed_backward(load(gradient), load(rest), rule, size));
+    memcpy(gx + i, gradient, (count - i) * sizeof *gx);
   }
 }
 
-/* gx = y/temperature * (gy - mean), where mean = sum of p*gy over the group = sum of y*gy / scale. */
-static inline __attribute__((always_inline)) void backward_tile(real *gx, const real *gy, const real *y,
-                                                                const group_rule *rule, size_t count,
+/* ---- groups of SM_VECTOR channels or more ---- */
+
+/* Where the size is no multiple of a vector, the last vector overlaps the one before it; the mask of its lanes
+   that do not. */
+static inline lane_mask fresh_lanes(size_t size) {
+  lane_mask lane;
+  for (int i = 0; i < SM_VECTOR; i++) lane[i] = (size_t)i + size % SM_VECTOR >= SM_VECTOR ? -1 : 0;
+  return lane;
+}
+
+static inline __attribute__((always_inline)) void wide_forward(real *y, const real *x, group_rule rule,
+                                                               size_t count, size_t stride, size_t size) {
+  const size_t whole = size / SM_VECTOR * SM_VECTOR, end = size - SM_VECTOR;
+  const lane_mask fresh = fresh_lanes(size);
+  for (size_t group = 0; group < count; group++) {
+    const real *from = x + group * stride;
+    real *to = y + group * stride;
+    sm_vector last = load(from + end), top = last, sum = {0};
+    for (size_t i = 0; i < whole; i += SM_VECTOR) top = larger_each(load(from + i), top);
+    top = fold_max(top, SM_VECTOR);
+    if (rule.off) top = larger_each(top, all_lanes(0));
+    for (size_t i = 0; i < whole; i += SM_VECTOR) {
+      sm_vector e = exp_each(shifted_each(load(from + i), top, rule.inverse));
+      store(to + i, e);
+      sum += e;
+    }
+    if (whole < size) {
+      last = exp_each(shifted_each(last, top, rule.inverse));
+      sum += (sm_vector)(fresh & (lane_mask)last);
+    }
+    sum = fold_sum(sum, SM_VECTOR);
+    if (rule.off) sum += off_each(top, rule.inverse);
+    const real factor = scale_of(rule, size) / sum[0];
+    for (size_t i = 0; i < whole; i += SM_VECTOR) store(to + i, load(to + i) * factor);
+    if (whole < size) store(to + end, last * factor);
+  }
+}
+
+static inline __attribute__((always_inline)) void wide_backward(real *gx, const real *gy, const real *y,
+                                                                group_rule rule, size_t count, size_t stride,
                                                                 size_t size) {
-  const real inverse = rule->inverse, scale = scale_of(rule, size);
-  if (size < WIDE) {
-#pragma omp simd
-    for (size_t group = 0; group < count; group++) {
-      size_t first = group * size;
-      real mean = group_sum(y + first, gy + first, size) / scale;
-      for (size_t i = first; i < first + size; i++) gx[i] = y[i] * inverse * (gy[i] - mean);
+  const size_t whole = size / SM_VECTOR * SM_VECTOR, end = size - SM_VECTOR;
+  const lane_mask fresh = fresh_lanes(size);
+  for (size_t group = 0; group < count; group++) {
+    const size_t first = group * stride;
+    sm_vector last = load(gy + first + end), sum = {0}; /* read before gx, which may be gy, is written */
+    for (size_t i = first; i < first + whole; i += SM_VECTOR) sum += load(y + i) * load(gy + i);
+    if (whole < size) sum += (sm_vector)(fresh & (lane_mask)(load(y + first + end) * last));
+    const real mean = fold_sum(sum, SM_VECTOR)[0] / scale_of(rule, size);
+    for (size_t i = first; i < first + whole; i += SM_VECTOR) {
+      store(gx + i, load(y + i) * rule.inverse * (load(gy + i) - mean));
     }
-  } else {
-    for (size_t group = 0; group < count; group++) {
-      size_t first = group * size;
-      real mean = group_sum(y + first, gy + first, size) / scale;
-#pragma omp simd
-      for (size_t i = first; i < first + size; i++) gx[i] = y[i] * inverse * (gy[i] - mean);
-    }
+    if (whole < size) store(gx + first + end, load(y + first + end) * rule.inverse * (last - mean));
   }
 }
 
-static void exponentials(real *y, size_t n) {
-#pragma omp simd
-  for (size_t i = 0; i < n; i++) y[i] = sm_exp(y[i]);
-}
-
-static inline __attribute__((always_inline)) void forward_tile(real *y, const real *x, const group_rule *rule,
-                                                               size_t count, size_t size) {
-  const real inverse = rule->inverse, scale = scale_of(rule, size);
-  if (rule->off) {
-    real off[TILE] ALIGNED;
-    shift_groups(y, off, x, inverse, count, size);
-    exponentials(y, count * size);
-    exponentials(off, count);
-    normalise_groups(y, off, scale, count, size);
-  } else {
-    shift_groups(y, NULL, x, inverse, count, size);
-    exponentials(y, count * size);
-    normalise_groups(y, NULL, scale, count, size);
-  }
-}
+/* ---- other small groups: columns of lanes ---- */
 
 /* column (size, LANES) = x, where lane i's group begins i*stride elements into x; lanes from `active` on are
    0. */
@@ -251,11 +281,11 @@ static inline __attribute__((always_inline)) void scatter(real *y, const real *c
 }
 
 /* Up to LANES groups of one size below LANES. */
-static inline __attribute__((always_inline)) void columns_forward(real *y, const real *x,
-                                                                  const group_rule *rule, size_t active,
-                                                                  size_t stride, size_t size) {
+static inline __attribute__((always_inline)) void columns_forward(real *y, const real *x, group_rule rule,
+                                                                  size_t active, size_t stride, size_t size) {
   real column[LANES * LANES] ALIGNED, top[LANES] ALIGNED, sum[LANES] ALIGNED;
-  const real inverse = rule->inverse, floor = floor_of(rule), scale = scale_of(rule, size);
+  const real inverse = rule.inverse, scale = scale_of(rule, size);
+  const real floor = rule.off ? 0 : -INFINITY; /* the lowest value that a maximum may have */
   gather(column, x, active, stride, size);
 #pragma omp simd
   for (size_t lane = 0; lane < LANES; lane++) top[lane] = floor;
@@ -265,11 +295,11 @@ static inline __attribute__((always_inline)) void columns_forward(real *y, const
   }
 #pragma omp simd
   for (size_t lane = 0; lane < LANES; lane++)
-    sum[lane] = rule->off ? sm_exp(shifted(0, top[lane], inverse)) : 0;
+    sum[lane] = rule.off ? sm_exp_negative(shifted(0, top[lane], inverse)) : 0;
   for (size_t i = 0; i < size; i++) {
 #pragma omp simd
     for (size_t lane = 0; lane < LANES; lane++) {
-      real e = sm_exp(shifted(column[i * LANES + lane], top[lane], inverse));
+      real e = sm_exp_negative(shifted(column[i * LANES + lane], top[lane], inverse));
       column[i * LANES + lane] = e;
       sum[lane] += e;
     }
@@ -283,12 +313,11 @@ static inline __attribute__((always_inline)) void columns_forward(real *y, const
   scatter(y, column, active, stride, size);
 }
 
-/* gx = y/temperature * (gy - mean), where mean = the sum of p*gy over the group = the sum of y*gy / scale. */
 static inline __attribute__((always_inline)) void columns_backward(real *gx, const real *gy, const real *y,
-                                                                   const group_rule *rule, size_t active,
+                                                                   group_rule rule, size_t active,
                                                                    size_t stride, size_t size) {
   real column[LANES * LANES] ALIGNED, gradient[LANES * LANES] ALIGNED, mean[LANES] ALIGNED;
-  const real inverse = rule->inverse, scale = scale_of(rule, size);
+  const real inverse = rule.inverse, scale = scale_of(rule, size);
   gather(column, y, active, stride, size);
   gather(gradient, gy, active, stride, size);
 #pragma omp simd
@@ -311,67 +340,79 @@ static inline __attribute__((always_inline)) void columns_backward(real *gx, con
   scatter(gx, gradient, active, stride, size);
 }
 
-/* How many of `count` groups, `stride` elements apart, make a tile. */
-static size_t tile_groups(size_t count, size_t stride, size_t size) {
-  size_t most = stride == size && size < TILE ? TILE / size : 1;
-  return count < most ? count : most;
-}
+/* ---- any groups ---- */
 
-/* Whether the passes over tiles suit these groups, rather than columns of lanes. */
-static bool is_tiled(size_t stride, size_t size) {
-  bool is_power_of_two = (size & (size - 1)) == 0;
-  return size >= LANES || (stride == size && (size >= WIDE || is_power_of_two));
-}
-
-/* `count` groups of one size, each beginning `stride` elements after the one before. */
-static void groups_forward(real *y, const real *x, const group_rule *rule, size_t count, size_t stride,
+/* `count` groups of one size, each beginning `stride` elements after the one before. Sizes that are met most are
+   constants, for which the compiler unrolls. */
+static void groups_forward(real *y, const real *x, group_rule rule, size_t count, size_t stride,
                            size_t size) {
-  if (!is_tiled(stride, size)) {
-    for (size_t i = 0; i < count; i += LANES) {
-      size_t active = count - i < LANES ? count - i : LANES;
-      columns_forward(y + i * stride, x + i * stride, rule, active, stride, size);
+  if (stride == size && size <= SM_VECTOR && (size & (size - 1)) == 0) {
+    const size_t n = count * size;
+    switch (size) {
+      case 1:
+        packed_groups_forward(y, x, rule, n, 1);
+        return;
+      case 2:
+        packed_groups_forward(y, x, rule, n, 2);
+        return;
+      case 4:
+        packed_groups_forward(y, x, rule, n, 4);
+        return;
+      case 8:
+        packed_groups_forward(y, x, rule, n, 8);
+        return;
+      default:
+        packed_groups_forward(y, x, rule, n, SM_VECTOR);
+        return;
     }
-    return;
   }
-  for (size_t i = 0, n; i < count; i += n) {
-    n = tile_groups(count - i, stride, size);
-    real *to = y + i * stride;
-    const real *from = x + i * stride;
-    if (size == 1)
-      forward_tile(to, from, rule, n, 1);
-    else if (size == 2)
-      forward_tile(to, from, rule, n, 2);
-    else if (size == 4)
-      forward_tile(to, from, rule, n, 4);
-    else if (size == 8)
-      forward_tile(to, from, rule, n, 8);
-    else if (size >= WIDE)
-      forward_tile(to, from, rule, n, size);
+  if (size == 2 * SM_VECTOR)
+    wide_forward(y, x, rule, count, stride, 2 * SM_VECTOR);
+  else if (size == 4 * SM_VECTOR)
+    wide_forward(y, x, rule, count, stride, 4 * SM_VECTOR);
+  else if (size >= SM_VECTOR)
+    wide_forward(y, x, rule, count, stride, size);
+  else {
+    for (size_t i = 0; i < count; i += LANES) {
+      size_t active = count - i < LANES ? count - i : LANES, at = i * stride;
+      columns_forward(y + at, x + at, rule, active, stride, size);
+    }
   }
 }
 
-static void groups_backward(real *gx, const real *gy, const real *y, const group_rule *rule, size_t count,
+static void groups_backward(real *gx, const real *gy, const real *y, group_rule rule, size_t count,
                             size_t stride, size_t size) {
-  if (!is_tiled(stride, size)) {
+  if (stride == size && size <= SM_VECTOR && (size & (size - 1)) == 0) {
+    const size_t n = count * size;
+    switch (size) {
+      case 1:
+        packed_groups_backward(gx, gy, y, rule, n, 1);
+        return;
+      case 2:
+        packed_groups_backward(gx, gy, y, rule, n, 2);
+        return;
+      case 4:
+        packed_groups_backward(gx, gy, y, rule, n, 4);
+        return;
+      case 8:
+        packed_groups_backward(gx, gy, y, rule, n, 8);
+        return;
+      default:
+        packed_groups_backward(gx, gy, y, rule, n, SM_VECTOR);
+        return;
+    }
+  }
+  if (size == 2 * SM_VECTOR)
+    wide_backward(gx, gy, y, rule, count, stride, 2 * SM_VECTOR);
+  else if (size == 4 * SM_VECTOR)
+    wide_backward(gx, gy, y, rule, count, stride, 4 * SM_VECTOR);
+  else if (size >= SM_VECTOR)
+    wide_backward(gx, gy, y, rule, count, stride, size);
+  else {
     for (size_t i = 0; i < count; i += LANES) {
       size_t active = count - i < LANES ? count - i : LANES, at = i * stride;
       columns_backward(gx + at, gy + at, y + at, rule, active, stride, size);
     }
-    return;
-  }
-  for (size_t i = 0, n; i < count; i += n) {
-    n = tile_groups(count - i, stride, size);
-    size_t at = i * stride;
-    if (size == 1)
-      backward_tile(gx + at, gy + at, y + at, rule, n, 1);
-    else if (size == 2)
-      backward_tile(gx + at, gy + at, y + at, rule, n, 2);
-    else if (size == 4)
-      backward_tile(gx + at, gy + at, y + at, rule, n, 4);
-    else if (size == 8)
-      backward_tile(gx + at, gy + at, y + at, rule, n, 8);
-    else if (size >= WIDE)
-      backward_tile(gx + at, gy + at, y + at, rule, n, size);
   }
 }
 
@@ -399,13 +440,13 @@ void sm_softmax_forward(real *y, const real *x, const sm_groups *groups, size_t 
     sm_range range = sm_chunk(rows, chunks, chunk);
     size_t n = range.last - range.first, at = range.first * channels;
     if (size > 0) {
-      groups_forward(y + at, x + at, &rule, n * groups->count, size, size);
+      groups_forward(y + at, x + at, rule, n * groups->count, size, size);
       continue;
     }
     for (size_t row = 0; row < n; row += LANES, at += LANES * channels) {
       size_t lanes = n - row < LANES ? n - row : LANES, column = at;
       for (size_t i = 0; i < groups->count; column += (size_t)groups->size[i++]) {
-        groups_forward(y + column, x + column, &rule, lanes, channels, (size_t)groups->size[i]);
+        groups_forward(y + column, x + column, rule, lanes, channels, (size_t)groups->size[i]);
       }
     }
   }
@@ -421,14 +462,13 @@ void sm_softmax_backward(real *gx, const real *gy, const real *y, const sm_group
     sm_range range = sm_chunk(rows, chunks, chunk);
     size_t n = range.last - range.first, at = range.first * channels;
     if (size > 0) {
-      groups_backward(gx + at, gy + at, y + at, &rule, n * groups->count, size, size);
+      groups_backward(gx + at, gy + at, y + at, rule, n * groups->count, size, size);
       continue;
     }
     for (size_t row = 0; row < n; row += LANES, at += LANES * channels) {
       size_t lanes = n - row < LANES ? n - row : LANES, column = at;
       for (size_t i = 0; i < groups->count; column += (size_t)groups->size[i++]) {
-        groups_backward(gx + column, gy + column, y + column, &rule, lanes, channels,
-                        (size_t)groups->size[i]);
+        groups_backward(gx + column, gy + column, y + column, rule, lanes, channels, (size_t)groups->size[i]);
       }
     }
   }

@@ -37,6 +37,45 @@ describe("autograd", function()
     assert.same({ 1, 2 }, given:totable())
   end)
 
+  it("keeps a gradient that somebody has seen, and gives the memory of others back at once", function()
+    local x = sm.zeros(1000):requires_grad()
+    local function step() (x * 3):sum():backward() end
+    step()
+    local seen = x.grad
+    x.grad = nil
+    step()
+    collectgarbage()
+    local live = runtime.tensor.memory()
+    x.grad = nil
+    local after = runtime.tensor.memory()
+    assert.is_true(live - after >= 1000 * 4)
+    assert.equal(3, seen[1]:item())
+    step()
+    step() -- adds to a gradient that nobody has seen
+    assert.equal(6, x.grad[1]:item())
+  end)
+
+  it("overwrites a gradient only where nobody else needs it", function()
+    local function check(wrap)
+      local x, w = sm.tensor { -1, 2, 3 }:requires_grad(), sm.tensor { 1, 1, 1 }:requires_grad()
+      local r = x:relu()
+      local y = wrap(r, w)
+      local given = sm.tensor { 5, 7, 11 }
+      y:backward(given)
+      assert.same({ 5, 7, 11 }, given:totable())
+      return x.grad:totable(), w.grad and w.grad:totable()
+    end
+    assert.same({ 0, 7, 11 }, (check(function(r) return r end)))
+    local gx, gw = check(function(r, w) return r + w end) -- one gradient for both
+    assert.same({ 0, 7, 11 }, gx)
+    assert.same({ 5, 7, 11 }, gw)
+    gx, gw = check(function(r, w) return r:reshape(3) + w:reshape(3):relu() end) -- two tensors over one memory
+    assert.same({ 0, 7, 11 }, gx)
+    assert.same({ 5, 7, 11 }, gw)
+    gx = check(function(r) return r:relu() + r end) -- used twice
+    assert.same({ 0, 14, 22 }, gx)
+  end)
+
   it("walks a diamond once per node, in the right order", function()
     local x = sm.tensor(2):requires_grad()
     local a = x * 3

@@ -8,7 +8,7 @@ local schedule = require "sm.optim.schedule"
 
 local M = {}
 
-local is_tensor = runtime.tensor.is_tensor
+local is_tensor, gradient_of = runtime.tensor.is_tensor, runtime.tensor.gradient
 
 local Optimizer = {}
 Optimizer.__index = Optimizer
@@ -152,7 +152,7 @@ local function clipping(self)
   local sum = 0
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do
-      local gradient = entry.tensor.grad
+      local gradient = gradient_of(entry.tensor)
       if gradient then
         local squares = runtime.math.sum_of_squares(gradient)
         if squares ~= squares or squares == math.huge then not_finite(entry) end
@@ -180,7 +180,7 @@ function Optimizer:step()
     local call = group.call
     call.lr, call.step, call.scale = rate_at(self, group.options, step), step, scale
     for _, entry in ipairs(group.entries) do
-      local gradient = entry.tensor.grad
+      local gradient = gradient_of(entry.tensor)
       if gradient then
         moved, entry.last = true, step
         local state = state_of(self, group, entry)
