@@ -20,7 +20,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
 BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
               $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
               $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-CORE_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast
+CORE_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3) -fopenmp-simd -fno-math-errno -fno-trapping-math -ffp-contract=fast
 HOST_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
 LINK_FLAGS = $(LDFLAGS) $(if $(SANITIZE),-fsanitize=address$(comma)undefined)
 LUA_FLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
@@ -90,16 +90,16 @@ $(BUILD)/$(1)/%.o: runtime/%.c
 $(BUILD)/lib/glibc-hwcaps/$(1)/libsmrun.so: $(CORE:%=$(BUILD)/$(1)/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) -shared $$(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $$^ -o $$@ -lz -ldl -lm
+	$$(Q)$$(CC) -shared $$(LINK_FLAGS) -pthread -Wl,-soname,libsmrun.so $$^ -o $$@ -lz -ldl -lm
 endef
 $(foreach level,$(LEVELS),$(eval $(call level_rule,$(level))))
 
 $(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared $(LINK_FLAGS) -fopenmp -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
+	$(Q)$(CC) -shared $(LINK_FLAGS) -pthread -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
 
-# nodelete: a Lua state that closes unloads its modules, but OpenMP's threads live on in the library's code, and cairo
+# nodelete: a Lua state that closes unloads its modules, but the core's threads live on in its code, and cairo
 # keeps what it has loaded.
 $(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
 	@mkdir -p $(@D)
@@ -129,7 +129,7 @@ $(BUILD)/tests/test_canvas: $(BUILD)/base/io/canvas.o
 $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(HOST_FLAGS) -fopenmp -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
+	$(Q)$(CC) $(HOST_FLAGS) -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
 	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
 

@@ -16,11 +16,10 @@ local function files(directory, pattern)
   return found
 end
 
---- Runs a command and returns its output and whether it exited with 0. Waiting threads sleep: tests are many short
--- loops, often on a busy machine.
+--- Runs a command and returns its output and whether it exited with 0.
 local function run(command)
   local lines = {}
-  local wrapped = 'export OMP_WAIT_POLICY=passive; { %s; } 2>&1; echo "exit $?"'
+  local wrapped = '{ %s; } 2>&1; echo "exit $?"'
   local pipe <close> = assert(io.popen(wrapped:format(command), "r"))
   for line in pipe:lines() do lines[#lines + 1] = line end
   local status = table.remove(lines)

@@ -85,30 +85,49 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
   }
 }
 
+/* What the bands of positions share. Each is one item of the work: some rows of one image. */
+typedef struct correlation {
+  const writing *write;
+  const sm_reading *read;
+  const real *images, *filters;
+  const sm_range *seen;
+  size_t per_image; /* bands */
+  char *source;     /* rows of a band, band_bytes for each thread */
+  size_t band_bytes;
+} correlation;
+
+static void correlate_band(const void *work, size_t band) {
+  const correlation *of = work;
+  const writing *write = of->write;
+  const sm_reading *read = of->read;
+  size_t image = band / of->per_image, patch = sm_reading_patch(read), panels = sm_panels_of(write->channels);
+  sm_range rows = sm_chunk(read->rows, of->per_image, band % of->per_image);
+  real *own = (real *)(of->source + (size_t)sm_thread_index() * of->band_bytes);
+  sm_source from = sm_source_of(own, of->images, image, rows.first, rows.last - rows.first, read);
+  for (size_t p = 0; p < panels; p++) {
+    sm_panel at = sm_panel_of(write->channels, p);
+    for (size_t row = rows.first; row < rows.last; row++) {
+      write_row(write->out + image * write->image + row * write->row + at.first, &from,
+                of->filters + at.first * patch, of->seen, row, &at, read, write);
+    }
+  }
+}
+
 /* filters: for each panel (kernel height, kernel width, source channels, panel width). scratch: what
    correlate_bytes says. */
 static void correlate(const writing *write, const real *images, const real *filters, char *scratch,
                       const sm_reading *read) {
-  size_t panels = sm_panels_of(write->channels), per_image = sm_quotient_up(read->rows, read->band);
-  size_t bytes = sm_reading_band_bytes(read), patch = sm_reading_patch(read);
   sm_range *seen = (sm_range *)scratch;
   sm_reading_find_seen(seen, read);
-  char *bands = scratch + sm_reading_seen_bytes(read);
-  long items = (long)(read->batch * per_image);
-#pragma omp parallel for schedule(static)
-  for (long item = 0; item < items; item++) {
-    real *band = (real *)(bands + (size_t)sm_thread_index() * bytes);
-    size_t image = (size_t)item / per_image;
-    sm_range rows = sm_chunk(read->rows, (int)per_image, (int)((size_t)item % per_image));
-    sm_source from = sm_source_of(band, images, image, rows.first, rows.last - rows.first, read);
-    for (size_t p = 0; p < panels; p++) {
-      sm_panel at = sm_panel_of(write->channels, p);
-      for (size_t row = rows.first; row < rows.last; row++) {
-        write_row(write->out + image * write->image + row * write->row + at.first, &from,
-                  filters + at.first * patch, seen, row, &at, read, write);
-      }
-    }
-  }
+  const correlation of = {.write = write,
+                          .read = read,
+                          .images = images,
+                          .filters = filters,
+                          .seen = seen,
+                          .per_image = sm_quotient_up(read->rows, read->band),
+                          .source = scratch + sm_reading_seen_bytes(read),
+                          .band_bytes = sm_reading_band_bytes(read)};
+  sm_parallel(read->batch * of.per_image, SM_LARGE, correlate_band, &of);
 }
 
 static size_t correlate_bytes(const sm_reading *read) {
@@ -121,6 +140,21 @@ size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {
          correlate_bytes(&read);
 }
 
+/* packed: for each panel of filters (patch, panel width), from w (patch, filters). */
+typedef struct packing {
+  real *packed;
+  const real *w;
+  size_t patch, filters;
+} packing;
+
+static void pack_line(const void *work, size_t line) {
+  const packing *of = work;
+  sm_panel at = sm_panel_of(of->filters, line / of->patch);
+  size_t element = line % of->patch;
+  sm_copy_padded(of->packed + at.first * of->patch + element * at.width,
+                 of->w + element * of->filters + at.first, &at);
+}
+
 void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                             const sm_conv2d *conv) {
   const sm_reading read = sm_reading_of(conv);
@@ -130,13 +164,8 @@ void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *b
     sm_panel at = sm_panel_of(filters, p);
     sm_copy_padded(packed_bias + at.first, bias + at.first, &at);
   }
-  long lines = (long)(panels * patch);
-#pragma omp parallel for schedule(static) if (lines * SM_PANEL > SM_BLOCK)
-  for (long line = 0; line < lines; line++) {
-    sm_panel at = sm_panel_of(filters, (size_t)line / patch);
-    size_t element = (size_t)line % patch;
-    sm_copy_padded(packed + at.first * patch + element * at.width, w + element * filters + at.first, &at);
-  }
+  size_t lines = panels * patch;
+  sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters});
   writing write = {.out = y,
                    .bias = bias ? packed_bias : NULL,
                    .channels = filters,
@@ -221,25 +250,36 @@ size_t sm_conv_direct_backward_data_scratch(const sm_conv2d *conv) {
 
 /* packed: for each panel of channels (taps down, taps across, filters, panel width), from w (kernel height,
    kernel width, channels, filters), turned around. */
-static void pack_phase(real *packed, const real *w, const phase *down, const phase *across,
-                       const sm_conv2d *conv) {
-  const sm_window *window = &conv->window;
-  size_t filters = conv->filters, channels = window->channels, taps = down->taps * across->taps;
-  long blocks = (long)(sm_panels_of(channels) * taps);
-#pragma omp parallel for schedule(static) if (blocks * SM_PANEL * (long)filters > SM_BLOCK)
-  for (long block = 0; block < blocks; block++) {
-    sm_panel at = sm_panel_of(channels, (size_t)block / taps);
-    size_t tap = (size_t)block % taps;
-    size_t row = down->element + window->stride * (down->taps - 1 - tap / across->taps);
-    size_t column = across->element + window->stride * (across->taps - 1 - tap % across->taps);
-    const real *from = w + ((row * window->kernel_width + column) * channels + at.first) * filters;
-    real *to = packed + (at.first * taps + tap * at.width) * filters;
-    for (size_t j = 0; j < at.width; j++) {
-      for (size_t f = 0; f < filters; f++) {
-        to[f * at.width + j] = j < at.count ? from[j * filters + f] : 0;
-      }
+typedef struct phase_packing {
+  real *packed;
+  const real *w;
+  const phase *down, *across;
+  const sm_conv2d *conv;
+} phase_packing;
+
+/* One tap of one panel. */
+static void pack_tap(const void *work, size_t block) {
+  const phase_packing *of = work;
+  const phase *down = of->down, *across = of->across;
+  const sm_window *window = &of->conv->window;
+  size_t filters = of->conv->filters, taps = down->taps * across->taps, tap = block % taps;
+  sm_panel at = sm_panel_of(window->channels, block / taps);
+  size_t row = down->element + window->stride * (down->taps - 1 - tap / across->taps);
+  size_t column = across->element + window->stride * (across->taps - 1 - tap % across->taps);
+  const real *from = of->w + ((row * window->kernel_width + column) * window->channels + at.first) * filters;
+  real *to = of->packed + (at.first * taps + tap * at.width) * filters;
+  for (size_t j = 0; j < at.width; j++) {
+    for (size_t f = 0; f < filters; f++) {
+      to[f * at.width + j] = j < at.count ? from[j * filters + f] : 0;
     }
   }
+}
+
+static void pack_phase(real *packed, const real *w, const phase *down, const phase *across,
+                       const sm_conv2d *conv) {
+  size_t blocks = sm_panels_of(conv->window.channels) * down->taps * across->taps;
+  sm_parallel(blocks, blocks * SM_PANEL * conv->filters, pack_tap,
+              &(phase_packing){packed, w, down, across, conv});
 }
 
 void sm_conv_direct_backward_data(real *gx, const real *gy, const real *w, void *scratch,

@@ -14,11 +14,11 @@ enum {
 /* Work is cut into chunks of rows of positions, counted through the whole batch, times panels of filters.
    Each item sums its rows into its chunk's part of gw, (patch, panel width) for each panel, and of gbias. The
    parts are added in the chunks' order. */
-typedef struct cut {
+typedef struct cutting {
   size_t rows, chunks, panels;
   size_t gw_bytes, gbias_bytes; /* per chunk */
-  size_t gy_bytes, band_bytes;  /* per worker: gy of a band, where vectors are partly idle; source rows */
-} cut;
+  size_t gy_bytes, band_bytes;  /* per thread: gy of a band, where vectors are partly idle; source rows */
+} cutting;
 
 static sm_reading filter_reading(const sm_conv2d *conv) {
   sm_reading read = sm_reading_of(conv);
@@ -27,23 +27,23 @@ static sm_reading filter_reading(const sm_conv2d *conv) {
   return read;
 }
 
-static cut cut_of(const sm_reading *read, size_t filters) {
-  cut work = {.rows = read->batch * read->rows, .panels = sm_panels_of(filters)};
-  size_t sharing = sm_quotient_up(ITEMS, sm_larger(work.panels, 1));
-  size_t worthwhile = work.rows * read->columns / CHUNK_POSITIONS;
-  work.chunks = sm_larger(sm_smaller(sm_smaller(sharing, worthwhile), work.rows), 1);
-  work.gw_bytes = sm_aligned(sm_rounded(filters) * sm_reading_patch(read) * sizeof(real));
-  work.gbias_bytes = sm_aligned(sm_rounded(filters) * sizeof(double));
-  work.gy_bytes = filters % SM_VECTOR ? sm_aligned(read->band * read->columns * SM_PANEL * sizeof(real)) : 0;
-  work.band_bytes = sm_reading_band_bytes(read);
-  return work;
+static cutting cutting_of(const sm_reading *read, size_t filters) {
+  cutting cut = {.rows = read->batch * read->rows, .panels = sm_panels_of(filters)};
+  size_t sharing = sm_quotient_up(ITEMS, sm_larger(cut.panels, 1));
+  size_t worthwhile = cut.rows * read->columns / CHUNK_POSITIONS;
+  cut.chunks = sm_larger(sm_smaller(sm_smaller(sharing, worthwhile), cut.rows), 1);
+  cut.gw_bytes = sm_aligned(sm_rounded(filters) * sm_reading_patch(read) * sizeof(real));
+  cut.gbias_bytes = sm_aligned(sm_rounded(filters) * sizeof(double));
+  cut.gy_bytes = filters % SM_VECTOR ? sm_aligned(read->band * read->columns * SM_PANEL * sizeof(real)) : 0;
+  cut.band_bytes = sm_reading_band_bytes(read);
+  return cut;
 }
 
 size_t sm_conv_direct_backward_filter_scratch(const sm_conv2d *conv) {
   sm_reading read = filter_reading(conv);
-  cut work = cut_of(&read, conv->filters);
-  return sm_reading_seen_bytes(&read) + work.chunks * (work.gw_bytes + work.gbias_bytes) +
-         (size_t)sm_thread_count() * (work.gy_bytes + work.band_bytes);
+  cutting cut = cutting_of(&read, conv->filters);
+  return sm_reading_seen_bytes(&read) + cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
+         (size_t)sm_thread_count() * (cut.gy_bytes + cut.band_bytes);
 }
 
 /* sum (width) += gy (pixels, step)[…, width], in a fixed order. */
@@ -94,16 +94,22 @@ static void add_products(real *gw, const sm_source *from, const real *gy, size_t
   }
 }
 
-/* Arrays of the whole filter gradient. */
+/* What the items share. */
 typedef struct gradient {
+  real *gw;
   const real *gy, *x;
   const sm_range *seen;
   size_t filters;
+  const sm_reading *read;
+  const cutting *cut;
+  char *gw_parts, *gbias_parts; /* the chunks'; gbias_parts NULL: no gbias */
+  char *bands;                  /* the threads' */
 } gradient;
 
 /* gw and, unless NULL, gbias (panel width): the sums over one chunk of rows for one panel of filters. */
 static void sum_chunk(real *gw, double *gbias, real *gy_band, real *band, const gradient *of, sm_range rows,
-                      const sm_panel *at, const sm_reading *read) {
+                      const sm_panel *at) {
+  const sm_reading *read = of->read;
   for (size_t j = 0; j < at->width && gbias; j++) gbias[j] = 0;
   if (rows.first == rows.last) memset(gw, 0, sm_reading_patch(read) * at->width * sizeof *gw);
   for (size_t row = rows.first, count; row < rows.last; row += count) {
@@ -122,47 +128,61 @@ static void sum_chunk(real *gw, double *gbias, real *gy_band, real *band, const 
   }
 }
 
+/* One panel of filters of one chunk. */
+static void sum_item(const void *work, size_t item) {
+  const gradient *of = work;
+  const cutting *cut = of->cut;
+  size_t chunk = item / cut->panels, patch = sm_reading_patch(of->read);
+  sm_panel at = sm_panel_of(of->filters, item % cut->panels);
+  char *own = of->bands + (size_t)sm_thread_index() * (cut->gy_bytes + cut->band_bytes);
+  real *gw = (real *)(of->gw_parts + chunk * cut->gw_bytes) + at.first * patch;
+  double *gbias = of->gbias_parts ? (double *)(of->gbias_parts + chunk * cut->gbias_bytes) + at.first : NULL;
+  sum_chunk(gw, gbias, (real *)own, (real *)(own + cut->gy_bytes), of,
+            sm_chunk(cut->rows, cut->chunks, chunk), &at);
+}
+
+/* One filter element of gw, for all filters, from the chunks' parts. */
+static void add_parts(const void *work, size_t line) {
+  const gradient *of = work;
+  const cutting *cut = of->cut;
+  size_t patch = sm_reading_patch(of->read);
+  for (size_t p = 0; p < cut->panels; p++) {
+    sm_panel at = sm_panel_of(of->filters, p);
+    real *out = of->gw + line * of->filters + at.first;
+    size_t from = at.first * patch + line * at.width;
+    memcpy(out, (real *)of->gw_parts + from, at.count * sizeof *out);
+    for (size_t chunk = 1; chunk < cut->chunks; chunk++) {
+      const real *part = (real *)(of->gw_parts + chunk * cut->gw_bytes) + from;
+      for (size_t j = 0; j < at.count; j++) out[j] += part[j];
+    }
+  }
+}
+
 void sm_conv_direct_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                     const sm_conv2d *conv) {
   const sm_reading read = filter_reading(conv);
-  const cut work = cut_of(&read, conv->filters);
+  const cutting cut = cutting_of(&read, conv->filters);
   size_t filters = conv->filters, patch = sm_reading_patch(&read);
   sm_range *seen = scratch;
   char *gw_parts = (char *)scratch + sm_reading_seen_bytes(&read),
-       *gbias_parts = gw_parts + work.chunks * work.gw_bytes;
-  char *bands = gbias_parts + work.chunks * work.gbias_bytes;
+       *gbias_parts = gw_parts + cut.chunks * cut.gw_bytes;
   sm_reading_find_seen(seen, &read);
-  const gradient of = {gy, x, seen, filters};
-  long items = (long)(work.chunks * work.panels);
-#pragma omp parallel for schedule(static)
-  for (long item = 0; item < items; item++) {
-    size_t chunk = (size_t)item / work.panels;
-    sm_panel at = sm_panel_of(filters, (size_t)item % work.panels);
-    char *own = bands + (size_t)sm_thread_index() * (work.gy_bytes + work.band_bytes);
-    sum_chunk((real *)(gw_parts + chunk * work.gw_bytes) + at.first * patch,
-              gbias ? (double *)(gbias_parts + chunk * work.gbias_bytes) + at.first : NULL, (real *)own,
-              (real *)(own + work.gy_bytes), &of, sm_chunk(work.rows, (int)work.chunks, (int)chunk), &at,
-              &read);
-  }
-
-  long lines = (long)patch;
-#pragma omp parallel for schedule(static) if (patch * filters > SM_BLOCK)
-  for (long line = 0; line < lines; line++) {
-    for (size_t p = 0; p < work.panels; p++) {
-      sm_panel at = sm_panel_of(filters, p);
-      real *out = gw + (size_t)line * filters + at.first;
-      size_t from = at.first * patch + (size_t)line * at.width;
-      memcpy(out, (real *)gw_parts + from, at.count * sizeof *out);
-      for (size_t chunk = 1; chunk < work.chunks; chunk++) {
-        const real *part = (real *)(gw_parts + chunk * work.gw_bytes) + from;
-        for (size_t j = 0; j < at.count; j++) out[j] += part[j];
-      }
-    }
-  }
+  const gradient of = {.gw = gw,
+                       .gy = gy,
+                       .x = x,
+                       .seen = seen,
+                       .filters = filters,
+                       .read = &read,
+                       .cut = &cut,
+                       .gw_parts = gw_parts,
+                       .gbias_parts = gbias ? gbias_parts : NULL,
+                       .bands = gbias_parts + cut.chunks * cut.gbias_bytes};
+  sm_parallel(cut.chunks * cut.panels, SM_LARGE, sum_item, &of);
+  sm_parallel(patch, patch * filters, add_parts, &of);
   for (size_t j = 0; j < filters && gbias; j++) {
     double sum = 0;
-    for (size_t chunk = 0; chunk < work.chunks; chunk++) {
-      sum += ((double *)(gbias_parts + chunk * work.gbias_bytes))[j];
+    for (size_t chunk = 0; chunk < cut.chunks; chunk++) {
+      sum += ((double *)(gbias_parts + chunk * cut.gbias_bytes))[j];
     }
     gbias[j] = (real)sum;
   }

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <link.h>
-#include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +37,9 @@ static struct {
   pthread_once_t once;
   sm_error outcome;
   gemm_function *gemm;
-  bool openmp, serial;  /* the build, where it is not the pthread one */
+  bool serial;                      /* the build without threads */
+  get_number_function *omp_threads; /* where it is the OpenMP build, or NULL */
+  set_number_function *set_omp_threads;
   pthread_mutex_t turn; /* for the serial build */
   const char *config, *kernel;
   sm_gemm_kernel products; /* what sm_matmul uses: SMRUN_GEMM */
@@ -152,7 +153,11 @@ static sm_status load(sm_error *error) {
      set the whole program's number of threads, so call_gemm tells it around every call. */
   int parallel = get_parallel();
   if (parallel == PTHREAD_BUILD) set_threads(1);
-  blas.openmp = parallel == OPENMP_BUILD;
+  if (parallel == OPENMP_BUILD &&
+      (find(&blas.set_omp_threads, sizeof blas.set_omp_threads, library, "omp_set_num_threads", error) ||
+       find(&blas.omp_threads, sizeof blas.omp_threads, library, "omp_get_max_threads", error))) {
+    return SM_SYSTEM;
+  }
   blas.serial = parallel == SERIAL_BUILD;
   blas.config = get_config();
   blas.kernel = get_kernel();
@@ -175,18 +180,17 @@ const char *sm_blas_path(void) { return blas.path; }
 
 /* ---- products ---- */
 
-/* Runs BLAS on the calling thread alone. The OpenMP build does so by itself inside an active parallel region;
-   outside it would take as many threads as this thread's next region may have. The serial build shares its
-   buffers between threads without asking (Debian's 0.3.21 gives wrong products), so threads take turns. */
+/* Runs BLAS on the calling thread alone. The OpenMP build would take as many threads as this thread's next
+   parallel region may have. The serial build shares its buffers between threads without asking (Debian's
+   0.3.21 gives wrong products), so threads take turns. */
 static void call_gemm(int op_a, int op_b, int m, int n, int k, const real *a, int ld_a, const real *b,
                       int ld_b, real beta, real *c, int ld_c) {
-  bool restrain = blas.openmp && !omp_in_parallel();
-  int threads = restrain ? omp_get_max_threads() : 1;
-  if (restrain) omp_set_num_threads(1);
+  int threads = blas.omp_threads ? blas.omp_threads() : 1;
+  if (threads > 1) blas.set_omp_threads(1);
   if (blas.serial) pthread_mutex_lock(&blas.turn);
   blas.gemm(ROW_MAJOR, op_a, op_b, m, n, k, 1, a, ld_a, b, ld_b, beta, c, ld_c);
   if (blas.serial) pthread_mutex_unlock(&blas.turn);
-  if (restrain) omp_set_num_threads(threads);
+  if (threads > 1) blas.set_omp_threads(threads);
 }
 
 void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, bool add,
@@ -265,37 +269,46 @@ static grid grid_of(size_t m, size_t n, size_t k) {
 }
 
 /* Border of part `part` of `parts` of `size`, in whole TILE_EDGEs. */
-static sm_range tile_range(size_t size, int parts, int part) {
+static sm_range tile_range(size_t size, size_t parts, size_t part) {
   sm_range units = sm_chunk(ceil_divide(size, TILE_EDGE), parts, part);
   size_t first = units.first * TILE_EDGE, last = units.last * TILE_EDGE;
   return (sm_range){first, last < size ? last : size};
 }
 
+typedef struct product {
+  real *c;
+  const real *a, *b, *bias;
+  bool transpose_a, transpose_b, direct;
+  size_t m, n, k;
+  grid tiles;
+} product;
+
+static void product_tile(const void *work, size_t tile) {
+  const product *of = work;
+  const grid *tiles = &of->tiles;
+  size_t m = of->m, n = of->n, k = of->k;
+  size_t ld_a = of->transpose_a ? m : k, ld_b = of->transpose_b ? k : n;
+  sm_range rows = tile_range(m, (size_t)tiles->rows, tile / (size_t)tiles->columns);
+  sm_range columns = tile_range(n, (size_t)tiles->columns, tile % (size_t)tiles->columns);
+  size_t height = rows.last - rows.first, width = columns.last - columns.first;
+  real *c = of->c + rows.first * n + columns.first;
+  const real *a = of->a + rows.first * (of->transpose_a ? 1 : k);
+  const real *b = of->b + columns.first * (of->transpose_b ? k : 1);
+  const real *bias = of->bias ? of->bias + columns.first : NULL;
+  if (of->direct) {
+    sm_gemm_direct(c, a, b, bias, of->transpose_a, of->transpose_b, height, width, k, ld_a, ld_b, n);
+    return;
+  }
+  for (size_t i = 0; i < height && bias; i++) memcpy(c + i * n, bias, width * sizeof *c);
+  sm_gemm_serial(c, a, b, of->transpose_a, of->transpose_b, bias != NULL, height, width, k, ld_a, ld_b, n);
+}
+
 void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
                   size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
   if (m == 0 || n == 0) return;
-  grid tiles = grid_of(m, n, k);
-  int count = tiles.rows * tiles.columns;
-  bool direct = is_direct(m, n, k, kernel);
-  size_t ld_a = transpose_a ? m : k, ld_b = transpose_b ? k : n;
-#pragma omp parallel for schedule(static) if (count > 1)
-  for (int tile = 0; tile < count; tile++) {
-    sm_range rows = tile_range(m, tiles.rows, tile / tiles.columns);
-    sm_range columns = tile_range(n, tiles.columns, tile % tiles.columns);
-    size_t height = rows.last - rows.first, width = columns.last - columns.first;
-    real *c_tile = c + rows.first * n + columns.first;
-    const real *a_tile = a + rows.first * (transpose_a ? 1 : k);
-    const real *b_tile = b + columns.first * (transpose_b ? k : 1);
-    const real *bias_tile = bias ? bias + columns.first : NULL;
-    if (direct) {
-      sm_gemm_direct(c_tile, a_tile, b_tile, bias_tile, transpose_a, transpose_b, height, width, k, ld_a,
-                     ld_b, n);
-      continue;
-    }
-    for (size_t i = 0; i < height && bias; i++) memcpy(c_tile + i * n, bias_tile, width * sizeof *c);
-    sm_gemm_serial(c_tile, a_tile, b_tile, transpose_a, transpose_b, bias != NULL, height, width, k, ld_a,
-                   ld_b, n);
-  }
+  const product work = {
+      c, a, b, bias, transpose_a, transpose_b, is_direct(m, n, k, kernel), m, n, k, grid_of(m, n, k)};
+  sm_parallel((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);
 }
 
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
@@ -303,17 +316,25 @@ void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool tra
   sm_matmul_by(c, a, b, bias, transpose_a, transpose_b, m, n, k, blas.products);
 }
 
-void sm_transpose(real *out, const real *x, size_t rows, size_t columns) {
-  long strips = (long)ceil_divide(columns, TILE_EDGE);
-#pragma omp parallel for schedule(static) if (rows * columns > SM_BLOCK)
-  for (long strip = 0; strip < strips; strip++) {
-    size_t first = (size_t)strip * TILE_EDGE;
-    size_t last = first + TILE_EDGE < columns ? first + TILE_EDGE : columns;
-    for (size_t row = 0; row < rows; row += TILE_EDGE) {
-      size_t end = row + TILE_EDGE < rows ? row + TILE_EDGE : rows;
-      for (size_t j = first; j < last; j++) {
-        for (size_t i = row; i < end; i++) out[j * rows + i] = x[i * columns + j];
-      }
+typedef struct transposition {
+  real *out;
+  const real *x;
+  size_t rows, columns;
+} transposition;
+
+static void transpose_strip(const void *work, size_t strip) {
+  const transposition *of = work;
+  size_t rows = of->rows, columns = of->columns, first = strip * TILE_EDGE;
+  size_t last = first + TILE_EDGE < columns ? first + TILE_EDGE : columns;
+  for (size_t row = 0; row < rows; row += TILE_EDGE) {
+    size_t end = row + TILE_EDGE < rows ? row + TILE_EDGE : rows;
+    for (size_t j = first; j < last; j++) {
+      for (size_t i = row; i < end; i++) of->out[j * rows + i] = of->x[i * columns + j];
     }
   }
+}
+
+void sm_transpose(real *out, const real *x, size_t rows, size_t columns) {
+  sm_parallel(ceil_divide(columns, TILE_EDGE), rows * columns, transpose_strip,
+              &(transposition){out, x, rows, columns});
 }

@@ -42,44 +42,75 @@ static double row_sum(const real *x, real top, size_t classes) {
   return sum;
 }
 
+/* What the chunks of rows share. */
+typedef struct scores {
+  const real *x;
+  const int32_t *label;
+  size_t rows, classes, chunks;
+  real *log_sum, *gx, scale;
+  double *loss;    /* (chunks) sums of it */
+  size_t *correct; /* (chunks) */
+} scores;
+
+static void run(sm_task *chunk, const scores *of) {
+  sm_parallel(of->chunks, of->rows * of->classes, chunk, of);
+}
+
+static void forward_chunk(const void *work, size_t chunk) {
+  const scores *of = work;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  double loss = 0;
+  for (size_t row = range.first; row < range.last; row++) {
+    const real *from = of->x + row * of->classes;
+    real top = row_max(from, of->classes), at_label = from[of->label[row]];
+    double sum = log(row_sum(from, top, of->classes));
+    of->log_sum[row] = (real)sum;
+    loss += at_label == -INFINITY ? INFINITY : sum - ((double)at_label - (double)top);
+  }
+  of->loss[chunk] = loss;
+}
+
 void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows,
                               size_t classes) {
-  double partial[SM_BATCH_CHUNKS];
-  int chunks = sm_batch_chunks(rows);
-#pragma omp parallel for schedule(static) if (rows * classes > SM_BLOCK)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(rows, chunks, chunk);
-    partial[chunk] = 0;
-    for (size_t row = range.first; row < range.last; row++) {
-      const real *from = x + row * classes;
-      real top = row_max(from, classes), at_label = from[label[row]];
-      double sum = log(row_sum(from, top, classes));
-      log_sum[row] = (real)sum;
-      partial[chunk] += at_label == -INFINITY ? INFINITY : sum - ((double)at_label - (double)top);
-    }
-  }
-  double total = 0;
-  for (int chunk = 0; chunk < chunks; chunk++) total += partial[chunk];
+  double partial[SM_BATCH_CHUNKS], total = 0;
+  size_t chunks = sm_batch_chunks(rows);
+  run(forward_chunk, &(scores){.x = x,
+                               .label = label,
+                               .rows = rows,
+                               .classes = classes,
+                               .chunks = chunks,
+                               .log_sum = log_sum,
+                               .loss = partial});
+  for (size_t chunk = 0; chunk < chunks; chunk++) total += partial[chunk];
   *loss = (real)(total / (double)rows);
+}
+
+static void backward_chunk(const void *work, size_t chunk) {
+  const scores *of = work;
+  const real scale = of->scale;
+  size_t classes = of->classes;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  for (size_t row = range.first; row < range.last; row++) {
+    const real *from = of->x + row * classes;
+    real *to = of->gx + row * classes, top = row_max(from, classes), sum = of->log_sum[row];
+    size_t hit = (size_t)of->label[row];
+    real at_label = sm_exp(below(from[hit], top) - sum) - 1;
+#pragma omp simd
+    for (size_t i = 0; i < classes; i++) to[i] = scale * sm_exp(below(from[i], top) - sum);
+    to[hit] = scale * at_label;
+  }
 }
 
 void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label,
                                size_t rows, size_t classes) {
-  const real scale = (real)((double)gy / (double)rows);
-  int chunks = sm_batch_chunks(rows);
-#pragma omp parallel for schedule(static) if (rows * classes > SM_BLOCK)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(rows, chunks, chunk);
-    for (size_t row = range.first; row < range.last; row++) {
-      const real *from = x + row * classes;
-      real *to = gx + row * classes, top = row_max(from, classes), sum = log_sum[row];
-      size_t hit = (size_t)label[row];
-      real at_label = sm_exp(below(from[hit], top) - sum) - 1;
-#pragma omp simd
-      for (size_t i = 0; i < classes; i++) to[i] = scale * sm_exp(below(from[i], top) - sum);
-      to[hit] = scale * at_label;
-    }
-  }
+  run(backward_chunk, &(scores){.x = x,
+                                .label = label,
+                                .rows = rows,
+                                .classes = classes,
+                                .chunks = sm_batch_chunks(rows),
+                                .log_sum = (real *)log_sum,
+                                .gx = gx,
+                                .scale = (real)((double)gy / (double)rows)});
 }
 
 /* NaN is larger than nothing and nothing is larger than it, so a row that holds one is not correct. */
@@ -90,10 +121,20 @@ static bool is_correct(const real *x, size_t label, size_t classes) {
   return correct;
 }
 
-size_t sm_correct(const real *x, const int32_t *label, size_t rows, size_t classes) {
+static void correct_chunk(const void *work, size_t chunk) {
+  const scores *of = work;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
   size_t correct = 0;
-#pragma omp parallel for schedule(static) reduction(+ : correct) if (rows * classes > SM_BLOCK)
-  for (size_t row = 0; row < rows; row++)
-    correct += is_correct(x + row * classes, (size_t)label[row], classes);
+  for (size_t row = range.first; row < range.last; row++)
+    correct += is_correct(of->x + row * of->classes, (size_t)of->label[row], of->classes);
+  of->correct[chunk] = correct;
+}
+
+size_t sm_correct(const real *x, const int32_t *label, size_t rows, size_t classes) {
+  size_t partial[SM_BATCH_CHUNKS], correct = 0, chunks = sm_batch_chunks(rows);
+  run(correct_chunk,
+      &(scores){
+          .x = x, .label = label, .rows = rows, .classes = classes, .chunks = chunks, .correct = partial});
+  for (size_t chunk = 0; chunk < chunks; chunk++) correct += partial[chunk];
   return correct;
 }

@@ -1,6 +1,8 @@
 #include "core/optim.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/math.h"
@@ -29,59 +31,100 @@ static inline real effective(real g, real w, const preparation *by) {
   return sm_fma(by->decay, w, scaled);
 }
 
-/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite, in any
-   order. */
+/* What the blocks of a step share. Numbers of the rule are in the order in which it names them. */
+typedef struct step {
+  preparation by;
+  real *w, *state[3];
+  real number[8];
+  atomic_bool *failed; /* a gradient is not finite */
+  size_t n;
+} step;
 
-bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr, double momentum,
-                 bool nesterov, size_t n) {
-  const preparation by = prepared(gradient);
-  const real rate = (real)lr, keep = (real)momentum;
-  const real ahead = nesterov ? keep : 1, now = nesterov ? 1 : 0; /* the step is ahead*v + now*g */
-  long blocks = sm_blocks(n);
-  real poison = 0;
-#pragma omp parallel for schedule(static) reduction(+ : poison) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    if (!velocity) {
-#pragma omp simd reduction(+ : poison)
-      for (size_t i = range.first; i < range.last; i++) {
-        real g = effective(by.g[i], w[i], &by);
-        poison += by.g[i] * 0;
-        w[i] = sm_fma(-rate, g, w[i]);
-      }
-    } else {
-#pragma omp simd reduction(+ : poison)
-      for (size_t i = range.first; i < range.last; i++) {
-        real g = effective(by.g[i], w[i], &by);
-        poison += by.g[i] * 0;
-        real v = sm_fma(keep, velocity[i], g);
-        velocity[i] = v;
-        w[i] = sm_fma(-rate, sm_fma(ahead, v, now * g), w[i]);
-      }
-    }
-  }
-  return poison == 0;
+/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite. */
+static bool run(sm_task *block, step of) {
+  atomic_bool failed = false;
+  of.failed = &failed;
+  sm_parallel_blocks(of.n, block, &of);
+  return !failed;
 }
 
-bool sm_rmsprop_step(real *w, real *square, const sm_gradient *gradient, double lr, double decay,
-                     double epsilon, size_t n) {
-  const preparation by = prepared(gradient);
-  const real rate = (real)lr, keep = (real)decay, take = (real)(1 - decay), tiny = (real)epsilon;
-  long blocks = sm_blocks(n);
-  real poison = 0;
-#pragma omp parallel for schedule(static) reduction(+ : poison) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
+static void sgd_block(const void *work, size_t block) {
+  const step *of = work;
+  const preparation by = of->by;
+  const real rate = of->number[0], keep = of->number[1], ahead = of->number[2], now = of->number[3];
+  real *w = of->w, *velocity = of->state[0], poison = 0;
+  sm_range range = sm_block(of->n, block);
+  if (!velocity) {
 #pragma omp simd reduction(+ : poison)
     for (size_t i = range.first; i < range.last; i++) {
       real g = effective(by.g[i], w[i], &by);
       poison += by.g[i] * 0;
-      real s = sm_fma(keep, square[i], take * g * g);
-      square[i] = s;
-      w[i] -= rate * g / (sm_sqrt(s) + tiny);
+      w[i] = sm_fma(-rate, g, w[i]);
+    }
+  } else {
+#pragma omp simd reduction(+ : poison)
+    for (size_t i = range.first; i < range.last; i++) {
+      real g = effective(by.g[i], w[i], &by);
+      poison += by.g[i] * 0;
+      real v = sm_fma(keep, velocity[i], g);
+      velocity[i] = v;
+      w[i] = sm_fma(-rate, sm_fma(ahead, v, now * g), w[i]);
     }
   }
-  return poison == 0;
+  if (poison != 0) *of->failed = true;
+}
+
+bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr, double momentum,
+                 bool nesterov, size_t n) {
+  const real keep = (real)momentum;
+  const real ahead = nesterov ? keep : 1, now = nesterov ? 1 : 0; /* the step is ahead*v + now*g */
+  return run(sgd_block, (step){prepared(gradient), w, {velocity}, {(real)lr, keep, ahead, now}, NULL, n});
+}
+
+static void rmsprop_block(const void *work, size_t block) {
+  const step *of = work;
+  const preparation by = of->by;
+  const real rate = of->number[0], keep = of->number[1], take = of->number[2], tiny = of->number[3];
+  real *w = of->w, *square = of->state[0], poison = 0;
+  sm_range range = sm_block(of->n, block);
+#pragma omp simd reduction(+ : poison)
+  for (size_t i = range.first; i < range.last; i++) {
+    real g = effective(by.g[i], w[i], &by);
+    poison += by.g[i] * 0;
+    real s = sm_fma(keep, square[i], take * g * g);
+    square[i] = s;
+    w[i] -= rate * g / (sm_sqrt(s) + tiny);
+  }
+  if (poison != 0) *of->failed = true;
+}
+
+bool sm_rmsprop_step(real *w, real *square, const sm_gradient *gradient, double lr, double decay,
+                     double epsilon, size_t n) {
+  return run(rmsprop_block, (step){prepared(gradient),
+                                   w,
+                                   {square},
+                                   {(real)lr, (real)decay, (real)(1 - decay), (real)epsilon},
+                                   NULL,
+                                   n});
+}
+
+static void adam_block(const void *work, size_t block) {
+  const step *of = work;
+  const preparation by = of->by;
+  const real rate = of->number[0], keep_m = of->number[1], take_m = of->number[2], keep_v = of->number[3],
+             take_v = of->number[4], tiny = of->number[5], shrink = of->number[6];
+  real *w = of->w, *m = of->state[0], *v = of->state[1], poison = 0;
+  sm_range range = sm_block(of->n, block);
+#pragma omp simd reduction(+ : poison)
+  for (size_t i = range.first; i < range.last; i++) {
+    real g = effective(by.g[i], w[i], &by);
+    poison += by.g[i] * 0;
+    real mean = sm_fma(keep_m, m[i], take_m * g), square = sm_fma(keep_v, v[i], take_v * g * g);
+    m[i] = mean;
+    v[i] = square;
+    w[i] = w[i] * shrink - rate * mean / (sm_sqrt(square) + tiny);
+  }
+  if (poison != 0) *of->failed = true;
 }
 
 bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const sm_adam *rule, size_t n) {
@@ -91,56 +134,55 @@ bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const 
     shrink = (real)(1 - rule->lr * gradient->weight_decay);
     by.decay = 0;
   }
-  const double t = (double)rule->step;
-  const real rate = (real)(rule->lr * sqrt(1 - pow(rule->beta2, t)) / (1 - pow(rule->beta1, t)));
-  const real keep_m = (real)rule->beta1, take_m = (real)(1 - rule->beta1);
-  const real keep_v = (real)rule->beta2, take_v = (real)(1 - rule->beta2), tiny = (real)rule->epsilon;
-  long blocks = sm_blocks(n);
-  real poison = 0;
-#pragma omp parallel for schedule(static) reduction(+ : poison) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
+  const double t = (double)rule->step, b1 = rule->beta1, b2 = rule->beta2;
+  const real rate = (real)(rule->lr * sqrt(1 - pow(b2, t)) / (1 - pow(b1, t)));
+  return run(adam_block,
+             (step){by,
+                    w,
+                    {m, v},
+                    {rate, (real)b1, (real)(1 - b1), (real)b2, (real)(1 - b2), (real)rule->epsilon, shrink},
+                    NULL,
+                    n});
+}
+
+static void smorms3_block(const void *work, size_t block) {
+  const step *of = work;
+  const preparation by = of->by;
+  const real highest = of->number[0], tiny = of->number[1];
+  real *w = of->w, *mem = of->state[0], *a = of->state[1], *b = of->state[2], poison = 0;
+  sm_range range = sm_block(of->n, block);
 #pragma omp simd reduction(+ : poison)
-    for (size_t i = range.first; i < range.last; i++) {
-      real g = effective(by.g[i], w[i], &by);
-      poison += by.g[i] * 0;
-      real mean = sm_fma(keep_m, m[i], take_m * g), square = sm_fma(keep_v, v[i], take_v * g * g);
-      m[i] = mean;
-      v[i] = square;
-      w[i] = w[i] * shrink - rate * mean / (sm_sqrt(square) + tiny);
-    }
+  for (size_t i = range.first; i < range.last; i++) {
+    real g = effective(by.g[i], w[i], &by);
+    poison += by.g[i] * 0;
+    real take = 1 / (mem[i] + 1), keep = 1 - take;
+    real mean = sm_fma(keep, a[i], take * g), square = sm_fma(keep, b[i], take * g * g);
+    real x = mean * mean / (square + tiny);
+    a[i] = mean;
+    b[i] = square;
+    mem[i] = sm_fma(mem[i], 1 - x, 1);
+    w[i] -= g * (x < highest ? x : highest) / (sm_sqrt(square) + tiny);
   }
-  return poison == 0;
+  if (poison != 0) *of->failed = true;
 }
 
 bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gradient, double cap,
                      double epsilon, size_t n) {
-  const preparation by = prepared(gradient);
-  const real highest = (real)cap, tiny = (real)epsilon;
-  long blocks = sm_blocks(n);
-  real poison = 0;
-#pragma omp parallel for schedule(static) reduction(+ : poison) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-#pragma omp simd reduction(+ : poison)
-    for (size_t i = range.first; i < range.last; i++) {
-      real g = effective(by.g[i], w[i], &by);
-      poison += by.g[i] * 0;
-      real take = 1 / (mem[i] + 1), keep = 1 - take;
-      real mean = sm_fma(keep, a[i], take * g), square = sm_fma(keep, b[i], take * g * g);
-      real x = mean * mean / (square + tiny);
-      a[i] = mean;
-      b[i] = square;
-      mem[i] = sm_fma(mem[i], 1 - x, 1);
-      w[i] -= g * (x < highest ? x : highest) / (sm_sqrt(square) + tiny);
-    }
-  }
-  return poison == 0;
+  return run(smorms3_block, (step){prepared(gradient), w, {mem, a, b}, {(real)cap, (real)epsilon}, NULL, n});
 }
 
-/* sum += (after - before)², in independent running sums that keep the processor busy. */
-static double squared_change(const real *before, const real *after, sm_range range) {
+typedef struct difference {
+  const real *before, *after;
+  size_t n;
+  double *partial; /* (SM_BATCH_CHUNKS) */
+} difference;
+
+/* A partial sum of (after - before)², in independent running sums that keep the processor busy. */
+static void change_chunk(const void *work, size_t chunk) {
   enum { LANES = 16 };
+  const difference *of = work;
+  const real *before = of->before, *after = of->after;
+  sm_range range = sm_chunk(of->n, SM_BATCH_CHUNKS, chunk);
   double lanes[LANES] = {0}, sum = 0;
   size_t i = range.first;
   for (; i + LANES <= range.last; i += LANES) {
@@ -155,15 +197,12 @@ static double squared_change(const real *before, const real *after, sm_range ran
     lanes[k] += change * change;
   }
   for (size_t k = 0; k < LANES; k++) sum += lanes[k];
-  return sum;
+  of->partial[chunk] = sum;
 }
 
 double sm_squared_change(const real *before, const real *after, size_t n) {
   double partial[SM_BATCH_CHUNKS], sum = 0;
-#pragma omp parallel for schedule(static) if (n > SM_BLOCK)
-  for (int chunk = 0; chunk < SM_BATCH_CHUNKS; chunk++) {
-    partial[chunk] = squared_change(before, after, sm_chunk(n, SM_BATCH_CHUNKS, chunk));
-  }
+  sm_parallel(SM_BATCH_CHUNKS, n, change_chunk, &(difference){before, after, n, partial});
   for (int chunk = 0; chunk < SM_BATCH_CHUNKS; chunk++) sum += partial[chunk];
   return sum;
 }
@@ -187,29 +226,34 @@ static double bin_middle(int32_t bin) {
   return (double)middle;
 }
 
-/* Counts are whole numbers, so the order in which the threads add theirs leaves no trace. */
+typedef struct observation {
+  sm_smorms3_look *look;
+  pthread_mutex_t *turn;
+  const real *mem, *a, *b;
+  real highest, tiny;
+  size_t n;
+} observation;
+
+/* Counts are whole numbers, so the order in which chunks add theirs leaves no trace. */
+static void observe_chunk(const void *work, size_t chunk) {
+  const observation *of = work;
+  const real *mem = of->mem, *a = of->a, *b = of->b;
+  sm_range range = sm_chunk(of->n, SM_BATCH_CHUNKS, chunk);
+  uint64_t held = 0, memory[SM_MEMORY_BINS] = {0};
+#pragma omp simd reduction(+ : held)
+  for (size_t i = range.first; i < range.last; i++) held += a[i] * a[i] / (b[i] + of->tiny) >= of->highest;
+  for (size_t i = range.first; i < range.last; i++) memory[memory_bin(mem[i])]++;
+  pthread_mutex_lock(of->turn);
+  of->look->held += held;
+  for (int bin = 0; bin < SM_MEMORY_BINS; bin++) of->look->memory[bin] += memory[bin];
+  pthread_mutex_unlock(of->turn);
+}
+
 void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, const real *b, double cap,
                         double epsilon, size_t n) {
-  const real highest = (real)cap, tiny = (real)epsilon;
-  long blocks = sm_blocks(n);
-#pragma omp parallel if (blocks > 1)
-  {
-    uint64_t held = 0, memory[SM_MEMORY_BINS] = {0};
-#pragma omp for schedule(static)
-    for (long block = 0; block < blocks; block++) {
-      sm_range range = sm_block(n, block);
-      uint32_t here = 0;
-#pragma omp simd reduction(+ : here)
-      for (size_t i = range.first; i < range.last; i++) here += a[i] * a[i] / (b[i] + tiny) >= highest;
-      for (size_t i = range.first; i < range.last; i++) memory[memory_bin(mem[i])]++;
-      held += here;
-    }
-#pragma omp critical(sm_smorms3_observe)
-    {
-      look->held += held;
-      for (int bin = 0; bin < SM_MEMORY_BINS; bin++) look->memory[bin] += memory[bin];
-    }
-  }
+  pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+  const observation work = {look, &turn, mem, a, b, (real)cap, (real)epsilon, n};
+  sm_parallel(SM_BATCH_CHUNKS, n, observe_chunk, &work);
   look->count += n;
 }
 

@@ -1,11 +1,220 @@
 #include "core/parallel.h"
 
-#include <omp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-int sm_thread_count(void) { return omp_get_max_threads(); }
+/* The items of a piece of work are dealt out evenly. A thread takes its own, one after the other, and then
+   those that others have not begun. A share is what may still be taken: the next item in the lower half, the
+   end in the upper. */
+typedef struct share {
+  _Alignas(64) _Atomic uint64_t items;
+} share;
 
-void sm_set_thread_count(int threads) { omp_set_num_threads(threads < 1 ? 1 : threads); }
+static struct {
+  int threads; /* wanted, the calling one included; 0: not decided yet */
+  bool ready;  /* share and helper are made */
+  int helpers; /* that run; their indices are 1 … helpers */
+  share *share;
+  pthread_t *helper;
 
-int sm_thread_index(void) { return omp_get_thread_num(); }
+  sm_task *task; /* the work at hand, which stays while an item of it is not done */
+  const void *work;
+  _Atomic size_t done; /* items */
+
+  atomic_flag busy;           /* a thread has work at hand */
+  _Atomic uint32_t announced; /* pieces of work so far */
+  _Atomic int asleep;         /* helpers */
+  _Atomic bool quit;
+  pthread_mutex_t lock;
+  pthread_cond_t wake;
+} pool = {.busy = ATOMIC_FLAG_INIT, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static _Thread_local int own_index;
+
+enum {
+  PATIENCE = 500 * 1000, /* nanoseconds that a helper looks for work before it sleeps: more than there usually
+                            are between two kernels */
+  LOOKS = 64,            /* between two looks at the clock */
+  STACK = 8 << 20        /* bytes; kernels keep packed blocks on it */
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* ---- items ---- */
+
+static void deal(share *to, sm_range items) {
+  atomic_store_explicit(&to->items, (uint64_t)items.last << 32 | items.first, memory_order_release);
+}
+
+/* Takes an item. Whoever has one may read the work at hand, which is the item's. */
+static bool take(share *from, size_t *item) {
+  uint64_t items = atomic_load_explicit(&from->items, memory_order_relaxed);
+  while ((uint32_t)items < items >> 32) {
+    if (atomic_compare_exchange_weak_explicit(&from->items, &items, items + 1, memory_order_acquire,
+                                              memory_order_relaxed)) {
+      *item = (uint32_t)items;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Takes items until there are none, its own first. */
+static void help(int index) {
+  for (int i = 0; i < pool.threads; i++) {
+    share *from = &pool.share[(index + i) % pool.threads];
+    size_t item, count = 0;
+    for (; take(from, &item); count++) pool.task(pool.work, item);
+    if (count > 0) atomic_fetch_add_explicit(&pool.done, count, memory_order_release);
+  }
+}
+
+/* ---- helpers ---- */
+
+/* Until there is work that was announced after number *seen; false when it is time to go. */
+static bool await_work(uint32_t *seen) {
+  int64_t limit = 0;
+  for (int look = 1; atomic_load(&pool.announced) == *seen && !atomic_load(&pool.quit); look++) {
+    relax();
+    if (look % LOOKS > 0) continue;
+    int64_t time = now();
+    if (limit == 0) limit = time + PATIENCE;
+    if (time < limit) continue;
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.asleep, 1);
+    while (atomic_load(&pool.announced) == *seen && !atomic_load(&pool.quit)) {
+      pthread_cond_wait(&pool.wake, &pool.lock);
+    }
+    atomic_fetch_sub(&pool.asleep, 1);
+    pthread_mutex_unlock(&pool.lock);
+  }
+  *seen = atomic_load(&pool.announced);
+  return !atomic_load(&pool.quit);
+}
+
+static void *run_helper(void *index) {
+  own_index = (int)(intptr_t)index;
+  uint32_t seen = 0;
+  do help(own_index);
+  while (await_work(&seen));
+  return NULL;
+}
+
+static void wake_all(void) {
+  pthread_mutex_lock(&pool.lock);
+  pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+static void stop_helpers(void) {
+  atomic_store(&pool.quit, true);
+  wake_all();
+  for (int i = 0; i < pool.helpers; i++) pthread_join(pool.helper[i], NULL);
+  free(pool.share);
+  free(pool.helper);
+  pool.share = NULL;
+  pool.helper = NULL;
+  pool.helpers = 0;
+  pool.ready = false;
+  atomic_store(&pool.quit, false);
+}
+
+/* A child process has the calling thread alone. */
+static void forget_helpers(void) {
+  pool.helpers = 0;
+  pool.ready = false;
+  atomic_store(&pool.asleep, 0);
+  atomic_flag_clear(&pool.busy);
+  pthread_mutex_init(&pool.lock, NULL);
+  pthread_cond_init(&pool.wake, NULL);
+}
+
+static void start_helpers(void) {
+  static bool watches_forks;
+  if (!watches_forks) watches_forks = pthread_atfork(NULL, NULL, forget_helpers) == 0;
+  pool.ready = true;
+  size_t threads = (size_t)pool.threads;
+  pool.share = aligned_alloc(_Alignof(share), threads * sizeof *pool.share);
+  pool.helper = malloc(threads * sizeof *pool.helper);
+  pthread_attr_t attributes;
+  if (!pool.share || !pool.helper || pthread_attr_init(&attributes)) return;
+  pthread_attr_setstacksize(&attributes, STACK);
+  for (size_t i = 0; i < threads; i++) deal(&pool.share[i], (sm_range){0, 0});
+  sigset_t all, before; /* signals are the main thread's */
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  for (int i = 1; i < pool.threads; i++) {
+    if (pthread_create(&pool.helper[i - 1], &attributes, run_helper, (void *)(intptr_t)i)) break;
+    pool.helpers = i;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+}
+
+/* ---- work ---- */
+
+static void share_work(size_t count, sm_task *task, const void *work) {
+  pool.task = task;
+  pool.work = work;
+  atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
+  size_t shares = count < (size_t)pool.threads ? count : (size_t)pool.threads;
+  for (size_t i = 0; i < shares; i++) deal(&pool.share[i], sm_chunk(count, shares, i));
+  atomic_fetch_add(&pool.announced, 1);
+  if (atomic_load(&pool.asleep) > 0) wake_all();
+  help(own_index);
+  for (int look = 1; atomic_load_explicit(&pool.done, memory_order_acquire) < count; look++) {
+    if (look < LOOKS * LOOKS)
+      relax();
+    else
+      sched_yield();
+  }
+}
+
+void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work) {
+  bool shared = count > 1 && count <= UINT32_MAX && elements > SM_BLOCK && sm_thread_count() > 1 &&
+                !atomic_flag_test_and_set(&pool.busy);
+  if (shared && !pool.ready) start_helpers();
+  if (shared && pool.helpers > 0)
+    share_work(count, task, work);
+  else
+    for (size_t item = 0; item < count; item++) task(work, item);
+  if (shared) atomic_flag_clear(&pool.busy);
+}
+
+int sm_thread_count(void) {
+  if (pool.threads == 0) {
+    const char *wanted = getenv("OMP_NUM_THREADS");
+    int threads = wanted ? atoi(wanted) : 0;
+    cpu_set_t cores;
+    if (threads < 1) threads = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    sm_set_thread_count(threads);
+  }
+  return pool.threads;
+}
+
+void sm_set_thread_count(int threads) {
+  if (pool.ready) stop_helpers();
+  pool.threads = threads < 1 ? 1 : threads < SM_THREADS ? threads : SM_THREADS;
+}
+
+int sm_thread_index(void) { return own_index; }
 
 const char *sm_instruction_set(void) { return SM_INSTRUCTION_SET; }

@@ -42,13 +42,23 @@ static void unary_run(real *y, const real *x, sm_unary f, size_t n) {
   }
 }
 
+/* What the blocks of these loops share. */
+typedef struct loop {
+  real *out;
+  const real *gy, *x, *y;
+  sm_unary f;
+  real low, high;
+  size_t n;
+} loop;
+
+static void unary_block(const void *work, size_t block) {
+  const loop *of = work;
+  sm_range range = sm_block(of->n, block);
+  unary_run(of->out + range.first, of->x + range.first, of->f, range.last - range.first);
+}
+
 void sm_unary_forward(real *y, const real *x, sm_unary f, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    unary_run(y + range.first, x + range.first, f, range.last - range.first);
-  }
+  sm_parallel_blocks(n, unary_block, &(loop){.out = y, .x = x, .f = f, .n = n});
 }
 
 static void unary_gradient_run(real *gx, const real *gy, const real *x, const real *y, sm_unary f, size_t n) {
@@ -88,39 +98,46 @@ static void unary_gradient_run(real *gx, const real *gy, const real *x, const re
   }
 }
 
+static void unary_gradient_block(const void *work, size_t block) {
+  const loop *of = work;
+  sm_range range = sm_block(of->n, block);
+  size_t first = range.first;
+  unary_gradient_run(of->out + first, of->gy + first, of->x + first, of->y + first, of->f,
+                     range.last - first);
+}
+
 void sm_unary_backward(real *gx, const real *gy, const real *x, const real *y, sm_unary f, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    size_t first = range.first;
-    unary_gradient_run(gx + first, gy + first, x + first, y + first, f, range.last - first);
+  sm_parallel_blocks(n, unary_gradient_block, &(loop){.out = gx, .gy = gy, .x = x, .y = y, .f = f, .n = n});
+}
+
+static void clamp_block(const void *work, size_t block) {
+  const loop *of = work;
+  const real *x = of->x, low = of->low, high = of->high;
+  real *y = of->out;
+  sm_range range = sm_block(of->n, block);
+#pragma omp simd
+  for (size_t i = range.first; i < range.last; i++) {
+    real raised = x[i] < low ? low : x[i];
+    y[i] = raised > high ? high : raised;
   }
 }
 
 void sm_clamp_forward(real *y, const real *x, real low, real high, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
+  sm_parallel_blocks(n, clamp_block, &(loop){.out = y, .x = x, .low = low, .high = high, .n = n});
+}
+
+static void clamp_gradient_block(const void *work, size_t block) {
+  const loop *of = work;
+  const real *gy = of->gy, *x = of->x, low = of->low, high = of->high;
+  real *gx = of->out;
+  sm_range range = sm_block(of->n, block);
 #pragma omp simd
-    for (size_t i = range.first; i < range.last; i++) {
-      real raised = x[i] < low ? low : x[i];
-      y[i] = raised > high ? high : raised;
-    }
-  }
+  for (size_t i = range.first; i < range.last; i++) gx[i] = x[i] >= low && x[i] <= high ? gy[i] : 0;
 }
 
 void sm_clamp_backward(real *gx, const real *gy, const real *x, real low, real high, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-#pragma omp simd
-    for (size_t i = range.first; i < range.last; i++) {
-      gx[i] = x[i] >= low && x[i] <= high ? gy[i] : 0;
-    }
-  }
+  sm_parallel_blocks(n, clamp_gradient_block,
+                     &(loop){.out = gx, .gy = gy, .x = x, .low = low, .high = high, .n = n});
 }
 
 sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shape *b, sm_error *error) {
@@ -234,11 +251,22 @@ static void binary_run(real *y, const real *a, const real *b, size_t step_a, siz
   }
 }
 
-/* The elements of `range` of the flat result: the place of the first is found by division, the others by
-   counting. */
-static void binary_block(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan,
-                         sm_range range) {
+/* An operation on two numbers each. */
+typedef struct pairing {
+  real *y;
+  const real *a, *b;
+  sm_binary f;
+  const sm_broadcast *plan; /* NULL where one of the two is a single number */
+  bool one_a, one_b;        /* which */
+  size_t n;
+} pairing;
+
+/* A block of the flat result: the place of its first element is found by division, the others by counting. */
+static void binary_block(const void *work, size_t block) {
+  const pairing *of = work;
+  const sm_broadcast *plan = of->plan;
   const int inner = plan->rank - 1;
+  sm_range range = sm_block(of->n, block);
   size_t index[SM_MAX_RANK], place_a = 0, place_b = 0, rest = range.first;
   for (int axis = inner; axis >= 0; axis--) {
     index[axis] = rest % plan->size[axis];
@@ -249,7 +277,8 @@ static void binary_block(real *y, const real *a, const real *b, sm_binary f, con
   for (size_t first = range.first; first < range.last;) {
     size_t row = plan->size[inner] - index[inner], left = range.last - first;
     size_t n = row < left ? row : left;
-    binary_run(y + first, a + place_a, b + place_b, plan->step_a[inner], plan->step_b[inner], f, n);
+    binary_run(of->y + first, of->a + place_a, of->b + place_b, plan->step_a[inner], plan->step_b[inner],
+               of->f, n);
     first += n;
     index[inner] += n;
     place_a += n * plan->step_a[inner];
@@ -265,18 +294,24 @@ static void binary_block(real *y, const real *a, const real *b, sm_binary f, con
 
 void sm_binary_forward(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan) {
   size_t n = sm_shape_count(&plan->shape);
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) binary_block(y, a, b, f, plan, sm_block(n, block));
+  sm_parallel_blocks(n, binary_block, &(pairing){.y = y, .a = a, .b = b, .f = f, .plan = plan, .n = n});
+}
+
+static void number_block(const void *work, size_t block) {
+  const pairing *of = work;
+  sm_range range = sm_block(of->n, block);
+  const real *a = of->one_a ? of->a : of->a + range.first, *b = of->one_b ? of->b : of->b + range.first;
+  binary_run(of->y + range.first, a, b, !of->one_a, !of->one_b, of->f, range.last - range.first);
 }
 
 void sm_binary_number(real *y, const real *x, double value, bool swapped, sm_binary f, size_t n) {
   real number = (real)value;
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    const real *a = swapped ? &number : x + range.first, *b = swapped ? x + range.first : &number;
-    binary_run(y + range.first, a, b, !swapped, swapped, f, range.last - range.first);
-  }
+  const pairing work = {.y = y,
+                        .a = swapped ? &number : x,
+                        .b = swapped ? x : &number,
+                        .f = f,
+                        .one_a = swapped,
+                        .one_b = !swapped,
+                        .n = n};
+  sm_parallel_blocks(n, number_block, &work);
 }

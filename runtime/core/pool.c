@@ -65,9 +65,25 @@ static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window)
   };
 }
 
-/* Small batches stay on the calling thread. */
-static bool worth_threads(const sm_window *window) {
-  return window->batch * window->out_height * window->out_width * window->channels > SM_BLOCK;
+/* A pass over the images of a batch. */
+typedef struct pass {
+  real *out;
+  const real *in;
+  uint8_t *which; /* (outputs) of the maximum: the position in its window */
+  const sm_window *window;
+  void (*image)(const struct pass *of, size_t image);
+} pass;
+
+static void pass_chunk(const void *work, size_t chunk) {
+  const pass *of = work;
+  sm_range images = sm_chunk(of->window->batch, sm_batch_chunks(of->window->batch), chunk);
+  for (size_t image = images.first; image < images.last; image++) of->image(of, image);
+}
+
+static void run(const pass *of) {
+  const sm_window *window = of->window;
+  size_t outputs = window->batch * window->out_height * window->out_width * window->channels;
+  sm_parallel(sm_batch_chunks(window->batch), outputs, pass_chunk, of);
 }
 
 static size_t image_size(const sm_window *window) {
@@ -102,12 +118,15 @@ static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const
   for (size_t c = 0; c < n; c++) y[c] = best[c], which[c] = (uint8_t)position[c];
 }
 
-static void max_image(real *y, uint8_t *which, const real *x, size_t image, const sm_window *window) {
+static void max_image(const pass *of, size_t image) {
+  const sm_window *window = of->window;
+  real *y = of->out;
+  uint8_t *which = of->which;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
-      const real *pixel = x + seen.first * channels;
+      const real *pixel = of->in + seen.first * channels;
       size_t c = 0;
       for (; c + LANES <= channels; c += LANES)
         max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, window, LANES);
@@ -117,12 +136,7 @@ static void max_image(real *y, uint8_t *which, const real *x, size_t image, cons
 }
 
 void sm_maxpool_forward(real *y, uint8_t *which, const real *x, const sm_window *window) {
-  int chunks = sm_batch_chunks(window->batch);
-#pragma omp parallel for schedule(static) if (worth_threads(window))
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range images = sm_chunk(window->batch, chunks, chunk);
-    for (size_t image = images.first; image < images.last; image++) max_image(y, which, x, image, window);
-  }
+  run(&(pass){.out = y, .in = x, .which = which, .window = window, .image = max_image});
 }
 
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
@@ -155,8 +169,11 @@ static void give_pixel(real *gx, const real *gy, const uint8_t *which, uint8_t p
   give_to_chosen(gx + c, gy + c, which + c, position, add, channels - c);
 }
 
-static void max_image_backward(real *gx, const real *gy, const uint8_t *which, size_t image,
-                               const sm_window *window) {
+static void max_image_backward(const pass *of, size_t image) {
+  const sm_window *window = of->window;
+  const real *gy = of->in;
+  const uint8_t *which = of->which;
+  real *gx = of->out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   bool apart = windows_are_apart(window);
   if (!apart || !windows_cover(window)) zero(gx + image * image_size(window), image_size(window));
@@ -174,13 +191,7 @@ static void max_image_backward(real *gx, const real *gy, const uint8_t *which, s
 }
 
 void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const sm_window *window) {
-  int chunks = sm_batch_chunks(window->batch);
-#pragma omp parallel for schedule(static) if (worth_threads(window))
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range images = sm_chunk(window->batch, chunks, chunk);
-    for (size_t image = images.first; image < images.last; image++)
-      max_image_backward(gx, gy, which, image, window);
-  }
+  run(&(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .window = window, .image = max_image_backward});
 }
 
 /* ---- average ---- */
@@ -192,7 +203,9 @@ static inline void add_scaled(real *restrict out, const real *restrict x, real s
 
 static real share_of(const view *seen) { return 1 / (real)(seen->rows * seen->columns); }
 
-static void avg_image(real *y, const real *x, size_t image, const sm_window *window) {
+static void avg_image(const pass *of, size_t image) {
+  const sm_window *window = of->window;
+  real *y = of->out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   zero(y + at, window->out_height * window->out_width * channels);
   for (size_t oy = 0; oy < window->out_height; oy++) {
@@ -200,7 +213,7 @@ static void avg_image(real *y, const real *x, size_t image, const sm_window *win
       view seen = view_of(image, oy, ox, window);
       real share = share_of(&seen);
       for (size_t i = 0; i < seen.rows; i++) {
-        const real *line = x + (seen.first + i * window->width) * channels;
+        const real *line = of->in + (seen.first + i * window->width) * channels;
         for (size_t j = 0; j < seen.columns; j++) add_scaled(y + at, line + j * channels, share, channels);
       }
     }
@@ -208,15 +221,13 @@ static void avg_image(real *y, const real *x, size_t image, const sm_window *win
 }
 
 void sm_avgpool_forward(real *y, const real *x, const sm_window *window) {
-  int chunks = sm_batch_chunks(window->batch);
-#pragma omp parallel for schedule(static) if (worth_threads(window))
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range images = sm_chunk(window->batch, chunks, chunk);
-    for (size_t image = images.first; image < images.last; image++) avg_image(y, x, image, window);
-  }
+  run(&(pass){.out = y, .in = x, .window = window, .image = avg_image});
 }
 
-static void avg_image_backward(real *gx, const real *gy, size_t image, const sm_window *window) {
+static void avg_image_backward(const pass *of, size_t image) {
+  const sm_window *window = of->window;
+  const real *gy = of->in;
+  real *gx = of->out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   zero(gx + image * image_size(window), image_size(window));
   for (size_t oy = 0; oy < window->out_height; oy++) {
@@ -232,10 +243,5 @@ static void avg_image_backward(real *gx, const real *gy, size_t image, const sm_
 }
 
 void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window) {
-  int chunks = sm_batch_chunks(window->batch);
-#pragma omp parallel for schedule(static) if (worth_threads(window))
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range images = sm_chunk(window->batch, chunks, chunk);
-    for (size_t image = images.first; image < images.last; image++) avg_image_backward(gx, gy, image, window);
-  }
+  run(&(pass){.out = gx, .in = gy, .window = window, .image = avg_image_backward});
 }

@@ -29,10 +29,10 @@ sm_axis sm_axis_of(const sm_shape *shape, int axis) {
 
 /* Into how many parts a long loop over `count` items of `size` elements is cut when its partial results must
    be kept. */
-static int partial_chunks(size_t count, size_t size) {
-  size_t blocks = (size_t)sm_blocks(count * size);
+static size_t partial_chunks(size_t count, size_t size) {
+  size_t blocks = sm_blocks(count * size);
   size_t chunks = blocks < count ? blocks : count;
-  return chunks < 1 ? 1 : chunks < SM_BATCH_CHUNKS ? (int)chunks : SM_BATCH_CHUNKS;
+  return chunks < 1 ? 1 : chunks < SM_BATCH_CHUNKS ? chunks : SM_BATCH_CHUNKS;
 }
 
 /* sums (width) += each row, or the squares of each row, of x (rows, width); rows begin `stride` elements
@@ -84,49 +84,72 @@ static size_t tile_count(const sm_axis *along) { return along->outer * tiles_per
 
 static result_tile tile_of(const sm_axis *along, size_t task) {
   size_t tiles = tiles_per_row(along), row = task / tiles;
-  sm_range columns = sm_chunk(along->inner, (int)tiles, (int)(task % tiles));
+  sm_range columns = sm_chunk(along->inner, tiles, task % tiles);
   return (result_tile){.to = row * along->inner + columns.first,
                        .width = columns.last - columns.first,
                        .from = row * along->axis * along->inner + columns.first};
 }
 
-/* sums (width) = the sum over the rows of x. The threads share the rows, and partial sums are added in the
-   order of their chunks. */
-static void sum_shared(double *sums, const real *x, size_t rows, size_t width, size_t stride) {
+/* A sum over rows that threads share. */
+typedef struct summing {
+  double (*partial)[COLUMNS]; /* (chunks) */
+  const real *x;
+  size_t rows, width, stride, chunks;
+  bool squared;
+} summing;
+
+static void sum_chunk(const void *work, size_t chunk) {
+  const summing *of = work;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  sum_rows(of->partial[chunk], of->x + range.first * of->stride, range.last - range.first, of->width,
+           of->stride, of->squared);
+}
+
+/* sums (width) = the sum over the rows of x or of its squares. Partial sums are added in the order of their
+   chunks. */
+static void sum_shared(double *sums, const real *x, size_t rows, size_t width, size_t stride, bool squared) {
   double partial[SM_BATCH_CHUNKS][COLUMNS];
-  int chunks = partial_chunks(rows, width);
-#pragma omp parallel for schedule(static) if (chunks > 1)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(rows, chunks, chunk);
-    sum_rows(partial[chunk], x + range.first * stride, range.last - range.first, width, stride, false);
-  }
+  size_t chunks = partial_chunks(rows, width);
+  sm_parallel(chunks, SM_LARGE, sum_chunk, &(summing){partial, x, rows, width, stride, chunks, squared});
   memcpy(sums, partial[0], width * sizeof *sums);
-  for (int chunk = 1; chunk < chunks; chunk++) {
+  for (size_t chunk = 1; chunk < chunks; chunk++) {
     for (size_t i = 0; i < width; i++) sums[i] += partial[chunk][i];
   }
 }
 
+/* A result of which threads take whole tiles. */
+typedef struct tiling {
+  real *out;
+  int32_t *position;
+  const real *x;
+  const sm_axis *along;
+  double divisor;
+} tiling;
+
+static size_t elements_of(const sm_axis *along) { return along->outer * along->axis * along->inner; }
+
 /* Tile number `task` of the result: out = sum / divisor. */
-static void sum_tile(real *out, const real *x, const sm_axis *along, double divisor, size_t task,
-                     bool shared) {
+static void divide_sum(const tiling *of, size_t task, bool shared) {
+  const sm_axis *along = of->along;
   result_tile tile = tile_of(along, task);
   double sums[COLUMNS];
   if (shared)
-    sum_shared(sums, x + tile.from, along->axis, tile.width, along->inner);
+    sum_shared(sums, of->x + tile.from, along->axis, tile.width, along->inner, false);
   else
-    sum_rows(sums, x + tile.from, along->axis, tile.width, along->inner, false);
-  for (size_t i = 0; i < tile.width; i++) out[tile.to + i] = (real)(sums[i] / divisor);
+    sum_rows(sums, of->x + tile.from, along->axis, tile.width, along->inner, false);
+  for (size_t i = 0; i < tile.width; i++) of->out[tile.to + i] = (real)(sums[i] / of->divisor);
 }
+
+static void sum_tile(const void *work, size_t task) { divide_sum(work, task, false); }
 
 /* Threads take whole tiles where there are many, and share the axis of each where there are few. */
 static void divided_sum(real *out, const real *x, const sm_axis *along, double divisor) {
   size_t tasks = tile_count(along);
+  const tiling work = {.out = out, .x = x, .along = along, .divisor = divisor};
   if (tasks < SM_BATCH_CHUNKS) {
-    for (size_t task = 0; task < tasks; task++) sum_tile(out, x, along, divisor, task, true);
+    for (size_t task = 0; task < tasks; task++) divide_sum(&work, task, true);
   } else {
-    bool large = along->outer * along->axis * along->inner > SM_BLOCK;
-#pragma omp parallel for schedule(static) if (large)
-    for (size_t task = 0; task < tasks; task++) sum_tile(out, x, along, divisor, task, false);
+    sm_parallel(tasks, elements_of(along), sum_tile, &work);
   }
 }
 
@@ -182,61 +205,78 @@ static void max_row(real *value, int32_t *position, const real *x, size_t n) {
   *position = (int32_t)at;
 }
 
+static void max_tile(const void *work, size_t task) {
+  const tiling *of = work;
+  const sm_axis *along = of->along;
+  result_tile tile = tile_of(along, task);
+  real best[COLUMNS];
+  int32_t best_position[COLUMNS];
+  if (along->inner == 1) {
+    max_row(best, best_position, of->x + tile.from, along->axis);
+  } else {
+    max_rows(best, best_position, of->x + tile.from, along->axis, tile.width, along->inner);
+  }
+  if (of->out) memcpy(of->out + tile.to, best, tile.width * sizeof *best);
+  if (of->position) memcpy(of->position + tile.to, best_position, tile.width * sizeof *best_position);
+}
+
 void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along) {
-  size_t tasks = tile_count(along);
-  bool large = along->outer * along->axis * along->inner > SM_BLOCK;
-#pragma omp parallel for schedule(static) if (large)
-  for (size_t task = 0; task < tasks; task++) {
-    result_tile tile = tile_of(along, task);
-    real best[COLUMNS];
-    int32_t best_position[COLUMNS];
-    if (along->inner == 1) {
-      max_row(best, best_position, x + tile.from, along->axis);
-    } else {
-      max_rows(best, best_position, x + tile.from, along->axis, tile.width, along->inner);
-    }
-    if (out) memcpy(out + tile.to, best, tile.width * sizeof *best);
-    if (position) memcpy(position + tile.to, best_position, tile.width * sizeof *best_position);
+  const tiling work = {.out = out, .position = position, .x = x, .along = along};
+  sm_parallel(tile_count(along), elements_of(along), max_tile, &work);
+}
+
+/* A gradient on its way back along an axis. */
+typedef struct spreading {
+  real *gx;
+  const real *gy;
+  const int32_t *position;
+  const sm_axis *along;
+  real factor;
+} spreading;
+
+static void max_backward_row(const void *work, size_t row) {
+  const spreading *of = work;
+  size_t inner = of->along->inner, image = of->along->axis * inner;
+  real *to = of->gx + row * image;
+  memset(to, 0, image * sizeof *to);
+  for (size_t i = 0; i < inner; i++) {
+    size_t from = row * inner + i;
+    to[(size_t)of->position[from] * inner + i] = of->gy[from];
   }
 }
 
 void sm_max_backward(real *gx, const real *gy, const int32_t *position, const sm_axis *along) {
+  const spreading work = {.gx = gx, .gy = gy, .position = position, .along = along};
+  sm_parallel(along->outer, elements_of(along), max_backward_row, &work);
+}
+
+static void spread_block(const void *work, size_t block) {
+  const spreading *of = work;
+  const sm_axis *along = of->along;
+  const real factor = of->factor;
   size_t image = along->axis * along->inner;
-#pragma omp parallel for schedule(static) if (along->outer * image > SM_BLOCK)
-  for (size_t row = 0; row < along->outer; row++) {
-    real *to = gx + row * image;
-    memset(to, 0, image * sizeof *to);
-    for (size_t i = 0; i < along->inner; i++) {
-      size_t from = row * along->inner + i;
-      to[(size_t)position[from] * along->inner + i] = gy[from];
+  sm_range range = sm_block(elements_of(along), block);
+  for (size_t first = range.first; first < range.last;) {
+    size_t row = first / image, left = range.last - first;
+    size_t column = along->inner == 1 ? 0 : first % along->inner;
+    size_t run = along->inner == 1 ? (row + 1) * image - first : along->inner - column;
+    if (run > left) run = left;
+    const real *from = of->gy + row * along->inner + column;
+    real *to = of->gx + first;
+    if (along->inner == 1) {
+      real value = factor * *from;
+      for (size_t i = 0; i < run; i++) to[i] = value;
+    } else {
+#pragma omp simd
+      for (size_t i = 0; i < run; i++) to[i] = factor * from[i];
     }
+    first += run;
   }
 }
 
 void sm_spread(real *gx, const real *gy, double scale, const sm_axis *along) {
-  real factor = (real)scale;
-  size_t image = along->axis * along->inner, n = along->outer * image;
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    for (size_t first = range.first; first < range.last;) {
-      size_t row = first / image, left = range.last - first;
-      size_t column = along->inner == 1 ? 0 : first % along->inner;
-      size_t run = along->inner == 1 ? (row + 1) * image - first : along->inner - column;
-      if (run > left) run = left;
-      const real *from = gy + row * along->inner + column;
-      real *to = gx + first;
-      if (along->inner == 1) {
-        real value = factor * *from;
-        for (size_t i = 0; i < run; i++) to[i] = value;
-      } else {
-#pragma omp simd
-        for (size_t i = 0; i < run; i++) to[i] = factor * from[i];
-      }
-      first += run;
-    }
-  }
+  const spreading work = {.gx = gx, .gy = gy, .along = along, .factor = (real)scale};
+  sm_parallel_blocks(elements_of(along), spread_block, &work);
 }
 
 /* The axes of `from`, with neighbours merged that `to` repeats alike. */
@@ -309,15 +349,8 @@ sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape
 }
 
 double sm_sum_of_squares(const real *x, size_t n) {
-  double partial[SM_BATCH_CHUNKS];
-  int chunks = partial_chunks(n, 1);
-#pragma omp parallel for schedule(static) if (chunks > 1)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(n, chunks, chunk);
-    sum_rows(&partial[chunk], x + range.first, range.last - range.first, 1, 1, true);
-  }
-  double sum = 0;
-  for (int chunk = 0; chunk < chunks; chunk++) sum += partial[chunk];
+  double sum;
+  sum_shared(&sum, x, n, 1, 1, true);
   return sum;
 }
 

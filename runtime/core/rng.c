@@ -68,20 +68,31 @@ static void draw(stretch *part, const sm_rng *rng, size_t first, size_t last) {
 static inline uint32_t fraction_of(uint32_t word) { return word >> 8; }
 static const double fraction_unit = 0x1p-24;
 
-void sm_rng_uniform(real *out, const sm_rng *rng, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    for (size_t first = range.first, last; first < range.last; first = last) {
-      stretch part;
-      draw(&part, rng, first, range.last);
-      last = part.last;
-      for (size_t i = first; i < last; i++) {
-        out[i] = (real)fraction_of(part.word[part.skip + i - first]) * (real)fraction_unit;
-      }
+typedef struct filling {
+  real *out;
+  const sm_rng *rng;
+  double limit;       /* of normal numbers */
+  const real *x;      /* what dropout drops from, … */
+  uint32_t kept_from; /* … keeps where the fraction is this or more, … */
+  real scale;         /* … and multiplies by this */
+  size_t n;
+} filling;
+
+static void uniform_block(const void *work, size_t block) {
+  const filling *of = work;
+  sm_range range = sm_block(of->n, block);
+  for (size_t first = range.first, last; first < range.last; first = last) {
+    stretch part;
+    draw(&part, of->rng, first, range.last);
+    last = part.last;
+    for (size_t i = first; i < last; i++) {
+      of->out[i] = (real)fraction_of(part.word[part.skip + i - first]) * (real)fraction_unit;
     }
   }
+}
+
+void sm_rng_uniform(real *out, const sm_rng *rng, size_t n) {
+  sm_parallel_blocks(n, uniform_block, &(filling){.out = out, .rng = rng, .n = n});
 }
 
 /* Box and Muller: two words make two independent normal numbers. Uniforms lie in the middle of their 2^-32,
@@ -103,25 +114,28 @@ static double normal_one(const sm_rng *rng, uint64_t element, uint32_t attempt) 
 }
 
 /* Normal numbers; those beyond `limit` are drawn again, at the next attempt of the same element. */
-static void normal_fill(real *out, const sm_rng *rng, double limit, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    for (size_t first = range.first, last; first < range.last; first = last) {
-      stretch part;
-      double normal[TILE];
-      draw(&part, rng, first, range.last);
-      last = part.last;
-      size_t end = part.skip + (last - first);
-      for (size_t i = part.skip / 2 * 2; i < end; i += 2) normal_pair(normal + i, part.word + i);
-      for (size_t i = first; i < last; i++) {
-        double z = normal[part.skip + i - first];
-        for (uint32_t attempt = 1; fabs(z) > limit; attempt++) z = normal_one(rng, rng->offset + i, attempt);
-        out[i] = (real)z;
-      }
+static void normal_block(const void *work, size_t block) {
+  const filling *of = work;
+  const sm_rng *rng = of->rng;
+  sm_range range = sm_block(of->n, block);
+  for (size_t first = range.first, last; first < range.last; first = last) {
+    stretch part;
+    double normal[TILE];
+    draw(&part, rng, first, range.last);
+    last = part.last;
+    size_t end = part.skip + (last - first);
+    for (size_t i = part.skip / 2 * 2; i < end; i += 2) normal_pair(normal + i, part.word + i);
+    for (size_t i = first; i < last; i++) {
+      double z = normal[part.skip + i - first];
+      for (uint32_t attempt = 1; fabs(z) > of->limit; attempt++)
+        z = normal_one(rng, rng->offset + i, attempt);
+      of->out[i] = (real)z;
     }
   }
+}
+
+static void normal_fill(real *out, const sm_rng *rng, double limit, size_t n) {
+  sm_parallel_blocks(n, normal_block, &(filling){.out = out, .rng = rng, .limit = limit, .n = n});
 }
 
 void sm_rng_normal(real *out, const sm_rng *rng, size_t n) { normal_fill(out, rng, INFINITY, n); }
@@ -161,24 +175,33 @@ void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n) {
   }
 }
 
-void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n) {
-  const uint32_t kept_from =
-      (uint32_t)ceil(p / fraction_unit); /* kept where the uniform number is p or more */
-  const real scale = (real)(1 / (1 - p));
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    for (size_t first = range.first, last; first < range.last; first = last) {
-      stretch part;
-      draw(&part, rng, first, range.last);
-      last = part.last;
-      const uint32_t *word = part.word + part.skip;
+static void dropout_block(const void *work, size_t block) {
+  const filling *of = work;
+  const uint32_t kept_from = of->kept_from;
+  const real scale = of->scale;
+  sm_range range = sm_block(of->n, block);
+  for (size_t first = range.first, last; first < range.last; first = last) {
+    stretch part;
+    draw(&part, of->rng, first, range.last);
+    last = part.last;
+    const uint32_t *word = part.word + part.skip;
+    const real *x = of->x + first;
+    real *out = of->out + first;
 #pragma omp simd
-      for (size_t i = 0; i < last - first; i++) {
-        real kept = x[first + i] * scale;
-        out[first + i] = fraction_of(word[i]) >= kept_from ? kept : 0;
-      }
+    for (size_t i = 0; i < last - first; i++) {
+      real kept = x[i] * scale;
+      out[i] = fraction_of(word[i]) >= kept_from ? kept : 0;
     }
   }
+}
+
+void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n) {
+  const filling work = {
+      .out = out,
+      .rng = rng,
+      .x = x,
+      .scale = (real)(1 / (1 - p)),
+      .n = n,
+      .kept_from = (uint32_t)ceil(p / fraction_unit)}; /* where the uniform number is >= p */
+  sm_parallel_blocks(n, dropout_block, &work);
 }

@@ -418,58 +418,71 @@ static void groups_backward(real *gx, const real *gy, const real *y, group_rule 
 
 /* The one size of all groups, 0 when they differ. */
 static size_t equal_size(const sm_groups *groups) {
+  if (groups->count == 0) return 0;
   for (size_t i = 1; i < groups->count; i++) {
     if (groups->size[i] != groups->size[0]) return 0;
   }
   return (size_t)groups->size[0];
 }
 
-/* Into how many chunks of whole rows the work is cut. */
-static int row_chunks(size_t rows, size_t channels) {
-  size_t blocks = (size_t)sm_blocks(rows * channels);
-  return (int)(blocks < rows ? blocks : rows);
+/* A pass over all rows. */
+typedef struct pass {
+  real *out;
+  const real *x, *gy, *y;
+  const sm_groups *groups;
+  group_rule rule;
+  size_t rows, chunks, size; /* size: equal_size */
+} pass;
+
+static void run(sm_task *task, pass *of) {
+  size_t elements = of->rows * of->groups->channels, blocks = sm_blocks(elements);
+  of->rule = rule_of(of->groups);
+  of->size = equal_size(of->groups);
+  of->chunks = blocks < of->rows ? blocks : of->rows; /* of whole rows */
+  sm_parallel(of->chunks, elements, task, of);
+}
+
+static void forward_chunk(const void *work, size_t chunk) {
+  const pass *of = work;
+  const sm_groups *groups = of->groups;
+  const size_t channels = groups->channels;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  size_t n = range.last - range.first, at = range.first * channels;
+  if (of->size > 0) {
+    groups_forward(of->out + at, of->x + at, of->rule, n * groups->count, of->size, of->size);
+    return;
+  }
+  for (size_t row = 0; row < n; row += LANES, at += LANES * channels) {
+    size_t lanes = n - row < LANES ? n - row : LANES, column = at;
+    for (size_t i = 0; i < groups->count; column += (size_t)groups->size[i++]) {
+      groups_forward(of->out + column, of->x + column, of->rule, lanes, channels, (size_t)groups->size[i]);
+    }
+  }
 }
 
 void sm_softmax_forward(real *y, const real *x, const sm_groups *groups, size_t rows) {
-  if (rows == 0 || groups->channels == 0) return;
-  const group_rule rule = rule_of(groups);
-  const size_t channels = groups->channels, size = equal_size(groups);
-  int chunks = row_chunks(rows, channels);
-#pragma omp parallel for schedule(static) if (chunks > 1)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(rows, chunks, chunk);
-    size_t n = range.last - range.first, at = range.first * channels;
-    if (size > 0) {
-      groups_forward(y + at, x + at, rule, n * groups->count, size, size);
-      continue;
-    }
-    for (size_t row = 0; row < n; row += LANES, at += LANES * channels) {
-      size_t lanes = n - row < LANES ? n - row : LANES, column = at;
-      for (size_t i = 0; i < groups->count; column += (size_t)groups->size[i++]) {
-        groups_forward(y + column, x + column, rule, lanes, channels, (size_t)groups->size[i]);
-      }
+  run(forward_chunk, &(pass){.out = y, .x = x, .groups = groups, .rows = rows});
+}
+
+static void backward_chunk(const void *work, size_t chunk) {
+  const pass *of = work;
+  const sm_groups *groups = of->groups;
+  const size_t channels = groups->channels;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  size_t n = range.last - range.first, at = range.first * channels;
+  if (of->size > 0) {
+    groups_backward(of->out + at, of->gy + at, of->y + at, of->rule, n * groups->count, of->size, of->size);
+    return;
+  }
+  for (size_t row = 0; row < n; row += LANES, at += LANES * channels) {
+    size_t lanes = n - row < LANES ? n - row : LANES, column = at;
+    for (size_t i = 0; i < groups->count; column += (size_t)groups->size[i++]) {
+      groups_backward(of->out + column, of->gy + column, of->y + column, of->rule, lanes, channels,
+                      (size_t)groups->size[i]);
     }
   }
 }
 
 void sm_softmax_backward(real *gx, const real *gy, const real *y, const sm_groups *groups, size_t rows) {
-  if (rows == 0 || groups->channels == 0) return;
-  const group_rule rule = rule_of(groups);
-  const size_t channels = groups->channels, size = equal_size(groups);
-  int chunks = row_chunks(rows, channels);
-#pragma omp parallel for schedule(static) if (chunks > 1)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(rows, chunks, chunk);
-    size_t n = range.last - range.first, at = range.first * channels;
-    if (size > 0) {
-      groups_backward(gx + at, gy + at, y + at, rule, n * groups->count, size, size);
-      continue;
-    }
-    for (size_t row = 0; row < n; row += LANES, at += LANES * channels) {
-      size_t lanes = n - row < LANES ? n - row : LANES, column = at;
-      for (size_t i = 0; i < groups->count; column += (size_t)groups->size[i++]) {
-        groups_backward(gx + column, gy + column, y + column, rule, lanes, channels, (size_t)groups->size[i]);
-      }
-    }
-  }
+  run(backward_chunk, &(pass){.out = gx, .gy = gy, .y = y, .groups = groups, .rows = rows});
 }

@@ -150,57 +150,74 @@ static void reals_from(real *out, const void *x, sm_dtype x_dtype, sm_range rang
   }
 }
 
+typedef struct copying {
+  void *out;
+  const void *x; /* NULL: the value */
+  sm_dtype out_dtype, x_dtype;
+  double value;
+  size_t n;
+} copying;
+
+static void convert_block(const void *work, size_t block) {
+  const copying *of = work;
+  sm_range range = sm_block(of->n, block);
+  if (of->out_dtype == of->x_dtype) {
+    size_t bytes = sm_dtype_bytes(of->x_dtype);
+    memcpy((char *)of->out + range.first * bytes, (const char *)of->x + range.first * bytes,
+           (range.last - range.first) * bytes);
+  } else if (of->out_dtype == SM_REAL) {
+    reals_from(of->out, of->x, of->x_dtype, range);
+  } else if (of->out_dtype == SM_INT32) {
+    ints_from(of->out, of->x, of->x_dtype, range);
+  } else {
+    bytes_from(of->out, of->x, of->x_dtype, range);
+  }
+}
+
 void sm_convert(void *out, sm_dtype out_dtype, const void *x, sm_dtype x_dtype, size_t n) {
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    if (out_dtype == x_dtype) {
-      size_t bytes = sm_dtype_bytes(x_dtype);
-      memcpy((char *)out + range.first * bytes, (const char *)x + range.first * bytes,
-             (range.last - range.first) * bytes);
-    } else if (out_dtype == SM_REAL) {
-      reals_from(out, x, x_dtype, range);
-    } else if (out_dtype == SM_INT32) {
-      ints_from(out, x, x_dtype, range);
-    } else {
-      bytes_from(out, x, x_dtype, range);
-    }
+  sm_parallel_blocks(n, convert_block, &(copying){out, x, out_dtype, x_dtype, 0, n});
+}
+
+static void fill_block(const void *work, size_t block) {
+  const copying *of = work;
+  sm_range range = sm_block(of->n, block);
+  if (of->out_dtype == SM_REAL) {
+    real *reals = of->out, value = (real)of->value;
+    for (size_t i = range.first; i < range.last; i++) reals[i] = value;
+  } else if (of->out_dtype == SM_INT32) {
+    int32_t *ints = of->out, value = int_of(of->value);
+    for (size_t i = range.first; i < range.last; i++) ints[i] = value;
+  } else {
+    memset((uint8_t *)of->out + range.first, byte_of(of->value), range.last - range.first);
   }
 }
 
 void sm_fill(void *out, sm_dtype dtype, double value, size_t n) {
-  real *reals = out;
-  int32_t *ints = out;
-  uint8_t *bytes = out;
-  real real_value = (real)value;
-  int32_t int_value = int_of(value);
-  uint8_t byte_value = byte_of(value);
-  long blocks = sm_blocks(n);
-#pragma omp parallel for schedule(static) if (blocks > 1)
-  for (long block = 0; block < blocks; block++) {
-    sm_range range = sm_block(n, block);
-    if (dtype == SM_REAL) {
-      for (size_t i = range.first; i < range.last; i++) reals[i] = real_value;
-    } else if (dtype == SM_INT32) {
-      for (size_t i = range.first; i < range.last; i++) ints[i] = int_value;
-    } else {
-      memset(bytes + range.first, byte_value, range.last - range.first);
-    }
+  sm_parallel_blocks(n, fill_block, &(copying){.out = out, .out_dtype = dtype, .value = value, .n = n});
+}
+
+typedef struct gathering {
+  real *out;
+  const uint8_t *x;
+  const int32_t *index;
+  real scale;
+  size_t count, row, chunks;
+} gathering;
+
+static void gather_chunk(const void *work, size_t chunk) {
+  const gathering *of = work;
+  sm_range range = sm_chunk(of->count, of->chunks, chunk);
+  const real scale = of->scale;
+  for (size_t i = range.first; i < range.last; i++) {
+    const uint8_t *from = of->x + (size_t)of->index[i] * of->row;
+    real *to = of->out + i * of->row;
+#pragma omp simd
+    for (size_t j = 0; j < of->row; j++) to[j] = scale * (real)from[j];
   }
 }
 
 void sm_gather_bytes(real *out, const uint8_t *x, const int32_t *index, real scale, size_t count,
                      size_t row) {
-  int chunks = sm_batch_chunks(count);
-#pragma omp parallel for schedule(static) if (count * row > SM_BLOCK)
-  for (int chunk = 0; chunk < chunks; chunk++) {
-    sm_range range = sm_chunk(count, chunks, chunk);
-    for (size_t i = range.first; i < range.last; i++) {
-      const uint8_t *from = x + (size_t)index[i] * row;
-      real *to = out + i * row;
-#pragma omp simd
-      for (size_t j = 0; j < row; j++) to[j] = scale * (real)from[j];
-    }
-  }
+  size_t chunks = sm_batch_chunks(count);
+  sm_parallel(chunks, count * row, gather_chunk, &(gathering){out, x, index, scale, count, row, chunks});
 }

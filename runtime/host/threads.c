@@ -58,14 +58,6 @@ void sm_host_set_threads(int count) {
   setenv(variable, text, 1);
 }
 
-/* A thread that waits for the others spins a little (some microseconds) and then sleeps. OpenMP's own default is to
-   spin for milliseconds, which gains nothing on a quiet machine, and on a busy one keeps the threads it waits for from
-   running: a training step was measured at five times its length beside one other busy process. */
-static void wait_politely(void) {
-  if (!getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "2000", 0);
-}
-
 void sm_host_default_threads(void) {
   if (!getenv(variable)) sm_host_set_threads((int)usable_cores());
-  wait_politely();
 }

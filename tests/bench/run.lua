@@ -228,7 +228,7 @@ local SHOWN <const> = 0.05 -- milliseconds a step; what takes less is added up
 
 --- One profile as a table: where a step's time goes, and what of it is above its floor.
 local function profile_of(activation, rule, threads)
-  local output = must(("env OMP_NUM_THREADS=%d GOMP_SPINCOUNT=2000 LUA_PATH=%s LUA_CPATH=%s "
+  local output = must(("env OMP_NUM_THREADS=%d LUA_PATH=%s LUA_CPATH=%s "
     .. "lua5.4 %s/profile.lua %s %s 50 %d"):format(threads, quote(package.path), quote(package.cpath), here, activation,
     rule, settings.quick and 20 or 100))
   local rows, small, left, whole, peak = {}, { 0, 0, 0 }, nil, nil, nil

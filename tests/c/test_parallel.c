@@ -1,0 +1,154 @@
+/* The thread pool: every item once, whatever the counts, from any thread, after a fork. */
+#include "numbers.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/parallel.h"
+
+enum { MOST = 3000 };
+
+typedef struct tally {
+  _Atomic int times[MOST]; /* that each item was done */
+  _Atomic int inside[16];  /* threads that have this index now */
+  _Atomic int collisions;
+  size_t inner; /* items that every item gives in turn */
+} tally;
+
+static void inner_item(const void *work, size_t item) {
+  _Atomic int *sum = *(_Atomic int *const *)work;
+  (void)item;
+  atomic_fetch_add(sum, 1);
+}
+
+static void item(const void *work, size_t number) {
+  tally *of = *(tally *const *)work;
+  int index = sm_thread_index();
+  if (index < 0 || index >= sm_thread_count() || atomic_fetch_add(&of->inside[index], 1) != 0) {
+    atomic_fetch_add(&of->collisions, 1);
+  }
+  if (of->inner > 0) {
+    _Atomic int sum = 0, *pointer = &sum;
+    sm_parallel(of->inner, SM_LARGE, inner_item, &pointer);
+    if ((size_t)sum != of->inner) atomic_fetch_add(&of->collisions, 1);
+  }
+  atomic_fetch_add(&of->times[number], 1);
+  atomic_fetch_sub(&of->inside[index], 1);
+}
+
+static void check(size_t count, size_t inner) {
+  tally *of = calloc(1, sizeof *of);
+  assert_non_null(of);
+  of->inner = inner;
+  sm_parallel(count, SM_LARGE, item, &of);
+  for (size_t i = 0; i < MOST; i++) assert_int_equal(of->times[i], i < count);
+  assert_int_equal(of->collisions, 0);
+  free(of);
+}
+
+static void every_item_is_done_once(void **state) {
+  (void)state;
+  static const int threads[] = {1, 2, 3, 5, 16, 2};
+  static const size_t counts[] = {0, 1, 2, 3, 4, 5, 16, 17, 100, MOST};
+  for (size_t t = 0; t < COUNT_OF(threads); t++) {
+    sm_set_thread_count(threads[t]);
+    assert_int_equal(sm_thread_count(), threads[t]);
+    for (size_t c = 0; c < COUNT_OF(counts); c++) check(counts[c], 0);
+  }
+}
+
+static void short_work_in_quick_succession_is_not_mixed_up(void **state) {
+  (void)state;
+  sm_set_thread_count(3);
+  for (int round = 0; round < 20000; round++) {
+    _Atomic int sum = 0, *pointer = &sum;
+    size_t count = 2 + (size_t)round % 7;
+    sm_parallel(count, SM_LARGE, inner_item, &pointer);
+    assert_int_equal(sum, count);
+  }
+}
+
+static void helpers_that_fell_asleep_wake_up(void **state) {
+  (void)state;
+  sm_set_thread_count(4);
+  for (int round = 0; round < 20; round++) {
+    usleep(2000);
+    check(100, 0);
+  }
+}
+
+static void a_task_may_give_work(void **state) {
+  (void)state;
+  sm_set_thread_count(3);
+  check(50, 20);
+}
+
+static void *second_thread(void *argument) {
+  (void)argument;
+  for (int round = 0; round < 200; round++) {
+    _Atomic int sum = 0, *pointer = &sum;
+    sm_parallel(64, SM_LARGE, inner_item, &pointer);
+    if (sum != 64) return "items were lost";
+  }
+  return NULL;
+}
+
+static void two_threads_may_give_work(void **state) {
+  (void)state;
+  sm_set_thread_count(3);
+  pthread_t other;
+  void *complaint;
+  assert_int_equal(pthread_create(&other, NULL, second_thread, NULL), 0);
+  assert_null(second_thread(NULL));
+  assert_int_equal(pthread_join(other, &complaint), 0);
+  assert_null(complaint);
+}
+
+static void a_child_process_has_helpers_of_its_own(void **state) {
+  (void)state;
+  sm_set_thread_count(3);
+  check(100, 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    _Atomic int sum = 0, *pointer = &sum;
+    sm_parallel(100, SM_LARGE, inner_item, &pointer);
+    _exit(sum == 100 ? 0 : 1);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  check(100, 0);
+}
+
+static void note_thread(const void *work, size_t number) {
+  _Atomic int *others = *(_Atomic int *const *)work;
+  (void)number;
+  if (sm_thread_index() != 0) atomic_fetch_add(others, 1);
+  usleep(1000);
+}
+
+static void small_work_stays_and_large_work_is_shared(void **state) {
+  (void)state;
+  _Atomic int others = 0, *pointer = &others;
+  sm_set_thread_count(2);
+  sm_parallel(8, SM_BLOCK, note_thread, &pointer);
+  assert_int_equal(others, 0);
+  sm_parallel(8, SM_BLOCK + 1, note_thread, &pointer);
+  assert_true(others > 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(every_item_is_done_once),
+      cmocka_unit_test(short_work_in_quick_succession_is_not_mixed_up),
+      cmocka_unit_test(helpers_that_fell_asleep_wake_up),
+      cmocka_unit_test(a_task_may_give_work),
+      cmocka_unit_test(two_threads_may_give_work),
+      cmocka_unit_test(a_child_process_has_helpers_of_its_own),
+      cmocka_unit_test(small_work_stays_and_large_work_is_shared),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
