@@ -14,12 +14,12 @@ local levels <const> = { 98, 99, 99.2 }
 local recipes <const> = {
   default = function()
     local model = nn.sequential {
-      nn.conv2d { 32, kernel = 5 }, nn.softmax { groups = 1 }, nn.maxpool2d { 2 },
-      nn.conv2d { 64, kernel = 5 }, nn.softmax { groups = 4 }, nn.maxpool2d { 2 },
-      nn.flatten(), nn.linear { 1024 }, nn.relu(), nn.dropout { 0.5 }, nn.linear { 10 },
+      nn.conv2d { 32, kernel = 5 }, nn.softmax { temperature = 0.25 }, nn.maxpool2d { 2 },
+      nn.conv2d { 64, kernel = 5 }, nn.softmax { temperature = 0.25 }, nn.maxpool2d { 2 },
+      nn.flatten(), nn.linear { 1024 }, nn.relu(), nn.dropout { 0.1 }, nn.linear { 10 },
     }
     model:build { 28, 28, 1 }
-    local optimizer = sm.optim.smorms3 { lr = 1e-3, ease_in = 200 }
+    local optimizer = sm.optim.smorms3 { lr = 3e-3 }
     optimizer:add(model:parameters())
     return model, optimizer
   end,

@@ -85,6 +85,54 @@ static void the_users_kernels_are_respected(void **state) {
   assert_string_equal(text, "0 Nehalem Nehalem");
 }
 
+static const char *wanted_kernels; /* of the next child */
+
+static void probe_kernels_products(FILE *out) {
+  enum { M = 50, N = 77, K = 130 };
+  setenv("OPENBLAS_CORETYPE", wanted_kernels, 1);
+  if (sm_blas_load(NULL)) return;
+  double worst = 0;
+  for (int variant = 0; variant < 4; variant++) {
+    bool ta = variant & 1, tb = variant & 2;
+    real *a = numbers(M * K, 1), *b = numbers(K * N, 2), *c = unwritten(M * N);
+    sm_matmul_by(c, a, b, NULL, ta, tb, M, N, K, SM_GEMM_BLAS);
+    for (size_t i = 0; i < M; i++) {
+      for (size_t j = 0; j < N; j++) {
+        double sum = 0;
+        for (size_t l = 0; l < K; l++)
+          sum += (double)a[ta ? l * M + i : i * K + l] * (double)b[tb ? j * K + l : l * N + j];
+        worst = fmax(worst, fabs((double)c[i * N + j] - sum));
+      }
+    }
+    free(a), free(b), free(c);
+  }
+  fprintf(out, "%s %s", sm_blas_kernel(), worst < 1e-5 ? "right" : "wrong");
+}
+
+static void products_are_right_with_every_set_of_kernels(void **state) {
+  (void)state;
+  __builtin_cpu_init();
+  struct {
+    const char *name;
+    bool runs;
+  } const sets[] = {
+      {"Nehalem", __builtin_cpu_supports("sse4.2")},
+      {"Sandybridge", __builtin_cpu_supports("avx")},
+      {"Haswell", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+      {"Zen", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+      {"SkylakeX", __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
+  };
+  for (size_t i = 0; i < COUNT_OF(sets); i++) {
+    if (!sets[i].runs) continue;
+    char text[TEXT], expected[TEXT];
+    wanted_kernels = sets[i].name;
+    in_child(text, probe_kernels_products);
+    snprintf(expected, sizeof expected, "%s right", sets[i].name);
+    assert_string_equal(text, expected);
+  }
+}
+
 static void probe_chosen_kernels(FILE *out) {
   unsetenv("OPENBLAS_CORETYPE");
   unsetenv("OPENBLAS_NUM_THREADS");
@@ -317,6 +365,7 @@ int main(void) {
 #ifdef __x86_64__
       cmocka_unit_test(the_users_kernels_are_respected),
       cmocka_unit_test(the_best_kernels_are_chosen_and_the_environment_is_left_alone),
+      cmocka_unit_test(products_are_right_with_every_set_of_kernels),
 #endif
       cmocka_unit_test(the_kernel_of_products_can_be_set),
       cmocka_unit_test(loading_twice_is_loading_once),
