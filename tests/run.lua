@@ -1,6 +1,7 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, the C tests also with the core
--- for lesser processors, and closes with "N passed, N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran.
--- The first build takes all specs; a build of another real type takes the numerical ones.
+-- for lesser processors, and closes with "N passed, N failed". The exit status is 1 if anything failed, or if a
+-- program ended without saying what it ran. The first build takes all specs; a build of another real type takes the
+-- numerical ones.
 -- Usage: lua5.4 tests/run.lua BUILD…      environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4
 local lfs = require "lfs"
 
@@ -36,7 +37,8 @@ end
 --- @param core {name=, directory=}|nil the core to test, instead of the one for this processor
 local function c_test(path, core)
   local started = os.time()
-  local output, success = run(core and ("LD_LIBRARY_PATH='%s' '%s'"):format(core.directory, path) or ("'%s'"):format(path))
+  local library = core and ("LD_LIBRARY_PATH='%s' "):format(core.directory) or ""
+  local output, success = run(("%s'%s'"):format(library, path))
   local good = tonumber(output:match "%[  PASSED  %] (%d+) test") or 0
   local bad = tonumber(output:match "%[  FAILED  %] (%d+) test") or 0
   if bad == 0 and (not success or good == 0) then bad = 1 end
