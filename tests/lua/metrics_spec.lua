@@ -66,6 +66,16 @@ describe("metrics.csv", function()
     assert.equal("A.b-c_9", metrics.columns { { owner = "view 'a'", "A.b-c_9" } }[9])
   end)
 
+  it("names the line that has no step", function()
+    for _, line in ipairs { ",0,,,,,1,9", "x,0,,,,,1,9", "1.5,0,,,,,1,9", "" } do
+      write(FIRST .. "\n1,0,nan,,,,1,9\n" .. line .. "\n")
+      local ok, message = pcall(metrics.rows, path)
+      assert.is_false(ok)
+      assert.truthy(message:find(path .. ", line 3: expected a row that begins with its step, a whole number, got '"
+        .. line .. "'", 1, true), message)
+    end
+  end)
+
   it("is refused where it begins otherwise", function()
     for _, text in ipairs { "", FIRST, "step,epoch\n1,2\n", FIRST .. "s\n", "x" .. FIRST .. "\n" } do
       write(text)

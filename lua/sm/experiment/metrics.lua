@@ -97,7 +97,7 @@ function M:close()
   self.file:close()
 end
 
---- The complete rows of a file: tables from column to number, without what has no figure.
+--- The complete rows of a file: tables from column to number, without what has no figure. Each has a step.
 --- @return table
 --- @return table the columns, in the file's order
 function M.rows(path)
@@ -105,6 +105,9 @@ function M.rows(path)
   for line in body:gmatch "([^\n]*)\n" do
     local row = {}
     for position, text in ipairs(split(line)) do row[columns[position] or position] = tonumber(text) end
+    if math.type(row.step) ~= "integer" then
+      fail("%s, line %d: expected a row that begins with its step, a whole number, got '%s'", path, #rows + 2, line)
+    end
     rows[#rows + 1] = row
   end
   return rows, columns
