@@ -3,7 +3,7 @@
 --   its operations at the peak of a large matrix product (a convolution's: those of its direct sum, without padding),
 --   its bytes (each operand once) at the speed of a loop over as many that copies them.
 -- Prints one line per kernel and kind of operands: calls a step, milliseconds a step, floor, name; then two lines with
--- what is left of the step and the whole of it.
+-- what is left of the step and the whole of it, which is the time of steps in between that are not looked into.
 -- A program of plain Lua, for the kernels must be wrapped before the library that is written in Lua takes them.
 local here <const> = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = here .. "/?.lua;" .. package.path
@@ -149,11 +149,14 @@ local step = network.stepper(activation, rule, batch)
 local times = {}
 kernels, order = {}, {}
 for i = 1, steps do
+  step()
+  inside = true -- a step that nobody looks into: accounting takes time of its own
   local began = now()
   step()
   times[i] = now() - began
+  inside = false
 end
-inside = true -- nothing is accounted from here on
+inside = true
 
 -- Calls and seconds of a kernel in a step: medians, for a call that was held up by other programs says nothing.
 for _, entry in ipairs(order) do
