@@ -12,6 +12,7 @@ local M = {}
 local get_node, set_node, is_tensor = runtime.tensor.node, runtime.tensor.set_node, runtime.tensor.is_tensor
 local release, add = runtime.tensor.release, runtime.math.add
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
+local is_shared = runtime.tensor.is_shared
 
 local enabled = true
 local count = 0 -- nodes made so far: a node's number is larger than that of all it depends on
@@ -162,7 +163,7 @@ function M.backward(root, gradient)
       local total = add(before, g)
       let_go(g)
       g = total
-    elseif holders[g] > 1 or foreign[g] then -- another leaf's as well, or seen by user code
+    elseif holders[g] > 1 or foreign[g] or is_shared(g) then -- another leaf's as well, or seen by user code
       holders[g] = holders[g] - 1
       g = runtime.tensor.to(g)
     end

@@ -414,6 +414,12 @@ static int set_gradient(lua_State *L) {
   return 0;
 }
 
+/* is_shared(x) → whether another tensor has the same memory */
+static int is_shared(lua_State *L) {
+  lua_pushboolean(L, sm_lua_tensor(L, 1)->storage->references > 1);
+  return 1;
+}
+
 /* count(x) → number of elements */
 static int count(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)sm_shape_count(&sm_lua_tensor(L, 1)->shape));
@@ -481,7 +487,7 @@ void sm_lua_open_tensor(lua_State *L) {
       {"full", full}, {"tensor", from}, {"range", range}, {"item", item}, {"totable", totable},
       {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"to", convert},
       {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"gradient", get_gradient}, {"set_gradient", set_gradient}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
+      {"gradient", get_gradient}, {"set_gradient", set_gradient}, {"is_shared", is_shared}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);

@@ -131,7 +131,8 @@ static void correlate(const writing *write, const real *images, const real *filt
 }
 
 static size_t correlate_bytes(const sm_reading *read) {
-  return sm_reading_seen_bytes(read) + (size_t)sm_thread_count() * sm_reading_band_bytes(read);
+  return sm_reading_seen_bytes(read) +
+         sm_workers(read->batch * sm_quotient_up(read->rows, read->band)) * sm_reading_band_bytes(read);
 }
 
 size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {

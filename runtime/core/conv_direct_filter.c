@@ -43,7 +43,7 @@ size_t sm_conv_direct_backward_filter_scratch(const sm_conv2d *conv) {
   sm_reading read = filter_reading(conv);
   cutting cut = cutting_of(&read, conv->filters);
   return sm_reading_seen_bytes(&read) + cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
-         (size_t)sm_thread_count() * (cut.gy_bytes + cut.band_bytes);
+         sm_workers(cut.chunks * cut.panels) * (cut.gy_bytes + cut.band_bytes);
 }
 
 /* sum (width) += gy (pixels, step)[…, width], in a fixed order. */

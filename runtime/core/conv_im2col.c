@@ -43,7 +43,7 @@ static sm_range rows_of_chunk(const sm_conv2d *conv, const cutting *cut, size_t 
 }
 
 /* Scratch begins with each thread's patches. */
-static size_t patches_bytes(const cutting *cut) { return (size_t)sm_thread_count() * cut->patch_bytes; }
+static size_t patches_bytes(const cutting *cut) { return sm_workers(cut->chunks) * cut->patch_bytes; }
 
 static real *own_patches(void *scratch, const cutting *cut) {
   if (!cut->patch_bytes) return NULL;

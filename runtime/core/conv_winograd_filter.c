@@ -42,7 +42,7 @@ static cutting cutting_of(const sm_conv2d *conv) {
 size_t sm_conv_winograd_backward_filter_scratch(const sm_conv2d *conv) {
   cutting cut = cutting_of(conv);
   return cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
-         (size_t)sm_thread_count() * (cut.in_bytes + cut.out_bytes);
+         sm_workers(cut.chunks) * (cut.in_bytes + cut.out_bytes);
 }
 
 /* A vector of channels of a tile of n x n pixels, which come from filters. Returns the pixels' sum. */
@@ -126,6 +126,7 @@ typedef struct gradient {
   cutting cut;
   size_t kernel;
   char *gw_parts, *gbias_parts; /* the chunks' */
+  bool gbias;                   /* whether it is wanted */
   char *cells;                  /* the threads' */
 } gradient;
 
@@ -136,8 +137,8 @@ static void sum_chunk(const void *work, size_t chunk) {
   char *own = of->cells + (size_t)sm_thread_index() * (cut->in_bytes + cut->out_bytes);
   real *in = (real *)own, *out = (real *)(own + cut->in_bytes);
   real *sum = (real *)(of->gw_parts + chunk * cut->gw_bytes);
-  double *gbias_sum = (double *)(of->gbias_parts + chunk * cut->gbias_bytes);
-  for (size_t j = 0; j < filters; j++) gbias_sum[j] = 0;
+  double *gbias_sum = of->gbias ? (double *)(of->gbias_parts + chunk * cut->gbias_bytes) : NULL;
+  for (size_t j = 0; j < filters && gbias_sum; j++) gbias_sum[j] = 0;
   sm_range all = sm_chunk(cut->grid.tiles, cut->chunks, chunk);
   if (all.first == all.last) memset(sum, 0, CELLS * weights * sizeof *sum);
   size_t count = all.last - all.first, blocks = sm_quotient_up(count, cut->tiles);
@@ -182,6 +183,7 @@ void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, con
                        .kernel = window->kernel_height,
                        .gw_parts = scratch,
                        .gbias_parts = gbias_parts,
+                       .gbias = gbias != NULL,
                        .cells = gbias_parts + cut.chunks * cut.gbias_bytes};
   sm_parallel(cut.chunks, SM_LARGE, sum_chunk, &of);
   sm_parallel(window->channels * filters / SM_VECTOR, SM_LARGE, collect_vector, &of);

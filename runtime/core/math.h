@@ -1,7 +1,7 @@
 /* Functions of one number, written without branches so that plain loops over them become vector code, and
    with every fused multiply-add spelled out, so that a vector's tail computes exactly what its body computes.
    In the float build they are within 2 units in the last place over the whole range, denormal results
-   included. The double build, whose purpose is exact checks, takes them from the system's mathematics
+   included but for sm_exp_negative. The double build, whose purpose is exact checks, takes them from the system's mathematics
    library. */
 #ifndef SM_MATH_H
 #define SM_MATH_H
@@ -93,7 +93,7 @@ static inline real sm_exp_negative(real x) {
   const float lowest = -0x1.5d589ep+6f; /* 126 log 2, rounded towards 0 */
   uint32_t power;
   float p = sm_exp_reduced(x, &power);
-  float y = sm_from_bits(sm_bits(p) + (power << 23));
+  float y = p * sm_from_bits((power << 23) + (127u << 23));
   return x < lowest ? 0 : y;
 }
 

@@ -231,14 +231,14 @@ typedef struct observation {
   pthread_mutex_t *turn;
   const real *mem, *a, *b;
   real highest, tiny;
-  size_t n;
+  size_t n, chunks;
 } observation;
 
 /* Counts are whole numbers, so the order in which chunks add theirs leaves no trace. */
 static void observe_chunk(const void *work, size_t chunk) {
   const observation *of = work;
   const real *mem = of->mem, *a = of->a, *b = of->b;
-  sm_range range = sm_chunk(of->n, SM_BATCH_CHUNKS, chunk);
+  sm_range range = sm_chunk(of->n, of->chunks, chunk);
   uint64_t held = 0, memory[SM_MEMORY_BINS] = {0};
 #pragma omp simd reduction(+ : held)
   for (size_t i = range.first; i < range.last; i++) held += a[i] * a[i] / (b[i] + of->tiny) >= of->highest;
@@ -252,8 +252,9 @@ static void observe_chunk(const void *work, size_t chunk) {
 void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, const real *b, double cap,
                         double epsilon, size_t n) {
   pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-  const observation work = {look, &turn, mem, a, b, (real)cap, (real)epsilon, n};
-  sm_parallel(SM_BATCH_CHUNKS, n, observe_chunk, &work);
+  size_t chunks = sm_batch_chunks(sm_blocks(n));
+  const observation work = {look, &turn, mem, a, b, (real)cap, (real)epsilon, n, chunks};
+  sm_parallel(chunks, n, observe_chunk, &work);
   look->count += n;
 }
 

@@ -17,15 +17,18 @@ typedef struct share {
 } share;
 
 static struct {
-  int threads; /* wanted, the calling one included; 0: not decided yet */
-  bool ready;  /* share and helper are made */
-  int helpers; /* that run; their indices are 1 … helpers */
+  pthread_once_t decided;
+  int threads; /* wanted, the calling one included */
+  bool tried;  /* to start helpers */
+  int helpers; /* that run; their places are 1 … helpers */
   share *share;
   pthread_t *helper;
 
   sm_task *task; /* the work at hand, which stays while an item of it is not done */
   const void *work;
+  uint32_t number;     /* of it: announced, when it was */
   _Atomic size_t done; /* items */
+  _Atomic int workers; /* threads that have had an item */
 
   atomic_flag busy;           /* a thread has work at hand */
   _Atomic uint32_t announced; /* pieces of work so far */
@@ -33,9 +36,13 @@ static struct {
   _Atomic bool quit;
   pthread_mutex_t lock;
   pthread_cond_t wake;
-} pool = {.busy = ATOMIC_FLAG_INIT, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+} pool = {.decided = PTHREAD_ONCE_INIT,
+          .busy = ATOMIC_FLAG_INIT,
+          .lock = PTHREAD_MUTEX_INITIALIZER,
+          .wake = PTHREAD_COND_INITIALIZER};
 
-static _Thread_local int own_index;
+static _Thread_local int own_index;       /* in the work at hand, in the order of first items */
+static _Thread_local uint32_t own_number; /* of the work in which this thread last had an item */
 
 enum {
   PATIENCE = 500 * 1000, /* nanoseconds that a helper looks for work before it sleeps: more than there usually
@@ -77,12 +84,18 @@ static bool take(share *from, size_t *item) {
   return false;
 }
 
-/* Takes items until there are none, its own first. */
-static void help(int index) {
+/* Takes items until there are none, those of the share at its place first. */
+static void help(int place) {
   for (int i = 0; i < pool.threads; i++) {
-    share *from = &pool.share[(index + i) % pool.threads];
+    share *from = &pool.share[(place + i) % pool.threads];
     size_t item, count = 0;
-    for (; take(from, &item); count++) pool.task(pool.work, item);
+    for (; take(from, &item); count++) {
+      if (own_number != pool.number) {
+        own_number = pool.number;
+        own_index = atomic_fetch_add_explicit(&pool.workers, 1, memory_order_relaxed);
+      }
+      pool.task(pool.work, item);
+    }
     if (count > 0) atomic_fetch_add_explicit(&pool.done, count, memory_order_release);
   }
 }
@@ -110,10 +123,9 @@ static bool await_work(uint32_t *seen) {
   return !atomic_load(&pool.quit);
 }
 
-static void *run_helper(void *index) {
-  own_index = (int)(intptr_t)index;
+static void *run_helper(void *place) {
   uint32_t seen = 0;
-  do help(own_index);
+  do help((int)(intptr_t)place);
   while (await_work(&seen));
   return NULL;
 }
@@ -133,14 +145,14 @@ static void stop_helpers(void) {
   pool.share = NULL;
   pool.helper = NULL;
   pool.helpers = 0;
-  pool.ready = false;
+  pool.tried = false;
   atomic_store(&pool.quit, false);
 }
 
 /* A child process has the calling thread alone. */
 static void forget_helpers(void) {
   pool.helpers = 0;
-  pool.ready = false;
+  pool.tried = false;
   atomic_store(&pool.asleep, 0);
   atomic_flag_clear(&pool.busy);
   pthread_mutex_init(&pool.lock, NULL);
@@ -149,8 +161,9 @@ static void forget_helpers(void) {
 
 static void start_helpers(void) {
   static bool watches_forks;
+  pool.tried = true;
   if (!watches_forks) watches_forks = pthread_atfork(NULL, NULL, forget_helpers) == 0;
-  pool.ready = true;
+  if (!watches_forks) return;
   size_t threads = (size_t)pool.threads;
   pool.share = aligned_alloc(_Alignof(share), threads * sizeof *pool.share);
   pool.helper = malloc(threads * sizeof *pool.helper);
@@ -158,9 +171,11 @@ static void start_helpers(void) {
   if (!pool.share || !pool.helper || pthread_attr_init(&attributes)) return;
   pthread_attr_setstacksize(&attributes, STACK);
   for (size_t i = 0; i < threads; i++) deal(&pool.share[i], (sm_range){0, 0});
-  sigset_t all, before; /* signals are the main thread's */
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+  sigset_t others, before; /* signals from outside are the main thread's */
+  sigfillset(&others);
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&others, own[i]);
+  pthread_sigmask(SIG_SETMASK, &others, &before);
   for (int i = 1; i < pool.threads; i++) {
     if (pthread_create(&pool.helper[i - 1], &attributes, run_helper, (void *)(intptr_t)i)) break;
     pool.helpers = i;
@@ -174,12 +189,15 @@ static void start_helpers(void) {
 static void share_work(size_t count, sm_task *task, const void *work) {
   pool.task = task;
   pool.work = work;
+  pool.number = atomic_load(&pool.announced) + 1;
   atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
+  atomic_store_explicit(&pool.workers, 0, memory_order_relaxed);
   size_t shares = count < (size_t)pool.threads ? count : (size_t)pool.threads;
   for (size_t i = 0; i < shares; i++) deal(&pool.share[i], sm_chunk(count, shares, i));
   atomic_fetch_add(&pool.announced, 1);
   if (atomic_load(&pool.asleep) > 0) wake_all();
-  help(own_index);
+  help(0);
+  own_index = 0;
   for (int look = 1; atomic_load_explicit(&pool.done, memory_order_acquire) < count; look++) {
     if (look < LOOKS * LOOKS)
       relax();
@@ -188,31 +206,53 @@ static void share_work(size_t count, sm_task *task, const void *work) {
   }
 }
 
+static void work_alone(size_t count, sm_task *task, const void *work) {
+  int before = own_index; /* of a task that gives this work */
+  own_index = 0;
+  for (size_t item = 0; item < count; item++) task(work, item);
+  own_index = before;
+}
+
 void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work) {
-  bool shared = count > 1 && count <= UINT32_MAX && elements > SM_BLOCK && sm_thread_count() > 1 &&
-                !atomic_flag_test_and_set(&pool.busy);
-  if (shared && !pool.ready) start_helpers();
-  if (shared && pool.helpers > 0)
+  bool large = count > 1 && count <= UINT32_MAX && elements > SM_BLOCK && sm_thread_count() > 1;
+  if (!large || atomic_flag_test_and_set(&pool.busy)) {
+    work_alone(count, task, work);
+    return;
+  }
+  if (!pool.tried) start_helpers();
+  if (pool.helpers > 0)
     share_work(count, task, work);
   else
-    for (size_t item = 0; item < count; item++) task(work, item);
-  if (shared) atomic_flag_clear(&pool.busy);
+    work_alone(count, task, work);
+  atomic_flag_clear(&pool.busy);
+}
+
+static void set_threads(int threads) {
+  pool.threads = threads < 1 ? 1 : threads < SM_THREADS ? threads : SM_THREADS;
+}
+
+static void decide(void) {
+  const char *wanted = getenv("OMP_NUM_THREADS");
+  int threads = wanted ? atoi(wanted) : 0;
+  cpu_set_t cores;
+  if (threads < 1) threads = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  set_threads(threads);
 }
 
 int sm_thread_count(void) {
-  if (pool.threads == 0) {
-    const char *wanted = getenv("OMP_NUM_THREADS");
-    int threads = wanted ? atoi(wanted) : 0;
-    cpu_set_t cores;
-    if (threads < 1) threads = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-    sm_set_thread_count(threads);
-  }
+  pthread_once(&pool.decided, decide);
   return pool.threads;
 }
 
 void sm_set_thread_count(int threads) {
-  if (pool.ready) stop_helpers();
-  pool.threads = threads < 1 ? 1 : threads < SM_THREADS ? threads : SM_THREADS;
+  pthread_once(&pool.decided, decide);
+  if (pool.tried) stop_helpers();
+  set_threads(threads);
+}
+
+size_t sm_workers(size_t count) {
+  size_t threads = (size_t)sm_thread_count();
+  return count < 1 ? 1 : count < threads ? count : threads;
 }
 
 int sm_thread_index(void) { return own_index; }

@@ -55,8 +55,9 @@ static inline void sm_parallel_blocks(size_t elements, sm_task *task, const void
 }
 
 int sm_thread_count(void);             /* threads that the next work may use: OMP_NUM_THREADS, or all cores */
-void sm_set_thread_count(int threads); /* 1 … SM_THREADS; not inside a task */
-int sm_thread_index(void);             /* inside a task: 0 … sm_thread_count()-1, one thread's alone */
+void sm_set_thread_count(int threads); /* 1 … SM_THREADS; not while there is work in any thread */
+size_t sm_workers(size_t count); /* threads that so many items may use, for each to have scratch of its own */
+int sm_thread_index(void);       /* inside a task: 0 … sm_workers(count)-1, one thread's alone */
 const char *sm_instruction_set(
     void); /* what this build of the core was compiled for: "x86-64-v4", "base", … */
 

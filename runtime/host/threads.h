@@ -6,7 +6,7 @@
    the quota of its control group (version 2) pays for. A value that the user has set stays. */
 void sm_host_default_threads(void);
 
-/* Sets OMP_NUM_THREADS to `count`. Has no effect once a numeric library is loaded. */
+/* Sets OMP_NUM_THREADS to `count`. Has no effect once the core has worked. */
 void sm_host_set_threads(int count);
 
 #endif

@@ -14,7 +14,7 @@ typedef struct tally {
   _Atomic int times[MOST]; /* that each item was done */
   _Atomic int inside[16];  /* threads that have this index now */
   _Atomic int collisions;
-  size_t inner; /* items that every item gives in turn */
+  size_t count, inner; /* items; those that every item gives in turn */
 } tally;
 
 static void inner_item(const void *work, size_t item) {
@@ -23,16 +23,20 @@ static void inner_item(const void *work, size_t item) {
   atomic_fetch_add(sum, 1);
 }
 
+static void nested_item(const void *work, size_t number) {
+  if (sm_thread_index() == 0) inner_item(work, number);
+}
+
 static void item(const void *work, size_t number) {
   tally *of = *(tally *const *)work;
   int index = sm_thread_index();
-  if (index < 0 || index >= sm_thread_count() || atomic_fetch_add(&of->inside[index], 1) != 0) {
+  if (index < 0 || (size_t)index >= sm_workers(of->count) || atomic_fetch_add(&of->inside[index], 1) != 0) {
     atomic_fetch_add(&of->collisions, 1);
   }
   if (of->inner > 0) {
     _Atomic int sum = 0, *pointer = &sum;
-    sm_parallel(of->inner, SM_LARGE, inner_item, &pointer);
-    if ((size_t)sum != of->inner) atomic_fetch_add(&of->collisions, 1);
+    sm_parallel(of->inner, SM_LARGE, nested_item, &pointer);
+    if ((size_t)sum != of->inner || sm_thread_index() != index) atomic_fetch_add(&of->collisions, 1);
   }
   atomic_fetch_add(&of->times[number], 1);
   atomic_fetch_sub(&of->inside[index], 1);
@@ -41,6 +45,7 @@ static void item(const void *work, size_t number) {
 static void check(size_t count, size_t inner) {
   tally *of = calloc(1, sizeof *of);
   assert_non_null(of);
+  of->count = count;
   of->inner = inner;
   sm_parallel(count, SM_LARGE, item, &of);
   for (size_t i = 0; i < MOST; i++) assert_int_equal(of->times[i], i < count);

@@ -280,6 +280,27 @@ static void limits_are_safe(void **state) {
   for (size_t k = 0; k < COUNT_OF(sizes); k++) limits_of_size(sizes[k]);
 }
 
+/* Not a number, with any of the bits that may go with it. */
+static void every_nan_stays_one(void **state) {
+  (void)state;
+  static const int32_t sizes[] = {2, 4, 5, 16, 20, 64};
+  for (size_t k = 0; k < COUNT_OF(sizes); k++) {
+    layout one = equal(1, sizes[k]);
+    sm_groups groups = groups_of(&one, 1, false, false);
+    size_t n = (size_t)sizes[k];
+    for (int payload = 0; payload < 3; payload++) {
+      real *x = numbers(n, 3);
+      memset(x + 1, 0xff, sizeof *x);
+      if (payload > 0) ((unsigned char *)(x + 1))[sizeof *x - 1] = 0x7f;
+      if (payload > 1) ((unsigned char *)(x + 1))[0] = 0x01;
+      assert_true(isnan(x[1]));
+      sm_softmax_forward(x, x, &groups, 1);
+      for (size_t i = 0; i < n; i++) assert_true(isnan(x[i]));
+      free(x);
+    }
+  }
+}
+
 static void a_nan_stays_in_its_group(void **state) {
   (void)state;
   layout uneven = {3, {3, 4, 17}};
@@ -329,6 +350,7 @@ int main(void) {
       cmocka_unit_test(a_group_has_the_same_bits_wherever_it_stands),
       cmocka_unit_test(a_group_of_two_is_the_logistic_sigmoid),
       cmocka_unit_test(limits_are_safe),
+      cmocka_unit_test(every_nan_stays_one),
       cmocka_unit_test(a_nan_stays_in_its_group),
       cmocka_unit_test(wrong_groups_are_named),
   };

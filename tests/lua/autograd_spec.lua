@@ -76,6 +76,17 @@ describe("autograd", function()
     assert.same({ 0, 14, 22 }, gx)
   end)
 
+  it("gives a leaf no memory that another tensor has", function()
+    local x, w, z = sm.ones(4):requires_grad(), sm.ones(2, 2):requires_grad(), sm.ones(4):requires_grad();
+    (x:reshape(2, 2) + w):sum():backward()
+    x.grad:copy_(x.grad * 10)
+    assert.same({ { 1, 1 }, { 1, 1 } }, w.grad:totable())
+    local given = sm.tensor { { 1, 2, 3, 4 } }
+    z:reshape(1, 4):backward(given)
+    given:copy_(given * 0)
+    assert.same({ 1, 2, 3, 4 }, z.grad:totable())
+  end)
+
   it("walks a diamond once per node, in the right order", function()
     local x = sm.tensor(2):requires_grad()
     local a = x * 3
