@@ -6,15 +6,17 @@ local sm = require "sm"
 local nn, optim, data, view = sm.nn, sm.optim, sm.data, sm.view
 
 local p = sm.params {
-  data = "mnist", groups = 4, seed = 1, steps = 6000, batch = 50, lr = 1e-3, ease_in = 200,
+  data = "mnist", groups = 4, temperature = 0.25, seed = 1, steps = 3000, batch = 50, lr = 1e-3, ease_in = 200,
 }
+
+local function softmax() return nn.softmax { temperature = p.temperature } end
 
 return sm.experiment {
   data      = data[p.data] { validation = 5000 },
   model     = nn.sequential {
-    nn.conv2d { 32, kernel = 5 }, nn.softmax { groups = 1 }, nn.maxpool2d { 2 },
-    nn.conv2d { 64, kernel = 5 }, nn.softmax { groups = 1 }, nn.maxpool2d { 2 },
-    nn.flatten(), nn.linear { 1024 }, nn.relu(), nn.dropout { 0.5 }, nn.linear { 10 },
+    nn.conv2d { 32, kernel = 5 }, softmax(), nn.maxpool2d { 2 },
+    nn.conv2d { 64, kernel = 5 }, softmax(), nn.maxpool2d { 2 },
+    nn.flatten(), nn.linear { 1024 }, nn.relu(), nn.dropout { 0.1 }, nn.linear { 10 },
   },
   loss      = "cross_entropy",
   optimizer = optim.smorms3 { lr = p.lr, ease_in = p.ease_in },
