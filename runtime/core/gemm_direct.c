@@ -11,8 +11,7 @@ enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
-  USED_OFTEN = 4,                          /* tiles of rows for which packing b pays */
-  SHORT = 16 / (int)sizeof(real)           /* numbers in a vector that every processor has */
+  USED_OFTEN = 4                           /* tiles of rows for which packing b pays */
 };
 
 /* Rows of a: (row, terms + LINE), or transposed (term, rows). Panels of b: (panel, term, its width). */
@@ -54,33 +53,53 @@ static void pack_panels(real *packed, const source *b) {
   }
 }
 
-typedef real short_vector __attribute__((vector_size(16), aligned(sizeof(real)), may_alias));
-
-/* out (SHORT, SHORT) = the transpose of x, with rows out_step and ld numbers apart. */
-static inline void transpose_square(real *out, const real *x, size_t out_step, size_t ld) {
-  short_vector row[SHORT], column[SHORT];
-  for (int i = 0; i < SHORT; i++) row[i] = *(const short_vector *)(x + (size_t)i * ld);
+/* The numbers of two vectors in turn: of their lower halves, of their upper halves. */
 #ifdef SM_DOUBLE
-  column[0] = __builtin_shufflevector(row[0], row[1], 0, 2);
-  column[1] = __builtin_shufflevector(row[0], row[1], 1, 3);
+#define LANES (SM_VECTOR_BYTES / 8)
 #else
-  short_vector even = __builtin_shufflevector(row[0], row[2], 0, 4, 1, 5);
-  short_vector odd = __builtin_shufflevector(row[1], row[3], 0, 4, 1, 5);
-  column[0] = __builtin_shufflevector(even, odd, 0, 4, 1, 5);
-  column[1] = __builtin_shufflevector(even, odd, 2, 6, 3, 7);
-  even = __builtin_shufflevector(row[0], row[2], 2, 6, 3, 7);
-  odd = __builtin_shufflevector(row[1], row[3], 2, 6, 3, 7);
-  column[2] = __builtin_shufflevector(even, odd, 0, 4, 1, 5);
-  column[3] = __builtin_shufflevector(even, odd, 2, 6, 3, 7);
+#define LANES (SM_VECTOR_BYTES / 4)
 #endif
-  for (int i = 0; i < SHORT; i++) *(short_vector *)(out + (size_t)i * out_step) = column[i];
+#if LANES == 16
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif LANES == 8
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#elif LANES == 4
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#else
+#define LOWER 0, 2
+#define UPPER 1, 3
+#endif
+
+/* out (SM_VECTOR, SM_VECTOR) = the transpose of x, with rows out_step and ld numbers apart. Row and column are halves
+   of a number's position; each time every vector is shuffled with the one half of the rows further on, the digits of
+   that position turn by one, and after as many turns as a column has digits, row and column have changed places. */
+static inline void transpose_square(real *out, const real *x, size_t out_step, size_t ld) {
+  enum { HALF = SM_VECTOR / 2 };
+  sm_vector row[SM_VECTOR], turned[SM_VECTOR];
+  SM_UNROLL
+  for (int i = 0; i < SM_VECTOR; i++) row[i] = *(const sm_vector *)(x + (size_t)i * ld);
+  SM_UNROLL
+  for (int digits = SM_VECTOR; digits > 1; digits /= 2) {
+    SM_UNROLL
+    for (int i = 0; i < HALF; i++) {
+      turned[2 * i] = __builtin_shufflevector(row[i], row[i + HALF], LOWER);
+      turned[2 * i + 1] = __builtin_shufflevector(row[i], row[i + HALF], UPPER);
+    }
+    SM_UNROLL
+    for (int i = 0; i < SM_VECTOR; i++) row[i] = turned[i];
+  }
+  SM_UNROLL
+  for (int i = 0; i < SM_VECTOR; i++) *(sm_vector *)(out + (size_t)i * out_step) = row[i];
 }
 
 /* packed (term, width) = the transpose of x (panel, terms), square by square and, at the edges, singly. */
 static void transpose_panel(real *packed, const real *x, size_t terms, size_t ld, const sm_panel *at) {
-  size_t square = at->count / SHORT * SHORT, length = terms / SHORT * SHORT;
-  for (size_t j = 0; j < square; j += SHORT) {
-    for (size_t term = 0; term < length; term += SHORT) {
+  size_t square = at->count / SM_VECTOR * SM_VECTOR, length = terms / SM_VECTOR * SM_VECTOR;
+  for (size_t j = 0; j < square; j += SM_VECTOR) {
+    for (size_t term = 0; term < length; term += SM_VECTOR) {
       transpose_square(packed + term * at->width + j, x + j * ld + term, at->width, ld);
     }
   }
