@@ -146,9 +146,11 @@ function ops.matmul(a, b)
   end, a, b)
 end
 
---- x {N, in} · w {in, out} + b {out}; b may be nil.
-function ops.linear(x, w, b)
-  return record(K.matmul(x, w, false, false, b), "linear", function(gy)
+--- x {N, in} · w {in, out} + b {out}; b may be nil. With relu, relu of that, without another pass over memory.
+function ops.linear(x, w, b, relu)
+  local y = K.matmul(x, w, false, false, b, relu)
+  return record(y, "linear", function(gy, reuse)
+    if relu then gy = K.relu_backward(gy, y, y, reuse) end
     return tracks(x) and K.matmul(gy, w, false, true), tracks(w) and K.matmul(x, gy, true, false),
       tracks(b) and K.sum(gy, 1)
   end, x, w, b)
@@ -210,10 +212,13 @@ end
 --- The largest value of every kernel × kernel window; ties go to the first.
 -- @param kernel number or {height, width}
 -- @param options {stride=kernel, padding="valid"|"same"|n}; padding never wins
-function ops.maxpool2d(x, kernel, options)
+-- @param relu whether relu comes before, without another pass over memory
+function ops.maxpool2d(x, kernel, options, relu)
   local o = pool_options("maxpool2d", kernel, options)
-  local y, which = C.maxpool2d(x, kernel, o)
-  return record(y, "maxpool2d", function(gy) return C.maxpool2d_backward(gy, which, x.shape, kernel, o) end, x)
+  local y, which = C.maxpool2d(x, kernel, o, relu)
+  return record(y, "maxpool2d", function(gy)
+    return C.maxpool2d_backward(gy, which, x.shape, kernel, o, relu and y or nil)
+  end, x)
 end
 
 --- The mean of every kernel × kernel window; padding is not counted.

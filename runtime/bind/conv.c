@@ -24,7 +24,7 @@ static void check(lua_State *L, sm_status status, const sm_error *error) {
 }
 
 static void expect_shape(lua_State *L, int index, const char *what, const sm_shape *expected) {
-  const sm_tensor *given = sm_lua_real(L, index);
+  const sm_tensor *given = sm_lua_tensor(L, index);
   char want[SM_SHAPE_TEXT], have[SM_SHAPE_TEXT];
   if (!sm_shape_equal(&given->shape, expected))
     sm_lua_fail(L, "conv2d: the %s must have shape %s, got %s", what, sm_shape_text(want, expected),
@@ -135,26 +135,29 @@ static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const sm_
   return window;
 }
 
-/* maxpool2d(x, kernel, options) → y, which */
+/* maxpool2d(x, kernel, options, relu) → y, which */
 static int maxpool2d(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
   sm_shape shape;
   sm_window window = pool_window(L, 2, sm_maxpool_plan, &x->shape, &shape);
   sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
   sm_tensor *which = sm_lua_new(L, SM_UINT8, &shape);
-  sm_maxpool_forward(y->data, which->data, x->data, &window);
+  sm_maxpool_forward(y->data, which->data, x->data, lua_toboolean(L, 4), &window);
   return 2;
 }
 
-/* maxpool2d_backward(gy, which, shape of x, kernel, options) → gx */
+/* maxpool2d_backward(gy, which, shape of x, kernel, options, y or nil) → gx; y is what the forward pass gave with relu */
 static int maxpool2d_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *which = sm_lua_typed(L, 2, SM_UINT8);
   sm_shape x, y;
   sm_lua_shape(L, 3, &x);
   sm_window window = pool_window(L, 4, sm_maxpool_plan, &x, &y);
   expect_shape(L, 1, "gradient", &y);
+  expect_shape(L, 2, "positions", &y);
+  const sm_tensor *with_relu = sm_lua_real_or_nil(L, 6);
+  if (with_relu) expect_shape(L, 6, "output", &y);
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
-  sm_maxpool_backward(gx->data, gy->data, which->data, &window);
+  sm_maxpool_backward(gx->data, gy->data, which->data, with_relu ? with_relu->data : NULL, &window);
   return 1;
 }
 

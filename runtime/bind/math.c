@@ -173,10 +173,10 @@ static int is_finite(lua_State *L) {
   return 1;
 }
 
-/* matmul(a, b, transpose_a, transpose_b, bias) → op(a) op(b) + bias */
+/* matmul(a, b, transpose_a, transpose_b, bias, relu) → op(a) op(b) + bias, or relu of it */
 static int matmul(lua_State *L) {
   const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 5);
-  bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4);
+  bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4), relu = lua_toboolean(L, 6);
   char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
   if (a->shape.rank != 2 || b->shape.rank != 2)
     sm_lua_fail(L, "matmul: expected two matrices, got shapes %s and %s", sm_shape_text(first, &a->shape),
@@ -194,7 +194,7 @@ static int matmul(lua_State *L) {
                 sm_shape_text(second, &b->shape), SM_GEMM_LIMIT);
   sm_shape shape = {.rank = 2, .size = {m, n}};
   sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
-  sm_matmul(c->data, a->data, b->data, bias ? bias->data : NULL, transpose_a, transpose_b, m, n, inner_a);
+  sm_matmul(c->data, a->data, b->data, bias ? bias->data : NULL, relu, transpose_a, transpose_b, m, n, inner_a);
   return 1;
 }
 

@@ -41,6 +41,7 @@ static void store_tiles(real *pixels, const real *cells, const sm_cells *lie, co
                         sm_range tiles, const sm_images *at, const sm_grid *cut) {
   for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
     sm_place on = sm_place_of(t, cut->side, at, cut);
+    sm_fetch_tile(pixels, t + 1, at, cut);
     for (size_t c = 0; c < at->channels; c += SM_VECTOR) {
       sm_vector start = {0};
       if (bias) start = *(const sm_vector *)(bias + c);
@@ -75,7 +76,9 @@ static void multiply_cell(real *out, const real *in, const real *filters, size_t
   }
 }
 
-static size_t filter_bytes(size_t from, size_t to) { return sm_aligned(CELLS * from * to * sizeof(real)); }
+static size_t filter_bytes(size_t from, size_t to) {
+  return sm_aligned(CELLS * sm_winograd_filter_step(from, to) * sizeof(real));
+}
 
 static size_t correlate_bytes(size_t from, size_t to) {
   sm_cells in = sm_cells_of(TILES, from), out = sm_cells_of(TILES, to);
@@ -96,7 +99,7 @@ static void correlate_block(const void *work, size_t block) {
   const correlation *of = work;
   const sm_images *to = of->to, *from = of->from;
   const sm_cells in_lie = sm_cells_of(TILES, from->channels), out_lie = sm_cells_of(TILES, to->channels);
-  size_t in_bytes = sm_cells_bytes(&in_lie), weights = from->channels * to->channels;
+  size_t in_bytes = sm_cells_bytes(&in_lie), filters_step = sm_winograd_filter_step(from->channels, to->channels);
   char *own = of->scratch + (size_t)sm_thread_index() * (in_bytes + sm_cells_bytes(&out_lie));
   real *in = (real *)own, *out = (real *)(own + in_bytes);
   sm_range tiles = sm_chunk(of->cut->tiles, of->blocks, block);
@@ -104,12 +107,13 @@ static void correlate_block(const void *work, size_t block) {
   for (size_t cell = 0; cell < CELLS; cell++) {
     size_t i = cell / POINTS, j = cell % POINTS;
     multiply_cell(out + i * out_lie.row + j * out_lie.column, in + i * in_lie.row + j * in_lie.column,
-                  of->filters + cell * weights, tiles.last - tiles.first, &out_lie, &in_lie);
+                  of->filters + cell * filters_step, tiles.last - tiles.first, &out_lie, &in_lie);
   }
   store_tiles(of->y, out, &out_lie, of->bias, tiles, to, of->cut);
 }
 
-/* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width), + bias. */
+/* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width) filter_step apart,
+   + bias. */
 static void correlate(real *y, const real *x, const real *filters, const real *bias, char *scratch,
                       const sm_images *to, const sm_images *from, const sm_grid *cut) {
   size_t blocks = sm_quotient_up(cut->tiles, TILES);
@@ -128,7 +132,7 @@ SM_INLINE void evaluate_filter(real *cells, size_t step, const sm_vector *x, con
   }
 }
 
-/* cells (CELLS, panels of `to`, from, panel width): of w (kernel, kernel, from, to), or of w (kernel, kernel,
+/* cells (CELLS, panels of `to`, from, panel width), filter_step apart: of w (kernel, kernel, from, to), or of w (kernel, kernel,
    to, from) turned around. */
 typedef struct filter_transform {
   real *cells;
@@ -144,6 +148,9 @@ static void transform_vector(const void *work, size_t vector) {
   size_t from = of->from, to = of->to, vectors = to / SM_VECTOR, taps = of->kernel * of->kernel;
   size_t c = vector / vectors, first = vector % vectors * SM_VECTOR;
   sm_panel at = sm_panel_of(to, first / SM_PANEL);
+  size_t step = sm_winograd_filter_step(from, to);
+  real *out = of->cells + at.first * from + c * at.width + (first - at.first);
+  for (size_t cell = 0; cell < CELLS; cell++) __builtin_prefetch(out + cell * step, 1, 3);
   sm_vector x[CELLS];
   for (size_t tap = 0; tap < taps; tap++) {
     if (of->turned) {
@@ -153,11 +160,10 @@ static void transform_vector(const void *work, size_t vector) {
       x[tap] = *(const sm_vector *)(w + (tap * from + c) * to + first);
     }
   }
-  real *out = of->cells + at.first * from + c * at.width + (first - at.first);
   if (of->kernel == 3)
-    evaluate_filter(out, from * to, x, 3);
+    evaluate_filter(out, step, x, 3);
   else
-    evaluate_filter(out, from * to, x, 5);
+    evaluate_filter(out, step, x, 5);
 }
 
 static void transform_filters(real *cells, const real *w, size_t kernel, size_t from, size_t to,

@@ -8,7 +8,7 @@
 
 enum {
   SM_WINOGRAD_CELLS = SM_WINOGRAD_POINTS * SM_WINOGRAD_POINTS, /* pairs of points: what a tile becomes */
-  SM_WINOGRAD_TILES = SM_TILE_ROWS == 14 ? 28 : 24,  /* a block: its cells stay in the second-level cache */
+  SM_WINOGRAD_TILES = SM_TILE_ROWS == 14 ? 14 : 24,  /* a block: its cells stay in the second-level cache */
   SM_CELLS_APART = SM_ALIGNMENT / (int)sizeof(real), /* keeps cells off one another's cache sets */
   SM_TILES_AHEAD = 2 /* rows of tiles between the one that is worked on and the one that is fetched */
 };
@@ -95,6 +95,10 @@ static inline sm_cells sm_cells_of(size_t tiles, size_t channels) {
 static inline size_t sm_cells_bytes(const sm_cells *lie) {
   return sm_aligned(SM_WINOGRAD_POINTS * lie->row * sizeof(real));
 }
+
+/* Elements between the cells of filters (from, to): a line more than they take, so that the cells of a vector do not
+   share a set of the cache. */
+static inline size_t sm_winograd_filter_step(size_t from, size_t to) { return from * to + SM_CELLS_APART; }
 
 SM_INLINE void sm_store_column(real *cells, size_t row, const sm_vector column[SM_WINOGRAD_POINTS]) {
   SM_UNROLL

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/tile.h"
 #include "core/gemm_direct.h"
+#include "core/math.h"
 #include "core/parallel.h"
+#include "core/tile.h"
 
 /* ---- the library ---- */
 
@@ -279,7 +280,7 @@ static sm_range tile_range(size_t size, size_t parts, size_t part) {
 typedef struct product {
   real *c;
   const real *a, *b, *bias;
-  bool transpose_a, transpose_b, direct;
+  bool relu, transpose_a, transpose_b, direct;
   size_t m, n, k;
   grid tiles;
 } product;
@@ -297,24 +298,28 @@ static void product_tile(const void *work, size_t tile) {
   const real *b = of->b + columns.first * (of->transpose_b ? k : 1);
   const real *bias = of->bias ? of->bias + columns.first : NULL;
   if (of->direct) {
-    sm_gemm_direct(c, a, b, bias, of->transpose_a, of->transpose_b, height, width, k, ld_a, ld_b, n);
-    return;
+    sm_gemm_direct(c, a, b, bias, of->transpose_a, of->transpose_b, height, width, k, ld_a, ld_b, n,
+                   n - columns.last);
+  } else {
+    for (size_t i = 0; i < height && bias; i++) memcpy(c + i * n, bias, width * sizeof *c);
+    sm_gemm_serial(c, a, b, of->transpose_a, of->transpose_b, bias != NULL, height, width, k, ld_a, ld_b, n);
   }
-  for (size_t i = 0; i < height && bias; i++) memcpy(c + i * n, bias, width * sizeof *c);
-  sm_gemm_serial(c, a, b, of->transpose_a, of->transpose_b, bias != NULL, height, width, k, ld_a, ld_b, n);
+  for (size_t i = 0; i < height && of->relu; i++) {
+    for (size_t j = 0; j < width; j++) c[i * n + j] = sm_relu(c[i * n + j]);
+  }
 }
 
-void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
-                  size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
+void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
+                  bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
   if (m == 0 || n == 0) return;
   const product work = {
-      c, a, b, bias, transpose_a, transpose_b, is_direct(m, n, k, kernel), m, n, k, grid_of(m, n, k)};
+      c, a, b, bias, relu, transpose_a, transpose_b, is_direct(m, n, k, kernel), m, n, k, grid_of(m, n, k)};
   sm_parallel((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);
 }
 
-void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
-               size_t m, size_t n, size_t k) {
-  sm_matmul_by(c, a, b, bias, transpose_a, transpose_b, m, n, k, blas.products);
+void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
+               bool transpose_b, size_t m, size_t n, size_t k) {
+  sm_matmul_by(c, a, b, bias, relu, transpose_a, transpose_b, m, n, k, blas.products);
 }
 
 typedef struct transposition {

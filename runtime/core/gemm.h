@@ -29,16 +29,16 @@ enum { SM_GEMM_LIMIT = 0x7fffffff };
 void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, bool add,
                     size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c);
 
-/* c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n) repeated over rows; bias may be NULL. The matrices are
-   contiguous. */
-void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
-               size_t m, size_t n, size_t k);
+/* c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n) repeated over rows, or relu of it; bias may be NULL. The matrices
+   are contiguous. */
+void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
+               bool transpose_b, size_t m, size_t n, size_t k);
 
 typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS } sm_gemm_kernel;
 
 /* sm_matmul by the kernel that is given instead of the process's. They agree to rounding. */
-void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool transpose_a, bool transpose_b,
-                  size_t m, size_t n, size_t k, sm_gemm_kernel kernel);
+void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
+                  bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel);
 
 /* out (columns, rows) = the transpose of x (rows, columns). */
 void sm_transpose(real *out, const real *x, size_t rows, size_t columns);

@@ -5,13 +5,15 @@
 #include "core/tile.h"
 #include "core/parallel.h"
 
-/* A product is a sum over blocks of terms. Within one, blocks of b's columns and of a's rows are packed so
-   that both stay in the second cache, and a tile's rows of a in the first. */
+/* A product is a sum over blocks of terms. Within one, blocks of b's columns and of a's rows stay in the second cache,
+   and a tile's rows of a in the first; they are packed where they would not where they lie. */
 enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
-  USED_OFTEN = 4                           /* tiles of rows for which packing b pays */
+  USED_OFTEN = 4,                          /* tiles of rows for which packing b pays */
+  SETS = 4096 / SM_ALIGNMENT,              /* of the first cache, */
+  WAYS = 6                                 /* and lines of a that find room in one: of 8 or more, two are b's */
 };
 
 /* Rows of a: (row, terms + LINE), or transposed (term, rows). Panels of b: (panel, term, its width). */
@@ -27,6 +29,18 @@ typedef struct source {
 
 static int parts_of(size_t count, size_t limit) {
   return count > limit ? (int)((count + limit - 1) / limit) : 1;
+}
+
+/* Whether the first cache has no room for so many rows of x together, because too many of their lines share a set. */
+static bool is_crowded(const source *x, size_t rows, size_t columns) {
+  uint8_t lines[SETS] = {0};
+  for (size_t i = 0; i < rows; i++) {
+    size_t first = i * x->ld / LINE;
+    for (size_t j = 0; j <= columns / LINE; j++) {
+      if (++lines[(first + j) % SETS] > WAYS) return true;
+    }
+  }
+  return false;
 }
 
 /* ---- packing ---- */
@@ -53,46 +67,70 @@ static void pack_panels(real *packed, const source *b) {
   }
 }
 
-/* The numbers of two vectors in turn: of their lower halves, of their upper halves. */
+/* Shuffles of two vectors, the second's numbers counted from LANES. EACH_FOUR does the same within every four numbers,
+   which costs processors the least; EVEN and ODD take fours whole. */
 #ifdef SM_DOUBLE
 #define LANES (SM_VECTOR_BYTES / 8)
 #else
 #define LANES (SM_VECTOR_BYTES / 4)
 #endif
+#define FOUR(a) (a), (a) + 1, (a) + 2, (a) + 3
 #if LANES == 16
-#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#define EACH_FOUR(a, b, c, d) \
+  (a), (b), (c), (d), (a) + 4, (b) + 4, (c) + 4, (d) + 4, (a) + 8, (b) + 8, (c) + 8, (d) + 8, (a) + 12, (b) + 12, (c) + 12, (d) + 12
+#define EVEN FOUR(0), FOUR(8), FOUR(16), FOUR(24)
+#define ODD FOUR(4), FOUR(12), FOUR(20), FOUR(28)
 #elif LANES == 8
-#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
-#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#define EACH_FOUR(a, b, c, d) (a), (b), (c), (d), (a) + 4, (b) + 4, (c) + 4, (d) + 4
+#define EVEN FOUR(0), FOUR(8)
+#define ODD FOUR(4), FOUR(12)
 #elif LANES == 4
-#define LOWER 0, 4, 1, 5
-#define UPPER 2, 6, 3, 7
-#else
-#define LOWER 0, 2
-#define UPPER 1, 3
+#define EACH_FOUR(a, b, c, d) (a), (b), (c), (d)
+#define EVEN FOUR(0)
+#define ODD FOUR(4)
 #endif
 
-/* out (SM_VECTOR, SM_VECTOR) = the transpose of x, with rows out_step and ld numbers apart. Row and column are halves
-   of a number's position; each time every vector is shuffled with the one half of the rows further on, the digits of
-   that position turn by one, and after as many turns as a column has digits, row and column have changed places. */
+/* out (SM_VECTOR, SM_VECTOR) = the transpose of x, with rows out_step and ld numbers apart: first every four rows by
+   fours, so that vector t of them has the columns t, t + 4, …, then the fours of what stands for the same columns. */
 static inline void transpose_square(real *out, const real *x, size_t out_step, size_t ld) {
-  enum { HALF = SM_VECTOR / 2 };
-  sm_vector row[SM_VECTOR], turned[SM_VECTOR];
+#if LANES < 4
+  for (size_t i = 0; i < SM_VECTOR; i++) {
+    for (size_t j = 0; j < SM_VECTOR; j++) out[j * out_step + i] = x[i * ld + j];
+  }
+#else
+  enum { FOURS = SM_VECTOR / 4 };
+  sm_vector of[4][FOURS];
   SM_UNROLL
-  for (int i = 0; i < SM_VECTOR; i++) row[i] = *(const sm_vector *)(x + (size_t)i * ld);
-  SM_UNROLL
-  for (int digits = SM_VECTOR; digits > 1; digits /= 2) {
+  for (int g = 0; g < FOURS; g++) {
+    sm_vector row[4];
     SM_UNROLL
-    for (int i = 0; i < HALF; i++) {
-      turned[2 * i] = __builtin_shufflevector(row[i], row[i + HALF], LOWER);
-      turned[2 * i + 1] = __builtin_shufflevector(row[i], row[i + HALF], UPPER);
-    }
-    SM_UNROLL
-    for (int i = 0; i < SM_VECTOR; i++) row[i] = turned[i];
+    for (int i = 0; i < 4; i++) row[i] = *(const sm_vector *)(x + (size_t)(4 * g + i) * ld);
+    sm_vector first = __builtin_shufflevector(row[0], row[1], EACH_FOUR(0, LANES, 1, LANES + 1));
+    sm_vector second = __builtin_shufflevector(row[2], row[3], EACH_FOUR(0, LANES, 1, LANES + 1));
+    of[0][g] = __builtin_shufflevector(first, second, EACH_FOUR(0, 1, LANES, LANES + 1));
+    of[1][g] = __builtin_shufflevector(first, second, EACH_FOUR(2, 3, LANES + 2, LANES + 3));
+    first = __builtin_shufflevector(row[0], row[1], EACH_FOUR(2, LANES + 2, 3, LANES + 3));
+    second = __builtin_shufflevector(row[2], row[3], EACH_FOUR(2, LANES + 2, 3, LANES + 3));
+    of[2][g] = __builtin_shufflevector(first, second, EACH_FOUR(0, 1, LANES, LANES + 1));
+    of[3][g] = __builtin_shufflevector(first, second, EACH_FOUR(2, 3, LANES + 2, LANES + 3));
   }
   SM_UNROLL
-  for (int i = 0; i < SM_VECTOR; i++) *(sm_vector *)(out + (size_t)i * out_step) = row[i];
+  for (int t = 0; t < 4; t++) {
+    sm_vector turned[FOURS];
+    SM_UNROLL
+    for (int left = FOURS; left > 1; left /= 2) {
+      SM_UNROLL
+      for (int i = 0; i < FOURS / 2; i++) {
+        turned[i] = __builtin_shufflevector(of[t][2 * i], of[t][2 * i + 1], EVEN);
+        turned[i + FOURS / 2] = __builtin_shufflevector(of[t][2 * i], of[t][2 * i + 1], ODD);
+      }
+      SM_UNROLL
+      for (int i = 0; i < FOURS; i++) of[t][i] = turned[i];
+    }
+    SM_UNROLL
+    for (int g = 0; g < FOURS; g++) *(sm_vector *)(out + (size_t)(4 * g + t) * out_step) = of[t][g];
+  }
+#endif
 }
 
 /* packed (term, width) = the transpose of x (panel, terms), square by square and, at the edges, singly. */
@@ -131,10 +169,11 @@ static void fetch_rows(const source *x, size_t first, size_t count) {
 /* The part of c that a block of rows and one of columns make. */
 typedef struct part {
   real *c;
+  const real *a;    /* (rows, terms), or transposed */
   const real *bias; /* (columns), or NULL */
   const real *b;    /* where it is stored (terms, columns), or NULL for packed panels */
-  size_t rows, columns, terms, ld_b, ld_c;
-  bool adjacent; /* rows of packed a are adjacent, for a is transposed */
+  size_t rows, columns, terms, ld_a, ld_b, ld_c;
+  bool adjacent; /* rows of a are, for it is transposed */
   bool add;      /* to c, which has the sums of earlier terms; otherwise to bias */
 } part;
 
@@ -148,7 +187,7 @@ static void multiply_panel(real *c, const real *a, const real *b, size_t rows, c
                   .out_step = whole ? of->ld_c : SM_PANEL,
                   .a = a,
                   .b = b,
-                  .a_step = of->adjacent ? of->rows : of->terms + LINE,
+                  .a_step = of->ld_a,
                   .b_step = of->b ? of->ld_b : at->width,
                   .blocks = 1,
                   .runs = 1,
@@ -175,7 +214,7 @@ static void multiply(const part *of, const packing *packed, const source *next) 
   size_t share = next->rows / ((size_t)tiles * panels) + 1;
   for (int i = 0; i < tiles; i++) {
     sm_range rows = sm_chunk(of->rows, tiles, i);
-    const real *a = packed->a + rows.first * (of->adjacent ? 1 : of->terms + LINE);
+    const real *a = of->a + rows.first * (of->adjacent ? 1 : of->ld_a);
     for (size_t p = 0; p < panels; p++) {
       sm_panel at = sm_panel_of(of->columns, p);
       fetch_rows(next, ((size_t)i * panels + p) * share, share);
@@ -198,9 +237,7 @@ typedef struct step {
   source b;
 } step;
 
-/* The step after the last has no rows of b. */
 static step step_of(const course *of, int number) {
-  if (number == of->term_parts * of->column_parts) return (step){.b = {of->b, 0, 0, 0}};
   sm_range terms = sm_chunk(of->k, of->term_parts, number / of->column_parts);
   sm_range panels = sm_chunk(sm_panels_of(of->n), of->column_parts, number % of->column_parts);
   size_t first = panels.first * SM_PANEL, last = panels.last * SM_PANEL;
@@ -212,7 +249,8 @@ static step step_of(const course *of, int number) {
 }
 
 void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, bool transpose_a,
-                    bool transpose_b, size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c) {
+                    bool transpose_b, size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c,
+                    size_t right) {
   if (m == 0 || n == 0) return;
   packing packed;
   course blocks = {.b = b, .n = n, .k = k, .ld = ld_b, .transposed = transpose_b};
@@ -222,10 +260,13 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
   int row_parts = parts_of(m, PACKED / (terms + LINE)), steps = blocks.term_parts * blocks.column_parts;
   bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= USED_OFTEN * SM_TILE_ROWS;
   const source none = {.first = b};
+  course after = blocks; /* most likely what this thread computes next */
+  after.b += right == 0 ? 0 : transpose_b ? n * ld_b : n;
+  after.n = right < n ? right : n;
   step next = step_of(&blocks, 0);
   for (int number = 0; number < steps; number++) {
     const step now = next;
-    next = step_of(&blocks, number + 1);
+    next = number + 1 < steps ? step_of(&blocks, number + 1) : right > 0 ? step_of(&after, 0) : (step){.b = none};
     if (transpose_b)
       pack_panels_transposed(packed.b, &now.b);
     else if (!in_place)
@@ -242,12 +283,16 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
       sm_range rows = sm_chunk(m, row_parts, i);
       of.rows = rows.last - rows.first;
       of.c = c + rows.first * ld_c + now.columns.first;
-      if (transpose_a) {
-        const source block = {a + now.terms.first * ld_a + rows.first, of.terms, of.rows, ld_a};
-        pack_rows(packed.a, &block, of.rows);
-      } else {
-        const source block = {a + rows.first * ld_a + now.terms.first, of.rows, of.terms, ld_a};
-        pack_rows(packed.a, &block, of.terms + LINE);
+      source block =
+          transpose_a ? (source){a + now.terms.first * ld_a + rows.first, of.terms, of.rows, ld_a}
+                      : (source){a + rows.first * ld_a + now.terms.first, of.rows, of.terms, ld_a};
+      of.a = block.first;
+      of.ld_a = ld_a;
+      if (transpose_a ? is_crowded(&block, of.terms, SM_TILE_ROWS)
+                      : is_crowded(&block, of.rows < SM_TILE_ROWS ? of.rows : SM_TILE_ROWS, of.terms)) {
+        of.a = packed.a;
+        of.ld_a = transpose_a ? of.rows : of.terms + LINE;
+        pack_rows(packed.a, &block, of.ld_a);
       }
       multiply(&of, &packed, i + 1 < row_parts ? &none : &next.b);
     }

@@ -23,6 +23,9 @@ static inline real sm_fma(real a, real b, real c) {
 #endif
 }
 
+/* NaN stays. */
+static inline real sm_relu(real x) { return x <= 0 ? 0 : x; }
+
 #ifdef SM_DOUBLE
 
 static inline real sm_abs(real x) { return fabs(x); }

@@ -48,12 +48,16 @@ static bool run(sm_task *block, step of) {
   return !failed;
 }
 
+/* From the end to the beginning: what the backward pass wrote last is still in the cache, and what the next forward
+   pass reads first stays there. */
+static sm_range block_of(const step *of, size_t block) { return sm_block(of->n, sm_blocks(of->n) - 1 - block); }
+
 static void sgd_block(const void *work, size_t block) {
   const step *of = work;
   const preparation by = of->by;
   const real rate = of->number[0], keep = of->number[1], ahead = of->number[2], now = of->number[3];
   real *w = of->w, *velocity = of->state[0], poison = 0;
-  sm_range range = sm_block(of->n, block);
+  sm_range range = block_of(of, block);
   if (!velocity) {
 #pragma omp simd reduction(+ : poison)
     for (size_t i = range.first; i < range.last; i++) {
@@ -86,7 +90,7 @@ static void rmsprop_block(const void *work, size_t block) {
   const preparation by = of->by;
   const real rate = of->number[0], keep = of->number[1], take = of->number[2], tiny = of->number[3];
   real *w = of->w, *square = of->state[0], poison = 0;
-  sm_range range = sm_block(of->n, block);
+  sm_range range = block_of(of, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);
@@ -114,7 +118,7 @@ static void adam_block(const void *work, size_t block) {
   const real rate = of->number[0], keep_m = of->number[1], take_m = of->number[2], keep_v = of->number[3],
              take_v = of->number[4], tiny = of->number[5], shrink = of->number[6];
   real *w = of->w, *m = of->state[0], *v = of->state[1], poison = 0;
-  sm_range range = sm_block(of->n, block);
+  sm_range range = block_of(of, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);
@@ -150,7 +154,7 @@ static void smorms3_block(const void *work, size_t block) {
   const preparation by = of->by;
   const real highest = of->number[0], tiny = of->number[1];
   real *w = of->w, *mem = of->state[0], *a = of->state[1], *b = of->state[2], poison = 0;
-  sm_range range = sm_block(of->n, block);
+  sm_range range = block_of(of, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);

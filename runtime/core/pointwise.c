@@ -37,7 +37,7 @@ static void unary_run(real *y, const real *x, sm_unary f, size_t n) {
       break;
     case SM_RELU:
 #pragma omp simd
-      for (size_t i = 0; i < n; i++) y[i] = x[i] <= 0 ? 0 : x[i]; /* NaN stays */
+      for (size_t i = 0; i < n; i++) y[i] = sm_relu(x[i]);
       break;
   }
 }

@@ -1,6 +1,10 @@
 #include "core/pool.h"
 
+#include <string.h>
+
+#include "core/math.h"
 #include "core/parallel.h"
+#include "core/tile.h"
 
 /* ---- plans ---- */
 
@@ -70,6 +74,8 @@ typedef struct pass {
   real *out;
   const real *in;
   uint8_t *which; /* (outputs) of the maximum: the position in its window */
+  const real *y;  /* (outputs) of the maximum with relu, in the backward pass */
+  bool relu;
   const sm_window *window;
   void (*image)(const struct pass *of, size_t image);
 } pass;
@@ -100,7 +106,8 @@ enum { LANES = 32 }; /* channels that are compared together, in registers */
 
 /* y (n), which (n) of n channels, n <= LANES; x points at the first of them in the window's first pixel. */
 static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const real *restrict x,
-                                const view *seen, const sm_window *window, size_t n) {
+                                const view *seen, const pass *of, size_t n) {
+  const sm_window *window = of->window;
   real best[LANES];
   int32_t position[LANES];
   for (size_t c = 0; c < n; c++) best[c] = x[c], position[c] = (int32_t)seen->skipped;
@@ -115,7 +122,7 @@ static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const
       }
     }
   }
-  for (size_t c = 0; c < n; c++) y[c] = best[c], which[c] = (uint8_t)position[c];
+  for (size_t c = 0; c < n; c++) y[c] = of->relu ? sm_relu(best[c]) : best[c], which[c] = (uint8_t)position[c];
 }
 
 static void max_image(const pass *of, size_t image) {
@@ -129,14 +136,14 @@ static void max_image(const pass *of, size_t image) {
       const real *pixel = of->in + seen.first * channels;
       size_t c = 0;
       for (; c + LANES <= channels; c += LANES)
-        max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, window, LANES);
-      if (c < channels) max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, window, channels - c);
+        max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, of, LANES);
+      if (c < channels) max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, of, channels - c);
     }
   }
 }
 
-void sm_maxpool_forward(real *y, uint8_t *which, const real *x, const sm_window *window) {
-  run(&(pass){.out = y, .in = x, .which = which, .window = window, .image = max_image});
+void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window) {
+  run(&(pass){.out = y, .in = x, .which = which, .relu = relu, .window = window, .image = max_image});
 }
 
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
@@ -150,48 +157,55 @@ static bool windows_cover(const sm_window *window) {
          window->out_width * window->stride >= window->width + window->left;
 }
 
-/* gx (n) = or += gy (n) where the chosen position is this one, n <= LANES. */
-static inline void give_to_chosen(real *restrict gx, const real *restrict gy, const uint8_t *restrict which,
-                                  uint8_t position, bool add, size_t n) {
-  for (size_t c = 0; c < n; c++) {
-    real given = which[c] == position ? gy[c] : 0;
-    gx[c] = add ? gx[c] + given : given;
-  }
-}
+/* Positions, as wide as numbers, so that a comparison of them selects numbers. */
+typedef uint8_t few_positions __attribute__((vector_size(SM_VECTOR)));
 
-/* For all channels of one pixel; the constants leave loops that the compiler unrolls. */
-static void give_pixel(real *gx, const real *gy, const uint8_t *which, uint8_t position, bool add,
-                       size_t channels) {
-  size_t c = 0;
-  for (; c + LANES <= channels && add; c += LANES)
-    give_to_chosen(gx + c, gy + c, which + c, position, true, LANES);
-  for (; c + LANES <= channels; c += LANES) give_to_chosen(gx + c, gy + c, which + c, position, false, LANES);
-  give_to_chosen(gx + c, gy + c, which + c, position, add, channels - c);
-}
-
-static void max_image_backward(const pass *of, size_t image) {
+/* gx of n <= SM_VECTOR channels of a window's pixels = or += gy (n) at the chosen position, if relu let it pass, and
+   zero elsewhere. `at` is the first of these channels among the outputs. */
+SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *seen, bool add, size_t n) {
   const sm_window *window = of->window;
-  const real *gy = of->in;
-  const uint8_t *which = of->which;
-  real *gx = of->out;
-  size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
-  bool apart = windows_are_apart(window);
-  if (!apart || !windows_cover(window)) zero(gx + image * image_size(window), image_size(window));
-  for (size_t oy = 0; oy < window->out_height; oy++) {
-    for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
-      view seen = view_of(image, oy, ox, window);
-      for (size_t i = 0; i < seen.rows; i++) {
-        for (size_t j = 0; j < seen.columns; j++) {
-          give_pixel(gx + (seen.first + i * window->width + j) * channels, gy + at, which + at,
-                     (uint8_t)(seen.skipped + i * window->kernel_width + j), !apart, channels);
-        }
-      }
+  sm_vector given = {0}, sum;
+  few_positions few = {0};
+  memcpy(&given, of->in + at, n * sizeof *gx);
+  memcpy(&few, of->which + at, n);
+  sm_lanes chosen = __builtin_convertvector(few, sm_lanes);
+  if (of->y) {
+    sm_vector y = {0};
+    memcpy(&y, of->y + at, n * sizeof *gx);
+    given = (sm_vector)((sm_lanes)given & (y > 0));
+  }
+  for (size_t i = 0; i < seen->rows; i++) {
+    for (size_t j = 0; j < seen->columns; j++) {
+      real *pixel = gx + (i * window->width + j) * window->channels;
+      sum = (sm_vector)((sm_lanes)given & (chosen == (int)(seen->skipped + i * window->kernel_width + j)));
+      if (add)
+        for (size_t c = 0; c < n; c++) sum[c] += pixel[c];
+      memcpy(pixel, &sum, n * sizeof *pixel);
     }
   }
 }
 
-void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const sm_window *window) {
-  run(&(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .window = window, .image = max_image_backward});
+static void max_image_backward(const pass *of, size_t image) {
+  const sm_window *window = of->window;
+  size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
+  bool apart = windows_are_apart(window);
+  if (!apart || !windows_cover(window)) zero(of->out + image * image_size(window), image_size(window));
+  for (size_t oy = 0; oy < window->out_height; oy++) {
+    for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
+      view seen = view_of(image, oy, ox, window);
+      real *pixel = of->out + seen.first * channels;
+      size_t c = 0;
+      for (; c + SM_VECTOR <= channels && apart; c += SM_VECTOR)
+        give_to_chosen(pixel + c, of, at + c, &seen, false, SM_VECTOR);
+      for (; c + SM_VECTOR <= channels; c += SM_VECTOR)
+        give_to_chosen(pixel + c, of, at + c, &seen, true, SM_VECTOR);
+      if (c < channels) give_to_chosen(pixel + c, of, at + c, &seen, !apart, channels - c);
+    }
+  }
+}
+
+void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y, const sm_window *window) {
+  run(&(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = window, .image = max_image_backward});
 }
 
 /* ---- average ---- */

@@ -16,10 +16,12 @@ sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, s
                           size_t kernel_width, const sm_window_options *options, sm_error *error);
 
 /* y = the largest value of each window, NaN if there is one; which (same shape as y) = its position in the
-   window, row by row from 0; ties go to the first. Both passes of both pools write every element of their
-   outputs. */
-void sm_maxpool_forward(real *y, uint8_t *which, const real *x, const sm_window *window);
-void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const sm_window *window);
+   window, row by row from 0; ties go to the first. With relu, y is relu of that, which is the largest of relu's values.
+   Both passes of both pools write every element of their outputs. */
+void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window);
+
+/* y: what the forward pass gave with relu, NULL without. */
+void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y, const sm_window *window);
 
 void sm_avgpool_forward(real *y, const real *x, const sm_window *window);
 void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window);

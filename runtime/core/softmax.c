@@ -71,14 +71,13 @@ static inline real scale_of(group_rule rule, size_t size) { return rule.scale ? 
 
 /* ---- the same for the lanes of a vector ---- */
 
-typedef __typeof__((sm_vector){0} > (sm_vector){0}) lane_mask;
 
 static inline sm_vector load(const real *x) { return *(const sm_vector *)x; }
 static inline void store(real *x, sm_vector v) { *(sm_vector *)x = v; }
 static inline sm_vector all_lanes(real x) { return (sm_vector){0} + x; }
 
 /* What has no operator for vectors is written as a loop over an array, which the compiler turns into one. */
-static inline __attribute__((always_inline)) sm_vector larger_each(sm_vector a, sm_vector b) {
+SM_INLINE sm_vector larger_each(sm_vector a, sm_vector b) {
   real x[SM_VECTOR] ALIGNED, y[SM_VECTOR] ALIGNED;
   store(x, a);
   store(y, b);
@@ -88,10 +87,10 @@ static inline __attribute__((always_inline)) sm_vector larger_each(sm_vector a, 
 }
 
 static inline sm_vector shifted_each(sm_vector x, sm_vector top, real inverse) {
-  return (sm_vector)((x != top) & (lane_mask)((x - top) * inverse));
+  return (sm_vector)((x != top) & (sm_lanes)((x - top) * inverse));
 }
 
-static inline __attribute__((always_inline)) sm_vector exp_each(sm_vector v) {
+SM_INLINE sm_vector exp_each(sm_vector v) {
   real lane[SM_VECTOR] ALIGNED;
   store(lane, v);
 #pragma omp simd
@@ -127,26 +126,26 @@ static inline sm_vector traded(sm_vector v, int distance) {
 }
 
 /* Every lane becomes the maximum, or the sum, of the `width` lanes (a power of two) that it is one of. */
-static inline __attribute__((always_inline)) sm_vector fold_max(sm_vector v, int width) {
+SM_INLINE sm_vector fold_max(sm_vector v, int width) {
   SM_UNROLL
   for (int distance = 1; distance < width; distance *= 2) v = larger_each(traded(v, distance), v);
   return v;
 }
 
-static inline __attribute__((always_inline)) sm_vector fold_sum(sm_vector v, int width) {
+SM_INLINE sm_vector fold_sum(sm_vector v, int width) {
   SM_UNROLL
   for (int distance = 1; distance < width; distance *= 2) v += traded(v, distance);
   return v;
 }
 
 /* exp of the option off's logit less the largest of the group. */
-static inline __attribute__((always_inline)) sm_vector off_each(sm_vector top, real inverse) {
+SM_INLINE sm_vector off_each(sm_vector top, real inverse) {
   return exp_each(shifted_each(all_lanes(0), top, inverse));
 }
 
 /* ---- groups of 1, 2, 4, … SM_VECTOR channels, side by side ---- */
 
-static inline __attribute__((always_inline)) sm_vector packed_forward(sm_vector x, group_rule rule,
+SM_INLINE sm_vector packed_forward(sm_vector x, group_rule rule,
                                                                       int size) {
   sm_vector top = fold_max(x, size);
   if (rule.off) top = larger_each(top, all_lanes(0));
@@ -156,7 +155,7 @@ static inline __attribute__((always_inline)) sm_vector packed_forward(sm_vector 
 }
 
 /* gx = y/temperature * (gy - mean), where mean = the sum of p*gy over the group = the sum of y*gy / scale. */
-static inline __attribute__((always_inline)) sm_vector packed_backward(sm_vector gy, sm_vector y,
+SM_INLINE sm_vector packed_backward(sm_vector gy, sm_vector y,
                                                                        group_rule rule, int size) {
   sm_vector mean = fold_sum(y * gy, size) / scale_of(rule, (size_t)size);
   return y * rule.inverse * (gy - mean);
@@ -164,7 +163,7 @@ static inline __attribute__((always_inline)) sm_vector packed_backward(sm_vector
 
 /* `count` elements of groups of one size. What is left of the last vector goes through a copy; its idle lanes
    are groups of zeros. */
-static inline __attribute__((always_inline)) void packed_groups_forward(real *y, const real *x,
+SM_INLINE void packed_groups_forward(real *y, const real *x,
                                                                         group_rule rule, size_t count,
                                                                         int size) {
   size_t i = 0;
@@ -177,7 +176,7 @@ static inline __attribute__((always_inline)) void packed_groups_forward(real *y,
   }
 }
 
-static inline __attribute__((always_inline)) void packed_groups_backward(real *gx, const real *gy,
+SM_INLINE void packed_groups_backward(real *gx, const real *gy,
                                                                          const real *y, group_rule rule,
                                                                          size_t count, int size) {
   size_t i = 0;
@@ -197,16 +196,16 @@ static inline __attribute__((always_inline)) void packed_groups_backward(real *g
 
 /* Where the size is no multiple of a vector, the last vector overlaps the one before it; the mask of its lanes
    that do not. */
-static inline lane_mask fresh_lanes(size_t size) {
-  lane_mask lane;
+static inline sm_lanes fresh_lanes(size_t size) {
+  sm_lanes lane;
   for (int i = 0; i < SM_VECTOR; i++) lane[i] = (size_t)i + size % SM_VECTOR >= SM_VECTOR ? -1 : 0;
   return lane;
 }
 
-static inline __attribute__((always_inline)) void wide_forward(real *y, const real *x, group_rule rule,
+SM_INLINE void wide_forward(real *y, const real *x, group_rule rule,
                                                                size_t count, size_t stride, size_t size) {
   const size_t whole = size / SM_VECTOR * SM_VECTOR, end = size - SM_VECTOR;
-  const lane_mask fresh = fresh_lanes(size);
+  const sm_lanes fresh = fresh_lanes(size);
   for (size_t group = 0; group < count; group++) {
     const real *from = x + group * stride;
     real *to = y + group * stride;
@@ -221,7 +220,7 @@ static inline __attribute__((always_inline)) void wide_forward(real *y, const re
     }
     if (whole < size) {
       last = exp_each(shifted_each(last, top, rule.inverse));
-      sum += (sm_vector)(fresh & (lane_mask)last);
+      sum += (sm_vector)(fresh & (sm_lanes)last);
     }
     sum = fold_sum(sum, SM_VECTOR);
     if (rule.off) sum += off_each(top, rule.inverse);
@@ -231,16 +230,16 @@ static inline __attribute__((always_inline)) void wide_forward(real *y, const re
   }
 }
 
-static inline __attribute__((always_inline)) void wide_backward(real *gx, const real *gy, const real *y,
+SM_INLINE void wide_backward(real *gx, const real *gy, const real *y,
                                                                 group_rule rule, size_t count, size_t stride,
                                                                 size_t size) {
   const size_t whole = size / SM_VECTOR * SM_VECTOR, end = size - SM_VECTOR;
-  const lane_mask fresh = fresh_lanes(size);
+  const sm_lanes fresh = fresh_lanes(size);
   for (size_t group = 0; group < count; group++) {
     const size_t first = group * stride;
     sm_vector last = load(gy + first + end), sum = {0}; /* read before gx, which may be gy, is written */
     for (size_t i = first; i < first + whole; i += SM_VECTOR) sum += load(y + i) * load(gy + i);
-    if (whole < size) sum += (sm_vector)(fresh & (lane_mask)(load(y + first + end) * last));
+    if (whole < size) sum += (sm_vector)(fresh & (sm_lanes)(load(y + first + end) * last));
     const real mean = fold_sum(sum, SM_VECTOR)[0] / scale_of(rule, size);
     for (size_t i = first; i < first + whole; i += SM_VECTOR) {
       store(gx + i, load(y + i) * rule.inverse * (load(gy + i) - mean));
@@ -253,7 +252,7 @@ static inline __attribute__((always_inline)) void wide_backward(real *gx, const 
 
 /* column (size, LANES) = x, where lane i's group begins i*stride elements into x; lanes from `active` on are
    0. */
-static inline __attribute__((always_inline)) void gather(real *column, const real *x, size_t active,
+SM_INLINE void gather(real *column, const real *x, size_t active,
                                                          size_t stride, size_t size) {
   if (active == LANES) {
     for (size_t lane = 0; lane < LANES; lane++) {
@@ -267,7 +266,7 @@ static inline __attribute__((always_inline)) void gather(real *column, const rea
   }
 }
 
-static inline __attribute__((always_inline)) void scatter(real *y, const real *column, size_t active,
+SM_INLINE void scatter(real *y, const real *column, size_t active,
                                                           size_t stride, size_t size) {
   if (active == LANES) {
     for (size_t lane = 0; lane < LANES; lane++) {
@@ -281,7 +280,7 @@ static inline __attribute__((always_inline)) void scatter(real *y, const real *c
 }
 
 /* Up to LANES groups of one size below LANES. */
-static inline __attribute__((always_inline)) void columns_forward(real *y, const real *x, group_rule rule,
+SM_INLINE void columns_forward(real *y, const real *x, group_rule rule,
                                                                   size_t active, size_t stride, size_t size) {
   real column[LANES * LANES] ALIGNED, top[LANES] ALIGNED, sum[LANES] ALIGNED;
   const real inverse = rule.inverse, scale = scale_of(rule, size);
@@ -313,7 +312,7 @@ static inline __attribute__((always_inline)) void columns_forward(real *y, const
   scatter(y, column, active, stride, size);
 }
 
-static inline __attribute__((always_inline)) void columns_backward(real *gx, const real *gy, const real *y,
+SM_INLINE void columns_backward(real *gx, const real *gy, const real *y,
                                                                    group_rule rule, size_t active,
                                                                    size_t stride, size_t size) {
   real column[LANES * LANES] ALIGNED, gradient[LANES * LANES] ALIGNED, mean[LANES] ALIGNED;

@@ -4,7 +4,7 @@ static const real zeros[SM_PANEL];
 
 /* rows, vectors and adjacent_rows are constants where this is called, so that the loops over them vanish and
    the sums are registers. */
-static inline __attribute__((always_inline)) void tile_of(const sm_tile *tile, const int rows,
+SM_INLINE void tile_of(const sm_tile *tile, const int rows,
                                                           const int vectors, const bool adjacent_rows) {
   sm_vector sum[SM_TILE_ROWS][SM_TILE_VECTORS];
   const real *start = tile->start ? tile->start : zeros;
@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) void tile_of(const sm_tile *tile, c
 }
 
 /* rows is known only here; vectors and adjacent_rows are constants. */
-static inline __attribute__((always_inline)) void tile_of_rows(const sm_tile *tile, int rows,
+SM_INLINE void tile_of_rows(const sm_tile *tile, int rows,
                                                                const int vectors, const bool adjacent_rows) {
 #if SM_VECTOR_REGISTERS == 32
   if (rows == 14) tile_of(tile, 14, vectors, adjacent_rows);

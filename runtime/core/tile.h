@@ -23,6 +23,8 @@
 #define SM_VECTOR_REGISTERS 16
 #endif
 
+#define SM_INLINE static inline __attribute__((always_inline))
+
 /* Before a loop whose count the compiler knows: leaves no loop. */
 #ifdef __clang__
 #define SM_UNROLL _Pragma("clang loop unroll(full)")
@@ -40,6 +42,9 @@ enum {
 
 /* Anywhere in an array of numbers. */
 typedef real sm_vector __attribute__((vector_size(SM_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+/* Integers as wide as the numbers of a vector: what comparing two vectors gives, all bits or none. */
+typedef __typeof__((sm_vector){0} > (sm_vector){0}) sm_lanes;
 
 /* out[row] = start[row] + the sum over blocks, runs and terms, in this order, of a[row] * b, where out, start
    and b are one or SM_TILE_VECTORS vectors wide and a is one number. Steps are in elements. */

@@ -15,8 +15,6 @@
 
 enum { SM_WINOGRAD_POINTS = 8 };
 
-#define SM_INLINE static inline __attribute__((always_inline))
-
 /* One over the product of a point's differences from the other finite points; 1 for infinity. */
 static const real sm_winograd_scale[SM_WINOGRAD_POINTS] = {
     -1, (real)-2 / 9, (real)-2 / 9, (real)1 / 90, (real)1 / 90, (real)32 / 45, (real)32 / 45, 1};

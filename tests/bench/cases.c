@@ -165,15 +165,15 @@ static sm_status make_conv(bench_case *c, const layer *l, peer_pass pass, bool p
 /* ---- fully connected ---- */
 
 static void run_linear_forward(bench_case *c) {
-  sm_matmul(c->out[0], c->in[0], c->in[1], c->in[2], false, false, c->m, c->n, c->k);
+  sm_matmul(c->out[0], c->in[0], c->in[1], c->in[2], false, false, false, c->m, c->n, c->k);
 }
 
 static void run_linear_data(bench_case *c) {
-  sm_matmul(c->out[0], c->in[0], c->in[1], NULL, false, true, c->m, c->n, c->k);
+  sm_matmul(c->out[0], c->in[0], c->in[1], NULL, false, false, true, c->m, c->n, c->k);
 }
 
 static void run_linear_filter(bench_case *c) {
-  sm_matmul(c->out[0], c->in[1], c->in[0], NULL, true, false, c->m, c->n, c->k);
+  sm_matmul(c->out[0], c->in[1], c->in[0], NULL, false, true, false, c->m, c->n, c->k);
 }
 
 static double dot(const real *a, size_t step_a, const real *b, size_t step_b, size_t n) {
@@ -304,11 +304,11 @@ static sm_status make_relu(bench_case *c, peer_pass pass, bool peers, sm_error *
 /* ---- pooling ---- */
 
 static void run_pool_forward(bench_case *c) {
-  sm_maxpool_forward(c->out[0], c->which, c->in[0], &c->conv.window);
+  sm_maxpool_forward(c->out[0], c->which, c->in[0], false, &c->conv.window);
 }
 
 static void run_pool_backward(bench_case *c) {
-  sm_maxpool_backward(c->out[0], c->in[0], c->which, &c->conv.window);
+  sm_maxpool_backward(c->out[0], c->in[0], c->which, NULL, &c->conv.window);
 }
 
 /* Where the maximum of a 2×2 window lies in x. */
@@ -350,7 +350,7 @@ static sm_status make_pool(bench_case *c, const layer *l, peer_pass pass, bool p
   c->count = forward ? y_count : x_count;
   c->out[0] = bench_zeros(c, c->count);
   if (!x || !gy || !y || !c->which || !c->out[0]) return bench_no_memory(c, error);
-  sm_maxpool_forward(y, c->which, x, &c->conv.window);
+  sm_maxpool_forward(y, c->which, x, false, &c->conv.window);
   c->in[0] = forward ? x : gy;
   c->in[1] = x;
   c->run = forward ? run_pool_forward : run_pool_backward;

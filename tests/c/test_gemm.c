@@ -95,7 +95,7 @@ static void probe_kernels_products(FILE *out) {
   for (int variant = 0; variant < 4; variant++) {
     bool ta = variant & 1, tb = variant & 2;
     real *a = numbers(M * K, 1), *b = numbers(K * N, 2), *c = unwritten(M * N);
-    sm_matmul_by(c, a, b, NULL, ta, tb, M, N, K, SM_GEMM_BLAS);
+    sm_matmul_by(c, a, b, NULL, false, ta, tb, M, N, K, SM_GEMM_BLAS);
     for (size_t i = 0; i < M; i++) {
       for (size_t j = 0; j < N; j++) {
         double sum = 0;
@@ -233,16 +233,18 @@ static void products_match_the_reference_with_any_kernel_and_number_of_threads(v
     for (int variant = 0; variant < 8; variant++) {
       bool ta = variant & 1, tb = variant & 2;
       real *a = numbers(m * k, 1), *b = numbers(k * n, 2), *bias = variant & 4 ? numbers(n, 3) : NULL;
+      bool relu = (p + (size_t)variant) % 3 == 0;
       double *want = reference(a, b, bias, ta, tb, m, n, k);
+      for (size_t i = 0; i < m * n && relu; i++) want[i] = fmax(want[i], 0);
       for (size_t i = 0; i < COUNT_OF(kernels); i++) {
         real *first = unwritten(m * n);
         sm_set_thread_count(1);
-        sm_matmul_by(first, a, b, bias, ta, tb, m, n, k, kernels[i]);
+        sm_matmul_by(first, a, b, bias, relu, ta, tb, m, n, k, kernels[i]);
         assert_close(first, want, m * n, sqrt((double)k));
         for (size_t t = 0; t < COUNT_OF(thread_counts); t++) {
           real *c = unwritten(m * n);
           sm_set_thread_count(thread_counts[t]);
-          sm_matmul_by(c, a, b, bias, ta, tb, m, n, k, kernels[i]);
+          sm_matmul_by(c, a, b, bias, relu, ta, tb, m, n, k, kernels[i]);
           assert_int_equal(sm_thread_count(), thread_counts[t]);
           assert_same_bits(c, first, m * n);
           free(c);
@@ -274,8 +276,8 @@ static void a_direct_sum_does_not_depend_on_its_position(void **state) {
         biases[j] = bias;
         for (size_t l = 0; l < k; l++) b[tb ? j * k + l : l * n + j] = column[l];
       }
-      sm_matmul_by(&one, row, column, &bias, ta, tb, 1, 1, k, SM_GEMM_DIRECT);
-      sm_matmul_by(c, a, b, biases, ta, tb, m, n, k, SM_GEMM_DIRECT);
+      sm_matmul_by(&one, row, column, &bias, false, ta, tb, 1, 1, k, SM_GEMM_DIRECT);
+      sm_matmul_by(c, a, b, biases, false, ta, tb, m, n, k, SM_GEMM_DIRECT);
       for (size_t i = 0; i < m * n; i++) assert_same_bits(c + i, &one, 1);
       free(a), free(b), free(c), free(biases);
     }
@@ -291,7 +293,7 @@ static void a_direct_product_steps_by_its_leading_dimensions(void **state) {
     size_t ld_a = (ta ? M : K) + 3, ld_b = (tb ? K : N) + 2;
     real *a = numbers((ta ? K : M) * ld_a, 1), *b = numbers((tb ? N : K) * ld_b, 2);
     real *c = numbers(M * LD_C, 3), *before = numbers(M * LD_C, 3);
-    sm_gemm_direct(c, a, b, NULL, ta, tb, M, N, K, ld_a, ld_b, LD_C);
+    sm_gemm_direct(c, a, b, NULL, ta, tb, M, N, K, ld_a, ld_b, LD_C, tb ? 0 : ld_b - N);
     for (size_t i = 0; i < M; i++) {
       double want[N];
       for (size_t j = 0; j < N; j++) {

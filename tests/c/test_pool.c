@@ -100,19 +100,20 @@ static real *coarse_numbers(size_t n, uint32_t seed) {
   return x;
 }
 
-static void check_maximum(const planned *p, const real *x) {
+static void check_maximum(const planned *p, const real *x, bool relu) {
   real *y = unwritten(p->y), *gy = numbers(p->y, 7), *gx = unwritten(p->x);
   uint8_t *which = bytes(p->y);
   double *want_gx = zeros(p->x);
-  sm_maxpool_forward(y, which, x, &p->window);
-  sm_maxpool_backward(gx, gy, which, &p->window);
+  sm_maxpool_forward(y, which, x, relu, &p->window);
+  sm_maxpool_backward(gx, gy, which, relu ? y : NULL, &p->window);
   for (size_t i = 0; i < p->y; i++) {
     held window = held_by(&p->window, i);
     size_t best = search(x, &window);
     real largest = x[window.x[best]];
-    assert_true(y[i] == largest || (isnan(y[i]) && isnan(largest)));
+    bool stopped = relu && largest <= 0;
+    assert_true(y[i] == (stopped ? 0 : largest) || (isnan(y[i]) && isnan(largest)));
     assert_int_equal(which[i], window.position[best]);
-    want_gx[window.x[best]] += (double)gy[i];
+    if (!stopped && !(relu && isnan(largest))) want_gx[window.x[best]] += (double)gy[i];
   }
   assert_close(gx, want_gx, p->x, (double)(p->window.kernel_height * p->window.kernel_width));
   free(y), free(gy), free(gx), free(which), free(want_gx);
@@ -123,8 +124,10 @@ static void the_maximum_matches_a_search(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     planned p = plan(&cases[i], sm_maxpool_plan);
     real *fine = numbers(p.x, 1), *coarse = coarse_numbers(p.x, 2);
-    check_maximum(&p, fine);
-    check_maximum(&p, coarse);
+    for (int relu = 0; relu < 2; relu++) {
+      check_maximum(&p, fine, relu);
+      check_maximum(&p, coarse, relu);
+    }
     free(fine), free(coarse);
   }
 }
@@ -135,7 +138,8 @@ static void a_nan_is_the_maximum_of_its_window(void **state) {
     planned p = plan(&cases[i], sm_maxpool_plan);
     real *x = numbers(p.x, 3);
     for (size_t j = 0; j < p.x; j += 5) x[j] = NAN;
-    check_maximum(&p, x);
+    check_maximum(&p, x, false);
+    check_maximum(&p, x, true);
     free(x);
   }
 }
@@ -146,7 +150,7 @@ static void a_window_of_minus_infinities_has_its_first_pixel(void **state) {
   planned p = plan(&(shape_case){1, 2, 2, 1, 2, 2, VALID(2)}, sm_maxpool_plan);
   real y = 0;
   uint8_t which = 9;
-  sm_maxpool_forward(&y, &which, x, &p.window);
+  sm_maxpool_forward(&y, &which, x, false, &p.window);
   assert_true(isinf(y) && y < 0);
   assert_int_equal(which, 0);
 }
@@ -200,8 +204,8 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
       real **out = count == 1 ? first : again;
       uint8_t *which = bytes(p.y);
       for (int k = 0; k < 4; k++) out[k] = unwritten(k % 2 ? p.x : p.y);
-      sm_maxpool_forward(out[0], which, x, &p.window);
-      sm_maxpool_backward(out[1], gy, which, &p.window);
+      sm_maxpool_forward(out[0], which, x, true, &p.window);
+      sm_maxpool_backward(out[1], gy, which, out[0], &p.window);
       sm_avgpool_forward(out[2], x, &p.window);
       sm_avgpool_backward(out[3], gy, &p.window);
       for (int k = 0; k < 4 && count > 1; k++) {

@@ -207,6 +207,30 @@ describe("containers", function()
     assert.are.same(x:relu():totable(), model:activations(x).relu1:totable()) -- whoever looks on sees relu's own
   end)
 
+  it("sequential gives the bits of linear and relu in turn, where one pass does both", function()
+    sm.seed(4)
+    for _, bias in ipairs { true, false } do
+      local model = nn.sequential { nn.linear { 7, bias = bias }, nn.relu(), nn.linear { 3 }, nn.relu() }:build { 5 }
+      local x, gy = sm.randn(11, 5):requires_grad(), sm.randn(11, 3)
+      local function bits(f)
+        local values = {}
+        x.grad = nil
+        for _, parameter in pairs(model:parameters()) do parameter.grad = nil end
+        local y = f(x)
+        y:backward(gy)
+        values[1], values[2] = y:totable(), x.grad:totable()
+        for name, parameter in pairs(model:parameters()) do values[name] = parameter.grad:totable() end
+        return values
+      end
+      local function in_turn(input)
+        for _, layer in ipairs(model.layers) do input = layer:apply(input) end
+        return input
+      end
+      assert.are.same(bits(in_turn), bits(model))
+      assert.are.same(model(x):totable(), model:activations(x).relu2:totable())
+    end
+  end)
+
   it("residual adds its input, and refuses another shape", function()
     local model = nn.residual { nn.fn(function(x) return x * 2 end) }
     assert.are.same({ { 3, 6 } }, model(sm.tensor { { 1, 2 } }):totable())

@@ -23,23 +23,25 @@ local function split(where, given)
   return options, layers
 end
 
--- The largest of a window and relu can change places: values and gradients keep their bits, and relu has fewer
--- numbers to see. Whoever looks on sees each layer in its own place.
-local function change_places(inner, following)
-  return inner.kind == "relu" and following and following.kind == "maxpool2d"
+-- The layer that does the work of two in a row, one of them relu, in one pass over memory and with the same bits; nil
+-- where there is none. Whoever looks on sees each layer by itself.
+local function doing_both(first, second)
+  if not second then return nil end
+  if first.kind == "linear" and second.kind == "relu" then return first end
+  if first.kind == "relu" and second.kind == "maxpool2d" then return second end
+  return nil
 end
 
 local function chain(self, x, observer)
   local layers, i = self.layers, 1
   while i <= #layers do
-    local inner, following = layers[i], layers[i + 1]
-    if not observer and change_places(inner, following) then
-      x = inner:apply(following:apply(x))
-      i = i + 2
+    local both = not observer and doing_both(layers[i], layers[i + 1])
+    if both then
+      x = both:apply(x, nil, true)
     else
-      x = inner:apply(x, observer)
-      i = i + 1
+      x = layers[i]:apply(x, observer)
     end
+    i = i + (both and 2 or 1)
   end
   return x
 end

@@ -29,10 +29,7 @@ return layer.define("linear", {
     end
   end,
 
-  forward = function(self, x)
-    if self.bias then return x:linear(self.weight, self.bias) end
-    return x:matmul(self.weight)
-  end,
+  forward = function(self, x, relu) return x:linear(self.weight, self.bias, relu) end,
 
   describe = function(self) return ("%d features"):format(self.options[1]) end,
 })

@@ -18,7 +18,7 @@ local function pooling(kind, short, method)
       self.window = { stride = options.stride or options[1], padding = options.padding }
     end,
 
-    forward = function(self, x) return x[method](x, self.options[1], self.window) end,
+    forward = function(self, x, relu) return x[method](x, self.options[1], self.window, relu) end,
 
     describe = function(self)
       local size, window = self.options[1], self.window
