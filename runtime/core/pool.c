@@ -80,16 +80,15 @@ typedef struct pass {
   void (*image)(const struct pass *of, size_t image);
 } pass;
 
-static void pass_chunk(const void *work, size_t chunk) {
+static void pass_image(const void *work, size_t image) {
   const pass *of = work;
-  sm_range images = sm_chunk(of->window->batch, sm_batch_chunks(of->window->batch), chunk);
-  for (size_t image = images.first; image < images.last; image++) of->image(of, image);
+  of->image(of, image);
 }
 
 static void run(const pass *of) {
   const sm_window *window = of->window;
   size_t outputs = window->batch * window->out_height * window->out_width * window->channels;
-  sm_parallel(sm_batch_chunks(window->batch), outputs, pass_chunk, of);
+  sm_parallel(window->batch, outputs, pass_image, of);
 }
 
 static size_t image_size(const sm_window *window) {
