@@ -58,6 +58,7 @@ function M.summary(found)
   end
   for _, batch in ipairs { 250, 1000 } do
     local t = (found.evaluation or {})[batch] or {}
+    add(("PyTorch as it comes ÷ smrun, evaluation, batch %d"):format(batch), over(t.plain, t.ours), 3)
     add(("tuned PyTorch ÷ smrun, evaluation, batch %d"):format(batch), over(t.tuned, t.ours), 3)
   end
   add("`smrun -e 'print(1)'`, ms", found.print, nil, 30)

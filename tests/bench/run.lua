@@ -364,7 +364,8 @@ end
 function parts.steady(peers, found)
   if not peers.has_mnist then return no_mnist .. "\n" end
   local command = ("%s --threads %d %s/steady.lua"):format(smrun, most_threads(), here)
-  local steps, faults, before, after, peak = must(command):match "(%d+)%s+(%d+)%s+(%d+)%s+(%d+)%s+(%d+)"
+  local steps, faults, before, after, peak, getting =
+    must(command):match "(%d+)%s+(%d+)%s+(%d+)%s+(%d+)%s+(%d+)%s+(%S+)"
   local calls
   if peers.strace then
     local path = os.tmpname()
@@ -385,6 +386,7 @@ function parts.steady(peers, found)
       { "minor page faults", faults },
       { "resident memory before, after", mebibytes(before) .. ", " .. mebibytes(after) },
       { "peak resident memory", mebibytes(peak) },
+      { "gathering and converting a batch, of each step", getting .. " ms" },
     }))
 end
 
