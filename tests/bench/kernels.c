@@ -12,6 +12,7 @@
 
 enum { SAMPLES = 512, MOST_ROUNDS = 1000, MOST_REPEATS = 1000 };
 static const double sample_seconds = 2e-3; /* a timed sample lasts at least about as long */
+static const double settle_seconds = 20e-3;
 
 /* Sums of floats in another order differ by this share of the largest value at most; single elements by less.
    */
@@ -55,7 +56,11 @@ static void run_one(contestant who, bench_case *c, bench_streams *streams) {
   if (who == YARDSTICK && streams) bench_streams_run(streams);
 }
 
+/* A while of runs that are not timed comes first: threads of whoever ran before look for work for some milliseconds
+   before they sleep, and its own, which slept meanwhile, have to come apart: a virtual machine may wake them all on one
+   core. */
 static double seconds(contestant who, bench_case *c, bench_streams *streams, int repeats) {
+  for (double until = bench_now() + settle_seconds; bench_now() < until;) run_one(who, c, streams);
   double began = bench_now();
   for (int i = 0; i < repeats; i++) run_one(who, c, streams);
   return (bench_now() - began) / repeats;
