@@ -146,7 +146,8 @@ static int maxpool2d(lua_State *L) {
   return 2;
 }
 
-/* maxpool2d_backward(gy, which, shape of x, kernel, options, y or nil) → gx; y is what the forward pass gave with relu */
+/* maxpool2d_backward(gy, which, shape of x, kernel, options, y or nil) → gx; y is what the forward pass gave with
+   relu */
 static int maxpool2d_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *which = sm_lua_typed(L, 2, SM_UINT8);
   sm_shape x, y;

@@ -99,7 +99,8 @@ static void correlate_block(const void *work, size_t block) {
   const correlation *of = work;
   const sm_images *to = of->to, *from = of->from;
   const sm_cells in_lie = sm_cells_of(TILES, from->channels), out_lie = sm_cells_of(TILES, to->channels);
-  size_t in_bytes = sm_cells_bytes(&in_lie), filters_step = sm_winograd_filter_step(from->channels, to->channels);
+  size_t in_bytes = sm_cells_bytes(&in_lie),
+         filters_step = sm_winograd_filter_step(from->channels, to->channels);
   char *own = of->scratch + (size_t)sm_thread_index() * (in_bytes + sm_cells_bytes(&out_lie));
   real *in = (real *)own, *out = (real *)(own + in_bytes);
   sm_range tiles = sm_chunk(of->cut->tiles, of->blocks, block);
@@ -112,8 +113,8 @@ static void correlate_block(const void *work, size_t block) {
   store_tiles(of->y, out, &out_lie, of->bias, tiles, to, of->cut);
 }
 
-/* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width) filter_step apart,
-   + bias. */
+/* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width) sm_winograd_filter_step
+   apart, + bias. */
 static void correlate(real *y, const real *x, const real *filters, const real *bias, char *scratch,
                       const sm_images *to, const sm_images *from, const sm_grid *cut) {
   size_t blocks = sm_quotient_up(cut->tiles, TILES);
@@ -132,8 +133,8 @@ SM_INLINE void evaluate_filter(real *cells, size_t step, const sm_vector *x, con
   }
 }
 
-/* cells (CELLS, panels of `to`, from, panel width), filter_step apart: of w (kernel, kernel, from, to), or of w (kernel, kernel,
-   to, from) turned around. */
+/* cells (CELLS, panels of `to`, from, panel width), sm_winograd_filter_step apart: of w (kernel, kernel, from, to), or
+   of w (kernel, kernel, to, from) turned around. */
 typedef struct filter_transform {
   real *cells;
   const real *w;

@@ -13,7 +13,7 @@ enum {
   LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
   USED_OFTEN = 4,                          /* tiles of rows for which packing b pays */
   SETS = 4096 / SM_ALIGNMENT,              /* of the first cache, */
-  WAYS = 6                                 /* and lines of a that find room in one: of 8 or more, two are b's */
+  WAYS = 6 /* and lines of a that find room in one: of 8 or more, two are b's */
 };
 
 /* Rows of a: (row, terms + LINE), or transposed (term, rows). Panels of b: (panel, term, its width). */
@@ -76,8 +76,9 @@ static void pack_panels(real *packed, const source *b) {
 #endif
 #define FOUR(a) (a), (a) + 1, (a) + 2, (a) + 3
 #if LANES == 16
-#define EACH_FOUR(a, b, c, d) \
-  (a), (b), (c), (d), (a) + 4, (b) + 4, (c) + 4, (d) + 4, (a) + 8, (b) + 8, (c) + 8, (d) + 8, (a) + 12, (b) + 12, (c) + 12, (d) + 12
+#define EACH_FOUR(a, b, c, d)                                                                           \
+  (a), (b), (c), (d), (a) + 4, (b) + 4, (c) + 4, (d) + 4, (a) + 8, (b) + 8, (c) + 8, (d) + 8, (a) + 12, \
+      (b) + 12, (c) + 12, (d) + 12
 #define EVEN FOUR(0), FOUR(8), FOUR(16), FOUR(24)
 #define ODD FOUR(4), FOUR(12), FOUR(20), FOUR(28)
 #elif LANES == 8
@@ -266,7 +267,9 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
   step next = step_of(&blocks, 0);
   for (int number = 0; number < steps; number++) {
     const step now = next;
-    next = number + 1 < steps ? step_of(&blocks, number + 1) : right > 0 ? step_of(&after, 0) : (step){.b = none};
+    next = number + 1 < steps ? step_of(&blocks, number + 1)
+           : right > 0        ? step_of(&after, 0)
+                              : (step){.b = none};
     if (transpose_b)
       pack_panels_transposed(packed.b, &now.b);
     else if (!in_place)
@@ -283,9 +286,8 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
       sm_range rows = sm_chunk(m, row_parts, i);
       of.rows = rows.last - rows.first;
       of.c = c + rows.first * ld_c + now.columns.first;
-      source block =
-          transpose_a ? (source){a + now.terms.first * ld_a + rows.first, of.terms, of.rows, ld_a}
-                      : (source){a + rows.first * ld_a + now.terms.first, of.rows, of.terms, ld_a};
+      source block = transpose_a ? (source){a + now.terms.first * ld_a + rows.first, of.terms, of.rows, ld_a}
+                                 : (source){a + rows.first * ld_a + now.terms.first, of.rows, of.terms, ld_a};
       of.a = block.first;
       of.ld_a = ld_a;
       if (transpose_a ? is_crowded(&block, of.terms, SM_TILE_ROWS)

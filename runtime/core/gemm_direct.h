@@ -1,5 +1,5 @@
 /* Matrix products on the register tile of tile.h: faster than BLAS where a matrix is read or written
-   about once, as in fully connected layers, for each operand is packed once. */
+   about once, as in fully connected layers, for an operand is packed once or read where it lies. */
 #ifndef SM_GEMM_DIRECT_H
 #define SM_GEMM_DIRECT_H
 

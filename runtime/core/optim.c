@@ -50,7 +50,9 @@ static bool run(sm_task *block, step of) {
 
 /* From the end to the beginning: what the backward pass wrote last is still in the cache, and what the next forward
    pass reads first stays there. */
-static sm_range block_of(const step *of, size_t block) { return sm_block(of->n, sm_blocks(of->n) - 1 - block); }
+static sm_range block_of(const step *of, size_t block) {
+  return sm_block(of->n, sm_blocks(of->n) - 1 - block);
+}
 
 static void sgd_block(const void *work, size_t block) {
   const step *of = work;

@@ -121,7 +121,8 @@ static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const
       }
     }
   }
-  for (size_t c = 0; c < n; c++) y[c] = of->relu ? sm_relu(best[c]) : best[c], which[c] = (uint8_t)position[c];
+  for (size_t c = 0; c < n; c++)
+    y[c] = of->relu ? sm_relu(best[c]) : best[c], which[c] = (uint8_t)position[c];
 }
 
 static void max_image(const pass *of, size_t image) {
@@ -203,8 +204,10 @@ static void max_image_backward(const pass *of, size_t image) {
   }
 }
 
-void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y, const sm_window *window) {
-  run(&(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = window, .image = max_image_backward});
+void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y,
+                         const sm_window *window) {
+  run(&(pass){
+      .out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = window, .image = max_image_backward});
 }
 
 /* ---- average ---- */

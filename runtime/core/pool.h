@@ -21,7 +21,8 @@ sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, s
 void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window);
 
 /* y: what the forward pass gave with relu, NULL without. */
-void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y, const sm_window *window);
+void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y,
+                         const sm_window *window);
 
 void sm_avgpool_forward(real *y, const real *x, const sm_window *window);
 void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window);

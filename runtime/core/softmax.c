@@ -71,7 +71,6 @@ static inline real scale_of(group_rule rule, size_t size) { return rule.scale ? 
 
 /* ---- the same for the lanes of a vector ---- */
 
-
 static inline sm_vector load(const real *x) { return *(const sm_vector *)x; }
 static inline void store(real *x, sm_vector v) { *(sm_vector *)x = v; }
 static inline sm_vector all_lanes(real x) { return (sm_vector){0} + x; }
@@ -145,8 +144,7 @@ SM_INLINE sm_vector off_each(sm_vector top, real inverse) {
 
 /* ---- groups of 1, 2, 4, … SM_VECTOR channels, side by side ---- */
 
-SM_INLINE sm_vector packed_forward(sm_vector x, group_rule rule,
-                                                                      int size) {
+SM_INLINE sm_vector packed_forward(sm_vector x, group_rule rule, int size) {
   sm_vector top = fold_max(x, size);
   if (rule.off) top = larger_each(top, all_lanes(0));
   sm_vector e = exp_each(shifted_each(x, top, rule.inverse)), sum = fold_sum(e, size);
@@ -155,17 +153,14 @@ SM_INLINE sm_vector packed_forward(sm_vector x, group_rule rule,
 }
 
 /* gx = y/temperature * (gy - mean), where mean = the sum of p*gy over the group = the sum of y*gy / scale. */
-SM_INLINE sm_vector packed_backward(sm_vector gy, sm_vector y,
-                                                                       group_rule rule, int size) {
+SM_INLINE sm_vector packed_backward(sm_vector gy, sm_vector y, group_rule rule, int size) {
   sm_vector mean = fold_sum(y * gy, size) / scale_of(rule, (size_t)size);
   return y * rule.inverse * (gy - mean);
 }
 
 /* `count` elements of groups of one size. What is left of the last vector goes through a copy; its idle lanes
    are groups of zeros. */
-SM_INLINE void packed_groups_forward(real *y, const real *x,
-                                                                        group_rule rule, size_t count,
-                                                                        int size) {
+SM_INLINE void packed_groups_forward(real *y, const real *x, group_rule rule, size_t count, int size) {
   size_t i = 0;
   for (; i + SM_VECTOR <= count; i += SM_VECTOR) store(y + i, packed_forward(load(x + i), rule, size));
   if (i < count) {
@@ -176,9 +171,8 @@ SM_INLINE void packed_groups_forward(real *y, const real *x,
   }
 }
 
-SM_INLINE void packed_groups_backward(real *gx, const real *gy,
-                                                                         const real *y, group_rule rule,
-                                                                         size_t count, int size) {
+SM_INLINE void packed_groups_backward(real *gx, const real *gy, const real *y, group_rule rule, size_t count,
+                                      int size) {
   size_t i = 0;
   for (; i + SM_VECTOR <= count; i += SM_VECTOR) {
     store(gx + i, packed_backward(load(gy + i), load(y + i), rule, size));
@@ -202,8 +196,8 @@ static inline sm_lanes fresh_lanes(size_t size) {
   return lane;
 }
 
-SM_INLINE void wide_forward(real *y, const real *x, group_rule rule,
-                                                               size_t count, size_t stride, size_t size) {
+SM_INLINE void wide_forward(real *y, const real *x, group_rule rule, size_t count, size_t stride,
+                            size_t size) {
   const size_t whole = size / SM_VECTOR * SM_VECTOR, end = size - SM_VECTOR;
   const sm_lanes fresh = fresh_lanes(size);
   for (size_t group = 0; group < count; group++) {
@@ -230,9 +224,8 @@ SM_INLINE void wide_forward(real *y, const real *x, group_rule rule,
   }
 }
 
-SM_INLINE void wide_backward(real *gx, const real *gy, const real *y,
-                                                                group_rule rule, size_t count, size_t stride,
-                                                                size_t size) {
+SM_INLINE void wide_backward(real *gx, const real *gy, const real *y, group_rule rule, size_t count,
+                             size_t stride, size_t size) {
   const size_t whole = size / SM_VECTOR * SM_VECTOR, end = size - SM_VECTOR;
   const sm_lanes fresh = fresh_lanes(size);
   for (size_t group = 0; group < count; group++) {
@@ -252,8 +245,7 @@ SM_INLINE void wide_backward(real *gx, const real *gy, const real *y,
 
 /* column (size, LANES) = x, where lane i's group begins i*stride elements into x; lanes from `active` on are
    0. */
-SM_INLINE void gather(real *column, const real *x, size_t active,
-                                                         size_t stride, size_t size) {
+SM_INLINE void gather(real *column, const real *x, size_t active, size_t stride, size_t size) {
   if (active == LANES) {
     for (size_t lane = 0; lane < LANES; lane++) {
       for (size_t i = 0; i < size; i++) column[i * LANES + lane] = x[lane * stride + i];
@@ -266,8 +258,7 @@ SM_INLINE void gather(real *column, const real *x, size_t active,
   }
 }
 
-SM_INLINE void scatter(real *y, const real *column, size_t active,
-                                                          size_t stride, size_t size) {
+SM_INLINE void scatter(real *y, const real *column, size_t active, size_t stride, size_t size) {
   if (active == LANES) {
     for (size_t lane = 0; lane < LANES; lane++) {
       for (size_t i = 0; i < size; i++) y[lane * stride + i] = column[i * LANES + lane];
@@ -280,8 +271,8 @@ SM_INLINE void scatter(real *y, const real *column, size_t active,
 }
 
 /* Up to LANES groups of one size below LANES. */
-SM_INLINE void columns_forward(real *y, const real *x, group_rule rule,
-                                                                  size_t active, size_t stride, size_t size) {
+SM_INLINE void columns_forward(real *y, const real *x, group_rule rule, size_t active, size_t stride,
+                               size_t size) {
   real column[LANES * LANES] ALIGNED, top[LANES] ALIGNED, sum[LANES] ALIGNED;
   const real inverse = rule.inverse, scale = scale_of(rule, size);
   const real floor = rule.off ? 0 : -INFINITY; /* the lowest value that a maximum may have */
@@ -312,9 +303,8 @@ SM_INLINE void columns_forward(real *y, const real *x, group_rule rule,
   scatter(y, column, active, stride, size);
 }
 
-SM_INLINE void columns_backward(real *gx, const real *gy, const real *y,
-                                                                   group_rule rule, size_t active,
-                                                                   size_t stride, size_t size) {
+SM_INLINE void columns_backward(real *gx, const real *gy, const real *y, group_rule rule, size_t active,
+                                size_t stride, size_t size) {
   real column[LANES * LANES] ALIGNED, gradient[LANES * LANES] ALIGNED, mean[LANES] ALIGNED;
   const real inverse = rule.inverse, scale = scale_of(rule, size);
   gather(column, y, active, stride, size);

@@ -4,8 +4,7 @@ static const real zeros[SM_PANEL];
 
 /* rows, vectors and adjacent_rows are constants where this is called, so that the loops over them vanish and
    the sums are registers. */
-SM_INLINE void tile_of(const sm_tile *tile, const int rows,
-                                                          const int vectors, const bool adjacent_rows) {
+SM_INLINE void tile_of(const sm_tile *tile, const int rows, const int vectors, const bool adjacent_rows) {
   sm_vector sum[SM_TILE_ROWS][SM_TILE_VECTORS];
   const real *start = tile->start ? tile->start : zeros;
   if (tile->start == NULL || tile->start_step == 0) {
@@ -54,8 +53,7 @@ SM_INLINE void tile_of(const sm_tile *tile, const int rows,
 }
 
 /* rows is known only here; vectors and adjacent_rows are constants. */
-SM_INLINE void tile_of_rows(const sm_tile *tile, int rows,
-                                                               const int vectors, const bool adjacent_rows) {
+SM_INLINE void tile_of_rows(const sm_tile *tile, int rows, const int vectors, const bool adjacent_rows) {
 #if SM_VECTOR_REGISTERS == 32
   if (rows == 14) tile_of(tile, 14, vectors, adjacent_rows);
   if (rows == 13) tile_of(tile, 13, vectors, adjacent_rows);
