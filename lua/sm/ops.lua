@@ -150,9 +150,11 @@ end
 function ops.linear(x, w, b, relu)
   local y = K.matmul(x, w, false, false, b, relu)
   return record(y, "linear", function(gy, reuse)
-    if relu then gy = K.relu_backward(gy, y, y, reuse) end
-    return tracks(x) and K.matmul(gy, w, false, true), tracks(w) and K.matmul(x, gy, true, false),
-      tracks(b) and K.sum(gy, 1)
+    local passed = relu and K.relu_backward(gy, y, y, reuse) or gy
+    local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(x, passed, true, false)
+    local gb = tracks(b) and K.sum(passed, 1)
+    if passed ~= gy then T.release(passed) end
+    return gx, gw, gb
   end, x, w, b)
 end
 

@@ -41,7 +41,7 @@ static void store_tiles(real *pixels, const real *cells, const sm_cells *lie, co
                         sm_range tiles, const sm_images *at, const sm_grid *cut) {
   for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
     sm_place on = sm_place_of(t, cut->side, at, cut);
-    sm_fetch_tile(pixels, t + 1, at, cut);
+    if (t + 1 < tiles.last) sm_fetch_tile(pixels, t + 1, at, cut);
     for (size_t c = 0; c < at->channels; c += SM_VECTOR) {
       sm_vector start = {0};
       if (bias) start = *(const sm_vector *)(bias + c);

@@ -31,10 +31,10 @@ static cutting cutting_of(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   size_t channels = window->channels, filters = conv->filters, panels = sm_panels_of(filters);
   cutting cut = {.grid = sm_grid_of(conv, window->out_height, window->out_width)};
-  cut.parts = sm_smaller(sm_larger(panels, 1), PARTS);
+  cut.parts = sm_smaller(panels, PARTS);
   size_t widest = sm_smaller(sm_chunk(panels, cut.parts, 0).last * SM_PANEL, filters);
-  cut.tiles = sm_larger(SM_WINOGRAD_TILES,
-                        sm_smaller(2 * channels * widest / sm_larger(channels + widest, 1), MOST_TILES));
+  cut.tiles =
+      sm_larger(SM_WINOGRAD_TILES, sm_smaller(2 * channels * widest / (channels + widest), MOST_TILES));
   cut.chunks = sm_smaller(sm_larger(sm_quotient_up(cut.grid.tiles, cut.tiles), 1), ITEMS / cut.parts);
   cut.in = sm_cells_of(cut.tiles, channels);
   cut.out = sm_cells_of(cut.tiles, widest);

@@ -77,18 +77,12 @@ typedef struct pass {
   const real *y;  /* (outputs) of the maximum with relu, in the backward pass */
   bool relu;
   const sm_window *window;
-  void (*image)(const struct pass *of, size_t image);
 } pass;
 
-static void pass_image(const void *work, size_t image) {
-  const pass *of = work;
-  of->image(of, image);
-}
-
-static void run(const pass *of) {
+static void run(sm_task *image, const pass *of) {
   const sm_window *window = of->window;
   size_t outputs = window->batch * window->out_height * window->out_width * window->channels;
-  sm_parallel(window->batch, outputs, pass_image, of);
+  sm_parallel(window->batch, outputs, image, of);
 }
 
 static size_t image_size(const sm_window *window) {
@@ -125,7 +119,8 @@ static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const
     y[c] = of->relu ? sm_relu(best[c]) : best[c], which[c] = (uint8_t)position[c];
 }
 
-static void max_image(const pass *of, size_t image) {
+static void max_image(const void *work, size_t image) {
+  const pass *of = work;
   const sm_window *window = of->window;
   real *y = of->out;
   uint8_t *which = of->which;
@@ -143,7 +138,7 @@ static void max_image(const pass *of, size_t image) {
 }
 
 void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window) {
-  run(&(pass){.out = y, .in = x, .which = which, .relu = relu, .window = window, .image = max_image});
+  run(max_image, &(pass){.out = y, .in = x, .which = which, .relu = relu, .window = window});
 }
 
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
@@ -178,14 +173,18 @@ SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *s
     for (size_t j = 0; j < seen->columns; j++) {
       real *pixel = gx + (i * window->width + j) * window->channels;
       sum = (sm_vector)((sm_lanes)given & (chosen == (int)(seen->skipped + i * window->kernel_width + j)));
-      if (add)
-        for (size_t c = 0; c < n; c++) sum[c] += pixel[c];
+      if (add) {
+        sm_vector before = {0};
+        memcpy(&before, pixel, n * sizeof *pixel);
+        sum += before;
+      }
       memcpy(pixel, &sum, n * sizeof *pixel);
     }
   }
 }
 
-static void max_image_backward(const pass *of, size_t image) {
+static void max_image_backward(const void *work, size_t image) {
+  const pass *of = work;
   const sm_window *window = of->window;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   bool apart = windows_are_apart(window);
@@ -206,8 +205,7 @@ static void max_image_backward(const pass *of, size_t image) {
 
 void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y,
                          const sm_window *window) {
-  run(&(pass){
-      .out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = window, .image = max_image_backward});
+  run(max_image_backward, &(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = window});
 }
 
 /* ---- average ---- */
@@ -219,7 +217,8 @@ static inline void add_scaled(real *restrict out, const real *restrict x, real s
 
 static real share_of(const view *seen) { return 1 / (real)(seen->rows * seen->columns); }
 
-static void avg_image(const pass *of, size_t image) {
+static void avg_image(const void *work, size_t image) {
+  const pass *of = work;
   const sm_window *window = of->window;
   real *y = of->out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
@@ -237,10 +236,11 @@ static void avg_image(const pass *of, size_t image) {
 }
 
 void sm_avgpool_forward(real *y, const real *x, const sm_window *window) {
-  run(&(pass){.out = y, .in = x, .window = window, .image = avg_image});
+  run(avg_image, &(pass){.out = y, .in = x, .window = window});
 }
 
-static void avg_image_backward(const pass *of, size_t image) {
+static void avg_image_backward(const void *work, size_t image) {
+  const pass *of = work;
   const sm_window *window = of->window;
   const real *gy = of->in;
   real *gx = of->out;
@@ -259,5 +259,5 @@ static void avg_image_backward(const pass *of, size_t image) {
 }
 
 void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window) {
-  run(&(pass){.out = gx, .in = gy, .window = window, .image = avg_image_backward});
+  run(avg_image_backward, &(pass){.out = gx, .in = gy, .window = window});
 }

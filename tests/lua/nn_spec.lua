@@ -192,7 +192,7 @@ describe("containers", function()
     has(error_of(nn.sequential, { nn.linear { 2 }:build { 2 } }), "is built already")
   end)
 
-  it("sequential gives the bits of its layers in turn, where relu and maxpool2d change places too", function()
+  it("sequential gives the bits of its layers in turn, where one pass does relu and maxpool2d", function()
     sm.seed(3)
     local model = nn.sequential { nn.relu(), nn.maxpool2d { 2 }, nn.maxpool2d { 2, padding = "same", stride = 1 } }
     local x = sm.randn(3, 9, 8, 5):clamp(-1, 1):requires_grad() -- with windows of zeros, and of equal values

@@ -36,11 +36,7 @@ local function chain(self, x, observer)
   local layers, i = self.layers, 1
   while i <= #layers do
     local both = not observer and doing_both(layers[i], layers[i + 1])
-    if both then
-      x = both:apply(x, nil, true)
-    else
-      x = layers[i]:apply(x, observer)
-    end
+    x = (both or layers[i]):apply(x, observer, both and true)
     i = i + (both and 2 or 1)
   end
   return x
