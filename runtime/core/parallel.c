@@ -47,7 +47,7 @@ static _Thread_local uint32_t own_number; /* of the work in which this thread la
 enum {
   PATIENCE = 500 * 1000, /* nanoseconds that a helper looks for work before it sleeps: more than there usually
                             are between two kernels */
-  LOOKS = 64,            /* between two looks at the clock */
+  LOOKS = 64,            /* between two looks at the clock, and offers of the core to another thread */
   STACK = 8 << 20        /* bytes; kernels keep packed blocks on it */
 };
 
@@ -108,6 +108,7 @@ static bool await_work(uint32_t *seen) {
   for (int look = 1; atomic_load(&pool.announced) == *seen && !atomic_load(&pool.quit); look++) {
     relax();
     if (look % LOOKS > 0) continue;
+    sched_yield(); /* to the caller itself, where the system has put both on one core */
     int64_t time = now();
     if (limit == 0) limit = time + PATIENCE;
     if (time < limit) continue;
@@ -199,7 +200,7 @@ static void share_work(size_t count, sm_task *task, const void *work) {
   help(0);
   own_index = 0;
   for (int look = 1; atomic_load_explicit(&pool.done, memory_order_acquire) < count; look++) {
-    if (look < LOOKS * LOOKS)
+    if (look % LOOKS > 0)
       relax();
     else
       sched_yield();
