@@ -95,44 +95,66 @@ static inline void zero(real *out, size_t n) {
 
 /* ---- maximum ---- */
 
-enum { LANES = 32 }; /* channels that are compared together, in registers */
+/* Positions in a window, one to a channel. */
+typedef uint8_t positions __attribute__((vector_size(SM_VECTOR)));
 
-/* y (n), which (n) of n channels, n <= LANES; x points at the first of them in the window's first pixel. */
-static inline void max_of_lanes(real *restrict y, uint8_t *restrict which, const real *restrict x,
-                                const view *seen, const pass *of, size_t n) {
+/* Of lanes that hold positions. In two steps: gcc 12 takes the lanes apart one by one for a single one. */
+SM_INLINE positions narrowed(sm_lanes chosen) {
+  typedef int16_t shorts __attribute__((vector_size(2 * SM_VECTOR)));
+  return __builtin_convertvector(__builtin_convertvector(chosen, shorts), positions);
+}
+
+/* n <= SM_VECTOR numbers. */
+SM_INLINE sm_vector load(const real *x, size_t n) {
+  if (n == SM_VECTOR) return *(const sm_vector *)x;
+  sm_vector numbers = {0};
+  memcpy(&numbers, x, n * sizeof *x);
+  return numbers;
+}
+
+SM_INLINE void store(real *out, sm_vector numbers, size_t n) {
+  if (n == SM_VECTOR) {
+    *(sm_vector *)out = numbers;
+  } else {
+    memcpy(out, &numbers, n * sizeof *out);
+  }
+}
+
+/* Numbers where the lanes of `where` are set, zero elsewhere. */
+SM_INLINE sm_vector masked(sm_lanes where, sm_vector x) { return (sm_vector)((sm_lanes)x & where); }
+
+/* y and which of n <= SM_VECTOR channels of a window; NaN is larger than any number. x points at the first of them
+   in the window's first pixel, `at` is its place among the outputs. */
+SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view *seen, size_t n) {
   const sm_window *window = of->window;
-  real best[LANES];
-  int32_t position[LANES];
-  for (size_t c = 0; c < n; c++) best[c] = x[c], position[c] = (int32_t)seen->skipped;
+  sm_vector best = load(x, n);
+  positions which = (positions){0} + (uint8_t)seen->skipped;
+  sm_lanes chosen = __builtin_convertvector(which, sm_lanes);
   for (size_t i = 0; i < seen->rows; i++) {
     for (size_t j = i == 0; j < seen->columns; j++) {
-      const real *pixel = x + (i * window->width + j) * window->channels;
-      int32_t here = (int32_t)(seen->skipped + i * window->kernel_width + j);
-      for (size_t c = 0; c < n; c++) {
-        bool better = (pixel[c] > best[c]) | ((pixel[c] != pixel[c]) & (best[c] == best[c]));
-        best[c] = better ? pixel[c] : best[c];
-        position[c] = better ? here : position[c];
-      }
+      sm_vector pixel = load(x + (i * window->width + j) * window->channels, n);
+      sm_lanes better = ~(pixel <= best) & (best == best);
+      best = (sm_vector)((sm_lanes)masked(better, pixel) | (sm_lanes)masked(~better, best));
+      chosen = (better & (int)(seen->skipped + i * window->kernel_width + j)) | (chosen & ~better);
     }
   }
-  for (size_t c = 0; c < n; c++)
-    y[c] = of->relu ? sm_relu(best[c]) : best[c], which[c] = (uint8_t)position[c];
+  if (of->relu) best = masked(~(best <= 0), best);
+  which = narrowed(chosen);
+  store(of->out + at, best, n);
+  memcpy(of->which + at, &which, n);
 }
 
 static void max_image(const void *work, size_t image) {
   const pass *of = work;
   const sm_window *window = of->window;
-  real *y = of->out;
-  uint8_t *which = of->which;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
       const real *pixel = of->in + seen.first * channels;
       size_t c = 0;
-      for (; c + LANES <= channels; c += LANES)
-        max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, of, LANES);
-      if (c < channels) max_of_lanes(y + at + c, which + at + c, pixel + c, &seen, of, channels - c);
+      for (; c + SM_VECTOR <= channels; c += SM_VECTOR) give_largest(of, at + c, pixel + c, &seen, SM_VECTOR);
+      if (c < channels) give_largest(of, at + c, pixel + c, &seen, channels - c);
     }
   }
 }
@@ -152,33 +174,21 @@ static bool windows_cover(const sm_window *window) {
          window->out_width * window->stride >= window->width + window->left;
 }
 
-/* Positions, as wide as numbers, so that a comparison of them selects numbers. */
-typedef uint8_t few_positions __attribute__((vector_size(SM_VECTOR)));
-
 /* gx of n <= SM_VECTOR channels of a window's pixels = or += gy (n) at the chosen position, if relu let it pass, and
    zero elsewhere. `at` is the first of these channels among the outputs. */
 SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *seen, bool add, size_t n) {
   const sm_window *window = of->window;
-  sm_vector given = {0}, sum;
-  few_positions few = {0};
-  memcpy(&given, of->in + at, n * sizeof *gx);
-  memcpy(&few, of->which + at, n);
-  sm_lanes chosen = __builtin_convertvector(few, sm_lanes);
-  if (of->y) {
-    sm_vector y = {0};
-    memcpy(&y, of->y + at, n * sizeof *gx);
-    given = (sm_vector)((sm_lanes)given & (y > 0));
-  }
+  sm_vector given = load(of->in + at, n);
+  positions which = {0};
+  memcpy(&which, of->which + at, n);
+  sm_lanes chosen = __builtin_convertvector(which, sm_lanes);
+  if (of->y) given = masked(load(of->y + at, n) > 0, given);
   for (size_t i = 0; i < seen->rows; i++) {
     for (size_t j = 0; j < seen->columns; j++) {
       real *pixel = gx + (i * window->width + j) * window->channels;
-      sum = (sm_vector)((sm_lanes)given & (chosen == (int)(seen->skipped + i * window->kernel_width + j)));
-      if (add) {
-        sm_vector before = {0};
-        memcpy(&before, pixel, n * sizeof *pixel);
-        sum += before;
-      }
-      memcpy(pixel, &sum, n * sizeof *pixel);
+      sm_vector sum = masked(chosen == (int)(seen->skipped + i * window->kernel_width + j), given);
+      if (add) sum += load(pixel, n);
+      store(pixel, sum, n);
     }
   }
 }
