@@ -40,18 +40,14 @@ typedef struct step {
   size_t n;
 } step;
 
-/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite. */
+/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite. From the end
+   to the beginning: what the backward pass wrote last is still in the cache, and what the next forward pass reads first
+   stays there. */
 static bool run(sm_task *block, step of) {
   atomic_bool failed = false;
   of.failed = &failed;
-  sm_parallel_blocks(of.n, block, &of);
+  sm_parallel_backwards(sm_blocks(of.n), of.n, block, &of);
   return !failed;
-}
-
-/* From the end to the beginning: what the backward pass wrote last is still in the cache, and what the next forward
-   pass reads first stays there. */
-static sm_range block_of(const step *of, size_t block) {
-  return sm_block(of->n, sm_blocks(of->n) - 1 - block);
 }
 
 static void sgd_block(const void *work, size_t block) {
@@ -59,7 +55,7 @@ static void sgd_block(const void *work, size_t block) {
   const preparation by = of->by;
   const real rate = of->number[0], keep = of->number[1], ahead = of->number[2], now = of->number[3];
   real *w = of->w, *velocity = of->state[0], poison = 0;
-  sm_range range = block_of(of, block);
+  sm_range range = sm_block(of->n, block);
   if (!velocity) {
 #pragma omp simd reduction(+ : poison)
     for (size_t i = range.first; i < range.last; i++) {
@@ -92,7 +88,7 @@ static void rmsprop_block(const void *work, size_t block) {
   const preparation by = of->by;
   const real rate = of->number[0], keep = of->number[1], take = of->number[2], tiny = of->number[3];
   real *w = of->w, *square = of->state[0], poison = 0;
-  sm_range range = block_of(of, block);
+  sm_range range = sm_block(of->n, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);
@@ -120,7 +116,7 @@ static void adam_block(const void *work, size_t block) {
   const real rate = of->number[0], keep_m = of->number[1], take_m = of->number[2], keep_v = of->number[3],
              take_v = of->number[4], tiny = of->number[5], shrink = of->number[6];
   real *w = of->w, *m = of->state[0], *v = of->state[1], poison = 0;
-  sm_range range = block_of(of, block);
+  sm_range range = sm_block(of->n, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);
@@ -156,7 +152,7 @@ static void smorms3_block(const void *work, size_t block) {
   const preparation by = of->by;
   const real highest = of->number[0], tiny = of->number[1];
   real *w = of->w, *mem = of->state[0], *a = of->state[1], *b = of->state[2], poison = 0;
-  sm_range range = block_of(of, block);
+  sm_range range = sm_block(of->n, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);

@@ -26,6 +26,8 @@ static struct {
 
   sm_task *task; /* the work at hand, which stays while an item of it is not done */
   const void *work;
+  size_t count, shares; /* into which its items are dealt */
+  bool backwards;
   uint32_t number;     /* of it: announced, when it was */
   _Atomic size_t done; /* items */
   _Atomic int workers; /* threads that have had an item */
@@ -84,17 +86,23 @@ static bool take(share *from, size_t *item) {
   return false;
 }
 
+/* The item that is as far from the end of the share at `place` as `item` is from its beginning. */
+static size_t mirrored(size_t item, int place) {
+  sm_range items = sm_chunk(pool.count, pool.shares, (size_t)place);
+  return items.first + (items.last - 1 - item);
+}
+
 /* Takes items until there are none, those of the share at its place first. */
 static void help(int place) {
   for (int i = 0; i < pool.threads; i++) {
-    share *from = &pool.share[(place + i) % pool.threads];
+    int from = (place + i) % pool.threads;
     size_t item, count = 0;
-    for (; take(from, &item); count++) {
+    for (; take(&pool.share[from], &item); count++) {
       if (own_number != pool.number) {
         own_number = pool.number;
         own_index = atomic_fetch_add_explicit(&pool.workers, 1, memory_order_relaxed);
       }
-      pool.task(pool.work, item);
+      pool.task(pool.work, pool.backwards ? mirrored(item, from) : item);
     }
     if (count > 0) atomic_fetch_add_explicit(&pool.done, count, memory_order_release);
   }
@@ -187,14 +195,16 @@ static void start_helpers(void) {
 
 /* ---- work ---- */
 
-static void share_work(size_t count, sm_task *task, const void *work) {
+static void share_work(size_t count, sm_task *task, const void *work, bool backwards) {
   pool.task = task;
   pool.work = work;
+  pool.count = count;
+  pool.shares = count < (size_t)pool.threads ? count : (size_t)pool.threads;
+  pool.backwards = backwards;
   pool.number = atomic_load(&pool.announced) + 1;
   atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
   atomic_store_explicit(&pool.workers, 0, memory_order_relaxed);
-  size_t shares = count < (size_t)pool.threads ? count : (size_t)pool.threads;
-  for (size_t i = 0; i < shares; i++) deal(&pool.share[i], sm_chunk(count, shares, i));
+  for (size_t i = 0; i < pool.shares; i++) deal(&pool.share[i], sm_chunk(count, pool.shares, i));
   atomic_fetch_add(&pool.announced, 1);
   if (atomic_load(&pool.asleep) > 0) wake_all();
   help(0);
@@ -207,25 +217,33 @@ static void share_work(size_t count, sm_task *task, const void *work) {
   }
 }
 
-static void work_alone(size_t count, sm_task *task, const void *work) {
+static void work_alone(size_t count, sm_task *task, const void *work, bool backwards) {
   int before = own_index; /* of a task that gives this work */
   own_index = 0;
-  for (size_t item = 0; item < count; item++) task(work, item);
+  for (size_t item = 0; item < count; item++) task(work, backwards ? count - 1 - item : item);
   own_index = before;
 }
 
-void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work) {
+static void run(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
   bool large = count > 1 && count <= UINT32_MAX && elements > SM_BLOCK && sm_thread_count() > 1;
   if (!large || atomic_flag_test_and_set(&pool.busy)) {
-    work_alone(count, task, work);
+    work_alone(count, task, work, backwards);
     return;
   }
   if (!pool.tried) start_helpers();
   if (pool.helpers > 0)
-    share_work(count, task, work);
+    share_work(count, task, work, backwards);
   else
-    work_alone(count, task, work);
+    work_alone(count, task, work, backwards);
   atomic_flag_clear(&pool.busy);
+}
+
+void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work) {
+  run(count, elements, task, work, false);
+}
+
+void sm_parallel_backwards(size_t count, size_t elements, sm_task *task, const void *work) {
+  run(count, elements, task, work, true);
 }
 
 static void set_threads(int threads) {

@@ -46,8 +46,14 @@ typedef void sm_task(const void *work, size_t item);
 /* Calls task(work, item) once for every item < count, on up to sm_thread_count() threads, and returns when all
    are done. Items must not depend on one another. Work on SM_BLOCK elements or fewer stays on the calling
    thread, and so does work that a task gives, or a second thread while the first is at it. Where the system
-   refuses threads, fewer do the work. */
+   refuses threads, fewer do the work.
+   A thread begins with a run of items that depends on `count` alone, and takes others only when that is done: kernels
+   that cut the same memory alike find in a core's own cache what that core wrote there before. */
 void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work);
+
+/* The same, but each thread goes through its run from the last item to the first: what the work before wrote last is
+   still in the cache. */
+void sm_parallel_backwards(size_t count, size_t elements, sm_task *task, const void *work);
 
 /* For every block of a pointwise loop over so many elements. */
 static inline void sm_parallel_blocks(size_t elements, sm_task *task, const void *work) {

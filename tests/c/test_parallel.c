@@ -42,16 +42,19 @@ static void item(const void *work, size_t number) {
   atomic_fetch_sub(&of->inside[index], 1);
 }
 
-static void check(size_t count, size_t inner) {
+static void check_with(void (*parallel)(size_t, size_t, sm_task *, const void *), size_t count,
+                       size_t inner) {
   tally *of = calloc(1, sizeof *of);
   assert_non_null(of);
   of->count = count;
   of->inner = inner;
-  sm_parallel(count, SM_LARGE, item, &of);
+  parallel(count, SM_LARGE, item, &of);
   for (size_t i = 0; i < MOST; i++) assert_int_equal(of->times[i], i < count);
   assert_int_equal(of->collisions, 0);
   free(of);
 }
+
+static void check(size_t count, size_t inner) { check_with(sm_parallel, count, inner); }
 
 static void every_item_is_done_once(void **state) {
   (void)state;
@@ -60,8 +63,50 @@ static void every_item_is_done_once(void **state) {
   for (size_t t = 0; t < COUNT_OF(threads); t++) {
     sm_set_thread_count(threads[t]);
     assert_int_equal(sm_thread_count(), threads[t]);
-    for (size_t c = 0; c < COUNT_OF(counts); c++) check(counts[c], 0);
+    for (size_t c = 0; c < COUNT_OF(counts); c++) {
+      check(counts[c], 0);
+      check_with(sm_parallel_backwards, counts[c], 0);
+    }
   }
+}
+
+static void expect_next(const void *work, size_t number) {
+  size_t *next = *(size_t *const *)work;
+  assert_int_equal(number, *next);
+  *next -= 1;
+}
+
+static void backwards_is_from_the_last_item_to_the_first(void **state) {
+  (void)state;
+  size_t next = 99, *pointer = &next;
+  sm_set_thread_count(1);
+  sm_parallel_backwards(100, SM_LARGE, expect_next, &pointer);
+  assert_int_equal(next, SIZE_MAX);
+}
+
+typedef struct walk {
+  pthread_t caller;
+  size_t first, taken; /* items of the caller */
+} walk;
+
+/* Long enough for every thread to be at its own run. */
+static void note_callers_items(const void *work, size_t number) {
+  walk *of = *(walk *const *)work;
+  if (pthread_equal(pthread_self(), of->caller)) {
+    if (of->taken++ == 0) of->first = number;
+  }
+  usleep(20000);
+}
+
+static void a_thread_goes_through_its_own_run(void **state) {
+  (void)state;
+  walk forwards = {.caller = pthread_self()}, backwards = forwards, *pointer = &forwards;
+  sm_set_thread_count(2);
+  sm_parallel(4, SM_LARGE, note_callers_items, &pointer);
+  pointer = &backwards;
+  sm_parallel_backwards(4, SM_LARGE, note_callers_items, &pointer);
+  assert_int_equal(forwards.first, 0);
+  assert_int_equal(backwards.first, 1);
 }
 
 static void short_work_in_quick_succession_is_not_mixed_up(void **state) {
@@ -148,6 +193,8 @@ static void small_work_stays_and_large_work_is_shared(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_item_is_done_once),
+      cmocka_unit_test(backwards_is_from_the_last_item_to_the_first),
+      cmocka_unit_test(a_thread_goes_through_its_own_run),
       cmocka_unit_test(short_work_in_quick_succession_is_not_mixed_up),
       cmocka_unit_test(helpers_that_fell_asleep_wake_up),
       cmocka_unit_test(a_task_may_give_work),
