@@ -76,52 +76,6 @@ static void multiply_cell(real *out, const real *in, const real *filters, size_t
   }
 }
 
-static size_t filter_bytes(size_t from, size_t to) {
-  return sm_aligned(CELLS * sm_winograd_filter_step(from, to) * sizeof(real));
-}
-
-static size_t correlate_bytes(size_t from, size_t to) {
-  sm_cells in = sm_cells_of(TILES, from), out = sm_cells_of(TILES, to);
-  return filter_bytes(from, to) + (size_t)sm_thread_count() * (sm_cells_bytes(&in) + sm_cells_bytes(&out));
-}
-
-/* What the blocks of tiles share. */
-typedef struct correlation {
-  real *y;
-  const real *x, *filters, *bias;
-  char *scratch; /* each thread's cells */
-  const sm_images *to, *from;
-  const sm_grid *cut;
-  size_t blocks;
-} correlation;
-
-static void correlate_block(const void *work, size_t block) {
-  const correlation *of = work;
-  const sm_images *to = of->to, *from = of->from;
-  const sm_cells in_lie = sm_cells_of(TILES, from->channels), out_lie = sm_cells_of(TILES, to->channels);
-  size_t in_bytes = sm_cells_bytes(&in_lie),
-         filters_step = sm_winograd_filter_step(from->channels, to->channels);
-  char *own = of->scratch + (size_t)sm_thread_index() * (in_bytes + sm_cells_bytes(&out_lie));
-  real *in = (real *)own, *out = (real *)(own + in_bytes);
-  sm_range tiles = sm_chunk(of->cut->tiles, of->blocks, block);
-  sm_spread_tiles(in, &in_lie, of->x, tiles, from, of->cut);
-  for (size_t cell = 0; cell < CELLS; cell++) {
-    size_t i = cell / POINTS, j = cell % POINTS;
-    multiply_cell(out + i * out_lie.row + j * out_lie.column, in + i * in_lie.row + j * in_lie.column,
-                  of->filters + cell * filters_step, tiles.last - tiles.first, &out_lie, &in_lie);
-  }
-  store_tiles(of->y, out, &out_lie, of->bias, tiles, to, of->cut);
-}
-
-/* y = x * filters, as cells (CELLS, panels of y's channels, x's channels, panel width) sm_winograd_filter_step
-   apart, + bias. */
-static void correlate(real *y, const real *x, const real *filters, const real *bias, char *scratch,
-                      const sm_images *to, const sm_images *from, const sm_grid *cut) {
-  size_t blocks = sm_quotient_up(cut->tiles, TILES);
-  sm_parallel(blocks, SM_LARGE, correlate_block,
-              &(correlation){y, x, filters, bias, scratch, to, from, cut, blocks});
-}
-
 /* The cells, `step` apart, of filters x (n, n), multiplied by the points' denominators. */
 SM_INLINE void evaluate_filter(real *cells, size_t step, const sm_vector *x, const int n) {
   sm_vector half[CELLS], line[POINTS];
@@ -133,24 +87,24 @@ SM_INLINE void evaluate_filter(real *cells, size_t step, const sm_vector *x, con
   }
 }
 
-/* cells (CELLS, panels of `to`, from, panel width), sm_winograd_filter_step apart: of w (kernel, kernel, from, to), or
-   of w (kernel, kernel, to, from) turned around. */
-typedef struct filter_transform {
-  real *cells;
+/* w (kernel, kernel, from, to), or w (kernel, kernel, to, from) to be turned around. */
+typedef struct filter_set {
   const real *w;
   size_t kernel, from, to;
   bool turned;
-} filter_transform;
+} filter_set;
 
-/* A vector of `to` for one of `from`. */
-static void transform_vector(const void *work, size_t vector) {
-  const filter_transform *of = work;
+static size_t filter_vectors(const filter_set *of) { return of->from * (of->to / SM_VECTOR); }
+
+/* The cells (CELLS, panels of `to`, from, panel width), sm_winograd_filter_step apart, of a vector of `to` for one of
+   `from`. */
+static void transform_vector(real *cells, size_t vector, const filter_set *of) {
   const real *w = of->w;
   size_t from = of->from, to = of->to, vectors = to / SM_VECTOR, taps = of->kernel * of->kernel;
   size_t c = vector / vectors, first = vector % vectors * SM_VECTOR;
   sm_panel at = sm_panel_of(to, first / SM_PANEL);
   size_t step = sm_winograd_filter_step(from, to);
-  real *out = of->cells + at.first * from + c * at.width + (first - at.first);
+  real *out = cells + at.first * from + c * at.width + (first - at.first);
   for (size_t cell = 0; cell < CELLS; cell++) __builtin_prefetch(out + cell * step, 1, 3);
   sm_vector x[CELLS];
   for (size_t tap = 0; tap < taps; tap++) {
@@ -167,14 +121,104 @@ static void transform_vector(const void *work, size_t vector) {
     evaluate_filter(out, step, x, 5);
 }
 
-static void transform_filters(real *cells, const real *w, size_t kernel, size_t from, size_t to,
-                              bool turned) {
-  sm_parallel(from * (to / SM_VECTOR), SM_LARGE, transform_vector,
-              &(filter_transform){cells, w, kernel, from, to, turned});
+/* What the blocks of tiles share. The filters' cells are made together, before the blocks, where there are few blocks
+   to a thread or the cells are many. Otherwise every thread makes all of them for itself, which costs it as much as a
+   block: to get them from a core with which it shares no cache costs more (1.5 instead of 1.9 ms with two threads, 50
+   images of 14x14x32 and 64 filters of 5x5). */
+typedef struct correlation {
+  real *y;
+  const real *x, *bias;
+  const filter_set *filters;
+  const sm_images *to, *from;
+  const sm_grid *cut;
+  size_t blocks, filters_bytes, in_bytes, out_bytes;
+  bool together, *made; /* by which threads */
+  char *scratch;        /* the cells of filters; each thread's, of its own filters and of its block */
+} correlation;
+
+enum {
+  OWN_BLOCKS = 16,    /* to a thread, for which filters of its own pay */
+  OWN_BYTES = 1 << 20 /* of them that find room in a core's second-level cache */
+};
+
+static size_t bytes_of_thread(const correlation *of) {
+  return of->in_bytes + of->out_bytes + (of->together ? 0 : of->filters_bytes);
+}
+
+static size_t bytes_of(const correlation *of) {
+  return (of->together ? of->filters_bytes : 0) + (size_t)sm_thread_count() * bytes_of_thread(of);
+}
+
+static correlation correlation_of(size_t from, size_t to, const sm_grid *cut) {
+  sm_cells in = sm_cells_of(TILES, from), out = sm_cells_of(TILES, to);
+  size_t blocks = sm_quotient_up(cut->tiles, TILES);
+  size_t filters_bytes = sm_aligned(CELLS * sm_winograd_filter_step(from, to) * sizeof(real));
+  return (correlation){
+      .cut = cut,
+      .blocks = blocks,
+      .filters_bytes = filters_bytes,
+      .in_bytes = sm_cells_bytes(&in),
+      .out_bytes = sm_cells_bytes(&out),
+      .together = blocks < OWN_BLOCKS * (size_t)sm_thread_count() || filters_bytes > OWN_BYTES};
+}
+
+static void transform_together(const void *work, size_t vector) {
+  const correlation *of = work;
+  transform_vector((real *)of->scratch, vector, of->filters);
+}
+
+static const real *filters_of_thread(const correlation *of, char *own) {
+  if (of->together) return (const real *)of->scratch;
+  bool *made = &of->made[sm_thread_index()];
+  if (!*made) {
+    size_t vectors = filter_vectors(of->filters);
+    for (size_t vector = 0; vector < vectors; vector++) transform_vector((real *)own, vector, of->filters);
+    *made = true;
+  }
+  return (const real *)own;
+}
+
+static void correlate_block(const void *work, size_t block) {
+  const correlation *of = work;
+  const sm_images *to = of->to, *from = of->from;
+  const sm_cells in_lie = sm_cells_of(TILES, from->channels), out_lie = sm_cells_of(TILES, to->channels);
+  size_t filters_step = sm_winograd_filter_step(from->channels, to->channels);
+  char *own =
+      of->scratch + (of->together ? of->filters_bytes : 0) + (size_t)sm_thread_index() * bytes_of_thread(of);
+  const real *cells = filters_of_thread(of, own);
+  own += of->together ? 0 : of->filters_bytes;
+  real *in = (real *)own, *out = (real *)(own + of->in_bytes);
+  sm_range tiles = sm_chunk(of->cut->tiles, of->blocks, block);
+  sm_spread_tiles(in, &in_lie, of->x, tiles, from, of->cut);
+  for (size_t cell = 0; cell < CELLS; cell++) {
+    size_t i = cell / POINTS, j = cell % POINTS;
+    multiply_cell(out + i * out_lie.row + j * out_lie.column, in + i * in_lie.row + j * in_lie.column,
+                  cells + cell * filters_step, tiles.last - tiles.first, &out_lie, &in_lie);
+  }
+  store_tiles(of->y, out, &out_lie, of->bias, tiles, to, of->cut);
+}
+
+/* y = x * filters + bias. */
+static void correlate(real *y, const real *x, const filter_set *filters, const real *bias, void *scratch,
+                      const sm_images *to, const sm_images *from, const sm_grid *cut) {
+  bool made[SM_THREADS] = {false};
+  correlation of = correlation_of(filters->from, filters->to, cut);
+  of.y = y;
+  of.x = x;
+  of.bias = bias;
+  of.filters = filters;
+  of.to = to;
+  of.from = from;
+  of.made = made;
+  of.scratch = scratch;
+  if (of.together) sm_parallel(filter_vectors(filters), SM_LARGE, transform_together, &of);
+  sm_parallel(of.blocks, SM_LARGE, correlate_block, &of);
 }
 
 size_t sm_conv_winograd_forward_scratch(const sm_conv2d *conv) {
-  return correlate_bytes(conv->window.channels, conv->filters);
+  const sm_grid cut = output_grid(conv);
+  const correlation of = correlation_of(conv->window.channels, conv->filters, &cut);
+  return bytes_of(&of);
 }
 
 void sm_conv_winograd_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
@@ -184,14 +228,15 @@ void sm_conv_winograd_forward(real *y, const real *x, const real *w, const real 
   const sm_images from = {window->height, window->width, window->channels, (ptrdiff_t)window->top,
                           (ptrdiff_t)window->left};
   const sm_images to = {window->out_height, window->out_width, conv->filters, 0, 0};
-  transform_filters(scratch, w, window->kernel_height, from.channels, to.channels, false);
-  correlate(y, x, scratch, bias, (char *)scratch + filter_bytes(from.channels, to.channels), &to, &from,
-            &cut);
+  const filter_set all = {w, window->kernel_height, from.channels, to.channels, false};
+  correlate(y, x, &all, bias, scratch, &to, &from, &cut);
 }
 
 /* The data gradient is a convolution of gy with the filters turned around, of the other padding. */
 size_t sm_conv_winograd_backward_data_scratch(const sm_conv2d *conv) {
-  return correlate_bytes(conv->filters, conv->window.channels);
+  const sm_grid cut = input_grid(conv);
+  const correlation of = correlation_of(conv->filters, conv->window.channels, &cut);
+  return bytes_of(&of);
 }
 
 void sm_conv_winograd_backward_data(real *gx, const real *gy, const real *w, void *scratch,
@@ -202,7 +247,6 @@ void sm_conv_winograd_backward_data(real *gx, const real *gy, const real *w, voi
   const sm_images from = {window->out_height, window->out_width, conv->filters, last - (ptrdiff_t)window->top,
                           last - (ptrdiff_t)window->left};
   const sm_images to = {window->height, window->width, window->channels, 0, 0};
-  transform_filters(scratch, w, window->kernel_height, from.channels, to.channels, true);
-  correlate(gx, gy, scratch, NULL, (char *)scratch + filter_bytes(from.channels, to.channels), &to, &from,
-            &cut);
+  const filter_set all = {w, window->kernel_height, from.channels, to.channels, true};
+  correlate(gx, gy, &all, NULL, scratch, &to, &from, &cut);
 }
