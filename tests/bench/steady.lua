@@ -46,6 +46,8 @@ local function train(count)
 end
 
 train(warm)
+kibibytes "VmRSS" -- what looking needs is there before it counts
+minor_faults()
 local resident, faults = kibibytes "VmRSS", minor_faults()
 getting = 0
 io.open(marks .. "begin")
