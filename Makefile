@@ -16,7 +16,8 @@ comma := ,
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-4s %s\n') $(1) $(2)
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
-            -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror)
+            -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror) \
+            $(if $(filter clang%,$(CC)),-Wno-pass-failed) # a loop that clang does not vectorise is no mistake
 BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
               $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
               $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
