@@ -125,8 +125,8 @@ describe("compare", function()
     local two, sixteen = table.unpack(comparison.settings) -- by size, not by letter
     assert.equal("2", two.traits["=groups"])
     assert.same({ 1, 2, 3 }, sixteen.seeds)
-    near(0.92, sixteen.test_accuracy.mean, 1e-12)
-    near(0.01, sixteen.test_accuracy.deviation, 1e-12)
+    near(0.92, sixteen.figures.test_accuracy.mean, 1e-12)
+    near(0.01, sixteen.figures.test_accuracy.deviation, 1e-12)
     assert.equal(4, sixteen.step_ms)
     local difference = comparison.differences[1]
     assert.equal("paired", difference.method)
@@ -251,6 +251,35 @@ describe("compare", function()
     assert.equal("welch", comparison.differences[1].method) -- seeds 2, 3 against 1, 2
     assert.equal("no spread over the seeds", comparison.differences[2].reason)
     for _, result in ipairs(comparison.differences) do assert.equal(comparison.settings[1], result.other) end
+  end)
+
+  it("compares another figure: the last one of a column, or one of the summary", function()
+    for seed = 1, 2 do
+      for lr = 1, 2 do
+        local path = ("e/lr=%d,seed=%d"):format(lr, seed)
+        write_run(path, seed, { values = { lr = lr }, accuracy = 0.9, columns = ",step_rms,times",
+          metrics = ("10,,,,,,,,5,%d\n20,,,,,,,,%.9g,\n"):format(lr, lr + seed ^ 2 / 10) })
+      end
+    end
+    local found = {}
+    records.find(workspace .. "/e", found)
+    local comparison = compare.runs(found, "step_rms")
+    near(1.25, comparison.settings[1].figures.step_rms.mean, 1e-12)
+    assert.equal("step_rms", comparison.measure)
+    near(1, comparison.differences[1].difference, 1e-12)
+    local text, csv = tabulate.text(comparison), tabulate.csv(comparison)
+    assert.truthy(text:find("step rms    test accuracy", 1, true), text)
+    assert.truthy(text:find("Difference in mean step rms", 1, true), text)
+    assert.truthy(csv:find(",step_rms_mean,step_rms_deviation,compared,", 1, true), csv)
+    assert.truthy(csv:find(",2.25,0.212132034,step_rms,1,", 1, true), csv)
+    near(2, compare.runs(found, "times").settings[2].figures.times.mean, 1e-12) -- a column of any name
+    assert.truthy(tabulate.text(compare.runs(found, "validation_accuracy")):find("validation accuracy    test accuracy",
+      1, true))
+    local output, code = tiny.smrun(("compare '%s/e' --figure stp_rms"):format(workspace))
+    assert.same({ 1, "smrun: no run has a figure 'stp_rms' in its metrics.csv or summary.json; "
+      .. "did you mean 'step_rms'?\n" }, { code, output })
+    output, code = tiny.smrun(("compare '%s/e' --figure step_rms"):format(workspace))
+    assert.same({ 0, text .. "\n" }, { code, output })
   end)
 
   it("writes CSV that others read", function()

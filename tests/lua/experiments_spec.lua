@@ -49,6 +49,16 @@ local function in_small(command, again)
   return table.concat(words, " "), runs, table.concat(all, " ")
 end
 
+--- The lines that compare runs of an experiment by a figure, as {line=, experiment=, figure=}.
+local function comparisons()
+  local found = {}
+  for line in tiny.read "docs/results/study.md":gmatch "[^\n]+" do
+    local experiment, figure = line:match "^smrun compare runs/([%w_]+) %-%-figure ([%w_]+)$"
+    if experiment then found[#found + 1] = { line = line, experiment = experiment, figure = figure } end
+  end
+  return found
+end
+
 local function is_experiment(file)
   return tiny.read(file):find("sm.experiment", 1, true) ~= nil
 end
@@ -57,13 +67,15 @@ local function finite(value)
   return type(value) == "number" and value - value == 0
 end
 
---- The run directories below a directory: those that have a summary.
-local function runs_below(path, found)
+--- The run directories below a directory, those that have a summary: of one experiment, or of all.
+local function runs_below(path, experiment, found)
   found = found or {}
   for _, name in ipairs(tiny.list(path)) do
     local inner = path .. "/" .. name
-    if name == "summary.json" then found[#found + 1] = path end
-    if lfs.attributes(inner, "mode") == "directory" then runs_below(inner, found) end
+    if name == "summary.json" and (not experiment or path:match "([^/]+)/[^/]+$" == experiment) then
+      found[#found + 1] = path
+    end
+    if lfs.attributes(inner, "mode") == "directory" then runs_below(inner, experiment, found) end
   end
   return found
 end
@@ -129,5 +141,16 @@ describe("the study's commands", function()
         assert.is_true(figures > 0, output)
       end)
     end
+  end
+
+  it("compare by figures, and some do", function() assert.is_true(#comparisons() > 3) end)
+
+  for _, comparison in ipairs(comparisons()) do
+    it(comparison.line .. " finds its figure", function()
+      local runs = runs_below(workspace, comparison.experiment)
+      assert.is_true(#runs > 0, "no run of " .. comparison.experiment)
+      local output, code = tiny.smrun(("compare '%s' --figure %s"):format(table.concat(runs, "' '"), comparison.figure))
+      assert.equal(0, code, output)
+    end)
   end
 end)

@@ -480,6 +480,35 @@ describe("view.groups", function()
     assert.is_near(numbers.groups[1].accuracy[1], value "7,accuracy_without_choice,1,,plain,,", 1e-6)
   end)
 
+  it("enters means over the groups into metrics.csv, and draws what it measured", function()
+    local data, model = data_of(), model_of(nn.softmax { sizes = { 1, 2, 3 }, off = true })
+    local v = view.groups "conv2"
+    assert.are.same({ "conv2_entropy", "conv2_class_bits", "conv2_redundancy", "conv2_ablation" },
+      v:metric_names(model))
+    local numbers = measured(model, "softmax1", data, competition.of_softmax(model:layer "softmax1", 6))
+    local g, r, figures = numbers.groups, numbers.redundancy, v:measure(model, data)
+    assert.is_near((g[1].entropy + g[2].entropy + g[3].entropy) / 3, figures.conv2_entropy, 1e-12)
+    assert.is_near((g[1].information + g[2].information + g[3].information) / 3, figures.conv2_class_bits, 1e-12)
+    assert.is_near((r[1][2] + r[1][3] + r[2][3]) / 3, figures.conv2_redundancy, 1e-12)
+    assert.is_near(numbers.accuracy.all - (g[1].accuracy.all + g[2].accuracy.all + g[3].accuracy.all) / 3,
+      figures.conv2_ablation, 1e-12)
+    local forwards, forward = 0, model.forward
+    model.forward = function(...)
+      forwards = forwards + 1
+      return forward(...)
+    end
+    local path = directory .. "/groups-conv2-000007.png"
+    local moment = { step = 7, title = "a run", data = data, row = figures }
+    v:draw(model, path, moment)
+    assert.are.equal(0, forwards)
+    v:draw(model, path, moment) -- what was measured is of one moment
+    assert.is_true(forwards > 0)
+    assert.are.same({ "softmax1_entropy", "softmax1_class_bits", "softmax1_ablation" },
+      view.groups("softmax1"):metric_names(model_of(nn.softmax {})))
+    assert.are.equal("conv2_control3_redundancy",
+      view.groups({ "conv2", control = 3 }):metric_names(model_of(nn.softmax {}))[3])
+  end)
+
   it("looks back at earlier steps in the files beside it, and at no later ones", function()
     local data, model = data_of(), model_of(nn.softmax { groups = 2 })
     local v = view.groups "conv2"

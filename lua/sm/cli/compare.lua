@@ -9,7 +9,7 @@ local M = {}
 --- Prints the tables; with --csv also writes one for other programs.
 --- @return integer exit code
 function M.compare(options)
-  local comparison = compare.runs(paths.runs(options.words))
+  local comparison = compare.runs(paths.runs(options.words), options.figure)
   print(tabulate.text(comparison))
   if options.csv then runtime.io.write_durably(options.csv, tabulate.csv(comparison)) end
   return 0

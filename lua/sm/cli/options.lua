@@ -26,6 +26,7 @@ Options:
   --again         make a new run although the same one is there already
   --quiet         no progress: the last line and errors only
   --dry-run       check the experiment and show its model, or the runs of a sweep; train and write nothing
+  --figure NAME   with compare: a column of metrics.csv to compare, instead of the test accuracy
   --csv FILE      with compare: also write the table to a file
   --out FILE      with report: where to write it (default: report.html in the directory that the runs share)
   -v, --verbose   with --version: everything that may matter in a report
@@ -41,7 +42,7 @@ local every_command_may <const> = { words = true, threads = true }
 M.commands = {
   resume = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
   eval = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
-  compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true } },
+  compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true, figure = true } },
   report = { words = "RUN…", least = 1, most = math.huge, options = { out = true } },
   data = { words = "NAME…", least = 1, most = math.huge, options = { quiet = true } },
 }
@@ -61,6 +62,7 @@ local function new_parser()
   parser:option "--runs"
   parser:option "--threads"
   parser:option "--jobs"
+  parser:option "--figure"
   parser:option "--csv"
   parser:option "--out"
   parser:option "--text"

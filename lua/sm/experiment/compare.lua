@@ -5,6 +5,7 @@ local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local shortest = require "sm.experiment.params".text
 local records = require "sm.experiment.records"
+local suggest = require "sm.check".suggest
 local statistics = require "sm.experiment.statistics"
 
 local M = {}
@@ -145,10 +146,13 @@ function M.settings(found, left_out)
   return settings, columns
 end
 
---- One figure of the summaries, seed → value; a seed without it is not there.
+--- One figure of the summaries, or the last one of a column of metrics.csv, seed → value; a seed without it is not
+--- there.
 local function figures(setting, key)
   local values = {}
-  for seed, record in pairs(setting.runs) do values[seed] = tonumber(record.summary[key]) end
+  for seed, record in pairs(setting.runs) do
+    values[seed] = tonumber(record.summary[key]) or records.last(record.rows, key)
+  end
   return values
 end
 
@@ -174,10 +178,10 @@ local function times(setting)
   return result
 end
 
-local function complete(setting)
-  setting.seeds = sorted_keys(setting.runs)
-  for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss" } do
-    setting[key] = summarise(figures(setting, key))
+local function complete(setting, figure)
+  setting.seeds, setting.figures = sorted_keys(setting.runs), {}
+  for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", figure } do
+    setting.figures[key] = summarise(figures(setting, key))
   end
   local step_ms = {}
   for _, value in pairs(figures(setting, "median_step_ms")) do step_ms[#step_ms + 1] = value end
@@ -197,7 +201,7 @@ end
 local function first_of(keys, settings)
   for _, key in ipairs(keys) do
     for _, setting in ipairs(settings) do
-      if setting[key] then return key end
+      if setting.figures[key] then return key end
     end
   end
 end
@@ -205,7 +209,7 @@ end
 local function compare_pairs(settings, key)
   local chosen, differences = {}, {}
   for _, pair in ipairs(key and pairs_of(settings) or {}) do
-    if pair[1][key] and pair[2][key] then chosen[#chosen + 1] = pair end
+    if pair[1].figures[key] and pair[2].figures[key] then chosen[#chosen + 1] = pair end
   end
   for i, pair in ipairs(chosen) do
     local result = statistics.compare(figures(pair[1], key), figures(pair[2], key), #chosen)
@@ -222,8 +226,8 @@ local function choose(settings)
   local key, best = first_of({ "validation_accuracy", "validation_loss" }, settings), nil
   local sign = key == "validation_loss" and -1 or 1
   for _, setting in ipairs(settings) do
-    local mean = setting[key] and sign * setting[key].mean
-    if mean and (not best or mean > sign * best[key].mean) then best = setting end
+    local mean = setting.figures[key] and sign * setting.figures[key].mean
+    if mean and (not best or mean > sign * best.figures[key].mean) then best = setting end
   end
   return best, key
 end
@@ -242,15 +246,25 @@ local function machines(finished)
   return list
 end
 
+local function no_figure(figure, finished)
+  local names = {}
+  for _, record in ipairs(finished) do
+    for _, column in ipairs(record.columns) do names[column] = true end
+  end
+  fail("no run has a figure '%s' in its metrics.csv or summary.json%s", figure, suggest(figure, sorted_keys(names)))
+end
+
 --- Compares runs.
 --- @param found table array of records, finished or not
 --- @param unread table array of {path=, reason=} of the runs that could not be read
+--- @param figure string|nil what is compared instead of the test accuracy: a column of metrics.csv, its last figure, or
+---   one of summary.json
 --- @return table {columns=names of what differs (parameters with "=" before them), settings=array of {traits=,
----   seeds=, runs=(seed → record), test_accuracy= and the like={mean=, deviation=, count=}, step_ms=,
+---   seeds=, runs=(seed → record), figures=(test_accuracy and the like → {mean=, deviation=, count=}), step_ms=,
 ---   times=(milestone → {steps=, seconds=})}, measure=(the figure compared, or nil), differences=(as
 ---   statistics.compare gives them, with setting= and other=; their intervals hold all together), best=(the setting
 ---   chosen, or nil), chosen_by=(the figure it was chosen by), left_out=array of {path=, reason=}, machines=}
-function M.records(found, unread)
+function M.records(found, unread, figure)
   local left_out = table.move(unread, 1, #unread, 1, {})
   local finished = finished_of(found, left_out)
   if #finished == 0 then
@@ -259,20 +273,24 @@ function M.records(found, unread)
     fail("there is no finished run to compare; %s", table.concat(reasons, "; "))
   end
   local settings, columns = M.settings(finished, left_out)
-  for _, setting in ipairs(settings) do complete(setting) end
-  local measure = first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
+  for _, setting in ipairs(settings) do complete(setting, figure) end
+  if figure and not first_of({ figure }, settings) then no_figure(figure, finished) end
+  local measure = figure
+    or first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
   local best, chosen_by = choose(settings)
   return {
-    columns = columns, settings = settings, measure = measure, best = best, chosen_by = chosen_by,
+    columns = columns, settings = settings, measure = measure, figure = figure, best = best, chosen_by = chosen_by,
     differences = compare_pairs(settings, measure), left_out = left_out, machines = machines(finished),
   }
 end
 
 --- Reads and compares runs.
 --- @param paths table array of run directories
+--- @param figure string|nil
 --- @return table as M.records gives it
-function M.runs(paths)
-  return M.records(records.read_all(paths))
+function M.runs(paths, figure)
+  local found, unread = records.read_all(paths)
+  return M.records(found, unread, figure)
 end
 
 return M

@@ -98,6 +98,13 @@ function M.read_all(paths)
   return found, left_out
 end
 
+--- The last figure of a column of metrics.csv. @return number|nil nil where no row has one
+function M.last(rows, column)
+  for i = #rows, 1, -1 do
+    if rows[i][column] then return rows[i][column] end
+  end
+end
+
 --- When the validation accuracy first reached each of some figures.
 --- @param rows table of a record
 --- @param accuracies table array of fractions

@@ -61,21 +61,18 @@ end
 
 local function any(comparison, key)
   for _, setting in ipairs(comparison.settings) do
-    if setting[key] then return true end
+    if setting.figures[key] then return true end
   end
   return false
 end
 
---- Accuracies where there are some, else losses.
+--- Accuracies where there are some, else losses; after the figure that was asked for.
 local function outcomes(comparison)
-  local keys = {}
+  local keys = { comparison.figure }
   for _, split in ipairs { "test", "validation" } do
     local accuracy, loss = split .. "_accuracy", split .. "_loss"
-    if any(comparison, accuracy) then
-      keys[#keys + 1] = accuracy
-    elseif any(comparison, loss) then
-      keys[#keys + 1] = loss
-    end
+    local key = any(comparison, accuracy) and accuracy or any(comparison, loss) and loss or nil
+    if key ~= comparison.figure then keys[#keys + 1] = key end
   end
   return keys
 end
@@ -94,7 +91,7 @@ local function what_came_out(comparison)
   for _, setting in ipairs(comparison.settings) do
     local row = names_of(comparison, setting)
     row[#row + 1] = seeds_text(setting)
-    for _, key in ipairs(keys) do row[#row + 1] = spread(setting[key], key) end
+    for _, key in ipairs(keys) do row[#row + 1] = spread(setting.figures[key], key) end
     row[#row + 1] = setting.step_ms and present.milliseconds(setting.step_ms) or absent
     rows[#rows + 1] = row
   end
@@ -284,7 +281,7 @@ function M.headline(comparison)
   if not key then return "finished" end
   local shown = count == 1 and comparison.settings[1] or comparison.best
   if not shown then return ("%d settings; none is chosen, since none has validation data"):format(count) end
-  local figure = ("%s %s (%d seed%s)"):format(in_words(key), spread(shown[key], key), #shown.seeds,
+  local figure = ("%s %s (%d seed%s)"):format(in_words(key), spread(shown.figures[key], key), #shown.seeds,
     #shown.seeds == 1 and "" or "s")
   if count == 1 then return figure end
   return ("best of %d settings by %s: %s, %s%s"):format(count, in_words(comparison.chosen_by),
@@ -300,14 +297,25 @@ local function exact(number)
   return number and ("%.9g"):format(number) or ""
 end
 
+local summarised <const> = { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss" }
+
 --- The columns of the table in CSV that follow those of the settings: name, and what a setting has there.
-local function csv_columns()
+local function csv_columns(asked)
   local columns = {}
   local function add(name, value) columns[#columns + 1] = { name = name, value = value } end
   add("seeds", function(setting) return seeds_text(setting) end)
-  for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss" } do
-    add(key .. "_mean", function(setting) return exact(setting[key] and setting[key].mean) end)
-    add(key .. "_deviation", function(setting) return exact(setting[key] and setting[key].deviation) end)
+  local function add_spread(key)
+    for _, quantity in ipairs { "mean", "deviation" } do
+      add(key .. "_" .. quantity, function(setting)
+        local figure = setting.figures[key]
+        return exact(figure and figure[quantity])
+      end)
+    end
+  end
+  local known = {}
+  for _, key in ipairs(summarised) do
+    add_spread(key)
+    known[key] = true
   end
   for _, milestone in ipairs(compare.milestones) do
     local to = ("_to_%.9g"):format(milestone)
@@ -323,6 +331,7 @@ local function csv_columns()
     end)
   end
   add("step_ms_median", function(setting) return exact(setting.step_ms) end)
+  if asked and not known[asked] then add_spread(asked) end
   return columns
 end
 
@@ -340,7 +349,7 @@ end
 --- One row per setting, figures as fractions; differences are against the first setting.
 --- @return string
 function M.csv(comparison)
-  local columns, header, lines = csv_columns(), heading_of(comparison), {}
+  local columns, header, lines = csv_columns(comparison.figure), heading_of(comparison), {}
   for _, column in ipairs(columns) do header[#header + 1] = column.name end
   table.move({ "compared", "difference", "difference_low", "difference_high", "method" }, 1, 5, #header + 1, header)
   local rows = { header }

@@ -183,6 +183,23 @@ local function measure(model, layer, sample, grouping, classes)
   return numbers
 end
 
+--- The numbers of measure as one for each quantity: means over the groups, and over pairs of them.
+-- @return {entropy=, class_bits= (information of winner and class), redundancy= (nil for one group), ablation=
+--   (accuracy that is lost when a group is set to its mean)}
+function M.means(numbers)
+  local count = #numbers.groups
+  local entropy, bits, ablation, redundancy = 0, 0, 0, 0
+  for g, group in ipairs(numbers.groups) do
+    entropy, bits = entropy + group.entropy, bits + group.information
+    ablation = ablation + numbers.accuracy.all - group.accuracy.all
+    for h, shared in ipairs(numbers.redundancy[g]) do redundancy = redundancy + (h ~= g and shared or 0) end
+  end
+  return {
+    entropy = entropy / count, class_bits = bits / count, ablation = ablation / count,
+    redundancy = count > 1 and redundancy / (count * (count - 1)) or nil,
+  }
+end
+
 --- Measures a layer's groups. The model is left as it was.
 -- @param model built
 -- @param layer the activation whose input is the logits of the groups' channels

@@ -14,6 +14,7 @@ local samples = require "sm.view.sample"
 local words = require "sm.view.words"
 
 local PASSED_OVER = { batchnorm = true, dropout = true }
+local MEASURES = { "entropy", "class_bits", "redundancy", "ablation" }
 local UNGROUPED = { relu = true, sigmoid = true, tanh = true } -- beside a softmax over all
 
 local View = declaration.class "view.groups"
@@ -91,6 +92,38 @@ local function grouping_of(self, activation)
   return competition.dealt(channels, self.control, activation.options.temperature or 1, self.seed)
 end
 
+local function numbers_of(self, model, data)
+  local activation = self:check(model, data)
+  return consequence.measure(model, activation, samples.of(data, self.images), grouping_of(self, activation),
+    data.classes)
+end
+
+local function column(self, name)
+  return self.path .. (self.control and "_control" .. self.control or "") .. "_" .. name
+end
+
+--- The columns that the view adds to metrics.csv: "conv2_entropy", "conv2_control4_entropy", …; no redundancy where
+-- there is one group.
+-- @param model built
+function View:metric_names(model)
+  local names, grouping = {}, grouping_of(self, activation_of(self:layer(model)))
+  for _, name in ipairs(MEASURES) do
+    if name ~= "redundancy" or #grouping.sizes > 1 then names[#names + 1] = column(self, name) end
+  end
+  return names
+end
+
+--- The figures for these columns: see sm.view.consequence's means.
+-- @param model built
+-- @param data the data set
+-- @return table name → number
+function View:measure(model, data)
+  self.measured = numbers_of(self, model, data) -- and drawn next
+  local figures = {}
+  for name, value in pairs(consequence.means(self.measured)) do figures[column(self, name)] = value end
+  return figures
+end
+
 --- The sheet's texts.
 local function describe(self, numbers, activation, moment)
   local channels = #activation.output_shape == 3 and "channels at each of %d×%d locations" or "channels"
@@ -113,12 +146,12 @@ end
 --- Writes the sheet, and the numbers behind it beside it as .csv.
 -- @param model built
 -- @param path of the PNG
--- @param moment {step=, validation_accuracy=, title=, data=}
+-- @param moment {step=, validation_accuracy=, title=, data=, row=}
 function View:draw(model, path, moment)
   local activation = self:check(model, moment.data)
   local data = moment.data
-  local numbers = consequence.measure(model, activation, samples.of(data, self.images),
-    grouping_of(self, activation), data.classes)
+  local numbers = moment.row and self.measured or numbers_of(self, model, data)
+  self.measured = nil
   local names = words.class_names(data)
   local directory = path:match "^(.*/)[^/]*$" or "./"
   local moments = record.history(directory, self.name, moment.step, #numbers.groups)
