@@ -205,7 +205,7 @@ class Chart {
       ...this.options(),
       customBars: true, connectSeparatedPoints: true, fillAlpha: 0.18, strokeWidth: 1.5, legend: "always",
       labelsDiv: one(".legend", this.element), legendFormatter: (data) => this.legend(data),
-      highlightCircleSize: 3, animatedZooms: false, axisLabelFontSize: 12, xRangePad: 4, yRangePad: 6,
+      highlightCircleSize: 3, pointSize: 3, animatedZooms: false, axisLabelFontSize: 12, xRangePad: 4, yRangePad: 6,
       highlightSeriesOpts: this.series.length > 1 ? { strokeWidth: 2.5 } : null,
       highlightSeriesBackgroundAlpha: 0.7,
       axes: {
