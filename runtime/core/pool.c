@@ -123,6 +123,9 @@ SM_INLINE void store(real *out, sm_vector numbers, size_t n) {
 /* Numbers where the lanes of `where` are set, zero elsewhere. */
 SM_INLINE sm_vector masked(sm_lanes where, sm_vector x) { return (sm_vector)((sm_lanes)x & where); }
 
+/* The window of nearly every network. */
+static inline bool is_square_of_four(const view *seen) { return seen->rows == 2 && seen->columns == 2; }
+
 /* y and which of n <= SM_VECTOR channels of a window; NaN is larger than any number. x points at the first of them
    in the window's first pixel, `at` is its place among the outputs. */
 SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view *seen, size_t n) {
@@ -144,6 +147,14 @@ SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view
   memcpy(of->which + at, &which, n);
 }
 
+/* All channels of a window. */
+SM_INLINE void max_window(const pass *of, size_t at, const view *seen) {
+  size_t channels = of->window->channels, c = 0;
+  const real *pixel = of->in + seen->first * channels;
+  for (; c + SM_VECTOR <= channels; c += SM_VECTOR) give_largest(of, at + c, pixel + c, seen, SM_VECTOR);
+  if (c < channels) give_largest(of, at + c, pixel + c, seen, channels - c);
+}
+
 static void max_image(const void *work, size_t image) {
   const pass *of = work;
   const sm_window *window = of->window;
@@ -151,10 +162,10 @@ static void max_image(const void *work, size_t image) {
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
-      const real *pixel = of->in + seen.first * channels;
-      size_t c = 0;
-      for (; c + SM_VECTOR <= channels; c += SM_VECTOR) give_largest(of, at + c, pixel + c, &seen, SM_VECTOR);
-      if (c < channels) give_largest(of, at + c, pixel + c, &seen, channels - c);
+      if (is_square_of_four(&seen))
+        max_window(of, at, &(view){seen.first, 2, 2, seen.skipped}); /* loops that the compiler can unroll */
+      else
+        max_window(of, at, &seen);
     }
   }
 }
@@ -193,6 +204,15 @@ SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *s
   }
 }
 
+/* All channels of a window. */
+SM_INLINE void max_window_backward(const pass *of, size_t at, const view *seen, bool apart) {
+  size_t channels = of->window->channels, c = 0;
+  real *pixel = of->out + seen->first * channels;
+  for (; c + SM_VECTOR <= channels; c += SM_VECTOR)
+    give_to_chosen(pixel + c, of, at + c, seen, !apart, SM_VECTOR);
+  if (c < channels) give_to_chosen(pixel + c, of, at + c, seen, !apart, channels - c);
+}
+
 static void max_image_backward(const void *work, size_t image) {
   const pass *of = work;
   const sm_window *window = of->window;
@@ -202,13 +222,10 @@ static void max_image_backward(const void *work, size_t image) {
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
-      real *pixel = of->out + seen.first * channels;
-      size_t c = 0;
-      for (; c + SM_VECTOR <= channels && apart; c += SM_VECTOR)
-        give_to_chosen(pixel + c, of, at + c, &seen, false, SM_VECTOR);
-      for (; c + SM_VECTOR <= channels; c += SM_VECTOR)
-        give_to_chosen(pixel + c, of, at + c, &seen, true, SM_VECTOR);
-      if (c < channels) give_to_chosen(pixel + c, of, at + c, &seen, !apart, channels - c);
+      if (apart && is_square_of_four(&seen))
+        max_window_backward(of, at, &(view){seen.first, 2, 2, seen.skipped}, true);
+      else
+        max_window_backward(of, at, &seen, apart);
     }
   }
 }
