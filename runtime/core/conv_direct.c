@@ -71,11 +71,10 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
                   .b_block = read->run * at->width,
                   .runs = runs,
                   .terms = read->run};
-  size_t tiles = sm_quotient_up(read->columns, SM_TILE_ROWS), rest = tiles ? read->columns % tiles : 0;
-  size_t pixels = tiles ? read->columns / tiles : 0;
-  sm_range columns = {0, 0};
-  for (size_t i = 0; i < tiles; i++, columns.first = columns.last) {
-    columns.last = columns.first + pixels + (i < rest);
+  size_t most = whole && read->groups == 1 ? read->columns : SM_TILE_ROWS;
+  size_t pieces = sm_quotient_up(read->columns, sm_larger(most, 1));
+  for (size_t i = 0; i < pieces; i++) {
+    sm_range columns = sm_chunk(read->columns, pieces, i);
     real *to = out + columns.first * write->pixel;
     write_columns(whole ? to : edge, &tile, bias, filters + lines.first * kernel_line, columns, from, line,
                   seen, at->width, read);

@@ -82,14 +82,10 @@ static void add_products(real *gw, const sm_source *from, const real *gy, size_t
       size_t line = (size_t)((ptrdiff_t)(part.first * read->stride + ky) - read->top);
       const real *pixel = any ? sm_source_pixel(from, line, seen[group].first, group, read) : from->lines;
       tile.b = any ? gy + ((part.first - rows.first) * read->columns + seen[group].first) * gy_step : gy;
-      size_t tiles = sm_quotient_up(read->run, SM_TILE_ROWS);
-      for (size_t element = 0, count; tiles > 0; tiles--, element += count) {
-        count = sm_quotient_up(read->run - element, tiles);
-        tile.out = gw + element * at->width;
-        tile.start = add ? tile.out : NULL;
-        tile.a = pixel + element;
-        sm_tile_multiply(&tile, count, at->width, true);
-      }
+      tile.out = gw;
+      tile.start = add ? gw : NULL;
+      tile.a = pixel;
+      sm_tile_multiply(&tile, read->run, at->width, true);
     }
   }
 }

@@ -57,22 +57,18 @@ static void store_tiles(real *pixels, const real *cells, const sm_cells *lie, co
    panel. */
 static void multiply_cell(real *out, const real *in, const real *filters, size_t tiles, const sm_cells *to,
                           const sm_cells *from) {
-  size_t parts = sm_quotient_up(tiles, SM_TILE_ROWS);
   for (size_t p = 0; p < sm_panels_of(to->column); p++) {
     sm_panel at = sm_panel_of(to->column, p);
-    sm_tile tile = {.out_step = to->tile,
+    sm_tile tile = {.out = out + at.first,
+                    .out_step = to->tile,
+                    .a = in,
                     .a_step = from->tile,
                     .b = filters + at.first * from->column,
                     .b_step = at.width,
                     .blocks = 1,
                     .runs = 1,
                     .terms = from->column};
-    for (size_t part = 0; part < parts; part++) {
-      sm_range rows = sm_chunk(tiles, parts, part);
-      tile.out = out + rows.first * to->tile + at.first;
-      tile.a = in + rows.first * from->tile;
-      sm_tile_multiply(&tile, rows.last - rows.first, at.width, false);
-    }
+    sm_tile_multiply(&tile, tiles, at.width, false);
   }
 }
 

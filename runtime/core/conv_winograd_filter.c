@@ -87,24 +87,20 @@ static void evaluate_tiles(real *cells, const sm_cells *lie, double *gbias, cons
 /* `filters` columns of gw (channels, step) = or += the products of a cell of x and one of gy, over all tiles. */
 static void add_products(real *gw, size_t step, const real *x, const real *gy, size_t filters, bool add,
                          size_t tiles, const sm_cells *x_lie, const sm_cells *gy_lie) {
-  size_t channels = x_lie->column, parts = sm_quotient_up(channels, SM_TILE_ROWS);
   for (size_t p = 0; p < sm_panels_of(filters); p++) {
     sm_panel at = sm_panel_of(filters, p);
-    sm_tile tile = {.out_step = step,
+    sm_tile tile = {.out = gw + at.first,
+                    .start = add ? gw + at.first : NULL,
+                    .out_step = step,
                     .start_step = step,
-                    .a_step = x_lie->tile,
+                    .a = x,
                     .b = gy + at.first,
+                    .a_step = x_lie->tile,
                     .b_step = gy_lie->tile,
                     .blocks = 1,
                     .runs = 1,
                     .terms = tiles};
-    for (size_t part = 0; part < parts; part++) {
-      sm_range rows = sm_chunk(channels, parts, part);
-      tile.out = gw + rows.first * step + at.first;
-      tile.start = add ? tile.out : NULL;
-      tile.a = x + rows.first;
-      sm_tile_multiply(&tile, rows.last - rows.first, at.width, true);
-    }
+    sm_tile_multiply(&tile, x_lie->column, at.width, true);
   }
 }
 

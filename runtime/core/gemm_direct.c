@@ -6,12 +6,14 @@
 #include "core/parallel.h"
 
 /* A product is a sum over blocks of terms. Within one, blocks of b's columns and of a's rows stay in the second cache,
-   and a tile's rows of a in the first; they are packed where they would not where they lie. */
+   and some rows of a in the first; they are packed where they would not where they lie. */
 enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
   USED_OFTEN = 4,                          /* tiles of rows for which packing b pays */
+  TOGETHER = 4 * SM_TILE_ROWS,             /* rows of a that a panel is multiplied by in one go, at most, */
+  TOGETHER_BYTES = 6 * 1024,               /* where more than a tile's take no more than this */
   SETS = 4096 / SM_ALIGNMENT,              /* of the first cache, */
   WAYS = 6 /* and lines of a that find room in one: of 8 or more, two are b's */
 };
@@ -29,6 +31,12 @@ typedef struct source {
 
 static int parts_of(size_t count, size_t limit) {
   return count > limit ? (int)((count + limit - 1) / limit) : 1;
+}
+
+/* Rows of a that a panel is multiplied by in one go. */
+static size_t rows_together(size_t terms) {
+  size_t fitting = TOGETHER_BYTES / ((terms ? terms : 1) * sizeof(real)) / SM_TILE_ROWS * SM_TILE_ROWS;
+  return fitting < SM_TILE_ROWS ? SM_TILE_ROWS : fitting < TOGETHER ? fitting : TOGETHER;
 }
 
 /* Whether the first cache has no room for so many rows of x together, because too many of their lines share a set. */
@@ -178,11 +186,11 @@ typedef struct part {
   bool add;      /* to c, which has the sums of earlier terms; otherwise to bias */
 } part;
 
-/* One tile: `rows` rows of c from `c` on, of one panel. A panel that ends within a vector is computed aside,
+/* `rows` rows of c from `c` on, of one panel. A panel that ends within a vector is computed aside,
    for there is no room for the rest of the vector in c. */
 static void multiply_panel(real *c, const real *a, const real *b, size_t rows, const sm_panel *at,
                            const part *of) {
-  real edge[SM_TILE_ROWS * SM_PANEL], edge_bias[SM_PANEL];
+  real edge[TOGETHER * SM_PANEL], edge_bias[SM_PANEL];
   bool whole = at->count == at->width;
   sm_tile tile = {.out = whole ? c : edge,
                   .out_step = whole ? of->ld_c : SM_PANEL,
@@ -207,14 +215,14 @@ static void multiply_panel(real *c, const real *a, const real *b, size_t rows, c
   }
 }
 
-/* Tile by tile of rows, so that these rows of a stay in the first cache and c is written in long runs.
-   Meanwhile the source of the block that is packed next comes nearer. */
+/* Some rows together, so that these rows of a stay in the first cache and c is written in long runs. Meanwhile the
+   source of the block that is packed next comes nearer. */
 static void multiply(const part *of, const packing *packed, const source *next) {
   size_t panels = sm_panels_of(of->columns);
-  int tiles = parts_of(of->rows, SM_TILE_ROWS);
-  size_t share = next->rows / ((size_t)tiles * panels) + 1;
-  for (int i = 0; i < tiles; i++) {
-    sm_range rows = sm_chunk(of->rows, tiles, i);
+  int groups = parts_of(of->rows, rows_together(of->terms));
+  size_t share = next->rows / ((size_t)groups * panels) + 1;
+  for (int i = 0; i < groups; i++) {
+    sm_range rows = sm_chunk(of->rows, groups, i);
     const real *a = of->a + rows.first * (of->adjacent ? 1 : of->ld_a);
     for (size_t p = 0; p < panels; p++) {
       sm_panel at = sm_panel_of(of->columns, p);
@@ -290,8 +298,9 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
                                  : (source){a + rows.first * ld_a + now.terms.first, of.rows, of.terms, ld_a};
       of.a = block.first;
       of.ld_a = ld_a;
-      if (transpose_a ? is_crowded(&block, of.terms, SM_TILE_ROWS)
-                      : is_crowded(&block, of.rows < SM_TILE_ROWS ? of.rows : SM_TILE_ROWS, of.terms)) {
+      size_t together = rows_together(of.terms);
+      if (transpose_a ? is_crowded(&block, of.terms, together)
+                      : is_crowded(&block, of.rows < together ? of.rows : together, of.terms)) {
         of.a = packed.a;
         of.ld_a = transpose_a ? of.rows : of.terms + LINE;
         pack_rows(packed.a, &block, of.ld_a);

@@ -46,8 +46,9 @@ typedef real sm_vector __attribute__((vector_size(SM_VECTOR_BYTES), aligned(size
 /* Integers as wide as the numbers of a vector: what comparing two vectors gives, all bits or none. */
 typedef __typeof__((sm_vector){0} > (sm_vector){0}) sm_lanes;
 
-/* out[row] = start[row] + the sum over blocks, runs and terms, in this order, of a[row] * b, where out, start
-   and b are one or SM_TILE_VECTORS vectors wide and a is one number. Steps are in elements. */
+/* One tile, or several one below the other: out[row] = start[row] + the sum over blocks, runs and terms, in this order,
+   of a[row] * b, where out, start and b are one or SM_TILE_VECTORS vectors wide and a is one number. Steps are in
+   elements. */
 typedef struct sm_tile {
   real *out;
   const real *start;           /* NULL: zeros */
@@ -84,7 +85,8 @@ static inline void sm_copy_padded(real *out, const real *x, const sm_panel *at) 
   for (size_t j = at->count; j < at->width; j++) out[j] = 0;
 }
 
-/* Computes 1 to SM_TILE_ROWS rows, `width` (a panel's) wide. adjacent_rows says what a_step is between. */
+/* Computes rows, `width` (a panel's) wide, as many tiles one below the other as they take. adjacent_rows says what
+   a_step is between. */
 void sm_tile_multiply(const sm_tile *tile, size_t rows, size_t width, bool adjacent_rows);
 
 #endif
