@@ -84,6 +84,14 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
   }
 }
 
+/* Asks for where the sums of a row of positions go, so that storing them does not wait. */
+static void fetch_row(const real *out, const sm_panel *at, const sm_reading *read, const writing *write) {
+  enum { LINE = SM_ALIGNMENT / (int)sizeof(real) };
+  for (size_t i = 0; i < read->columns; i++, out += write->pixel) {
+    for (size_t j = 0; j < at->count; j += LINE) __builtin_prefetch(out + j, 1, 3);
+  }
+}
+
 /* What the bands of positions share. Each is one item of the work: some rows of one image. */
 typedef struct correlation {
   const writing *write;
@@ -106,8 +114,9 @@ static void correlate_band(const void *work, size_t band) {
   for (size_t p = 0; p < panels; p++) {
     sm_panel at = sm_panel_of(write->channels, p);
     for (size_t row = rows.first; row < rows.last; row++) {
-      write_row(write->out + image * write->image + row * write->row + at.first, &from,
-                of->filters + at.first * patch, of->seen, row, &at, read, write);
+      real *out = write->out + image * write->image + row * write->row + at.first;
+      if (row + 1 < rows.last) fetch_row(out + write->row, &at, read, write);
+      write_row(out, &from, of->filters + at.first * patch, of->seen, row, &at, read, write);
     }
   }
 }

@@ -7,29 +7,38 @@
 
 enum {
   BAND_BYTES = 28 * 1024, /* source rows and gy of a band: they stay in the first-level cache */
+  SUM_BYTES = 16 * 1024,  /* of gw: so much may be summed side by side */
   CHUNK_POSITIONS = 64,   /* positions that are worth a chunk's own sum */
   ITEMS = SM_BATCH_CHUNKS /* work for threads to share: at least so many items, if there are rows */
 };
 
-/* Work is cut into chunks of rows of positions, counted through the whole batch, times panels of filters.
-   Each item sums its rows into its chunk's part of gw, (patch, panel width) for each panel, and of gbias. The
-   parts are added in the chunks' order. */
+/* Work is cut into chunks of rows of positions, counted through the whole batch, times parts of the panels of filters:
+   all of them, which reads gy and the source in one go, or single ones where their sums would not stay in the cache.
+   Each item sums its rows into its chunk's share of gw, (patch, panel width) for each panel, and of gbias. The shares
+   are added in the chunks' order. */
 typedef struct cutting {
-  size_t rows, chunks, panels;
+  size_t rows, chunks, parts;
   size_t gw_bytes, gbias_bytes; /* per chunk */
   size_t gy_bytes, band_bytes;  /* per thread: gy of a band, where vectors are partly idle; source rows */
 } cutting;
 
+static bool sums_fit(const sm_reading *read, size_t filters) {
+  return sm_rounded(filters) * sm_reading_patch(read) * sizeof(real) <= SUM_BYTES;
+}
+
 static sm_reading filter_reading(const sm_conv2d *conv) {
   sm_reading read = sm_reading_of(conv);
-  size_t row = (read.line * read.stride + read.columns * SM_PANEL) * sizeof(real);
+  size_t filters = sums_fit(&read, conv->filters) ? sm_rounded(conv->filters) : SM_PANEL;
+  size_t row = (read.line * read.stride + read.columns * filters) * sizeof(real);
   read.band = sm_larger(sm_smaller(BAND_BYTES / sm_larger(row, 1), read.rows), 1);
   return read;
 }
 
 static cutting cutting_of(const sm_reading *read, size_t filters) {
-  cutting cut = {.rows = read->batch * read->rows, .panels = sm_panels_of(filters)};
-  size_t sharing = sm_quotient_up(ITEMS, sm_larger(cut.panels, 1));
+  size_t panels = sm_panels_of(filters);
+  cutting cut = {.rows = read->batch * read->rows,
+                 .parts = sums_fit(read, filters) ? sm_smaller(panels, 1) : panels};
+  size_t sharing = sm_quotient_up(ITEMS, sm_larger(cut.parts, 1));
   size_t worthwhile = cut.rows * read->columns / CHUNK_POSITIONS;
   cut.chunks = sm_larger(sm_smaller(sm_smaller(sharing, worthwhile), cut.rows), 1);
   cut.gw_bytes = sm_aligned(sm_rounded(filters) * sm_reading_patch(read) * sizeof(real));
@@ -43,7 +52,7 @@ size_t sm_conv_direct_backward_filter_scratch(const sm_conv2d *conv) {
   sm_reading read = filter_reading(conv);
   cutting cut = cutting_of(&read, conv->filters);
   return sm_reading_seen_bytes(&read) + cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
-         sm_workers(cut.chunks * cut.panels) * (cut.gy_bytes + cut.band_bytes);
+         sm_workers(cut.chunks * cut.parts) * (cut.gy_bytes + cut.band_bytes);
 }
 
 /* sum (width) += gy (pixels, step)[…, width], in a fixed order. */
@@ -98,58 +107,64 @@ typedef struct gradient {
   size_t filters;
   const sm_reading *read;
   const cutting *cut;
-  char *gw_parts, *gbias_parts; /* the chunks'; gbias_parts NULL: no gbias */
-  char *bands;                  /* the threads' */
+  char *gw_shares, *gbias_shares; /* the chunks'; gbias_shares NULL: no gbias */
+  char *bands;                    /* the threads' */
 } gradient;
 
-/* gw and, unless NULL, gbias (panel width): the sums over one chunk of rows for one panel of filters. */
-static void sum_chunk(real *gw, double *gbias, real *gy_band, real *band, const gradient *of, sm_range rows,
-                      const sm_panel *at) {
+/* gw and, unless NULL, gbias (panel width) = or += the sums over some rows of an image for one panel of filters. */
+static void sum_panel(real *gw, double *gbias, real *gy_band, const sm_source *from, const gradient *of,
+                      size_t row, size_t count, bool add, const sm_panel *at) {
   const sm_reading *read = of->read;
-  for (size_t j = 0; j < at->width && gbias; j++) gbias[j] = 0;
-  if (rows.first == rows.last) memset(gw, 0, sm_reading_patch(read) * at->width * sizeof *gw);
-  for (size_t row = rows.first, count; row < rows.last; row += count) {
-    size_t image = row / read->rows, y = row % read->rows;
-    count = sm_smaller(sm_smaller(read->band, read->rows - y), rows.last - row);
-    sm_source from = sm_source_of(band, of->x, image, y, count, read);
-    const real *gy = of->gy + row * read->columns * of->filters + at->first;
-    size_t step = of->filters, pixels = count * read->columns;
-    if (at->count < at->width) {
-      for (size_t i = 0; i < pixels; i++) sm_copy_padded(gy_band + i * at->width, gy + i * step, at);
-      gy = gy_band;
-      step = at->width;
-    }
-    add_products(gw, &from, gy, step, (sm_range){y, y + count}, row != rows.first, of->seen, at, read);
-    if (gbias) add_pixels(gbias, gy, step, pixels, at->width);
+  const real *gy = of->gy + row * read->columns * of->filters + at->first;
+  size_t step = of->filters, pixels = count * read->columns, y = row % read->rows;
+  if (at->count < at->width) {
+    for (size_t i = 0; i < pixels; i++) sm_copy_padded(gy_band + i * at->width, gy + i * step, at);
+    gy = gy_band;
+    step = at->width;
   }
+  add_products(gw, from, gy, step, (sm_range){y, y + count}, add, of->seen, at, read);
+  if (gbias) add_pixels(gbias, gy, step, pixels, at->width);
 }
 
-/* One panel of filters of one chunk. */
+/* One part of the panels of one chunk. */
 static void sum_item(const void *work, size_t item) {
   const gradient *of = work;
   const cutting *cut = of->cut;
-  size_t chunk = item / cut->panels, patch = sm_reading_patch(of->read);
-  sm_panel at = sm_panel_of(of->filters, item % cut->panels);
+  const sm_reading *read = of->read;
+  size_t chunk = item / cut->parts, patch = sm_reading_patch(read), filters = sm_rounded(of->filters);
+  sm_range panels = sm_chunk(sm_panels_of(of->filters), cut->parts, item % cut->parts);
   char *own = of->bands + (size_t)sm_thread_index() * (cut->gy_bytes + cut->band_bytes);
-  real *gw = (real *)(of->gw_parts + chunk * cut->gw_bytes) + at.first * patch;
-  double *gbias = of->gbias_parts ? (double *)(of->gbias_parts + chunk * cut->gbias_bytes) + at.first : NULL;
-  sum_chunk(gw, gbias, (real *)own, (real *)(own + cut->gy_bytes), of,
-            sm_chunk(cut->rows, cut->chunks, chunk), &at);
+  real *gy_band = (real *)own, *band = (real *)(own + cut->gy_bytes);
+  real *gw = (real *)(of->gw_shares + chunk * cut->gw_bytes);
+  double *gbias = of->gbias_shares ? (double *)(of->gbias_shares + chunk * cut->gbias_bytes) : NULL;
+  sm_range rows = sm_chunk(cut->rows, cut->chunks, chunk);
+  size_t first = panels.first * SM_PANEL, last = sm_smaller(panels.last * SM_PANEL, filters);
+  for (size_t j = first; j < last && gbias; j++) gbias[j] = 0;
+  if (rows.first == rows.last) memset(gw + first * patch, 0, (last - first) * patch * sizeof *gw);
+  for (size_t row = rows.first, count; row < rows.last; row += count) {
+    count = sm_smaller(sm_smaller(read->band, read->rows - row % read->rows), rows.last - row);
+    sm_source from = sm_source_of(band, of->x, row / read->rows, row % read->rows, count, read);
+    for (size_t p = panels.first; p < panels.last; p++) {
+      sm_panel at = sm_panel_of(of->filters, p);
+      sum_panel(gw + at.first * patch, gbias ? gbias + at.first : NULL, gy_band, &from, of, row, count,
+                row != rows.first, &at);
+    }
+  }
 }
 
-/* One filter element of gw, for all filters, from the chunks' parts. */
-static void add_parts(const void *work, size_t line) {
+/* One filter element of gw, for all filters, from the chunks' shares. */
+static void add_shares(const void *work, size_t line) {
   const gradient *of = work;
   const cutting *cut = of->cut;
   size_t patch = sm_reading_patch(of->read);
-  for (size_t p = 0; p < cut->panels; p++) {
+  for (size_t p = 0; p < sm_panels_of(of->filters); p++) {
     sm_panel at = sm_panel_of(of->filters, p);
     real *out = of->gw + line * of->filters + at.first;
     size_t from = at.first * patch + line * at.width;
-    memcpy(out, (real *)of->gw_parts + from, at.count * sizeof *out);
+    memcpy(out, (real *)of->gw_shares + from, at.count * sizeof *out);
     for (size_t chunk = 1; chunk < cut->chunks; chunk++) {
-      const real *part = (real *)(of->gw_parts + chunk * cut->gw_bytes) + from;
-      for (size_t j = 0; j < at.count; j++) out[j] += part[j];
+      const real *share = (real *)(of->gw_shares + chunk * cut->gw_bytes) + from;
+      for (size_t j = 0; j < at.count; j++) out[j] += share[j];
     }
   }
 }
@@ -160,8 +175,8 @@ void sm_conv_direct_backward_filter(real *gw, real *gbias, const real *gy, const
   const cutting cut = cutting_of(&read, conv->filters);
   size_t filters = conv->filters, patch = sm_reading_patch(&read);
   sm_range *seen = scratch;
-  char *gw_parts = (char *)scratch + sm_reading_seen_bytes(&read),
-       *gbias_parts = gw_parts + cut.chunks * cut.gw_bytes;
+  char *gw_shares = (char *)scratch + sm_reading_seen_bytes(&read),
+       *gbias_shares = gw_shares + cut.chunks * cut.gw_bytes;
   sm_reading_find_seen(seen, &read);
   const gradient of = {.gw = gw,
                        .gy = gy,
@@ -170,15 +185,15 @@ void sm_conv_direct_backward_filter(real *gw, real *gbias, const real *gy, const
                        .filters = filters,
                        .read = &read,
                        .cut = &cut,
-                       .gw_parts = gw_parts,
-                       .gbias_parts = gbias ? gbias_parts : NULL,
-                       .bands = gbias_parts + cut.chunks * cut.gbias_bytes};
-  sm_parallel(cut.chunks * cut.panels, SM_LARGE, sum_item, &of);
-  sm_parallel(patch, patch * filters, add_parts, &of);
+                       .gw_shares = gw_shares,
+                       .gbias_shares = gbias ? gbias_shares : NULL,
+                       .bands = gbias_shares + cut.chunks * cut.gbias_bytes};
+  sm_parallel(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
+  sm_parallel(patch, patch * filters, add_shares, &of);
   for (size_t j = 0; j < filters && gbias; j++) {
     double sum = 0;
     for (size_t chunk = 0; chunk < cut.chunks; chunk++) {
-      sum += ((double *)(gbias_parts + chunk * cut.gbias_bytes))[j];
+      sum += ((double *)(gbias_shares + chunk * cut.gbias_bytes))[j];
     }
     gbias[j] = (real)sum;
   }
