@@ -93,6 +93,16 @@ static inline void zero(real *out, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = 0;
 }
 
+/* Asks for the pixels of x, which are read or written, that the window one row of windows below holds. */
+static inline void fetch_below(const real *x, const view *seen, const sm_window *window) {
+  enum { LINE = SM_ALIGNMENT / (int)sizeof(real) };
+  size_t row = window->width * window->channels;
+  const real *pixel = x + seen->first * window->channels + window->stride * row;
+  for (size_t i = 0; i < seen->rows; i++, pixel += row) {
+    for (size_t j = 0; j < seen->columns * window->channels; j += LINE) __builtin_prefetch(pixel + j, 0, 3);
+  }
+}
+
 /* ---- maximum ---- */
 
 /* Positions in a window, one to a channel. */
@@ -162,6 +172,7 @@ static void max_image(const void *work, size_t image) {
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
+      fetch_below(of->in, &seen, window);
       if (is_square_of_four(&seen))
         max_window(of, at, &(view){seen.first, 2, 2, seen.skipped}); /* loops that the compiler can unroll */
       else
@@ -222,6 +233,7 @@ static void max_image_backward(const void *work, size_t image) {
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
+      fetch_below(of->out, &seen, window);
       if (apart && is_square_of_four(&seen))
         max_window_backward(of, at, &(view){seen.first, 2, 2, seen.skipped}, true);
       else
