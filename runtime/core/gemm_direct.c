@@ -11,11 +11,12 @@ enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
-  USED_OFTEN = 4,                          /* tiles of rows for which packing b pays */
-  TOGETHER = 4 * SM_TILE_ROWS,             /* rows of a that a panel is multiplied by in one go, at most, */
-  TOGETHER_BYTES = 6 * 1024,               /* where more than a tile's take no more than this */
-  SETS = 4096 / SM_ALIGNMENT,              /* of the first cache, */
-  WAYS = 6 /* and lines of a that find room in one: of 8 or more, two are b's */
+  HIGH_TILES = SM_VECTOR_REGISTERS == 32,
+  USED_OFTEN = HIGH_TILES ? 4 : 0, /* tiles of rows for which packing b pays: low ones read it more often */
+  TOGETHER = 4 * SM_TILE_ROWS,     /* rows of a that a panel is multiplied by in one go, at most, */
+  TOGETHER_BYTES = 6 * 1024,       /* where more than a tile's take no more than this */
+  SETS = 4096 / SM_ALIGNMENT,      /* of the first cache, */
+  WAYS = 6                         /* and lines of a that find room in one: of 8 or more, two are b's */
 };
 
 /* Rows of a: (row, terms + LINE), or transposed (term, rows). Panels of b: (panel, term, its width). */
