@@ -2,8 +2,8 @@
 
 static const real zeros[SM_PANEL];
 
-/* `count` tiles of `rows` rows each, one below the other, from row `first` on. rows, vectors and adjacent_rows are constants where this is
-   called, so that the loops over them vanish and the sums are registers. */
+/* `count` tiles of `rows` rows each, one below the other, from row `first` on. rows, vectors and adjacent_rows are
+   constants where this is called, so that the loops over them vanish and the sums are registers. */
 SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const int rows, const int vectors,
                         const bool adjacent_rows) {
   const size_t a_step = tile->a_step, b_step = tile->b_step, terms = tile->terms;

@@ -33,8 +33,8 @@ function M.summary(found)
     local t = step(activation, 2, 50)
     add(("PyTorch as it comes ÷ smrun, %s + Adam, batch 50, 2 threads"):format(activation),
       over(t.plain, t.ours), 3.5)
-    add(("1 thread ÷ 2 threads, %s + Adam, batch 50"):format(activation),
-      over(step(activation, 1, 50).ours, t.ours), 1.75)
+    local alone = (found.scaling or {})[activation] or {}
+    add(("1 thread ÷ 2 threads, %s + Adam, batch 50"):format(activation), over(alone[1], alone[2]), 1.75)
   end
   for _, threads in ipairs { 1, 2 } do
     local t = step("relu", threads, 50)

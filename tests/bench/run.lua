@@ -89,6 +89,10 @@ end
 
 local layouts <const> = { "contiguous", "channels_last" }
 
+local function start_ours(threads)
+  return contestant.start("smrun", ("%s --threads %d %s/jobs.lua"):format(smrun, threads, here))
+end
+
 --- Starts everybody for one number of threads.
 --- @return table array of {key=, suffix=(of its jobs), program=}; PyTorch is there once for each memory
 --- format
@@ -97,7 +101,7 @@ local function start_all(peers, threads, with_onednn)
   local function add(key, program, suffix)
     list[#list + 1] = { key = key, program = program, suffix = suffix or "" }
   end
-  add("ours", contestant.start("smrun", ("%s --threads %d %s/jobs.lua"):format(smrun, threads, here)))
+  add("ours", start_ours(threads))
   if peers.python then
     for _, tuning in ipairs { "plain", "tuned" } do
       local environment = "OMP_NUM_THREADS=" .. threads
@@ -197,6 +201,29 @@ local function rounds_for(batch)
   return batch >= 250 and (settings.rounds + 1) // 2 or batch == 50 and 2 * settings.rounds + 1 or settings.rounds
 end
 
+--- Numbers of threads against each other, in turns too: minutes apart, the machine itself would not be the same.
+local function scaling(found)
+  local list, head, rows = {}, { "activation" }, {}
+  for _, threads in ipairs(settings.threads) do
+    list[#list + 1] = { key = threads, program = start_ours(threads),
+                        suffix = (" %d %d"):format(threads, steps_for(50)) }
+    head[#head + 1] = in_threads(threads)
+  end
+  head[#head + 1] = "1 thread ÷ 2 threads"
+  found.scaling = {}
+  for _, activation in ipairs { "relu", "softmax" } do
+    local t = race(list, ("step %s adam 50"):format(activation), rounds_for(50))
+    found.scaling[activation] = t
+    local row = { activation }
+    for _, threads in ipairs(settings.threads) do row[#row + 1] = number(t[threads]) end
+    row[#row + 1] = ratio(t[1], t[2])
+    rows[#rows + 1] = row
+  end
+  stop_all(list)
+  return "### Threads\n\nA step of 50 images with Adam, with each number of threads in turns.\n\n"
+    .. report.table(head, rows)
+end
+
 function parts.steps(peers, found)
   local text = { "Milliseconds of a whole step on random images: forward, loss, backward, optimizer. PyTorch "
     .. "in both of its memory formats, as it comes and tuned; the ratios take the faster format. oneDNN is "
@@ -229,6 +256,7 @@ function parts.steps(peers, found)
     end
     stop_all(list)
   end
+  if #settings.threads > 1 then text[#text + 1] = scaling(found) end
   return table.concat(text, "\n")
 end
 
