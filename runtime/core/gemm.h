@@ -1,6 +1,6 @@
 /* Matrix products by OpenBLAS, which is loaded late, after its kernels for this processor were chosen, or by
-   gemm_direct.h where that is faster. sm_matmul cuts its work into fixed tiles, computes each serially, and
-   gives tiles to threads. */
+   gemm_direct.h or gemm_thin.h where that is faster. sm_matmul cuts its work into fixed tiles, computes each serially,
+   and gives tiles to threads. */
 #ifndef SM_GEMM_H
 #define SM_GEMM_H
 

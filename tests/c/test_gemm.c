@@ -8,6 +8,7 @@
 
 #include "core/gemm.h"
 #include "core/gemm_direct.h"
+#include "core/gemm_thin.h"
 #include "core/parallel.h"
 
 /* ---- loading: each in a process of its own, for a process loads once ---- */
@@ -285,6 +286,53 @@ static void a_direct_sum_does_not_depend_on_its_position(void **state) {
   }
 }
 
+/* m, n, k: every number of rows; parts of b that are whole and not; more columns than are summed at a time. */
+static const size_t thin_products[][3] = {
+    {1, 64, 1},  {1, 2112, 100}, {2, 1040, 700}, {3, 16, 1025}, {4, 1024, 129}, {5, 64, 0},   {5, 80, 8},
+    {6, 33, 64}, {6, 528, 65},   {7, 1, 128},    {7, 1040, 33}, {8, 1027, 80},  {8, 544, 96}, {1, 130, 1024}};
+
+static void thin_products_match_the_reference_with_any_number_of_threads(void **state) {
+  (void)state;
+  static const int thread_counts[] = {2, 3, 5};
+  int threads = sm_thread_count(), thin = 0;
+  for (size_t p = 0; p < COUNT_OF(thin_products); p++) {
+    size_t m = thin_products[p][0], n = thin_products[p][1], k = thin_products[p][2];
+    for (int variant = 0; variant < 8; variant++) {
+      bool tb = variant & 1, relu = variant & 4;
+      if (!sm_gemm_is_thin(false, tb, m, n, k)) continue;
+      thin++;
+      real *a = numbers(m * k, 1), *b = numbers(k * n, 2), *bias = variant & 2 ? numbers(n, 3) : NULL;
+      double *want = reference(a, b, bias, false, tb, m, n, k);
+      for (size_t i = 0; i < m * n && relu; i++) want[i] = fmax(want[i], 0);
+      real *first = unwritten(m * n);
+      sm_set_thread_count(1);
+      sm_gemm_thin(first, a, b, bias, relu, tb, m, n, k);
+      assert_close(first, want, m * n, sqrt((double)k));
+      for (size_t t = 0; t < COUNT_OF(thread_counts); t++) {
+        real *c = unwritten(m * n);
+        sm_set_thread_count(thread_counts[t]);
+        sm_gemm_thin(c, a, b, bias, relu, tb, m, n, k);
+        assert_same_bits(c, first, m * n);
+        free(c);
+      }
+      free(a), free(b), free(bias), free(want), free(first);
+    }
+  }
+  sm_set_thread_count(threads);
+  assert_true(thin >= 4 * (int)COUNT_OF(thin_products));
+}
+
+static void products_that_are_not_thin_are_told(void **state) {
+  (void)state;
+  enum { WHOLE = 64, BROKEN = 65, MANY = 9 };
+  assert_true(sm_gemm_is_thin(false, false, 8, WHOLE, BROKEN));
+  assert_false(sm_gemm_is_thin(false, false, 8, BROKEN, WHOLE));
+  assert_true(sm_gemm_is_thin(false, true, 8, BROKEN, WHOLE));
+  assert_false(sm_gemm_is_thin(false, true, 8, WHOLE, BROKEN));
+  assert_false(sm_gemm_is_thin(false, false, MANY, WHOLE, WHOLE));
+  assert_false(sm_gemm_is_thin(true, false, 8, WHOLE, WHOLE)); /* rows of a would have to be gathered */
+}
+
 static void a_direct_product_steps_by_its_leading_dimensions(void **state) {
   (void)state;
   enum { M = 37, N = 45, K = 300, LD_C = 50 };
@@ -375,6 +423,8 @@ int main(void) {
   const struct CMUnitTest multiplying[] = {
       cmocka_unit_test(products_match_the_reference_with_any_kernel_and_number_of_threads),
       cmocka_unit_test(a_direct_sum_does_not_depend_on_its_position),
+      cmocka_unit_test(thin_products_match_the_reference_with_any_number_of_threads),
+      cmocka_unit_test(products_that_are_not_thin_are_told),
       cmocka_unit_test(a_direct_product_steps_by_its_leading_dimensions),
       cmocka_unit_test(a_serial_product_steps_by_its_leading_dimensions),
       cmocka_unit_test(an_empty_sum_is_zero_or_adds_nothing),
