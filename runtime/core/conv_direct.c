@@ -86,9 +86,8 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
 
 /* Asks for where the sums of a row of positions go, so that storing them does not wait. */
 static void fetch_row(const real *out, const sm_panel *at, const sm_reading *read, const writing *write) {
-  enum { LINE = SM_ALIGNMENT / (int)sizeof(real) };
   for (size_t i = 0; i < read->columns; i++, out += write->pixel) {
-    for (size_t j = 0; j < at->count; j += LINE) __builtin_prefetch(out + j, 1, 3);
+    for (size_t j = 0; j < at->count; j += SM_LINE) __builtin_prefetch(out + j, 1, 3);
   }
 }
 

@@ -9,7 +9,6 @@
 enum {
   SM_WINOGRAD_CELLS = SM_WINOGRAD_POINTS * SM_WINOGRAD_POINTS, /* pairs of points: what a tile becomes */
   SM_WINOGRAD_TILES = SM_TILE_ROWS == 14 ? 14 : 24,  /* a block: its cells stay in the second-level cache */
-  SM_CELLS_APART = SM_ALIGNMENT / (int)sizeof(real), /* keeps cells off one another's cache sets */
   SM_TILES_AHEAD = 2 /* rows of tiles between the one that is worked on and the one that is fetched */
 };
 
@@ -73,7 +72,7 @@ static inline void sm_fetch_tile(const real *pixels, size_t tile, const sm_image
   const real *row = pixels + on.first;
   size_t run = (on.columns.last - on.columns.first) * at->channels;
   for (size_t i = on.rows.first; i < on.rows.last; i++, row += at->width * at->channels) {
-    for (size_t j = 0; j < run; j += SM_CELLS_APART) __builtin_prefetch(row + j, 0, 2);
+    for (size_t j = 0; j < run; j += SM_LINE) __builtin_prefetch(row + j, 0, 2);
   }
 }
 
@@ -86,9 +85,9 @@ typedef struct sm_cells {
   size_t column, tile, row;
 } sm_cells;
 
-/* Of a block of so many tiles. */
+/* Of a block of so many tiles, which lie a line further apart than they take: off one another's cache sets. */
 static inline sm_cells sm_cells_of(size_t tiles, size_t channels) {
-  size_t tile = SM_WINOGRAD_POINTS * channels + SM_CELLS_APART;
+  size_t tile = SM_WINOGRAD_POINTS * channels + SM_LINE;
   return (sm_cells){channels, tile, tiles * tile};
 }
 
@@ -98,7 +97,7 @@ static inline size_t sm_cells_bytes(const sm_cells *lie) {
 
 /* Elements between the cells of filters (from, to): a line more than they take, so that the cells of a vector do not
    share a set of the cache. */
-static inline size_t sm_winograd_filter_step(size_t from, size_t to) { return from * to + SM_CELLS_APART; }
+static inline size_t sm_winograd_filter_step(size_t from, size_t to) { return from * to + SM_LINE; }
 
 SM_INLINE void sm_store_column(real *cells, size_t row, const sm_vector column[SM_WINOGRAD_POINTS]) {
   SM_UNROLL

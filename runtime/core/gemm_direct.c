@@ -10,7 +10,6 @@
 enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
-  LINE = SM_ALIGNMENT / (int)sizeof(real), /* between rows of a, lest they share a set of the cache */
   HIGH_TILES = SM_VECTOR_REGISTERS == 32,
   USED_OFTEN = HIGH_TILES ? 4 : 0, /* tiles of rows for which packing b pays: low ones read it more often */
   TOGETHER = 4 * SM_TILE_ROWS,     /* rows of a that a panel is multiplied by in one go, at most, */
@@ -19,7 +18,8 @@ enum {
   WAYS = 6                         /* and lines of a that find room in one: of 8 or more, two are b's */
 };
 
-/* Rows of a: (row, terms + LINE), or transposed (term, rows). Panels of b: (panel, term, its width). */
+/* Rows of a: (row, terms + SM_LINE), lest they share a set of the cache, or transposed (term, rows). Panels of b:
+   (panel, term, its width). */
 typedef struct packing {
   real a[PACKED], b[PACKED];
 } packing;
@@ -44,8 +44,8 @@ static size_t rows_together(size_t terms) {
 static bool is_crowded(const source *x, size_t rows, size_t columns) {
   uint8_t lines[SETS] = {0};
   for (size_t i = 0; i < rows; i++) {
-    size_t first = i * x->ld / LINE;
-    for (size_t j = 0; j <= columns / LINE; j++) {
+    size_t first = i * x->ld / SM_LINE;
+    for (size_t j = 0; j <= columns / SM_LINE; j++) {
       if (++lines[(first + j) % SETS] > WAYS) return true;
     }
   }
@@ -170,7 +170,7 @@ static void pack_panels_transposed(real *packed, const source *b) {
 static void fetch_rows(const source *x, size_t first, size_t count) {
   for (size_t i = first; i < first + count && i < x->rows; i++) {
     const real *row = x->first + i * x->ld;
-    for (size_t j = 0; j < x->columns; j += LINE) __builtin_prefetch(row + j, 0, 2);
+    for (size_t j = 0; j < x->columns; j += SM_LINE) __builtin_prefetch(row + j, 0, 2);
   }
 }
 
@@ -267,7 +267,7 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
   blocks.term_parts = parts_of(k, TERMS);
   size_t terms = sm_chunk(k, blocks.term_parts, 0).last;
   blocks.column_parts = parts_of(sm_panels_of(n), PACKED / ((terms ? terms : 1) * SM_PANEL));
-  int row_parts = parts_of(m, PACKED / (terms + LINE)), steps = blocks.term_parts * blocks.column_parts;
+  int row_parts = parts_of(m, PACKED / (terms + SM_LINE)), steps = blocks.term_parts * blocks.column_parts;
   bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= USED_OFTEN * SM_TILE_ROWS;
   const source none = {.first = b};
   course after = blocks; /* most likely what this thread computes next */
@@ -303,7 +303,7 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
       if (transpose_a ? is_crowded(&block, of.terms, together)
                       : is_crowded(&block, of.rows < together ? of.rows : together, of.terms)) {
         of.a = packed.a;
-        of.ld_a = transpose_a ? of.rows : of.terms + LINE;
+        of.ld_a = transpose_a ? of.rows : of.terms + SM_LINE;
         pack_rows(packed.a, &block, of.ld_a);
       }
       multiply(&of, &packed, i + 1 < row_parts ? &none : &next.b);

@@ -95,11 +95,11 @@ static inline void zero(real *out, size_t n) {
 
 /* Asks for the pixels of x, which are read or written, that the window one row of windows below holds. */
 static inline void fetch_below(const real *x, const view *seen, const sm_window *window) {
-  enum { LINE = SM_ALIGNMENT / (int)sizeof(real) };
   size_t row = window->width * window->channels;
   const real *pixel = x + seen->first * window->channels + window->stride * row;
   for (size_t i = 0; i < seen->rows; i++, pixel += row) {
-    for (size_t j = 0; j < seen->columns * window->channels; j += LINE) __builtin_prefetch(pixel + j, 0, 3);
+    for (size_t j = 0; j < seen->columns * window->channels; j += SM_LINE)
+      __builtin_prefetch(pixel + j, 0, 3);
   }
 }
 

@@ -19,7 +19,10 @@ typedef float real;
 #define SM_REAL_NAME "float32"
 #endif
 
-enum { SM_MAX_RANK = 8 };
+enum {
+  SM_LINE = SM_ALIGNMENT / (int)sizeof(real), /* numbers in a cache line */
+  SM_MAX_RANK = 8
+};
 
 typedef enum sm_dtype { SM_REAL, SM_UINT8, SM_INT32 } sm_dtype;
 
