@@ -1,6 +1,7 @@
 #!/bin/sh
-# The slow checks: lint, warnings as errors with two compilers and for two processors, every test under AddressSanitizer and
-# UndefinedBehaviorSanitizer, and a short training run under valgrind. Stops at the first that fails.
+# The slow checks: lint, warnings as errors with two compilers and for two processors, the C tests with the widest vectors,
+# every test under AddressSanitizer and UndefinedBehaviorSanitizer, and a short training run under valgrind. Stops at the first
+# that fails.
 set -eu
 cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$*"; }
@@ -16,6 +17,11 @@ step the core for aarch64, with a cross-compiler
 aarch64=build/aarch64
 make --no-print-directory -j2 BUILD=$aarch64 CC=aarch64-linux-gnu-gcc LEVELS= WERROR=1 \
   $(ls runtime/core/*.c | sed "s,runtime/\(.*\)c$,$aarch64/base/\1o,") >build/aarch64.log 2>&1 || { cat build/aarch64.log; exit 1; }
+
+step the C tests with vectors and registers as AVX-512 has them, made of what there is
+make --no-print-directory -j2 BUILD=build/wide LEVELS= CFLAGS="-DSM_VECTOR_BYTES=64 -DSM_VECTOR_REGISTERS=32 -Wno-psabi" \
+  all c-tests
+SPECS='^$' lua5.4 tests/run.lua build/wide
 
 step tests under AddressSanitizer and UndefinedBehaviorSanitizer
 make --no-print-directory -j2 SANITIZE=1 all c-tests

@@ -39,8 +39,12 @@ local function c_test(path, core)
   local started = os.time()
   local library = core and ("LD_LIBRARY_PATH='%s' "):format(core.directory) or ""
   local output, success = run(("%s'%s'"):format(library, path))
-  local good = tonumber(output:match "%[  PASSED  %] (%d+) test") or 0
-  local bad = tonumber(output:match "%[  FAILED  %] (%d+) test") or 0
+  local function tests(outcome) -- of all the groups that the program ran
+    local sum = 0
+    for number in output:gmatch("%[  " .. outcome .. "  %] (%d+) test") do sum = sum + math.tointeger(number) end
+    return sum
+  end
+  local good, bad = tests "PASSED", tests "FAILED"
   if bad == 0 and (not success or good == 0) then bad = 1 end
   count(path .. (core and " (" .. core.name .. ")" or ""), good, bad, output, started)
 end

@@ -9,7 +9,9 @@
 
 #include "core/tensor.h"
 
-#if defined(__AVX512F__)
+/* Both may be given to the compiler, which makes any vectors of those it has: so is other processors' code tested. */
+#if defined(SM_VECTOR_BYTES)
+#elif defined(__AVX512F__)
 #define SM_VECTOR_BYTES 64
 #elif defined(__AVX__)
 #define SM_VECTOR_BYTES 32
@@ -17,7 +19,8 @@
 #define SM_VECTOR_BYTES 16
 #endif
 
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if defined(SM_VECTOR_REGISTERS)
+#elif defined(__AVX512F__) || defined(__aarch64__)
 #define SM_VECTOR_REGISTERS 32
 #else
 #define SM_VECTOR_REGISTERS 16

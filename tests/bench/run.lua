@@ -329,7 +329,7 @@ function parts.evaluation(peers, found)
   local function job(batch) return ("evaluate %d %d 1"):format(batch, threads) end
   return ("Milliseconds to classify 10,000 images of bytes without a tape, relu network, %s.\n\n%s"):format(
     in_threads(threads),
-    compare(peers, threads, "batch", { 250, 1000 }, job, math.min(settings.rounds, 3), found.evaluation))
+    compare(peers, threads, "batch", { 250, 1000 }, job, settings.rounds, found.evaluation))
 end
 
 function parts.softmax(peers, found)
