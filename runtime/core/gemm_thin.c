@@ -77,6 +77,7 @@ static void sum_part(const void *work, size_t part) {
 #define SUM(rows) \
   if (of->m == (rows)) sum_terms(sums, at, terms, (rows));
   FOR_ROWS(SUM)
+#undef SUM
 }
 
 /* Parts of b's rows are summed apart, so that each thread reads its own. */
@@ -138,6 +139,7 @@ static void multiply_part(const void *work, size_t part) {
 #define MULTIPLY(rows) \
   if (of->m == (rows)) multiply_rows(of, columns, (rows));
   FOR_ROWS(MULTIPLY)
+#undef MULTIPLY
   finish(of, columns.first, columns.last - columns.first);
 }
 
