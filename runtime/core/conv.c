@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/conv_direct.h"
+#include "core/conv_fourier.h"
 #include "core/conv_im2col.h"
 #include "core/conv_winograd.h"
 #include "core/gemm.h"
@@ -15,10 +16,24 @@
    but for windows of one pixel and strided data gradients (0.8). Below, vectors are partly idle. */
 enum { DIRECT_CHANNELS = 16 };
 
-/* Winograd's method against direct, with AVX-512: 1.5 to 3.5 times as fast (forward and data gradient) and 1.2
+/* What a multiplication costs next to one of the direct method, transforms included.
+   Winograd's method against direct, with AVX-512: 1.5 to 3.5 times as fast (forward and data gradient) and 1.2
    to 2.9 times (filter gradient) where it saves two of three multiplications, padding included, and there
    are tiles enough to pay for the filters' transforms. Beyond so many channels times filters, unmeasured. */
-enum { WINOGRAD_SAVES = 3, WINOGRAD_TILES = 16, WINOGRAD_GRADIENT_TILES = 128, WINOGRAD_WEIGHTS = 64 * 1024 };
+enum { WINOGRAD_COST = 3, WINOGRAD_TILES = 16, WINOGRAD_GRADIENT_TILES = 128, WINOGRAD_WEIGHTS = 64 * 1024 };
+
+/* The Fourier transform against Winograd's method, with AVX2, filters of 5x5 over images of 14x14, 16 to 128 channels
+   and filters: 1.0 to 1.7 times as fast (forward and data gradient) and 1.2 to 2.1 times (filter gradient) from so many
+   images on, and one more for so many channels times filters. With twice as many of these as FOURIER_WEIGHTS the cells
+   of filters take 50 MB. */
+enum {
+  FOURIER_COST = 4,
+  FOURIER_GRADIENT_COST = 3,
+  FOURIER_IMAGES = 16,
+  FOURIER_GRADIENT_IMAGES = 4,
+  FOURIER_WEIGHTS_OF_IMAGE = 1024,
+  FOURIER_WEIGHTS = 16 * 1024
+};
 
 typedef enum pass { FORWARD, BACKWARD_DATA, BACKWARD_FILTER } pass;
 
@@ -29,7 +44,8 @@ static const struct {
   sm_conv_kernel kernel;
   const char *rule;
 } forced[] = {
-    {"winograd", SM_CONV_WINOGRAD, "winograd wherever it can (SMRUN_CONV), else direct or im2col by rule"},
+    {"fourier", SM_CONV_FOURIER, "fourier wherever it can (SMRUN_CONV), else by rule"},
+    {"winograd", SM_CONV_WINOGRAD, "winograd wherever it can (SMRUN_CONV), else by rule"},
     {"direct", SM_CONV_DIRECT, "direct (SMRUN_CONV)"},
     {"im2col", SM_CONV_IM2COL, "im2col (SMRUN_CONV)"},
 };
@@ -49,7 +65,7 @@ static sm_status chosen_kernel(sm_conv_kernel *kernel, sm_error *error) {
   const char *name;
   int asked = asked_kernel(&name);
   if (asked == FORCED) {
-    return sm_fail(error, SM_BAD_VALUE, "%s: expected winograd, direct or im2col, got \"%s\"",
+    return sm_fail(error, SM_BAD_VALUE, "%s: expected fourier, winograd, direct or im2col, got \"%s\"",
                    kernel_variable, name);
   }
   *kernel = asked < 0 ? SM_CONV_BY_RULE : forced[asked].kernel;
@@ -59,29 +75,42 @@ static sm_status chosen_kernel(sm_conv_kernel *kernel, sm_error *error) {
 const char *sm_conv2d_rule(void) {
   const char *name;
   int asked = asked_kernel(&name);
-  if (asked == FORCED) return "none: SMRUN_CONV is neither winograd, direct nor im2col";
-  return asked < 0
-             ? "winograd where it saves 2 of 3 multiplications, else direct from 16 output channels on, "
-               "im2col below"
-             : forced[asked].rule;
+  if (asked == FORCED) return "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col";
+  return asked < 0 ? "fourier or winograd where they save 2 of 3 multiplications and more, else direct from "
+                     "16 output "
+                     "channels on, im2col below"
+                   : forced[asked].rule;
 }
 
-static bool winograd_pays(const sm_conv2d *conv, pass of) {
-  const sm_window *window = &conv->window;
+/* In multiplications of the direct method; SIZE_MAX where a method cannot or is not known to pay. */
+static size_t winograd_cost(const sm_conv2d *conv, pass of) {
+  if (!sm_conv_winograd_takes(conv) || conv->window.channels * conv->filters > WINOGRAD_WEIGHTS)
+    return SIZE_MAX;
   size_t tiles = of == BACKWARD_DATA ? sm_conv_winograd_input_tiles(conv) : sm_conv_winograd_tiles(conv);
-  size_t taps = window->kernel_height * window->kernel_width;
-  size_t positions = window->batch * window->out_height * window->out_width;
-  return tiles >= (of == BACKWARD_FILTER ? WINOGRAD_GRADIENT_TILES : WINOGRAD_TILES) &&
-         window->channels * conv->filters <= WINOGRAD_WEIGHTS &&
-         taps * positions >= WINOGRAD_SAVES * SM_WINOGRAD_PRODUCTS * tiles;
+  size_t enough = of == BACKWARD_FILTER ? WINOGRAD_GRADIENT_TILES : WINOGRAD_TILES;
+  return tiles < enough ? SIZE_MAX : WINOGRAD_COST * SM_WINOGRAD_PRODUCTS * tiles;
+}
+
+static size_t fourier_cost(const sm_conv2d *conv, pass of) {
+  size_t weights = conv->window.channels * conv->filters, images = conv->window.batch;
+  if (!sm_conv_fourier_takes(conv) || weights > FOURIER_WEIGHTS) return SIZE_MAX;
+  bool gradient = of == BACKWARD_FILTER;
+  size_t enough = (gradient ? FOURIER_GRADIENT_IMAGES : FOURIER_IMAGES) + weights / FOURIER_WEIGHTS_OF_IMAGE;
+  if (images < enough) return SIZE_MAX;
+  return (gradient ? FOURIER_GRADIENT_COST : FOURIER_COST) * SM_FOURIER_PRODUCTS * images;
 }
 
 static sm_conv_kernel kernel_of(const sm_conv2d *conv, pass of) {
   if (conv->kernel == SM_CONV_DIRECT || conv->kernel == SM_CONV_IM2COL) return conv->kernel;
-  if (sm_conv_winograd_takes(conv) && (conv->kernel == SM_CONV_WINOGRAD || winograd_pays(conv, of))) {
-    return SM_CONV_WINOGRAD;
-  }
-  size_t out_channels = of == BACKWARD_DATA ? conv->window.channels : conv->filters;
+  if (conv->kernel == SM_CONV_FOURIER && sm_conv_fourier_takes(conv)) return SM_CONV_FOURIER;
+  if (conv->kernel == SM_CONV_WINOGRAD && sm_conv_winograd_takes(conv)) return SM_CONV_WINOGRAD;
+  const sm_window *window = &conv->window;
+  size_t direct =
+      window->kernel_height * window->kernel_width * window->batch * window->out_height * window->out_width;
+  size_t winograd = winograd_cost(conv, of), fourier = fourier_cost(conv, of);
+  if (fourier <= direct && fourier <= winograd) return SM_CONV_FOURIER;
+  if (winograd <= direct) return SM_CONV_WINOGRAD;
+  size_t out_channels = of == BACKWARD_DATA ? window->channels : conv->filters;
   return out_channels >= DIRECT_CHANNELS ? SM_CONV_DIRECT : SM_CONV_IM2COL;
 }
 
@@ -178,6 +207,9 @@ typedef struct kernel {
 
 static const kernel *kernel_for(const sm_conv2d *conv, pass of) {
   static const kernel kernels[] = {
+      [SM_CONV_FOURIER] = {sm_conv_fourier_forward_scratch, sm_conv_fourier_backward_data_scratch,
+                           sm_conv_fourier_backward_filter_scratch, sm_conv_fourier_forward,
+                           sm_conv_fourier_backward_data, sm_conv_fourier_backward_filter},
       [SM_CONV_WINOGRAD] = {sm_conv_winograd_forward_scratch, sm_conv_winograd_backward_data_scratch,
                             sm_conv_winograd_backward_filter_scratch, sm_conv_winograd_forward,
                             sm_conv_winograd_backward_data, sm_conv_winograd_backward_filter},

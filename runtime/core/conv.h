@@ -1,7 +1,7 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
-   {kernel height, kernel width, in, out}. Three kernels compute it, which agree to rounding: direct
-   (core/conv_direct.h), with fewer multiplications (core/conv_winograd.h), and by patches in BLAS
-   (core/conv_im2col.h), for which sm_blas_load comes first. */
+   {kernel height, kernel width, in, out}. Four kernels compute it, which agree to rounding: direct
+   (core/conv_direct.h), with fewer multiplications (core/conv_winograd.h; for small images core/conv_fourier.h), and
+   by patches in BLAS (core/conv_im2col.h), for which sm_blas_load comes first. */
 #ifndef SM_CONV_H
 #define SM_CONV_H
 
@@ -9,7 +9,8 @@
 
 typedef enum sm_conv_kernel {
   SM_CONV_BY_RULE,
-  SM_CONV_WINOGRAD, /* where it can, else by rule */
+  SM_CONV_FOURIER,  /* where it can, else by rule */
+  SM_CONV_WINOGRAD, /* the same */
   SM_CONV_DIRECT,
   SM_CONV_IM2COL
 } sm_conv_kernel;
@@ -20,7 +21,8 @@ typedef struct sm_conv2d {
   sm_conv_kernel kernel;
 } sm_conv2d;
 
-/* Which kernel plans take, in words. SMRUN_CONV=winograd, direct or im2col in the environment overrides the rule. */
+/* Which kernel plans take, in words. SMRUN_CONV=fourier, winograd, direct or im2col in the environment overrides the
+   rule. */
 const char *sm_conv2d_rule(void);
 
 /* Checks x (batch, height, width, in) against w (kernel height, kernel width, in, out) and fills *conv and

@@ -47,10 +47,13 @@ static const shape_case cases[] = {
     {2, 9, 8, 16, 5, 5, 32, VALID(1)},     {1, 2, 3, 32, 5, 5, 16, SAME(1)},
     {1, 2, 3, 16, 3, 3, 16, PADDED(1, 9)}, {40, 10, 14, 16, 5, 5, 16, SAME(1)},
     {0, 6, 6, 16, 3, 3, 16, SAME(1)},      {40, 12, 12, 16, 3, 3, 32, SAME(1)},
-    {40, 8, 8, 16, 3, 3, 16, VALID(1)},
+    {40, 8, 8, 16, 3, 3, 16, VALID(1)},    {40, 14, 14, 16, 5, 5, 48, SAME(1)},
+    {5, 14, 14, 32, 5, 5, 16, SAME(1)},    {19, 12, 10, 16, 4, 5, 16, SAME(1)},
+    {7, 16, 16, 16, 3, 6, 16, VALID(1)},   {3, 10, 11, 16, 6, 5, 16, PADDED(1, 5)},
+    {17, 14, 14, 16, 5, 5, 16, PADDED(1, 3)},
 };
 
-static const sm_conv_kernel kernels[] = {SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL};
+static const sm_conv_kernel kernels[] = {SM_CONV_FOURIER, SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL};
 
 /* A planned case with its sizes in elements. */
 typedef struct planned {
@@ -197,33 +200,54 @@ static void every_pass_of_every_kernel_matches_the_reference(void **state) {
   }
 }
 
+/* Multiplications of each method for a pass, as the rule weighs them; SIZE_MAX where it does not consider it. */
+static size_t weighed_winograd(const sm_conv2d *conv, size_t height, size_t width, size_t least) {
+  const sm_window *window = &conv->window;
+  size_t kernel = window->kernel_height, side = 9 - kernel;
+  if (kernel != window->kernel_width || (kernel != 3 && kernel != 5) || window->stride != 1) return SIZE_MAX;
+  size_t tiles = window->batch * ((height + side - 1) / side) * ((width + side - 1) / side);
+  return tiles >= least ? 3 * 64 * tiles : SIZE_MAX;
+}
+
+static size_t weighed_fourier(const sm_conv2d *conv, size_t weight, size_t least) {
+  const sm_window *at = &conv->window;
+  bool fits = at->stride == 1 && at->out_height <= 16 && at->out_width <= 16 && at->height + at->top <= 16 && at->width + at->left <= 16 &&
+              at->out_height + at->kernel_height - 1 - at->top <= 16 &&
+              at->out_width + at->kernel_width - 1 - at->left <= 16;
+  return fits && at->batch >= least + at->channels * conv->filters / 1024 ? weight * 508 * at->batch : SIZE_MAX;
+}
+
+static sm_conv_kernel lightest(const sm_conv2d *conv, size_t winograd, size_t fourier, size_t out_channels) {
+  const sm_window *at = &conv->window;
+  size_t direct = at->kernel_height * at->kernel_width * at->batch * at->out_height * at->out_width;
+  if (conv->filters && conv->filters % 16 == 0 && at->channels && at->channels % 16 == 0) {
+    if (fourier <= direct && fourier <= winograd) return SM_CONV_FOURIER;
+    if (winograd <= direct) return SM_CONV_WINOGRAD;
+  }
+  return out_channels >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
+}
+
 /* The kernel that the rule takes for a pass gives the bits of that kernel. */
 static void the_rule_takes_the_kernels_that_it_says(void **state) {
   (void)state;
+  size_t taken[SM_CONV_IM2COL + 1] = {0};
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     planned p = plan(&cases[i], SM_CONV_BY_RULE), forced = p;
     arrays a = make_arrays(&p);
-    const sm_window *window = &p.conv.window;
-    size_t kernel = window->kernel_height,
-           products = kernel * kernel * window->batch * window->out_height * window->out_width;
-    bool square = (kernel == 3 || kernel == 5) && window->kernel_width == kernel && window->stride == 1;
-    bool sixteens =
-        p.conv.filters && p.conv.filters % 16 == 0 && window->channels && window->channels % 16 == 0;
-    size_t side = square ? 9 - kernel : 1;
-    size_t tiles =
-        window->batch * ((window->out_height + side - 1) / side) * ((window->out_width + side - 1) / side);
-    size_t in_tiles =
-        window->batch * ((window->height + side - 1) / side) * ((window->width + side - 1) / side);
-    bool fewer = square && sixteens && products >= 3 * 64 * tiles;
-    bool few_tiles = fewer && tiles >= 16, many_tiles = fewer && tiles >= 128;
-    bool back = square && sixteens && products >= 3 * 64 * in_tiles && in_tiles >= 16;
-    sm_conv_kernel else_forward = cases[i].filters >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
+    const sm_window *at = &p.conv.window;
+    size_t channels = cases[i].channels, filters = cases[i].filters;
 
-    forced.conv.kernel = few_tiles ? SM_CONV_WINOGRAD : else_forward;
+    forced.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 16),
+                                  weighed_fourier(&p.conv, 4, 16), filters);
+    taken[forced.conv.kernel]++;
     real *y = forward(&p, &a, a.bias), *same_y = forward(&forced, &a, a.bias);
-    forced.conv.kernel = many_tiles ? SM_CONV_WINOGRAD : else_forward;
+    forced.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 128),
+                                  weighed_fourier(&p.conv, 3, 4), filters);
+    taken[forced.conv.kernel]++;
     real *gw = backward_filter(NULL, &p, &a), *same_gw = backward_filter(NULL, &forced, &a);
-    forced.conv.kernel = back ? SM_CONV_WINOGRAD : cases[i].channels >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
+    forced.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->height, at->width, 16),
+                                  weighed_fourier(&p.conv, 4, 16), channels);
+    taken[forced.conv.kernel]++;
     real *gx = backward_data(&p, &a), *same_gx = backward_data(&forced, &a);
     assert_same_bits(y, same_y, p.y);
     assert_same_bits(gw, same_gw, p.w);
@@ -231,6 +255,7 @@ static void the_rule_takes_the_kernels_that_it_says(void **state) {
     free(y), free(same_y), free(gw), free(same_gw), free(gx), free(same_gx);
     free_arrays(&a);
   }
+  for (size_t k = 0; k < COUNT_OF(kernels); k++) assert_true(taken[kernels[k]] > 0);
 }
 
 /* Every pixel, channel and filter holds the same numbers as every other of its kind, so every sum must, too,

@@ -203,11 +203,13 @@ static void the_environment_overrides_the_rule(void **state) {
     const char *value, *rule;
     sm_conv_kernel kernel;
   } expected[] = {
-      {"winograd", "winograd wherever it can (SMRUN_CONV), else direct or im2col by rule", SM_CONV_WINOGRAD},
+      {"fourier", "fourier wherever it can (SMRUN_CONV), else by rule", SM_CONV_FOURIER},
+      {"winograd", "winograd wherever it can (SMRUN_CONV), else by rule", SM_CONV_WINOGRAD},
       {"direct", "direct (SMRUN_CONV)", SM_CONV_DIRECT},
       {"im2col", "im2col (SMRUN_CONV)", SM_CONV_IM2COL},
       {"",
-       "winograd where it saves 2 of 3 multiplications, else direct from 16 output channels on, im2col below",
+       "fourier or winograd where they save 2 of 3 multiplications and more, else direct from 16 output channels on, "
+       "im2col below",
        SM_CONV_BY_RULE},
   };
   sm_shape x = {4, {2, 6, 6, 3}}, y = {4, {2, 6, 6, 5}}, w = {4, {3, 3, 3, 5}}, out;
@@ -224,9 +226,9 @@ static void the_environment_overrides_the_rule(void **state) {
   }
   assert_int_equal(setenv("SMRUN_CONV", "fast", 1), 0);
   assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, &options, &error), SM_BAD_VALUE);
-  assert_string_equal(error.message, "SMRUN_CONV: expected winograd, direct or im2col, got \"fast\"");
+  assert_string_equal(error.message, "SMRUN_CONV: expected fourier, winograd, direct or im2col, got \"fast\"");
   assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, &options, NULL, &error), SM_BAD_VALUE);
-  assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV is neither winograd, direct nor im2col");
+  assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col");
   assert_int_equal(unsetenv("SMRUN_CONV"), 0);
 }
 
