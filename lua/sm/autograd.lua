@@ -31,6 +31,15 @@ function M.no_grad(f, ...)
   return f(...)
 end
 
+--- Whether `record` would record what is computed from these now.
+function M.records(...)
+  if not enabled then return false end
+  for i = 1, select("#", ...) do
+    if get_node((select(i, ...))) then return true end
+  end
+  return false
+end
+
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
 -- @param output a fresh tensor
 -- @param name of the operation, for messages
@@ -39,13 +48,9 @@ end
 -- @param ... the inputs; what is no tensor is passed over
 -- @return output
 function M.record(output, name, backward, ...)
-  if not enabled then return output end
-  for i = 1, select("#", ...) do
-    if get_node((select(i, ...))) then
-      count = count + 1
-      set_node(output, { number = count, name = name, backward = backward, inputs = { n = select("#", ...), ... } })
-      break
-    end
+  if M.records(...) then
+    count = count + 1
+    set_node(output, { number = count, name = name, backward = backward, inputs = { n = select("#", ...), ... } })
   end
   return output
 end

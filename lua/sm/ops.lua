@@ -8,7 +8,7 @@ local fail = require "sm.fail"
 local random = require "sm.random"
 
 local T, K, C, S = runtime.tensor, runtime.math, runtime.conv, runtime.softmax
-local record, tracks = autograd.record, autograd.tracks
+local record, records, tracks = autograd.record, autograd.records, autograd.tracks
 
 local ops = {}
 
@@ -178,17 +178,19 @@ local WINDOW = {
   },
 }
 
+local function conv2d_gradients(gy, x, w, b, o)
+  local gx = tracks(x) and C.conv2d_backward_data(gy, w, x.shape, o)
+  if not (tracks(w) or tracks(b)) then return gx end
+  local gw, gb = C.conv2d_backward_filter(gy, x, w.shape, o, tracks(b))
+  return gx, gw, gb
+end
+
 --- Convolution (cross-correlation) of x {N, H, W, in} with filters w {kernel, kernel, in, out}.
 -- @param options {stride=1, padding="same"|"valid"|n, bias={out}}
 function ops.conv2d(x, w, options)
   local o = check.options("conv2d", options, WINDOW.conv2d)
   local b = o.bias
-  return record(C.conv2d(x, w, b, o), "conv2d", function(gy)
-    local gx = tracks(x) and C.conv2d_backward_data(gy, w, x.shape, o)
-    if not (tracks(w) or tracks(b)) then return gx end
-    local gw, gb = C.conv2d_backward_filter(gy, x, w.shape, o, tracks(b))
-    return gx, gw, gb
-  end, x, w, b)
+  return record(C.conv2d(x, w, b, o), "conv2d", function(gy) return conv2d_gradients(gy, x, w, b, o) end, x, w, b)
 end
 
 --- The convolution turned around: maps {N, H, W, out} back to {N, H', W', in} with the same filters {k, k, in, out}.
@@ -202,7 +204,7 @@ function ops.conv2d_transpose(y, w, options)
   end, y, w)
 end
 
-local function pool_options(name, kernel, options)
+local function pool_options_of(name, kernel, options)
   local o = check.options(name, options, WINDOW.pool)
   if type(kernel) ~= "table" and not (type(kernel) == "number" and math.tointeger(kernel)) then
     fail("%s: expected a window size, an integer or {height, width}, got %s", name, check.describe(kernel))
@@ -216,16 +218,31 @@ end
 -- @param options {stride=kernel, padding="valid"|"same"|n}; padding never wins
 -- @param relu whether relu comes before, without another pass over memory
 function ops.maxpool2d(x, kernel, options, relu)
-  local o = pool_options("maxpool2d", kernel, options)
-  local y, which = C.maxpool2d(x, kernel, o, relu)
+  local o = pool_options_of("maxpool2d", kernel, options)
+  local y, which = C.maxpool2d(x, kernel, o, relu, records(x))
   return record(y, "maxpool2d", function(gy)
     return C.maxpool2d_backward(gy, which, x.shape, kernel, o, relu and y or nil)
   end, x)
 end
 
+--- conv2d and then maxpool2d, with the same bits, in one pass that does not keep what conv2d gives.
+-- @param options as for conv2d
+-- @param kernel, pool_options, relu as for maxpool2d
+function ops.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
+  local o, p = check.options("conv2d", options, WINDOW.conv2d), pool_options_of("maxpool2d", kernel, pool_options)
+  local b = o.bias
+  local y, which, shape = C.conv2d_maxpool2d(x, w, b, o, kernel, p, relu, records(x, w, b))
+  return record(y, "conv2d_maxpool2d", function(gy)
+    local between = C.maxpool2d_backward(gy, which, shape, kernel, p, relu and y or nil)
+    local gx, gw, gb = conv2d_gradients(between, x, w, b, o)
+    T.release(between)
+    return gx, gw, gb
+  end, x, w, b)
+end
+
 --- The mean of every kernel × kernel window; padding is not counted.
 function ops.avgpool2d(x, kernel, options)
-  local o = pool_options("avgpool2d", kernel, options)
+  local o = pool_options_of("avgpool2d", kernel, options)
   return record(C.avgpool2d(x, kernel, o), "avgpool2d", function(gy)
     return C.avgpool2d_backward(gy, x.shape, kernel, o)
   end, x)

@@ -3,6 +3,7 @@
 
 #include "bind/bind.h"
 #include "core/conv.h"
+#include "core/conv_maxpool.h"
 #include "core/pool.h"
 
 static sm_window_options window_options(lua_State *L, int index) {
@@ -31,19 +32,30 @@ static void expect_shape(lua_State *L, int index, const char *what, const sm_sha
                 sm_shape_text(have, &given->shape));
 }
 
-/* conv2d(x, w, bias or nil, options) → y */
-static int conv2d(lua_State *L) {
+/* The convolution of arguments 1 to 4, (x, w, bias or nil, options); *y: the shape of its results. */
+static sm_conv2d planned(lua_State *L, sm_shape *y) {
   const sm_tensor *x = sm_lua_real(L, 1), *w = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 3);
   sm_window_options options = window_options(L, 4);
   sm_conv2d conv;
-  sm_shape shape;
   sm_error error;
-  check(L, sm_conv2d_plan(&conv, &shape, &x->shape, &w->shape, &options, &error), &error);
+  check(L, sm_conv2d_plan(&conv, y, &x->shape, &w->shape, &options, &error), &error);
   if (bias) expect_shape(L, 3, "bias", &(sm_shape){.rank = 1, .size = {conv.filters}});
+  return conv;
+}
+
+static const real *data_or_null(lua_State *L, int index) {
+  const sm_tensor *tensor = sm_lua_real_or_nil(L, index);
+  return tensor ? tensor->data : NULL;
+}
+
+/* conv2d(x, w, bias or nil, options) → y */
+static int conv2d(lua_State *L) {
+  sm_shape shape;
+  const sm_conv2d conv = planned(L, &shape);
   sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
   size_t bytes = sm_conv2d_forward_scratch(&conv);
   void *scratch = sm_lua_take(L, bytes);
-  sm_conv2d_forward(y->data, x->data, w->data, bias ? bias->data : NULL, scratch, &conv);
+  sm_conv2d_forward(y->data, sm_lua_real(L, 1)->data, sm_lua_real(L, 2)->data, data_or_null(L, 3), scratch, &conv);
   sm_lua_give(L, scratch, bytes);
   return 1;
 }
@@ -135,14 +147,21 @@ static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const sm_
   return window;
 }
 
-/* maxpool2d(x, kernel, options, relu) → y, which */
+/* Pushes the positions of maxima, or nil where argument `index` does not want them. */
+static uint8_t *push_positions(lua_State *L, int index, const sm_shape *shape) {
+  if (lua_toboolean(L, index)) return sm_lua_new(L, SM_UINT8, shape)->data;
+  lua_pushnil(L);
+  return NULL;
+}
+
+/* maxpool2d(x, kernel, options, relu, whether which is wanted) → y, which or nil */
 static int maxpool2d(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
   sm_shape shape;
   sm_window window = pool_window(L, 2, sm_maxpool_plan, &x->shape, &shape);
   sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  sm_tensor *which = sm_lua_new(L, SM_UINT8, &shape);
-  sm_maxpool_forward(y->data, which->data, x->data, lua_toboolean(L, 4), &window);
+  uint8_t *which = push_positions(L, 5, &shape);
+  sm_maxpool_forward(y->data, which, x->data, lua_toboolean(L, 4), &window);
   return 2;
 }
 
@@ -160,6 +179,23 @@ static int maxpool2d_backward(lua_State *L) {
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
   sm_maxpool_backward(gx->data, gy->data, which->data, with_relu ? with_relu->data : NULL, &window);
   return 1;
+}
+
+/* conv2d_maxpool2d(x, w, bias or nil, options, kernel, pool's options, relu, whether which is wanted) → y, which or nil,
+   shape of what was pooled */
+static int conv2d_maxpool2d(lua_State *L) {
+  sm_shape between, shape;
+  const sm_conv2d conv = planned(L, &between);
+  const sm_window window = pool_window(L, 5, sm_maxpool_plan, &between, &shape);
+  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
+  uint8_t *which = push_positions(L, 8, &shape);
+  size_t bytes = sm_conv2d_forward_each_scratch(&conv);
+  void *scratch = sm_lua_take(L, bytes);
+  sm_conv2d_maxpool_forward(y->data, which, sm_lua_real(L, 1)->data, sm_lua_real(L, 2)->data, data_or_null(L, 3),
+                            lua_toboolean(L, 7), scratch, &conv, &window);
+  sm_lua_give(L, scratch, bytes);
+  sm_lua_push_shape(L, &between);
+  return 3;
 }
 
 /* avgpool2d(x, kernel, options) → y */
@@ -189,6 +225,7 @@ void sm_lua_open_conv(lua_State *L) {
                                        {"conv2d_backward_data", conv2d_backward_data},
                                        {"conv2d_backward_filter", conv2d_backward_filter},
                                        {"conv2d_transpose", conv2d_transpose},
+                                       {"conv2d_maxpool2d", conv2d_maxpool2d},
                                        {"maxpool2d", maxpool2d},
                                        {"maxpool2d_backward", maxpool2d_backward},
                                        {"avgpool2d", avgpool2d},

@@ -48,6 +48,14 @@ size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv);
 void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                        const sm_conv2d *conv);
 
+/* The same image by image, for what can be done with the result of one while it is in the cache: task(work, image,
+   result) for each image, on the threads, with its result (out_height, out_width, filters), whose memory is used again
+   afterwards. Scratch as above. The bits are those of sm_conv2d_forward. */
+typedef void sm_conv2d_task(const void *work, size_t image, real *result);
+size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv);
+void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+                            const real *bias, void *scratch, const sm_conv2d *conv);
+
 /* gx (batch, height, width, channels): the gradient of the input, or the transposed convolution of gy. */
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
 

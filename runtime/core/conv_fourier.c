@@ -54,7 +54,10 @@ typedef struct pass {
   image_set from, to;
   filter_set filters;
   real *from_cells, *to_cells, *filter_cells;
-  sm_range block; /* images */
+  sm_range block;       /* images */
+  sm_conv2d_task *task; /* instead of y: what takes each result, which is in memory of the thread's own */
+  const void *work;
+  real *results;
 } pass;
 
 static image_set image_set_of(size_t height, size_t width, size_t channels, size_t numbers) {
@@ -250,7 +253,10 @@ static void multiply_cell(const void *work, size_t cell) {
 static void collect_to(const void *work, size_t item) {
   const pass *of = work;
   size_t image = of->block.first + item;
-  collect_image(of->y + image * pixels_of(&of->to), of->to_cells + item * of->to.image, &of->to);
+  real *y = of->task ? of->results + (size_t)sm_thread_index() * pixels_of(&of->to)
+                     : of->y + image * pixels_of(&of->to);
+  collect_image(y, of->to_cells + item * of->to.image, &of->to);
+  if (of->task) of->task(of->work, image, y);
 }
 
 static void correlate(pass *of, size_t batch, void *scratch) {
@@ -283,6 +289,23 @@ void sm_conv_fourier_forward(real *y, const real *x, const real *w, const real *
   of.x = x;
   of.w = w;
   of.bias = bias;
+  correlate(&of, conv->window.batch, scratch);
+}
+
+size_t sm_conv_fourier_forward_each_scratch(const sm_conv2d *conv) {
+  const pass of = pass_of(conv, false);
+  return cells_bytes(&of) + sm_workers(IMAGES) * pixels_of(&of.to) * sizeof(real);
+}
+
+void sm_conv_fourier_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+                                  const real *bias, void *scratch, const sm_conv2d *conv) {
+  pass of = pass_of(conv, false);
+  of.x = x;
+  of.w = w;
+  of.bias = bias;
+  of.task = task;
+  of.work = work;
+  of.results = (real *)((char *)scratch + cells_bytes(&of));
   correlate(&of, conv->window.batch, scratch);
 }
 

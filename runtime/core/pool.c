@@ -73,7 +73,7 @@ static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window)
 typedef struct pass {
   real *out;
   const real *in;
-  uint8_t *which; /* (outputs) of the maximum: the position in its window */
+  uint8_t *which; /* (outputs) of the maximum: the position in its window; NULL: not wanted */
   const real *y;  /* (outputs) of the maximum with relu, in the backward pass */
   bool relu;
   const sm_window *window;
@@ -136,9 +136,10 @@ SM_INLINE sm_vector masked(sm_lanes where, sm_vector x) { return (sm_vector)((sm
 /* The window of nearly every network. */
 static inline bool is_square_of_four(const view *seen) { return seen->rows == 2 && seen->columns == 2; }
 
-/* y and which of n <= SM_VECTOR channels of a window; NaN is larger than any number. x points at the first of them
-   in the window's first pixel, `at` is its place among the outputs. */
-SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view *seen, size_t n) {
+/* y and, if it is wanted, which of n <= SM_VECTOR channels of a window; NaN is larger than any number. x points at the
+   first of them in the window's first pixel, `at` is its place among the outputs. */
+SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view *seen, size_t n,
+                            const bool where) {
   const sm_window *window = of->window;
   sm_vector best = load(x, n);
   positions which = (positions){0} + (uint8_t)seen->skipped;
@@ -152,21 +153,22 @@ SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view
     }
   }
   if (of->relu) best = masked(~(best <= 0), best);
-  which = narrowed(chosen);
   store(of->out + at, best, n);
+  if (!where) return;
+  which = narrowed(chosen);
   memcpy(of->which + at, &which, n);
 }
 
 /* All channels of a window. */
-SM_INLINE void max_window(const pass *of, size_t at, const view *seen) {
+SM_INLINE void max_window(const pass *of, size_t at, const view *seen, const bool where) {
   size_t channels = of->window->channels, c = 0;
   const real *pixel = of->in + seen->first * channels;
-  for (; c + SM_VECTOR <= channels; c += SM_VECTOR) give_largest(of, at + c, pixel + c, seen, SM_VECTOR);
-  if (c < channels) give_largest(of, at + c, pixel + c, seen, channels - c);
+  for (; c + SM_VECTOR <= channels; c += SM_VECTOR)
+    give_largest(of, at + c, pixel + c, seen, SM_VECTOR, where);
+  if (c < channels) give_largest(of, at + c, pixel + c, seen, channels - c, where);
 }
 
-static void max_image(const void *work, size_t image) {
-  const pass *of = work;
+SM_INLINE void max_windows(const pass *of, size_t image, const bool where) {
   const sm_window *window = of->window;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   for (size_t oy = 0; oy < window->out_height; oy++) {
@@ -174,11 +176,20 @@ static void max_image(const void *work, size_t image) {
       view seen = view_of(image, oy, ox, window);
       fetch_below(of->in, &seen, window);
       if (is_square_of_four(&seen))
-        max_window(of, at, &(view){seen.first, 2, 2, seen.skipped}); /* loops that the compiler can unroll */
+        max_window(of, at, &(view){seen.first, 2, 2, seen.skipped},
+                   where); /* loops that the compiler can unroll */
       else
-        max_window(of, at, &seen);
+        max_window(of, at, &seen, where);
     }
   }
+}
+
+static void max_image(const void *work, size_t image) {
+  const pass *of = work;
+  if (of->which)
+    max_windows(of, image, true);
+  else
+    max_windows(of, image, false);
 }
 
 void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window) {

@@ -15,7 +15,7 @@ sm_status sm_maxpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, s
 sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
                           size_t kernel_width, const sm_window_options *options, sm_error *error);
 
-/* y = the largest value of each window, NaN if there is one; which (same shape as y) = its position in the
+/* y = the largest value of each window, NaN if there is one; which (same shape as y, or NULL) = its position in the
    window, row by row from 0; ties go to the first. With relu, y is relu of that, which is the largest of relu's values.
    Both passes of both pools write every element of their outputs. */
 void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window);

@@ -41,10 +41,11 @@ local function convolution(x, y, kernel)
   return 2 * x[1] * pairs_on_axis(x[2], y[2], kernel) * pairs_on_axis(x[3], y[3], kernel) * x[4] * y[4]
 end
 
--- Operations of a call, from its arguments and its first result.
+-- Operations of a call, from its arguments and its results.
 local operations = {
-  matmul = function(given, result) return 2 * elements(result) * given[1].shape[given[3] and 1 or 2] end,
-  conv2d = function(given, result) return convolution(given[1].shape, result.shape, given[2].shape[1]) end,
+  matmul = function(given, y) return 2 * elements(y) * given[1].shape[given[3] and 1 or 2] end,
+  conv2d = function(given, y) return convolution(given[1].shape, y.shape, given[2].shape[1]) end,
+  conv2d_maxpool2d = function(given, _, _, between) return convolution(given[1].shape, between, given[2].shape[1]) end,
   conv2d_backward_data = function(given) return convolution(given[3], given[1].shape, given[2].shape[1]) end,
   conv2d_backward_filter = function(given) return convolution(given[2].shape, given[1].shape, given[3][1]) end,
 }
@@ -68,7 +69,7 @@ local function account(name, seconds, arguments, results, rewrites)
   if not entry then
     local count = operations[name]
     entry = { name = key, times = {}, bytes = moved + rewrites,
-              operations = count and count(arguments, results[1]) or 0 }
+              operations = count and count(arguments, table.unpack(results, 1, results.n)) or 0 }
     kernels[key] = entry
     order[#order + 1] = entry
   end

@@ -3,8 +3,10 @@
 #include "numbers.h"
 
 #include "core/conv.h"
+#include "core/conv_maxpool.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
+#include "core/pool.h"
 
 typedef struct shape_case {
   size_t batch, height, width, channels, kernel_height, kernel_width, filters;
@@ -375,6 +377,43 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
   sm_set_thread_count(threads);
 }
 
+/* Where windows of 2x2 fit the results. */
+static void pooling_in_the_same_pass_gives_the_same_bits(void **state) {
+  (void)state;
+  int threads = sm_thread_count();
+  size_t pooled = 0;
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
+    planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+    sm_window_options options = VALID(2);
+    sm_window pool;
+    sm_shape shape;
+    if (sm_maxpool_plan(&pool, &shape, &p.out, 2, 2, &options, NULL) != SM_OK) continue;
+    arrays a = make_arrays(&p);
+    size_t count = shape.size[0] * shape.size[1] * shape.size[2] * shape.size[3];
+    uint8_t *which = block_of(count), *which2 = block_of(count);
+    for (int relu = 0; relu <= 1; relu++) {
+      real *y = forward(&p, &a, a.bias), *want = unwritten(count);
+      sm_maxpool_forward(want, which, y, relu, &pool);
+      for (int k = 1; k <= 3; k++) {
+        sm_set_thread_count(k);
+        real *got = unwritten(count);
+        void *scratch = scratch_of(sm_conv2d_forward_each_scratch(&p.conv));
+        memset(which2, 0xff, count);
+        sm_conv2d_maxpool_forward(got, which2, a.x, a.w, a.bias, relu, scratch, &p.conv, &pool);
+        assert_same_bits(got, want, count);
+        assert_memory_equal(which2, which, count);
+        free(got), free(scratch);
+      }
+      free(y), free(want);
+    }
+    pooled += count;
+    free(which), free(which2);
+    free_arrays(&a);
+  }
+  sm_set_thread_count(threads);
+  assert_true(pooled > 0);
+}
+
 static void a_transposed_plan_turns_a_plan_around(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -408,6 +447,7 @@ int main(void) {
       cmocka_unit_test(the_data_pass_is_the_adjoint_of_the_forward_pass),
       cmocka_unit_test(gradients_are_the_slopes_of_the_forward_pass),
       cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),
+      cmocka_unit_test(pooling_in_the_same_pass_gives_the_same_bits),
       cmocka_unit_test(a_transposed_plan_turns_a_plan_around),
   };
   return cmocka_run_group_tests(tests, load_blas, NULL);

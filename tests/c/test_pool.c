@@ -106,6 +106,10 @@ static void check_maximum(const planned *p, const real *x, bool relu) {
   double *want_gx = zeros(p->x);
   sm_maxpool_forward(y, which, x, relu, &p->window);
   sm_maxpool_backward(gx, gy, which, relu ? y : NULL, &p->window);
+  real *alone = unwritten(p->y);
+  sm_maxpool_forward(alone, NULL, x, relu, &p->window);
+  assert_memory_equal(alone, y, p->y * sizeof *y);
+  free(alone);
   for (size_t i = 0; i < p->y; i++) {
     held window = held_by(&p->window, i);
     size_t best = search(x, &window);

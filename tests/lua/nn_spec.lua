@@ -207,6 +207,36 @@ describe("containers", function()
     assert.are.same(x:relu():totable(), model:activations(x).relu1:totable()) -- whoever looks on sees relu's own
   end)
 
+  it("sequential gives the bits of conv2d, relu and maxpool2d in turn, where one pass does them", function()
+    sm.seed(5)
+    for _, case in ipairs { { 3, 9, 2 }, { 19, 10, 2 }, { 19, 14, 16 } } do -- whole, direct, fourier
+      local batch, size, channels = table.unpack(case)
+      local model = nn.sequential {
+        nn.conv2d { 16, kernel = 5 }, nn.relu(), nn.maxpool2d { 2 }, nn.conv2d { 16, kernel = 3 }, nn.maxpool2d { 2 },
+      }:build { size, size, channels }
+      local x = sm.randn(batch, size, size, channels):requires_grad()
+      local gy = sm.randn(batch, size // 4, size // 4, 16)
+      local function bits(f)
+        x.grad = nil
+        for _, p in pairs(model:parameters()) do p.grad = nil end
+        local y = f(x)
+        y:backward(gy)
+        local found = { y:totable(), x.grad:totable() }
+        for name, p in pairs(model:parameters()) do found[name] = p.grad:totable() end
+        return found
+      end
+      local conv1, conv2 = model:layer("conv1"), model:layer("conv2")
+      local together = bits(model)
+      assert.are.same(bits(function(images)
+        local y = images:conv2d(conv1.weight, { bias = conv1.bias }):relu():maxpool2d(2)
+        return y:conv2d(conv2.weight, { bias = conv2.bias }):maxpool2d(2)
+      end), together)
+      assert.are.same(together[1], model:activations(x).maxpool2:totable())
+      assert.are.same({ batch, size // 8, size // 8, 16 }, -- not the size that it was built for
+        model(sm.randn(batch, size // 2, size // 2, channels)).shape)
+    end
+  end)
+
   it("sequential gives the bits of linear and relu in turn, where one pass does both", function()
     sm.seed(4)
     for _, bias in ipairs { true, false } do

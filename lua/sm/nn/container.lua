@@ -23,21 +23,38 @@ local function split(where, given)
   return options, layers
 end
 
--- The layer that does the work of two in a row, one of them relu, in one pass over memory and with the same bits; nil
--- where there is none. Whoever looks on sees each layer by itself.
-local function doing_both(first, second)
-  if not second then return nil end
-  if first.kind == "linear" and second.kind == "relu" then return first end
-  if first.kind == "relu" and second.kind == "maxpool2d" then return second end
-  return nil
+-- Whether images have the size that a layer was built for, so that no window in a row of layers is too large for them.
+local function is_as_built(self, x)
+  local shape, built = x.shape, self.input_shape
+  return built and #shape == 4 and shape[2] == built[1] and shape[3] == built[2]
+end
+
+-- Which layers in a row one of them does in one pass over memory, with the same bits: how many from `i` on, and that
+-- layer with what its `forward` takes for it; 1 where each goes by itself. Whoever looks on sees each layer.
+local function in_one_pass(layers, i, x)
+  local first, second, third = layers[i], layers[i + 1], layers[i + 2]
+  if not second then return 1, first end
+  if first.kind == "linear" and second.kind == "relu" then return 2, first, true end
+  if first.kind == "relu" and second.kind == "maxpool2d" then return 2, second, true end
+  local relu = second.kind == "relu"
+  local pool = relu and third or second
+  if first.kind == "conv2d" and pool and pool.kind == "maxpool2d" and is_as_built(first, x) then
+    return relu and 3 or 2, first, pool, relu
+  end
+  return 1, first
 end
 
 local function chain(self, x, observer)
   local layers, i = self.layers, 1
   while i <= #layers do
-    local both = not observer and doing_both(layers[i], layers[i + 1])
-    x = (both or layers[i]):apply(x, observer, both and true)
-    i = i + (both and 2 or 1)
+    if observer then
+      x = layers[i]:apply(x, observer)
+      i = i + 1
+    else
+      local count, doing, with, relu = in_one_pass(layers, i, x)
+      x = doing:apply(x, nil, with, relu)
+      i = i + count
+    end
   end
   return x
 end

@@ -40,7 +40,10 @@ return layer.define("conv2d", {
     end
   end,
 
-  forward = function(self, x) return x:conv2d(self.weight, self.window) end,
+  forward = function(self, x, pool, relu)
+    if not pool then return x:conv2d(self.weight, self.window) end
+    return x:conv2d_maxpool2d(self.weight, self.window, pool.options[1], pool.window, relu)
+  end,
 
   describe = function(self)
     local options = self.options

@@ -67,15 +67,15 @@ local function explain(layer, x, message, batch)
 end
 
 -- y = layer(x). The observer, if any, has `before(layer, x)`, `after(layer, x, y)` and `batch`, what to call
--- the size of the batch in messages; a container hands it on to its layers. relu: whether a layer that can is to do
--- the work of a relu beside it.
-function Layer:apply(x, observer, relu)
+-- the size of the batch in messages; a container hands it on to its layers. Further arguments are for the layer's
+-- `forward`: the work of layers beside it that it is to do.
+function Layer:apply(x, observer, ...)
   if observer and observer.before then observer.before(self, x) end
   local y
   if self.layers then
     y = self:forward(x, observer)
   else
-    local ok, result = pcall(self.forward, self, x, relu)
+    local ok, result = pcall(self.forward, self, x, ...)
     if not ok then explain(self, x, result, observer and observer.batch) end
     y = result
   end
