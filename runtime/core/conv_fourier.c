@@ -5,13 +5,16 @@
 #include "core/conv_reading.h"
 #include "core/fourier.h"
 
-/* A block of images goes through three steps, each of which all threads share: pixels to cells, products cell by cell,
-   cells to pixels. As many images as keep the rows of tiles busy while their cells stay in the caches: with AVX2, 50
-   images of 14x14x32 and 64 filters of 5x5, one thread, blocks of 64 took 1.2 to 1.6 times as long. */
+/* A block of images goes through three steps: pixels to cells, products cell by cell, cells to pixels. As many images as
+   keep the rows of tiles busy while their cells stay in the caches: with AVX2, 50 images of 14x14x32 and 64 filters of
+   5x5, one thread, blocks of 64 took 1.2 to 1.6 times as long.
+   Where blocks are many, each is one item of work, and a thread makes the filters' cells for itself; otherwise all
+   threads share each step, and get cells from one another, which takes half again as long where cores share no cache. */
 enum {
   POINTS = SM_FOURIER_POINTS,
   CELLS = SM_FOURIER_CELLS,
-  IMAGES = SM_TILE_ROWS == 14 ? 28 : 18 /* of a block, at most */
+  IMAGES = SM_TILE_ROWS == 14 ? 28 : 18, /* of a block, at most */
+  OWN_BLOCKS = 16                        /* of a thread, for which filters of its own pay */
 };
 
 /* Along an axis: nothing meets beyond the end of a circle of POINTS pixels what is at its beginning. */
@@ -54,6 +57,8 @@ typedef struct pass {
   image_set from, to;
   filter_set filters;
   real *from_cells, *to_cells, *filter_cells;
+  bool *made; /* by which threads: filter cells of their own */
+  size_t batch;
   sm_range block;       /* images */
   sm_conv2d_task *task; /* instead of y: what takes each result, which is in memory of the thread's own */
   const void *work;
@@ -74,7 +79,8 @@ static pass pass_of(const sm_conv2d *conv, bool turned) {
   size_t from = turned ? conv->filters : at->channels, to = turned ? at->channels : conv->filters;
   size_t height = turned ? at->out_height : at->height, width = turned ? at->out_width : at->width;
   size_t to_height = turned ? at->height : at->out_height, to_width = turned ? at->width : at->out_width;
-  return (pass){.from = image_set_of(height, width, from, 3),
+  return (pass){.batch = at->batch,
+                .from = image_set_of(height, width, from, 3),
                 .to = image_set_of(to_height, to_width, to, 2),
                 .filters = {at->kernel_height, at->kernel_width, at->top, at->left, from, to, turned,
                             2 * from * to + SM_LINE}};
@@ -82,6 +88,12 @@ static pass pass_of(const sm_conv2d *conv, bool turned) {
 
 static size_t cells_bytes(const pass *of) {
   return image_bytes(&of->from) + image_bytes(&of->to) + filter_bytes(&of->filters);
+}
+
+static size_t blocks_of(size_t batch) { return sm_quotient_up(batch, IMAGES); }
+
+static bool goes_by_block(const pass *of) {
+  return blocks_of(of->batch) >= OWN_BLOCKS * (size_t)sm_thread_count();
 }
 
 static void place_cells(pass *of, void *scratch) {
@@ -259,12 +271,11 @@ static void collect_to(const void *work, size_t item) {
   if (of->task) of->task(of->work, image, y);
 }
 
-static void correlate(pass *of, size_t batch, void *scratch) {
-  place_cells(of, scratch);
+/* One block after the other, each step by all threads. */
+static void correlate_together(pass *of, size_t blocks) {
   sm_parallel(filter_items(&of->filters), SM_LARGE, spread_filter, of);
-  size_t blocks = sm_quotient_up(batch, IMAGES);
   for (size_t block = 0; block < blocks; block++) {
-    of->block = sm_chunk(batch, blocks, block);
+    of->block = sm_chunk(of->batch, blocks, block);
     size_t images = of->block.last - of->block.first;
     sm_parallel(images, SM_LARGE, spread_from, of);
     sm_parallel(CELLS, SM_LARGE, multiply_cell, of);
@@ -272,14 +283,45 @@ static void correlate(pass *of, size_t batch, void *scratch) {
   }
 }
 
+static void correlate_block(const void *work, size_t block) {
+  const pass *all = work;
+  pass of = *all;
+  size_t thread = (size_t)sm_thread_index();
+  place_cells(&of, (char *)all->from_cells + thread * cells_bytes(all));
+  if (!all->made[thread]) {
+    for (size_t i = 0; i < filter_items(&of.filters); i++) spread_filter(&of, i);
+    all->made[thread] = true;
+  }
+  of.block = sm_chunk(of.batch, blocks_of(of.batch), block);
+  size_t images = of.block.last - of.block.first;
+  for (size_t i = 0; i < images; i++) spread_from(&of, i);
+  for (size_t i = 0; i < CELLS; i++) multiply_cell(&of, i);
+  for (size_t i = 0; i < images; i++) collect_to(&of, i);
+}
+
+static void correlate(pass *of, void *scratch) {
+  bool made[SM_THREADS] = {false};
+  size_t blocks = blocks_of(of->batch);
+  place_cells(of, scratch);
+  of->made = made;
+  if (goes_by_block(of))
+    sm_parallel(blocks, SM_LARGE, correlate_block, of);
+  else
+    correlate_together(of, blocks);
+}
+
+static size_t correlate_bytes(const pass *of) {
+  return cells_bytes(of) * (goes_by_block(of) ? (size_t)sm_thread_count() : 1);
+}
+
 size_t sm_conv_fourier_forward_scratch(const sm_conv2d *conv) {
   const pass of = pass_of(conv, false);
-  return cells_bytes(&of);
+  return correlate_bytes(&of);
 }
 
 size_t sm_conv_fourier_backward_data_scratch(const sm_conv2d *conv) {
   const pass of = pass_of(conv, true);
-  return cells_bytes(&of);
+  return correlate_bytes(&of);
 }
 
 void sm_conv_fourier_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
@@ -289,12 +331,12 @@ void sm_conv_fourier_forward(real *y, const real *x, const real *w, const real *
   of.x = x;
   of.w = w;
   of.bias = bias;
-  correlate(&of, conv->window.batch, scratch);
+  correlate(&of, scratch);
 }
 
 size_t sm_conv_fourier_forward_each_scratch(const sm_conv2d *conv) {
   const pass of = pass_of(conv, false);
-  return cells_bytes(&of) + sm_workers(IMAGES) * pixels_of(&of.to) * sizeof(real);
+  return correlate_bytes(&of) + sm_workers(conv->window.batch) * pixels_of(&of.to) * sizeof(real);
 }
 
 void sm_conv_fourier_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
@@ -305,8 +347,8 @@ void sm_conv_fourier_forward_each(sm_conv2d_task *task, const void *work, const 
   of.bias = bias;
   of.task = task;
   of.work = work;
-  of.results = (real *)((char *)scratch + cells_bytes(&of));
-  correlate(&of, conv->window.batch, scratch);
+  of.results = (real *)((char *)scratch + correlate_bytes(&of));
+  correlate(&of, scratch);
 }
 
 void sm_conv_fourier_backward_data(real *gx, const real *gy, const real *w, void *scratch,
@@ -315,7 +357,7 @@ void sm_conv_fourier_backward_data(real *gx, const real *gy, const real *w, void
   of.y = gx;
   of.x = gy;
   of.w = w;
-  correlate(&of, conv->window.batch, scratch);
+  correlate(&of, scratch);
 }
 
 /* ---- the filter gradient ---- */
@@ -365,7 +407,7 @@ size_t sm_conv_fourier_backward_filter_scratch(const sm_conv2d *conv) {
 /* The bias's gradient is what gy has at frequency 0. */
 void sm_conv_fourier_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                      const sm_conv2d *conv) {
-  size_t batch = conv->window.batch, filters = conv->filters;
+  size_t filters = conv->filters;
   pass of = pass_of(conv, false);
   of.gw = gw;
   of.gy = gy;
@@ -373,9 +415,9 @@ void sm_conv_fourier_backward_filter(real *gw, real *gbias, const real *gy, cons
   place_cells(&of, scratch);
   double *bias_sums = (double *)((char *)scratch + cells_bytes(&of));
   for (size_t j = 0; j < filters; j++) bias_sums[j] = 0;
-  size_t blocks = sm_larger(sm_quotient_up(batch, IMAGES), 1);
+  size_t blocks = sm_larger(blocks_of(of.batch), 1);
   for (size_t block = 0; block < blocks; block++) {
-    of.block = sm_chunk(batch, blocks, block);
+    of.block = sm_chunk(of.batch, blocks, block);
     size_t images = of.block.last - of.block.first;
     sm_parallel(images, SM_LARGE, spread_both, &of);
     sm_parallel(CELLS, SM_LARGE, add_cell, &of);

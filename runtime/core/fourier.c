@@ -40,9 +40,11 @@ SM_INLINE void turn(sm_vector *re, sm_vector *im, const int k) {
   }
 }
 
+/* The transform of POINTS numbers, `step` apart, in place, in two steps of fours (Cooley and Tukey 1965, "An Algorithm
+   for the Machine Calculation of Complex Fourier Series"). */
 SM_INLINE void line(sm_vector *re, sm_vector *im, const size_t step) {
   sm_vector a[POINTS], b[POINTS];
-  /* Over every fourth number. */
+  /* Over every fourth number, from the i-th on. */
   SM_UNROLL
   for (int i = 0; i < 4; i++) {
     SM_UNROLL
@@ -54,7 +56,7 @@ SM_INLINE void line(sm_vector *re, sm_vector *im, const size_t step) {
     SM_UNROLL
     for (int j = 0; j < 4; j++) turn(a + 4 * j + i, b + 4 * j + i, i * j);
   }
-  /* Over the fours. */
+  /* Over what these have in the j-th place. */
   SM_UNROLL
   for (int j = 0; j < 4; j++) {
     four(a + 4 * j, b + 4 * j, 1);

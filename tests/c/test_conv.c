@@ -52,7 +52,7 @@ static const shape_case cases[] = {
     {40, 8, 8, 16, 3, 3, 16, VALID(1)},    {40, 14, 14, 16, 5, 5, 48, SAME(1)},
     {5, 14, 14, 32, 5, 5, 16, SAME(1)},    {19, 12, 10, 16, 4, 5, 16, SAME(1)},
     {7, 16, 16, 16, 3, 6, 16, VALID(1)},   {3, 10, 11, 16, 6, 5, 16, PADDED(1, 5)},
-    {17, 14, 14, 16, 5, 5, 16, PADDED(1, 3)},
+    {17, 14, 14, 16, 5, 5, 16, PADDED(1, 3)}, {580, 4, 4, 16, 3, 3, 16, SAME(1)},
 };
 
 static const sm_conv_kernel kernels[] = {SM_CONV_FOURIER, SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL};
