@@ -5,11 +5,12 @@
 #include "core/conv_reading.h"
 #include "core/fourier.h"
 
-/* A block of images goes through three steps: pixels to cells, products cell by cell, cells to pixels. As many images as
-   keep the rows of tiles busy while their cells stay in the caches: with AVX2, 50 images of 14x14x32 and 64 filters of
-   5x5, one thread, blocks of 64 took 1.2 to 1.6 times as long.
+/* A block of images goes through three steps: pixels to cells, products cell by cell, cells to pixels. As many images
+   as keep the rows of tiles busy while their cells stay in the caches: with AVX2, 50 images of 14x14x32 and 64 filters
+   of 5x5, one thread, blocks of 64 took 1.2 to 1.6 times as long.
    Where blocks are many, each is one item of work, and a thread makes the filters' cells for itself; otherwise all
-   threads share each step, and get cells from one another, which takes half again as long where cores share no cache. */
+   threads share each step, and get cells from one another, which takes half again as long where cores share no
+   cache. */
 enum {
   POINTS = SM_FOURIER_POINTS,
   CELLS = SM_FOURIER_CELLS,
