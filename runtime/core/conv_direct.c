@@ -71,7 +71,7 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
                   .b_block = read->run * at->width,
                   .runs = runs,
                   .terms = read->run};
-  size_t most = whole && read->groups == 1 ? read->columns : SM_TILE_ROWS;
+  size_t most = whole && read->groups == 1 ? read->columns : sm_tile_rows(at->width);
   size_t pieces = sm_quotient_up(read->columns, sm_larger(most, 1));
   for (size_t i = 0; i < pieces; i++) {
     sm_range columns = sm_chunk(read->columns, pieces, i);

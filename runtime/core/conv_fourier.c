@@ -14,6 +14,7 @@
 enum {
   POINTS = SM_FOURIER_POINTS,
   CELLS = SM_FOURIER_CELLS,
+  PAIR = 2 * SM_VECTOR,                  /* channels that are transformed together */
   IMAGES = SM_TILE_ROWS == 14 ? 28 : 18, /* of a block, at most */
   OWN_BLOCKS = 16                        /* of a thread, for which filters of its own pay */
 };
@@ -107,7 +108,7 @@ static void place_cells(pass *of, void *scratch) {
 
 static size_t pixels_of(const image_set *of) { return of->height * of->width * of->channels; }
 
-/* The place of a panel of channels. */
+/* The place of a pair of vectors of channels. */
 static sm_fourier_place place_of(real *cells, size_t first, const image_set *of) {
   bool two = first + SM_VECTOR < of->channels;
   return (sm_fourier_place){cells + first, of->cell, of->channels, .two = two, .thrice = of->numbers == 3};
@@ -115,11 +116,10 @@ static sm_fourier_place place_of(real *cells, size_t first, const image_set *of)
 
 /* The cells of an image. */
 static void spread_image(real *cells, const real *pixels, const image_set *of) {
-  static const real zeros[SM_PANEL];
-  for (size_t c = 0; c < of->channels; c += SM_PANEL) {
+  static const real zeros[PAIR];
+  for (size_t c = 0; c < of->channels; c += PAIR) {
     const sm_fourier_place at = place_of(cells, c, of);
-    const real *pixel = pixels + c,
-               *next = c + SM_PANEL < of->channels ? pixel + SM_PANEL : pixels + pixels_of(of);
+    const real *pixel = pixels + c, *next = c + PAIR < of->channels ? pixel + PAIR : pixels + pixels_of(of);
     size_t second = at.two ? SM_VECTOR : 0;
     sm_fourier_pair pair;
     for (size_t i = 0; i < POINTS; i++) {
@@ -141,7 +141,7 @@ static void spread_image(real *cells, const real *pixels, const image_set *of) {
 
 /* An image from its cells. */
 static void collect_image(real *pixels, real *cells, const image_set *of) {
-  for (size_t c = 0; c < of->channels; c += SM_PANEL) {
+  for (size_t c = 0; c < of->channels; c += PAIR) {
     const sm_fourier_place at = place_of(cells, c, of);
     real *pixel = pixels + c;
     sm_fourier_pair pair;
@@ -159,17 +159,24 @@ static void collect_image(real *pixels, real *cells, const image_set *of) {
 
 /* ---- filters ---- */
 
-/* An item of work: a panel of `to` for one of `from`. */
-static size_t filter_items(const filter_set *of) { return of->from * sm_panels_of(of->to); }
+/* An item of work: a pair of vectors of `to` for one of `from`. */
+typedef struct filter_pair {
+  size_t from, to; /* the first of the pair */
+  sm_fourier_place place;
+} filter_pair;
+
+static size_t filter_pairs(const filter_set *of) { return of->from * sm_quotient_up(of->to, PAIR); }
 
 /* Elements of a cell before a panel. */
 static size_t before_panel(const filter_set *of, const sm_panel *panel) {
   return 2 * of->from * panel->first;
 }
 
-static sm_fourier_place filter_place(real *cells, size_t from, const sm_panel *panel, const filter_set *of) {
-  real *first = cells + before_panel(of, panel) + from * panel->width;
-  return (sm_fourier_place){first, of->cell, of->from * panel->width, .two = panel->width == SM_PANEL};
+static filter_pair filter_pair_of(size_t item, real *cells, const filter_set *of) {
+  size_t pairs = sm_quotient_up(of->to, PAIR), from = item / pairs, to = item % pairs * PAIR;
+  sm_panel panel = sm_panel_of(of->to, to / SM_PANEL);
+  real *first = cells + before_panel(of, &panel) + from * panel.width + (to - panel.first);
+  return (filter_pair){from, to, {first, of->cell, of->from * panel.width, .two = to + SM_VECTOR < of->to}};
 }
 
 /* Where a tap stands on an axis. */
@@ -191,39 +198,35 @@ static sm_vector load_tap(const real *w, size_t tap, size_t from, size_t to, con
 static void spread_filter(const void *work, size_t item) {
   const pass *all = work;
   const filter_set *of = &all->filters;
-  size_t panels = sm_panels_of(of->to), from = item / panels;
-  sm_panel panel = sm_panel_of(of->to, item % panels);
-  const sm_fourier_place at = filter_place(all->filter_cells, from, &panel, of);
+  const filter_pair at = filter_pair_of(item, all->filter_cells, of);
   sm_fourier_pair pair;
   memset(&pair, 0, sizeof pair);
   for (size_t i = 0; i < of->height; i++) {
     size_t row = place_of_tap(i, of->top, of->turned) * POINTS;
     for (size_t j = 0; j < of->width; j++) {
       size_t tap = i * of->width + j, pixel = row + place_of_tap(j, of->left, of->turned);
-      pair.re[pixel] = load_tap(all->w, tap, from, panel.first, of) * scale;
-      if (at.two) pair.im[pixel] = load_tap(all->w, tap, from, panel.first + SM_VECTOR, of) * scale;
+      pair.re[pixel] = load_tap(all->w, tap, at.from, at.to, of) * scale;
+      if (at.place.two) pair.im[pixel] = load_tap(all->w, tap, at.from, at.to + SM_VECTOR, of) * scale;
     }
     sm_fourier_line(pair.re + row, pair.im + row);
   }
-  sm_fourier_spread(&at, &pair);
+  sm_fourier_spread(&at.place, &pair);
 }
 
 static void collect_filter(const void *work, size_t item) {
   const pass *all = work;
   const filter_set *of = &all->filters;
-  size_t panels = sm_panels_of(of->to), from = item / panels;
-  sm_panel panel = sm_panel_of(of->to, item % panels);
-  const sm_fourier_place at = filter_place(all->filter_cells, from, &panel, of);
+  const filter_pair at = filter_pair_of(item, all->filter_cells, of);
   sm_fourier_pair pair;
-  sm_fourier_collect(&pair, &at);
+  sm_fourier_collect(&pair, &at.place);
   for (size_t i = 0; i < of->height; i++) {
     size_t row = place_of_tap(i, of->top, of->turned) * POINTS;
     sm_fourier_line(pair.im + row, pair.re + row);
     for (size_t j = 0; j < of->width; j++) {
       size_t pixel = row + place_of_tap(j, of->left, of->turned);
-      real *gw = all->gw + ((i * of->width + j) * of->from + from) * of->to + panel.first;
+      real *gw = all->gw + ((i * of->width + j) * of->from + at.from) * of->to + at.to;
       *(sm_vector *)gw = pair.re[pixel] * scale;
-      if (at.two) *(sm_vector *)(gw + SM_VECTOR) = pair.im[pixel] * scale;
+      if (at.place.two) *(sm_vector *)(gw + SM_VECTOR) = pair.im[pixel] * scale;
     }
   }
 }
@@ -274,7 +277,7 @@ static void collect_to(const void *work, size_t item) {
 
 /* One block after the other, each step by all threads. */
 static void correlate_together(pass *of, size_t blocks) {
-  sm_parallel(filter_items(&of->filters), SM_LARGE, spread_filter, of);
+  sm_parallel(filter_pairs(&of->filters), SM_LARGE, spread_filter, of);
   for (size_t block = 0; block < blocks; block++) {
     of->block = sm_chunk(of->batch, blocks, block);
     size_t images = of->block.last - of->block.first;
@@ -290,7 +293,7 @@ static void correlate_block(const void *work, size_t block) {
   size_t thread = (size_t)sm_thread_index();
   place_cells(&of, (char *)all->from_cells + thread * cells_bytes(all));
   if (!all->made[thread]) {
-    for (size_t i = 0; i < filter_items(&of.filters); i++) spread_filter(&of, i);
+    for (size_t i = 0; i < filter_pairs(&of.filters); i++) spread_filter(&of, i);
     all->made[thread] = true;
   }
   of.block = sm_chunk(of.batch, blocks_of(of.batch), block);
@@ -426,6 +429,6 @@ void sm_conv_fourier_backward_filter(real *gw, real *gbias, const real *gy, cons
       for (size_t j = 0; j < filters; j++) bias_sums[j] += (double)of.to_cells[i * of.to.image + j];
     }
   }
-  sm_parallel(filter_items(&of.filters), SM_LARGE, collect_filter, &of);
+  sm_parallel(filter_pairs(&of.filters), SM_LARGE, collect_filter, &of);
   for (size_t j = 0; j < filters && gbias; j++) gbias[j] = (real)(bias_sums[j] / 2);
 }

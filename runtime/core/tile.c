@@ -1,12 +1,44 @@
 #include "core/tile.h"
 
+enum { WIDE = 4 }; /* vectors of a tile that is wider than high */
+
 static const real zeros[SM_PANEL];
 
-/* `count` tiles of `rows` rows each, one below the other, from row `first` on. rows, vectors and adjacent_rows are
-   constants where this is called, so that the loops over them vanish and the sums are registers. */
+/* The sums += the numbers of a at one term times b's row. rows, vectors and adjacent_rows are constants where this is
+   called, here and below, so that the loops over them vanish and the sums are registers. A high tile keeps b's row in
+   registers, a wide one the numbers, each as a vector lest the compiler put sums in their place. */
+SM_INLINE void add_term(sm_vector (*sum)[SM_TILE_VECTORS], const real *a, const real *b, size_t a_step,
+                        const int rows, const int vectors, const bool adjacent_rows) {
+  if (vectors == WIDE) {
+    sm_vector number[SM_TILE_ROWS];
+    SM_UNROLL
+    for (int i = 0; i < rows; i++)
+      number[i] = (adjacent_rows ? a[i] : a[(size_t)i * a_step]) - (sm_vector){0};
+    SM_UNROLL
+    for (int j = 0; j < vectors; j++) {
+      sm_vector b_part = *(const sm_vector *)(b + j * SM_VECTOR);
+      SM_UNROLL
+      for (int i = 0; i < rows; i++) sum[i][j] += b_part * number[i];
+    }
+  } else {
+    sm_vector b_row[SM_TILE_VECTORS];
+    SM_UNROLL
+    for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
+    SM_UNROLL
+    for (int i = 0; i < rows; i++) {
+      real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
+      SM_UNROLL
+      for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
+    }
+  }
+}
+
+/* `count` tiles of `rows` rows each, one below the other, from row `first` on. */
 SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const int rows, const int vectors,
                         const bool adjacent_rows) {
   const size_t a_step = tile->a_step, b_step = tile->b_step, terms = tile->terms;
+  const size_t together = vectors == WIDE ? 2 : 1; /* terms from one branch to the next */
+  const size_t a_next = adjacent_rows ? a_step : 1;
   const size_t start_step = tile->start ? tile->start_step : 0;
   const real *start = tile->start ? tile->start + first * start_step : zeros;
   const real *a_first = tile->a + first * (adjacent_rows ? 1 : a_step);
@@ -22,17 +54,14 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
       for (size_t run = 0; run < tile->runs; run++) {
         const real *a = a_first + block * tile->a_block + run * tile->a_run;
         const real *b = tile->b + block * tile->b_block + run * tile->b_run;
-        for (size_t term = 0; term < terms; term++, b += b_step) {
-          sm_vector b_row[SM_TILE_VECTORS];
+        for (size_t rest = terms % together; rest > 0; rest--, a += a_next, b += b_step) {
+          add_term(sum, a, b, a_step, rows, vectors, adjacent_rows);
+        }
+        for (size_t left = terms / together; left > 0; left--) {
           SM_UNROLL
-          for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
-          SM_UNROLL
-          for (int i = 0; i < rows; i++) {
-            real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
-            SM_UNROLL
-            for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
+          for (size_t term = 0; term < together; term++, a += a_next, b += b_step) {
+            add_term(sum, a, b, a_step, rows, vectors, adjacent_rows);
           }
-          a += adjacent_rows ? a_step : 1;
         }
       }
     }
@@ -48,42 +77,46 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
 /* rows is known only here; vectors and adjacent_rows are constants. */
 SM_INLINE void tiles_of_rows(const sm_tile *tile, size_t first, size_t count, size_t rows, const int vectors,
                              const bool adjacent_rows) {
-#define TILES_OF(n) \
-  if (rows == (n)) tiles_of(tile, first, count, (n), vectors, adjacent_rows)
+#define TILES_OF(n)                                                      \
+  if ((n) <= sm_tile_rows((size_t)vectors * SM_VECTOR) && rows == (n)) { \
+    tiles_of(tile, first, count, (n), vectors, adjacent_rows);           \
+  }
 #if SM_VECTOR_REGISTERS == 32
-  TILES_OF(14);
-  TILES_OF(13);
-  TILES_OF(12);
-  TILES_OF(11);
-  TILES_OF(10);
-  TILES_OF(9);
-  TILES_OF(8);
-  TILES_OF(7);
+  TILES_OF(14)
+  TILES_OF(13)
+  TILES_OF(12)
+  TILES_OF(11)
+  TILES_OF(10)
+  TILES_OF(9)
+  TILES_OF(8)
+  TILES_OF(7)
 #endif
-  TILES_OF(6);
-  TILES_OF(5);
-  TILES_OF(4);
-  TILES_OF(3);
-  TILES_OF(2);
-  TILES_OF(1);
+  TILES_OF(6)
+  TILES_OF(5)
+  TILES_OF(4)
+  TILES_OF(3)
+  TILES_OF(2)
+  TILES_OF(1)
 #undef TILES_OF
 }
 
-static void multiply(const sm_tile *tile, size_t first, size_t count, size_t rows, size_t width,
+static void multiply(const sm_tile *tile, size_t first, size_t count, size_t rows, size_t vectors,
                      bool adjacent_rows) {
-  bool wide = width == SM_PANEL;
-  if (wide && adjacent_rows) tiles_of_rows(tile, first, count, rows, SM_TILE_VECTORS, true);
-  if (wide && !adjacent_rows) tiles_of_rows(tile, first, count, rows, SM_TILE_VECTORS, false);
-  if (!wide && adjacent_rows) tiles_of_rows(tile, first, count, rows, 1, true);
-  if (!wide && !adjacent_rows) tiles_of_rows(tile, first, count, rows, 1, false);
+#define TILES_AS_WIDE(n)                                                                   \
+  if (vectors == (n) && adjacent_rows) tiles_of_rows(tile, first, count, rows, (n), true); \
+  if (vectors == (n) && !adjacent_rows) tiles_of_rows(tile, first, count, rows, (n), false);
+#if SM_WIDE_TILES
+  TILES_AS_WIDE(WIDE)
+  TILES_AS_WIDE(3)
+#endif
+  TILES_AS_WIDE(2)
+  TILES_AS_WIDE(1)
+#undef TILES_AS_WIDE
 }
 
 void sm_tile_multiply(const sm_tile *tile, size_t rows, size_t width, bool adjacent_rows) {
-  if (rows <= SM_TILE_ROWS) {
-    multiply(tile, 0, 1, rows, width, adjacent_rows);
-  } else {
-    size_t tiles = (rows + SM_TILE_ROWS - 1) / SM_TILE_ROWS, least = rows / tiles, larger = rows % tiles;
-    multiply(tile, 0, larger, least + 1, width, adjacent_rows);
-    multiply(tile, larger * (least + 1), tiles - larger, least, width, adjacent_rows);
-  }
+  size_t vectors = width / SM_VECTOR, most = sm_tile_rows(width);
+  size_t tiles = rows > most ? (rows + most - 1) / most : 1, least = rows / tiles, larger = rows % tiles;
+  if (larger > 0) multiply(tile, 0, larger, least + 1, vectors, adjacent_rows);
+  multiply(tile, larger * (least + 1), tiles - larger, least, vectors, adjacent_rows);
 }
