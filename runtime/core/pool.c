@@ -69,18 +69,18 @@ static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window)
   };
 }
 
-/* A pass over the images of a batch. */
+/* A pass over the images of a batch. Tasks copy it: a vector that is stored might be part of any memory but their own. */
 typedef struct pass {
   real *out;
   const real *in;
   uint8_t *which; /* (outputs) of the maximum: the position in its window; NULL: not wanted */
   const real *y;  /* (outputs) of the maximum with relu, in the backward pass */
   bool relu;
-  const sm_window *window;
+  sm_window window;
 } pass;
 
 static void run(sm_task *image, const pass *of) {
-  const sm_window *window = of->window;
+  const sm_window *window = &of->window;
   size_t outputs = window->batch * window->out_height * window->out_width * window->channels;
   sm_parallel(window->batch, outputs, image, of);
 }
@@ -140,7 +140,7 @@ static inline bool is_square_of_four(const view *seen) { return seen->rows == 2 
    first of them in the window's first pixel, `at` is its place among the outputs. */
 SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view *seen, size_t n,
                             const bool where) {
-  const sm_window *window = of->window;
+  const sm_window *window = &of->window;
   sm_vector best = load(x, n);
   positions which = (positions){0} + (uint8_t)seen->skipped;
   sm_lanes chosen = __builtin_convertvector(which, sm_lanes);
@@ -161,7 +161,7 @@ SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view
 
 /* All channels of a window. */
 SM_INLINE void max_window(const pass *of, size_t at, const view *seen, const bool where) {
-  size_t channels = of->window->channels, c = 0;
+  size_t channels = of->window.channels, c = 0;
   const real *pixel = of->in + seen->first * channels;
   for (; c + SM_VECTOR <= channels; c += SM_VECTOR)
     give_largest(of, at + c, pixel + c, seen, SM_VECTOR, where);
@@ -169,7 +169,7 @@ SM_INLINE void max_window(const pass *of, size_t at, const view *seen, const boo
 }
 
 SM_INLINE void max_windows(const pass *of, size_t image, const bool where) {
-  const sm_window *window = of->window;
+  const sm_window *window = &of->window;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
@@ -185,15 +185,15 @@ SM_INLINE void max_windows(const pass *of, size_t image, const bool where) {
 }
 
 static void max_image(const void *work, size_t image) {
-  const pass *of = work;
-  if (of->which)
-    max_windows(of, image, true);
+  const pass of = *(const pass *)work;
+  if (of.which)
+    max_windows(&of, image, true);
   else
-    max_windows(of, image, false);
+    max_windows(&of, image, false);
 }
 
 void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window) {
-  run(max_image, &(pass){.out = y, .in = x, .which = which, .relu = relu, .window = window});
+  run(max_image, &(pass){.out = y, .in = x, .which = which, .relu = relu, .window = *window});
 }
 
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
@@ -210,7 +210,7 @@ static bool windows_cover(const sm_window *window) {
 /* gx of n <= SM_VECTOR channels of a window's pixels = or += gy (n) at the chosen position, if relu let it pass, and
    zero elsewhere. `at` is the first of these channels among the outputs. */
 SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *seen, bool add, size_t n) {
-  const sm_window *window = of->window;
+  const sm_window *window = &of->window;
   sm_vector given = load(of->in + at, n);
   positions which = {0};
   memcpy(&which, of->which + at, n);
@@ -228,7 +228,7 @@ SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *s
 
 /* All channels of a window. */
 SM_INLINE void max_window_backward(const pass *of, size_t at, const view *seen, bool apart) {
-  size_t channels = of->window->channels, c = 0;
+  size_t channels = of->window.channels, c = 0;
   real *pixel = of->out + seen->first * channels;
   for (; c + SM_VECTOR <= channels; c += SM_VECTOR)
     give_to_chosen(pixel + c, of, at + c, seen, !apart, SM_VECTOR);
@@ -236,26 +236,26 @@ SM_INLINE void max_window_backward(const pass *of, size_t at, const view *seen, 
 }
 
 static void max_image_backward(const void *work, size_t image) {
-  const pass *of = work;
-  const sm_window *window = of->window;
+  const pass of = *(const pass *)work;
+  const sm_window *window = &of.window;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   bool apart = windows_are_apart(window);
-  if (!apart || !windows_cover(window)) zero(of->out + image * image_size(window), image_size(window));
+  if (!apart || !windows_cover(window)) zero(of.out + image * image_size(window), image_size(window));
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
-      fetch_below(of->out, &seen, window);
+      fetch_below(of.out, &seen, window);
       if (apart && is_square_of_four(&seen))
-        max_window_backward(of, at, &(view){seen.first, 2, 2, seen.skipped}, true);
+        max_window_backward(&of, at, &(view){seen.first, 2, 2, seen.skipped}, true);
       else
-        max_window_backward(of, at, &seen, apart);
+        max_window_backward(&of, at, &seen, apart);
     }
   }
 }
 
 void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y,
                          const sm_window *window) {
-  run(max_image_backward, &(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = window});
+  run(max_image_backward, &(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = *window});
 }
 
 /* ---- average ---- */
@@ -268,9 +268,9 @@ static inline void add_scaled(real *restrict out, const real *restrict x, real s
 static real share_of(const view *seen) { return 1 / (real)(seen->rows * seen->columns); }
 
 static void avg_image(const void *work, size_t image) {
-  const pass *of = work;
-  const sm_window *window = of->window;
-  real *y = of->out;
+  const pass of = *(const pass *)work;
+  const sm_window *window = &of.window;
+  real *y = of.out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   zero(y + at, window->out_height * window->out_width * channels);
   for (size_t oy = 0; oy < window->out_height; oy++) {
@@ -278,7 +278,7 @@ static void avg_image(const void *work, size_t image) {
       view seen = view_of(image, oy, ox, window);
       real share = share_of(&seen);
       for (size_t i = 0; i < seen.rows; i++) {
-        const real *line = of->in + (seen.first + i * window->width) * channels;
+        const real *line = of.in + (seen.first + i * window->width) * channels;
         for (size_t j = 0; j < seen.columns; j++) add_scaled(y + at, line + j * channels, share, channels);
       }
     }
@@ -286,14 +286,14 @@ static void avg_image(const void *work, size_t image) {
 }
 
 void sm_avgpool_forward(real *y, const real *x, const sm_window *window) {
-  run(avg_image, &(pass){.out = y, .in = x, .window = window});
+  run(avg_image, &(pass){.out = y, .in = x, .window = *window});
 }
 
 static void avg_image_backward(const void *work, size_t image) {
-  const pass *of = work;
-  const sm_window *window = of->window;
-  const real *gy = of->in;
-  real *gx = of->out;
+  const pass of = *(const pass *)work;
+  const sm_window *window = &of.window;
+  const real *gy = of.in;
+  real *gx = of.out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
   zero(gx + image * image_size(window), image_size(window));
   for (size_t oy = 0; oy < window->out_height; oy++) {
@@ -309,5 +309,5 @@ static void avg_image_backward(const void *work, size_t image) {
 }
 
 void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window) {
-  run(avg_image_backward, &(pass){.out = gx, .in = gy, .window = window});
+  run(avg_image_backward, &(pass){.out = gx, .in = gy, .window = *window});
 }
