@@ -15,8 +15,8 @@ typedef struct state_memory {
 
 enum {
   SLACK = 64 << 20,      /* bytes of tensors that may pile up unnoticed */
-  HEAP_SLACK = 64 << 10, /* of Lua's own */
-  HEAP_SHARE = 8         /* or as large a part of it: a full collection takes about as long as there is heap */
+  HEAP_SLACK = 16 << 10, /* of Lua's own */
+  HEAP_SHARE = 16        /* or as large a part of it: a full collection takes about as long as there is heap */
 };
 
 static state_memory *memory_of(lua_State *L) {
