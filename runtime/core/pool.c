@@ -69,7 +69,7 @@ static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window)
   };
 }
 
-/* A pass over the images of a batch. Tasks copy it: a vector that is stored might be part of any memory but their own. */
+/* A pass over the images of a batch. Tasks copy it, for a vector that is stored might be part of any memory but theirs. */
 typedef struct pass {
   real *out;
   const real *in;

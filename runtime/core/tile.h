@@ -35,10 +35,10 @@
 #define SM_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Whether tiles may be wider than high, 3 rows of 4 vectors instead of 6 of 2: these load 7 times for 12 multiply-adds, not
-   8 times. Where another thread runs on the same core, every instruction that is none of them counts: with AVX2 products
-   of a Fourier transform's cells take 0.85 to 0.93 of the time, elsewhere 0.95 to 1. Without multiply-adds there is no
-   register for their products. */
+/* Whether tiles may be wider than high, 3 rows of 4 vectors instead of 6 of 2: these load 7 times for 12 multiply-adds,
+   not 8 times. Where another thread runs on the same core, every instruction that is none of them counts: with AVX2
+   products of a Fourier transform's cells take 0.88 to 0.93 of the time then, images of one channel 0.83 to 0.95, and
+   less is gained where the core is one thread's own. Without fused multiply-adds there is no register for products. */
 #define SM_WIDE_TILES (SM_VECTOR_BYTES == 32 && SM_VECTOR_REGISTERS == 16)
 
 /* The registers have room for a tile's sums, the numbers of one term that are used more often, and one of the rest. */
