@@ -69,7 +69,7 @@ static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window)
   };
 }
 
-/* A pass over the images of a batch. Tasks copy it, for a vector that is stored might be part of any memory but theirs. */
+/* A pass over the images of a batch, which tasks copy: vectors that are stored might lie in any other memory. */
 typedef struct pass {
   real *out;
   const real *in;
