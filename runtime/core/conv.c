@@ -301,7 +301,7 @@ static void hand_on_image(const void *work, size_t image) {
 }
 
 size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv) {
-  if (kernel_of(conv, FORWARD) == SM_CONV_FOURIER) return sm_conv_fourier_forward_each_scratch(conv);
+  if (kernel_of(conv, FORWARD) == SM_CONV_FOURIER) return sm_conv_fourier_forward_scratch(conv);
   if (!goes_by_image(conv)) return each_of(conv).bytes;
   const sm_conv2d one = one_of(conv);
   return sm_workers(conv->window.batch) * each_of(&one).bytes;

@@ -27,7 +27,6 @@ size_t sm_conv_fourier_backward_filter_scratch(const sm_conv2d *conv);
 
 void sm_conv_fourier_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                              const sm_conv2d *conv);
-size_t sm_conv_fourier_forward_each_scratch(const sm_conv2d *conv);
 void sm_conv_fourier_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
                                   const real *bias, void *scratch, const sm_conv2d *conv);
 void sm_conv_fourier_backward_data(real *gx, const real *gy, const real *w, void *scratch,
