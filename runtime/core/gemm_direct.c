@@ -6,7 +6,9 @@
 #include "core/parallel.h"
 
 /* A product is a sum over blocks of terms. Within one, blocks of b's columns and of a's rows stay in the second cache,
-   and some rows of a in the first; they are packed where they would not where they lie. */
+   and some rows of a in the first; they are packed where they would not where they lie. In a thick product a block of
+   b's columns is used so often that it may lie in the third cache, and all rows of a block of a meet one panel of b
+   after the other (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"). */
 enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
@@ -15,13 +17,15 @@ enum {
   TOGETHER = 4 * SM_TILE_ROWS,     /* rows of a that a panel is multiplied by in one go, at most, */
   TOGETHER_BYTES = 6 * 1024,       /* where more than a tile's take no more than this */
   SETS = 4096 / SM_ALIGNMENT,      /* of the first cache, */
-  WAYS = 6                         /* and lines of a that find room in one: of 8 or more, two are b's */
+  WAYS = 6,                        /* and lines of a that find room in one: of 8 or more, two are b's */
+  THICK_ROWS = 192 / SM_TILE_ROWS * SM_TILE_ROWS, /* of a block in a thick product, at most */
+  THICK_PACKED = 512 * 1024 / (int)sizeof(real)   /* numbers in a block of b there */
 };
 
-/* Rows of a: (row, terms + SM_LINE), lest they share a set of the cache, or transposed (term, rows). Panels of b:
-   (panel, term, its width). */
+/* Rows of a: (row, terms + SM_LINE), lest they share a set of the cache, or, but for thick products, transposed (term,
+   rows). Panels of b: (panel, term, its width). */
 typedef struct packing {
-  real a[PACKED], b[PACKED];
+  real a[THICK_ROWS * (TERMS + SM_LINE)], b[THICK_PACKED];
 } packing;
 
 /* Part of a matrix as it is stored: rows that are ld numbers apart. */
@@ -183,15 +187,16 @@ typedef struct part {
   const real *bias; /* (columns), or NULL */
   const real *b;    /* where it is stored (terms, columns), or NULL for packed panels */
   size_t rows, columns, terms, ld_a, ld_b, ld_c;
-  bool adjacent; /* rows of a are, for it is transposed */
-  bool add;      /* to c, which has the sums of earlier terms; otherwise to bias */
+  bool adjacent;   /* rows of a are, for it is transposed */
+  bool add;        /* to c, which has the sums of earlier terms; otherwise to bias */
+  size_t together; /* rows of a that a panel is multiplied by in one go */
 } part;
 
 /* `rows` rows of c from `c` on, of one panel. A panel that ends within a vector is computed aside,
    for there is no room for the rest of the vector in c. */
 static void multiply_panel(real *c, const real *a, const real *b, size_t rows, const sm_panel *at,
                            const part *of) {
-  real edge[TOGETHER * SM_PANEL], edge_bias[SM_PANEL];
+  real edge[THICK_ROWS * SM_PANEL], edge_bias[SM_PANEL];
   bool whole = at->count == at->width;
   sm_tile tile = {.out = whole ? c : edge,
                   .out_step = whole ? of->ld_c : SM_PANEL,
@@ -220,7 +225,7 @@ static void multiply_panel(real *c, const real *a, const real *b, size_t rows, c
    source of the block that is packed next comes nearer. */
 static void multiply(const part *of, const packing *packed, const source *next) {
   size_t panels = sm_panels_of(of->columns);
-  int groups = parts_of(of->rows, rows_together(of->terms));
+  int groups = parts_of(of->rows, of->together);
   size_t share = next->rows / ((size_t)groups * panels) + 1;
   for (int i = 0; i < groups; i++) {
     sm_range rows = sm_chunk(of->rows, groups, i);
@@ -258,6 +263,23 @@ static step step_of(const course *of, int number) {
                                : (source){of->b + terms.first * of->ld + first, height, width, of->ld}};
 }
 
+/* Where the rows of a are read: where they lie or, packed, from there. */
+static void take_rows(part *of, real *packed, const source *block, bool thick, bool transposed) {
+  size_t rows = of->rows < of->together ? of->rows : of->together;
+  of->a = block->first;
+  of->ld_a = block->ld;
+  if (thick && transposed) {
+    of->a = packed;
+    of->ld_a = of->terms + SM_LINE;
+    transpose_panel(packed, block->first, of->rows, block->ld, &(sm_panel){0, of->terms, of->ld_a});
+  } else if (thick ||
+             is_crowded(block, transposed ? of->terms : rows, transposed ? of->together : of->terms)) {
+    of->a = packed;
+    of->ld_a = block->columns + (transposed ? 0 : SM_LINE);
+    pack_rows(packed, block, of->ld_a);
+  }
+}
+
 void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, bool transpose_a,
                     bool transpose_b, size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c,
                     size_t right) {
@@ -266,8 +288,12 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
   course blocks = {.b = b, .n = n, .k = k, .ld = ld_b, .transposed = transpose_b};
   blocks.term_parts = parts_of(k, TERMS);
   size_t terms = sm_chunk(k, blocks.term_parts, 0).last;
-  blocks.column_parts = parts_of(sm_panels_of(n), PACKED / ((terms ? terms : 1) * SM_PANEL));
-  int row_parts = parts_of(m, PACKED / (terms + SM_LINE)), steps = blocks.term_parts * blocks.column_parts;
+  bool thick = m > SM_GEMM_DIRECT_THICK;
+  size_t together = thick ? THICK_ROWS : rows_together(terms);
+  size_t most_packed = thick ? THICK_PACKED : PACKED;
+  size_t most_rows = thick ? THICK_ROWS : PACKED / (terms + SM_LINE);
+  blocks.column_parts = parts_of(sm_panels_of(n), most_packed / ((terms ? terms : 1) * SM_PANEL));
+  int row_parts = parts_of(m, most_rows), steps = blocks.term_parts * blocks.column_parts;
   bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= USED_OFTEN * SM_TILE_ROWS;
   const source none = {.first = b};
   course after = blocks; /* most likely what this thread computes next */
@@ -289,23 +315,16 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
                .columns = now.columns.last - now.columns.first,
                .terms = now.terms.last - now.terms.first,
                .ld_c = ld_c,
-               .adjacent = transpose_a,
-               .add = now.terms.first > 0};
+               .adjacent = transpose_a && !thick,
+               .add = now.terms.first > 0,
+               .together = together};
     for (int i = 0; i < row_parts; i++) {
       sm_range rows = sm_chunk(m, row_parts, i);
       of.rows = rows.last - rows.first;
       of.c = c + rows.first * ld_c + now.columns.first;
       source block = transpose_a ? (source){a + now.terms.first * ld_a + rows.first, of.terms, of.rows, ld_a}
                                  : (source){a + rows.first * ld_a + now.terms.first, of.rows, of.terms, ld_a};
-      of.a = block.first;
-      of.ld_a = ld_a;
-      size_t together = rows_together(of.terms);
-      if (transpose_a ? is_crowded(&block, of.terms, together)
-                      : is_crowded(&block, of.rows < together ? of.rows : together, of.terms)) {
-        of.a = packed.a;
-        of.ld_a = transpose_a ? of.rows : of.terms + SM_LINE;
-        pack_rows(packed.a, &block, of.ld_a);
-      }
+      take_rows(&of, packed.a, &block, thick, transpose_a);
       multiply(&of, &packed, i + 1 < row_parts ? &none : &next.b);
     }
   }
