@@ -1,6 +1,9 @@
 #include "core/tile.h"
 
-enum { WIDE = 4 }; /* vectors of a tile that is wider than high */
+enum {
+  WIDE = 4,   /* vectors of a tile that is wider than high */
+  LONGEST = 5 /* terms of a run that slides */
+};
 
 static const real zeros[SM_PANEL];
 
@@ -114,9 +117,81 @@ static void multiply(const sm_tile *tile, size_t first, size_t count, size_t row
 #undef TILES_AS_WIDE
 }
 
+/* ---- runs that slide ---- */
+
+/* All terms of a run of which rows and terms both are adjacent: its numbers slide through the registers, each loaded
+   once instead of once for every row. So the first convolution of grey images takes 0.9 to 1 of the time. */
+SM_INLINE void add_run(sm_vector (*sum)[WIDE], const real *a, const real *b, size_t b_step, const int rows,
+                       const int terms) {
+  sm_vector number[LONGEST + SM_TILE_ROWS];
+  SM_UNROLL
+  for (int i = 0; i < rows - 1; i++) number[i] = a[i] - (sm_vector){0};
+  SM_UNROLL
+  for (int term = 0; term < terms; term++, b += b_step) {
+    number[term + rows - 1] = a[term + rows - 1] - (sm_vector){0};
+    SM_UNROLL
+    for (int j = 0; j < WIDE; j++) {
+      sm_vector b_part = *(const sm_vector *)(b + j * SM_VECTOR);
+      SM_UNROLL
+      for (int i = 0; i < rows; i++) sum[i][j] += b_part * number[term + i];
+    }
+  }
+}
+
+/* As tiles_of. Apart from it, for with more in one function the compiler runs out of registers in its loops. */
+SM_INLINE void sliding_tiles_of(const sm_tile *tile, size_t first, size_t count, const int rows,
+                                const int terms) {
+  const size_t b_step = tile->b_step, start_step = tile->start ? tile->start_step : 0;
+  const real *start = tile->start ? tile->start + first * start_step : zeros;
+  const real *a_first = tile->a + first;
+  real *out = tile->out + first * tile->out_step;
+  for (; count > 0; count--, a_first += rows) {
+    sm_vector sum[SM_TILE_ROWS][WIDE];
+    SM_UNROLL
+    for (int i = 0; i < rows; i++, start += start_step) {
+      SM_UNROLL
+      for (int j = 0; j < WIDE; j++) sum[i][j] = *(const sm_vector *)(start + j * SM_VECTOR);
+    }
+    for (size_t block = 0; block < tile->blocks; block++) {
+      for (size_t run = 0; run < tile->runs; run++) {
+        const real *a = a_first + block * tile->a_block + run * tile->a_run;
+        const real *b = tile->b + block * tile->b_block + run * tile->b_run;
+        add_run(sum, a, b, b_step, rows, terms);
+      }
+    }
+    SM_UNROLL
+    for (int i = 0; i < rows; i++, out += tile->out_step) {
+      SM_UNROLL
+      for (int j = 0; j < WIDE; j++) *(sm_vector *)(out + j * SM_VECTOR) = sum[i][j];
+    }
+  }
+}
+
+static bool slides(const sm_tile *tile, size_t vectors, bool adjacent_rows) {
+  return SM_WIDE_TILES && vectors == WIDE && adjacent_rows && tile->a_step == 1 &&
+         (tile->terms == 3 || tile->terms == LONGEST);
+}
+
+static void multiply_sliding(const sm_tile *tile, size_t first, size_t count, size_t rows) {
+#define SLIDING(n, m) \
+  if (rows == (n) && tile->terms == (m)) sliding_tiles_of(tile, first, count, (n), (m));
+  SLIDING(3, LONGEST)
+  SLIDING(2, LONGEST)
+  SLIDING(1, LONGEST)
+  SLIDING(3, 3)
+  SLIDING(2, 3)
+  SLIDING(1, 3)
+#undef SLIDING
+}
+
 void sm_tile_multiply(const sm_tile *tile, size_t rows, size_t width, bool adjacent_rows) {
   size_t vectors = width / SM_VECTOR, most = sm_tile_rows(width);
   size_t tiles = rows > most ? (rows + most - 1) / most : 1, least = rows / tiles, larger = rows % tiles;
+  if (slides(tile, vectors, adjacent_rows)) {
+    if (larger > 0) multiply_sliding(tile, 0, larger, least + 1);
+    multiply_sliding(tile, larger * (least + 1), tiles - larger, least);
+    return;
+  }
   if (larger > 0) multiply(tile, 0, larger, least + 1, vectors, adjacent_rows);
   multiply(tile, larger * (least + 1), tiles - larger, least, vectors, adjacent_rows);
 }
