@@ -242,12 +242,13 @@ static bool is_thin(bool transpose_a, bool transpose_b, size_t m, size_t n, size
 
 static bool is_direct(size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
   if (kernel != SM_GEMM_BY_RULE) return kernel == SM_GEMM_DIRECT;
+  double work = (double)m * (double)n * (double)k;
+  if (SM_WIDE_TILES && m >= WIDE_ROWS && n >= WIDE_COLUMNS && work >= WIDE_WORK) return true;
   size_t least = m < n ? m : n, most = m < n ? n : m;
   if (k < least) least = k;
   if (k > most) most = k;
   if (least < 1 || least > DIRECT_MOST) return false;
-  double work = (double)m * (double)n * (double)k, area = work / (double)least;
-  if (SM_WIDE_TILES && m >= WIDE_ROWS && n >= WIDE_COLUMNS && work >= WIDE_WORK) return true;
+  double area = work / (double)least;
   return (work >= DIRECT_WORK || k == least) && area >= LARGE_AREA && area >= DIRECT_EDGE * (double)most;
 }
 

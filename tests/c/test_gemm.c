@@ -259,6 +259,25 @@ static void products_match_the_reference_with_any_kernel_and_number_of_threads(v
   sm_set_thread_count(threads);
 }
 
+/* Its bits are those of one kernel and not of the other. */
+static void the_rule_takes_the_kernel_that_it_names(void **state) {
+  (void)state;
+  static const size_t taken[][3] = {{385, 520, 260}, {40, 200, 600}, {1000, 10, 300}};
+  bool wide = strstr(sm_matmul_rule(), "64 columns") != NULL;
+  for (size_t p = 0; p < COUNT_OF(taken); p++) {
+    size_t m = taken[p][0], n = taken[p][1], k = taken[p][2];
+    real *a = numbers(m * k, 1), *b = numbers(k * n, 2);
+    real *by_rule = unwritten(m * n), *expected = unwritten(m * n), *other = unwritten(m * n);
+    bool direct = wide && n >= 64;
+    sm_matmul_by(by_rule, a, b, NULL, false, false, false, m, n, k, SM_GEMM_BY_RULE);
+    sm_matmul_by(expected, a, b, NULL, false, false, false, m, n, k, direct ? SM_GEMM_DIRECT : SM_GEMM_BLAS);
+    sm_matmul_by(other, a, b, NULL, false, false, false, m, n, k, direct ? SM_GEMM_BLAS : SM_GEMM_DIRECT);
+    assert_same_bits(by_rule, expected, m * n);
+    assert_int_not_equal(memcmp(by_rule, other, m * n * sizeof *other), 0);
+    free(a), free(b), free(by_rule), free(expected), free(other);
+  }
+}
+
 /* Every element of a product of equal rows and equal columns has the same bits, wherever it lies; and an
    element of a small product has those that it has in a large one. */
 static void a_direct_sum_does_not_depend_on_its_position(void **state) {
@@ -423,6 +442,7 @@ int main(void) {
   };
   const struct CMUnitTest multiplying[] = {
       cmocka_unit_test(products_match_the_reference_with_any_kernel_and_number_of_threads),
+      cmocka_unit_test(the_rule_takes_the_kernel_that_it_names),
       cmocka_unit_test(a_direct_sum_does_not_depend_on_its_position),
       cmocka_unit_test(thin_products_match_the_reference_with_any_number_of_threads),
       cmocka_unit_test(products_that_are_not_thin_are_told),
