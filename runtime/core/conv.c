@@ -254,74 +254,49 @@ void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real
 
 enum { EACH_IMAGES = SM_BATCH_CHUNKS }; /* with fewer, threads that take whole images would be idle */
 
-typedef struct each {
+/* Results that were computed together. */
+typedef struct results {
   sm_conv2d_task *task;
   const void *work;
-  const real *x, *w, *bias;
-  char *scratch;
-  const sm_conv2d *conv;
-  size_t result_bytes, bytes; /* in all, and first those of the result */
-} each;
+  real *first;
+  size_t size;
+} results;
 
-static size_t result_size(const sm_conv2d *conv) {
-  return conv->window.out_height * conv->window.out_width * conv->filters;
+static results results_of(const sm_conv2d *conv) {
+  return (results){.size = conv->window.out_height * conv->window.out_width * conv->filters};
 }
 
-static each each_of(const sm_conv2d *conv) {
-  size_t result_bytes = sm_aligned(conv->window.batch * result_size(conv) * sizeof(real));
-  return (each){.conv = conv,
-                .result_bytes = result_bytes,
-                .bytes = result_bytes + sm_aligned(sm_conv2d_forward_scratch(conv))};
+static size_t results_bytes(const sm_conv2d *conv) {
+  return sm_aligned(conv->window.batch * results_of(conv).size * sizeof(real));
 }
 
-/* The convolution of one image, by the kernel that all of them take. */
-static sm_conv2d one_of(const sm_conv2d *conv) {
-  sm_conv2d one = *conv;
-  one.kernel = kernel_of(conv, FORWARD);
-  one.window.batch = 1;
-  return one;
+static void hand_on(const void *work, size_t image) {
+  const results *of = work;
+  of->task(of->work, image, of->first + image * of->size);
 }
 
 static bool goes_by_image(const sm_conv2d *conv) {
   return kernel_of(conv, FORWARD) == SM_CONV_DIRECT && conv->window.batch >= EACH_IMAGES;
 }
 
-static void do_image(const void *work, size_t image) {
-  const each *of = work;
-  const sm_window *window = &of->conv->window;
-  char *own = of->scratch + (size_t)sm_thread_index() * of->bytes;
-  const real *x = of->x + image * window->height * window->width * window->channels;
-  sm_conv2d_forward((real *)own, x, of->w, of->bias, own + of->result_bytes, of->conv);
-  of->task(of->work, image, (real *)own);
-}
-
-static void hand_on_image(const void *work, size_t image) {
-  const each *of = work;
-  of->task(of->work, image, (real *)of->scratch + image * result_size(of->conv));
-}
-
 size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv) {
   if (kernel_of(conv, FORWARD) == SM_CONV_FOURIER) return sm_conv_fourier_forward_scratch(conv);
-  if (!goes_by_image(conv)) return each_of(conv).bytes;
-  const sm_conv2d one = one_of(conv);
-  return sm_workers(conv->window.batch) * each_of(&one).bytes;
+  if (goes_by_image(conv)) return sm_conv_direct_forward_each_scratch(conv);
+  return results_bytes(conv) + sm_conv2d_forward_scratch(conv);
 }
 
 void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
                             const real *bias, void *scratch, const sm_conv2d *conv) {
   if (kernel_of(conv, FORWARD) == SM_CONV_FOURIER) {
     sm_conv_fourier_forward_each(task, work, x, w, bias, scratch, conv);
-    return;
+  } else if (goes_by_image(conv)) {
+    sm_conv_direct_forward_each(task, work, x, w, bias, scratch, conv);
+  } else {
+    results of = results_of(conv);
+    of.task = task;
+    of.work = work;
+    of.first = scratch;
+    sm_conv2d_forward(of.first, x, w, bias, (char *)scratch + results_bytes(conv), conv);
+    sm_parallel(conv->window.batch, SM_LARGE, hand_on, &of);
   }
-  bool by_image = goes_by_image(conv);
-  const sm_conv2d one = one_of(conv);
-  each of = each_of(by_image ? &one : conv);
-  of.task = task;
-  of.work = work;
-  of.x = x;
-  of.w = w;
-  of.bias = bias;
-  of.scratch = scratch;
-  if (!by_image) sm_conv2d_forward(scratch, x, w, bias, of.scratch + of.result_bytes, conv);
-  sm_parallel(conv->window.batch, SM_LARGE, by_image ? do_image : hand_on_image, &of);
 }

@@ -120,32 +120,31 @@ static void correlate_band(const void *work, size_t band) {
   }
 }
 
+static correlation correlation_of(const writing *write, const real *images, const real *filters,
+                                  char *scratch, const sm_reading *read) {
+  sm_range *seen = (sm_range *)scratch;
+  sm_reading_find_seen(seen, read);
+  return (correlation){.write = write,
+                       .read = read,
+                       .images = images,
+                       .filters = filters,
+                       .seen = seen,
+                       .per_image = sm_quotient_up(read->rows, read->band),
+                       .source = scratch + sm_reading_seen_bytes(read),
+                       .band_bytes = sm_reading_band_bytes(read)};
+}
+
 /* filters: for each panel (kernel height, kernel width, source channels, panel width). scratch: what
    correlate_bytes says. */
 static void correlate(const writing *write, const real *images, const real *filters, char *scratch,
                       const sm_reading *read) {
-  sm_range *seen = (sm_range *)scratch;
-  sm_reading_find_seen(seen, read);
-  const correlation of = {.write = write,
-                          .read = read,
-                          .images = images,
-                          .filters = filters,
-                          .seen = seen,
-                          .per_image = sm_quotient_up(read->rows, read->band),
-                          .source = scratch + sm_reading_seen_bytes(read),
-                          .band_bytes = sm_reading_band_bytes(read)};
+  const correlation of = correlation_of(write, images, filters, scratch, read);
   sm_parallel(read->batch * of.per_image, SM_LARGE, correlate_band, &of);
 }
 
 static size_t correlate_bytes(const sm_reading *read) {
   return sm_reading_seen_bytes(read) +
          sm_workers(read->batch * sm_quotient_up(read->rows, read->band)) * sm_reading_band_bytes(read);
-}
-
-size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {
-  sm_reading read = sm_reading_of(conv);
-  return sm_aligned(sm_rounded(conv->filters) * (sm_reading_patch(&read) + 1) * sizeof(real)) +
-         correlate_bytes(&read);
 }
 
 /* packed: for each panel of filters (patch, panel width), from w (patch, filters). */
@@ -163,25 +162,80 @@ static void pack_line(const void *work, size_t line) {
                  of->w + element * of->filters + at.first, &at);
 }
 
-void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
-                            const sm_conv2d *conv) {
-  const sm_reading read = sm_reading_of(conv);
-  size_t filters = conv->filters, patch = sm_reading_patch(&read), panels = sm_panels_of(filters);
-  real *packed = scratch, *packed_bias = packed + sm_rounded(filters) * patch;
+/* Filters, and behind them biases. */
+static size_t packed_filters_bytes(const sm_conv2d *conv, const sm_reading *read) {
+  return sm_aligned(sm_rounded(conv->filters) * (sm_reading_patch(read) + 1) * sizeof(real));
+}
+
+/* Packs both and says how results are laid out. */
+static writing pack_filters(real *packed, const real *w, const real *bias, const sm_conv2d *conv,
+                            const sm_reading *read) {
+  size_t filters = conv->filters, patch = sm_reading_patch(read), panels = sm_panels_of(filters);
+  real *packed_bias = packed + sm_rounded(filters) * patch;
   for (size_t p = 0; p < panels && bias; p++) {
     sm_panel at = sm_panel_of(filters, p);
     sm_copy_padded(packed_bias + at.first, bias + at.first, &at);
   }
   size_t lines = panels * patch;
   sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters});
-  writing write = {.out = y,
-                   .bias = bias ? packed_bias : NULL,
+  return (writing){.bias = bias ? packed_bias : NULL,
                    .channels = filters,
                    .pixel = filters,
-                   .row = read.columns * filters,
-                   .image = read.rows * read.columns * filters};
-  char *rest = (char *)scratch + sm_aligned(sm_rounded(filters) * (patch + 1) * sizeof(real));
-  correlate(&write, x, packed, rest, &read);
+                   .row = read->columns * filters,
+                   .image = read->rows * read->columns * filters};
+}
+
+size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {
+  sm_reading read = sm_reading_of(conv);
+  return packed_filters_bytes(conv, &read) + correlate_bytes(&read);
+}
+
+void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+                            const sm_conv2d *conv) {
+  const sm_reading read = sm_reading_of(conv);
+  writing write = pack_filters(scratch, w, bias, conv, &read);
+  write.out = y;
+  correlate(&write, x, scratch, (char *)scratch + packed_filters_bytes(conv, &read), &read);
+}
+
+/* ---- image by image ---- */
+
+typedef struct images {
+  correlation of; /* its band_bytes are those of a band and of a result behind it */
+  sm_conv2d_task *task;
+  const void *work;
+} images;
+
+static size_t result_bytes(const sm_conv2d *conv, const sm_reading *read) {
+  return sm_aligned(read->rows * read->columns * conv->filters * sizeof(real));
+}
+
+static void correlate_image(const void *work, size_t image) {
+  const images *all = work;
+  correlation of = all->of;
+  writing write = *of.write;
+  char *own = of.source + (size_t)sm_thread_index() * of.band_bytes;
+  write.out = (real *)(own + sm_reading_band_bytes(of.read));
+  write.image = 0;
+  of.write = &write;
+  for (size_t band = 0; band < of.per_image; band++) correlate_band(&of, image * of.per_image + band);
+  all->task(all->work, image, write.out);
+}
+
+size_t sm_conv_direct_forward_each_scratch(const sm_conv2d *conv) {
+  sm_reading read = sm_reading_of(conv);
+  return packed_filters_bytes(conv, &read) + sm_reading_seen_bytes(&read) +
+         sm_workers(read.batch) * (sm_reading_band_bytes(&read) + result_bytes(conv, &read));
+}
+
+void sm_conv_direct_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+                                 const real *bias, void *scratch, const sm_conv2d *conv) {
+  const sm_reading read = sm_reading_of(conv);
+  const writing write = pack_filters(scratch, w, bias, conv, &read);
+  char *rest = (char *)scratch + packed_filters_bytes(conv, &read);
+  images all = {correlation_of(&write, x, scratch, rest, &read), task, work};
+  all.of.band_bytes += result_bytes(conv, &read);
+  sm_parallel(read.batch, SM_LARGE, correlate_image, &all);
 }
 
 /* ---- the data gradient ---- */
