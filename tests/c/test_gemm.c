@@ -259,11 +259,12 @@ static void products_match_the_reference_with_any_kernel_and_number_of_threads(v
   sm_set_thread_count(threads);
 }
 
-/* Its bits are those of one kernel and not of the other. */
+/* Its bits are those of that kernel and not of the other; in double these sums are exact. */
 static void the_rule_takes_the_kernel_that_it_names(void **state) {
   (void)state;
   static const size_t taken[][3] = {{385, 520, 260}, {40, 200, 600}, {1000, 10, 300}};
   bool wide = strstr(sm_matmul_rule(), "64 columns") != NULL;
+  int differing = 0;
   for (size_t p = 0; p < COUNT_OF(taken); p++) {
     size_t m = taken[p][0], n = taken[p][1], k = taken[p][2];
     real *a = numbers(m * k, 1), *b = numbers(k * n, 2);
@@ -273,9 +274,10 @@ static void the_rule_takes_the_kernel_that_it_names(void **state) {
     sm_matmul_by(expected, a, b, NULL, false, false, false, m, n, k, direct ? SM_GEMM_DIRECT : SM_GEMM_BLAS);
     sm_matmul_by(other, a, b, NULL, false, false, false, m, n, k, direct ? SM_GEMM_BLAS : SM_GEMM_DIRECT);
     assert_same_bits(by_rule, expected, m * n);
-    assert_int_not_equal(memcmp(by_rule, other, m * n * sizeof *other), 0);
+    differing += memcmp(expected, other, m * n * sizeof *other) != 0;
     free(a), free(b), free(by_rule), free(expected), free(other);
   }
+  assert_int_equal(differing, sizeof(real) == sizeof(float) ? COUNT_OF(taken) : 0);
 }
 
 /* Every element of a product of equal rows and equal columns has the same bits, wherever it lies; and an
