@@ -6,7 +6,7 @@
 local lfs = require "lfs"
 
 local passed, failed = 0, 0
-local NUMERICAL = { autograd = true, graphs = true, ops = true, nn = true, optim = true, tensor = true, torch = true }
+local NUMERICAL = { autograd = true, graphs = true, inplace = true, ops = true, nn = true, optim = true, tensor = true, torch = true }
 
 local function files(directory, pattern)
   local found = {}

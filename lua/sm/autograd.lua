@@ -10,6 +10,8 @@ local fail = require "sm.fail"
 local M = {}
 
 local get_node, set_node, is_tensor = runtime.tensor.node, runtime.tensor.set_node, runtime.tensor.is_tensor
+local versions, changed = runtime.tensor.versions, runtime.tensor.changed
+local same_shape = runtime.tensor.same_shape
 local release, add = runtime.tensor.release, runtime.math.add
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 local is_shared = runtime.tensor.is_shared
@@ -22,9 +24,9 @@ function M.tracks(x)
   return get_node(x) ~= nil
 end
 
---- Calls f(...) without recording and returns its results.
+--- Calls f(...) without recording and returns its results. f: a function, or what can be called like one, a model.
 function M.no_grad(f, ...)
-  if type(f) ~= "function" then fail("no_grad: expected a function, got %s", check.describe(f)) end
+  if not check.is_callable(f) then fail("no_grad: expected a function, got %s", check.describe(f)) end
   local before = enabled
   local _ <close> = setmetatable({}, { __close = function() enabled = before end })
   enabled = false
@@ -40,19 +42,37 @@ function M.records(...)
   return false
 end
 
+--- The tensors whose numbers a gradient will need, with the versions that these have now: the argument `saved` of
+-- `record`. What is no tensor is passed over; nil where nothing is recorded.
+function M.saved(...)
+  return enabled and versions(...) or nil
+end
+
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
 -- @param output a fresh tensor
 -- @param name of the operation, for messages
 -- @param backward function(gy, reuse) → one gradient (or nil) per input, in their order; gy has output's shape.
 --   reuse: nobody else needs gy, so it may be overwritten and returned as a gradient
+-- @param saved what M.saved gave for the tensors that `backward` reads; nil when it reads none
 -- @param ... the inputs; what is no tensor is passed over
 -- @return output
-function M.record(output, name, backward, ...)
+function M.record(output, name, backward, saved, ...)
   if M.records(...) then
     count = count + 1
-    set_node(output, { number = count, name = name, backward = backward, inputs = { n = select("#", ...), ... } })
+    set_node(output, { number = count, name = name, backward = backward, saved = saved,
+      inputs = { n = select("#", ...), ... } })
   end
   return output
+end
+
+--- Raises when a tensor that a node's gradient needs was changed in place since the node was recorded.
+local function check_saved(node)
+  local x = node.saved and changed(node.saved)
+  if x then
+    fail("backward: the gradient of '%s' needs a tensor of shape {%s} as it was, but copy_ or an optimizer's step has "
+      .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
+      table.concat(x.shape, ", "), node.name)
+  end
 end
 
 --- Marks a tensor as a leaf whose gradient is wanted. `x:requires_grad(false)` takes that back.
@@ -62,10 +82,51 @@ function M.requires_grad(x, wanted)
   if x.dtype ~= runtime.real then
     fail("requires_grad: only a %s tensor can have a gradient, this is %s", runtime.real, x.dtype)
   end
-  if type(get_node(x)) == "table" then
+  local node = get_node(x)
+  if type(node) == "table" and not node.overwritten then
     fail "requires_grad: this tensor was computed from others that want a gradient; mark those, or a detached copy"
   end
   set_node(x, wanted ~= false or nil)
+  return x
+end
+
+local VIEWS = { reshape = true, select = true, slice = true }
+
+--- Whether a tensor's numbers are those of a leaf: the leaf itself, or a part of it.
+local function is_part_of_leaf(x)
+  local node = get_node(x)
+  while type(node) == "table" and VIEWS[node.name] do node = get_node(node.inputs[1]) end
+  return node == true
+end
+
+local function refuse_to_pass()
+  fail("backward: this gradient would have to pass through copy_, which records nothing; build the tensor with "
+    .. "operations, or copy y:detach() where no gradient should pass")
+end
+
+--- Puts y's numbers into x, in place; same shape and element type. Nothing is recorded. So outside no_grad x may not be
+-- the result of an operation that is recorded, and where y is one, a gradient that reaches x raises.
+-- @return x
+function M.copy_(x, y)
+  if not enabled then return runtime.tensor.copy_(x, y) end
+  local node = get_node(x)
+  local free = node == nil or type(node) == "table" and node.overwritten
+  if not free and not is_part_of_leaf(x) then
+    fail("copy_: this tensor is the result of '%s', whose gradient would not know of the new numbers; copy into a "
+      .. "tensor of its own, or inside sm.no_grad", node.name)
+  end
+  local computed = type(get_node(y)) == "table"
+  if free and computed and runtime.tensor.is_part(x) then
+    fail("copy_: the gradient of what is copied cannot pass into a part of another tensor; build that tensor with "
+      .. "operations, or copy y:detach() where no gradient should pass")
+  end
+  runtime.tensor.copy_(x, y)
+  if free and computed then
+    count = count + 1
+    set_node(x, { number = count, name = "copy_", backward = refuse_to_pass, inputs = { n = 0 }, overwritten = true })
+  elseif free then
+    set_node(x, nil)
+  end
   return x
 end
 
@@ -132,12 +193,17 @@ function M.backward(root, gradient)
   for _, current in ipairs(nodes_before(node)) do
     local gy = arrived[current]
     if gy then
+      check_saved(current)
       foreign[gy] = foreign[gy] or current.foreign
       local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy]))
       for i = 1, current.inputs.n do
         local g, input = gradients[i], current.inputs[i]
         local target = get_node(input)
         if g and target then
+          if not same_shape(g, input) then
+            fail("backward: the gradient of '%s' for its input %d has shape {%s}, the input {%s}", current.name, i,
+              table.concat(g.shape, ", "), table.concat(input.shape, ", "))
+          end
           if target == true then
             if not arrived[input] then leaves[#leaves + 1] = input end
             target = input
@@ -160,7 +226,7 @@ function M.backward(root, gradient)
       arrived[current] = nil
       let_go(gy)
     end
-    current.backward, current.inputs = false, { n = 0 }
+    current.backward, current.inputs, current.saved = false, { n = 0 }, nil
   end
   for _, leaf in ipairs(leaves) do
     local g, before = arrived[leaf], get_gradient(leaf)
@@ -179,7 +245,7 @@ end
 --- A new differentiable operation written in Lua.
 -- @param definition {name=, forward=function(ctx, ...) → tensor, backward=function(ctx, gy) → one gradient or nil per
 --   argument of forward}. ctx is a table of its own for every call, to carry what backward needs. Neither function
---   is itself recorded.
+--   is itself recorded. The inputs, the output and the tensors in ctx may not be changed in place before backward.
 -- @return function(...) → tensor
 function M.op(definition)
   local o = check.options("sm.op", definition, {
@@ -205,120 +271,14 @@ function M.op(definition)
       end
       return table.unpack(gradients, 1, inputs.n)
     end
-    M.record(output, o.name, backward, ...)
+    local kept = { output } -- and what backward may read besides
+    for i = 1, inputs.n do kept[#kept + 1] = is_tensor(inputs[i]) and inputs[i] or nil end
+    for _, value in pairs(ctx) do kept[#kept + 1] = is_tensor(value) and value or nil end
+    M.record(output, o.name, backward, M.saved(table.unpack(kept)), ...)
     local node = get_node(output)
     if node then node.foreign = true end
     return output
   end
-end
-
---- The elements of a tensor, flat, as Lua numbers.
-local function elements(x)
-  return runtime.tensor.totable(runtime.tensor.reshape(x, { -1 }))
-end
-
---- "{2, 3}": the 1-based position of flat element `index` (0-based) in a shape.
-local function position_text(shape, index)
-  local position = {}
-  for axis = #shape, 1, -1 do
-    position[axis] = index % shape[axis] + 1
-    index = index // shape[axis]
-  end
-  return "{" .. table.concat(position, ", ") .. "}"
-end
-
---- Compares the gradients of f with central differences, for every element of every input.
--- The output is projected on fixed pseudo-random weights, so one backward pass checks all of it.
--- @param f function of tensors → tensor; it must compute the same each time it is called
--- @param inputs a tensor or an array of tensors of the real type; they are put back as they were
--- @param options {epsilon=, tolerance=}: step, and greatest relative error (1e-6 in the double build, where this is
---   meant to be used; 2e-2 in the float build)
--- @return the greatest relative error: |analytic - numeric| / max(|analytic|, |numeric|, 1e-3 of the input's largest).
---   Raises, naming the worst element, when it is above the tolerance.
-function M.gradcheck(f, inputs, options)
-  local exact = runtime.real == "float64"
-  local o = check.options("sm.gradcheck", options, {
-    epsilon = { type = "number", above = 0, default = exact and 1e-5 or 1e-2 },
-    tolerance = { type = "number", above = 0, default = exact and 1e-6 or 2e-2 },
-  })
-  if type(f) ~= "function" then fail("gradcheck: argument 1 must be a function, got %s", check.describe(f)) end
-  if is_tensor(inputs) then inputs = { inputs } end
-  if type(inputs) ~= "table" or #inputs == 0 then
-    fail("gradcheck: argument 2 must be a tensor or a list of tensors, got %s", check.describe(inputs))
-  end
-  for i, x in ipairs(inputs) do
-    if not is_tensor(x) then fail("gradcheck: input %d must be a tensor, got %s", i, check.describe(x)) end
-  end
-  local function weight(i) return math.sin(i * 1.7) + 0.3 end
-  local function project()
-    local sum = 0
-    for i, y in ipairs(elements(M.no_grad(f, table.unpack(inputs)))) do sum = sum + y * weight(i) end
-    return sum
-  end
-  local kept = {}
-  local _ <close> = setmetatable({}, { __close = function()
-    for x, before in pairs(kept) do
-      x.grad = before.gradient
-      if not before.tracked then M.requires_grad(x, false) end
-    end
-  end })
-  for _, x in ipairs(inputs) do
-    local tracked = M.tracks(x)
-    if not tracked then M.requires_grad(x) end
-    kept[x] = { gradient = x.grad, tracked = tracked }
-    x.grad = nil
-  end
-  local output = f(table.unpack(inputs))
-  if not is_tensor(output) then fail("gradcheck: f must return a tensor, got %s", check.describe(output)) end
-  local first = elements(output)
-  local weights = {}
-  for i = 1, #first do weights[i] = weight(i) end
-  if M.tracks(output) then
-    M.backward(output, runtime.tensor.reshape(runtime.tensor.tensor(weights), output.shape))
-  end
-  for i, y in ipairs(elements(M.no_grad(f, table.unpack(inputs)))) do
-    if y ~= first[i] and (y == y or first[i] == first[i]) then
-      fail("gradcheck: f is not deterministic: output element %d was %.9g, then %.9g", i, first[i], y)
-    end
-  end
-
-  local worst = { error = 0 }
-  for n, x in ipairs(inputs) do
-    local values = elements(x)
-    local analytic = x.grad and elements(x.grad) or {}
-    local numeric, largest = {}, 0
-    local function set(i, value)
-      local before = values[i]
-      values[i] = value
-      runtime.tensor.copy_(x, runtime.tensor.reshape(runtime.tensor.tensor(values), x.shape))
-      values[i] = before
-    end
-    for i = 1, #values do
-      local before = values[i]
-      local step = o.epsilon * math.max(1, math.abs(before))
-      set(i, before + step)
-      local above = project()
-      set(i, before - step)
-      local below = project()
-      set(i, before)
-      numeric[i] = (above - below) / (2 * step)
-      largest = math.max(largest, math.abs(numeric[i]))
-    end
-    for i = 1, #values do
-      local a, d = analytic[i] or 0, numeric[i]
-      local scale = math.max(math.abs(a), math.abs(d), 1e-3 * largest, 1e-12)
-      local relative = math.abs(a - d) / scale
-      if relative > worst.error or relative ~= relative then
-        worst = { error = relative ~= relative and math.huge or relative, input = n,
-          position = position_text(x.shape, i - 1), analytic = a, numeric = d }
-      end
-    end
-  end
-  if worst.error > o.tolerance then
-    fail("gradcheck: input %d, element %s: backward gives %.9g, central differences %.9g (relative error %.3g, "
-      .. "allowed %.3g)", worst.input, worst.position, worst.analytic, worst.numeric, worst.error, o.tolerance)
-  end
-  return worst.error
 end
 
 return M

@@ -147,6 +147,27 @@ function M.sizes(where, sizes)
   end
 end
 
+--- Whether a value can be called: a function, or a model or any other value with a `__call`.
+function M.is_callable(value)
+  local meta = getmetatable(value)
+  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
+end
+
+--- A public function: as f, but more arguments than it has parameters are an error, where Lua would drop them in
+-- silence (nil is none), and errors find the user's line even in `return f(…)`.
+-- @param name of the function, for messages
+-- @param f function; one with `...` takes any number
+-- @param options {method=false}: x:name(…), whose message does not count x
+function M.public(name, f, options)
+  local info = debug.getinfo(f, "u")
+  if info.isvararg then return runtime.traced(f) end
+  local taken = options and options.method and info.nparams - 1 or info.nparams
+  return runtime.traced(f, info.nparams, function(extra)
+    fail("%s takes %s argument%s, got %s%s", name, taken == 0 and "no" or taken, taken == 1 and "" or "s",
+      taken == 0 and "" or "another, ", M.describe(extra))
+  end)
+end
+
 --- Makes reading a name that a module does not have an error that says which there are.
 -- @param module table of functions
 -- @param name the module's public name: "sm.optim"

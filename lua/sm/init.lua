@@ -9,22 +9,23 @@ local random = require "sm.random"
 local tensor = require "sm.tensor"
 
 local sm = {
-  version = runtime.version,
   tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full, arange = tensor.arange,
   randn = tensor.randn, rand = tensor.rand, is_tensor = runtime.tensor.is_tensor,
   seed = random.seed,
-  no_grad = autograd.no_grad, op = autograd.op, gradcheck = autograd.gradcheck,
+  no_grad = autograd.no_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
 }
+for name, f in pairs(sm) do sm[name] = check.public("sm." .. name, f) end
+sm.version = runtime.version
 
 local LAZY = {
   nn = function() return require "sm.nn" end,
   optim = function() return require "sm.optim" end,
   data = function() return require "sm.data" end,
   view = function() return require "sm.view" end,
-  save = function() return require "sm.files".save end,
-  load = function() return require "sm.files".load end,
-  params = function() return require "sm.experiment.params".declare end,
-  experiment = function() return runtime.traced(require "sm.experiment".declare) end, -- called as `return sm.…`
+  save = function() return check.public("sm.save", require "sm.files".save) end,
+  load = function() return check.public("sm.load", require "sm.files".load) end,
+  params = function() return check.public("sm.params", require "sm.experiment.params".declare) end,
+  experiment = function() return check.public("sm.experiment", require "sm.experiment".declare) end,
 }
 
 return setmetatable(sm, {

@@ -8,23 +8,27 @@ local fail = require "sm.fail"
 local random = require "sm.random"
 
 local T, K, C, S = runtime.tensor, runtime.math, runtime.conv, runtime.softmax
-local record, records, tracks = autograd.record, autograd.records, autograd.tracks
+local record, records, saved, tracks = autograd.record, autograd.records, autograd.saved, autograd.tracks
 
 local ops = {}
 
--- Functions of one element.
-for _, name in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "relu" } do
+-- Functions of one element, and which of their input x and output y the derivative reads.
+local UNARY = {
+  neg = "", exp = "y", log = "x", sqrt = "y", abs = "x", tanh = "y", sigmoid = "y", relu = "x",
+}
+for name, reads in pairs(UNARY) do
   local forward, backward = K[name], K[name .. "_backward"]
   ops[name] = function(x)
     local y = forward(x)
-    return record(y, name, function(gy, reuse) return backward(gy, x, y, reuse) end, x)
+    return record(y, name, function(gy, reuse) return backward(gy, x, y, reuse) end,
+      saved(reads == "x" and x, reads == "y" and y), x)
   end
 end
 
 --- Limits every element to [low, high]; the gradient passes where the element lies inside.
 function ops.clamp(x, low, high)
   local y = K.clamp(x, low, high)
-  return record(y, "clamp", function(gy) return K.clamp_backward(gy, x, low, high) end, x)
+  return record(y, "clamp", function(gy) return K.clamp_backward(gy, x, low, high) end, saved(x), x)
 end
 
 -- Two operands, tensors or numbers, with NumPy's broadcasting. `reduced` undoes the broadcasting of a gradient.
@@ -35,26 +39,26 @@ end
 function ops.add(a, b)
   return record(K.add(a, b), "add", function(gy)
     return tracks(a) and reduced(gy, a), tracks(b) and reduced(gy, b)
-  end, a, b)
+  end, nil, a, b)
 end
 
 function ops.sub(a, b)
   return record(K.sub(a, b), "sub", function(gy)
     return tracks(a) and reduced(gy, a), tracks(b) and reduced(K.neg(gy), b)
-  end, a, b)
+  end, nil, a, b)
 end
 
 function ops.mul(a, b)
   return record(K.mul(a, b), "mul", function(gy)
     return tracks(a) and reduced(K.mul(gy, b), a), tracks(b) and reduced(K.mul(gy, a), b)
-  end, a, b)
+  end, saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 
 function ops.div(a, b)
   local y = K.div(a, b)
   return record(y, "div", function(gy)
     return tracks(a) and reduced(K.div(gy, b), a), tracks(b) and reduced(K.neg(K.div(K.mul(gy, y), b)), b)
-  end, a, b)
+  end, saved(b, tracks(b) and y), a, b)
 end
 
 -- The smallest power of ten that float32 holds without loss: keeps the logarithm of 0 finite, and changes no other.
@@ -75,32 +79,25 @@ function ops.pow(a, b)
       gb = reduced(K.mul(gy, K.mul(y, log)), b)
     end
     return ga, gb
-  end, a, b)
-end
-
-local function no_more(name, ...)
-  if select("#", ...) > 0 then fail("%s takes one axis, got another argument, %s", name, check.describe((...))) end
+  end, saved(a, b, tracks(b) and y), a, b)
 end
 
 -- Reductions along one axis, which is dropped, or over all elements.
-function ops.sum(x, axis, ...)
-  no_more("sum", ...)
-  return record(K.sum(x, axis), "sum", function(gy) return K.spread(gy, x.shape, axis, 1) end, x)
+function ops.sum(x, axis)
+  return record(K.sum(x, axis), "sum", function(gy) return K.spread(gy, x.shape, axis, 1) end, nil, x)
 end
 
-function ops.mean(x, axis, ...)
-  no_more("mean", ...)
+function ops.mean(x, axis)
   return record(K.mean(x, axis), "mean", function(gy)
     local count = axis and x.shape[axis < 0 and axis + #x.shape + 1 or axis] or T.count(x)
     return K.spread(gy, x.shape, axis, 1 / count)
-  end, x)
+  end, nil, x)
 end
 
 --- The largest element along an axis; the gradient goes to the first of equals.
-function ops.max(x, axis, ...)
-  no_more("max", ...)
+function ops.max(x, axis)
   local y, position = K.max(x, axis)
-  return record(y, "max", function(gy) return K.max_backward(gy, position, x.shape, axis) end, x)
+  return record(y, "max", function(gy) return K.max_backward(gy, position, x.shape, axis) end, nil, x)
 end
 
 -- Views and copies.
@@ -108,25 +105,25 @@ end
 --- x:reshape(2, -1) or x:reshape{2, -1}: the same elements in another shape, sharing storage.
 function ops.reshape(x, ...)
   local shape = type((...)) == "table" and (...) or { ... }
-  return record(T.reshape(x, shape), "reshape", function(gy) return T.reshape(gy, x.shape) end, x)
+  return record(T.reshape(x, shape), "reshape", function(gy) return T.reshape(gy, x.shape) end, nil, x)
 end
 
 --- x[i]: element i of the first axis (1-based, negative from the end), sharing storage.
 function ops.select(x, i)
   return record(T.select(x, i), "select", function(gy)
     return T.place(gy, x.shape, i < 0 and i + x.shape[1] or i - 1)
-  end, x)
+  end, nil, x)
 end
 
 --- Elements first … last of the first axis (1-based, both included), sharing storage.
 function ops.slice(x, first, last)
   return record(T.slice(x, first, last), "slice", function(gy)
     return T.place(gy, x.shape, first < 0 and first + x.shape[1] or first - 1)
-  end, x)
+  end, nil, x)
 end
 
 function ops.clone(x)
-  return record(T.to(x), "clone", function(gy) return gy end, x)
+  return record(T.to(x), "clone", function(gy) return gy end, nil, x)
 end
 
 --- Another element type: "float32" (the double build: "float64"), "uint8", "int32". The tensor itself if it has it.
@@ -136,26 +133,28 @@ function ops.to(x, dtype)
 end
 
 function ops.transpose(x)
-  return record(K.transpose(x), "transpose", function(gy) return K.transpose(gy) end, x)
+  return record(K.transpose(x), "transpose", function(gy) return K.transpose(gy) end, nil, x)
 end
 
 -- Products.
 function ops.matmul(a, b)
   return record(K.matmul(a, b), "matmul", function(gy)
     return tracks(a) and K.matmul(gy, b, false, true), tracks(b) and K.matmul(a, gy, true, false)
-  end, a, b)
+  end, saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 
---- x {N, in} · w {in, out} + b {out}; b may be nil. With relu, relu of that, without another pass over memory.
+--- x {N, in} · w {in, out} + b {out} or {1, out}; b may be nil. With relu, relu of that, without another pass over
+-- memory.
 function ops.linear(x, w, b, relu)
   local y = K.matmul(x, w, false, false, b, relu)
   return record(y, "linear", function(gy, reuse)
     local passed = relu and K.relu_backward(gy, y, y, reuse) or gy
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(x, passed, true, false)
     local gb = tracks(b) and K.sum(passed, 1)
+    if gb and #b.shape ~= 1 then gb = T.reshape(gb, b.shape) end
     if passed ~= gy then T.release(passed) end
     return gx, gw, gb
-  end, x, w, b)
+  end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 
 local MOST = (1 << 31) - 1 -- pixels
@@ -190,7 +189,8 @@ end
 function ops.conv2d(x, w, options)
   local o = check.options("conv2d", options, WINDOW.conv2d)
   local b = o.bias
-  return record(C.conv2d(x, w, b, o), "conv2d", function(gy) return conv2d_gradients(gy, x, w, b, o) end, x, w, b)
+  return record(C.conv2d(x, w, b, o), "conv2d", function(gy) return conv2d_gradients(gy, x, w, b, o) end,
+    saved(tracks(x) and w, tracks(w) and x), x, w, b)
 end
 
 --- The convolution turned around: maps {N, H, W, out} back to {N, H', W', in} with the same filters {k, k, in, out}.
@@ -201,7 +201,7 @@ function ops.conv2d_transpose(y, w, options)
   local x = C.conv2d_transpose(y, w, o, o.size)
   return record(x, "conv2d_transpose", function(gx)
     return tracks(y) and C.conv2d(gx, w, nil, o), tracks(w) and (C.conv2d_backward_filter(y, gx, w.shape, o, false))
-  end, y, w)
+  end, saved(tracks(y) and w, tracks(w) and y), y, w)
 end
 
 local function pool_options_of(name, kernel, options)
@@ -222,7 +222,7 @@ function ops.maxpool2d(x, kernel, options, relu)
   local y, which = C.maxpool2d(x, kernel, o, relu, records(x))
   return record(y, "maxpool2d", function(gy)
     return C.maxpool2d_backward(gy, which, x.shape, kernel, o, relu and y or nil)
-  end, x)
+  end, saved(relu and y), x)
 end
 
 --- conv2d and then maxpool2d, with the same bits, in one pass that does not keep what conv2d gives.
@@ -237,7 +237,7 @@ function ops.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
     local gx, gw, gb = conv2d_gradients(between, x, w, b, o)
     T.release(between)
     return gx, gw, gb
-  end, x, w, b)
+  end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 
 --- The mean of every kernel × kernel window; padding is not counted.
@@ -245,7 +245,7 @@ function ops.avgpool2d(x, kernel, options)
   local o = pool_options_of("avgpool2d", kernel, options)
   return record(C.avgpool2d(x, kernel, o), "avgpool2d", function(gy)
     return C.avgpool2d_backward(gy, x.shape, kernel, o)
-  end, x)
+  end, nil, x)
 end
 
 -- Grouped softmax, dropout, loss.
@@ -257,24 +257,22 @@ local SOFTMAX = {
   off = { type = "boolean", default = false },
 }
 
---- Checks the options of a grouped softmax.
--- @param where name for messages
--- @param options {groups=1 | sizes={…}, temperature=1, scale=false, off=false}
-function ops.softmax_options(where, options)
-  local o = check.options(where, options, SOFTMAX)
-  if o.groups and o.sizes then fail("%s: give groups (equal ones) or sizes (uneven ones), not both", where) end
-  if o.sizes then check.sizes(where, o.sizes) end
+local function softmax_options(options)
+  local o = check.options("softmax", options, SOFTMAX)
+  if o.groups and o.sizes then fail "softmax: give groups (equal ones) or sizes (uneven ones), not both" end
+  if o.sizes then check.sizes("softmax", o.sizes) end
   o.groups = o.sizes or o.groups or 1
   return o
 end
 
---- Softmax over each group of the last axis; see the options of softmax_options.
+--- Softmax over each group of the last axis.
+-- @param options {groups=1 | sizes={…}, temperature=1, scale=false, off=false}
 function ops.softmax(x, options)
-  local o = ops.softmax_options("softmax", options)
+  local o = softmax_options(options)
   local y = S.softmax(x, o.groups, o.temperature, o.scale, o.off)
   return record(y, "softmax", function(gy, reuse)
     return S.softmax_backward(gy, y, o.groups, o.temperature, o.scale, o.off, reuse)
-  end, x)
+  end, saved(y), x)
 end
 
 --- Each element kept with probability 1-p and multiplied by 1/(1-p), else 0. The kept ones are drawn again from
@@ -283,7 +281,7 @@ function ops.dropout(x, p)
   local seed, stream, offset = random.take("dropout", T.count(x))
   return record(runtime.random.dropout(x, p, seed, stream, offset), "dropout", function(gy)
     return runtime.random.dropout(gy, p, seed, stream, offset)
-  end, x)
+  end, nil, x)
 end
 
 --- Mean softmax cross-entropy of logits {…, classes} and labels {…} (uint8 or int32, 0 … classes-1).
@@ -291,7 +289,7 @@ function ops.cross_entropy(logits, labels)
   local loss, log_sum = S.cross_entropy(logits, labels)
   return record(loss, "cross_entropy", function(gy)
     return S.cross_entropy_backward(gy, log_sum, logits, labels)
-  end, logits)
+  end, saved(logits, labels), logits)
 end
 
 return ops

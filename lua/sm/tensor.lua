@@ -76,17 +76,17 @@ function M.randn(...) return random.normal(real_sizes("randn", ...), "general") 
 
 function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") end
 
-local methods = T.methods
+local methods = {}
 for name, operation in pairs(ops) do methods[name] = operation end
 
 --- The one element of a tensor, as a number.
-methods.item = T.item
+function methods.item(x) return T.item(x) end
 
 --- Nested tables of numbers (a number for a scalar).
-methods.totable = T.totable
+function methods.totable(x) return T.totable(x) end
 
 --- Position of the largest element along an axis (1-based; ties: the first), int32. Not differentiable.
-methods.argmax = runtime.math.argmax
+function methods.argmax(x, axis) return (runtime.math.argmax(x, axis)) end
 
 --- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.
 function methods.accuracy(logits, labels)
@@ -94,13 +94,17 @@ function methods.accuracy(logits, labels)
   return correct / rows
 end
 
---- y's numbers into x, in place; same shape and dtype. Nothing is recorded.
-methods.copy_ = T.copy_
+--- y's numbers into x, in place; see autograd.copy_.
+methods.copy_ = autograd.copy_
 
 --- The same numbers, sharing storage, without history.
 function methods.detach(x) return T.reshape(x, x.shape) end
 
 methods.backward, methods.requires_grad, methods.tracks = autograd.backward, autograd.requires_grad, autograd.tracks
+
+-- Every method refuses arguments that it does not take: x:relu(0.1) is an error.
+for name, method in pairs(methods) do T.methods[name] = check.public(name, method, { method = true }) end
+methods = T.methods
 
 setmetatable(methods, {
   __index = function(_, key)

@@ -38,6 +38,7 @@ sm_tensor *sm_lua_tensor(lua_State *L, int index);                    /* raises 
 sm_tensor *sm_lua_real(lua_State *L, int index);                      /* … or not of the real type */
 sm_tensor *sm_lua_typed(lua_State *L, int index, sm_dtype dtype);     /* … or not of that type */
 sm_tensor *sm_lua_real_or_nil(lua_State *L, int index);               /* NULL for nil */
+sm_tensor *sm_lua_real_to_change(lua_State *L, int index);            /* … and counts as changed in place from now on */
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape); /* pushes; undefined content */
 sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse); /* pushes a tensor like the real one at index, or itself
                                                                 if it may be overwritten and nobody shares its data */

@@ -186,9 +186,9 @@ static int matmul(lua_State *L) {
   if (inner_a != inner_b)
     sm_lua_fail(L, "matmul: %s and %s do not fit: the inner sizes %I and %I differ", sm_shape_text(first, &a->shape),
                 sm_shape_text(second, &b->shape), (LUAI_UACINT)inner_a, (LUAI_UACINT)inner_b);
-  if (bias && sm_shape_count(&bias->shape) != n)
-    sm_lua_fail(L, "matmul: the bias must have %I elements, got shape %s", (LUAI_UACINT)n,
-                sm_shape_text(first, &bias->shape));
+  if (bias && (bias->shape.rank == 0 || bias->shape.size[bias->shape.rank - 1] != n ||
+               sm_shape_count(&bias->shape) != n))
+    sm_lua_fail(L, "linear: the bias must have shape {%I}, got %s", (LUAI_UACINT)n, sm_shape_text(first, &bias->shape));
   if (m > SM_GEMM_LIMIT || n > SM_GEMM_LIMIT || inner_a > SM_GEMM_LIMIT)
     sm_lua_fail(L, "matmul: %s and %s are too large for BLAS, which counts to %d", sm_shape_text(first, &a->shape),
                 sm_shape_text(second, &b->shape), SM_GEMM_LIMIT);

@@ -5,8 +5,8 @@
 #include "bind/bind.h"
 #include "core/optim.h"
 
-/* Argument `index` as state of the parameter's shape. */
-static real *state_of(lua_State *L, int index, const sm_tensor *w) {
+/* Argument `index`, a tensor of the parameter's shape, to read. */
+static const real *numbers_of(lua_State *L, int index, const sm_tensor *w) {
   const sm_tensor *state = sm_lua_real(L, index);
   char expected[SM_SHAPE_TEXT], given[SM_SHAPE_TEXT];
   if (!sm_shape_equal(&state->shape, &w->shape))
@@ -15,9 +15,15 @@ static real *state_of(lua_State *L, int index, const sm_tensor *w) {
   return state->data;
 }
 
+/* The same, to be changed by the step. */
+static real *state_of(lua_State *L, int index, const sm_tensor *w) {
+  numbers_of(L, index, w);
+  return sm_lua_real_to_change(L, index)->data;
+}
+
 static sm_gradient gradient_of(lua_State *L, const sm_tensor *w, int settings) {
   luaL_checktype(L, settings, LUA_TTABLE);
-  return (sm_gradient){.g = state_of(L, 2, w),
+  return (sm_gradient){.g = numbers_of(L, 2, w),
                        .scale = sm_lua_field_number(L, settings, "scale", 1),
                        .clip = sm_lua_field_number(L, settings, "clip", 0),
                        .weight_decay = sm_lua_field_number(L, settings, "weight_decay", 0)};
@@ -25,7 +31,7 @@ static sm_gradient gradient_of(lua_State *L, const sm_tensor *w, int settings) {
 
 /* sgd(w, g, velocity or nil, {lr, momentum, nesterov}) */
 static int sgd(lua_State *L) {
-  const sm_tensor *w = sm_lua_real(L, 1);
+  const sm_tensor *w = sm_lua_real_to_change(L, 1);
   sm_gradient gradient = gradient_of(L, w, 4);
   double momentum = sm_lua_field_number(L, 4, "momentum", 0);
   real *velocity = lua_isnil(L, 3) ? NULL : state_of(L, 3, w);
@@ -37,7 +43,7 @@ static int sgd(lua_State *L) {
 
 /* rmsprop(w, g, square, {lr, decay, epsilon}) */
 static int rmsprop(lua_State *L) {
-  const sm_tensor *w = sm_lua_real(L, 1);
+  const sm_tensor *w = sm_lua_real_to_change(L, 1);
   sm_gradient gradient = gradient_of(L, w, 4);
   lua_pushboolean(L, sm_rmsprop_step(w->data, state_of(L, 3, w), &gradient, sm_lua_field_number(L, 4, "lr", 0),
                                      sm_lua_field_number(L, 4, "decay", 0), sm_lua_field_number(L, 4, "epsilon", 0),
@@ -47,7 +53,7 @@ static int rmsprop(lua_State *L) {
 
 /* adam(w, g, m, v, {lr, beta1, beta2, epsilon, decoupled, step}) */
 static int adam(lua_State *L) {
-  const sm_tensor *w = sm_lua_real(L, 1);
+  const sm_tensor *w = sm_lua_real_to_change(L, 1);
   sm_gradient gradient = gradient_of(L, w, 5);
   sm_adam rule = {.lr = sm_lua_field_number(L, 5, "lr", 0),
                   .beta1 = sm_lua_field_number(L, 5, "beta1", 0),
@@ -62,7 +68,7 @@ static int adam(lua_State *L) {
 
 /* smorms3(w, g, mem, a, b, {cap, epsilon}) */
 static int smorms3(lua_State *L) {
-  const sm_tensor *w = sm_lua_real(L, 1);
+  const sm_tensor *w = sm_lua_real_to_change(L, 1);
   sm_gradient gradient = gradient_of(L, w, 6);
   lua_pushboolean(L, sm_smorms3_step(w->data, state_of(L, 3, w), state_of(L, 4, w), state_of(L, 5, w), &gradient,
                                      sm_lua_field_number(L, 6, "cap", 0), sm_lua_field_number(L, 6, "epsilon", 0),
@@ -73,7 +79,7 @@ static int smorms3(lua_State *L) {
 /* squared_change(before, after) → Σ (after − before)² */
 static int squared_change(lua_State *L) {
   const sm_tensor *before = sm_lua_real(L, 1);
-  const real *after = state_of(L, 2, before);
+  const real *after = numbers_of(L, 2, before);
   lua_pushnumber(L, (lua_Number)sm_squared_change(before->data, after, sm_shape_count(&before->shape)));
   return 1;
 }
@@ -94,7 +100,7 @@ static int smorms3_look(lua_State *L) {
     for (int part = 1; part <= 4; part++) lua_geti(L, first, part);
     const sm_tensor *mem = sm_lua_real(L, first + 1);
     luaL_checktype(L, first + 4, LUA_TTABLE);
-    sm_smorms3_observe(look, mem->data, state_of(L, first + 2, mem), state_of(L, first + 3, mem),
+    sm_smorms3_observe(look, mem->data, numbers_of(L, first + 2, mem), numbers_of(L, first + 3, mem),
                        sm_lua_field_number(L, first + 4, "cap", 0), sm_lua_field_number(L, first + 4, "epsilon", 0),
                        sm_shape_count(&mem->shape));
     lua_settop(L, first - 1);

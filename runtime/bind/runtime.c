@@ -1,4 +1,6 @@
 /* The Lua module sm.runtime: one table per binding file. */
+#include <limits.h>
+
 #include "bind/bind.h"
 #include "core/gemm.h"
 
@@ -15,19 +17,36 @@ static int set_library(lua_State *L) {
   return 0;
 }
 
-static int call_upvalue(lua_State *L) {
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1);
-  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
-  return lua_gettop(L);
+static int results(lua_State *L, int status, lua_KContext below) {
+  (void)status;
+  return lua_gettop(L) - (int)below;
 }
 
-/* traced(f) → a C function that calls f. A Lua function called as `return f(…)` takes its caller's place on the stack;
-   behind a C function the caller stays, and messages find the user's line. */
+/* Upvalues: the function, how many arguments it takes, and what is called with the first one too many. */
+static int call_upvalue(lua_State *L) {
+  for (int i = (int)lua_tointeger(L, lua_upvalueindex(2)) + 1; i <= lua_gettop(L); i++) {
+    if (lua_isnil(L, i)) continue;
+    lua_pushvalue(L, lua_upvalueindex(3));
+    lua_pushvalue(L, i);
+    lua_call(L, 1, 0);
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, results);
+  return results(L, LUA_OK, 0);
+}
+
+/* traced(f, most, refuse) → a C function that calls f. Without `most` it takes any number of arguments; with it, it calls
+   refuse(argument), which raises, for the first one beyond these that is not nil. A Lua function called as `return f(…)`
+   takes its caller's place on the stack; behind a C function the caller stays, and messages find the user's line. */
 static int traced(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  lua_pushcclosure(L, call_upvalue, 1);
+  lua_settop(L, 3);
+  if (lua_isnil(L, 2)) {
+    lua_pushinteger(L, INT_MAX - 1);
+    lua_replace(L, 2);
+  }
+  lua_pushcclosure(L, call_upvalue, 3);
   return 1;
 }
 

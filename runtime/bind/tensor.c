@@ -68,6 +68,12 @@ sm_tensor *sm_lua_real_or_nil(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? NULL : sm_lua_real(L, index);
 }
 
+sm_tensor *sm_lua_real_to_change(lua_State *L, int index) {
+  sm_tensor *tensor = sm_lua_real(L, index);
+  tensor->storage->version++;
+  return tensor;
+}
+
 static bool fits(double value, sm_dtype dtype) {
   if (dtype == SM_REAL) return true;
   return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
@@ -320,6 +326,7 @@ static int copy_into(lua_State *L) {
   }
   size_t bytes = sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype);
   if (bytes) memmove(x->data, y->data, bytes);
+  x->storage->version++;
   lua_settop(L, 1);
   return 1;
 }
@@ -420,9 +427,53 @@ static int is_shared(lua_State *L) {
   return 1;
 }
 
+/* is_part(x) → whether its memory has room for more than x */
+static int is_part(lua_State *L) {
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  lua_pushboolean(L, sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype) < x->storage->bytes);
+  return 1;
+}
+
+/* versions(x, …) → {x, how often its memory was changed in place (by copy_, an optimizer's step), …}; what is no tensor is
+   passed over */
+static int versions(lua_State *L) {
+  int last = lua_gettop(L);
+  lua_createtable(L, 2 * last, 0);
+  lua_Integer next = 1;
+  for (int i = 1; i <= last; i++) {
+    const sm_tensor *x = sm_lua_test_tensor(L, i);
+    if (!x || !x->storage) continue;
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, next++);
+    lua_pushinteger(L, (lua_Integer)x->storage->version);
+    lua_rawseti(L, -2, next++);
+  }
+  return 1;
+}
+
+/* changed(versions) → the first of its tensors that was changed since, or nil */
+static int changed(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 1); i < n; i += 2) {
+    lua_settop(L, 1);
+    lua_rawgeti(L, 1, i);
+    lua_rawgeti(L, 1, i + 1);
+    if ((lua_Integer)sm_lua_tensor(L, 2)->storage->version == lua_tointeger(L, 3)) continue;
+    lua_settop(L, 2);
+    return 1;
+  }
+  return 0;
+}
+
 /* count(x) → number of elements */
 static int count(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)sm_shape_count(&sm_lua_tensor(L, 1)->shape));
+  return 1;
+}
+
+/* same_shape(x, y) → whether two tensors have one shape */
+static int same_shape(lua_State *L) {
+  lua_pushboolean(L, sm_shape_equal(&sm_lua_tensor(L, 1)->shape, &sm_lua_tensor(L, 2)->shape));
   return 1;
 }
 
@@ -448,6 +499,8 @@ static int index_tensor(lua_State *L) {
     return 1;
   }
   if (lua_type(L, 2) != LUA_TNUMBER) sm_lua_bad_argument(L, 2, "a position or the name of a method");
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  if (x->shape.rank > 0 && lua_tonumber(L, 2) == (lua_Number)x->shape.size[0] + 1) return 0; /* where ipairs ends */
   lua_getfield(L, lua_upvalueindex(1), "select");
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
@@ -487,7 +540,9 @@ void sm_lua_open_tensor(lua_State *L) {
       {"full", full}, {"tensor", from}, {"range", range}, {"item", item}, {"totable", totable},
       {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"to", convert},
       {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"gradient", get_gradient}, {"set_gradient", set_gradient}, {"is_shared", is_shared}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
+      {"gradient", get_gradient}, {"set_gradient", set_gradient}, {"is_shared", is_shared}, {"is_part", is_part},
+      {"versions", versions}, {"changed", changed}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count},
+      {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);

@@ -47,6 +47,7 @@ const char *sm_shape_text(char text[SM_SHAPE_TEXT], const sm_shape *shape);
 typedef struct sm_storage {
   size_t references;
   size_t bytes;
+  uint64_t version; /* how often it was changed in place since it was made: who does so adds one */
   sm_memory *memory;
   void *data;
 } sm_storage;

@@ -1,5 +1,6 @@
 local sm = require "sm"
 local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
 
 local function message(f, ...)
   local ok, err = pcall(f, ...)
@@ -17,6 +18,25 @@ describe("autograd", function()
     assert.same({ 13, 15 }, x.grad:totable())
     x.grad = nil
     assert.is_nil(x.grad)
+  end)
+
+  it("gives every gradient the shape of its tensor", function()
+    local x, w, b = sm.ones(2, 3), sm.ones(3, 4), sm.ones(1, 4):requires_grad()
+    x:linear(w, b):sum():backward()
+    assert.same({ { 2, 2, 2, 2 } }, b.grad:totable())
+    local y = autograd.record(sm.zeros(2), "wrong", function() return sm.zeros(3) end, nil, sm.zeros(2):requires_grad())
+    assert.equal("backward: the gradient of 'wrong' for its input 1 has shape {3}, the input {2}",
+      message(function() y:backward(sm.ones(2)) end))
+  end)
+
+  it("calls and checks whatever can be called", function()
+    local model = sm.nn.sequential { sm.nn.linear { 2 }, sm.nn.tanh() }
+    local x = sm.randn(3, 2)
+    assert.is_false(sm.no_grad(model, x):tracks())
+    assert.is_true(model(x):tracks())
+    assert.is_true(sm.gradcheck(model, x) < 2e-2)
+    assert.equal("no_grad: expected a function, got table", message(sm.no_grad, {}))
+    assert.equal("gradcheck: argument 1 must be a function, got number 3", message(sm.gradcheck, 3))
   end)
 
   it("gives two leaves of one sum the same gradient", function()

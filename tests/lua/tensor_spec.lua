@@ -53,6 +53,14 @@ describe("tensor", function()
     assert.same({ 0, 0 }, x[-1]:totable())
   end)
 
+  it("is walked row by row", function()
+    local rows = {}
+    for i, row in ipairs(sm.tensor { { 1, 2 }, { 3, 4 } }) do rows[i] = row:totable() end
+    assert.same({ { 1, 2 }, { 3, 4 } }, rows)
+    for _ in ipairs(sm.zeros(0, 2)) do error "there is no row" end
+    assert.has_error(function() ipairs(sm.zeros {})(sm.zeros {}, 0) end)
+  end)
+
   it("converts between element types", function()
     assert.same({ 0, 255, 7 }, sm.tensor { -5, 300, 7.9 }:to("uint8"):totable())
     assert.equal("int32", sm.tensor { 1 }:to("int32").dtype)
@@ -123,7 +131,11 @@ describe("tensor", function()
       { "matmul: expected two matrices, got shapes {2, 3} and {3}", function() x:matmul(sm.zeros(3)) end },
       { "axis 3 is out of range for shape {2, 3}; axes count from 1, or from -1 at the end", function() x:sum(3) end },
       { "axis 0 is out of range for shape {2, 3}; axes count from 1, or from -1 at the end", function() x:sum(0) end },
-      { "position 3 is out of range: the first axis has 2 elements, counted from 1", function() return x[3] end },
+      { "position 4 is out of range: the first axis has 2 elements, counted from 1", function() return x[4] end },
+      { "position 0 is out of range: the first axis has 2 elements, counted from 1", function() return x[0] end },
+      { "position -3 is out of range: the first axis has 2 elements, counted from 1", function() return x[-3] end },
+      { "linear: the bias must have shape {2}, got {2, 1}",
+        function() x:linear(sm.zeros(3, 2), sm.zeros(2, 1)) end },
       { "slice: positions 2 to 0 are no range of an axis of 2 elements, counted from 1", function() x:slice(2, 0) end },
       { "reshape: {2, 3} has 6 elements, {4} has 4", function() x:reshape(4) end },
       { "reshape: {2, 3} has 6 elements, which the known sizes (product 4) do not divide",
@@ -145,7 +157,15 @@ describe("tensor", function()
       { "arange takes first, limit and step, got a fourth, number 4", function() sm.arange(1, 2, 3, 4) end },
       { "size 1 of a shape must be an integer of at least 0, got string \"6\"", function() x:reshape("6") end },
       { "to: expected a dtype, got nil", function() x:to() end },
-      { "sum takes one axis, got another argument, number 2", function() x:sum(1, 2) end },
+      { "sum takes 1 argument, got another, number 2", function() x:sum(1, 2) end },
+      { "slice takes 2 arguments, got another, number 2", function() x:slice(1, 2, 2) end },
+      { "relu takes no arguments, got number 0.1", function() x:relu(0.1) end },
+      { "transpose takes no arguments, got number 1", function() x:transpose(1, 5) end },
+      { "argmax takes 1 argument, got another, boolean true", function() x:argmax(2, true) end },
+      { "item takes no arguments, got string \"number\"", function() x[1][1]:item "number" end },
+      { "sm.seed takes 1 argument, got another, number 2", function() sm.seed(1, 2) end },
+      { "sm.full takes 3 arguments, got another, boolean true", function() sm.full({ 2 }, 1, nil, true) end },
+      { "sm.load takes 1 argument, got another, string \"r\"", function() sm.load("x.npy", "r") end },
       { "x.grad must be a tensor or nil, got number", function() x.grad = 5 end },
       { "softmax: size 2 must be an integer of at least 1, got number 1.5",
         function() x:softmax { sizes = { 2, 1.5 } } end },
@@ -195,6 +215,21 @@ describe("tensor", function()
 
     it("more memory than there is, as a Lua error", function()
       assert.matches("out of memory", message(function() sm.zeros(1 << 20, 1 << 20, 1 << 10) end))
+    end)
+
+    it("at the user's own line, in tail calls too", function()
+      local function tail() return x:relu(1) end
+      local _, tail_error = pcall(function() tail() end)
+      assert.equal(("tests/lua/tensor_spec.lua:%d"):format(debug.getinfo(tail, "S").linedefined),
+        tail_error:match "^(.-:%d+): relu")
+      local function last() return sm.full({ 2 }, "x") end
+      local _, last_error = pcall(function() last() end)
+      assert.equal(("tests/lua/tensor_spec.lua:%d"):format(debug.getinfo(last, "S").linedefined),
+        last_error:match "^(.-:%d+): full")
+    end)
+
+    it("no method that nobody documents", function()
+      assert.matches("has no method", message(function() return x.softmax_options end))
     end)
 
     it("at the user's own line", function()
