@@ -61,7 +61,7 @@ SM_INLINE void sum_terms(real *sums, const partial *at, sm_range terms, const in
       for (size_t t = 0; t < count; t++, b += of->n) {
         sm_vector b_row = *(const sm_vector *)b;
         SM_UNROLL
-        for (int i = 0; i < rows; i++) sum[i] += b_row * number[t][i];
+        for (int i = 0; i < rows; i++) sum[i] = sm_vector_fma(b_row, number[t][i] - (sm_vector){0}, sum[i]);
       }
       SM_UNROLL
       for (int i = 0; i < rows; i++) *(sm_vector *)(sums + i * COLUMNS + j) = sum[i];
@@ -110,7 +110,7 @@ SM_INLINE void multiply_some(real *c, const real *b, const product *of, const in
       sm_vector b_row = *(const sm_vector *)(b + (size_t)j * of->k + term);
       SM_UNROLL
       for (int i = 0; i < rows; i++)
-        sum[j][i] += b_row * *(const sm_vector *)(of->a + (size_t)i * of->k + term);
+        sum[j][i] = sm_vector_fma(b_row, *(const sm_vector *)(of->a + (size_t)i * of->k + term), sum[j][i]);
     }
   }
   for (int i = 0; i < rows; i++) {

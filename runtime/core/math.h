@@ -12,9 +12,15 @@
 
 #include "core/tensor.h"
 
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define SM_HAS_FMA 1
+#else
+#define SM_HAS_FMA 0
+#endif
+
 /* a*b + c, in one rounding where the processor has the instruction. */
 static inline real sm_fma(real a, real b, real c) {
-#if !defined(__FMA__)
+#if !SM_HAS_FMA
   return a * b + c;
 #elif defined(SM_DOUBLE)
   return __builtin_fma(a, b, c);

@@ -21,7 +21,7 @@ SM_INLINE void add_term(sm_vector (*sum)[SM_TILE_VECTORS], const real *a, const 
     for (int j = 0; j < vectors; j++) {
       sm_vector b_part = *(const sm_vector *)(b + j * SM_VECTOR);
       SM_UNROLL
-      for (int i = 0; i < rows; i++) sum[i][j] += b_part * number[i];
+      for (int i = 0; i < rows; i++) sum[i][j] = sm_vector_fma(b_part, number[i], sum[i][j]);
     }
   } else {
     sm_vector b_row[SM_TILE_VECTORS];
@@ -29,9 +29,9 @@ SM_INLINE void add_term(sm_vector (*sum)[SM_TILE_VECTORS], const real *a, const 
     for (int j = 0; j < vectors; j++) b_row[j] = *(const sm_vector *)(b + j * SM_VECTOR);
     SM_UNROLL
     for (int i = 0; i < rows; i++) {
-      real number = adjacent_rows ? a[i] : a[(size_t)i * a_step];
+      sm_vector number = (adjacent_rows ? a[i] : a[(size_t)i * a_step]) - (sm_vector){0};
       SM_UNROLL
-      for (int j = 0; j < vectors; j++) sum[i][j] += b_row[j] * number;
+      for (int j = 0; j < vectors; j++) sum[i][j] = sm_vector_fma(b_row[j], number, sum[i][j]);
     }
   }
 }
@@ -133,7 +133,7 @@ SM_INLINE void add_run(sm_vector (*sum)[WIDE], const real *a, const real *b, siz
     for (int j = 0; j < WIDE; j++) {
       sm_vector b_part = *(const sm_vector *)(b + j * SM_VECTOR);
       SM_UNROLL
-      for (int i = 0; i < rows; i++) sum[i][j] += b_part * number[term + i];
+      for (int i = 0; i < rows; i++) sum[i][j] = sm_vector_fma(b_part, number[term + i], sum[i][j]);
     }
   }
 }
