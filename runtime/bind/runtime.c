@@ -59,7 +59,10 @@ __attribute__((visibility("default"))) int luaopen_sm_runtime(lua_State *L);
 
 int luaopen_sm_runtime(lua_State *L) {
   sm_error error;
-  if (sm_blas_load(&error) != SM_OK) sm_lua_raise(L, &error);
+  if (sm_blas_load(&error) != SM_OK) { /* no line of the user's is at fault */
+    lua_pushstring(L, error.message);
+    return lua_error(L);
+  }
   lua_gc(L, LUA_GCGEN, 0, 0); /* a step's tensors die young: see the accounting in tensor.c */
   lua_newtable(L);
   add(L, "tensor", sm_lua_open_tensor);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/gemm_direct.h"
 #include "core/gemm_thin.h"
@@ -81,6 +82,8 @@ static const char *best_kernels(void) {
   return NULL;
 }
 
+static const char kernels_variable[] = "OPENBLAS_CORETYPE";
+
 /* Sets a variable that the user has not set; true if it did, and it has to be unset again. */
 static bool lend_variable(const char *name, const char *value) {
   return value && !getenv(name) && setenv(name, value, 0) == 0;
@@ -89,8 +92,8 @@ static bool lend_variable(const char *name, const char *value) {
 /* OpenBLAS reads its variables while it is being loaded. OPENBLAS_NUM_THREADS spares it the threads that it
    would start, for they would never get work. */
 static void *open_library(sm_error *error) {
-  static const char kernels[] = "OPENBLAS_CORETYPE", threads[] = "OPENBLAS_NUM_THREADS";
-  bool kernels_lent = lend_variable(kernels, best_kernels());
+  static const char threads[] = "OPENBLAS_NUM_THREADS";
+  bool kernels_lent = lend_variable(kernels_variable, best_kernels());
   bool threads_lent = lend_variable(threads, "1");
   void *library = NULL;
   for (int i = 0; i < CANDIDATES && !library; i++) {
@@ -99,7 +102,7 @@ static void *open_library(sm_error *error) {
       sm_fail(error, SM_SYSTEM, "cannot load OpenBLAS (Debian package libopenblas0-pthread): %s", dlerror());
     }
   }
-  if (kernels_lent) unsetenv(kernels);
+  if (kernels_lent) unsetenv(kernels_variable);
   if (threads_lent) unsetenv(threads);
   return library;
 }
@@ -163,6 +166,12 @@ static sm_status load(sm_error *error) {
   blas.serial = parallel == SERIAL_BUILD;
   blas.config = get_config();
   blas.kernel = get_kernel();
+  const char *wanted = getenv(kernels_variable);
+  if (wanted && *wanted && strcasecmp(wanted, blas.kernel) != 0) {
+    return sm_fail(error, SM_BAD_VALUE,
+                   "%s: this OpenBLAS has no kernels \"%s\" for this processor, and took %s",
+                   kernels_variable, wanted, blas.kernel);
+  }
   blas.gemm = gemm;
   return SM_OK;
 }
@@ -240,8 +249,7 @@ static bool is_thin(bool transpose_a, bool transpose_b, size_t m, size_t n, size
          (m == 1 || (double)n * (double)k >= LARGE_AREA);
 }
 
-static bool is_direct(size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
-  if (kernel != SM_GEMM_BY_RULE) return kernel == SM_GEMM_DIRECT;
+static bool is_direct(size_t m, size_t n, size_t k) {
   double work = (double)m * (double)n * (double)k;
   if (SM_WIDE_TILES && m >= WIDE_ROWS && n >= WIDE_COLUMNS && work >= WIDE_WORK) return true;
   size_t least = m < n ? m : n, most = m < n ? n : m;
@@ -250,6 +258,12 @@ static bool is_direct(size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
   if (least < 1 || least > DIRECT_MOST) return false;
   double area = work / (double)least;
   return (work >= DIRECT_WORK || k == least) && area >= LARGE_AREA && area >= DIRECT_EDGE * (double)most;
+}
+
+sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k) {
+  return is_thin(transpose_a, transpose_b, m, n, k) ? SM_GEMM_THIN
+         : is_direct(m, n, k)                       ? SM_GEMM_DIRECT
+                                                    : SM_GEMM_BLAS;
 }
 
 /* A product is cut into rows x columns tiles. */
@@ -337,11 +351,12 @@ static void product_tile(const void *work, size_t tile) {
 void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
                   bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
   if (m == 0 || n == 0) return;
-  if (kernel == SM_GEMM_BY_RULE && is_thin(transpose_a, transpose_b, m, n, k)) {
+  if (kernel == SM_GEMM_BY_RULE) kernel = sm_matmul_choice(transpose_a, transpose_b, m, n, k);
+  if (kernel == SM_GEMM_THIN) {
     sm_gemm_thin(c, a, b, bias, relu, transpose_b, m, n, k);
     return;
   }
-  bool direct = is_direct(m, n, k, kernel);
+  bool direct = kernel == SM_GEMM_DIRECT;
   grid tiles = grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
   const product work = {c, a, b, bias, relu, transpose_a, transpose_b, direct, m, n, k, tiles};
   sm_parallel((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);

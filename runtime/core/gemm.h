@@ -7,7 +7,8 @@
 #include "core/tensor.h"
 
 /* Loads OpenBLAS once per process; later calls return the first one's result. OPENBLAS_CORETYPE in the
-   environment is respected; where it is not set, the processor's best kernels are chosen.
+   environment is respected, and SM_BAD_VALUE where OpenBLAS took other kernels; where it is not set, the processor's
+   best are chosen.
    OpenBLAS then stays on the thread that calls it, in the whole process. Its pthread and OpenMP builds serve
    threads side by side; its serial build takes one product at a time. SM_SYSTEM with the loader's message.
    SMRUN_GEMM in the environment, direct or blas, sets what computes sm_matmul; SM_BAD_VALUE where it is
@@ -34,9 +35,13 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
                bool transpose_b, size_t m, size_t n, size_t k);
 
-typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS } sm_gemm_kernel;
+typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS, SM_GEMM_THIN } sm_gemm_kernel;
 
-/* sm_matmul by the kernel that is given instead of the process's. They agree to rounding. */
+/* The kernel that a product takes by the rule. */
+sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k);
+
+/* sm_matmul by the kernel that is given instead of the process's; SM_GEMM_THIN takes what sm_gemm_is_thin. They agree
+   to rounding. */
 void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
                   bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel);
 
