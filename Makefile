@@ -1,14 +1,18 @@
 # smrun. `make help` lists the targets.
 #
-# Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  PREFIX=/usr/local
-#            V=1 shows the commands
+# Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  V=1 shows the commands
+#            PREFIX=/usr/local  DESTDIR=dir (for make install and uninstall)
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 REAL ?= float
 BUILD ?= build$(if $(filter double,$(REAL)),/double)$(if $(SANITIZE),/sanitize)$(if $(filter clang%,$(CC)),/clang)
 
-MACHINE := $(shell $(CC) -dumpmachine)
+ifneq ($(words $(BUILD)),1)
+$(error BUILD: expected a directory without spaces, got "$(BUILD)")
+endif
+
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 # The core is compiled once per instruction set; the dynamic loader picks the best one that the processor has.
 LEVELS ?= $(if $(filter x86_64-%,$(MACHINE)),$(if $(SANITIZE),,x86-64-v3 x86-64-v4))
 
@@ -30,6 +34,18 @@ LUA_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null)
 CAIRO_FLAGS := $(shell pkg-config --cflags cairo 2>/dev/null)
 CAIRO_LIBS := $(shell pkg-config --libs cairo 2>/dev/null)
 
+# What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
+BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev zlib:zlib1g-dev
+TESTED_WITH := cmocka:libcmocka-dev
+pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
+                  echo $(lastword $(subst :, ,$(pair)))))
+MISSING := $(if $(MACHINE),,$(firstword $(CC))) $(if $(shell command -v pkg-config 2>/dev/null),$(call pairs_missing,$(BUILT_WITH)),pkg-config)
+require = $(if $(strip $(2)),$(error packages are missing: $(strip $(2)). 'make $(1)' installs them))
+
+# A string for C, as an argument in the shell.
+c_string = '"$(subst ','\'',$(subst ",\",$(subst \,\\,$(1))))"'
+CHECKOUT_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
+
 CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c))
 IO := $(filter-out io/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/io/*.c)))
 BIND := $(filter-out bind/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
@@ -37,23 +53,24 @@ HOST := $(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c))
 LIBRARIES := $(BUILD)/lib/libsmrun.so $(LEVELS:%=$(BUILD)/lib/glibc-hwcaps/%/libsmrun.so)
 MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
 
-.PHONY: all help deps deps-run deps-test deps-check data run test check docs install clean
+# Jobs of a make within make, unless the outer one was told how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
+
+.PHONY: all help deps deps-run deps-test deps-check data run test check check-debian docs install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
 	@:
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\)[a-z -]*:.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-deps: ## install every package that building, testing and checking need
-	@third_party/install.sh run test check
-deps-run:
+deps-run: ## install the packages that building and running need
 	@third_party/install.sh run
-deps-test:
+deps-test: ## those and what testing needs
 	@third_party/install.sh run test
-deps-check:
-	@third_party/install.sh run test check
+deps deps-check: ## those and what checking needs (1.2 GB)
+	@third_party/install.sh run test check docs
 deps-bench: ## install what the benchmark compares with (large: PyTorch)
 	@third_party/install.sh run test bench
 
@@ -64,26 +81,30 @@ data: all ## fetch and verify MNIST
 RUN_DATA = $(filter-out mnist_mini,$(subst $(comma), ,$(or $(patsubst data=%,%,$(filter data=%,$(ARGS))),mnist)))
 
 run: deps-run ## install what is missing, build, fetch MNIST, train experiments/softmax_groups.lua
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@$(if $(RUN_DATA),$(BUILD)/smrun data $(RUN_DATA))
 	@$(BUILD)/smrun experiments/softmax_groups.lua $(ARGS)
 
-test: deps-test ## install what is missing, build, run every test
-	@$(MAKE) --no-print-directory -j$$(nproc) all c-tests
-	@$(MAKE) --no-print-directory -j$$(nproc) all c-tests REAL=double
+test: deps-test ## install what is missing, build, run every test at this processor's instruction-set level
+	@$(MAKE) --no-print-directory $(JOBS) all c-tests
+	@$(MAKE) --no-print-directory $(JOBS) all c-tests REAL=double
 	@lua5.4 tests/run.lua build build/double
 
-check: deps-check ## the tests under sanitizers, valgrind, luacheck, warnings as errors with gcc and clang
+check: deps-check ## every level and kernel, sanitizers, valgrind, luacheck, warnings as errors, the reference
 	@tests/check.sh
+
+check-debian: ## the README's commands and every level in bare Debians (needs root and debootstrap)
+	@tests/debian.sh
 
 # The libraries. One object directory per instruction set.
 $(BUILD)/base/%.o: runtime/%.c
-	$(if $(and $(LUA_LIBS),$(CAIRO_LIBS)),,$(error packages are missing (third_party/packages.txt): run 'make deps'))
+	$(call require,deps-run,$(MISSING))
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
 	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
-	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA='"$(abspath lua)"' -DSM_BUILD_DIR='"$(abspath $(BUILD))"') -c $< -o $@
+	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
+	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
 
 define level_rule
 $(BUILD)/$(1)/%.o: runtime/%.c
@@ -132,6 +153,7 @@ c-tests: $(C_TESTS)
 $(BUILD)/tests/test_canvas: EXTRA_OBJECTS = $(BUILD)/base/io/canvas.o
 $(BUILD)/tests/test_canvas: $(BUILD)/base/io/canvas.o
 $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
+	$(call require,deps-test,$(call pairs_missing,$(TESTED_WITH)))
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(HOST_FLAGS) -Itests/c $(if $(filter test_canvas,$*),$(CAIRO_FLAGS)) $(LINK_FLAGS) \
@@ -144,12 +166,12 @@ CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-m
 KERNELS := $(patsubst %,$(BUILD)/bench/%.o,kernels cases cases_optim measure $(if $(ONEDNN),peer_onednn,peer_none))
 .PHONY: deps-bench bench bench-accuracy bench-programs
 bench: deps-test ## time everything against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS=quick
-	@$(MAKE) --no-print-directory -j$$(nproc) all bench-programs \
+	@$(MAKE) --no-print-directory $(JOBS) all bench-programs \
 	  ONEDNN=$$($(CXX) -std=c++17 -fsyntax-only -x c++ tests/bench/onednn.hpp 2>/dev/null && echo yes)
 	@lua5.4 tests/bench/run.lua $(BUILD) $(ARGS)
 
 bench-accuracy: deps-test ## seconds of training to 98 %, 99 % and 99.2 %, also in PyTorch: docs/results/accuracy.md
-	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@lua5.4 tests/bench/run.lua $(BUILD) accuracy $(ARGS)
 
 bench-programs: $(BUILD)/bench/kernels $(if $(ONEDNN),$(BUILD)/bench/onednn_step)
@@ -178,17 +200,13 @@ docs: ## the Lua API reference, to build/docs
 	@third_party/install.sh docs
 	@ldoc --dir build/docs --project smrun --all lua/sm
 
+install uninstall: export TARGET = $(DESTDIR)$(if $(filter /%,$(PREFIX)),,$(CURDIR)/)$(PREFIX)
+install uninstall: export INSTALLED_PREFIX = $(PREFIX)
 install: all ## install to PREFIX (default /usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/smrun/sm $(DESTDIR)$(PREFIX)/share/smrun/mnist_mini \
-	  $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(BUILD)/smrun $(DESTDIR)$(PREFIX)/bin/smrun
-	install -m 644 $(MODULES) $(DESTDIR)$(PREFIX)/lib/smrun/sm
-	cd $(BUILD)/lib && find libsmrun.so $(if $(LEVELS),glibc-hwcaps) -name '*.so' \
-	  -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/lib/smrun/{} \;
-	cd lua && find . \( -name '*.lua' -o -name '*.js' -o -name '*.css' \) \
-	  -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/smrun/lua/{} \;
-	install -m 644 tests/data/mnist_mini/* $(DESTDIR)$(PREFIX)/share/smrun/mnist_mini
-	install -m 644 docs/smrun.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	@runtime/host/install.sh install $(BUILD)
+
+uninstall: ## remove what install wrote to PREFIX
+	@runtime/host/install.sh uninstall
 
 clean: ## remove everything that was built
 	rm -rf build

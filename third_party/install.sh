@@ -10,6 +10,10 @@ for purpose in "$@"; do
   done
 done
 [ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null 2>&1; then
+  printf 'This system has no apt-get. Install what Debian calls:%s\n' "$missing" >&2
+  exit 1
+fi
 
 install="apt-get install -y --no-install-recommends$missing"
 if [ "$(id -u)" = 0 ]; then

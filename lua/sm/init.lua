@@ -1,6 +1,10 @@
 --- smrun: tensors, grouped activations, optimizers and experiments. `local sm = require "sm"`.
 -- Rooms beyond the tensors are loaded when they are first used.
 -- @module sm
+local jit = rawget(_G, "jit")
+if _VERSION ~= "Lua 5.4" then error("smrun needs Lua 5.4, this is " .. (jit and jit.version or _VERSION), 0) end
+
+require "sm.packages"
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"

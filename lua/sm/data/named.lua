@@ -76,7 +76,7 @@ M.fashion = named "fashion"
 -- @param given {validation=0}
 function M.mnist_mini(given)
   local options = check.options("data.mnist_mini", given, OPTIONS)
-  local root = module_path:match "^(.*)sm/data/named%.lua$" .. "../"
+  local root = module_path:match "^(.*)named%.lua$" .. "../../../"
   local directories = { root .. "tests/data/mnist_mini", root .. "mnist_mini" } -- the repository's; installed
   for _, directory in ipairs(directories) do
     local paths = search.files(directory, catalogue.mnist.files)

@@ -1,9 +1,12 @@
 --- A page of panels: boxes beside and below each other. A box is {width=, height=, draw= function(canvas, x,
 -- y)}; its size is known before anything is drawn.
 -- @module sm.view.page
-local canvas = require "sm.canvas"
+local fail = require "sm.fail"
 local style = require "sm.view.style"
 local tensor = require "sm.tensor"
+
+local drawn, canvas = pcall(require, "sm.canvas")
+if not drawn then fail("cannot draw: %s (Debian's package libcairo2)", canvas:match "[^\n\t]*$") end
 
 local M = {}
 
