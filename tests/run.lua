@@ -1,12 +1,35 @@
---- Runs every C test and every Lua spec against the builds named on the command line, the C tests also with the core
--- for lesser processors, and closes with "N passed, N failed". The exit status is 1 if anything failed, or if a
--- program ended without saying what it ran. The first build takes all specs; a build of another real type takes the
--- numerical ones.
--- Usage: lua5.4 tests/run.lua BUILD…      environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4
+--- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
+-- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
+-- takes all specs; a build of another real type takes the numerical ones.
+-- Usage: lua5.4 tests/run.lua [--numbers] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+--   --numbers  leaves out the specs that touch no numbers
+--   --level    hides what the processor has beyond an instruction-set level from the loader: base, x86-64-v3, …
+--   --kernel   has OpenBLAS take these kernels: Haswell, SkylakeX, Zen, …
+-- Environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4, EMULATOR="command" runs programs for another
+-- processor, among them the one that LUA="file" names.
 local lfs = require "lfs"
 
 local passed, failed = 0, 0
 local NUMERICAL = { autograd = true, graphs = true, inplace = true, ops = true, nn = true, optim = true, tensor = true, torch = true }
+
+-- Every other spec touches numbers that an instruction set or a kernel may change.
+local NO_NUMBERS = { cli = true, compare = true, fetch = true, house = true, install = true, numbers = true,
+  paint = true, params = true, report = true, report_browser = true, sweep = true }
+
+-- What glibc.cpu.hwcaps hides, so that its loader takes the level.
+local HIDDEN = { base = "-AVX512F,-AVX2", ["x86-64-v3"] = "-AVX512F" }
+
+-- What would change what is tested, but for what is asked for here.
+local UNSET = "env -u LUA_INIT -u LUA_INIT_5_4 -u LUA_PATH_5_4 -u LUA_CPATH_5_4 -u SMRUN_CONV -u SMRUN_GEMM "
+  .. "-u OPENBLAS_CORETYPE -u OPENBLAS_NUM_THREADS -u OMP_NUM_THREADS -u SM_TRACEBACK -u NO_COLOR "
+  .. "-u CMOCKA_MESSAGE_OUTPUT -u CMOCKA_XML_FILE -u CMOCKA_TEST_FILTER -u CMOCKA_SKIP_FILTER "
+
+local emulator = os.getenv "EMULATOR" or ""
+local options, builds = {}, {}
+for _, argument in ipairs(arg) do
+  local name, value = argument:match "^%-%-(%w+)=?(.*)$"
+  if name then options[name] = value else builds[#builds + 1] = argument end
+end
 
 local function files(directory, pattern)
   local found = {}
@@ -17,11 +40,17 @@ local function files(directory, pattern)
   return found
 end
 
+--- The part of a command that sets its environment: `assignments`, and what the options ask for.
+local function environment(assignments)
+  local hidden = options.level and HIDDEN[options.level]
+  return UNSET .. (hidden and ("GLIBC_TUNABLES=glibc.cpu.hwcaps=%s "):format(hidden) or "")
+    .. (options.kernel and ("OPENBLAS_CORETYPE=%s "):format(options.kernel) or "") .. assignments
+end
+
 --- Runs a command and returns its output and whether it exited with 0.
 local function run(command)
   local lines = {}
-  local wrapped = '{ %s; } 2>&1; echo "exit $?"'
-  local pipe <close> = assert(io.popen(wrapped:format(command), "r"))
+  local pipe <close> = assert(io.popen(('{ %s; } 2>&1; echo "exit $?"'):format(command), "r"))
   for line in pipe:lines() do lines[#lines + 1] = line end
   local status = table.remove(lines)
   return table.concat(lines, "\n"), status == "exit 0"
@@ -34,65 +63,72 @@ local function count(title, good, bad, output, started)
   io.stdout:flush()
 end
 
---- @param core {name=, directory=}|nil the core to test, instead of the one for this processor
-local function c_test(path, core)
-  local started = os.time()
-  local library = core and ("LD_LIBRARY_PATH='%s' "):format(core.directory) or ""
-  local output, success = run(("%s'%s'"):format(library, path))
-  local function tests(outcome) -- of all the groups that the program ran
-    local sum = 0
-    for number in output:gmatch("%[  " .. outcome .. "  %] (%d+) test") do sum = sum + math.tointeger(number) end
-    return sum
-  end
-  local good, bad = tests "PASSED", tests "FAILED"
-  if bad == 0 and (not success or good == 0) then bad = 1 end
-  count(path .. (core and " (" .. core.name .. ")" or ""), good, bad, output, started)
+--- How many tests of cmocka's output have a mark: RUN, OK, SKIPPED.
+local function marked(output, mark)
+  local _, number = ("\n" .. output):gsub("\n%[ *" .. mark .. " *%]", "")
+  return number
 end
 
---- The cores of a build that are not this processor's best.
-local function lesser_cores(build)
-  local best = run(("'%s/smrun' --version -v"):format(build)):match "instruction set%s+(%S+)"
-  local levels, found = build .. "/lib/glibc-hwcaps", {}
-  if best == "base" or not lfs.attributes(levels) then return found end
-  local base = build .. "/tests/base" -- a directory without better ones beside it, where the loader would look
-  lfs.mkdir(base)
-  lfs.link("../../lib/libsmrun.so", base .. "/libsmrun.so", true)
-  found[1] = { name = "base", directory = base }
-  for _, name in ipairs(files(levels, "^[^.]")) do
-    if name < best then found[#found + 1] = { name = name, directory = levels .. "/" .. name } end
-  end
-  return found
+--- What tests say of themselves goes to stdout, and errors and a summary, whose form changes with cmocka's version, to
+-- stderr. A test that began and is neither done nor skipped has failed, or ended the program.
+local function c_test(path)
+  local started, errors = os.time(), os.tmpname()
+  local output, success = run(("%s %s '%s' 2>'%s'"):format(environment "", emulator, path, errors))
+  local good, skipped = marked(output, "OK"), marked(output, "SKIPPED")
+  local bad = marked(output, "RUN") - good - skipped
+  if bad == 0 and (not success or good + skipped == 0) then bad = 1 end
+  local file <close> = assert(io.open(errors))
+  count(path, good, bad, output .. "\n" .. file:read "a", started)
+  os.remove(errors)
+  for name in output:gmatch "%[  SKIPPED %] ([%w_]+)" do print("  skipped: " .. name) end
 end
 
 local function spec(build, name)
   local started = os.time()
-  local environment = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/smrun'")
-    :format(build, build)
+  local assignments = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/%s'")
+    :format(build, build, emulator == "" and "smrun" or "emulated/smrun")
   local preload = os.getenv "PRELOAD"
   if preload then
-    environment = ('%s LD_PRELOAD="%s" ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"'):format(environment, preload)
+    assignments = ('%s LD_PRELOAD="%s" ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0"'):format(assignments, preload)
   end
-  local output, success = run(("%s busted --lua=lua5.4 -o plainTerminal '%s'"):format(environment, name))
+  local busted = emulator == "" and "busted --lua=lua5.4"
+    or ("%s '%s' /usr/bin/busted"):format(emulator, os.getenv "LUA")
+  local output, success = run(("%s %s -o plainTerminal '%s'"):format(environment(assignments), busted, name))
   local good = tonumber(output:match "(%d+) success") or 0
   local bad = (tonumber(output:match "(%d+) failure") or 0) + (tonumber(output:match "(%d+) error") or 0)
-  local skipped = output:match "(%d+) pending"
-  if bad == 0 and (not success or good + tonumber(skipped or 0) == 0) then bad = 1 end
-  count(name .. (build == arg[1] and "" or " (" .. build .. ")"), good, bad, output, started)
-  if bad == 0 and tonumber(skipped or 0) > 0 then
+  local skipped = tonumber(output:match "(%d+) pending") or 0
+  if bad == 0 and (not success or good + skipped == 0) then bad = 1 end
+  count(name .. (build == builds[1] and "" or " (" .. build .. ")"), good, bad, output, started)
+  if bad == 0 and skipped > 0 then
     for line in output:gmatch "[^\n]*Pending[^\n]*\n[^\n]*" do print("  skipped: " .. line:gsub("\n", " ")) end
   end
 end
 
-for number, build in ipairs(arg) do
-  local tests, lesser = files(build .. "/tests", "^test_[%w_]+$"), lesser_cores(build)
-  for _, name in ipairs(tests) do c_test(build .. "/tests/" .. name) end
-  for _, core in ipairs(lesser) do
-    for _, name in ipairs(tests) do c_test(build .. "/tests/" .. name, core) end
+local function stop(...)
+  io.stderr:write(string.format(...), "\n")
+  os.exit(1)
+end
+
+--- Says what runs, and stops where it is not what the options ask for.
+local function check_machine(build)
+  local output, success = run(("%s %s '%s/smrun' --version -v"):format(environment "", emulator, build))
+  local set, kernel = output:match "instruction set%s+(%S+)", output:match "\n  kernel%s+(%S+)"
+  if not success or not set or not kernel then stop("%s/smrun does not run:\n%s", build, output) end
+  print(("== %s: %s, OpenBLAS's %s kernels"):format(build, set, kernel))
+  if options.level and options.level ~= set then
+    stop("asked for the level %s, but %s runs", options.level, set)
+  elseif options.kernel and options.kernel:lower() ~= kernel:lower() then
+    stop("asked for OpenBLAS's %s kernels, but %s run", options.kernel, kernel)
   end
+end
+
+for number, build in ipairs(builds) do
+  check_machine(build)
+  for _, name in ipairs(files(build .. "/tests", "^test_[%w_]+$")) do c_test(build .. "/tests/" .. name) end
   for _, name in ipairs(files("tests/lua", "_spec%.lua$")) do
-    if (number == 1 or NUMERICAL[name:match "^(.*)_spec"]) and name:find(os.getenv "SPECS" or "") then
-      spec(build, "tests/lua/" .. name)
-    end
+    local subject = name:match "^(.*)_spec"
+    local wanted = number == 1 and not (options.numbers and NO_NUMBERS[subject]) or NUMERICAL[subject]
+    if wanted and name:find(os.getenv "SPECS" or "") then spec(build, "tests/lua/" .. name) end
   end
 end
 print(("%d passed, %d failed"):format(passed, failed))
