@@ -1,4 +1,4 @@
---- Runs that version 0.1.0 left, as they lie in tests/data/run_0_1_0: `waves` twice finished, once interrupted after step
+--- Runs that version 0.1.0 left, as they lie in tests/data/run_0_1_0: `waves` finished twice, interrupted after step
 -- 17 (seed 3), once stopped by an error after step 23; `drawn`, whose data the file draws at random.
 local lfs = require "lfs"
 local cjson = require "cjson"

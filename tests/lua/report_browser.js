@@ -9,6 +9,7 @@ function press(element, value) {
   if (element.type === "checkbox") element.checked = value;
   else element.value = value;
   element.dispatchEvent(new Event("input", { bubbles: true }));
+  drawAll();
 }
 
 // The canvas of a chart's lines: dygraphs has a second one above it for what the pointer does.
@@ -38,10 +39,12 @@ function hover(chart, part) {
 
 const shownSteps = () => [...document.querySelectorAll(".frames img:not([hidden])")]
   .map((image) => `${image.dataset.step}${image.naturalWidth > 0 ? "" : " without picture"}`).join(" ");
-const ranges = () => charts.map(({ graph }) => graph.xAxisRange().map((step) => Math.round(step)).join("-")).join(" ");
+const ranges = () => drawAll() ?? charts.map(({ graph }) => graph.xAxisRange().map((step) => Math.round(step)).join("-")).join(" ");
 
 function use() {
   const figures = [...document.querySelectorAll(".chart")];
+  see("drawn at once", charts.filter(({ due }) => !due).length);
+  drawAll();
   see("charts", figures.length);
   see("least colours of a chart", Math.min(...figures.map(painted)));
   see("titles", figures.map((chart) => chart.querySelector(".title").textContent).join(", "));

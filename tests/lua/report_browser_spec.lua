@@ -28,10 +28,11 @@ describe("a report in a browser", function()
 
   --- Opens a page in a frame so wide, uses it (report_browser.js), and gives what was seen: name → value.
   --- @param seconds integer how long the page believes to be open
+  --- @param user string|nil what uses it instead
   --- @return table, string the lines of the console
-  local function open(page, width, seconds)
+  local function open(page, width, seconds, user)
     local path = workspace .. "/page.html"
-    local script = "<script>" .. tiny.read "tests/lua/report_browser.js" .. "</script></body>"
+    local script = "<script>" .. tiny.read(user or "tests/lua/report_browser.js") .. "</script></body>"
     tiny.write(path, (page:gsub("</body>", function() return script end)))
     tiny.write(workspace .. "/frame.html", frame:format(width))
     local dom = output_of(([[cd '%s' && timeout 60 env -u LD_PRELOAD '%s' --headless --no-sandbox --disable-gpu \
@@ -156,5 +157,47 @@ describe("a report in a browser", function()
     assert.equal("false", seen["wider than the window"])
     assert.equal("8", seen.charts)
     assert.truthy(seen.legend:find(labels[2] .. " validation loss 0.34 ± 0.07071 (n = 2)", 1, true), seen.legend)
+  end)
+
+  --- A run of so many rows, whose training loss is 99 at one step and -9 at another.
+  local function write_long_run(name, seed, rows, values)
+    local lines = {}
+    for step = 1, rows do
+      local loss = step == rows // 2 and 99 or step == rows // 2 + 7 and -9 or 1 + step % 7 / 10 + seed
+      lines[step] = ("%d,1,%.9g,,%s,,0.001,%d\n"):format(step, loss, step % (rows // 20) == 0 and "0.5" or "", step % 9)
+    end
+    return tiny.write_run(workspace, name, seed, { values = values, metrics = table.concat(lines), accuracy = 0.9 })
+  end
+
+  it_in_browser("shows 100,000 rows: what stands out from afar, and each of them from near", function()
+    local page = report.page { write_long_run("e/a", 1, 100000) }
+    local seen, said = open(page, 1280, 20, "tests/lua/report_large.js")
+    assert.equal("", said)
+    assert.equal("1-100000", seen["steps at first"])
+    assert.equal("-9 to 99", seen["figures at first"])
+    assert.is_true(tonumber(seen["rows at first"]) < 10000, seen["rows at first"])
+    assert.equal("49990-50020", seen["steps from near"])
+    assert.equal("31", seen["rows from near"]) -- every one
+    assert.equal("-9 to 99", seen["figures from near"])
+    assert.equal("step 50,005train loss 2.4", seen.legend)
+    assert.is_true(tonumber(seen["as transparent as a band"]) < 100) -- there is none around one seed
+    assert.equal(seen["rows at first"], seen["rows at large again"])
+  end)
+
+  it_in_browser("shows 50 runs of 2,000 rows, as settings and as seeds", function()
+    local settings, seeds = {}, {}
+    for number = 1, 50 do
+      settings[number] = write_long_run("e/groups=" .. number, 1, 2000, { groups = number })
+      seeds[number] = write_long_run("f/seed=" .. number, number, 2000)
+    end
+    for count, paths in pairs { [50] = settings, [1] = seeds } do
+      local seen, said = open(report.page(paths), 1280, 20, "tests/lua/report_large.js")
+      assert.equal("", said)
+      assert.equal("1-2000", seen["steps at first"])
+      assert.equal(tostring(2 * count), seen.lines)
+      assert.equal("990-1020", seen["steps from near"])
+      assert.equal("31", seen["rows from near"])
+      assert.equal(count == 1, tonumber(seen["as transparent as a band"]) > 1000)
+    end
   end)
 end)

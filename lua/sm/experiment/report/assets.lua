@@ -30,7 +30,7 @@ end
 
 --- @return string JavaScript
 function M.script()
-  return dygraphs "dygraph.min.js" .. "\n" .. own "report.js"
+  return dygraphs "dygraph.min.js" .. "\n" .. own "series.js" .. own "report.js"
 end
 
 return M

@@ -70,52 +70,6 @@ function preparePictures() {
 
 // --- Curves -----------------------------------------------------------------------------------------------
 
-// A run's rows: an array of {column: number}, without what has no figure.
-function readMetrics(element) {
-  const [header, ...lines] = element.textContent.trim().split("\n").map((line) => line.split(","));
-  return lines.map((cells) => {
-    const row = Object.create(null); // a column may have any name
-    cells.forEach((cell, i) => {
-      if (cell !== "" && Number.isFinite(Number(cell))) row[header[i]] = Number(cell);
-    });
-    return row;
-  });
-}
-
-// [[step, value]…], each value a mean with `reach` neighbours on both sides, near ones weighing more. Neighbours are
-// points, not steps: rows without a figure have none.
-function smooth(points, reach) {
-  return points.map(([step], i) => {
-    let sum = 0, weights = 0;
-    for (let j = Math.max(0, i - reach); j <= Math.min(points.length - 1, i + reach); j++) {
-      const weight = reach + 1 - Math.abs(i - j);
-      sum += weight * points[j][1];
-      weights += weight;
-    }
-    return [step, sum / weights];
-  });
-}
-
-// A column over the seeds of a setting: step → [mean - deviation, mean, mean + deviation], and how many seeds.
-function summarise(runs, column, reach) {
-  const values = new Map();
-  for (const rows of runs) {
-    const points = rows.filter((row) => column in row).map((row) => [row.step, row[column]]);
-    for (const [step, value] of smooth(points, reach)) {
-      if (!values.has(step)) values.set(step, []);
-      values.get(step).push(value);
-    }
-  }
-  const summary = new Map();
-  for (const [step, list] of values) {
-    const mean = list.reduce((sum, value) => sum + value, 0) / list.length;
-    const squares = list.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-    const deviation = list.length > 1 ? Math.sqrt(squares / (list.length - 1)) : 0;
-    summary.set(step, { bar: [mean - deviation, mean, mean + deviation], deviation, count: list.length });
-  }
-  return summary;
-}
-
 // Few settings get colours that everybody can tell apart (Okabe and Ito); more, being in order, get a ramp.
 function colours(count) {
   const few = css("--colours").split(" ");
@@ -132,6 +86,22 @@ function figure(value, percent) {
   return percent ? (100 * value).toFixed(2) + " %" : String(Number(value.toPrecision(4)));
 }
 
+// One outline around a series' band. (That of dygraphs has one of every two points, for which many take minutes.)
+function drawBand({ points, drawingContext: context, plotArea, color, dygraph }) {
+  const drawn = points.filter((point) => point.yval !== null && !Number.isNaN(point.y_top));
+  if (drawn.every((point) => point.y_top === point.y_bottom)) return;
+  const y = (part) => plotArea.y + plotArea.h * part;
+  context.save();
+  context.fillStyle = color;
+  context.globalAlpha = dygraph.getOption("fillAlpha");
+  context.beginPath();
+  for (const point of drawn) context.lineTo(point.canvasx, y(point.y_top));
+  for (const point of drawn.reverse()) context.lineTo(point.canvasx, y(point.y_bottom));
+  context.fill();
+  context.restore();
+}
+
+const { linePlotter } = Dygraph.Plotters;
 const patterns = { solid: null, dashed: [4, 3], dotted: [1, 3] };
 
 class Chart {
@@ -144,6 +114,8 @@ class Chart {
     this.series = settings.flatMap((setting, s) => this.columns.map((column, c) => ({
       setting, column, colour: palette[several ? s : c], line: this.lineOf(column, c),
     })));
+    this.bands = settings.some((setting) => setting.runs.length > 1);
+    this.due = null; // what is to be drawn, or null where all is
   }
 
   // Training data are dashed, so that the eye follows validation. Where colours tell settings apart, lines must
@@ -154,31 +126,45 @@ class Chart {
     return c === 0 ? "dashed" : "dotted";
   }
 
-  // The rows of dygraphs: [step, bar of each series…], null where a series has nothing.
-  data(reach, logarithmic) {
-    for (const one of this.series) one.points = summarise(one.setting.runs, one.column, reach);
+  // The curves of all series as they are to be drawn.
+  compute(reach, logarithmic) {
+    for (const one of this.series) one.curve = summarise(one.setting.runs, one.column, reach);
     this.logarithmic = logarithmic;
     this.note = logarithmic ? this.keepPositive() : "";
-    const steps = [...new Set(this.series.flatMap((one) => [...one.points.keys()]))].sort((a, b) => a - b);
-    return steps.map((step) => [step, ...this.series.map((one) => one.points.get(step)?.bar ?? null)]);
   }
 
   // A logarithm has no place for nothing and less: such points of what is shown go, and no band reaches below the
   // least that stays. Where none would stay, the axis is not logarithmic. The legend says which.
   keepPositive() {
-    const shown = this.series.filter((one) => one.setting.shown()).map((one) => one.points);
-    const bars = shown.flatMap((points) => [...points.values()].map((point) => point.bar));
-    const least = bars.reduce((low, [, mean]) => mean > 0 && mean < low ? mean : low, Infinity);
-    const gone = bars.filter(([, mean]) => !(mean > 0)).length;
-    this.logarithmic = least < Infinity;
-    if (!this.logarithmic) return bars.length ? "not logarithmic: nothing is above 0" : "";
-    for (const points of shown) {
-      for (const [step, { bar }] of points) {
-        if (bar[1] > 0) bar[0] = Math.max(bar[0], least);
-        else points.delete(step);
+    const shown = this.series.filter((one) => one.setting.shown());
+    let least = Infinity, gone = 0, count = 0;
+    for (const { curve } of shown) {
+      for (const mean of curve.means) {
+        count++;
+        if (!(mean > 0)) gone++;
+        else if (mean < least) least = mean;
       }
     }
+    this.logarithmic = least < Infinity;
+    if (!this.logarithmic) return count ? "not logarithmic: nothing is above 0" : "";
+    for (const one of shown) one.curve = positivePart(one.curve, least);
     return gone ? `without ${gone} point${gone > 1 ? "s" : ""} at 0 or below` : "";
+  }
+
+  // The rows of dygraphs for the steps that are shown: [step, point of each series…], null where a series has none. A
+  // point is a number, or low, mean and high where the chart has bands.
+  rows(shown) {
+    const width = one(".plot", this.element).clientWidth || 600;
+    const pixels = Math.min(width, Math.max(50, Math.floor(20000 / this.series.length))); // coarser where lines are many
+    const kept = this.series.map(({ curve }) => thin(curve, shown, pixels)), rows = new Map();
+    this.series.forEach(({ curve }, s) => {
+      for (const i of kept[s]) {
+        const step = curve.steps[i], mean = curve.means[i];
+        if (!rows.has(step)) rows.set(step, [step, ...this.series.map(() => null)]);
+        rows.get(step)[s + 1] = this.bands ? [curve.lows?.[i] ?? mean, mean, curve.highs?.[i] ?? mean] : mean;
+      }
+    });
+    return [...rows.values()].sort((a, b) => a[0] - b[0]);
   }
 
   options() {
@@ -189,21 +175,25 @@ class Chart {
       series: Object.fromEntries(this.series.map(({ line }, i) => [names[i], { strokePattern: patterns[line] }])),
       visibility: this.series.map((one) => one.setting.shown()),
       logscale: this.logarithmic,
-      dateWindow: range ?? wholeRange,
       gridLineColor: css("--rule"), axisLineColor: css("--rule"),
       highlightSeriesBackgroundColor: css("--page"),
     };
   }
 
-  draw(reach, logarithmic) {
-    const file = this.data(reach, logarithmic);
+  // Draws what is due: new curves, or other steps of the same.
+  draw() {
+    const { curves, shown, options } = this.due;
+    this.due = null;
+    if (curves) this.compute(curves.reach, curves.logarithmic);
+    const file = this.rows(shown), dateWindow = shown;
     if (this.graph) {
-      this.graph.updateOptions({ file, ...this.options() });
+      this.graph.updateOptions({ file, dateWindow, ...(curves ? this.options() : {}), ...options });
       return;
     }
     this.graph = new Dygraph(one(".plot", this.element), file, {
-      ...this.options(),
-      customBars: true, connectSeparatedPoints: true, fillAlpha: 0.18, strokeWidth: 1.5, legend: "always",
+      ...this.options(), dateWindow, ...options,
+      customBars: this.bands, plotter: this.bands ? [drawBand, linePlotter] : linePlotter, connectSeparatedPoints: true,
+      fillAlpha: 0.18, strokeWidth: 1.5, legend: "always",
       labelsDiv: one(".legend", this.element), legendFormatter: (data) => this.legend(data),
       highlightCircleSize: 3, pointSize: 3, animatedZooms: false, axisLabelFontSize: 12, xRangePad: 4, yRangePad: 6,
       highlightSeriesOpts: this.series.length > 1 ? { strokeWidth: 2.5 } : null,
@@ -246,12 +236,13 @@ class Chart {
     }
     add("step " + grouped(data.x));
     data.series.forEach((shown, i) => {
-      const { setting, column, colour, line, points } = this.series[i], point = points.get(data.x);
+      const { setting, column, colour, line, curve } = this.series[i], at = position(curve.steps, data.x);
       const room = this.series.length <= 4 || shown.isHighlighted;
-      if (!point || !shown.isVisible || !room) return;
+      if (curve.steps[at] !== data.x || !shown.isVisible || !room) return;
       const name = [several && setting.label, this.columns.length > 1 && words(column)].filter(Boolean).join(" ");
-      const spread = point.count > 1 ? ` ± ${figure(point.deviation, this.percent)} (n = ${point.count})` : "";
-      add(`${name} ${figure(point.bar[1], this.percent)}${spread}`, colour, line);
+      const spread = curve.counts?.[at] > 1
+        ? ` ± ${figure(curve.deviations[at], this.percent)} (n = ${curve.counts[at]})` : "";
+      add(`${name} ${figure(curve.means[at], this.percent)}${spread}`, colour, line);
     });
     return fragment;
   }
@@ -263,21 +254,55 @@ const gestures = { ...usual, touchstart: (event, graph, context) => {
   if (event.touches.length > 1) usual.touchstart(event, graph, context);
 } };
 
-let charts = [], wholeRange = [0, 1], following = false;
+let charts = [], wholeRange = [0, 1], following = false, waiting = null;
+
+// How far a chart is from what the reader sees, in pixels.
+function distance({ element }) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return Math.max(0, top - innerHeight, -bottom);
+}
+
+function drawDue(chart) {
+  following = true;
+  chart.draw();
+  following = false;
+}
+
+// Draws the charts that the reader sees at once and the others one by one, the nearest first, so that the page is never
+// busy for long.
+function drawSome() {
+  waiting = null;
+  const due = charts.filter((chart) => chart.due).sort((a, b) => distance(a) - distance(b));
+  const near = due.filter((chart) => distance(chart) === 0);
+  for (const chart of near.length > 0 ? near : due.slice(0, 1)) drawDue(chart);
+  if (due.some((chart) => chart.due)) waiting = setTimeout(drawSome);
+}
+
+function drawAll() {
+  clearTimeout(waiting);
+  for (const chart of charts) if (chart.due) drawDue(chart);
+}
+
+// What every chart is to show from now on; what is due already stays due.
+function demand({ curves, options }) {
+  for (const chart of charts) {
+    chart.due = {
+      curves: curves ?? chart.due?.curves, shown: range ?? wholeRange, options: { ...chart.due?.options, ...options },
+    };
+  }
+  clearTimeout(waiting);
+  drawSome();
+}
 
 function redraw() {
   const reach = Number(one("#smoothing").value);
   one("output[for=smoothing]").textContent = reach ? `± ${reach} point${reach > 1 ? "s" : ""}` : "none";
-  following = true;
-  for (const chart of charts) chart.draw(reach, one("#logarithmic").checked);
-  following = false;
+  demand({ curves: { reach, logarithmic: one("#logarithmic").checked } });
 }
 
 function showRange(wanted, options = {}) {
   range = wanted;
-  following = true;
-  for (const { graph } of charts) graph.updateOptions({ dateWindow: range ?? wholeRange, ...options });
-  following = false;
+  demand({ options });
 }
 
 // All curves show the same steps. After a double click a chart has no window of its own.
@@ -298,19 +323,22 @@ function prepareCurves() {
     settings[number] ??= {
       label: label?.dataset.label, runs: [], shown: () => !label || one("input", label).checked,
     };
-    settings[number].runs.push(readMetrics(element));
+    settings[number].runs.push(readMetrics(element.textContent));
   }
   switches.forEach((label, i) => { one(".swatch", label).style.background = palette[i]; });
   charts = all(".chart").map((element) => new Chart(element, settings));
   for (const input of all("#curves input")) input.addEventListener("input", redraw);
-  const steps = settings.flatMap((setting) => setting.runs.flat()).map((row) => row.step);
-  wholeRange = steps.reduce(([low, high], step) => [Math.min(low, step), Math.max(high, step)], [0, 1]);
+  for (const run of settings.flatMap((setting) => setting.runs)) {
+    const { steps } = run.get("step");
+    wholeRange = [Math.min(wholeRange[0], ...steps.slice(0, 1)), Math.max(wholeRange[1], ...steps.slice(-1))];
+  }
   one("#whole-range").addEventListener("click", () => showRange(null, { valueRange: null }));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const { graph } of charts) graph.destroy();
+    for (const { graph } of charts) graph?.destroy();
     charts = all(".chart").map((element) => new Chart(element, settings));
     redraw();
   });
+  addEventListener("beforeprint", drawAll);
   redraw();
 }
 
