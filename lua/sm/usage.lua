@@ -1,5 +1,8 @@
---- Errors of whoever typed the command line, not of the experiment: one line, no traceback, exit code 2.
+--- The command line as the person knows it: what smrun was called, and errors in what they typed. These are one line,
+--- without a traceback, with the exit code 2.
 local M = {}
+
+local called
 
 local wrong_usage = {}
 wrong_usage.__index = wrong_usage
@@ -12,6 +15,28 @@ end
 --- @param format string one line without a full stop, as for string.format
 function M.fail(format, ...)
   error(setmetatable({ message = format:format(...) }, wrong_usage), 0)
+end
+
+--- Says what the program was called, argv[0].
+function M.call(name)
+  called = name ~= "" and name or nil
+end
+
+--- A word as a shell reads it back: in quotes where it needs them, or always.
+function M.quoted(word, always)
+  if not always and word:find "^[%w_@%%+=:,./-]+$" then return word end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+--- The program to name in a command to copy: as it was called. A plain Lua, which was not called so, takes the program
+--- that lies with the library, if one does.
+function M.program()
+  if called then return M.quoted(called) end
+  local library = package.searchpath("sm.runtime", package.cpath) or ""
+  local beside, count = library:gsub("lib/sm/runtime%.so$", "smrun")
+  local file = count > 0 and io.open(beside, "rb")
+  if file then file:close() end
+  return file and M.quoted(beside) or "smrun"
 end
 
 --- Whether an error value was raised by `fail` of this module.

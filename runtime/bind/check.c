@@ -91,8 +91,36 @@ void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
   }
 }
 
+/* tostring(shape) → "{2, 3}" */
+static int shape_text(lua_State *L) {
+  luaL_Buffer text;
+  int rank = (int)luaL_len(L, 1);
+  luaL_buffinit(L, &text);
+  luaL_addchar(&text, '{');
+  for (int i = 1; i <= rank; i++) {
+    if (i > 1) luaL_addstring(&text, ", ");
+    lua_geti(L, 1, i);
+    luaL_tolstring(L, -1, NULL);
+    lua_remove(L, -2);
+    luaL_addvalue(&text);
+  }
+  luaL_addchar(&text, '}');
+  luaL_pushresult(&text);
+  return 1;
+}
+
 void sm_lua_push_shape(lua_State *L, const sm_shape *shape) {
+  static const char metatable = 0; /* its address is the key of the metatable that all shapes share */
   lua_createtable(L, shape->rank, 0);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, shape_text);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
+  }
+  lua_setmetatable(L, -2);
   for (int i = 0; i < shape->rank; i++) {
     lua_pushinteger(L, (lua_Integer)shape->size[i]);
     lua_rawseti(L, -2, i + 1);

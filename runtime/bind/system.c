@@ -1,9 +1,11 @@
 /* The machine: threads, clock, terminal, what was built and what runs. runtime.system. */
+#include <locale.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "bind/bind.h"
 #include "core/conv.h"
@@ -54,6 +56,20 @@ static int push_extent(lua_State *L, bool width) {
 static int columns(lua_State *L) { return push_extent(L, true); }
 static int rows(lua_State *L) { return push_extent(L, false); }
 
+/* width(code) → columns that a Unicode character takes on a terminal: 0, 1 or 2; nil for one that is not shown. The
+   process keeps its own locale, whose character set may know less. */
+static int width(lua_State *L) {
+  static locale_t unicode;
+  wchar_t character = (wchar_t)sm_lua_integer(L, 1, 0, 0x10FFFF);
+  if (!unicode) unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+  locale_t before = unicode ? uselocale(unicode) : (locale_t)0;
+  int columns = unicode ? wcwidth(character) : 1;
+  if (before) uselocale(before);
+  if (columns < 0) lua_pushnil(L);
+  else lua_pushinteger(L, columns);
+  return 1;
+}
+
 static int process_id(lua_State *L) {
   lua_pushinteger(L, getpid());
   return 1;
@@ -74,7 +90,8 @@ static int blas(lua_State *L) {
 void sm_lua_open_system(lua_State *L) {
   static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"cores", cores},
                                        {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
-                                       {"rows", rows}, {"process_id", process_id}, {"blas", blas}, {NULL, NULL}};
+                                       {"rows", rows}, {"width", width}, {"process_id", process_id}, {"blas", blas},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_pushstring(L, sm_instruction_set());
   lua_setfield(L, -2, "instruction_set");

@@ -7,6 +7,7 @@ local catalogue = require "sm.data.catalogue"
 local dataset = require "sm.data.dataset"
 local files = require "sm.data.files"
 local search = require "sm.data.search"
+local usage = require "sm.usage"
 
 local _, module_path = ... -- require passes the name and the file of a module
 
@@ -51,8 +52,8 @@ local function find(name)
     if paths and not other then return paths end
     looked[#looked + 1] = other and ("%s (which has %s)"):format(directory, other) or directory
   end
-  fail("data.%s: its files are in none of %s; `smrun data %s` fetches them", name, table.concat(looked, ", "),
-    name)
+  fail("data.%s: its files are in none of %s; `%s data %s` fetches them", name, table.concat(looked, ", "),
+    usage.program(), name)
 end
 
 local function named(name)

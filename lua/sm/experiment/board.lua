@@ -1,12 +1,13 @@
 --- What a person sees of a sweep: on a terminal one live line per run, elsewhere a line when something happens.
 local runtime = require "sm.runtime"
+local text = require "sm.text"
 local present = require "sm.experiment.present"
 
 local M = {}
 M.__index = M
 
 local refresh <const> = 0.25 -- seconds between two drawings
-local usual_columns <const>, usual_rows <const> = 80, 24
+local usual_rows <const> = 24
 local least_rows <const> = 4
 local reserved_rows <const> = 2 -- of the window: the line of totals, and the one where the cursor stands
 
@@ -23,7 +24,7 @@ local colour = {
 --- @param count integer how many run at once
 function M.new(runs, progress, count)
   local width = 0
-  for _, run in ipairs(runs) do width = math.max(width, utf8.len(run.label)) end
+  for _, run in ipairs(runs) do width = math.max(width, text.width(text.visible(run.label))) end
   return setmetatable({ runs = runs, progress = progress, count = count, width = width, drawn = 0, lines = 0 }, M)
 end
 
@@ -52,8 +53,8 @@ local function left_of_all(self)
   return running and (seconds + steps * pace) / self.count or nil
 end
 
-local function first_line(text)
-  return text:match "^[^\n]*"
+local function first_line(message)
+  return text.visible(message:match "^[^\n]*")
 end
 
 local function percent(fraction)
@@ -76,20 +77,18 @@ local function cells(run)
   }
 end
 
---- The first characters of a text.
-local function clip(text, width)
-  if (utf8.len(text) or #text) <= width then return text end
-  return utf8.len(text) and text:sub(1, utf8.offset(text, width + 1) - 1) or text:sub(1, width)
-end
+--- Columns that a label may take: what the state, the step and the accuracy leave, but never less than this.
+local least_label <const>, behind_label <const> = 12, 41
 
 local function line_of(self, run, columns)
   local step, accuracy, rest = table.unpack(cells(run))
-  local label = run.label .. (" "):rep(self.width - utf8.len(run.label))
-  local text = ("%s  %-11s  %13s  %9s  %s"):format(label, run.state, step, accuracy, rest)
-  text = clip(text:match "^(.-)%s*$", columns)
-  local from, to = text:find(run.state, #label + 1, true)
-  if not from then return text end
-  return text:sub(1, from - 1) .. self.progress:paint(colour[run.state], run.state) .. text:sub(to + 1)
+  local width = math.min(self.width, math.max(least_label, columns - behind_label))
+  local label = text.padded(text.clip(text.visible(run.label), width), width)
+  local line = ("%s  %-11s  %13s  %9s  %s"):format(label, run.state, step, accuracy, rest)
+  line = text.clip(line:match "^(.-)%s*$", columns)
+  local from, to = line:find(run.state, #label + 1, true)
+  if not from then return line end
+  return line:sub(1, from - 1) .. self.progress:paint(colour[run.state], run.state) .. line:sub(to + 1)
 end
 
 --- How many are in each state: "3 finished, 2 running, 35 waiting".
@@ -120,13 +119,13 @@ local function chosen(self, room)
 end
 
 local function draw(self)
-  local columns = (runtime.system.columns() or usual_columns) - 1
+  local columns = text.columns() - 1
   local room = math.max(least_rows, (runtime.system.rows() or usual_rows) - reserved_rows)
   local lines = {}
   for i, run in ipairs(chosen(self, room)) do lines[i] = line_of(self, run, columns) end
   local left = left_of_all(self)
   local summary = totals(self.runs) .. (left and ("   about %s left"):format(present.duration(left)) or "")
-  lines[#lines + 1] = clip(summary, columns)
+  lines[#lines + 1] = text.clip(summary, columns)
   local up = self.lines > 0 and ("\27[%dA"):format(self.lines) or ""
   io.stdout:write(up, table.concat(lines, "\27[K\n"), "\27[K\n\27[J")
   io.stdout:flush()
@@ -135,12 +134,12 @@ end
 
 --- What is said of a run where no table is drawn.
 local function event(self, run)
-  local text = run.state == "running" and (run.saved > 0
+  local what = run.state == "running" and (run.saved > 0
       and ("goes on after step %s"):format(present.thousands(run.saved)) or "begins")
     or run.state == "finished" and present.verdict(run.summary)
     or run.state == "failed" and "failed: " .. first_line(run.problem)
     or "interrupted"
-  self.progress:say(("%s   %s"):format(run.label, text))
+  self.progress:say(("%s   %s"):format(run.label, what))
 end
 
 --- Something has happened to a run, or nothing for a while.

@@ -1,6 +1,7 @@
 --- What a run says of itself: numbers as people read them, the plan before, the outcome after.
 local runtime = require "sm.runtime"
 local numbers = require "sm.numbers"
+local usage = require "sm.usage"
 
 local M = {}
 
@@ -29,7 +30,7 @@ end
 --- @param accuracy number|nil
 function M.figures(loss, accuracy)
   local text = ("loss %-9.4g"):format(loss)
-  return accuracy and text .. ("accuracy %8s"):format(M.percent(accuracy)) or text
+  return accuracy and text .. ("  accuracy %8s"):format(M.percent(accuracy)) or text
 end
 
 --- The model, the data and the plan, before the first step.
@@ -37,13 +38,13 @@ end
 --- @param path string where it goes
 function M.plan(run, path)
   local progress, schedule, threads = run.progress, run.schedule, runtime.system.threads()
-  progress:say(("\n%s   %s\n"):format(run.name, run.variant),
-    ("\n%s   %s\n"):format(progress:paint("1", run.name), progress:paint("36", run.variant)))
+  progress:say { "\n", { "1", run.name }, "   ", { "36", run.variant }, "\n" }
   progress:say(tostring(run.model) .. "\n")
-  progress:say("data       " .. (run.data.description or run.data.name))
-  progress:say(("training   %s steps of %d with %s, seed %d, %d thread%s"):format(M.thousands(schedule.steps),
+  local function line(name, words) progress:say(("%-11s%s"):format(name, words), 11) end
+  line("data", run.data.description or run.data.name)
+  line("training", ("%s steps of %d with %s, seed %d, %d thread%s"):format(M.thousands(schedule.steps),
     schedule.batch, run.optimizer.name, run.seed, threads, threads == 1 and "" or "s"))
-  progress:say("run        " .. path .. "\n")
+  line("run", path .. "\n")
 end
 
 --- How good: the best thing to be said of a finished run.
@@ -64,7 +65,7 @@ end
 function M.finished(run, path, summary)
   local progress, verdict = run.progress, M.verdict(summary)
   if not progress.quiet then io.stdout:write "\n" end
-  progress:conclude(verdict .. "   " .. path, progress:paint("1;32", verdict) .. "   " .. path)
+  progress:conclude { { "1;32", verdict }, "   " .. path }
   if #run.views > 0 then progress:say("pictures   " .. path .. "/plots") end
   if run.reported then progress:say("report     " .. path .. "/report.html") end
 end
@@ -75,8 +76,8 @@ function M.finished_already(run, path, summary)
 end
 
 function M.interrupted(run, path)
-  run.progress:conclude(("interrupted after step %s of %s; saved. To go on:\n  smrun resume '%s'")
-    :format(M.thousands(run.step), M.thousands(run.schedule.steps), (path:gsub("'", "'\\''"))))
+  run.progress:conclude(("interrupted after step %s of %s; saved. To go on:\n  %s resume %s")
+    :format(M.thousands(run.step), M.thousands(run.schedule.steps), usage.program(), usage.quoted(path, true)))
 end
 
 return M

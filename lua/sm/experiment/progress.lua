@@ -2,6 +2,7 @@
 -- On a terminal one live line is rewritten in place, and evaluations stay above it. Elsewhere every row of
 -- metrics.csv is one plain line, without control codes.
 local runtime = require "sm.runtime"
+local text = require "sm.text"
 local present = require "sm.experiment.present"
 
 local M = {}
@@ -9,8 +10,7 @@ M.__index = M
 
 local refresh <const> = 0.1   -- seconds between two rewritings of the live line
 local memory <const> = 50     -- steps over which the live figures are smoothed
-local bar_width <const> = 16
-local usual_columns <const> = 80
+local bar_width <const>, least_bar <const> = 16, 4
 
 local function coloured()
   local no_color = os.getenv "NO_COLOR"
@@ -34,8 +34,8 @@ function M.new(options)
 end
 
 --- Text with a colour or weight of ECMA-48, where the terminal and the user want it.
-function M:paint(code, text)
-  return self.colour and "\27[" .. code .. "m" .. text .. "\27[0m" or text
+function M:paint(code, words)
+  return self.colour and "\27[" .. code .. "m" .. words .. "\27[0m" or words
 end
 
 --- Takes the live line away.
@@ -44,55 +44,79 @@ function M:clear()
   self.live = false
 end
 
+--- What was given as it is shown: plain, and with colours.
+local function shown(self, given)
+  local plain, painted = {}, {}
+  for i, piece in ipairs(type(given) == "table" and given or { given }) do
+    local code, words = nil, piece
+    if type(piece) == "table" then code, words = piece[1], piece[2] end
+    plain[i] = text.visible(words, "\n")
+    painted[i] = code and self:paint(code, plain[i]) or plain[i]
+  end
+  return table.concat(plain), table.concat(painted)
+end
+
 --- A text for the log alone.
-function M:note(text)
+function M:note(given)
   if not self.log then return end
   local stamp = os.date "%Y-%m-%d %H:%M:%S  "
-  for line in (text .. "\n"):gmatch "([^\n]*)\n" do
+  for line in ((shown(self, given)) .. "\n"):gmatch "([^\n]*)\n" do
     self.log:write((stamp .. line):match "^(.-)%s*$", "\n")
   end
 end
 
-local function print_line(self, text)
+local function print_line(self, line)
   self:clear()
-  io.stdout:write(text, "\n")
+  io.stdout:write(line, "\n")
   io.stdout:flush()
 end
 
---- A text that stays, on the screen and in the log; several lines are welcome.
---- @param painted string|nil the same with colours
-function M:say(text, painted)
-  self:note(text)
-  if not self.quiet then print_line(self, painted or text) end
+--- A text that stays, on the screen and in the log; several lines are welcome. On a terminal, a line that is wider is
+--- broken at spaces, unless it begins with one.
+--- @param given string, or a table array of strings and of {code, string}, as for paint
+--- @param indent integer|nil spaces before what a broken line goes on with (2); where given, the text is part of a
+---   table, and fits 80 columns where there is no terminal
+function M:say(given, indent)
+  local plain, painted = shown(self, given)
+  self:note(plain)
+  if self.quiet then return end
+  if self.terminal or indent then painted = text.wrap(painted, text.columns(), indent or 2) end
+  print_line(self, painted)
 end
 
---- The line that even a quiet run prints.
-function M:conclude(text, painted)
-  self:note(text)
-  print_line(self, painted or text)
+--- The line that even a quiet run prints, and then in one piece.
+function M:conclude(given)
+  if not self.quiet then return self:say(given) end
+  local plain, painted = shown(self, given)
+  self:note(plain)
+  print_line(self, painted)
 end
 
---- A row of metrics.csv has been written.
+local between <const> = "   "
+
+--- A row of metrics.csv has been written: one line, or one for training and one for validation where that is too wide.
 function M:row(row, steps)
   local place = ("step %6d/%d"):format(row.step, steps)
-  local parts = {}
-  if row.train_loss then parts[1] = "train " .. present.figures(row.train_loss, row.train_accuracy) end
-  if row.step_ms then parts[#parts + 1] = present.milliseconds(row.step_ms) .. "/step" end
-  local validation = row.validation_loss
-    and "validation " .. present.figures(row.validation_loss, row.validation_accuracy)
-  parts[#parts + 1] = validation or nil
-  if #parts == 0 then return end
-  local rest = table.concat(parts, "   ")
+  local training, validation = {}, nil
+  if row.train_loss then training[1] = "train " .. present.figures(row.train_loss, row.train_accuracy) end
+  if row.step_ms then training[#training + 1] = present.milliseconds(row.step_ms) .. "/step" end
+  training = #training > 0 and table.concat(training, between)
+  if row.validation_loss then
+    validation = "validation " .. present.figures(row.validation_loss, row.validation_accuracy)
+  end
+  if not training and not validation then return end
   if self.terminal and not validation then
-    self:note(place .. "   " .. rest) -- the screen has the live line
+    self:note(place .. between .. training) -- the screen has the live line
     return
   end
-  local painted = rest
-  if validation then
-    local from, to = rest:find(validation, 1, true)
-    painted = rest:sub(1, from - 1) .. self:paint("1", validation) .. rest:sub(to + 1)
+  local head, tail = { "2", place }, validation and { "1", validation }
+  local indent = #place + #between
+  if not training or not tail then return self:say({ head, between, training or tail }, indent) end
+  if text.width(table.concat({ place, training, validation }, between)) <= text.columns() then
+    return self:say({ head, between, training, between, tail }, indent)
   end
-  self:say(place .. "   " .. rest, self:paint("2", place) .. "   " .. painted)
+  self:say({ head, between, training }, indent)
+  self:say({ head, between, tail }, indent)
 end
 
 local function smooth(old, new, weight)
@@ -111,14 +135,20 @@ function M:step(step, steps, loss, accuracy, seconds, at)
   self.seconds = smooth(self.seconds, seconds, weight)
   if at - self.drawn < refresh then return end
   self.drawn = at
+  local columns = text.columns() - 1
   local place = ("step %6d/%d "):format(step, steps)
-  local rest = ("  %s   %s/step   %s left"):format(present.figures(self.loss, self.accuracy),
-    present.milliseconds(1000 * self.seconds), present.duration((steps - step) * self.seconds))
-  local columns = (runtime.system.columns() or usual_columns) - 1
-  local done = bar_width * step // steps
-  local bar = ""
-  if #place + bar_width + #rest <= columns then
-    bar = self:paint("36", self.bar[1]:rep(done)) .. self:paint("2", self.bar[2]:rep(bar_width - done))
+  local figures = "  " .. present.figures(self.loss, self.accuracy)
+  local pace = ("%s%s/step"):format(between, present.milliseconds(1000 * self.seconds))
+  local left = ("%s%s left"):format(between, present.duration((steps - step) * self.seconds))
+  local rest
+  for _, ending in ipairs { pace .. left, left, "" } do
+    rest = figures .. ending
+    if #place + #rest <= columns then break end
+  end
+  local room = math.min(bar_width, columns - #place - #rest)
+  local bar, done = "", room * step // steps
+  if room >= least_bar then
+    bar = self:paint("36", self.bar[1]:rep(done)) .. self:paint("2", self.bar[2]:rep(room - done))
   end
   io.stdout:write("\r", place:sub(1, columns), bar, rest:sub(1, math.max(0, columns - #place)), "\27[K")
   io.stdout:flush()

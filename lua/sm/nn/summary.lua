@@ -1,10 +1,13 @@
 --- The table that print(model) shows: each layer's path, what it does, its output's shape and its parameters.
 local runtime = require "sm.runtime"
 local numbers = require "sm.numbers"
+local text = require "sm.text"
 
 local M = {}
 
-local COLUMN_GAP = "   "
+local WIDE_GAP <const>, NARROW_GAP <const> = 3, 2 -- spaces between two columns
+local NAMES <const>, WORDS <const> = 1, 2          -- columns that give way where the table is too wide
+local LEAST <const> = 12                           -- columns of text that these keep
 
 local function batch_of(shape)
   return "{" .. table.concat({ "N", table.unpack(shape) }, ", ") .. "}"
@@ -30,12 +33,42 @@ local function add_rows(rows, layer, depth)
   for _, inner in ipairs(layer.layers or {}) do add_rows(rows, inner, depth + 1) end
 end
 
-local function padded(text, width, right)
-  local gap = (" "):rep(width - utf8.len(text))
-  return right and gap .. text or text .. gap
+local function sum(widths)
+  local total = 0
+  for _, width in ipairs(widths) do total = total + width end
+  return total
 end
 
---- The table as a string, without a newline at its end.
+--- The widths of the columns, and the gap between two, so that the table fits if it can.
+local function layout(rows, columns)
+  local widths, gap = { 0, 0, 0, 0 }, WIDE_GAP
+  for _, row in ipairs(rows) do
+    for column, cell in ipairs(row) do widths[column] = math.max(widths[column], text.width(cell)) end
+  end
+  if sum(widths) + gap * (#widths - 1) > columns then gap = NARROW_GAP end
+  for _, column in ipairs { WORDS, NAMES } do
+    local excess = sum(widths) + gap * (#widths - 1) - columns
+    if excess > 0 then widths[column] = math.max(math.min(LEAST, widths[column]), widths[column] - excess) end
+  end
+  return widths, gap
+end
+
+--- A row as lines: words that do not fit go on in the next.
+local function add_lines(lines, row, widths, gap)
+  local parts = {}
+  for line in (text.wrap(row[WORDS], widths[WORDS], 2) .. "\n"):gmatch "([^\n]*)\n" do parts[#parts + 1] = line end
+  for number, words in ipairs(parts) do
+    local cells = {}
+    for column, cell in ipairs(row) do
+      local shown = column == WORDS and words or number == 1 and cell or ""
+      if column == NAMES then shown = text.clip(shown, widths[NAMES]) end
+      cells[column] = text.padded(shown, widths[column], column == #row)
+    end
+    lines[#lines + 1] = (table.concat(cells, (" "):rep(gap)):gsub("%s+$", ""))
+  end
+end
+
+--- The table as a string, without a newline at its end, as wide as the terminal at most.
 function M.of(model)
   local built = model.output_shape ~= nil
   local rows = { { "layer", "", "output", "parameters" } }
@@ -47,19 +80,11 @@ function M.of(model)
   end
   rows[#rows + 1] = { "total", "", "", built and numbers.thousands(M.parameter_count(model)) or "" }
 
-  local widths = { 0, 0, 0, 0 }
-  for _, row in ipairs(rows) do
-    for column, text in ipairs(row) do widths[column] = math.max(widths[column], utf8.len(text)) end
-  end
-  local width = #COLUMN_GAP * 3
-  for _, column in ipairs(widths) do width = width + column end
-
-  local rule, lines = ("─"):rep(width), {}
+  local widths, gap = layout(rows, text.columns())
+  local rule, lines = ("─"):rep(sum(widths) + gap * (#widths - 1)), {}
   for position, row in ipairs(rows) do
-    local cells = {}
-    for column, text in ipairs(row) do cells[column] = padded(text, widths[column], column == #row) end
     if position == #rows then lines[#lines + 1] = rule end
-    lines[#lines + 1] = (table.concat(cells, COLUMN_GAP):gsub("%s+$", ""))
+    add_lines(lines, row, widths, gap)
     if position == 1 then lines[#lines + 1] = rule end
   end
   if not built then

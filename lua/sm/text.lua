@@ -1,0 +1,109 @@
+--- Text for people: what cannot be seen made visible, and lines laid out by the columns that they take.
+-- A width is in columns of a terminal: Chinese characters take two, combining ones none.
+-- @module sm.text
+local M = {}
+
+local usual_columns <const> = 80
+
+--- Colours and weights of ECMA-48, which take no column. Only the library writes them: `visible` leaves none of others.
+local style <const> = "\27%[[%d;]*m"
+
+local short = { [7] = "\\a", [8] = "\\b", [9] = "\\t", [10] = "\\n", [11] = "\\v", [12] = "\\f", [13] = "\\r" }
+
+--- Characters that show nothing and change what stands around them: they turn text about, break lines, or hide.
+local function is_hidden(code)
+  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0xAD or code == 0x61C
+    or code >= 0x200B and code <= 0x200F and code ~= 0x200C and code ~= 0x200D
+    or code >= 0x2028 and code <= 0x202E or code >= 0x2060 and code <= 0x206F
+    or code == 0xFEFF or code >= 0xFFF9 and code <= 0xFFFB
+end
+
+--- A text in which every control character, mark of direction and byte that is no UTF-8 is written as in a Lua string:
+--- `\27`, `\n`, `\u{202E}`.
+--- @param text string
+--- @param kept string|nil characters that stay as they are: "\n\t" in messages of several lines
+function M.visible(text, kept)
+  if not text:find "[\0-\31\127-\255]" then return text end
+  return (text:gsub("[\0-\31\127-\255][\128-\191]*", function(part)
+    if kept and kept:find(part, 1, true) then return part end
+    if utf8.len(part) ~= 1 then
+      return (part:gsub("[\0-\31\127-\255]", function(byte)
+        return short[byte:byte()] or ("\\%d"):format(byte:byte())
+      end))
+    end
+    local code = utf8.codepoint(part)
+    if not is_hidden(code) then return part end
+    return short[code] or (code < 0x80 and "\\%d" or "\\u{%X}"):format(code)
+  end))
+end
+
+--- Calls visit(character, width) for each character of a text; stops when it returns true.
+local function each(text, visit)
+  local width_of = require "sm.runtime".system.width
+  for character in text:gmatch "[\0-\127\192-\255][\128-\191]*" do
+    local code = utf8.len(character) == 1 and utf8.codepoint(character)
+    if visit(character, code and (width_of(code) or 1) or #character) then return end
+  end
+end
+
+--- The columns that a line takes.
+function M.width(text)
+  if text:find("\27", 1, true) then text = text:gsub(style, "") end
+  if not text:find "[\128-\255]" then return #text end
+  local total = 0
+  each(text, function(_, width) total = total + width end)
+  return total
+end
+
+--- The beginning of a line, ending in "…" where not all of it fits.
+--- @param columns integer
+function M.clip(text, columns)
+  if M.width(text) <= columns then return text end
+  local parts, total = {}, 0
+  each(text, function(character, width)
+    if total + width > columns - 1 then return true end
+    parts[#parts + 1], total = character, total + width
+  end)
+  return columns > 0 and table.concat(parts) .. "…" or ""
+end
+
+--- A text filled up with spaces to so many columns.
+--- @param right boolean|nil whether the text goes to the right end
+function M.padded(text, columns, right)
+  local gap = (" "):rep(columns - M.width(text))
+  return right and gap .. text or text .. gap
+end
+
+--- One line broken at spaces.
+local function wrap_line(line, columns, indent)
+  local lines, current, width = {}, "", 0
+  for gap, word in line:gmatch "(%s*)(%S+)" do
+    local wide = M.width(word)
+    if width > 0 and width + #gap + wide > columns and wide + #indent <= columns then
+      lines[#lines + 1] = current
+      current, width = indent .. word, #indent + wide
+    else
+      current, width = current .. gap .. word, width + #gap + wide
+    end
+  end
+  lines[#lines + 1] = current
+  return table.concat(lines, "\n")
+end
+
+--- Lines broken at spaces, so that none is wider than so many columns. A longer word stays whole, and so does a line
+--- that begins with a space: a row of a table, a command to copy.
+--- @param columns integer
+--- @param indent integer|nil spaces before what a broken line goes on with
+function M.wrap(text, columns, indent)
+  local hanging = (" "):rep(indent or 0)
+  return (text:gsub("[^\n]+", function(line)
+    return line:sub(1, 1) ~= " " and M.width(line) > columns and wrap_line(line, columns, hanging) or nil
+  end))
+end
+
+--- The width of the terminal on standard output; 80 where there is none.
+function M.columns()
+  return require "sm.runtime".system.columns() or usual_columns
+end
+
+return M
