@@ -5,6 +5,7 @@ local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local ordered = require "sm.ordered"
+local strict_json = require "sm.strict_json"
 
 local M = {}
 
@@ -14,8 +15,7 @@ local HEADER_START <const> = 8 -- bytes before the JSON text of a safetensors fi
 
 local is_tensor = runtime.tensor.is_tensor
 
-local json = cjson.new() -- one with settings of our own
-json.decode_invalid_numbers(false)
+local unread = setmetatable({}, { __mode = "k" }) -- a table that load gave → the names that it could not read
 
 --- The keys of a table in the order in which they are written; every key must be a string of UTF-8.
 local function names_of(path, what, map)
@@ -38,13 +38,13 @@ local function metadata_text(path, metadata)
       fail("save: %s: metadata '%s' must be a string of UTF-8, got %s", path, name,
         type(value) == "string" and "other bytes" or check.describe(value))
     end
-    parts[i] = json.encode(name) .. ":" .. json.encode(value)
+    parts[i] = cjson.encode(name) .. ":" .. cjson.encode(value)
   end
   return ('"%s":{%s}'):format(METADATA, table.concat(parts, ","))
 end
 
 local function entry_text(name, tensor, first, last)
-  return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(json.encode(name),
+  return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(cjson.encode(name),
     runtime.io.safetensors_dtype(tensor), table.concat(tensor.shape, ","), first, last)
 end
 
@@ -64,6 +64,11 @@ local function save_safetensors(path, tensors, metadata)
   if metadata ~= nil and type(metadata) ~= "table" then
     fail("save: %s: metadata must be a table of strings, got %s", path, check.describe(metadata))
   end
+  local missing = unread[tensors] and next(unread[tensors])
+  if missing then
+    fail("save: %s: this table was read without '%s', which would be lost; copy what is to be saved into a new one",
+      path, missing)
+  end
   local names, parts, offset = names_of(path, "tensors", tensors), {}, 0
   if metadata then parts[1] = metadata_text(path, metadata) end
   for _, name in ipairs(names) do
@@ -82,36 +87,12 @@ local function save_safetensors(path, tensors, metadata)
   writer:commit()
 end
 
---- The keys of the outermost object of a valid JSON text, in order, repeated ones included.
-local function outer_keys(text)
-  local keys, depth, at = {}, 0, 1
-  while true do
-    local first, _, char = text:find('([%[%]{}"])', at)
-    if not first then return keys end
-    at = first + 1
-    if char == "{" or char == "[" then
-      depth = depth + 1
-    elseif char == "}" or char == "]" then
-      depth = depth - 1
-    else
-      while text:sub(at, at) ~= '"' do
-        at = text:find('["\\]', at)
-        if text:sub(at, at) == "\\" then at = at + 2 end
-      end
-      if depth == 1 then keys[#keys + 1] = json.decode("[" .. text:sub(first, at) .. "]")[1] end
-      at = at + 1
-    end
-  end
-end
-
---- The values of a decoded array as integers of at least 0; nil when it is anything else.
+--- A decoded array as a list of integers of at least 0; nil when it is anything else.
 local function sizes(array)
-  if type(array) ~= "table" then return nil end
+  if not strict_json.is_array(array) then return nil end
   local result = {}
-  for i in pairs(array) do
-    local value = array[i]
-    local size = type(value) == "number" and math.tointeger(value)
-    if math.type(i) ~= "integer" or not size or size < 0 then return nil end
+  for i, size in ipairs(array) do
+    if math.type(size) ~= "integer" or size < 0 then return nil end
     result[i] = size
   end
   return result
@@ -119,11 +100,9 @@ end
 
 local function check_entry(path, name, entry)
   local shape, offsets = sizes(entry.shape), sizes(entry.data_offsets)
-  if type(entry.dtype) ~= "string" or not shape or not offsets or #offsets ~= 2 then
+  local named = type(entry.dtype) == "string" and entry.dtype:find "^[%w_]+$"
+  if not named or not shape or not offsets or #offsets ~= 2 then
     fail("%s: tensor '%s' should have a dtype, a shape and two data_offsets", path, name)
-  end
-  if #shape > MAX_RANK then
-    fail("%s: tensor '%s' has %d axes; at most %d can be read", path, name, #shape, MAX_RANK)
   end
   return { name = name, dtype = entry.dtype, shape = shape, first = offsets[1], last = offsets[2] }
 end
@@ -148,12 +127,14 @@ local function check_layout(path, entries, data_bytes)
   end
 end
 
+local function is_object(value)
+  return type(value) == "table" and not strict_json.is_array(value)
+end
+
 local function check_metadata(path, metadata)
-  if type(metadata) ~= "table" then fail("%s: %s is not an object", path, METADATA) end
+  if not is_object(metadata) then fail("%s: %s is not an object", path, METADATA) end
   for key, value in pairs(metadata) do
-    if type(key) ~= "string" or type(value) ~= "string" then
-      fail("%s: %s should hold strings alone; '%s' is none", path, METADATA, tostring(key))
-    end
+    if type(value) ~= "string" then fail("%s: %s should hold strings alone; '%s' is none", path, METADATA, key) end
   end
   return metadata
 end
@@ -162,31 +143,46 @@ local function read_header(path, text, data_bytes)
   if text:sub(1, 1) ~= "{" then
     fail("%s: byte %d: the header does not begin with '{'", path, HEADER_START)
   end
-  local valid, header = pcall(json.decode, text)
-  if not valid then fail("%s: byte %d: the header is not JSON: %s", path, HEADER_START, header) end
-  local entries, metadata, seen = {}, {}, {}
-  for _, name in ipairs(outer_keys(text)) do
-    if seen[name] then fail("%s: the header has '%s' twice", path, name) end
-    seen[name] = true
+  local header, at, reason = strict_json.decode(text)
+  if not header then fail("%s: byte %d: the header %s", path, HEADER_START + at, reason) end
+  local entries, metadata = {}, {}
+  for name, entry in pairs(header) do
     if name == METADATA then
-      metadata = check_metadata(path, header[name])
+      metadata = check_metadata(path, entry)
     else
-      if type(header[name]) ~= "table" then fail("%s: the header's '%s' is not an object", path, name) end
-      entries[#entries + 1] = check_entry(path, name, header[name])
+      if not is_object(entry) then fail("%s: the header's '%s' is not an object", path, name) end
+      entries[#entries + 1] = check_entry(path, name, entry)
     end
   end
   check_layout(path, entries, data_bytes)
   return entries, metadata
 end
 
+--- A tensor of a file, or nil and why it cannot be read.
+local function read_entry(reader, path, entry)
+  if #entry.shape > MAX_RANK then
+    return nil, ("%s: tensor '%s' has %d axes; at most %d can be read"):format(path, entry.name, #entry.shape, MAX_RANK)
+  end
+  return reader:read(entry.name, entry.dtype, entry.shape, entry.first, entry.last)
+end
+
+--- A tensor that could not be read is no tensor that is not there: to ask for it by name raises.
+local function guard(tensors, reasons)
+  unread[tensors] = reasons
+  return setmetatable(tensors, { __index = function(_, name)
+    if reasons[name] then fail("%s", reasons[name]) end
+  end })
+end
+
 local function load_safetensors(path)
   local reader <close> = runtime.io.open_safetensors(path)
   local entries, metadata = read_header(path, reader:header())
-  local tensors = {}
+  local tensors, reasons = {}, {}
   for _, entry in ipairs(entries) do
-    tensors[entry.name] = reader:read(entry.name, entry.dtype, entry.shape, entry.first, entry.last)
+    tensors[entry.name], reasons[entry.name] = read_entry(reader, path, entry)
   end
-  return tensors, metadata
+  if next(reasons) then guard(tensors, reasons) end
+  return tensors, metadata, reasons
 end
 
 local function save_npy(path, tensor, metadata)
@@ -225,11 +221,13 @@ function M.save(path, x, metadata)
   format_of("save", path).save(path, x, metadata)
 end
 
---- Reads a file of tensors. float64 numbers are rounded to the nearest float32 (kept in the double build),
--- int64 ones must fit int32.
+--- Reads a file of tensors. Floats of 16, 32 and 64 bits become real, rounded to the nearest (a float64 that is
+-- finite and would not be is refused), unsigned bytes uint8, booleans (as 0 and 1) and all other integers int32,
+-- which they must fit. A .safetensors file gives every tensor that can be read: the names of the others, with the
+-- reason, come as a third value, and to index the table by one of them raises that reason.
 -- @param path string ending in .npy or .safetensors
--- @return for .npy the tensor; for .safetensors a table name → tensor, and the metadata (a table of
---   strings, maybe empty)
+-- @return for .npy the tensor; for .safetensors a table name → tensor, the metadata (a table of strings, maybe
+--   empty), and a table name → reason of what could not be read (maybe empty)
 function M.load(path)
   return format_of("load", path).load(path)
 end

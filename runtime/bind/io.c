@@ -1,5 +1,6 @@
 /* Files: IDX, NPY, the frame of safetensors, durable writing. runtime.io. What the JSON of a safetensors file
    says is read and written in lua/sm/files.lua. */
+#include <stdio.h>
 #include <string.h>
 
 #include "bind/bind.h"
@@ -30,7 +31,7 @@ static sm_tensor *push_empty(lua_State *L) {
   return out;
 }
 
-/* read_idx(path) → uint8 tensor */
+/* read_idx(path) → tensor */
 static int read_idx(lua_State *L) {
   const char *path = check_path(L, 1);
   sm_error error;
@@ -51,6 +52,7 @@ static int write_npy(lua_State *L) {
   const char *path = check_path(L, 1);
   const sm_tensor *x = sm_lua_tensor(L, 2);
   sm_error error;
+  fflush(stdout); /* in front of what goes to /dev/stdout */
   if (sm_npy_write(path, x, &error) != SM_OK) sm_lua_raise(L, &error);
   return 0;
 }
@@ -62,6 +64,7 @@ static int write_durably(lua_State *L) {
   size_t bytes;
   const char *content = lua_tolstring(L, 2, &bytes);
   sm_error error;
+  fflush(stdout);
   if (sm_write_durably(path, content, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
   return 0;
 }
@@ -116,7 +119,8 @@ static int reader_header(lua_State *L) {
   return 2;
 }
 
-/* reader:read(name, dtype, shape, first, last) → tensor; offsets into the data, last exclusive */
+/* reader:read(name, dtype, shape, first, last) → tensor, or nil and the reason when it is nothing that can be read
+   here; offsets into the data, last exclusive */
 static int reader_read(lua_State *L) {
   const sm_safetensors *reader = check_reader(L);
   const char *name = luaL_checkstring(L, 2), *dtype = luaL_checkstring(L, 3);
@@ -125,9 +129,13 @@ static int reader_read(lua_State *L) {
   uint64_t first = check_offset(L, 5), last = check_offset(L, 6);
   sm_error error;
   sm_tensor *out = push_empty(L);
-  if (sm_safetensors_read(out, sm_lua_memory(L), reader, name, dtype, &shape, first, last, &error) != SM_OK)
-    sm_lua_raise(L, &error);
-  return 1;
+  sm_status status =
+      sm_safetensors_read(out, sm_lua_memory(L), reader, name, dtype, &shape, first, last, &error);
+  if (status == SM_OK) return 1;
+  if (status != SM_BAD_VALUE) sm_lua_raise(L, &error);
+  lua_pushnil(L);
+  lua_pushstring(L, error.message);
+  return 2;
 }
 
 static int reader_close(lua_State *L) {
@@ -145,9 +153,10 @@ static sm_writer *check_writer(lua_State *L) {
 static int create(lua_State *L) {
   const char *path = check_path(L, 1);
   sm_writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
-  *writer = (sm_writer){.descriptor = -1};
+  *writer = (sm_writer){.descriptor = -1, .directory = -1};
   luaL_setmetatable(L, WRITER);
   sm_error error;
+  fflush(stdout);
   if (sm_writer_open(writer, path, &error) != SM_OK) sm_lua_raise(L, &error);
   return 1;
 }

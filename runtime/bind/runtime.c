@@ -3,6 +3,7 @@
 
 #include "bind/bind.h"
 #include "core/gemm.h"
+#include "io/descriptors.h"
 
 /* raise(message): an error at the user's own line. */
 static int raise(lua_State *L) {
@@ -59,6 +60,7 @@ __attribute__((visibility("default"))) int luaopen_sm_runtime(lua_State *L);
 
 int luaopen_sm_runtime(lua_State *L) {
   sm_error error;
+  if (!sm_fill_descriptors()) return luaL_error(L, "descriptors 0 to 2 are closed, and /dev/null cannot be opened");
   if (sm_blas_load(&error) != SM_OK) { /* no line of the user's is at fault */
     lua_pushstring(L, error.message);
     return lua_error(L);

@@ -2,6 +2,7 @@
 #include <locale.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,7 +88,36 @@ static int blas(lua_State *L) {
   return 1;
 }
 
+/* In place of os.setlocale(locale, category): numbers are written and read with a point, whatever is asked for,
+   since what the library writes must be read again. A locale of numbers other than "C" is refused with nil, as one
+   that the system does not have; "all" sets the other categories. */
+static int set_locale(lua_State *L) {
+  static const int categories[] = {LC_ALL, LC_COLLATE, LC_CTYPE, LC_MONETARY, LC_NUMERIC, LC_TIME};
+  static const char *const names[] = {"all", "collate", "ctype", "monetary", "numeric", "time", NULL};
+  const char *wanted = luaL_optstring(L, 1, NULL);
+  int category = categories[luaL_checkoption(L, 2, "all", names)];
+  const char *given = setlocale(category, wanted);
+  setlocale(LC_NUMERIC, "C");
+  if (given && wanted && (category == LC_ALL || category == LC_NUMERIC)) {
+    given = setlocale(category, NULL);
+    if (category == LC_NUMERIC && *wanted && strcmp(wanted, "C") != 0 && strcmp(wanted, "POSIX") != 0) given = NULL;
+  }
+  lua_pushstring(L, given);
+  return 1;
+}
+
+/* Numbers have a point from here on, and os.setlocale keeps it. */
+static void keep_point(lua_State *L) {
+  setlocale(LC_NUMERIC, "C");
+  if (lua_getglobal(L, "os") == LUA_TTABLE) {
+    lua_pushcfunction(L, set_locale);
+    lua_setfield(L, -2, "setlocale");
+  }
+  lua_pop(L, 1);
+}
+
 void sm_lua_open_system(lua_State *L) {
+  keep_point(L);
   static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"cores", cores},
                                        {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
                                        {"rows", rows}, {"width", width}, {"process_id", process_id}, {"blas", blas},

@@ -4,14 +4,23 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 void sm_host_push_executable(lua_State *L) {
   char path[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path);
-  if (length < 0) luaL_error(L, "cannot read /proc/self/exe: %s", strerror(errno));
+  if (length < 0) { /* no /proc: the name by which the kernel found the program */
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    if (!name || !realpath(name, path)) {
+      luaL_error(L, "where is this program? /proc/self/exe cannot be read, and %s: %s", name ? name : "its name",
+                 strerror(errno));
+    }
+    length = (ssize_t)strlen(path);
+  }
   lua_pushlstring(L, path, (size_t)length);
 }
 

@@ -11,6 +11,7 @@
 #include "host/locate.h"
 #include "host/module.h"
 #include "host/threads.h"
+#include "io/descriptors.h"
 
 /* Errors of an experiment are reported by sm.cli; this is for an error of the program itself. */
 static int add_traceback(lua_State *L) {
@@ -78,6 +79,7 @@ static void keep_freed_memory(void) {
 }
 
 int main(int argc, char **argv) {
+  if (!sm_fill_descriptors()) return EXIT_FAILURE; /* and nowhere to say so */
   keep_freed_memory();
   lua_State *L = luaL_newstate();
   if (!L) {

@@ -1,63 +1,144 @@
 #include "io/durable.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#include "io/destination.h"
 
 enum {
   OPEN_WRITERS = 64, /* writers of one process for the same path; their temporaries differ by a number */
-  NUMBERS = 48       /* room for ".tmp-PROCESS-NUMBER" and the rest of the pattern */
+  NUMBERS = 48       /* room for the rest of ".NAME.tmp-PROCESS-NUMBER" */
 };
 
+static const char mark[] = ".tmp-";
+
 static void forget(sm_writer *writer) {
+  if (writer->directory >= 0) close(writer->directory);
   free(writer->path);
+  free(writer->name);
   free(writer->temporary);
-  *writer = (sm_writer){.descriptor = -1};
+  *writer = (sm_writer){.descriptor = -1, .directory = -1};
 }
 
 static sm_status refused(const sm_writer *writer, const char *what, sm_error *error) {
+  if (errno == ENOMEM) return sm_fail(error, SM_NO_MEMORY, "%s: out of memory", writer->path);
   return sm_fail(error, SM_SYSTEM, "%s: cannot %s: %s", writer->path, what, strerror(errno));
 }
 
-/* Length of the directory part of a path, its last slash included; 0 for a name alone. */
-static size_t directory_length(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash ? (size_t)(slash - path) + 1 : 0;
+/* Length of as much of a name as fits, with the rest of a temporary's name, into what a directory takes, whole
+   characters of UTF-8. */
+static int kept_length(const char *name) {
+  size_t length = strlen(name), most = NAME_MAX - NUMBERS;
+  if (length <= most) return (int)length;
+  for (length = most; length > 0 && ((unsigned char)name[length] & 0xC0) == 0x80;) length--;
+  return (int)length;
 }
 
-/* Opens .NAME.tmp-PROCESS, or with a number behind it where that name is in use. */
-static int open_temporary(sm_writer *writer, size_t capacity) {
-  size_t directory = directory_length(writer->path);
-  for (int number = 1; number <= OPEN_WRITERS; number++) {
-    int length = snprintf(writer->temporary, capacity, "%.*s.%s.tmp-%ld", (int)directory, writer->path,
-                          writer->path + directory, (long)getpid());
-    if (number > 1) snprintf(writer->temporary + length, capacity - (size_t)length, "-%d", number);
-    int descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor >= 0 || errno != EEXIST) return descriptor;
+/* Removes the temporaries of a name whose writers are gone: each holds a lock on its own. */
+static void remove_remains(const sm_writer *writer) {
+  int directory = openat(writer->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *listing = directory >= 0 ? fdopendir(directory) : NULL;
+  if (!listing) {
+    if (directory >= 0) close(directory);
+    return;
   }
+  char prefix[NAME_MAX + 1];
+  size_t length = (size_t)snprintf(prefix, sizeof prefix, ".%.*s%s", kept_length(writer->name), writer->name, mark);
+  for (const struct dirent *entry; (entry = readdir(listing));) {
+    if (strncmp(entry->d_name, prefix, length) != 0) continue;
+    const char *numbers = entry->d_name + length;
+    if (!*numbers || numbers[strspn(numbers, "0123456789-")]) continue;
+    int descriptor = openat(writer->directory, entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (descriptor < 0) continue;
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlinkat(writer->directory, entry->d_name, 0);
+    close(descriptor);
+  }
+  closedir(listing);
+}
+
+/* Whether the new file is locked and still has its name: another process may have taken it for remains. A file
+   system without locks keeps its remains, too. */
+static bool is_held(int descriptor) {
+  struct stat status;
+  int locked;
+  do locked = flock(descriptor, LOCK_EX);
+  while (locked != 0 && errno == EINTR);
+  return locked != 0 || (fstat(descriptor, &status) == 0 && status.st_nlink > 0);
+}
+
+/* Opens .NAME.tmp-PROCESS, or with a number behind it where that name is in use; -1 with errno. */
+static int open_temporary(sm_writer *writer) {
+  for (int number = 1; number <= OPEN_WRITERS; number++) {
+    int length = snprintf(writer->temporary, NAME_MAX + 1, ".%.*s%s%ld", kept_length(writer->name), writer->name,
+                          mark, (long)getpid());
+    if (number > 1) snprintf(writer->temporary + length, (size_t)(NAME_MAX + 1 - length), "-%d", number);
+    int descriptor =
+        openat(writer->directory, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0 && errno != EEXIST) return -1;
+    if (descriptor >= 0 && is_held(descriptor)) return descriptor;
+    if (descriptor >= 0) close(descriptor);
+  }
+  errno = EEXIST;
   return -1;
 }
 
+/* The temporary beside the file that is to be replaced, with its mode and owner. */
+static sm_status open_beside(sm_writer *writer, const sm_destination *destination, sm_error *error) {
+  size_t length = (size_t)(destination->name - destination->path);
+  char *directory = length ? strndup(destination->path, length) : strdup(".");
+  writer->name = strdup(destination->name);
+  writer->temporary = malloc(NAME_MAX + 1);
+  if (directory && writer->name && writer->temporary)
+    writer->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  else errno = ENOMEM;
+  free(directory);
+  if (writer->directory < 0) return refused(writer, "create a file there", error);
+  if (strlen(writer->name) > NAME_MAX) {
+    errno = ENAMETOOLONG;
+    return refused(writer, "create", error);
+  }
+  if (destination->exists && faccessat(writer->directory, writer->name, W_OK, AT_EACCESS) != 0)
+    return refused(writer, "replace", error);
+  remove_remains(writer);
+  writer->descriptor = open_temporary(writer);
+  if (writer->descriptor < 0) return refused(writer, "create a temporary file beside it", error);
+  if (destination->exists) {
+    const struct stat *old = &destination->status;
+    bool owned = fchown(writer->descriptor, old->st_uid, old->st_gid) == 0;
+    fchmod(writer->descriptor, old->st_mode & (owned ? 07777u : 0777u));
+  }
+  return SM_OK;
+}
+
+/* Opens what is no plain file, or makes a copy of an open descriptor. */
+static sm_status open_straight(sm_writer *writer, const sm_destination *destination, sm_error *error) {
+  do {
+    writer->descriptor = destination->descriptor >= 0 ? fcntl(destination->descriptor, F_DUPFD_CLOEXEC, 0)
+                                                      : open(destination->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  } while (writer->descriptor < 0 && errno == EINTR);
+  return writer->descriptor >= 0 ? SM_OK : refused(writer, "open", error);
+}
+
 sm_status sm_writer_open(sm_writer *writer, const char *path, sm_error *error) {
-  size_t capacity = strlen(path) + NUMBERS;
-  *writer = (sm_writer){.descriptor = -1, .path = strdup(path), .temporary = malloc(capacity)};
-  if (!writer->path || !writer->temporary) {
-    forget(writer);
-    return sm_fail(error, SM_NO_MEMORY, "%s: out of memory", path);
-  }
-  if (!path[directory_length(path)]) {
-    forget(writer);
-    return sm_fail(error, SM_BAD_VALUE, "%s: expected the name of a file to write, got %s", path,
-                   path[0] ? "a directory" : "an empty name");
-  }
-  writer->descriptor = open_temporary(writer, capacity);
-  if (writer->descriptor >= 0) return SM_OK;
-  sm_status status = refused(writer, "create a temporary file beside it", error);
-  forget(writer);
+  *writer = (sm_writer){.descriptor = -1, .directory = -1};
+  sm_destination destination;
+  sm_status status = sm_destination_find(&destination, path, error);
+  if (status != SM_OK) return status;
+  writer->path = strdup(path);
+  bool plain = destination.descriptor < 0 && (!destination.exists || S_ISREG(destination.status.st_mode));
+  if (!writer->path) status = sm_fail(error, SM_NO_MEMORY, "%s: out of memory", path);
+  else if (plain) status = open_beside(writer, &destination, error);
+  else status = open_straight(writer, &destination, error);
+  sm_destination_forget(&destination);
+  if (status != SM_OK) forget(writer);
   return status;
 }
 
@@ -83,30 +164,28 @@ static bool synced(int descriptor) {
   return result == 0;
 }
 
-/* Makes the rename last: the directory's own content is synced. */
-static sm_status sync_directory(const sm_writer *writer, sm_error *error) {
-  size_t length = directory_length(writer->path);
-  writer->temporary[length] = '\0'; /* it lies in the same directory, and its name is no longer needed */
-  int directory = open(length ? writer->temporary : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return refused(writer, "open its directory", error);
-  sm_status status = SM_OK;
-  /* EINVAL: a file system whose directories need no sync. */
-  if (!synced(directory) && errno != EINVAL) status = refused(writer, "sync its directory", error);
-  close(directory);
-  return status;
+/* Closes the descriptor: after EINTR it is closed, too. */
+static bool closed(sm_writer *writer) {
+  int result = close(writer->descriptor);
+  writer->descriptor = -1;
+  return result == 0 || errno == EINTR;
 }
 
 sm_status sm_writer_commit(sm_writer *writer, sm_error *error) {
   sm_status status = SM_OK;
+  if (writer->directory < 0) {
+    if (!closed(writer)) status = refused(writer, "close", error);
+    forget(writer);
+    return status;
+  }
   if (!synced(writer->descriptor)) status = refused(writer, "sync", error);
-  if (close(writer->descriptor) != 0 && status == SM_OK) status = refused(writer, "close", error);
-  writer->descriptor = -1;
-  if (status == SM_OK && rename(writer->temporary, writer->path) != 0)
+  if (!closed(writer) && status == SM_OK) status = refused(writer, "close", error);
+  if (status == SM_OK && renameat(writer->directory, writer->temporary, writer->directory, writer->name) != 0)
     status = refused(writer, "replace", error);
-  if (status == SM_OK) {
-    status = sync_directory(writer, error);
-  } else {
-    unlink(writer->temporary);
+  if (status != SM_OK) {
+    unlinkat(writer->directory, writer->temporary, 0);
+  } else if (!synced(writer->directory) && errno != EINVAL) { /* EINVAL: a directory that needs no sync */
+    status = refused(writer, "sync its directory", error);
   }
   forget(writer);
   return status;
@@ -114,8 +193,8 @@ sm_status sm_writer_commit(sm_writer *writer, sm_error *error) {
 
 void sm_writer_abandon(sm_writer *writer) {
   if (writer->descriptor < 0) return;
+  if (writer->directory >= 0) unlinkat(writer->directory, writer->temporary, 0);
   close(writer->descriptor);
-  unlink(writer->temporary);
   forget(writer);
 }
 

@@ -1,5 +1,9 @@
 /* Files that are either whole or as they were: content goes to a temporary name in the same directory, is
-   synced, and takes its name in one step. A crash leaves at most a temporary, called .NAME.tmp-PROCESS. */
+   synced, and takes its name in one step. A crash leaves at most a temporary, called .NAME.tmp-PROCESS, which the
+   next writer of that name removes.
+   A symbolic link stays, and the file that it points to is written; a file that is replaced keeps its mode, and its
+   owner where the system allows it. What is no plain file (a pipe, a device, /dev/stdout, /dev/fd/3) cannot be
+   replaced and is written as the content comes. */
 #ifndef SM_DURABLE_H
 #define SM_DURABLE_H
 
@@ -9,8 +13,10 @@
 
 typedef struct sm_writer {
   int descriptor;  /* -1: closed */
-  char *path;      /* the file to be; a symbolic link is replaced, not followed */
-  char *temporary; /* where the content goes until the commit */
+  int directory;   /* of the file and its temporary; -1: the content goes straight to where it belongs */
+  char *path;      /* as it was given, for messages */
+  char *name;      /* of the file to be, in the directory */
+  char *temporary; /* where the content goes until the commit, in the directory */
 } sm_writer;
 
 /* A writer for `path`. After a failure it is closed and nothing is left behind. */

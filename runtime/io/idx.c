@@ -4,13 +4,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "io/elements.h"
 #include "io/file.h"
 
 enum {
   MAGIC_BYTES = 4,
   SIZE_BYTES = 4,
-  MAX_RANK = 4,
-  UNSIGNED_BYTES = 0x08, /* the one element type that is read */
   DEFLATE_RATIO = 1032,  /* deflate shrinks at most this much (zlib's technical notes) */
   WINDOW_BYTES = 128 * 1024,
   PIECE_BYTES = 1 << 30 /* gzread takes an unsigned int */
@@ -23,15 +22,16 @@ typedef struct source {
   size_t offset; /* in the uncompressed content */
 } source;
 
-static const char *element_name(int type) {
+/* The element type of a file's third byte; SM_ELEMENTS for an unknown one. */
+static sm_element element_of(int type) {
   switch (type) {
-    case UNSIGNED_BYTES: return "unsigned bytes";
-    case 0x09: return "signed bytes";
-    case 0x0b: return "16-bit integers";
-    case 0x0c: return "32-bit integers";
-    case 0x0d: return "32-bit floats";
-    case 0x0e: return "64-bit floats";
-    default: return NULL;
+    case 0x08: return SM_U8;
+    case 0x09: return SM_I8;
+    case 0x0b: return SM_I16;
+    case 0x0c: return SM_I32;
+    case 0x0d: return SM_F32;
+    case 0x0e: return SM_F64;
+    default: return SM_ELEMENTS;
   }
 }
 
@@ -83,23 +83,26 @@ static sm_status expect_end(source *from, sm_error *error) {
   return SM_OK;
 }
 
-static sm_status read_shape(sm_shape *shape, source *from, sm_error *error) {
-  unsigned char magic[MAGIC_BYTES], size[MAX_RANK][SIZE_BYTES];
+static sm_status next_of_content(void *out, void *from, size_t bytes, sm_error *error) {
+  return read_all(out, from, bytes, "data", error);
+}
+
+static sm_status read_header(sm_element *element, sm_shape *shape, source *from, sm_error *error) {
+  unsigned char magic[MAGIC_BYTES], size[SM_MAX_RANK][SIZE_BYTES];
   sm_status status = read_all(magic, from, sizeof magic, "header", error);
   if (status != SM_OK) return status;
   if (magic[0] || magic[1]) {
     return sm_fail(error, SM_BAD_FILE, "%s: byte 0: expected two zero bytes (IDX), found 0x%02x 0x%02x",
                    from->path, magic[0], magic[1]);
   }
-  if (magic[2] != UNSIGNED_BYTES) {
-    const char *name = element_name(magic[2]);
-    return sm_fail(error, SM_BAD_FILE,
-                   "%s: byte 2: expected unsigned bytes (type 0x08), found %s (type 0x%02x)", from->path,
-                   name ? name : "an unknown type", magic[2]);
+  *element = element_of(magic[2]);
+  if (*element == SM_ELEMENTS) {
+    return sm_fail(error, SM_BAD_FILE, "%s: byte 2: expected a type of 0x08, 0x09 or 0x0b to 0x0e, found 0x%02x",
+                   from->path, magic[2]);
   }
-  if (magic[3] < 1 || magic[3] > MAX_RANK) {
+  if (magic[3] < 1 || magic[3] > SM_MAX_RANK) {
     return sm_fail(error, SM_BAD_FILE, "%s: byte 3: expected a rank from 1 to %d, found %d", from->path,
-                   MAX_RANK, magic[3]);
+                   SM_MAX_RANK, magic[3]);
   }
   shape->rank = magic[3];
   status = read_all(size, from, (size_t)shape->rank * SIZE_BYTES, "sizes", error);
@@ -111,45 +114,34 @@ static sm_status read_shape(sm_shape *shape, source *from, sm_error *error) {
   return SM_OK;
 }
 
-/* *bytes = the number of elements, after making sure that a file of this length can hold them. */
-static sm_status check_size(size_t *bytes, const source *from, const sm_shape *shape, sm_error *error) {
+/* Makes sure that a file of this length can hold the elements, before anything is allocated for them. */
+static sm_status check_size(const source *from, sm_element element, const sm_shape *shape, sm_error *error) {
   char text[SM_SHAPE_TEXT];
-  bool compressed = !gzdirect(from->stream), empty = false, overflow = false;
-  *bytes = 1;
-  for (int i = 0; i < shape->rank; i++) {
-    empty = empty || shape->size[i] == 0;
-    overflow = __builtin_mul_overflow(*bytes, shape->size[i], bytes) || overflow;
-  }
-  if (empty) {
-    *bytes = 0;
-  } else if (overflow) {
+  uint64_t bytes, present = from->file_bytes - from->offset;
+  if (!sm_elements_bytes(&bytes, element, shape)) {
     return sm_fail(error, SM_BAD_FILE, "%s: byte %d: the sizes %s are too large", from->path, MAGIC_BYTES,
                    sm_shape_text(text, shape));
   }
-  uint64_t present = from->file_bytes - from->offset;
-  if (compressed) {
-    if (*bytes / DEFLATE_RATIO > from->file_bytes) {
-      return sm_fail(error, SM_BAD_FILE,
-                     "%s: byte %d: the sizes %s ask for %zu bytes, more than %llu compressed ones hold",
-                     from->path, MAGIC_BYTES, sm_shape_text(text, shape), *bytes,
-                     (unsigned long long)from->file_bytes);
-    }
-  } else if (*bytes > present) {
-    return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: truncated: expected %zu bytes of data, found %llu",
-                   from->path, from->offset, *bytes, (unsigned long long)present);
+  if (!gzdirect(from->stream)) {
+    if (bytes / DEFLATE_RATIO <= from->file_bytes) return SM_OK;
+    return sm_fail(error, SM_BAD_FILE,
+                   "%s: byte %d: the sizes %s ask for %llu bytes, more than %llu compressed ones hold",
+                   from->path, MAGIC_BYTES, sm_shape_text(text, shape), (unsigned long long)bytes,
+                   (unsigned long long)from->file_bytes);
   }
-  return SM_OK;
+  if (bytes <= present) return SM_OK;
+  return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: truncated: expected %llu bytes of data, found %llu",
+                 from->path, from->offset, (unsigned long long)bytes, (unsigned long long)present);
 }
 
 static sm_status read_tensor(sm_tensor *out, sm_memory *memory, source *from, sm_error *error) {
   sm_shape shape = {0};
-  size_t bytes;
-  sm_status status = read_shape(&shape, from, error);
-  if (status == SM_OK) status = check_size(&bytes, from, &shape, error);
-  if (status == SM_OK) status = sm_tensor_new(out, memory, SM_UINT8, &shape, error);
+  sm_elements elements = {.big_endian = true, .label = from->path, .next = next_of_content, .from = from};
+  sm_status status = read_header(&elements.element, &shape, from, error);
+  if (status == SM_OK) status = check_size(from, elements.element, &shape, error);
+  if (status == SM_OK) status = sm_elements_read(out, memory, &elements, &shape, error);
   if (status != SM_OK) return status;
-  status = read_all(out->data, from, bytes, "data", error);
-  if (status == SM_OK) status = expect_end(from, error);
+  status = expect_end(from, error);
   if (status != SM_OK) sm_tensor_release(out);
   return status;
 }

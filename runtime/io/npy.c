@@ -1,5 +1,6 @@
 #include "io/npy.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,8 +17,11 @@ enum {
 };
 
 static const char magic[MAGIC_BYTES] = {'\x93', 'N', 'U', 'M', 'P', 'Y'};
+
+/* NumPy's name of an element type, without its byte order. */
 static const char *const type_name[SM_ELEMENTS] = {
-    [SM_F32] = "<f4", [SM_F64] = "<f8", [SM_U8] = "|u1", [SM_I32] = "<i4", [SM_I64] = "<i8"};
+    [SM_F16] = "f2", [SM_F32] = "f4", [SM_F64] = "f8", [SM_BOOL] = "b1", [SM_U8] = "u1",  [SM_I8] = "i1",
+    [SM_U16] = "u2", [SM_I16] = "i2", [SM_U32] = "u4", [SM_I32] = "i4",  [SM_U64] = "u8", [SM_I64] = "i8"};
 
 /* The header is a Python dictionary: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), } */
 typedef struct parser {
@@ -77,10 +81,12 @@ static sm_status parse_size(size_t *size, parser *p) {
   for (size_t i = 0; i < length; i++) {
     size_t digit = (size_t)(p->text[p->next + i] - '0');
     if (__builtin_mul_overflow(*size, (size_t)10, size) || __builtin_add_overflow(*size, digit, size)) {
-      return expected(p, "a size below 2^64");
+      return expected(p, "a size below 2^63");
     }
   }
+  if (*size > INT64_MAX) return expected(p, "a size below 2^63");
   p->next += length;
+  if (p->text[p->next] == 'L') p->next++; /* Python 2 wrote (2L, 3L) */
   return SM_OK;
 }
 
@@ -139,22 +145,39 @@ static sm_status parse_header(header *h, parser *p) {
   return SM_OK;
 }
 
-/* *element = what the header's descr names; refuses what cannot be read, saying why. */
-static sm_status find_element(sm_element *element, const header *h, const char *path, sm_error *error) {
-  if (h->descr[0] == '>') {
-    return sm_fail(error, SM_BAD_FILE,
-                   "%s: the numbers are big-endian ('%s'); little-endian ones can be read", path, h->descr);
+/* What the header's descr names: '<' and '=' are little-endian, '>' big-endian, '|' of single bytes. */
+static sm_status find_element(sm_elements *elements, const header *h, const char *path, sm_error *error) {
+  char order = h->descr[0];
+  elements->element = order && strchr("<>=|", order) ? sm_element_named(h->descr + 1, type_name) : SM_ELEMENTS;
+  elements->big_endian = order == '>';
+  if (elements->element < SM_ELEMENTS && (order != '|' || sm_element_bytes(elements->element) == 1)) return SM_OK;
+  return sm_fail(error, SM_BAD_FILE,
+                 "%s: the element type is '%s'; f2, f4, f8, b1, i1, u1, i2, u2, i4, u4, i8 and u8 can be read",
+                 path, h->descr);
+}
+
+/* out = x, whose elements come in Fortran order and whose axes are therefore the reverse of shape's, in C order.
+   x is released in any case. */
+static sm_status from_fortran(sm_tensor *out, sm_tensor *x, sm_memory *memory, const sm_shape *shape,
+                              sm_error *error) {
+  sm_status status = sm_tensor_new(out, memory, x->dtype, shape, error);
+  if (status == SM_OK) {
+    size_t bytes = sm_dtype_bytes(x->dtype), count = sm_shape_count(shape), from = 0;
+    size_t stride[SM_MAX_RANK], index[SM_MAX_RANK] = {0};
+    for (int axis = 0; axis < shape->rank; axis++)
+      stride[axis] = axis == 0 ? 1 : stride[axis - 1] * shape->size[axis - 1];
+    for (size_t i = 0; i < count; i++) {
+      memcpy((char *)out->data + i * bytes, (const char *)x->data + from * bytes, bytes);
+      int axis = shape->rank - 1;
+      for (; axis >= 0 && ++index[axis] == shape->size[axis]; axis--) {
+        from -= (index[axis] - 1) * stride[axis];
+        index[axis] = 0;
+      }
+      if (axis >= 0) from += stride[axis];
+    }
   }
-  *element = sm_element_named(h->descr, type_name);
-  if (*element == SM_ELEMENTS) {
-    return sm_fail(error, SM_BAD_FILE, "%s: the element type is '%s'; <f4, <f8, |u1, <i4 and <i8 can be read",
-                   path, h->descr);
-  }
-  if (h->fortran && h->shape.rank > 1) {
-    return sm_fail(error, SM_BAD_FILE,
-                   "%s: the array is in Fortran order; save numpy.ascontiguousarray of it", path);
-  }
-  return SM_OK;
+  sm_tensor_release(x);
+  return status;
 }
 
 /* Reads the header into text (MAX_HEADER_BYTES + 1) and says where it begins and the data begin. */
@@ -194,20 +217,26 @@ static sm_status read_array(sm_tensor *out, sm_memory *memory, const sm_file *fi
   char text[MAX_HEADER_BYTES + 1];
   size_t start = 0, data = 0;
   header h;
-  sm_element element = SM_ELEMENTS;
+  sm_elements elements = {.label = file->path};
   sm_status status = read_header(text, &start, &data, file, error);
   if (status != SM_OK) return status;
   parser p = {.path = file->path, .text = text, .start = start, .error = error};
   status = parse_header(&h, &p);
-  if (status == SM_OK) status = find_element(&element, &h, file->path, error);
+  if (status == SM_OK) status = find_element(&elements, &h, file->path, error);
   if (status != SM_OK) return status;
   uint64_t bytes, present = file->bytes - data;
-  if (!sm_elements_bytes(&bytes, element, &h.shape) || bytes != present) {
+  if (!sm_elements_bytes(&bytes, elements.element, &h.shape) || bytes != present) {
     char shape[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: shape %s of '%s' does not fit the %llu bytes of data",
                    file->path, data, sm_shape_text(shape, &h.shape), h.descr, (unsigned long long)present);
   }
-  return sm_elements_read(out, memory, file, data, element, &h.shape, error);
+  if (!h.fortran || h.shape.rank < 2)
+    return sm_elements_read_file(out, memory, file, data, &elements, &h.shape, error);
+  sm_tensor reversed;
+  sm_shape axes = {.rank = h.shape.rank};
+  for (int i = 0; i < axes.rank; i++) axes.size[i] = h.shape.size[axes.rank - 1 - i];
+  status = sm_elements_read_file(&reversed, memory, file, data, &elements, &axes, error);
+  return status == SM_OK ? from_fortran(out, &reversed, memory, &h.shape, error) : status;
 }
 
 sm_status sm_npy_read(sm_tensor *out, sm_memory *memory, const char *path, sm_error *error) {
@@ -231,7 +260,8 @@ sm_status sm_npy_write(const char *path, const sm_tensor *x, sm_error *error) {
   text[MAGIC_BYTES] = 1;
   text[MAGIC_BYTES + 1] = 0;
   size_t end = VERSION_1_START + (size_t)snprintf(text + VERSION_1_START, sizeof text - VERSION_1_START,
-                                                  "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
+                                                  "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
+                                                  x->dtype == SM_UINT8 ? '|' : '<',
                                                   type_name[sm_element_of(x->dtype)], shape);
   size_t data = (end + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   memset(text + end, ' ', data - end);

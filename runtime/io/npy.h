@@ -4,9 +4,9 @@
 
 #include "core/tensor.h"
 
-/* out = the array in a file of version 1, 2 or 3: '<f4' and '<f8' become real (rounded to the nearest),
-   '|u1' uint8, '<i4' and '<i8' int32. SM_BAD_FILE names path, byte and reason; other types, big-endian
-   numbers, Fortran order of two axes or more, and numbers that the type cannot hold are refused. */
+/* out = the array in a file of version 1, 2 or 3, of either byte order and in C or Fortran order: f2, f4 and f8
+   become real (rounded to the nearest), u1 uint8, b1 (0 or 1), i1, i2, u2, i4, u4, i8 and u8 int32. SM_BAD_FILE
+   names path, byte and reason, SM_BAD_VALUE an element that its type cannot hold. */
 sm_status sm_npy_read(sm_tensor *out, sm_memory *memory, const char *path, sm_error *error);
 
 /* Writes version 1.0, little-endian, in C order, durably. */

@@ -1,5 +1,8 @@
 #include "io/safetensors.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "io/elements.h"
 
 enum {
@@ -9,7 +12,25 @@ enum {
 };
 
 static const char *const type_name[SM_ELEMENTS] = {
-    [SM_F32] = "F32", [SM_F64] = "F64", [SM_U8] = "U8", [SM_I32] = "I32", [SM_I64] = "I64"};
+    [SM_F16] = "F16", [SM_BF16] = "BF16", [SM_F32] = "F32", [SM_F64] = "F64", [SM_BOOL] = "BOOL",
+    [SM_U8] = "U8",   [SM_I8] = "I8",     [SM_U16] = "U16", [SM_I16] = "I16", [SM_U32] = "U32",
+    [SM_I32] = "I32", [SM_U64] = "U64",   [SM_I64] = "I64"};
+
+/* The format's other types and the bits of their elements. */
+static const struct {
+  const char *name;
+  unsigned bits;
+} other_types[] = {{"F4", 4},           {"F6_E2M3", 6},     {"F6_E3M2", 6},     {"F8_E5M2", 8}, {"F8_E4M3", 8},
+                   {"F8_E5M2FNUZ", 8},  {"F8_E4M3FNUZ", 8}, {"F8_E8M0", 8},     {"C64", 64}};
+
+/* Bits of an element of the type; 0 for one that the format does not have. */
+static unsigned bits_of(const char *dtype) {
+  sm_element element = sm_element_named(dtype, type_name);
+  if (element < SM_ELEMENTS) return 8 * (unsigned)sm_element_bytes(element);
+  for (size_t i = 0; i < sizeof other_types / sizeof *other_types; i++)
+    if (strcmp(dtype, other_types[i].name) == 0) return other_types[i].bits;
+  return 0;
+}
 
 const char *sm_safetensors_dtype(sm_dtype dtype) { return type_name[sm_element_of(dtype)]; }
 
@@ -49,24 +70,28 @@ sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safete
                               uint64_t last, sm_error *error) {
   *out = (sm_tensor){0};
   const char *path = tensors->file.path;
-  sm_element element = sm_element_named(dtype, type_name);
-  if (element == SM_ELEMENTS) {
-    return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' has type '%s'; F32, F64, U8, I32 and I64 can be read",
-                   path, name, dtype);
-  }
+  unsigned bits = bits_of(dtype);
+  if (bits == 0) return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' has an unknown type, '%s'", path, name, dtype);
   if (first > last || last > tensors->data_bytes) {
     return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' lies at %llu to %llu of %llu bytes of data", path,
                    name, (unsigned long long)first, (unsigned long long)last,
                    (unsigned long long)tensors->data_bytes);
   }
-  uint64_t bytes;
-  if (!sm_elements_bytes(&bytes, element, shape) || bytes != last - first) {
+  uint64_t whole_bits; /* a shape of bytes, times the bits of an element */
+  if (!sm_elements_bytes(&whole_bits, SM_U8, shape) || __builtin_mul_overflow(whole_bits, bits, &whole_bits) ||
+      whole_bits % 8 != 0 || whole_bits / 8 != last - first) {
     char text[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' of type %s and shape %s does not fit its %llu bytes",
                    path, name, dtype, sm_shape_text(text, shape), (unsigned long long)(last - first));
   }
-  return sm_elements_read(out, memory, &tensors->file, LENGTH_BYTES + tensors->header_bytes + first, element,
-                          shape, error);
+  sm_elements elements = {.element = sm_element_named(dtype, type_name)};
+  if (elements.element == SM_ELEMENTS)
+    return sm_fail(error, SM_BAD_VALUE, "%s: tensor '%s' is %s, which cannot be read", path, name, dtype);
+  char label[sizeof error->message];
+  snprintf(label, sizeof label, "%s: tensor '%s'", path, name);
+  elements.label = label;
+  return sm_elements_read_file(out, memory, &tensors->file, LENGTH_BYTES + tensors->header_bytes + first,
+                               &elements, shape, error);
 }
 
 void sm_safetensors_close(sm_safetensors *tensors) { sm_file_close(&tensors->file); }

@@ -20,9 +20,10 @@ sm_status sm_safetensors_open(sm_safetensors *tensors, const char *path, sm_erro
 /* out = the JSON text, header_bytes long. */
 sm_status sm_safetensors_header(char *out, const sm_safetensors *tensors, sm_error *error);
 
-/* out = the tensor that lies at first … last (offsets into the data, last exclusive). F32 and F64 become real
-   (rounded to the nearest), U8 uint8, I32 and I64 int32. SM_BAD_FILE names the tensor and why it cannot be
-   read. */
+/* out = the tensor that lies at first … last (offsets into the data, last exclusive). F16, BF16, F32 and F64
+   become real (rounded to the nearest), U8 uint8, BOOL (0 or 1), I8, I16, U16, I32, U32, I64 and U64 int32.
+   SM_BAD_FILE names the tensor and what is wrong with it; SM_BAD_VALUE a tensor that is as it should be and
+   cannot be read here: for its type, or for an element that its type cannot hold. */
 sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safetensors *tensors,
                               const char *name, const char *dtype, const sm_shape *shape, uint64_t first,
                               uint64_t last, sm_error *error);
