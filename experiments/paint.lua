@@ -59,6 +59,7 @@ return sm.experiment {
   data      = data[p.data] { validation = 5000 },
   model     = model,
   loss      = loss,
+  metrics   = { "accuracy" },
   optimizer = optim.smorms3 { lr = p.lr },
   schedule  = { steps = p.steps, batch = p.batch, evaluate = 500, checkpoint = 1000 },
   views     = { view.paint { pairs = { { 3, 8 }, { 4, 9 }, { 1, 7 }, { 0, 6 }, { 2, 5 } } } },

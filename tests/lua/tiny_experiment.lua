@@ -48,6 +48,7 @@ return sm.experiment {
     local loss = output:cross_entropy(targets)
     return p.blow_up > 0 and calls.loss >= p.blow_up and loss / 0 or loss
   end,
+  metrics = { "accuracy" },
   optimizer = optim.smorms3 { lr = p.lr, ease_in = 4 },
   schedule = {
     steps = p.steps, batch = p.batch, log = p.log, evaluate = p.evaluate, checkpoint = p.checkpoint,

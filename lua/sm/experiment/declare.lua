@@ -1,6 +1,7 @@
 --- What an experiment declares, checked at once: unknown keys, wrong types, missing parts.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local user_line = require "sm.line"
 
 local M = {}
 
@@ -10,6 +11,7 @@ local declaration_keys = {
   optimizer = { required = true },
   schedule = { type = "table", required = true },
   loss = { type = { "string", "function" }, default = "cross_entropy" },
+  metrics = { type = "table", default = {} },
   views = { type = "table", default = {} },
   seed = { type = "integer", default = 1 },
   name = { type = "string" },
@@ -30,6 +32,7 @@ local parts = {
   model = { "a model of sm.nn", { "build", "parameters", "buffers", "activations" } },
   optimizer = { "an optimizer of sm.optim", { "add", "step", "state", "restore" } },
 }
+local metric_names = { "accuracy" }
 local view_methods = { "check", "draw" }
 
 local function has_methods(value, methods)
@@ -51,6 +54,21 @@ local function check_parts(declaration)
   end
 end
 
+local function check_metrics(metrics)
+  for position, name in pairs(metrics) do
+    if math.type(position) ~= "integer" or type(name) ~= "string" then
+      fail("experiment: option 'metrics' must be a list of names, such as { \"accuracy\" }, got %s = %s",
+        tostring(position), check.describe(name))
+    end
+    local known = false
+    for _, other in ipairs(metric_names) do known = known or name == other end
+    if not known then
+      fail("experiment: option 'metrics': there is no \"%s\"%s (metrics: %s)", name, check.suggest(name, metric_names),
+        table.concat(metric_names, ", "))
+    end
+  end
+end
+
 local function check_views(views)
   for position, view in pairs(views) do
     if math.type(position) ~= "integer" or not has_methods(view, view_methods) then
@@ -61,7 +79,7 @@ local function check_views(views)
 end
 
 --- @param given table what the user wrote
---- @return table a new one with every default filled in
+--- @return table a new one with every default filled in, and `where`, the line that declared it
 function M.declare(given)
   if type(given) ~= "table" then fail("experiment: expected a table, got %s", check.describe(given)) end
   local declaration = check.options("experiment", given, declaration_keys)
@@ -70,12 +88,14 @@ function M.declare(given)
     fail("experiment: option 'loss' must be \"cross_entropy\" or a function, got %s%s",
       check.describe(declaration.loss), check.suggest(declaration.loss, { "cross_entropy" }))
   end
+  check_metrics(declaration.metrics)
   check_views(declaration.views)
   local name = declaration.name -- of a directory, too
   if name and not name:find "^[%w_][%w_.+-]*$" then
     fail("experiment: option 'name' is letters, digits, _ . + and -, beginning with a letter, got %s",
       check.describe(name))
   end
+  declaration.where = user_line()
   declaration.schedule = check.options("experiment: schedule", declaration.schedule, schedule_keys)
   return declaration
 end

@@ -1,4 +1,4 @@
---- What the model is worth: its loss, and where there are labels, the share it gets right.
+--- What the model is worth: its loss, and where it classifies, the share it gets right.
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
@@ -9,15 +9,33 @@ local M = {}
 
 local evaluation_batch <const> = 250
 
---- Class labels against one score per class: then an accuracy means something.
-local function classifies(output, targets)
-  return (targets.dtype == "int32" or targets.dtype == "uint8")
-    and #targets.shape == 1 and #output.shape == 2
+local function braces(shape)
+  return "{" .. table.concat(shape, ", ") .. "}"
 end
 
---- @return number|nil the fraction right, nil where the targets are no labels
-function M.accuracy(output, targets)
-  if classifies(output, targets) then return output:accuracy(targets) end
+local function refuse(run, format, ...)
+  error(("%s: experiment: option 'metrics': "):format(run.where) .. format:format(...), 0)
+end
+
+--- Whether accuracy is measured: the loss classifies by name, or `metrics` asks for it. It needs integer labels
+--- {N, …} and for each of them a row of scores {N, …, classes}.
+--- @param run table a run whose model is built
+function M.accuracy(run)
+  local asked = false
+  for _, name in ipairs(run.metrics_asked) do asked = asked or name == "accuracy" end
+  if not asked and run.loss ~= "cross_entropy" then return false end
+  local targets, classes = run.data.train.targets, run.data.classes or 0
+  local output = { "N", table.unpack(run.model.output_shape) }
+  local labels = { "N", table.unpack(targets.shape, 2) }
+  local fits = targets.dtype ~= runtime.real and table.concat(output, ",", 1, #output - 1) == table.concat(labels, ",")
+  if asked and not fits then
+    refuse(run, "\"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, but the targets "
+      .. "are %s of %s and the model gives %s", braces(labels), targets.dtype, braces(output))
+  elseif asked and output[#output] < classes then
+    refuse(run, "\"accuracy\" needs a score for each of the %d classes of %s, but the model gives %s", classes,
+      run.data.name, braces(output))
+  end
+  return fits
 end
 
 --- The loss that was declared: a function of output, targets and inputs that gives a scalar tensor.
@@ -39,27 +57,26 @@ end
 
 --- Means over all examples of a split, in eval mode, without a tape. Random numbers that the loss function draws are
 --- put back: training draws the same ones whether or not it is evaluated.
+--- @param run table {model=, objective=, accuracy=(whether it is measured)}
 --- @param watch function|nil (loss, inputs) hears of every batch
 --- @return number loss
 --- @return number|nil accuracy
-function M.split(model, objective, split, watch)
-  local loss, correct, labelled, drawn = 0, 0, true, random.state()
+function M.split(run, split, watch)
+  local model, loss, correct, drawn = run.model, 0, 0, random.state()
   model:eval()
   autograd.no_grad(function()
     for inputs, targets in split:batches(evaluation_batch) do
       local output = model(inputs)
-      local accuracy = M.accuracy(output, targets)
-      local value = objective(output, targets, inputs):item()
+      local value = run.objective(output, targets, inputs):item()
       if watch then watch(value, inputs) end
       loss = loss + value * #inputs
-      labelled = labelled and accuracy ~= nil
-      if accuracy then correct = correct + accuracy * #inputs end
+      if run.accuracy then correct = correct + output:accuracy(targets) * #inputs end
       runtime.tensor.collect()
     end
   end)
   model:train()
   random.restore(drawn)
-  return loss / #split, labelled and correct / #split or nil
+  return loss / #split, run.accuracy and correct / #split or nil
 end
 
 return M

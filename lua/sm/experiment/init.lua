@@ -115,7 +115,7 @@ function Experiment:evaluate(options)
   local result = { step = this.step }
   for _, split in ipairs { "validation", "test" } do
     if this.data[split] then
-      local loss, accuracy = evaluate.split(this.model, this.objective, this.data[split])
+      local loss, accuracy = evaluate.split(this, this.data[split])
       result[split] = { loss = loss, accuracy = accuracy }
       this.progress:conclude(("%-10s   %s"):format(split, present.figures(loss, accuracy)))
     end
@@ -130,7 +130,7 @@ end
 local M = {}
 
 --- `sm.experiment`: checks a declaration at once; nothing is drawn or trained yet.
---- @param given table {data=, model=, optimizer=, loss="cross_entropy", views={}, seed=1, name=,
+--- @param given table {data=, model=, optimizer=, loss="cross_entropy", metrics={}, views={}, seed=1, name=,
 ---   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
 function M.declare(given)
   return setmetatable({ declaration = declare.declare(given) }, Experiment)

@@ -42,6 +42,9 @@ function M.new(declaration, options)
     optimizer = declaration.optimizer,
     loss = declaration.loss,
     objective = evaluate.objective(declaration.loss),
+    metrics_asked = declaration.metrics,
+    accuracy = nil,                    -- whether it is measured; known once the model is built
+    where = declaration.where,         -- "file.lua:9", the line of sm.experiment
     schedule = declaration.schedule,
     views = declaration.views,
     view_columns = {},                 -- for each view the columns that it adds to metrics.csv
@@ -89,6 +92,7 @@ function M:build()
   random.seed(self.seed)
   self.model:build(self.data.shape)
   check_scores(self)
+  self.accuracy = evaluate.accuracy(self)
   for _, view in ipairs(self.views) do view:check(self.model, self.data) end
   declare_columns(self)
   local added = #self.optimizer.groups > 0 -- by the file, as groups of its own
@@ -191,7 +195,7 @@ end
 local function conclude(self, path)
   local test_loss, test_accuracy
   if self.data.test then
-    test_loss, test_accuracy = evaluate.split(self.model, self.objective, self.data.test)
+    test_loss, test_accuracy = evaluate.split(self, self.data.test)
   end
   local latest, best = self.validation.latest or {}, self.validation.best or {}
   local spent = self:spent_so_far()

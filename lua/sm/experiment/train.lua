@@ -62,7 +62,7 @@ local function learn_from_one_batch(run)
   if not loss:tracks() then fail("step %d: the loss depends on no parameter of the model", run.step) end
   loss:backward()
   follow_gradient(run)
-  return value, evaluate.accuracy(output, targets)
+  return value, run.accuracy and output:accuracy(targets) or nil
 end
 
 local function take_a_step(run)
@@ -87,7 +87,7 @@ end
 
 local function validate(run)
   if not run.data.validation then return {} end
-  local loss, accuracy = evaluate.split(run.model, run.objective, run.data.validation, function(value, inputs)
+  local loss, accuracy = evaluate.split(run, run.data.validation, function(value, inputs)
     if not finite(value) then stop(run, "loss on the validation data", value, inputs) end
   end)
   local figures = { step = run.step, loss = loss, accuracy = accuracy }

@@ -11,6 +11,7 @@
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local user_line = require "sm.line"
 local ordered = require "sm.ordered"
 local runtime = require "sm.runtime"
 local summary = require "sm.nn.summary"
@@ -266,12 +267,6 @@ end
 Layer.__tostring = summary.of
 
 -- Constructors ----------------------------------------------------------------------------------------------
-
--- "file.lua:9", the user's line that is now running.
-local function user_line()
-  local _, message = pcall(fail, "")
-  return message:match("^(.+:%d+): $") or "?"
-end
 
 -- Gives a layer, and everything in it, the path it has in its container.
 local function place(layer, path)

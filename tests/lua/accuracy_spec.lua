@@ -1,0 +1,126 @@
+local sm = require "sm"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+-- Labels {60}, and a model that gives {N, 4}: an autoencoder of its inputs, unless `changes` say otherwise.
+local text = [[
+local sm = require "sm"
+sm.seed(3)
+local labels = {}
+for i = 1, 60 do labels[i] = i % 3 end
+local x, y = sm.rand(60, 4), sm.tensor(labels, "int32")
+return sm.experiment {
+  data = sm.data.tensors { inputs = x, targets = y, validation = 20, test_inputs = x, test_targets = y },
+  model = sm.nn.sequential { sm.nn.linear { 2 }, sm.nn.linear { 4 } },
+  loss = function(output, _, input) return ((output - input) ^ 2):mean() end,
+  optimizer = sm.optim.sgd { lr = 0.1 },
+  schedule = { steps = 6, batch = 10, log = 2, evaluate = 2 },
+}
+]]
+
+describe("accuracy", function()
+  local workspace
+  before_each(function() workspace = tiny.workspace() end)
+  after_each(function() tiny.remove(workspace) end)
+
+  local function run(changed, from, to)
+    if from then
+      local found
+      changed, found = changed:gsub(from, (to:gsub("%%", "%%%%")))
+      assert.equal(1, found)
+    end
+    tiny.write(workspace .. "/tiny.lua", changed)
+    return tiny.run(workspace)
+  end
+
+  local function message_of(changed, from, to)
+    local ok, message = pcall(run, changed, from, to)
+    assert.is_false(ok)
+    return message
+  end
+
+  it("is not shown of a loss function that has labels beside it and an output {N, k}", function()
+    local printed, result = run(text)
+    assert.is_nil(printed:find("accuracy", 1, true), printed)
+    assert.truthy(printed:find("test loss", 1, true))
+    for key in pairs(result.summary) do assert.is_nil(key:find("accuracy", 1, true), key) end
+    for line in tiny.read(result.directory .. "/metrics.csv"):gmatch "\n([^\n]+)" do
+      assert.matches("^%d+,%d+,[%d.e-]+,,[%d.e-]+,,", line)
+    end
+    local shown, figures = tiny.call("evaluate", result.directory)
+    assert.is_nil(shown:find("accuracy", 1, true))
+    assert.is_nil(figures.test.accuracy)
+  end)
+
+  it("does not choose the best step where it is not measured: the loss does", function()
+    local _, result = run(text)
+    local best
+    for _, row in ipairs((require "sm.experiment.metrics".rows(result.directory .. "/metrics.csv"))) do
+      if not best or row.validation_loss < best.validation_loss then best = row end
+    end
+    assert.equal(best.step, result.summary.best_validation_step)
+    assert.equal(6, best.step)
+  end)
+
+  it("does not stop a network whose output is no row of scores for the labels", function()
+    run(text, "i %% 3", "i % 40") -- an embedding of 4 numbers, and label 39
+    run(text, "loss = [^\n]*", [[loss = function(output, labels) -- siamese: neighbours of one label lie together
+      local other = output:slice(1, 5) - output:slice(6, 10)
+      return (other ^ 2):mean() + output:sum() * 0 + labels:slice(1, 5):to(output.dtype):sum() * 0
+    end,]])
+  end)
+
+  it("is measured where the loss classifies by name, or where metrics ask for it", function()
+    local _, by_name = run(text, "loss = [^\n]*", 'loss = "cross_entropy",')
+    local _, asked = run(text, "loss = [^\n]*",
+      'loss = function(output, labels) return output:cross_entropy(labels) end, metrics = { "accuracy" },')
+    local columns = {}
+    for i, result in ipairs { by_name, asked } do
+      assert.is_number(result.summary.best_validation_accuracy)
+      columns[i] = tiny.metrics(result.directory)
+      local shown, figures = tiny.call("evaluate", result.directory)
+      assert.truthy(shown:find("accuracy", 1, true))
+      assert.is_number(figures.test.accuracy)
+    end
+    assert.equal(columns[1], columns[2])
+    assert.matches("^%d+,%d+,[%d.e-]+,[%d.e-]+,[%d.e-]+,[%d.e-]+,", columns[1]:match "\n([^\n]+)")
+  end)
+
+  it("has a label for every position where the scores have one", function()
+    local _, result = run(text:gsub("sm.tensor%(labels, \"int32\"%)", "%0:reshape(60, 1)"), "sm.nn.linear { 4 }",
+      "sm.nn.linear { 4 }, sm.nn.fn(function(x) return x:reshape(#x, 1, 4) end)")
+    assert.is_nil(result.summary.test_accuracy)
+    _, result = run(text:gsub("sm.tensor%(labels, \"int32\"%)", "%0:reshape(60, 1)")
+      :gsub("loss = [^\n]*", 'loss = "cross_entropy",'), "sm.nn.linear { 4 }",
+      "sm.nn.linear { 4 }, sm.nn.fn(function(x) return x:reshape(#x, 1, 4) end)")
+    assert.is_number(result.summary.test_accuracy)
+  end)
+
+  it("that is asked for and cannot be is refused before anything is written", function()
+    local asked = 'metrics = { "accuracy" }, loss = function'
+    assert.matches("^[^\n]*tiny%.lua:6: experiment: option 'metrics': \"accuracy\" needs a score for each of the 5 classes "
+      .. "of tensors, but the model gives {N, 4}", message_of(text:gsub("loss = function", asked), "i %% 3", "i % 5"))
+    assert.matches("tiny%.lua:6: .* \"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, "
+      .. "but the targets are {N, 4} of " .. require "sm.runtime".real .. " and the model gives {N, 4}",
+      message_of(text:gsub("loss = function", asked), "targets = y, ", "targets = x, "))
+    assert.is_nil(require "lfs".attributes(workspace .. "/runs/tiny/default/params.json"))
+  end)
+end)
+
+describe("metrics", function()
+  local function refusal(metrics)
+    local ok, message = pcall(sm.experiment, {
+      data = sm.data.tensors { inputs = sm.zeros(4, 2), targets = sm.zeros({ 4 }, "int32") },
+      model = sm.nn.sequential { sm.nn.linear { 2 } }, optimizer = sm.optim.sgd { lr = 0.1 },
+      schedule = { steps = 1, batch = 2 }, metrics = metrics,
+    })
+    assert.is_false(ok)
+    assert.matches("accuracy_spec.lua:%d+: experiment: ", message)
+    return message
+  end
+
+  it("are checked by name", function()
+    assert.matches("there is no \"acuracy\"; did you mean 'accuracy'%?", refusal { "acuracy" })
+    assert.matches("must be a list of names, such as { \"accuracy\" }, got 1 = number 3", refusal { 3 })
+    assert.matches("option 'metrics' must be a table, got string \"accuracy\"", refusal "accuracy")
+  end)
+end)
