@@ -17,11 +17,17 @@ local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_g
 local is_shared = runtime.tensor.is_shared
 
 local enabled = true
+local observer -- see M.observe
 local count = 0 -- nodes made so far: a node's number is larger than that of all it depends on
 
 --- True when x, a leaf or computed from one, wants a gradient.
 function M.tracks(x)
   return get_node(x) ~= nil
+end
+
+--- True when x wants a gradient and was computed from nothing that does: a parameter is one.
+function M.is_leaf(x)
+  return get_node(x) == true
 end
 
 --- Calls f(...) without recording and returns its results. f: a function, or what can be called like one, a model.
@@ -57,6 +63,7 @@ end
 -- @param ... the inputs; what is no tensor is passed over
 -- @return output
 function M.record(output, name, backward, saved, ...)
+  if observer and observer.operation then observer.operation(output, name, ...) end
   if M.records(...) then
     count = count + 1
     set_node(output, { number = count, name = name, backward = backward, saved = saved,
@@ -73,6 +80,16 @@ local function check_saved(node)
       .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
       table.concat(x.shape, ", "), node.name)
   end
+end
+
+--- Calls f(...) with somebody who looks on, and returns its results. Where nobody does, that costs one comparison.
+-- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
+--   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it}
+function M.observe(given, f, ...)
+  local before = observer
+  local _ <close> = setmetatable({}, { __close = function() observer = before end })
+  observer = given
+  return f(...)
 end
 
 --- Marks a tensor as a leaf whose gradient is wanted. `x:requires_grad(false)` takes that back.
@@ -205,7 +222,10 @@ function M.backward(root, gradient)
               table.concat(g.shape, ", "), table.concat(input.shape, ", "))
           end
           if target == true then
-            if not arrived[input] then leaves[#leaves + 1] = input end
+            if not arrived[input] then
+              leaves[#leaves + 1] = input
+              if observer and observer.leaf then observer.leaf(input, current.name) end
+            end
             target = input
           end
           foreign[g] = foreign[g] or current.foreign

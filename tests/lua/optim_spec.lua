@@ -332,7 +332,12 @@ describe("groups", function()
     has(error_of(opt.add, opt, { v = w }), "opt:add: 'v' was added before, as 'w'")
     has(error_of(opt.add, opt, { w = leaf { 1 } }), "there is another parameter named 'w' already")
     has(error_of(opt.add, opt, { x = sm.zeros(1) }),
-      "'x' does not want a gradient; call :requires_grad() on it first")
+      "opt:add: 'x' wants no gradient, so that nothing would move it; mark it with x:requires_grad()")
+    has(error_of(opt.add, opt, { x = sm.zeros({ 1 }, "int32") }), "'x' is of int32; only a " .. runtime.real)
+    has(error_of(opt.add, opt, { x = leaf { 1 } * 0.1 }), "opt:add: 'x' was computed from other tensors")
+    has(error_of(opt.add, opt, { x = leaf { 1 } * 0.1 }), "or mark the result: (sm.randn(3) * 0.1):requires_grad()")
+    has(error_of(opt.add, opt, sm.zeros(1)), "opt:add: 'parameter1' wants no gradient")
+    has(error_of(opt.add, opt, {}), "opt:add: the table is empty; a layer has no tensors before the model is built")
     has(error_of(opt.add, opt, { fine = leaf { 1 }, y = 3 }), "'y' must be a tensor, got number 3")
     opt:add { fine = leaf { 1 } } -- nothing was taken from the table that was refused
     has(error_of(opt.add, opt, { leaf { 1 } }), "number 1 is not a name")
@@ -341,6 +346,32 @@ describe("groups", function()
     local model = nn.linear { 2 }
     opt:add(model:parameters())
     has(error_of(opt.add, opt, model:parameters()), "these parameters were added before")
+  end)
+
+  it("take a model's frozen parameters, and leave them as they are until they want a gradient again", function()
+    local model = nn.linear { 2 }
+    model:build { 3 }
+    model.weight:requires_grad(false)
+    local opt, before = optim.adam { weight_decay = 0.1 }:add(model:parameters()), model.weight:totable()
+    local function step()
+      opt:zero_grad()
+      model(sm.ones(4, 3)):sum():backward()
+      opt:step()
+    end
+    step()
+    assert.same(before, model.weight:totable())
+    model.weight:requires_grad()
+    step()
+    assert.are_not.same(before, model.weight:totable())
+  end)
+
+  it("of two models whose names are the same say where they were added", function()
+    local one, other = nn.linear { 2 }, nn.linear { 2 }
+    local opt = optim.sgd { lr = 1 }:add(one:parameters()):add(other:parameters())
+    one:build { 3 }
+    other:build { 3 }
+    has(error_of(opt.step, opt),
+      "there is another parameter named 'weight' already (added at tests/lua/optim_spec.lua:")
   end)
 end)
 
@@ -391,6 +422,36 @@ describe("a step", function()
       local wrong = optim.sgd { lr = function() return value or nil end }:add(leaf { 1 })
       has(error_of(wrong.rate, wrong), "the schedule of sgd must return a learning rate of at least 0, got")
     end
+  end)
+end)
+
+describe("arguments beyond those that there are", function()
+  it("are refused by every constructor, which shows its form", function()
+    local model = nn.linear { 2 }
+    for _, name in ipairs { "sgd", "rmsprop", "adam", "adamw", "smorms3" } do
+      local text = ("optim.%s takes one table of options, as in opt = optim.%s { lr = 1e-3 }, got "):format(name, name)
+      has(error_of(optim[name], model:parameters(), 1e-3), text)
+      has(error_of(optim[name], { lr = 1 }, 1e-3), text .. "number 0.001")
+      has(error_of(optim[name], model:parameters()), text .. "parameters; opt:add(model:parameters()) says")
+      has(error_of(optim[name], sm.zeros(3)), text .. "tensor {3}")
+    end
+    for _, name in ipairs { "constant", "step", "cosine", "warmup" } do
+      has(error_of(optim[name], name == "constant" and 1 or { lr = 1 }, 2), ("optim.%s takes "):format(name))
+    end
+  end)
+
+  it("are refused by every method", function()
+    local w = leaf { 1 }
+    local opt = optim.adam():add { w = w }
+    w.grad = sm.ones(1)
+    has(error_of(opt.step, opt, 1), "opt:step takes no argument, got another argument, number 1")
+    has(error_of(opt.zero_grad, opt, w), "opt:zero_grad takes no argument, got another argument, tensor {1}")
+    has(error_of(opt.add, opt, { v = leaf { 1 } }, { lr = 1 }, 3), "opt:add takes parameters and their settings, got")
+    for _, name in ipairs { "rate", "watch", "telemetry", "state" } do
+      has(error_of(opt[name], opt, true), ("opt:%s takes no argument, got another argument, boolean true"):format(name))
+    end
+    has(error_of(opt.restore, opt, {}, 0, 1), "opt:restore takes tensors and a number of steps")
+    assert.equal(0, opt.steps)
   end)
 end)
 

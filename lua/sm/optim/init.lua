@@ -1,7 +1,19 @@
 --- Optimizers and schedules. What every optimizer can do is described in sm.optim.optimizer.
 local adam = require "sm.optim.adam"
 local check = require "sm.check"
+local fail = require "sm.fail"
 local schedule = require "sm.optim.schedule"
+
+-- A schedule that refuses what it would ignore.
+local function exactly(what, name)
+  local make = schedule[name]
+  return function(given, ...)
+    if select("#", ...) > 0 then
+      fail("optim.%s takes %s, got another argument, %s", name, what, check.describe((...)))
+    end
+    return make(given)
+  end
+end
 
 return check.closed({
   sgd = require "sm.optim.sgd",
@@ -10,8 +22,8 @@ return check.closed({
   adamw = adam.adamw,
   smorms3 = require "sm.optim.smorms3",
 
-  constant = schedule.constant,
-  step = schedule.step,
-  cosine = schedule.cosine,
-  warmup = schedule.warmup,
+  constant = exactly("one number", "constant"),
+  step = exactly("one table of options", "step"),
+  cosine = exactly("one table of options", "cosine"),
+  warmup = exactly("one table of options", "warmup"),
 }, "sm.optim", "optimizers and schedules")

@@ -3,12 +3,15 @@
 local check = require "sm.check"
 local fail = require "sm.fail"
 local ordered = require "sm.ordered"
+local user_line = require "sm.line"
+local parameters_of = require "sm.optim.parameters"
 local runtime = require "sm.runtime"
 local schedule = require "sm.optim.schedule"
 
 local M = {}
 
 local is_tensor, gradient_of = runtime.tensor.is_tensor, runtime.tensor.gradient
+local adopt, check_parameter, take = parameters_of.adopt, parameters_of.check, parameters_of.take
 
 local Optimizer = {}
 Optimizer.__index = Optimizer
@@ -22,47 +25,12 @@ local COMMON = {
 }
 local WHOLE = { clip_norm = true, clip_value = true }
 
+-- Raises when a function was given more than it takes.
+local function no_more(where, takes, ...)
+  if select("#", ...) > 0 then fail("%s takes %s, got another argument, %s", where, takes, check.describe((...))) end
+end
+
 -- Groups and their parameters -------------------------------------------------------------------------------
-
--- Checks that a parameter can be added.
-local function check_parameter(self, name, value)
-  if not is_tensor(value) then
-    fail("opt:add: '%s' must be a tensor, got %s", tostring(name), check.describe(value))
-  elseif type(name) ~= "string" then
-    fail("opt:add takes a table of named tensors; %s is not a name", check.describe(name))
-  elseif not value:tracks() then
-    fail("opt:add: '%s' does not want a gradient; call :requires_grad() on it first", name)
-  elseif self.by_tensor[value] then
-    fail("opt:add: '%s' was added before, as '%s'", name, self.by_tensor[value].name)
-  elseif self.by_name[name] then
-    fail("opt:add: there is another parameter named '%s' already", name)
-  end
-end
-
--- Takes one parameter into a group. Its state tensors are made when it is first moved.
-local function take(self, group, name, value)
-  check_parameter(self, name, value)
-  local entry = { name = name, tensor = value, state = nil, last = 0 } -- last: the step that last moved it
-  self.by_tensor[value], self.by_name[name] = entry, entry
-  group.entries[#group.entries + 1] = entry
-end
-
--- A model's map grows when the model is built: takes in what has come since the last look.
-local function adopt(self)
-  for _, group in ipairs(self.groups) do
-    local source = group.source
-    if source and #source > group.seen then
-      local position = 0
-      for name, value in pairs(source) do
-        position = position + 1
-        if position > group.seen then
-          take(self, group, name, value)
-          group.seen = position
-        end
-      end
-    end
-  end
-end
 
 -- The settings of a group: the optimizer's own with some replaced.
 local function with_overrides(self, overrides)
@@ -85,21 +53,29 @@ end
 ---   tensors, or a tensor
 --- @param overrides table? settings of this group alone, such as { lr = 1e-4, weight_decay = 0 }
 --- @return the optimizer
-function Optimizer:add(parameters, overrides)
-  local group = { entries = {}, seen = 0, options = with_overrides(self, overrides) }
+function Optimizer:add(parameters, overrides, ...)
+  no_more("opt:add", "parameters and their settings", ...)
+  local group = { entries = {}, seen = 0, options = with_overrides(self, overrides), where = user_line() }
   group.call = self.rule.settings(group.options)
   if is_tensor(parameters) then
+    local name = "parameter" .. self.single + 1
+    check_parameter(self, name, parameters)
     self.single = self.single + 1
-    take(self, group, "parameter" .. self.single, parameters)
+    take(self, group, name, parameters)
   elseif ordered.is(parameters) then
     for _, other in ipairs(self.groups) do
       if other.source == parameters then fail("opt:add: these parameters were added before") end
     end
+    for name, value in pairs(parameters) do check_parameter(self, name, value, true) end
     group.source = parameters
   elseif type(parameters) == "table" then
     local names = {}
     for name in pairs(parameters) do names[#names + 1] = name end
     table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+    if #names == 0 then
+      fail("opt:add: the table is empty; a layer has no tensors before the model is built, but model:parameters() may "
+        .. "be added before: they are taken in as soon as they are there")
+    end
     for _, name in ipairs(names) do check_parameter(self, name, parameters[name]) end
     for _, name in ipairs(names) do take(self, group, name, parameters[name]) end
   else
@@ -111,8 +87,29 @@ function Optimizer:add(parameters, overrides)
   return self
 end
 
+--- All parameters by name, group by group: an ordered map.
+function Optimizer:parameters(...)
+  no_more("opt:parameters", "no argument", ...)
+  adopt(self)
+  local parameters = ordered.new()
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do ordered.set(parameters, entry.name, entry.tensor) end
+  end
+  return parameters
+end
+
+--- Where each parameter was added: a table from its name to "file.lua:9".
+function Optimizer:places()
+  local places = {}
+  for _, group in ipairs(self.groups) do
+    for _, entry in ipairs(group.entries) do places[entry.name] = group.where end
+  end
+  return places
+end
+
 --- Forgets the gradients of all parameters.
-function Optimizer:zero_grad()
+function Optimizer:zero_grad(...)
+  no_more("opt:zero_grad", "no argument", ...)
   adopt(self)
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do entry.tensor.grad = nil end
@@ -136,7 +133,8 @@ local function rate_at(self, options, step)
 end
 
 --- The learning rate of the first group at the last step done (before any: at the first step).
-function Optimizer:rate()
+function Optimizer:rate(...)
+  no_more("opt:rate", "no argument", ...)
   local first = self.groups[1]
   return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
 end
@@ -173,7 +171,8 @@ end
 --- Moves every parameter that has a gradient; those without one stay as they are, and so does their state.
 --- A gradient that is not finite is an error which names the parameter; the step is then not counted, and the
 --- values of the parameters are undefined.
-function Optimizer:step()
+function Optimizer:step(...)
+  no_more("opt:step", "no argument", ...)
   adopt(self)
   local step, scale, moved = self.steps + 1, clipping(self), false
   for _, group in ipairs(self.groups) do
@@ -199,7 +198,8 @@ end
 
 --- Remembers every weight, so that telemetry() can say what the step that follows did. Costs a copy of the
 --- weights; a step that nobody watches costs nothing.
-function Optimizer:watch()
+function Optimizer:watch(...)
+  no_more("opt:watch", "no argument", ...)
   adopt(self)
   for _, entry in pairs(self.by_name) do
     if entry.before then
@@ -215,7 +215,8 @@ end
 --- remembered.
 --- @return table name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the
 ---   changes of the weights; others are the rule's own
-function Optimizer:telemetry()
+function Optimizer:telemetry(...)
+  no_more("opt:telemetry", "no argument", ...)
   if not self.watched or self.steps == self.watched then
     fail "opt:telemetry: there is no step to look at; call opt:watch() right before opt:step()"
   end
@@ -245,7 +246,8 @@ end
 -- State -----------------------------------------------------------------------------------------------------
 
 --- The tensors to keep in a checkpoint, with `opt.steps`: an ordered map by name ("conv1.weight.mem").
-function Optimizer:state()
+function Optimizer:state(...)
+  no_more("opt:state", "no argument", ...)
   adopt(self)
   local state = ordered.new()
   for _, group in ipairs(self.groups) do
@@ -274,7 +276,8 @@ end
 --- lack its state altogether, as one that never had a gradient does.
 --- @param tensors table a table or ordered map, name → tensor
 --- @param steps integer the number of steps done
-function Optimizer:restore(tensors, steps)
+function Optimizer:restore(tensors, steps, ...)
+  no_more("opt:restore", "tensors and a number of steps", ...)
   adopt(self)
   if type(tensors) ~= "table" then
     fail("opt:restore takes what opt:state() gave, got %s", check.describe(tensors))
@@ -345,7 +348,12 @@ function M.define(name, rule)
     return call
   end
 
-  return function(given)
+  return function(given, ...)
+    if select("#", ...) > 0 or ordered.is(given) or is_tensor(given) then
+      fail("%s takes one table of options, as in opt = %s { lr = 1e-3 }, got %s; opt:add(model:parameters()) says what "
+        .. "it moves, and an experiment does so by itself", where, where,
+        ordered.is(given) and "parameters" or check.describe(select("#", ...) > 0 and (...) or given))
+    end
     local options, settings = rule.check(where, given), {}
     for key, value in pairs(options) do settings[key] = value end
     settings.lr = schedule.describe(options.lr)
