@@ -97,10 +97,11 @@ describe("accuracy", function()
 
   it("that is asked for and cannot be is refused before anything is written", function()
     local asked = 'metrics = { "accuracy" }, loss = function'
-    assert.matches("^[^\n]*tiny%.lua:6: experiment: option 'metrics': \"accuracy\" needs a score for each of the 5 classes "
-      .. "of tensors, but the model gives {N, 4}", message_of(text:gsub("loss = function", asked), "i %% 3", "i % 5"))
-    assert.matches("tiny%.lua:6: .* \"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, "
-      .. "but the targets are {N, 4} of " .. require "sm.runtime".real .. " and the model gives {N, 4}",
+    assert.matches("^[^\n]*tiny%.lua:6: experiment: option 'metrics': \"accuracy\" needs a score for each of the 5 "
+      .. "classes of tensors, but the model gives {N, 4}",
+      message_of(text:gsub("loss = function", asked), "i %% 3", "i % 5"))
+    assert.matches("tiny%.lua:6: .* \"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for "
+      .. "each, but the targets are {N, 4} of " .. require "sm.runtime".real .. " and the model gives {N, 4}",
       message_of(text:gsub("loss = function", asked), "targets = y, ", "targets = x, "))
     assert.is_nil(require "lfs".attributes(workspace .. "/runs/tiny/default/params.json"))
   end)

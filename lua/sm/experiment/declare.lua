@@ -30,7 +30,7 @@ local schedule_keys = {
 local parts = {
   data = { "a data set of sm.data", { "stream", "batches" } },
   model = { "a model of sm.nn", { "build", "parameters", "buffers", "activations" } },
-  optimizer = { "an optimizer of sm.optim", { "add", "step", "state", "restore" } },
+  optimizer = { "an optimizer of sm.optim", { "add", "parameters", "step", "state", "restore" } },
 }
 local metric_names = { "accuracy" }
 local view_methods = { "check", "draw" }

@@ -29,8 +29,8 @@ function M.accuracy(run)
   local labels = { "N", table.unpack(targets.shape, 2) }
   local fits = targets.dtype ~= runtime.real and table.concat(output, ",", 1, #output - 1) == table.concat(labels, ",")
   if asked and not fits then
-    refuse(run, "\"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, but the targets "
-      .. "are %s of %s and the model gives %s", braces(labels), targets.dtype, braces(output))
+    refuse(run, "\"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, but the "
+      .. "targets are %s of %s and the model gives %s", braces(labels), targets.dtype, braces(output))
   elseif asked and output[#output] < classes then
     refuse(run, "\"accuracy\" needs a score for each of the %d classes of %s, but the model gives %s", classes,
       run.data.name, braces(output))

@@ -109,7 +109,7 @@ end
 --- @return table {step=, validation={loss=, accuracy=}, test={loss=, accuracy=}}
 function Experiment:evaluate(options)
   local this, path = existing(self.declaration, options, "experiment:evaluate")
-  this:build()
+  this:build(true)
   local say = function(text) this.progress:say(text) end
   if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
   local result = { step = this.step }

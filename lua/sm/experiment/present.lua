@@ -33,6 +33,14 @@ function M.figures(loss, accuracy)
   return accuracy and text .. ("  accuracy %8s"):format(M.percent(accuracy)) or text
 end
 
+local most_names <const> = 4
+
+--- conv1.weight, conv1.bias and 3 more
+function M.names(names)
+  local first = table.concat(names, ", ", 1, math.min(#names, most_names))
+  return #names > most_names and ("%s and %d more"):format(first, #names - most_names) or first
+end
+
 --- The model, the data and the plan, before the first step.
 --- @param run table a run, built
 --- @param path string where it goes
@@ -44,6 +52,7 @@ function M.plan(run, path)
   line("data", run.data.description or run.data.name)
   line("training", ("%s steps of %d with %s, seed %d, %d thread%s"):format(M.thousands(schedule.steps),
     schedule.batch, run.optimizer.name, run.seed, threads, threads == 1 and "" or "s"))
+  if #run.frozen > 0 then line("frozen", M.names(run.frozen) .. ": nothing moves them") end
   line("run", path .. "\n")
 end
 

@@ -5,6 +5,7 @@ local fail = require "sm.fail"
 local random = require "sm.random"
 local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
+local first_steps = require "sm.experiment.first_steps"
 local environment = require "sm.experiment.environment"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.experiment.json"
@@ -83,8 +84,21 @@ local function declare_columns(self)
   self.columns = metrics.columns(declared)
 end
 
+--- What trains must be in the checkpoints, and something must train.
+local function check_training(self, evaluating)
+  local problem = first_steps.unsaved(self)
+  if problem and not evaluating then error(problem, 0) end
+  if problem then self.progress:say(problem .. "; here it has the value that the file gives it") end
+  local frozen, others = first_steps.frozen(self)
+  if #frozen > 0 and others == 0 then
+    error(("%s: experiment: the optimizer moves no parameter of the model"):format(self.where), 0)
+  end
+  self.frozen = frozen
+end
+
 --- Draws the weights and the data's order from the seed; checks that the pictures can be drawn.
-function M:build()
+--- @param evaluating boolean|nil whether it is only looked at, and not trained
+function M:build(evaluating)
   if self.model.input_shape then
     self.progress:say(("The file itself built the model: seed %d sets the data's order and dropout only.")
       :format(self.seed))
@@ -97,6 +111,7 @@ function M:build()
   declare_columns(self)
   local added = #self.optimizer.groups > 0 -- by the file, as groups of its own
   if not added then self.optimizer:add(self.model:parameters()) end
+  check_training(self, evaluating)
   self.stream = self.data:stream(self.schedule.batch)
 end
 

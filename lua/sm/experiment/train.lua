@@ -4,6 +4,7 @@ local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local evaluate = require "sm.experiment.evaluate"
 local checkpoint = require "sm.experiment.checkpoint"
+local first_steps = require "sm.experiment.first_steps"
 
 local M = {}
 
@@ -55,12 +56,12 @@ local function learn_from_one_batch(run)
   local inputs, targets = run.stream:next()
   run.optimizer:zero_grad()
   local output = run.model(inputs)
-  local loss = run.objective(output, targets, inputs)
+  local loss = first_steps.loss(run, output, targets, inputs)
   local value = loss:item()
   run.step = run.step + 1
   if not finite(value) then stop(run, "loss", value, inputs) end
   if not loss:tracks() then fail("step %d: the loss depends on no parameter of the model", run.step) end
-  loss:backward()
+  first_steps.backward(run, loss)
   follow_gradient(run)
   return value, run.accuracy and output:accuracy(targets) or nil
 end

@@ -1,0 +1,191 @@
+--- What a run looks at over its first steps, and never again: tensors that get gradients but are in no checkpoint, and
+--- losses that compare every example with every other by accident.
+local autograd = require "sm.autograd"
+local layer = require "sm.nn.layer"
+local runtime = require "sm.runtime"
+local user_line = require "sm.line"
+
+local M = {}
+
+local steps <const> = 10
+local deepest <const> = 4 -- how far a name is looked for: a function's variables, a table's fields
+
+local function braces(shape)
+  return "{" .. table.concat(shape, ", ") .. "}"
+end
+
+-- Products that a loss stretches ---------------------------------------------------------------------------
+
+--- Whether two shapes of different rank, {N, 1} and {N}, are both stretched to the same N, {N, N}.
+local function is_stretched(a, b)
+  if #a == #b then return false end
+  local rank, stretched = math.max(#a, #b), { a = {}, b = {} }
+  for axis = 1, rank do
+    local size_a, size_b = a[axis - rank + #a] or 1, b[axis - rank + #b] or 1
+    if size_a == 1 and size_b > 1 then stretched.a[size_b] = true end
+    if size_b == 1 and size_a > 1 then stretched.b[size_a] = true end
+  end
+  for size in pairs(stretched.a) do
+    if stretched.b[size] then return true end
+  end
+  return false
+end
+
+local arithmetic <const> = { add = true, sub = true, mul = true, div = true, pow = true }
+
+--- run.objective(…), with a warning, once, of a stretched product in it.
+function M.loss(run, ...)
+  if run.step >= steps or run.stretched then return run.objective(...) end
+  return autograd.observe({
+    operation = function(output, name, a, b)
+      if run.stretched or not arithmetic[name] or type(a) == "number" or type(b) == "number"
+        or not is_stretched(a.shape, b.shape) then
+        return
+      end
+      run.stretched = true
+      run.progress:say(("%s: warning: the loss stretches %s and %s to %s, every one against every other; give both the "
+        .. "same axes, with reshape, to compare one with one, or 1 on the axis that is to be stretched")
+        :format(user_line(), braces(a.shape), braces(b.shape), braces(output.shape)))
+    end,
+  }, run.objective, ...)
+end
+
+-- What trains and is in no checkpoint ----------------------------------------------------------------------
+
+--- All that a checkpoint keeps of the model. @return table from tensor to true
+local function kept(model)
+  local tensors = {}
+  for _, map in ipairs { model:parameters(), model:buffers() } do
+    for _, tensor in pairs(map) do tensors[tensor] = true end
+  end
+  return tensors
+end
+
+--- A parameter of the optimizer that is none of the model: what there is to say of it.
+--- @return string|nil nil where every one is the model's
+function M.unsaved(run)
+  local saved, places = kept(run.model), run.optimizer:places()
+  for name, tensor in pairs(run.optimizer:parameters()) do
+    if not saved[tensor] then
+      return ("%s: the optimizer trains '%s', a tensor %s that is no parameter of the experiment's model, so that no "
+        .. "checkpoint has it; let one of the model's layers own it"):format(places[name], name, braces(tensor.shape))
+    end
+  end
+end
+
+--- The parameters of the model that nothing moves. @return table array of names
+--- @return integer how many others there are
+function M.frozen(run)
+  local names, moved, others = {}, {}, 0
+  for _, tensor in pairs(run.optimizer:parameters()) do moved[tensor] = tensor:tracks() end
+  for name, tensor in pairs(run.model:parameters()) do
+    if moved[tensor] then others = others + 1 else names[#names + 1] = name end
+  end
+  return names, others
+end
+
+--- What a value holds: a function its variables, a table its fields, a model its parameters. @return table array of
+--- {name as it is written after the value's own, value}
+local function contents(value)
+  local parts = {}
+  if type(value) == "function" then
+    for i = 1, math.huge do
+      local name, variable = debug.getupvalue(value, i)
+      if not name then break end
+      if name ~= "_ENV" then parts[#parts + 1] = { name, variable } end
+    end
+  elseif layer.is(value) then
+    for name, tensor in pairs(value:parameters()) do parts[#parts + 1] = { ":" .. name, tensor } end
+  elseif type(value) == "table" then
+    for key, item in next, value do parts[#parts + 1] = { "." .. tostring(key), item } end
+  end
+  return parts
+end
+
+--- The name by which a function reaches a tensor: "scale", "teacher:linear1.weight"; nil where it is not found.
+local function name_within(f, wanted)
+  local level, seen = { { "", f } }, {}
+  for _ = 1, deepest do
+    local below = {}
+    for _, place in ipairs(level) do
+      for _, part in ipairs(contents(place[2])) do
+        local name, value = place[1] .. part[1], part[2]
+        if type(place[2]) == "function" then name = part[1] end
+        if rawequal(value, wanted) then return (name:gsub("^%.", "")) end
+        if (type(value) == "table" or type(value) == "function") and not seen[value] then
+          seen[value] = true
+          below[#below + 1] = { name, value }
+        end
+      end
+    end
+    level = below
+  end
+end
+
+--- The functions of a run's file that take part in a step, with what they are.
+local function functions_of(run)
+  local found = { type(run.loss) == "function" and { run.loss, "the loss function" } or nil }
+  local function visit(inner)
+    for _, option in pairs(inner.options) do
+      if type(option) == "function" then found[#found + 1] = { option, ("layer '%s'"):format(inner.path) } end
+    end
+    for _, further in ipairs(inner.layers or {}) do visit(further) end
+  end
+  visit(run.model)
+  return found
+end
+
+local function described(run, leaf, operation)
+  for _, place in ipairs(functions_of(run)) do
+    local name = name_within(place[1], leaf)
+    if name then
+      local info = debug.getinfo(place[1], "S")
+      return ("'%s', a tensor %s in %s (%s:%d),"):format(name, braces(leaf.shape), place[2], info.short_src,
+        info.linedefined)
+    end
+  end
+  return ("a tensor %s, used by '%s',"):format(braces(leaf.shape), operation)
+end
+
+--- Which of the leaves that a step has reached got a gradient for the second time, and whether they moved meanwhile. A
+--- leaf that was made within a step, for a gradient with respect to the inputs say, is seen once.
+--- @return table array of {leaf, operation}: those that nothing moves
+--- @return table the same: those that the file changes
+local function judge(seen, reached)
+  local still, moved = {}, {}
+  for _, place in ipairs(reached) do
+    local leaf = place[1]
+    local before = seen[leaf]
+    if not before then
+      seen[leaf] = runtime.tensor.to(leaf)
+    elseif before ~= true then
+      local found = runtime.optim.squared_change(before, leaf) == 0 and still or moved
+      seen[leaf], found[#found + 1] = true, place
+    end
+  end
+  return still, moved
+end
+
+local function warn(run, found, what)
+  if #found == 0 then return end
+  run.progress:say(("warning: %s%s gets a gradient at every step, and %s; to train it, let one of the model's layers "
+    .. "own it; otherwise use x:detach()"):format(described(run, table.unpack(found[1])),
+    #found > 1 and (" like %d more,"):format(#found - 1) or "", what))
+end
+
+--- loss:backward(), with warnings of leaves.
+function M.backward(run, loss)
+  if run.step > steps then return loss:backward() end
+  run.leaves = run.leaves or { saved = kept(run.model), seen = setmetatable({}, { __mode = "k" }) }
+  local reached = {}
+  autograd.observe({
+    leaf = function(x, operation)
+      if not run.leaves.saved[x] then reached[#reached + 1] = { x, operation } end
+    end,
+  }, loss.backward, loss)
+  local still, moved = judge(run.leaves.seen, reached)
+  warn(run, still, "nothing moves it")
+  warn(run, moved, "the file changes it, but no checkpoint has it")
+end
+
+return M
