@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local runtime = require "sm.runtime"
 local check = require "sm.check"
+local checksums = require "sm.checksums"
 local fail = require "sm.fail"
 local ordered = require "sm.ordered"
 local strict_json = require "sm.strict_json"
@@ -12,6 +13,7 @@ local M = {}
 local METADATA <const> = "__metadata__"
 local MAX_RANK <const> = 8
 local HEADER_START <const> = 8 -- bytes before the JSON text of a safetensors file
+local ALIGNMENT <const> = 8 -- the data begin at a multiple of it
 
 local is_tensor = runtime.tensor.is_tensor
 
@@ -30,15 +32,17 @@ local function names_of(path, what, map)
   return names
 end
 
-local function metadata_text(path, metadata)
-  local parts = {}
-  for i, name in ipairs(names_of(path, "metadata", metadata)) do
+--- @param sums the checksums of the tensors, or nil
+local function metadata_text(path, metadata, sums)
+  local parts = { sums and ('"%s":"%s"'):format(checksums.key, sums) }
+  for _, name in ipairs(names_of(path, "metadata", metadata)) do
+    if name == checksums.key then fail("save: %s: no metadata may be called '%s'", path, checksums.key) end
     local value = metadata[name]
     if type(value) ~= "string" or not utf8.len(value) then
       fail("save: %s: metadata '%s' must be a string of UTF-8, got %s", path, name,
         type(value) == "string" and "other bytes" or check.describe(value))
     end
-    parts[i] = cjson.encode(name) .. ":" .. cjson.encode(value)
+    parts[#parts + 1] = cjson.encode(name) .. ":" .. cjson.encode(value)
   end
   return ('"%s":{%s}'):format(METADATA, table.concat(parts, ","))
 end
@@ -56,7 +60,7 @@ local function bytes_of(tensor)
   return bytes
 end
 
-local function save_safetensors(path, tensors, metadata)
+local function save_safetensors(path, tensors, metadata, checked)
   if type(tensors) ~= "table" then
     fail("save: %s: a .safetensors file holds a table of named tensors, got %s", path,
       check.describe(tensors))
@@ -69,8 +73,7 @@ local function save_safetensors(path, tensors, metadata)
     fail("save: %s: this table was read without '%s', which would be lost; copy what is to be saved into a new one",
       path, missing)
   end
-  local names, parts, offset = names_of(path, "tensors", tensors), {}, 0
-  if metadata then parts[1] = metadata_text(path, metadata) end
+  local names, parts, offset, written = names_of(path, "tensors", tensors), {}, 0, {}
   for _, name in ipairs(names) do
     local tensor = tensors[name]
     if not is_tensor(tensor) then
@@ -78,12 +81,15 @@ local function save_safetensors(path, tensors, metadata)
     end
     if name == METADATA then fail("save: %s: no tensor may be called '%s'", path, METADATA) end
     local last = offset + bytes_of(tensor)
-    parts[#parts + 1] = entry_text(name, tensor, offset, last)
+    parts[#parts + 1], written[#written + 1] = entry_text(name, tensor, offset, last), tensor
     offset = last
   end
+  if metadata then table.insert(parts, 1, metadata_text(path, metadata, checked and checksums.of(written))) end
+  local header = "{" .. table.concat(parts, ",") .. "}"
+  header = header .. (" "):rep(-#header % ALIGNMENT)
   local writer <close> = runtime.io.create(path)
-  writer:header("{" .. table.concat(parts, ",") .. "}")
-  for _, name in ipairs(names) do writer:write(tensors[name]) end
+  writer:header(checked and checksums.seal(header) or header)
+  for _, tensor in ipairs(written) do writer:write(tensor) end
   writer:commit()
 end
 
@@ -176,7 +182,10 @@ end
 
 local function load_safetensors(path)
   local reader <close> = runtime.io.open_safetensors(path)
-  local entries, metadata = read_header(path, reader:header())
+  local text, data_bytes = reader:header()
+  local entries, metadata = read_header(path, text, data_bytes)
+  checksums.verify(path, text, metadata, entries, reader)
+  metadata[checksums.key] = nil
   local tensors, reasons = {}, {}
   for _, entry in ipairs(entries) do
     tensors[entry.name], reasons[entry.name] = read_entry(reader, path, entry)
@@ -221,10 +230,17 @@ function M.save(path, x, metadata)
   format_of("save", path).save(path, x, metadata)
 end
 
+--- Writes a .safetensors file as save does, with checksums that load compares.
+-- @param metadata table of strings
+function M.save_checked(path, tensors, metadata)
+  save_safetensors(path, tensors, metadata, true)
+end
+
 --- Reads a file of tensors. Floats of 16, 32 and 64 bits become real, rounded to the nearest (a float64 that is
 -- finite and would not be is refused), unsigned bytes uint8, booleans (as 0 and 1) and all other integers int32,
 -- which they must fit. A .safetensors file gives every tensor that can be read: the names of the others, with the
 -- reason, come as a third value, and to index the table by one of them raises that reason.
+-- A file with checksums that is not what was written is refused.
 -- @param path string ending in .npy or .safetensors
 -- @return for .npy the tensor; for .safetensors a table name → tensor, the metadata (a table of strings, maybe
 --   empty), and a table name → reason of what could not be read (maybe empty)

@@ -5,6 +5,7 @@
 
 #include "bind/bind.h"
 #include "io/base64.h"
+#include "io/checksum.h"
 #include "io/durable.h"
 #include "io/idx.h"
 #include "io/npy.h"
@@ -81,6 +82,21 @@ static int base64(lua_State *L) {
   return 1;
 }
 
+/* checksum(tensor or string) → CRC-32 of its bytes, an integer */
+static int checksum(lua_State *L) {
+  size_t bytes;
+  const void *data;
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    data = lua_tolstring(L, 1, &bytes);
+  } else {
+    const sm_tensor *x = sm_lua_tensor(L, 1);
+    data = x->data;
+    bytes = sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype);
+  }
+  lua_pushinteger(L, sm_checksum(data, bytes));
+  return 1;
+}
+
 /* safetensors_dtype(x) → "F32" */
 static int safetensors_dtype(lua_State *L) {
   lua_pushstring(L, sm_safetensors_dtype(sm_lua_tensor(L, 1)->dtype));
@@ -136,6 +152,17 @@ static int reader_read(lua_State *L) {
   lua_pushnil(L);
   lua_pushstring(L, error.message);
   return 2;
+}
+
+/* reader:checksum(first, last) → CRC-32 of these bytes of data, an integer */
+static int reader_checksum(lua_State *L) {
+  const sm_safetensors *reader = check_reader(L);
+  uint64_t first = check_offset(L, 2), last = check_offset(L, 3);
+  uint32_t sum;
+  sm_error error;
+  if (sm_safetensors_checksum(&sum, reader, first, last, &error) != SM_OK) sm_lua_raise(L, &error);
+  lua_pushinteger(L, sum);
+  return 1;
 }
 
 static int reader_close(lua_State *L) {
@@ -206,8 +233,11 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 }
 
 void sm_lua_open_io(lua_State *L) {
-  static const luaL_Reg reader[] = {
-      {"header", reader_header}, {"read", reader_read}, {"close", reader_close}, {NULL, NULL}};
+  static const luaL_Reg reader[] = {{"header", reader_header},
+                                    {"read", reader_read},
+                                    {"checksum", reader_checksum},
+                                    {"close", reader_close},
+                                    {NULL, NULL}};
   static const luaL_Reg writer[] = {{"header", writer_header},
                                     {"write", writer_write},
                                     {"commit", writer_commit},
@@ -218,6 +248,7 @@ void sm_lua_open_io(lua_State *L) {
                                        {"write_npy", write_npy},
                                        {"write_durably", write_durably},
                                        {"base64", base64},
+                                       {"checksum", checksum},
                                        {"safetensors_dtype", safetensors_dtype},
                                        {"open_safetensors", open_safetensors},
                                        {"create", create},

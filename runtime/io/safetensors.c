@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/checksum.h"
 #include "io/elements.h"
 
 enum {
@@ -92,6 +93,15 @@ sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safete
   elements.label = label;
   return sm_elements_read_file(out, memory, &tensors->file, LENGTH_BYTES + tensors->header_bytes + first,
                                &elements, shape, error);
+}
+
+sm_status sm_safetensors_checksum(uint32_t *out, const sm_safetensors *tensors, uint64_t first, uint64_t last,
+                                  sm_error *error) {
+  if (first > last || last > tensors->data_bytes) {
+    return sm_fail(error, SM_BAD_FILE, "%s: there is nothing at %llu to %llu of %llu bytes of data", tensors->file.path,
+                   (unsigned long long)first, (unsigned long long)last, (unsigned long long)tensors->data_bytes);
+  }
+  return sm_file_checksum(out, &tensors->file, LENGTH_BYTES + tensors->header_bytes + first, last - first, error);
 }
 
 void sm_safetensors_close(sm_safetensors *tensors) { sm_file_close(&tensors->file); }

@@ -28,6 +28,10 @@ sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safete
                               const char *name, const char *dtype, const sm_shape *shape, uint64_t first,
                               uint64_t last, sm_error *error);
 
+/* out = the CRC-32 of the bytes of data at first … last. SM_BAD_FILE where the file has none there. */
+sm_status sm_safetensors_checksum(uint32_t *out, const sm_safetensors *tensors, uint64_t first, uint64_t last,
+                                  sm_error *error);
+
 /* Idempotent. */
 void sm_safetensors_close(sm_safetensors *tensors);
 

@@ -1,11 +1,15 @@
 --- Checkpoints: everything that a run needs to go on as if it had never stopped.
 -- checkpoints/step-NNNNNN.safetensors holds the parameters and buffers ("model.…") and the optimizer's memory
--- ("optimizer.…"); its metadata hold the experiment's text and parameters and the run's numbers.
+-- ("optimizer.…"); its metadata hold the experiment's text and parameters and the run's numbers. Equal runs have equal
+-- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
 local lfs = require "lfs"
+local cjson = require "cjson"
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
 local files = require "sm.files"
 local random = require "sm.random"
+local directory_of = require "sm.experiment.directory"
+local json = require "sm.experiment.json"
 
 local M = {}
 
@@ -86,6 +90,38 @@ local function prune(directory, keep)
   end
 end
 
+--- The seconds that the run has taken until now, and those of the steps since the last row of metrics.csv.
+local function save_spent(run)
+  local spent = run:spent_so_far()
+  run.directory:write("spent.json", json.encode {
+    step = run.step, wall_seconds = spent.wall, training_seconds = spent.training, row_seconds = run.tally.seconds,
+  })
+end
+
+--- What save_spent has kept; without it, in a directory that was copied in part say, time counts from now on.
+--- @param step integer of the checkpoint
+--- @return table {wall=, training=}
+--- @return number|nil the seconds of the steps since the last row, where they are known
+local function read_spent(directory, step)
+  local path = directory .. "/spent.json"
+  local text = directory_of.read(path)
+  if not text then return { wall = 0, training = 0 } end
+  local ok, kept = pcall(cjson.decode, text)
+  kept = ok and type(kept) == "table" and kept or {}
+  for _, key in ipairs { "wall_seconds", "training_seconds" } do
+    if type(kept[key]) ~= "number" then
+      fail("%s: there is no number of %s; without this file, time counts from now on", path, key)
+    end
+  end
+  local of_row = kept.step == step and type(kept.row_seconds) == "number" and kept.row_seconds or nil
+  return { wall = kept.wall_seconds, training = kept.training_seconds }, of_row
+end
+
+--- Forgets the time of a finished run: its summary has it.
+function M.finish(directory)
+  os.remove(directory .. "/spent.json")
+end
+
 --- Saves the run as it stands; older checkpoints go once this one is safe on the disk.
 function M.save(run)
   if run.saved == run.step then return end
@@ -95,14 +131,16 @@ function M.save(run)
   for name, tensor in pairs(run.model:parameters()) do tensors["model." .. name] = tensor end
   for name, tensor in pairs(run.model:buffers()) do tensors["model." .. name] = tensor end
   for name, tensor in pairs(run.optimizer:state()) do tensors["optimizer." .. name] = tensor end
-  files.save(M.path(run.directory.path, run.step), tensors, {
+  save_spent(run)
+  files.save_checked(M.path(run.directory.path, run.step), tensors, {
     format = format,
     source = run.source,
     params = run.params,
     step = ("%d"):format(run.step),
     numbers = encode {
       random = random.state(), stream = run.stream:state(), optimizer = { steps = run.optimizer.steps },
-      tally = run.tally, validation = run.validation, spent = run:spent_so_far(),
+      tally = { loss = run.tally.loss, accuracy = run.tally.accuracy, steps = run.tally.steps },
+      validation = run.validation,
     },
   })
   run.saved = run.step
@@ -174,7 +212,12 @@ function M.restore(run, directory, say, only_model)
   run.optimizer:restore(optimizer_state, numbers.optimizer.steps)
   run.stream:restore(numbers.stream)
   random.restore(numbers.random)
-  run.tally, run.validation, run.spent = numbers.tally, numbers.validation or {}, numbers.spent
+  run.tally, run.validation = numbers.tally, numbers.validation or {}
+  if numbers.spent then -- as version 0.1.0 kept it
+    run.spent = numbers.spent
+  else
+    run.spent, run.tally.seconds = read_spent(directory, run.step)
+  end
   run.saved = run.step
   return true
 end

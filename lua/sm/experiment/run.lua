@@ -232,6 +232,7 @@ local function conclude(self, path)
     median_step_ms = rounded(metrics.median(path .. "/metrics.csv", "step_ms")),
   }
   self.directory:write("summary.json", json.encode(summary))
+  checkpoint.finish(path)
   self:report()
   return summary
 end

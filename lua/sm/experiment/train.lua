@@ -16,7 +16,7 @@ end
 
 --- What has been summed up since the last row of metrics.csv.
 function M.new_tally()
-  return { loss = 0, accuracy = 0, steps = 0, seconds = 0 }
+  return { loss = 0, accuracy = 0, steps = 0, seconds = 0 } -- seconds: nil where they are not known
 end
 
 local function first_not_finite(tensors)
@@ -75,7 +75,7 @@ local function take_a_step(run)
   tally.steps = tally.steps + 1
   tally.loss = tally.loss + loss
   tally.accuracy = accuracy and tally.accuracy and tally.accuracy + accuracy
-  tally.seconds = tally.seconds + (ended - began)
+  tally.seconds = tally.seconds and tally.seconds + (ended - began)
   run.spent.training = run.spent.training + (ended - began)
   run.progress:step(run.step, run.schedule.steps, loss, accuracy, ended - began, ended)
 end
@@ -107,7 +107,7 @@ local function row_of(run, validation)
   if tally.steps > 0 then
     row.train_loss = tally.loss / tally.steps
     row.train_accuracy = tally.accuracy and tally.accuracy / tally.steps
-    row.step_ms = 1000 * tally.seconds / tally.steps
+    row.step_ms = tally.seconds and 1000 * tally.seconds / tally.steps
     if run.optimizer.telemetry_names then
       for name, value in pairs(run.optimizer:telemetry()) do row[name] = value end
     end
