@@ -85,8 +85,8 @@ describe("data", function()
       assert.same({ 28, 28, 1 }, mini.shape)
       assert.equal(10, mini.classes)
       assert.same({ 4583, 417, 1000 }, { #mini.train, #mini.validation, #mini.test })
-      assert.equal("mnist_mini: 4583 train, 417 validation, 1000 test examples of {28, 28, 1}, 10 classes "
-        .. "(a scale model of mnist, counts scaled by 1/12)", mini.description)
+      assert.equal("mnist_mini: 4583 train, 417 validation, 1000 test examples of {28, 28, 1}, "
+        .. "bytes as 0 to 1, 10 classes (a scale model of mnist, counts scaled by 1/12)", mini.description)
       assert.equal("uint8", mini.train.inputs.dtype)
       local whole = sm.data.mnist_mini()
       assert.equal(5000, #whole.train)
@@ -226,11 +226,46 @@ describe("data", function()
       assert.equal("int32", y.dtype)
     end)
 
+    it("say what their inputs are: bytes are pixels and int32 indices, unless the set says otherwise", function()
+      local bytes, whole = sm.tensor({ { 0, 255 }, { 255, 0 } }, "uint8"), sm.tensor({ { 0, 511 }, { 7, -3 } }, "int32")
+      local y = sm.tensor({ 0, 1 }, "int32")
+      for _, case in ipairs {
+        { bytes, nil, runtime.real, { { 0, 1 }, { 1, 0 } }, "{2}, bytes as 0 to 1, 2 classes" },
+        { bytes, "pixels", runtime.real, { { 0, 1 }, { 1, 0 } }, "{2}, bytes as 0 to 1, 2 classes" },
+        { bytes, "numbers", runtime.real, { { 0, 255 }, { 255, 0 } }, "{2}, 2 classes" },
+        { bytes, "indices", "int32", { { 0, 255 }, { 255, 0 } }, "{2}, indices, 2 classes" },
+        { whole, nil, "int32", { { 0, 511 }, { 7, -3 } }, "{2}, indices, 2 classes" },
+        { whole, "indices", "int32", { { 0, 511 }, { 7, -3 } }, "{2}, indices, 2 classes" },
+        { whole, "numbers", runtime.real, { { 0, 511 }, { 7, -3 } }, "{2}, 2 classes" },
+        { sm.tensor { { 0.5, 300 }, { 0, 1 } }, "numbers", runtime.real, { { 0.5, 300 }, { 0, 1 } }, "{2}, 2 classes" },
+      } do
+        local inputs, kind, dtype, values, words = table.unpack(case, 1, 5)
+        local set = sm.data.tensors { inputs = inputs, targets = y, kind = kind, validation = 1, test_inputs = inputs,
+          test_targets = y }
+        assert.equal(dtype, set.dtype)
+        assert.truthy(set.description:find("examples of " .. words, 1, true), set.description)
+        for _, batch in ipairs { set.test:batches(2), set.validation:batches(1), set:batches(1) } do
+          assert.equal(dtype, batch().dtype)
+        end
+        local first, second = set.test:batches(1), set:stream(3)
+        assert.same(sm.tensor(values, dtype):slice(1, 1):totable(), first():totable())
+        assert.equal(dtype, second:next().dtype)
+        assert.same(sm.tensor(values, dtype):slice(2, 2):totable(), second:next(1):totable())
+      end
+      local real = sm.zeros(2, 2)
+      refuses("tensors", { inputs = whole, targets = y, kind = "pixels" },
+        "data.tensors: 'inputs' of int32 can be indices or numbers, got kind = \"pixels\"")
+      refuses("tensors", { inputs = real, targets = y, kind = "indices" },
+        "data.tensors: 'inputs' of " .. runtime.real .. " can be numbers, got kind = \"indices\"")
+      refuses("tensors", { inputs = bytes, targets = y, kind = "index" }, "option 'kind' must be one of 'pixels', ")
+      refuses("tensors", { inputs = whole, targets = y, test_inputs = real, test_targets = y },
+        "tensors: training examples are indices, test examples numbers")
+    end)
+
     it("must fit together", function()
       local x, y = sm.zeros(3, 2), sm.zeros({ 3 }, "int32")
       refuses("tensors", { inputs = x }, "option 'targets' is missing")
       refuses("tensors", { inputs = x, targets = sm.zeros(2) }, "'inputs' has 3 examples, 'targets' 2")
-      refuses("tensors", { inputs = y, targets = y }, "'inputs' must be", "got int32")
       refuses("tensors", { inputs = sm.tensor(1), targets = y }, "need an axis of examples")
       refuses("tensors", { inputs = x, targets = sm.tensor({ 0, -1, 0 }, "int32") },
         "'targets': label 2 is -1; it must be at least 0")

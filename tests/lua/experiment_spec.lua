@@ -258,6 +258,29 @@ end]]):gsub("return sm.experiment", "local plain = optim.sgd { lr = p.lr }\nplai
     assert.truthy(message:find("the batch itself is not finite", 1, true), message)
   end)
 
+  it("hands indices to the model as they are, from its building on", function()
+    tiny.write(workspace .. "/tiny.lua", [[
+      local sm = require "sm"
+      local tokens, labels = {}, {}
+      for i = 1, 40 do tokens[i], labels[i] = { i % 5, 4 - i % 5, 300 }, i % 5 end
+      local x, y = sm.tensor(tokens, "int32"), sm.tensor(labels, "int32")
+      local function one_hot(indices)
+        assert(indices.dtype == "int32" and (indices.shape[1] == 1 or indices[1][3]:item() == 300))
+        local apart = indices:to(sm.zeros(0).dtype):reshape(#indices, 3, 1) - sm.arange(5):reshape(1, 1, 5)
+        return (1 - apart:abs()):relu()
+      end
+      return sm.experiment {
+        data = sm.data.tensors { inputs = x, targets = y, validation = 10, test_inputs = x, test_targets = y },
+        model = sm.nn.sequential { sm.nn.fn { one_hot, name = "one_hot" }, sm.nn.flatten(), sm.nn.linear { 5 } },
+        optimizer = sm.optim.adam { lr = 0.1 },
+        schedule = { steps = 40, batch = 10, evaluate = 20 },
+      }]])
+    local printed, result = tiny.run(workspace)
+    assert.equal(1, result.summary.test_accuracy)
+    assert.matches("\ninput +int32 +{N, 3}\n", printed)
+    assert.matches("test examples of {3}, indices, 5", printed)
+  end)
+
   it("has no accuracy where the targets are no labels", function()
     tiny.write(workspace .. "/tiny.lua", [[
       local sm = require "sm"

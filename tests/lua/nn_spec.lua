@@ -539,3 +539,23 @@ describe("the gradient of every layer agrees with central differences:", functio
     end, { sm.ones(3, 5) }, { tolerance = tolerance })
   end)
 end)
+
+describe("an element type", function()
+  it("is fixed when the model is built, by build or by the first batch", function()
+    local seen = {}
+    local function model()
+      return nn.sequential { nn.fn(function(x)
+        seen[#seen + 1] = x.dtype
+        return x:to(runtime.real)
+      end), nn.linear { 2 } }
+    end
+    local one, other = model():build({ 3 }, "int32"), model()
+    other(sm.zeros({ 4, 3 }, "uint8"))
+    assert.same({ "int32", "uint8", "uint8" }, seen)
+    assert.equal("int32", one.input_dtype)
+    assert.matches("\ninput +int32 +{N, 3}\n", tostring(one))
+    has(error_of(one.build, one, { 3 }), "the model is built for examples of int32 already, got string \"float")
+    has(error_of(function() model():build({ 3 }, "int") end),
+      "model:build: argument 2 must be the type of the examples' elements, such as \"int32\", got string \"int\"")
+  end)
+end)

@@ -14,13 +14,16 @@ local function shape_text(shape)
   return "{" .. table.concat(shape, ", ") .. "}"
 end
 
+local WORDS <const> = { pixels = ", bytes as 0 to 1", indices = ", indices", numbers = "" }
+
 local function describe(set)
   local counts = {}
   for _, name in ipairs { "train", "validation", "test" } do
     if set[name] then counts[#counts + 1] = ("%d %s"):format(#set[name], name) end
   end
-  return ("%s: %s examples of %s%s%s"):format(set.name, table.concat(counts, ", "), shape_text(set.shape),
-    set.classes and (", %d classes"):format(set.classes) or "", set.note and " (" .. set.note .. ")" or "")
+  return ("%s: %s examples of %s%s%s%s"):format(set.name, table.concat(counts, ", "), shape_text(set.shape),
+    WORDS[set.train.kind], set.classes and (", %d classes"):format(set.classes) or "",
+    set.note and " (" .. set.note .. ")" or "")
 end
 
 --- The shape of one example.
@@ -31,8 +34,8 @@ end
 
 --- Builds a data set out of splits; the first `validation` training examples become the validation split.
 -- @param parts {name=, train=split, test=split or nil, validation=count, classes=, class_names=, note=}
--- @return {name, description, shape, classes, class_names, train, validation, test}; validation and test
---   may be nil
+-- @return {name, description, shape, dtype, classes, class_names, train, validation, test}: shape and dtype are those
+--   of an example in a batch; validation and test may be nil
 function M.new(parts)
   local count = parts.validation or 0
   local train, validation = parts.train, nil
@@ -47,10 +50,12 @@ function M.new(parts)
   if parts.test and shape_text(example_shape(parts.test.inputs)) ~= shape_text(shape) then
     fail("%s: training examples have shape %s, test examples %s", parts.name, shape_text(shape),
       shape_text(example_shape(parts.test.inputs)))
+  elseif parts.test and parts.test:dtype() ~= train:dtype() then
+    fail("%s: training examples are %s, test examples %s", parts.name, train.kind, parts.test.kind)
   end
   local set = setmetatable({
     name = parts.name, note = parts.note,
-    shape = shape, classes = parts.classes, class_names = parts.class_names,
+    shape = shape, dtype = train:dtype(), classes = parts.classes, class_names = parts.class_names,
     train = train, validation = validation, test = parts.test,
   }, dataset)
   set.description = describe(set)

@@ -43,22 +43,28 @@ local function read_labels(path)
   return runtime.tensor.to(labels, "int32")
 end
 
+--- What inputs are, where it can be said: see sm.data.split.
+local KIND <const> = { type = "string", choices = split.kinds }
+
 --- A split from a pair of IDX files.
 -- @param classes integer or nil: labels are checked against it
+-- @param kind string or nil: bytes are pixels, others numbers
 -- @return the split, and how many classes its labels make
-function M.read_split(images_path, labels_path, classes)
+function M.read_split(images_path, labels_path, classes, kind)
   local images, labels = read_images(images_path), read_labels(labels_path)
   if #images ~= #labels then
     fail("%s holds %d images, and %s holds %d labels", images_path, #images, labels_path, #labels)
   end
-  return split.new(images, labels), check_labels(labels_path, labels, classes)
+  kind = kind or images.dtype == "uint8" and "pixels" or "numbers"
+  split.check_kind(images_path .. ": images", images, kind)
+  return split.new(images, labels, kind), check_labels(labels_path, labels, classes)
 end
 
 local IDX_OPTIONS <const> = {
   images = { type = "string", required = true }, labels = { type = "string", required = true },
   test_images = { type = "string" }, test_labels = { type = "string" },
   validation = { type = "integer", default = 0, min = 0 }, classes = { type = "integer", min = 1 },
-  name = { type = "string", default = "idx" },
+  kind = KIND, name = { type = "string", default = "idx" },
 }
 
 --- Raises when only one of two options that belong together is given.
@@ -70,16 +76,16 @@ local function check_pair(where, given, one, other)
 end
 
 --- A data set from IDX files of bytes, compressed by gzip or not.
--- @param given {images=, labels=, test_images=, test_labels=, validation=0, classes=, name="idx"}: paths
+-- @param given {images=, labels=, test_images=, test_labels=, validation=0, classes=, kind=, name="idx"}: paths
 --   are relative to the current directory; `validation` is how many of the first examples become validation;
---   without `classes` there are as many as the largest label says
+--   without `classes` there are as many as the largest label says; `kind` as for tensors
 function M.idx(given)
   local options = check.options("data.idx", given, IDX_OPTIONS)
   check_pair("data.idx", options, "test_images", "test_labels")
-  local train, train_classes = M.read_split(options.images, options.labels, options.classes)
+  local train, train_classes = M.read_split(options.images, options.labels, options.classes, options.kind)
   local test, test_classes = nil, 0
   if options.test_images then
-    test, test_classes = M.read_split(options.test_images, options.test_labels, options.classes)
+    test, test_classes = M.read_split(options.test_images, options.test_labels, options.classes, options.kind)
   end
   return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
                        classes = options.classes or math.max(train_classes, test_classes) }
@@ -89,7 +95,7 @@ local TENSOR_OPTIONS <const> = {
   inputs = { type = "tensor", required = true }, targets = { type = "tensor", required = true },
   test_inputs = { type = "tensor" }, test_targets = { type = "tensor" },
   validation = { type = "integer", default = 0, min = 0 },
-  classes = { type = "integer", min = 1 }, class_names = { type = "table" },
+  classes = { type = "integer", min = 1 }, class_names = { type = "table" }, kind = KIND,
   name = { type = "string", default = "tensors" },
 }
 
@@ -101,22 +107,23 @@ local function tensor_split(prefix, options)
   if #inputs.shape == 0 or #targets.shape == 0 then
     fail("data.tensors: '%sinputs' and '%stargets' need an axis of examples", prefix, prefix)
   end
-  if inputs.dtype == "int32" then
-    fail("data.tensors: '%sinputs' must be %s or uint8, got int32; see x:to", prefix, runtime.real)
-  end
+  local kind = options.kind or split.usual_kind(inputs)
+  split.check_kind(("data.tensors: '%sinputs'"):format(prefix), inputs, kind)
   if #inputs ~= #targets then
     fail("data.tensors: '%sinputs' has %d examples, '%stargets' %d", prefix, #inputs, prefix, #targets)
   end
-  if #targets.shape ~= 1 or targets.dtype == runtime.real then return split.new(inputs, targets) end
+  if #targets.shape ~= 1 or targets.dtype == runtime.real then return split.new(inputs, targets, kind) end
   if targets.dtype == "uint8" then targets = runtime.tensor.to(targets, "int32") end
   local where = ("data.tensors: '%stargets'"):format(prefix)
-  return split.new(inputs, targets), check_labels(where, targets, options.classes)
+  return split.new(inputs, targets, kind), check_labels(where, targets, options.classes)
 end
 
 --- A data set from tensors.
--- @param given {inputs=, targets=, test_inputs=, test_targets=, validation=0, classes=, class_names=,
---   name="tensors"}: inputs {N, …} real, or uint8 that batches divide by 255; targets {N} of integers are
---   labels, others stay as they are; `validation` is how many of the first examples become validation
+-- @param given {inputs=, targets=, test_inputs=, test_targets=, validation=0, classes=, class_names=, kind=,
+--   name="tensors"}: inputs {N, …}; targets {N} of integers are labels, others stay as they are; `validation` is how
+--   many of the first examples become validation; kind: "pixels", bytes that batches divide by 255, as uint8 inputs
+--   are taken to be; "indices", which batches have as int32, as int32 inputs are taken to be; "numbers", whose value
+--   batches have as real
 function M.tensors(given)
   local options = check.options("data.tensors", given, TENSOR_OPTIONS)
   check_pair("data.tensors", options, "test_inputs", "test_targets")

@@ -6,15 +6,44 @@ local fail = require "sm.fail"
 
 local M = {}
 
-local BYTE_SCALE <const> = 1 / 255
-
 local split = {}
 split.__index = split
 
---- @param inputs tensor {N, …}, real or uint8
+--- What inputs can be, by the type that they are kept in: "pixels" are bytes of which batches have the 255th part,
+-- "indices" are int32 and stay it, "numbers" are real and have the value that they had.
+local SCALE <const> = { pixels = 1 / 255, numbers = 1 }
+local KINDS <const> = { uint8 = { "pixels", "indices", "numbers" }, int32 = { "indices", "numbers" } }
+
+M.kinds = { "pixels", "indices", "numbers" }
+
+--- What inputs are when nobody says so: bytes are pixels, int32 are indices.
+function M.usual_kind(inputs)
+  return KINDS[inputs.dtype] and KINDS[inputs.dtype][1] or "numbers"
+end
+
+--- Raises unless inputs can be of a kind.
+-- @param where for the message
+function M.check_kind(where, inputs, kind)
+  local kinds = KINDS[inputs.dtype] or { "numbers" }
+  for _, possible in ipairs(kinds) do
+    if kind == possible then return end
+  end
+  fail("%s of %s can be %s, got kind = \"%s\"", where, inputs.dtype, table.concat(kinds, " or "), kind)
+end
+
+--- @param inputs tensor {N, …}
 --- @param targets tensor {N, …}
-function M.new(inputs, targets)
-  return setmetatable({ inputs = inputs, targets = targets }, split)
+--- @param kind string|nil "pixels", "indices" or "numbers", as check_kind lets them be
+function M.new(inputs, targets, kind)
+  kind = kind or M.usual_kind(inputs)
+  if kind == "indices" then inputs = inputs.dtype == "int32" and inputs or runtime.tensor.to(inputs, "int32") end
+  if kind == "numbers" and inputs.dtype == "int32" then inputs = runtime.tensor.to(inputs, runtime.real) end
+  return setmetatable({ inputs = inputs, targets = targets, kind = kind }, split)
+end
+
+--- The type of a batch's inputs.
+function split:dtype()
+  return self.kind == "indices" and "int32" or runtime.real
 end
 
 --- Raises unless a batch size is an integer of at least 1.
@@ -32,17 +61,17 @@ end
 --- The examples first … last (1-based, both included) as a split that shares their storage.
 function split:slice(first, last)
   local slice = runtime.tensor.slice
-  return M.new(slice(self.inputs, first, last), slice(self.targets, first, last))
+  return M.new(slice(self.inputs, first, last), slice(self.targets, first, last), self.kind)
 end
 
 --- The examples index[first … first+count-1] as a batch.
 -- @param index int32 tensor of 0-based positions
 -- @param first 0-based
--- @return x real {count, …}, bytes divided by 255; y as the targets are
+-- @return x {count, …}, real or of indices (int32); y as the targets are
 function split:gather(index, first, count)
   local targets = runtime.tensor.gather(self.targets, index, first, count)
   if self.inputs.dtype == "uint8" then
-    return runtime.tensor.gather_bytes(self.inputs, index, first, count, BYTE_SCALE), targets
+    return runtime.tensor.gather_bytes(self.inputs, index, first, count, SCALE[self.kind]), targets
   end
   return runtime.tensor.gather(self.inputs, index, first, count), targets
 end

@@ -104,7 +104,7 @@ function M:build(evaluating)
       :format(self.seed))
   end
   random.seed(self.seed)
-  self.model:build(self.data.shape)
+  self.model:build(self.data.shape, self.data.dtype)
   check_scores(self)
   self.accuracy = evaluate.accuracy(self)
   for _, view in ipairs(self.views) do view:check(self.model, self.data) end

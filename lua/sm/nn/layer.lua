@@ -7,7 +7,7 @@
 ---
 --- Fields for readers: kind, name, path ("" for a whole model), where ("file.lua:9", the line that declared
 --- it), options, training, parent, layers (containers only), input_shape and output_shape (of one example,
---- once built).
+--- once built), and for a whole model input_dtype.
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
@@ -140,7 +140,7 @@ end
 
 -- Sends one example of zeros through the model, in evaluation mode and without a graph; each layer makes its
 -- parameters as the example reaches it. Either the whole model is built or, after an error, nothing of it.
-local function build(root, shape)
+local function build(root, shape, dtype)
   local training, shapes = {}, {}
   root.waiting = {}
   walk(root, function(layer)
@@ -156,7 +156,7 @@ local function build(root, shape)
     shapes[layer] = { without_batch(x.shape), without_batch(y.shape) }
   end
   local ok, message = pcall(function()
-    local example = tensor.zeros { 1, table.unpack(shape) }
+    local example = tensor.zeros({ 1, table.unpack(shape) }, dtype)
     autograd.no_grad(function() return root:apply(example, observer) end)
   end)
   walk(root, function(layer) layer.training = training[layer] end)
@@ -164,14 +164,17 @@ local function build(root, shape)
   root.waiting = nil
   if not ok then error(message, 0) end
   walk(root, function(layer) layer.input_shape, layer.output_shape = table.unpack(shapes[layer]) end)
+  root.input_dtype = dtype
   publish(waiting)
 end
 
 --- Builds the model: infers all shapes and draws all parameters, in order, from the stream "initialisation".
 --- The first call of a model that is not built does it by itself.
 --- @param shape table the shape of one example, without the batch axis: {28, 28, 1}
+--- @param dtype string|nil the type of its elements: real unless it is given, "int32" for indices
 --- @return the model
-function Layer:build(shape)
+function Layer:build(shape, dtype)
+  dtype = dtype or runtime.real
   local valid = type(shape) == "table"
   for _, size in ipairs(valid and shape or {}) do
     valid = valid and math.type(size) == "integer" and size > 0
@@ -179,10 +182,15 @@ function Layer:build(shape)
   if not valid or #shape == 0 then
     fail("model:build takes the shape of one example without the batch axis, such as {28, 28, 1}; got %s",
       check.describe(shape))
+  elseif not pcall(tensor.zeros, { 0 }, dtype) then
+    fail("model:build: argument 2 must be the type of the examples' elements, such as \"int32\", got %s",
+      check.describe(dtype))
   elseif self.parent then
     fail("layer '%s' is part of a model; build the whole model", self.path)
   elseif not self.input_shape then
-    build(self, shape)
+    build(self, shape, dtype)
+  elseif self.input_dtype ~= dtype then
+    fail("the model is built for examples of %s already, got %s", self.input_dtype, check.describe(dtype))
   elseif M.shape_text(self.input_shape) ~= M.shape_text(shape) then
     fail("the model is built for examples of shape %s already, got %s", M.shape_text(self.input_shape),
       M.shape_text(shape))
@@ -200,7 +208,7 @@ local function ready(self, x)
     if self.parent then
       fail("layer '%s' is part of a model that is not built; call model:build first", self.path)
     end
-    self:build(without_batch(x.shape))
+    self:build(without_batch(x.shape), x.dtype)
   end
 end
 

@@ -72,7 +72,10 @@ end
 function M.of(model)
   local built = model.output_shape ~= nil
   local rows = { { "layer", "", "output", "parameters" } }
-  if built then rows[2] = { "input", "", batch_of(model.input_shape), "" } end
+  if built then
+    local dtype = model.input_dtype or runtime.real
+    rows[2] = { "input", dtype ~= runtime.real and dtype or "", batch_of(model.input_shape), "" }
+  end
   if model.layers then
     for _, layer in ipairs(model.layers) do add_rows(rows, layer, 0) end
   else
