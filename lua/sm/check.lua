@@ -137,6 +137,14 @@ function M.options(where, given, spec)
   return result
 end
 
+--- Raises when a function was given more than it takes.
+-- @param where its public name
+-- @param takes what it takes, in words: "one table of options"
+-- @param ... what else it was given
+function M.no_more(where, takes, ...)
+  if select("#", ...) > 0 then fail("%s takes %s, got another argument, %s", where, takes, M.describe((...))) end
+end
+
 --- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.
 function M.sizes(where, sizes)
   if #sizes == 0 then fail("%s: option 'sizes' must have at least one size", where) end

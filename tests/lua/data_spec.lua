@@ -334,6 +334,18 @@ describe("data", function()
       assert.are_not.equal(order(3), order(4))
     end)
 
+    it("refuse what they would ignore", function()
+      local set = sm.data.tensors { inputs = sm.zeros(4, 2), targets = sm.zeros(4) }
+      fails(function() set.train:batches(2, { epochs = 3 }) end,
+        "batches of a split, which are all examples once in their order, takes one size, got another argument, table")
+      fails(function() set:batches(2, { epochs = 3 }, 1) end, "batches takes a size and a table of options")
+      fails(function() set:stream(2, 1) end, "stream takes one size, got another argument, number 1")
+      fails(function() set:stream(2):next(2, 1) end, "next takes one size, got another argument, number 1")
+      fails(function() sm.data.tensors({ inputs = sm.zeros(4, 2), targets = sm.zeros(4) }, { validation = 1 }) end,
+        "data.tensors takes one table of options, got another argument, table")
+      fails(function() sm.data.mnist_mini({}, 1) end, "data.mnist_mini takes one table of options")
+    end)
+
     it("refuse wrong sizes", function()
       local set = counted(3)
       for _, size in ipairs { 0, -1, 1.5, "2", false } do

@@ -64,7 +64,8 @@ end
 
 --- An endless stream of shuffled training batches that can be saved and restored; see sm.data.stream.
 -- @param size integer, examples in a batch
-function dataset:stream(size)
+function dataset:stream(size, ...)
+  check.no_more("stream", "one size", ...)
   return stream.new(self.train, split.check_size("stream", size))
 end
 
@@ -75,7 +76,8 @@ local BATCHES_OPTIONS <const> = { epochs = { type = "number", default = 1, min =
 -- @param size integer, examples in a batch
 -- @param options {epochs=1}; math.huge never ends
 -- @return iterator of x {size, …}, y {size, …}
-function dataset:batches(size, options)
+function dataset:batches(size, options, ...)
+  check.no_more("batches", "a size and a table of options", ...)
   size = split.check_size("batches", size)
   local epochs = check.options("batches", options, BATCHES_OPTIONS).epochs
   if epochs < math.huge and epochs % 1 ~= 0 then

@@ -79,7 +79,8 @@ end
 --- Iterates over all examples in order, for evaluation; the last batch may be smaller.
 -- @param size integer, examples in a batch
 -- @return iterator of x {size, …}, y {size, …}
-function split:batches(size)
+function split:batches(size, ...)
+  check.no_more("batches of a split, which are all examples once in their order,", "one size", ...)
   size = M.check_size("batches", size)
   local done, total = 0, #self
   local index = runtime.tensor.range(0, 1, total, "int32")

@@ -1,6 +1,7 @@
 --- An endless stream of shuffled batches: every epoch is a new permutation, and batches straddle epochs.
 -- @module sm.data.stream
 local runtime = require "sm.runtime"
+local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
 
@@ -48,7 +49,8 @@ end
 --- The next batch.
 -- @param size integer, examples in this batch (default: the stream's)
 -- @return x real {size, …}, y {size, …}
-function stream:next(size)
+function stream:next(size, ...)
+  check.no_more("next", "one size", ...)
   size = size or self.size
   if self.position == #self.split then self:turn() end
   if self.position + size > #self.split then return self.split:gather(self:straddle(size), 0, size) end

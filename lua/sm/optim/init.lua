@@ -1,16 +1,13 @@
 --- Optimizers and schedules. What every optimizer can do is described in sm.optim.optimizer.
 local adam = require "sm.optim.adam"
 local check = require "sm.check"
-local fail = require "sm.fail"
 local schedule = require "sm.optim.schedule"
 
 -- A schedule that refuses what it would ignore.
 local function exactly(what, name)
   local make = schedule[name]
   return function(given, ...)
-    if select("#", ...) > 0 then
-      fail("optim.%s takes %s, got another argument, %s", name, what, check.describe((...)))
-    end
+    check.no_more("optim." .. name, what, ...)
     return make(given)
   end
 end

@@ -10,6 +10,7 @@ local schedule = require "sm.optim.schedule"
 
 local M = {}
 
+local no_more = check.no_more
 local is_tensor, gradient_of = runtime.tensor.is_tensor, runtime.tensor.gradient
 local adopt, check_parameter, take = parameters_of.adopt, parameters_of.check, parameters_of.take
 
@@ -24,11 +25,6 @@ local COMMON = {
   clip_value = { type = "number", above = 0 },
 }
 local WHOLE = { clip_norm = true, clip_value = true }
-
--- Raises when a function was given more than it takes.
-local function no_more(where, takes, ...)
-  if select("#", ...) > 0 then fail("%s takes %s, got another argument, %s", where, takes, check.describe((...))) end
-end
 
 -- Groups and their parameters -------------------------------------------------------------------------------
 
