@@ -85,6 +85,17 @@ describe("accuracy", function()
     assert.matches("^%d+,%d+,[%d.e-]+,[%d.e-]+,[%d.e-]+,[%d.e-]+,", columns[1]:match "\n([^\n]+)")
   end)
 
+  it("stays what it was in a run that version 0.1.0 began", function()
+    local _, result = run(text)
+    local path = result.directory .. "/checkpoints/step-000006.safetensors"
+    local tensors, metadata = sm.load(path)
+    metadata.numbers = metadata.numbers .. "\nspent.training=1\nspent.wall=2\ntally.seconds=1"
+    sm.save(path, tensors, metadata) -- without checksums, too
+    local shown, figures = tiny.call("evaluate", result.directory)
+    assert.matches("test +loss [%d.]+ +accuracy +%d+%.%d+ %%", shown)
+    assert.is_number(figures.validation.accuracy)
+  end)
+
   it("has a label for every position where the scores have one", function()
     local _, result = run(text:gsub("sm.tensor%(labels, \"int32\"%)", "%0:reshape(60, 1)"), "sm.nn.linear { 4 }",
       "sm.nn.linear { 4 }, sm.nn.fn(function(x) return x:reshape(#x, 1, 4) end)")

@@ -9,6 +9,7 @@ local fail = require "sm.fail"
 local files = require "sm.files"
 local random = require "sm.random"
 local directory_of = require "sm.experiment.directory"
+local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.experiment.json"
 
 local M = {}
@@ -207,13 +208,15 @@ function M.restore(run, directory, say, only_model)
   require_own(path, metadata, run)
   local optimizer_state = restore_model(run.model, tensors, path)
   run.step = math.tointeger(tonumber(metadata.step)) or fail("%s: the step is '%s'", path, metadata.step)
-  if only_model then return true end
   local numbers = decode(metadata.numbers, path)
+  local old = numbers.spent ~= nil -- 0.1.0 kept the time here
+  if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end
+  if only_model then return true end
   run.optimizer:restore(optimizer_state, numbers.optimizer.steps)
   run.stream:restore(numbers.stream)
   random.restore(numbers.random)
   run.tally, run.validation = numbers.tally, numbers.validation or {}
-  if numbers.spent then -- as version 0.1.0 kept it
+  if old then
     run.spent = numbers.spent
   else
     run.spent, run.tally.seconds = read_spent(directory, run.step)

@@ -17,25 +17,43 @@ local function refuse(run, format, ...)
   error(("%s: experiment: option 'metrics': "):format(run.where) .. format:format(...), 0)
 end
 
---- Whether accuracy is measured: the loss classifies by name, or `metrics` asks for it. It needs integer labels
---- {N, …} and for each of them a row of scores {N, …, classes}.
+--- The shapes of a run's outputs and targets, whose model is built, and whether they can give an accuracy: integer
+--- labels {N, …}, and for each of them a row of scores {N, …, classes}.
+--- @return boolean
+--- @return table output
+--- @return table labels
+local function classifies(run)
+  local targets = run.data.train.targets
+  local output = { "N", table.unpack(run.model.output_shape) }
+  local labels = { "N", table.unpack(targets.shape, 2) }
+  local fits = targets.dtype ~= runtime.real
+    and table.concat(output, ",", 1, #output - 1) == table.concat(labels, ",")
+  return fits, output, labels
+end
+
+--- Whether accuracy is measured: the loss classifies by name, or `metrics` asks for it.
 --- @param run table a run whose model is built
 function M.accuracy(run)
   local asked = false
   for _, name in ipairs(run.metrics_asked) do asked = asked or name == "accuracy" end
   if not asked and run.loss ~= "cross_entropy" then return false end
-  local targets, classes = run.data.train.targets, run.data.classes or 0
-  local output = { "N", table.unpack(run.model.output_shape) }
-  local labels = { "N", table.unpack(targets.shape, 2) }
-  local fits = targets.dtype ~= runtime.real and table.concat(output, ",", 1, #output - 1) == table.concat(labels, ",")
+  local fits, output, labels = classifies(run)
+  local classes = run.data.classes or 0
   if asked and not fits then
     refuse(run, "\"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, but the "
-      .. "targets are %s of %s and the model gives %s", braces(labels), targets.dtype, braces(output))
+      .. "targets are %s of %s and the model gives %s", braces(labels), run.data.train.targets.dtype, braces(output))
   elseif asked and output[#output] < classes then
     refuse(run, "\"accuracy\" needs a score for each of the %d classes of %s, but the model gives %s", classes,
       run.data.name, braces(output))
   end
   return fits
+end
+
+--- The same for a run that version 0.1.0 began: it measured accuracy wherever there were labels {N} and scores
+--- {N, classes}, whatever the loss was, and such a run goes on as it began.
+function M.accuracy_of_0_1_0(run)
+  local fits, output = classifies(run)
+  return fits and #output == 2 and output[2] >= (run.data.classes or 0)
 end
 
 --- The loss that was declared: a function of output, targets and inputs that gives a scalar tensor.
