@@ -143,9 +143,21 @@ function ops.matmul(a, b)
   end, saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 
---- x {N, in} · w {in, out} + b {out} or {1, out}; b may be nil. With relu, relu of that, without another pass over
--- memory.
+--- x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least two; b may be nil. With
+-- relu, relu of that, without another pass over memory.
 function ops.linear(x, w, b, relu)
+  local shape = T.is_tensor(x) and x.shape or {}
+  if #shape > 2 then
+    local features, rows = shape[#shape], 1
+    if T.is_tensor(w) and w.shape[1] ~= features then
+      fail("linear: x {%s} and the weight {%s} do not fit: the last axis of x must be as long as the first of the "
+        .. "weight", table.concat(shape, ", "), table.concat(w.shape, ", "))
+    end
+    for axis = 1, #shape - 1 do rows = rows * shape[axis] end
+    local y = ops.linear(ops.reshape(x, rows, features), w, b, relu)
+    shape[#shape] = y.shape[2]
+    return ops.reshape(y, shape)
+  end
   local y = K.matmul(x, w, false, false, b, relu)
   return record(y, "linear", function(gy, reuse)
     local passed = relu and K.relu_backward(gy, y, y, reuse) or gy

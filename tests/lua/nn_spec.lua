@@ -172,6 +172,21 @@ total                                                         3,274,634]]):gmatc
   end)
 end)
 
+describe("linear", function()
+  it("takes any rank, along the last axis", function()
+    local model = nn.sequential { nn.linear { 4 }, nn.relu(), nn.linear { 2 } }:build { 5, 3 }
+    assert.are.same({ 5, 2 }, model.output_shape)
+    local x = sm.randn(2, 5, 3)
+    assert.are.same(model(x:reshape(10, 1, 3)):totable(), model(x):reshape(10, 1, 2):totable())
+    local plain = nn.linear { 4 }:build { 3 }
+    assert.are.same(plain(x:reshape(10, 3)):totable(), plain(x):reshape(10, 4):totable())
+    assert.are.same({ 0, 5, 4 }, plain(sm.zeros(0, 5, 3)).shape)
+    sm.gradcheck(sm.tensor({}).linear, { x, sm.randn(3, 4), sm.randn(4) })
+    has(error_of(plain, sm.zeros(2, 5, 4)), "linear: x {2, 5, 4} and the weight {3, 4} do not fit: the last axis of x")
+    has(error_of(x.linear, x, sm.randn(3, 4), nil, true), "linear takes 2 arguments, got another, boolean true")
+  end)
+end)
+
 describe("containers", function()
   it("refuse what is no layer, no layers, two of one name, and a layer in two places", function()
     has(error_of(nn.sequential, {}), "nn.sequential needs at least one layer")
@@ -188,8 +203,26 @@ describe("containers", function()
     local shared = nn.relu()
     local text = error_of(nn.sequential, { shared, shared })
     has(text, "layer 2 (relu, declared at ")
-    has(text, "is part of a model already")
+    has(text, "is in it already, as 'relu1'")
+    has(error_of(nn.residual, { shared }), "is part of a model already")
     has(error_of(nn.sequential, { nn.linear { 2 }:build { 2 } }), "is built already")
+  end)
+
+  it("may apply a layer more than once, with the same weights", function()
+    local twice = require "sm.nn.layer".define("twice", {
+      container = function(_, given) return {}, given end,
+      forward = function(self, x, observer)
+        local inner = self.layers[1]
+        return inner:apply(inner:apply(x, observer), observer)
+      end,
+    })
+    local model = nn.sequential { twice { nn.linear { 3 } } }:build { 3 }
+    local x, inner = sm.randn(2, 3), model:layer "twice1.linear1"
+    assert.are.same({ "twice1.linear1.weight", "twice1.linear1.bias" }, names(model:parameters()))
+    assert.are.same(inner:apply(inner:apply(x)):totable(), model(x):totable())
+    assert.are.same({ "twice1.linear1", "twice1.linear1 (2)", "twice1" }, names(model:activations(x)))
+    has(error_of(function() nn.sequential { twice { nn.linear { 4 } } }:build { 3 } end),
+      "in layer 'twice1.linear1' (linear) given {N, 4}: matmul: {1, 4} and {3, 4} do not fit")
   end)
 
   it("sequential gives the bits of its layers in turn, where one pass does relu and maxpool2d", function()
@@ -301,9 +334,6 @@ describe("an error inside a layer", function()
   end)
 
   it("comes at the build for shapes that do not fit", function()
-    has(error_of(function() nn.sequential { nn.linear { 3 } }:build { 28, 28, 1 } end),
-      "in layer 'linear1' (linear) given {N, 28, 28, 1}: "
-      .. "it takes rows, {batch, features}; put nn.flatten() before it")
     has(error_of(function() nn.sequential { nn.conv2d { 3, kernel = 5 } }:build { 10 } end),
       "in layer 'conv1' (conv2d) given {N, 10}: it takes images, {batch, height, width, channels}")
     has(error_of(function() nn.sequential { nn.softmax { groups = 3 } }:build { 32 } end),

@@ -66,8 +66,8 @@ local function check_scores(self)
   local output, classes = self.model.output_shape, self.data.classes
   if self.loss ~= "cross_entropy" or #self.data.train.targets.shape ~= 1 then return end
   if #output ~= 1 then
-    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives {%s}",
-      table.concat({ "N", table.unpack(output) }, ", "))
+    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives {%s}; "
+      .. "nn.flatten() makes rows of images", table.concat({ "N", table.unpack(output) }, ", "))
   elseif classes and output[1] < classes then
     fail("the model gives %d scores for each example, but %s has %d classes", output[1], self.data.name, classes)
   end

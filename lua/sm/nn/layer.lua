@@ -141,14 +141,15 @@ end
 -- Sends one example of zeros through the model, in evaluation mode and without a graph; each layer makes its
 -- parameters as the example reaches it. Either the whole model is built or, after an error, nothing of it.
 local function build(root, shape, dtype)
-  local training, shapes = {}, {}
+  local training, shapes, begun = {}, {}, {}
   root.waiting = {}
   walk(root, function(layer)
     training[layer], layer.training = layer.training, false
   end)
   local observer = { batch = "N" }
   function observer.before(layer, x)
-    if not layer.build_values then return end
+    if not layer.build_values or begun[layer] then return end -- a container may apply a layer more than once
+    begun[layer] = true
     local ok, message = pcall(layer.build_values, layer, x.shape)
     if not ok then explain(layer, x, message, "N") end
   end
@@ -219,13 +220,16 @@ function Layer:__call(x)
 end
 
 --- The output of every layer for a batch x.
---- @return an ordered map from path to tensor, in the order of computation
+--- @return an ordered map from path to tensor, in the order of computation; where a container applies a layer again,
+---   its later outputs are at "path (2)", …
 function Layer:activations(x)
   ready(self, x)
-  local outputs = ordered.new()
+  local outputs, times = ordered.new(), {}
   self:apply(x, {
     after = function(layer, _, y)
-      if layer ~= self then ordered.set(outputs, layer.path, y) end
+      if layer == self then return end
+      times[layer] = (times[layer] or 0) + 1
+      ordered.set(outputs, times[layer] == 1 and layer.path or ("%s (%d)"):format(layer.path, times[layer]), y)
     end,
   })
   return outputs
@@ -290,8 +294,10 @@ function M.adopt(container, layers)
   local order, taken = {}, {}
   for position, layer in ipairs(layers) do
     if layer.parent or layer.input_shape then
-      fail("%s: layer %d (%s, declared at %s) is %s; make a new layer for each place", container.constructor,
-        position, layer.kind, layer.where, layer.parent and "part of a model already" or "built already")
+      local is = layer.parent == container and "in it already, as '" .. layer.name .. "'"
+        or layer.parent and "part of a model already" or "built already"
+      fail("%s: layer %d (%s, declared at %s) is %s; make a new layer for each place", container.constructor, position,
+        layer.kind, layer.where, is)
     end
     order[layer.short] = (order[layer.short] or 0) + 1
     layer.name = layer.options.name or layer.short .. order[layer.short]

@@ -2,8 +2,10 @@
 local fail = require "sm.fail"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
+local ops = require "sm.ops"
 
---- nn.linear { features }: y {N, features} = x {N, in} · weight {in, features} + bias {features}.
+--- nn.linear { features }: y {N, …, features} = x {N, …, in} · weight {in, features} + bias {features}, along the last
+--- axis.
 ---   bias             whether each output has a bias (true)
 ---   init, bias_init  functions as in nn.init
 return layer.define("linear", {
@@ -21,15 +23,14 @@ return layer.define("linear", {
 
   build_values = function(self, shape)
     local options = self.options
-    if #shape ~= 2 then error("it takes rows, {batch, features}; put nn.flatten() before it", 0) end
-    local inputs, outputs = shape[2], options[1]
+    local inputs, outputs = shape[#shape], options[1]
     self:parameter("weight", { inputs, outputs }, options.init, inputs, outputs)
     if options.bias then
       self:parameter("bias", { outputs }, options.bias_init or initialise.default_bias, inputs, outputs)
     end
   end,
 
-  forward = function(self, x, relu) return x:linear(self.weight, self.bias, relu) end,
+  forward = function(self, x, relu) return ops.linear(x, self.weight, self.bias, relu) end,
 
   describe = function(self) return ("%d features"):format(self.options[1]) end,
 })
