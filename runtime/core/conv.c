@@ -3,11 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/conv_direct.h"
 #include "core/conv_fourier.h"
-#include "core/conv_im2col.h"
+#include "core/conv_rule.h"
 #include "core/conv_winograd.h"
-#include "core/conv_reading.h"
 #include "core/gemm.h"
 
 /* ---- which kernel ---- */
@@ -35,8 +33,6 @@ enum {
   FOURIER_WEIGHTS_OF_IMAGE = 1024,
   FOURIER_WEIGHTS = 16 * 1024
 };
-
-typedef enum pass { FORWARD, BACKWARD_DATA, BACKWARD_FILTER } pass;
 
 static const char kernel_variable[] = "SMRUN_CONV";
 
@@ -84,24 +80,24 @@ const char *sm_conv2d_rule(void) {
 }
 
 /* In multiplications of the direct method; SIZE_MAX where a method cannot or is not known to pay. */
-static size_t winograd_cost(const sm_conv2d *conv, pass of) {
+static size_t winograd_cost(const sm_conv2d *conv, sm_conv_pass of) {
   if (!sm_conv_winograd_takes(conv) || conv->window.channels * conv->filters > WINOGRAD_WEIGHTS)
     return SIZE_MAX;
-  size_t tiles = of == BACKWARD_DATA ? sm_conv_winograd_input_tiles(conv) : sm_conv_winograd_tiles(conv);
-  size_t enough = of == BACKWARD_FILTER ? WINOGRAD_GRADIENT_TILES : WINOGRAD_TILES;
+  size_t tiles = of == SM_CONV_BACKWARD_DATA ? sm_conv_winograd_input_tiles(conv) : sm_conv_winograd_tiles(conv);
+  size_t enough = of == SM_CONV_BACKWARD_FILTER ? WINOGRAD_GRADIENT_TILES : WINOGRAD_TILES;
   return tiles < enough ? SIZE_MAX : WINOGRAD_COST * SM_WINOGRAD_PRODUCTS * tiles;
 }
 
-static size_t fourier_cost(const sm_conv2d *conv, pass of) {
+static size_t fourier_cost(const sm_conv2d *conv, sm_conv_pass of) {
   size_t weights = conv->window.channels * conv->filters, images = conv->window.batch;
   if (!sm_conv_fourier_takes(conv) || weights > FOURIER_WEIGHTS) return SIZE_MAX;
-  bool gradient = of == BACKWARD_FILTER;
+  bool gradient = of == SM_CONV_BACKWARD_FILTER;
   size_t enough = (gradient ? FOURIER_GRADIENT_IMAGES : FOURIER_IMAGES) + weights / FOURIER_WEIGHTS_OF_IMAGE;
   if (images < enough) return SIZE_MAX;
   return (gradient ? FOURIER_GRADIENT_COST : FOURIER_COST) * SM_FOURIER_PRODUCTS * images;
 }
 
-static sm_conv_kernel kernel_of(const sm_conv2d *conv, pass of) {
+sm_conv_kernel sm_conv_kernel_of(const sm_conv2d *conv, sm_conv_pass of) {
   if (conv->kernel == SM_CONV_DIRECT || conv->kernel == SM_CONV_IM2COL) return conv->kernel;
   if (conv->kernel == SM_CONV_FOURIER && sm_conv_fourier_takes(conv)) return SM_CONV_FOURIER;
   if (conv->kernel == SM_CONV_WINOGRAD && sm_conv_winograd_takes(conv)) return SM_CONV_WINOGRAD;
@@ -111,7 +107,7 @@ static sm_conv_kernel kernel_of(const sm_conv2d *conv, pass of) {
   size_t winograd = winograd_cost(conv, of), fourier = fourier_cost(conv, of);
   if (fourier <= direct && fourier <= winograd) return SM_CONV_FOURIER;
   if (winograd <= direct) return SM_CONV_WINOGRAD;
-  size_t out_channels = of == BACKWARD_DATA ? window->channels : conv->filters;
+  size_t out_channels = of == SM_CONV_BACKWARD_DATA ? window->channels : conv->filters;
   return out_channels >= DIRECT_CHANNELS ? SM_CONV_DIRECT : SM_CONV_IM2COL;
 }
 
@@ -191,112 +187,4 @@ sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape 
   *conv = plan;
   *x = (sm_shape){4, {plan.window.batch, plan.window.height, plan.window.width, plan.window.channels}};
   return SM_OK;
-}
-
-/* ---- passes ---- */
-
-typedef size_t scratch_function(const sm_conv2d *conv);
-
-typedef struct kernel {
-  scratch_function *forward_scratch, *backward_data_scratch, *backward_filter_scratch;
-  void (*forward)(real *y, const real *x, const real *w, const real *bias, void *scratch,
-                  const sm_conv2d *conv);
-  void (*backward_data)(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
-  void (*backward_filter)(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
-                          const sm_conv2d *conv);
-} kernel;
-
-static const kernel *kernel_for(const sm_conv2d *conv, pass of) {
-  static const kernel kernels[] = {
-      [SM_CONV_FOURIER] = {sm_conv_fourier_forward_scratch, sm_conv_fourier_backward_data_scratch,
-                           sm_conv_fourier_backward_filter_scratch, sm_conv_fourier_forward,
-                           sm_conv_fourier_backward_data, sm_conv_fourier_backward_filter},
-      [SM_CONV_WINOGRAD] = {sm_conv_winograd_forward_scratch, sm_conv_winograd_backward_data_scratch,
-                            sm_conv_winograd_backward_filter_scratch, sm_conv_winograd_forward,
-                            sm_conv_winograd_backward_data, sm_conv_winograd_backward_filter},
-      [SM_CONV_DIRECT] = {sm_conv_direct_forward_scratch, sm_conv_direct_backward_data_scratch,
-                          sm_conv_direct_backward_filter_scratch, sm_conv_direct_forward,
-                          sm_conv_direct_backward_data, sm_conv_direct_backward_filter},
-      [SM_CONV_IM2COL] = {sm_conv_im2col_forward_scratch, sm_conv_im2col_backward_data_scratch,
-                          sm_conv_im2col_backward_filter_scratch, sm_conv_im2col_forward,
-                          sm_conv_im2col_backward_data, sm_conv_im2col_backward_filter},
-  };
-  return &kernels[kernel_of(conv, of)];
-}
-
-size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
-  return kernel_for(conv, FORWARD)->forward_scratch(conv);
-}
-
-size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
-  return kernel_for(conv, BACKWARD_DATA)->backward_data_scratch(conv);
-}
-
-size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
-  return kernel_for(conv, BACKWARD_FILTER)->backward_filter_scratch(conv);
-}
-
-void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
-                       const sm_conv2d *conv) {
-  kernel_for(conv, FORWARD)->forward(y, x, w, bias, scratch, conv);
-}
-
-void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
-  kernel_for(conv, BACKWARD_DATA)->backward_data(gx, gy, w, scratch, conv);
-}
-
-void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
-                               const sm_conv2d *conv) {
-  kernel_for(conv, BACKWARD_FILTER)->backward_filter(gw, gbias, gy, x, scratch, conv);
-}
-
-/* ---- image by image ---- */
-
-enum { EACH_IMAGES = SM_BATCH_CHUNKS }; /* with fewer, threads that take whole images would be idle */
-
-/* Results that were computed together. */
-typedef struct results {
-  sm_conv2d_task *task;
-  const void *work;
-  real *first;
-  size_t size;
-} results;
-
-static results results_of(const sm_conv2d *conv) {
-  return (results){.size = conv->window.out_height * conv->window.out_width * conv->filters};
-}
-
-static size_t results_bytes(const sm_conv2d *conv) {
-  return sm_aligned(conv->window.batch * results_of(conv).size * sizeof(real));
-}
-
-static void hand_on(const void *work, size_t image) {
-  const results *of = work;
-  of->task(of->work, image, of->first + image * of->size);
-}
-
-static bool goes_by_image(const sm_conv2d *conv) {
-  return kernel_of(conv, FORWARD) == SM_CONV_DIRECT && conv->window.batch >= EACH_IMAGES;
-}
-
-size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv) {
-  if (kernel_of(conv, FORWARD) == SM_CONV_FOURIER) return sm_conv_fourier_forward_scratch(conv);
-  if (goes_by_image(conv)) return sm_conv_direct_forward_each_scratch(conv);
-  return results_bytes(conv) + sm_conv2d_forward_scratch(conv);
-}
-
-void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
-                            const real *bias, void *scratch, const sm_conv2d *conv) {
-  if (kernel_of(conv, FORWARD) == SM_CONV_FOURIER) {
-    sm_conv_fourier_forward_each(task, work, x, w, bias, scratch, conv);
-  } else if (goes_by_image(conv)) {
-    sm_conv_direct_forward_each(task, work, x, w, bias, scratch, conv);
-  } else {
-    results of = results_of(conv);
-    of.task = task;
-    of.work = work;
-    of.first = scratch;
-    sm_conv2d_forward(of.first, x, w, bias, (char *)scratch + results_bytes(conv), conv);
-    sm_parallel(conv->window.batch, SM_LARGE, hand_on, &of);
-  }
 }

@@ -1,9 +1,16 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
    {kernel height, kernel width, in, out}. Four kernels compute it, which agree to rounding: direct
    (core/conv_direct.h), with fewer multiplications (core/conv_winograd.h; for small images core/conv_fourier.h), and
-   by patches in BLAS (core/conv_im2col.h), for which sm_blas_load comes first. */
+   by patches in BLAS (core/conv_im2col.h), for which sm_blas_load comes first.
+
+   What a result does not see does not change it: an image's results are a function of that image, the filters and the
+   sizes, bit for bit, and padding takes no part, not even beside an infinite weight. NaN and infinity reach the results
+   that they are a term of and no others. Where a transform does not bear an image (core/conv_range.h), the direct method
+   computes it, also where a transform is forced. */
 #ifndef SM_CONV_H
 #define SM_CONV_H
+
+#include <stdbool.h>
 
 #include "core/window.h"
 
@@ -19,6 +26,7 @@ typedef struct sm_conv2d {
   sm_window window; /* over x: channels = in */
   size_t filters;   /* out */
   sm_conv_kernel kernel;
+  bool leave_padding_out; /* the direct method multiplies no zeros of padding, where it would for speed */
 } sm_conv2d;
 
 /* Which kernel plans take, in words. SMRUN_CONV=fourier, winograd, direct or im2col in the environment overrides the

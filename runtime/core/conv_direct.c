@@ -286,7 +286,8 @@ static sm_reading gradient_reading(const sm_conv2d *conv, const phase *down, con
                      .kernel_width = any ? across->taps : 1,
                      .stride = 1,
                      .rows = down->count,
-                     .columns = across->count};
+                     .columns = across->count,
+                     .leave_padding_out = conv->leave_padding_out};
   sm_reading_complete(&read);
   return read;
 }

@@ -15,7 +15,7 @@ static size_t span(size_t positions, size_t stride, size_t kernel) {
 
 void sm_reading_complete(sm_reading *read) {
   size_t columns = span(read->columns, read->stride, read->kernel_width);
-  read->apart = read->channels >= APART_CHANNELS;
+  read->apart = read->channels >= APART_CHANNELS || read->leave_padding_out;
   read->groups = read->apart ? read->kernel_width : 1;
   read->run = (read->apart ? 1 : read->kernel_width) * read->channels;
   read->padded = !read->apart && read->channels && (read->left != 0 || columns > read->width);
@@ -37,7 +37,8 @@ sm_reading sm_reading_of(const sm_conv2d *conv) {
                      .kernel_width = window->kernel_width,
                      .stride = window->stride,
                      .rows = window->out_height,
-                     .columns = window->out_width};
+                     .columns = window->out_width,
+                     .leave_padding_out = conv->leave_padding_out};
   sm_reading_complete(&read);
   return read;
 }

@@ -15,13 +15,14 @@ typedef struct sm_reading {
   size_t batch, height, width, channels; /* source images */
   ptrdiff_t top, left;                   /* padding before the image; negative: pixels that no window sees */
   size_t kernel_height, kernel_width, stride;
-  size_t rows, columns; /* window positions */
-  bool apart;           /* kernel columns are taken one by one, those that see padding left out */
-  size_t groups;        /* of kernel columns: each apart, or all in one */
-  size_t run;           /* elements of a group */
-  bool padded;          /* source rows are copied with their padding */
-  size_t line;          /* elements of a source row as it is read */
-  size_t band;          /* rows of positions that are worked on at a time */
+  size_t rows, columns;   /* window positions */
+  bool leave_padding_out; /* kernel columns are to be taken apart whatever it costs */
+  bool apart;             /* kernel columns are taken one by one, those that see padding left out */
+  size_t groups;          /* of kernel columns: each apart, or all in one */
+  size_t run;             /* elements of a group */
+  bool padded;            /* source rows are copied with their padding */
+  size_t line;            /* elements of a source row as it is read */
+  size_t band;            /* rows of positions that are worked on at a time */
 } sm_reading;
 
 /* Fills in what follows from the sizes: apart, groups, run, padded, line and band. */

@@ -5,7 +5,8 @@
    Gray 2015, arxiv.org/abs/1509.09308.
 
    Sums run through products of larger numbers than in the direct method, so that rounding is about ten times
-   larger relative to the largest number that a tile sees, and an infinity or NaN spreads over its tile.
+   larger relative to the largest number that a tile sees, and an infinity or NaN spreads over its tile: images that it
+   does not bear do not come here (core/conv_range.h).
 
    Arguments, scratch and results are those of the functions in core/conv.h. */
 #ifndef SM_CONV_WINOGRAD_H

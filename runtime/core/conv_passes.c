@@ -1,0 +1,250 @@
+/* The passes of core/conv.h: each goes to the kernel that the rule takes, but for numbers that this kernel cannot bear.
+   Those of a transform (core/conv_range.h) go to the direct method, image by image, or all where the filters are not
+   borne; the filter gradient, being a sum over all images, goes there whole. And where padding is multiplied as zeros,
+   an infinite or NaN number on the other side would make NaN of what padding has no part in: then the direct method
+   leaves it out. */
+#include "core/conv.h"
+
+#include "core/conv_direct.h"
+#include "core/conv_fourier.h"
+#include "core/conv_im2col.h"
+#include "core/conv_range.h"
+#include "core/conv_reading.h"
+#include "core/conv_rule.h"
+#include "core/conv_winograd.h"
+
+typedef size_t scratch_function(const sm_conv2d *conv);
+
+typedef struct kernel {
+  scratch_function *forward_scratch, *backward_data_scratch, *backward_filter_scratch;
+  void (*forward)(real *y, const real *x, const real *w, const real *bias, void *scratch,
+                  const sm_conv2d *conv);
+  void (*backward_data)(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
+  void (*backward_filter)(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
+                          const sm_conv2d *conv);
+} kernel;
+
+static const kernel *kernel_for(const sm_conv2d *conv, sm_conv_pass pass) {
+  static const kernel kernels[] = {
+      [SM_CONV_FOURIER] = {sm_conv_fourier_forward_scratch, sm_conv_fourier_backward_data_scratch,
+                           sm_conv_fourier_backward_filter_scratch, sm_conv_fourier_forward,
+                           sm_conv_fourier_backward_data, sm_conv_fourier_backward_filter},
+      [SM_CONV_WINOGRAD] = {sm_conv_winograd_forward_scratch, sm_conv_winograd_backward_data_scratch,
+                            sm_conv_winograd_backward_filter_scratch, sm_conv_winograd_forward,
+                            sm_conv_winograd_backward_data, sm_conv_winograd_backward_filter},
+      [SM_CONV_DIRECT] = {sm_conv_direct_forward_scratch, sm_conv_direct_backward_data_scratch,
+                          sm_conv_direct_backward_filter_scratch, sm_conv_direct_forward,
+                          sm_conv_direct_backward_data, sm_conv_direct_backward_filter},
+      [SM_CONV_IM2COL] = {sm_conv_im2col_forward_scratch, sm_conv_im2col_backward_data_scratch,
+                          sm_conv_im2col_backward_filter_scratch, sm_conv_im2col_forward,
+                          sm_conv_im2col_backward_data, sm_conv_im2col_backward_filter},
+  };
+  return &kernels[sm_conv_kernel_of(conv, pass)];
+}
+
+static bool transforms(const sm_conv2d *conv, sm_conv_pass pass) {
+  sm_conv_kernel chosen = sm_conv_kernel_of(conv, pass);
+  return chosen == SM_CONV_FOURIER || chosen == SM_CONV_WINOGRAD;
+}
+
+/* The direct method, of so many images, with padding left out of the sums. */
+static sm_conv2d direct_of(const sm_conv2d *conv, size_t batch) {
+  sm_conv2d direct = *conv;
+  direct.window.batch = batch;
+  direct.kernel = SM_CONV_DIRECT;
+  direct.leave_padding_out = true;
+  return direct;
+}
+
+static size_t image_of(const sm_conv2d *conv) {
+  return conv->window.height * conv->window.width * conv->window.channels;
+}
+
+static size_t result_of(const sm_conv2d *conv) {
+  return conv->window.out_height * conv->window.out_width * conv->filters;
+}
+
+static size_t weights_of(const sm_conv2d *conv) {
+  return conv->window.kernel_height * conv->window.kernel_width * conv->window.channels * conv->filters;
+}
+
+/* ---- scratch ---- */
+
+/* Of a pass: a mark for each image, then what either method needs, or looking for what it does not bear. */
+static size_t marks_bytes(const sm_conv2d *conv) { return sm_aligned(conv->window.batch); }
+
+static size_t scratch_for(const sm_conv2d *conv, sm_conv_pass pass, size_t chosen,
+                          scratch_function *of_direct) {
+  const sm_conv2d all = direct_of(conv, conv->window.batch), one = direct_of(conv, 1);
+  size_t bytes = sm_larger(chosen, sm_larger(of_direct(&all), of_direct(&one)));
+  return transforms(conv, pass) ? marks_bytes(conv) + sm_larger(bytes, sm_conv_range_scratch(conv)) : bytes;
+}
+
+size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
+  size_t chosen = kernel_for(conv, SM_CONV_FORWARD)->forward_scratch(conv);
+  return scratch_for(conv, SM_CONV_FORWARD, chosen, sm_conv_direct_forward_scratch);
+}
+
+size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
+  size_t chosen = kernel_for(conv, SM_CONV_BACKWARD_DATA)->backward_data_scratch(conv);
+  return scratch_for(conv, SM_CONV_BACKWARD_DATA, chosen, sm_conv_direct_backward_data_scratch);
+}
+
+size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
+  size_t chosen = kernel_for(conv, SM_CONV_BACKWARD_FILTER)->backward_filter_scratch(conv);
+  return scratch_for(conv, SM_CONV_BACKWARD_FILTER, chosen, sm_conv_direct_backward_filter_scratch);
+}
+
+/* ---- which images ---- */
+
+/* The next run of images, from `first` on, that are marked; empty at the end. */
+static sm_range next_marked(const uint8_t *marks, size_t first, size_t batch) {
+  while (first < batch && !marks[first]) first++;
+  size_t last = first;
+  while (last < batch && marks[last]) last++;
+  return (sm_range){first, last};
+}
+
+/* ---- passes ---- */
+
+void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+                       const sm_conv2d *conv) {
+  const kernel *chosen = kernel_for(conv, SM_CONV_FORWARD);
+  size_t batch = conv->window.batch;
+  if (!transforms(conv, SM_CONV_FORWARD)) {
+    const sm_conv2d direct = direct_of(conv, batch);
+    if (sm_conv_is_finite(w, weights_of(conv)))
+      chosen->forward(y, x, w, bias, scratch, conv);
+    else
+      sm_conv_direct_forward(y, x, w, bias, scratch, &direct);
+    return;
+  }
+  uint8_t *unborne = scratch;
+  void *rest = (char *)scratch + marks_bytes(conv);
+  size_t count = sm_conv_forward_unborne(unborne, x, w, rest, conv);
+  if (count < batch) chosen->forward(y, x, w, bias, rest, conv);
+  sm_range images = next_marked(unborne, 0, batch);
+  for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
+    const sm_conv2d direct = direct_of(conv, images.last - images.first);
+    sm_conv_direct_forward(y + images.first * result_of(conv), x + images.first * image_of(conv), w, bias,
+                           rest, &direct);
+  }
+}
+
+void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+  const kernel *chosen = kernel_for(conv, SM_CONV_BACKWARD_DATA);
+  size_t batch = conv->window.batch;
+  if (!transforms(conv, SM_CONV_BACKWARD_DATA)) {
+    const sm_conv2d direct = direct_of(conv, batch);
+    if (sm_conv_is_finite(w, weights_of(conv)))
+      chosen->backward_data(gx, gy, w, scratch, conv);
+    else
+      sm_conv_direct_backward_data(gx, gy, w, scratch, &direct);
+    return;
+  }
+  uint8_t *unborne = scratch;
+  void *rest = (char *)scratch + marks_bytes(conv);
+  size_t count = sm_conv_backward_data_unborne(unborne, gy, w, rest, conv);
+  if (count < batch) chosen->backward_data(gx, gy, w, rest, conv);
+  sm_range images = next_marked(unborne, 0, batch);
+  for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
+    const sm_conv2d direct = direct_of(conv, images.last - images.first);
+    sm_conv_direct_backward_data(gx + images.first * image_of(conv), gy + images.first * result_of(conv), w,
+                                 rest, &direct);
+  }
+}
+
+void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
+                               const sm_conv2d *conv) {
+  const kernel *chosen = kernel_for(conv, SM_CONV_BACKWARD_FILTER);
+  const sm_conv2d direct = direct_of(conv, conv->window.batch);
+  void *rest = (char *)scratch + (transforms(conv, SM_CONV_BACKWARD_FILTER) ? marks_bytes(conv) : 0);
+  bool borne = !transforms(conv, SM_CONV_BACKWARD_FILTER) || sm_conv_backward_filter_borne(gy, x, rest, conv);
+  if (borne) chosen->backward_filter(gw, gbias, gy, x, rest, conv);
+  /* Only here, where it costs nothing, for gy is large: zeros of the padding times infinity are in the result. */
+  if (!borne || !sm_conv_is_finite(gw, weights_of(conv)))
+    sm_conv_direct_backward_filter(gw, gbias, gy, x, rest, &direct);
+}
+
+/* ---- image by image ---- */
+
+enum { EACH_IMAGES = SM_BATCH_CHUNKS }; /* with fewer, threads that take whole images would be idle */
+
+/* Results that were computed together. */
+typedef struct results {
+  sm_conv2d_task *task;
+  const void *work;
+  real *first;
+  size_t size;
+} results;
+
+static void hand_on(const void *work, size_t image) {
+  const results *of = work;
+  of->task(of->work, image, of->first + image * of->size);
+}
+
+/* Of a run of images that begins with `first`: all, or those that are not marked. */
+typedef struct part {
+  sm_conv2d_task *task;
+  const void *work;
+  size_t first;
+  const uint8_t *marks;
+} part;
+
+static void hand_on_part(const void *work, size_t image, real *result) {
+  const part *of = work;
+  if (!of->marks || !of->marks[image]) of->task(of->work, of->first + image, result);
+}
+
+static bool goes_by_fourier(const sm_conv2d *conv) {
+  return sm_conv_kernel_of(conv, SM_CONV_FORWARD) == SM_CONV_FOURIER;
+}
+
+static bool goes_by_image(const sm_conv2d *conv) {
+  return sm_conv_kernel_of(conv, SM_CONV_FORWARD) == SM_CONV_DIRECT && conv->window.batch >= EACH_IMAGES;
+}
+
+static size_t results_bytes(const sm_conv2d *conv) {
+  return sm_aligned(conv->window.batch * result_of(conv) * sizeof(real));
+}
+
+size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv) {
+  if (goes_by_fourier(conv) || goes_by_image(conv)) {
+    size_t chosen = goes_by_fourier(conv) ? sm_conv_fourier_forward_scratch(conv)
+                                          : sm_conv_direct_forward_each_scratch(conv);
+    return scratch_for(conv, SM_CONV_FORWARD, chosen, sm_conv_direct_forward_each_scratch);
+  }
+  return results_bytes(conv) + sm_conv2d_forward_scratch(conv);
+}
+
+static void fourier_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+                         const real *bias, void *scratch, const sm_conv2d *conv) {
+  size_t batch = conv->window.batch;
+  uint8_t *unborne = scratch;
+  void *rest = (char *)scratch + marks_bytes(conv);
+  size_t count = sm_conv_forward_unborne(unborne, x, w, rest, conv);
+  const part borne = {task, work, 0, unborne};
+  if (count < batch) sm_conv_fourier_forward_each(hand_on_part, &borne, x, w, bias, rest, conv);
+  sm_range images = next_marked(unborne, 0, batch);
+  for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
+    const sm_conv2d direct = direct_of(conv, images.last - images.first);
+    const part run = {task, work, images.first, NULL};
+    sm_conv_direct_forward_each(hand_on_part, &run, x + images.first * image_of(conv), w, bias, rest,
+                                &direct);
+  }
+}
+
+void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+                            const real *bias, void *scratch, const sm_conv2d *conv) {
+  if (goes_by_fourier(conv)) {
+    fourier_each(task, work, x, w, bias, scratch, conv);
+  } else if (goes_by_image(conv)) {
+    const sm_conv2d left_out = direct_of(conv, conv->window.batch);
+    sm_conv_direct_forward_each(task, work, x, w, bias, scratch,
+                                sm_conv_is_finite(w, weights_of(conv)) ? conv : &left_out);
+  } else {
+    const results of = {task, work, scratch, result_of(conv)};
+    sm_conv2d_forward(of.first, x, w, bias, (char *)scratch + results_bytes(conv), conv);
+    sm_parallel(conv->window.batch, SM_LARGE, hand_on, &of);
+  }
+}

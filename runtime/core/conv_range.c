@@ -1,0 +1,357 @@
+#include "core/conv_range.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/conv_reading.h"
+
+/* The bits of a number without its sign, as an integer: in the order of the numbers' sizes, infinity and NaN last. */
+#ifdef SM_DOUBLE
+typedef int64_t magnitude;
+static const magnitude without_sign = INT64_MAX;
+enum { MANTISSA_BITS = DBL_MANT_DIG - 1 };
+static const double smallest = DBL_MIN, greatest = DBL_MAX;
+#else
+typedef int32_t magnitude;
+static const magnitude without_sign = INT32_MAX;
+enum { MANTISSA_BITS = FLT_MANT_DIG - 1 };
+static const double smallest = (double)FLT_MIN, greatest = (double)FLT_MAX;
+#endif
+
+static const magnitude spread = (magnitude)SM_CONV_SPREAD_BITS << MANTISSA_BITS;
+
+/* How much larger numbers get on the way from pixels to results, per term: 225 (Winograd's pixels to cells, twice an
+   axis) * 3969 (gradients to cells) * 1225 (cells to filters) is less than GROWTH_BITS; the other ways are shorter.
+   Numbers that are BITS_BELOW above the smallest normal one keep all their bits. */
+enum { GROWTH_BITS = 31, ALONE_BITS = 16, BITS_BELOW = 26 };
+
+static inline magnitude magnitude_of(real x) {
+  magnitude bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits & without_sign;
+}
+
+static inline real number_of(magnitude bits) {
+  real x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static inline magnitude larger(magnitude a, magnitude b) { return a > b ? a : b; }
+
+static bool is_finite(magnitude bits) { return bits < magnitude_of((real)INFINITY); }
+
+/* Whether a number other than zero is lost beside the largest. */
+static bool is_lost(magnitude bits, magnitude largest) { return bits > 0 && bits < largest - spread; }
+
+/* Whether sums of `terms` products of numbers up to these, and what a transform makes of them, stay in range. */
+static bool is_in_range(magnitude a, magnitude b, size_t terms) {
+  if (!is_finite(a) || !is_finite(b)) return false;
+  if (a == 0 || b == 0) return true;
+  double x = (double)number_of(a), y = (double)number_of(b), alone = (double)(1 << ALONE_BITS);
+  double growth = (double)(1LL << GROWTH_BITS) * (double)sm_larger(terms, 1),
+         floor = smallest * (double)(1 << BITS_BELOW);
+  return x <= greatest / alone && y <= greatest / alone && x * y <= greatest / growth && x >= floor &&
+         y >= floor && x * y >= floor;
+}
+
+bool sm_conv_is_finite(const real *x, size_t n) {
+  magnitude largest = 0;
+  for (size_t i = 0; i < n; i++) largest = larger(largest, magnitude_of(x[i]));
+  return is_finite(largest);
+}
+
+/* ---- filters ---- */
+
+/* The filters of a pass that reads `from` channels and gives `to`: w (taps, from, to) or, turned, (taps, to, from). */
+typedef struct filter_range {
+  size_t taps, from, to;
+  bool turned;
+  const real *w;
+  magnitude *of_tap;    /* (taps, to): the largest over `from` */
+  real *peaks;          /* (from, to): the largest over taps */
+  magnitude *of_filter; /* (to): the largest over both */
+  magnitude largest;
+} filter_range;
+
+static size_t filter_range_bytes(size_t taps, size_t from, size_t to) {
+  return sm_aligned(taps * to * sizeof(magnitude)) + sm_aligned(from * to * sizeof(real)) +
+         sm_aligned(to * sizeof(magnitude));
+}
+
+static void find_tap(const void *work, size_t tap) {
+  const filter_range *of = work;
+  const real *w = of->w + tap * of->from * of->to;
+  magnitude *out = of->of_tap + tap * of->to;
+  if (of->turned) {
+    for (size_t j = 0; j < of->to; j++) {
+      magnitude most = 0;
+      for (size_t i = 0; i < of->from; i++) most = larger(most, magnitude_of(w[j * of->from + i]));
+      out[j] = most;
+    }
+  } else {
+    for (size_t j = 0; j < of->to; j++) out[j] = 0;
+    for (size_t i = 0; i < of->from; i++) {
+      for (size_t j = 0; j < of->to; j++) out[j] = larger(out[j], magnitude_of(w[i * of->to + j]));
+    }
+  }
+}
+
+/* A row of w's matrices, over all taps. */
+static void find_peaks(const void *work, size_t row) {
+  const filter_range *of = work;
+  size_t columns = of->turned ? of->from : of->to, size = of->from * of->to;
+  for (size_t j = 0; j < columns; j++) {
+    magnitude most = 0;
+    for (size_t tap = 0; tap < of->taps; tap++)
+      most = larger(most, magnitude_of(of->w[tap * size + row * columns + j]));
+    of->peaks[of->turned ? j * of->to + row : row * of->to + j] = number_of(most);
+  }
+}
+
+/* False where the filters are not borne. */
+static bool find_filter_range(filter_range *of, char *scratch) {
+  size_t weights = of->taps * of->from * of->to;
+  of->of_tap = (magnitude *)scratch;
+  scratch += sm_aligned(of->taps * of->to * sizeof(magnitude));
+  of->peaks = (real *)scratch;
+  scratch += sm_aligned(of->from * of->to * sizeof(real));
+  of->of_filter = (magnitude *)scratch;
+  sm_parallel(of->taps, weights, find_tap, of);
+  sm_parallel(of->turned ? of->to : of->from, weights, find_peaks, of);
+  of->largest = 0;
+  for (size_t j = 0; j < of->to; j++) {
+    magnitude most = 0;
+    for (size_t tap = 0; tap < of->taps; tap++) most = larger(most, of->of_tap[tap * of->to + j]);
+    of->of_filter[j] = most;
+    of->largest = larger(of->largest, most);
+  }
+  bool borne = is_finite(of->largest);
+  for (size_t i = 0; i < of->taps * of->to; i++) borne = borne && !is_lost(of->of_tap[i], of->largest);
+  return borne;
+}
+
+/* ---- images ---- */
+
+/* What a window of results sees: at position (i, j) the pixels from (i - top, j - left) on. */
+typedef struct sight {
+  size_t batch, height, width, channels;
+  size_t rows, columns; /* positions */
+  size_t kernel_height, kernel_width;
+  ptrdiff_t top, left;
+} sight;
+
+static sight sight_of(const sm_conv2d *conv, bool turned) {
+  const sm_window *at = &conv->window;
+  ptrdiff_t top = (ptrdiff_t)at->top, left = (ptrdiff_t)at->left;
+  if (!turned) {
+    return (sight){at->batch,     at->height,        at->width,        at->channels, at->out_height,
+                   at->out_width, at->kernel_height, at->kernel_width, top,          left};
+  }
+  return (sight){at->batch,
+                 at->out_height,
+                 at->out_width,
+                 conv->filters,
+                 at->height,
+                 at->width,
+                 at->kernel_height,
+                 at->kernel_width,
+                 (ptrdiff_t)at->kernel_height - 1 - top,
+                 (ptrdiff_t)at->kernel_width - 1 - left};
+}
+
+/* What the images share. */
+typedef struct image_range {
+  sight sight;
+  const real *images;
+  const filter_range *filters;
+  uint8_t *unborne; /* (batch) */
+  char *own;        /* each thread's memory */
+  size_t own_bytes;
+} image_range;
+
+/* Of a thread: pixels, the largest of windows along a row, of channels, and products of filters. */
+typedef struct own {
+  magnitude *pixels, *windows, *channels;
+  real *products;
+} own;
+
+static size_t own_bytes(const sight *of, size_t to) {
+  return sm_aligned(of->height * of->width * sizeof(magnitude)) +
+         sm_aligned(of->height * of->columns * sizeof(magnitude)) +
+         sm_aligned(of->channels * sizeof(magnitude)) + sm_aligned(to * sizeof(real));
+}
+
+static own own_of(const image_range *of) {
+  const sight *at = &of->sight;
+  char *memory = of->own + (size_t)sm_thread_index() * of->own_bytes;
+  own mine = {.pixels = (magnitude *)memory};
+  memory += sm_aligned(at->height * at->width * sizeof(magnitude));
+  mine.windows = (magnitude *)memory;
+  memory += sm_aligned(at->height * at->columns * sizeof(magnitude));
+  mine.channels = (magnitude *)memory;
+  mine.products = (real *)(memory + sm_aligned(at->channels * sizeof(magnitude)));
+  return mine;
+}
+
+/* The largest number of each pixel and of each channel. Returns the largest of all; *least: that of the pixel where it
+   is least, but for pixels of zeros. */
+static magnitude find_pixels(const own *mine, const real *x, const sight *at, magnitude *least) {
+  magnitude largest = 0, *channels = mine->channels;
+  *least = magnitude_of((real)NAN);
+  for (size_t c = 0; c < at->channels; c++) channels[c] = 0;
+  for (size_t p = 0; p < at->height * at->width; p++, x += at->channels) {
+    magnitude most = 0;
+    for (size_t c = 0; c < at->channels; c++) {
+      magnitude here = magnitude_of(x[c]);
+      most = larger(most, here);
+      channels[c] = larger(channels[c], here);
+    }
+    mine->pixels[p] = most;
+    largest = larger(largest, most);
+    if (most > 0 && most < *least) *least = most;
+  }
+  return largest;
+}
+
+/* Whether no window's numbers are lost beside the image's largest, nor a window of zeros. */
+static bool windows_are_alike(const own *mine, magnitude largest, const sight *at) {
+  bool zeros_are_lost = largest > magnitude_of(SM_CONV_SPREAD);
+  for (size_t i = 0; i < at->height; i++) {
+    for (size_t j = 0; j < at->columns; j++) {
+      sm_range seen = sm_on_axis((ptrdiff_t)j - at->left, at->kernel_width, at->width);
+      magnitude most = 0;
+      for (size_t k = seen.first; k < seen.last; k++) {
+        most = larger(most, mine->pixels[i * at->width + (size_t)((ptrdiff_t)(j + k) - at->left)]);
+      }
+      mine->windows[i * at->columns + j] = most;
+    }
+  }
+  for (size_t i = 0; i < at->rows; i++) {
+    sm_range seen = sm_on_axis((ptrdiff_t)i - at->top, at->kernel_height, at->height);
+    for (size_t j = 0; j < at->columns; j++) {
+      magnitude most = 0;
+      for (size_t k = seen.first; k < seen.last; k++) {
+        most = larger(most, mine->windows[(size_t)((ptrdiff_t)(i + k) - at->top) * at->columns + j]);
+      }
+      if (most == 0 ? zeros_are_lost : is_lost(most, largest)) return false;
+    }
+  }
+  return true;
+}
+
+/* Whether no filter weighs channels that are lost beside others. */
+static bool channels_are_alike(const own *mine, magnitude largest, const filter_range *filters) {
+  for (size_t j = 0; j < filters->to; j++) mine->products[j] = 0;
+  for (size_t i = 0; i < filters->from; i++) {
+    real share = number_of(mine->channels[i]) / number_of(largest);
+    const real *peaks = filters->peaks + i * filters->to;
+    for (size_t j = 0; j < filters->to; j++) {
+      real product = share * peaks[j];
+      mine->products[j] = product > mine->products[j] ? product : mine->products[j];
+    }
+  }
+  for (size_t j = 0; j < filters->to; j++) {
+    if (filters->of_filter[j] > 0 && magnitude_of(mine->products[j]) < filters->of_filter[j] - spread)
+      return false;
+  }
+  return true;
+}
+
+static void find_image(const void *work, size_t image) {
+  const image_range *of = work;
+  const sight *at = &of->sight;
+  const own mine = own_of(of);
+  magnitude least,
+      largest = find_pixels(&mine, of->images + image * at->height * at->width * at->channels, at, &least);
+  bool borne = is_in_range(largest, of->filters->largest, at->channels);
+  if (borne && largest > 0) {
+    bool all_alike = !is_lost(least, largest) && largest <= magnitude_of(SM_CONV_SPREAD);
+    borne = (all_alike || windows_are_alike(&mine, largest, at)) &&
+            channels_are_alike(&mine, largest, of->filters);
+  }
+  of->unborne[image] = !borne;
+}
+
+/* ---- all images as one ---- */
+
+/* A row of pixels: the largest number that any image has there. */
+static void gather_row(const void *work, size_t row) {
+  const image_range *of = work;
+  const sight *at = &of->sight;
+  magnitude *pixels = own_of(of).pixels + row * at->width;
+  for (size_t j = 0; j < at->width; j++) pixels[j] = 0;
+  for (size_t image = 0; image < at->batch; image++) {
+    const real *x = of->images + (image * at->height + row) * at->width * at->channels;
+    for (size_t j = 0; j < at->width; j++, x += at->channels) {
+      for (size_t c = 0; c < at->channels; c++) pixels[j] = larger(pixels[j], magnitude_of(x[c]));
+    }
+  }
+}
+
+/* The largest number of all; infinity where they are not borne. */
+static magnitude largest_if_borne(const real *images, const sight *at, char *scratch) {
+  const image_range of = {.sight = *at, .images = images, .own = scratch};
+  const own all = own_of(&of);
+  sm_parallel(at->height, at->batch * at->height * at->width * at->channels, gather_row, &of);
+  magnitude largest = 0;
+  for (size_t i = 0; i < at->height * at->width; i++) largest = larger(largest, all.pixels[i]);
+  bool borne = is_finite(largest) && windows_are_alike(&all, largest, at);
+  return borne ? largest : magnitude_of((real)INFINITY);
+}
+
+/* ---- passes ---- */
+
+static size_t taps_of(const sm_conv2d *conv) {
+  return conv->window.kernel_height * conv->window.kernel_width;
+}
+
+size_t sm_conv_range_scratch(const sm_conv2d *conv) {
+  size_t channels = conv->window.channels, filters = conv->filters, taps = taps_of(conv);
+  sight x = sight_of(conv, false), gy = sight_of(conv, true);
+  size_t of_filters =
+      sm_larger(filter_range_bytes(taps, channels, filters), filter_range_bytes(taps, filters, channels));
+  size_t threads = sm_larger(sm_workers(conv->window.batch), 1);
+  return of_filters + threads * sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
+}
+
+static size_t find_unborne(uint8_t *unborne, const real *images, const real *w, bool turned, char *scratch,
+                           const sm_conv2d *conv) {
+  sight at = sight_of(conv, turned);
+  filter_range filters = {.taps = taps_of(conv),
+                          .from = at.channels,
+                          .to = sight_of(conv, !turned).channels,
+                          .turned = turned,
+                          .w = w};
+  if (!find_filter_range(&filters, scratch)) {
+    memset(unborne, 1, at.batch);
+    return at.batch;
+  }
+  const image_range of = {.sight = at,
+                          .images = images,
+                          .filters = &filters,
+                          .unborne = unborne,
+                          .own = scratch + filter_range_bytes(filters.taps, filters.from, filters.to),
+                          .own_bytes = own_bytes(&at, filters.to)};
+  sm_parallel(at.batch, at.batch * at.height * at.width * at.channels, find_image, &of);
+  size_t count = 0;
+  for (size_t i = 0; i < at.batch; i++) count += unborne[i];
+  return count;
+}
+
+size_t sm_conv_forward_unborne(uint8_t *unborne, const real *x, const real *w, void *scratch,
+                               const sm_conv2d *conv) {
+  return find_unborne(unborne, x, w, false, scratch, conv);
+}
+
+size_t sm_conv_backward_data_unborne(uint8_t *unborne, const real *gy, const real *w, void *scratch,
+                                     const sm_conv2d *conv) {
+  return find_unborne(unborne, gy, w, true, scratch, conv);
+}
+
+bool sm_conv_backward_filter_borne(const real *gy, const real *x, void *scratch, const sm_conv2d *conv) {
+  sight of_x = sight_of(conv, false), of_gy = sight_of(conv, true);
+  size_t terms = conv->window.batch * conv->window.out_height * conv->window.out_width;
+  return is_in_range(largest_if_borne(x, &of_x, scratch), largest_if_borne(gy, &of_gy, scratch), terms);
+}

@@ -1,0 +1,47 @@
+/* Which numbers the transforms of core/conv_winograd.h and core/conv_fourier.h bear.
+
+   A transform adds up pixels that no window holds together, and takes them apart again in the end. What that leaves
+   behind in a result is its rounding times the largest number that went in, wherever in the image that was. So an image
+   is borne if
+   - all its numbers are finite, and no sum or product on the way leaves the range of `real` or loses bits below it,
+   - the largest number of every window is at least 1/SM_CONV_SPREAD of the largest of the image, and where a window
+     holds zeros alone, so that its result is the bias, the image's largest is at most SM_CONV_SPREAD,
+   - the channels that a filter weighs most are not lost beside others: the largest product of a pixel and a weight
+     of its channel is at least 1/SM_CONV_SPREAD of the largest pixel times the filter's largest weight.
+   Filters are borne if they are finite and each tap of each, over all its channels, is zero or at least 1/SM_CONV_SPREAD
+   of the largest weight.
+
+   For the filter gradient, a sum over all images, what counts is the largest number that any image has at a pixel.
+
+   Then the error of a result is at most about SM_CONV_SPREAD times the method's rounding (3e-7 by Fourier's and 1e-6 by
+   Winograd's in single precision), relative to the largest product in its sum: 0.1 % and 0.4 %, where ordinary images,
+   whose windows are alike, have that rounding itself.
+
+   What the functions say of an image depends on this image, the filters and the sizes alone. */
+#ifndef SM_CONV_RANGE_H
+#define SM_CONV_RANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/conv.h"
+
+enum { SM_CONV_SPREAD_BITS = 12, SM_CONV_SPREAD = 1 << SM_CONV_SPREAD_BITS };
+
+/* Bytes of scratch, aligned to SM_ALIGNMENT, for each of the functions below with the present number of threads. */
+size_t sm_conv_range_scratch(const sm_conv2d *conv);
+
+/* Sets unborne (batch) to 1 for the images of x that forward, or of gy that the data gradient, cannot bear with these
+   filters, else to 0. Returns how many they are. */
+size_t sm_conv_forward_unborne(uint8_t *unborne, const real *x, const real *w, void *scratch,
+                               const sm_conv2d *conv);
+size_t sm_conv_backward_data_unborne(uint8_t *unborne, const real *gy, const real *w, void *scratch,
+                                     const sm_conv2d *conv);
+
+/* Whether the filter gradient, which is a sum over all images, bears all of them. */
+bool sm_conv_backward_filter_borne(const real *gy, const real *x, void *scratch, const sm_conv2d *conv);
+
+/* Whether all n numbers are finite. */
+bool sm_conv_is_finite(const real *x, size_t n);
+
+#endif
