@@ -1,4 +1,6 @@
 /* The memory of a Lua state's tensors, and when the collector looks after it. */
+#include <stdbool.h>
+
 #include "bind/bind.h"
 
 /* One per Lua state. The collector sees a tensor as a few dozen bytes, so what really hangs on tensors is watched
@@ -90,7 +92,11 @@ static int free_memory(lua_State *L) {
 }
 
 /* Finalizers run in reverse order of creation at the end of a state: made before any tensor, freed after all. */
+/* The library may be opened again in the same state, while tensors of the first time are alive: it keeps its memory. */
 void sm_lua_open_memory(lua_State *L) {
+  bool open = lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory") == LUA_TUSERDATA;
+  lua_pop(L, 1);
+  if (open) return;
   state_memory *own = lua_newuserdatauv(L, sizeof *own, 0);
   *own = (state_memory){.memory = sm_memory_new()};
   if (!own->memory) luaL_error(L, "not enough memory");
