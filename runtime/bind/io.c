@@ -1,5 +1,7 @@
 /* Files: IDX, NPY, the frame of safetensors, durable writing. runtime.io. What the JSON of a safetensors file
    says is read and written in lua/sm/files.lua. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -95,6 +97,26 @@ static int checksum(lua_State *L) {
   }
   lua_pushinteger(L, sm_checksum(data, bytes));
   return 1;
+}
+
+/* lock(file) → true; false where another process holds the lock; nil and the reason where it cannot be had. The lock
+   on a file that is open for writing ends with the process, or when it closes any handle of that file. */
+static int lock(lua_State *L) {
+  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  if (!stream->closef) sm_lua_fail(L, "this file is closed");
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (fcntl(fileno(stream->f), F_SETLK, &whole) == 0) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  if (errno == EACCES || errno == EAGAIN) {
+    lua_pushboolean(L, false);
+    return 1;
+  }
+  const char *reason = strerror(errno);
+  lua_pushnil(L);
+  lua_pushstring(L, reason);
+  return 2;
 }
 
 /* safetensors_dtype(x) → "F32" */
@@ -249,6 +271,7 @@ void sm_lua_open_io(lua_State *L) {
                                        {"write_durably", write_durably},
                                        {"base64", base64},
                                        {"checksum", checksum},
+                                       {"lock", lock},
                                        {"safetensors_dtype", safetensors_dtype},
                                        {"open_safetensors", open_safetensors},
                                        {"create", create},

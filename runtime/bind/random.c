@@ -44,8 +44,20 @@ static int dropout(lua_State *L) {
   return 1;
 }
 
+/* bits(seed, stream, offset) → an integer of 64 random bits */
+static int bits(lua_State *L) {
+  sm_rng rng = check_rng(L, 1);
+  const uint32_t counter[4] = {(uint32_t)rng.offset, (uint32_t)(rng.offset >> 32), rng.stream, 0};
+  const uint32_t key[2] = {(uint32_t)rng.seed, (uint32_t)(rng.seed >> 32)};
+  uint32_t word[4];
+  sm_philox(word, counter, key);
+  lua_pushinteger(L, (lua_Integer)((uint64_t)word[1] << 32 | word[0]));
+  return 1;
+}
+
 void sm_lua_open_random(lua_State *L) {
   static const luaL_Reg functions[] = {{"uniform", uniform}, {"normal", normal}, {"truncated", truncated},
-                                       {"permutation", permutation}, {"dropout", dropout}, {NULL, NULL}};
+                                       {"permutation", permutation}, {"dropout", dropout}, {"bits", bits},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
 }
