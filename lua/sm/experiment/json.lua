@@ -1,5 +1,7 @@
 --- JSON as people read it: sorted keys, two spaces of indentation, numbers that read back exactly.
--- cjson reads it; its writer keeps 14 digits and no order, too little for a record.
+-- cjson's writer keeps 14 digits and no order, too little for a record, and its reader makes every number a double.
+local null = require "cjson".null
+local strict_json = require "sm.strict_json"
 local sorted_keys = require "sm.ordered".sorted_keys
 local shortest = require "sm.experiment.params".text
 
@@ -28,9 +30,10 @@ local function write(value, indent)
   local kind = type(value)
   if kind == "number" then return number(value) end
   if kind == "boolean" then return tostring(value) end
+  if value == null then return "null" end
   if kind ~= "table" then return quote(tostring(value)) end
   local lines, inner, open, close = {}, indent .. "  ", "{", "}"
-  if value[1] ~= nil or getmetatable(value) == array then
+  if value[1] ~= nil or getmetatable(value) == array or strict_json.is_array(value) then
     open, close = "[", "]"
     for i, item in ipairs(value) do lines[i] = inner .. write(item, inner) end
   else
@@ -46,6 +49,15 @@ end
 --- @return string the JSON text, ending in a newline; an empty table is an object unless it is marked an array
 function M.encode(value)
   return write(value, "") .. "\n"
+end
+
+--- @param text string JSON
+--- @return any tables, strings, booleans, cjson.null, and numbers: an integer where it is written as one. Raises a text
+---   that says what is wrong, and where.
+function M.decode(text)
+  local value, at, reason = strict_json.decode(text)
+  if value == nil then error(("byte %d %s"):format(at + 1, reason), 0) end
+  return value
 end
 
 return M
