@@ -1,4 +1,5 @@
 --- The command line of smrun: reads it, runs the command, reports what went wrong.
+require "sm.modules".shield() -- before anything else is required
 require "sm.packages"
 local host = require "sm.host"
 local options = require "sm.cli.options"

@@ -51,34 +51,25 @@ function M.read(path)
   return text
 end
 
---- The modules beside the file come before those of the system, after those of the library.
-local function search_beside(path)
-  local directory = path:match "^(.*/)[^/]*$" or "./"
-  local library, rest = package.path:match "^([^;]*;[^;]*)(.*)$"
-  package.path = ("%s;%s?.lua;%s?/init.lua%s"):format(library, directory, directory, rest)
-end
-
 local function is_experiment(value)
   local experiments = package.loaded["sm.experiment"]
   return experiments ~= nil and experiments.is(value)
 end
 
---- Runs a file.
---- @param path string names the file in messages; modules beside it can be required
---- @param source string|nil its text; read from `path` where absent
---- @param overrides table parameter → text or value
---- @return table {experiment=(nil for a plain script), source=, params=(see sm.experiment.params.finish)}
-function M.file(path, source, overrides)
+--- Runs a file once.
+--- @param seed integer|nil what the numbers follow that it draws
+--- @param certain boolean whether that is no guess
+local function run_once(path, source, overrides, seed, certain, where)
   local params = require "sm.experiment.params"
-  source = source or M.read(path)
+  local modules = require "sm.modules"
   local arguments = { [0] = path }
   for _, name in ipairs(sorted_names(overrides)) do
     arguments[#arguments + 1] = name .. "=" .. params.text(overrides[name])
   end
-  local without_shebang = source:gsub("^#[^\n]*", "")
-  local chunk, problem = load(without_shebang, "@" .. path, "t", M.environment(arguments))
+  local chunk, problem = modules.compile(source, path, M.environment(arguments))
   if not chunk then error(problem, 0) end
-  search_beside(path)
+  modules.begin(path, where)
+  require "sm.random".load_file(seed, certain)
   params.begin(overrides)
   local result = chunk(table.unpack(arguments))
   local declared = params.finish()
@@ -89,17 +80,56 @@ function M.file(path, source, overrides)
   return { experiment = result, source = source, params = declared }
 end
 
+--- A first guess at the seed of the experiment that a text declares; nil where it looks like a plain script.
+local function guess_seed(source, overrides)
+  if not ("\n" .. source):find "\n%s?return%s+[%w_.:]*experiment" then return nil end
+  return math.tointeger(tonumber(overrides.seed)) or 1
+end
+
+--- Runs a file. What an experiment's file draws follows the seed that it declares, at its end: where it has drawn by
+--- another, it is run again with that one.
+--- @param path string names the file in messages; modules beside it can be required
+--- @param source string|nil its text; read from `path` where absent
+--- @param overrides table parameter → text or value
+--- @param where table|nil as for sm.modules.begin; and by_old_rules=true: the file of a run of version 0.1.0, in which
+---   nothing that a file draws followed its seed
+--- @return table {experiment=(nil for a plain script), source=, params=(see sm.experiment.params.finish)}
+function M.file(path, source, overrides, where)
+  where = where or {}
+  source = source or M.read(path)
+  local seed = not where.by_old_rules and guess_seed(source, overrides) or nil
+  for attempt = 1, 2 do
+    local loaded = run_once(path, source, overrides, seed, attempt > 1, where)
+    if not loaded.experiment then return loaded end
+    local experiments = require "sm.experiment"
+    local drew, drawn_from = require "sm.random".file_drew()
+    local declared = experiments.seed(loaded.experiment)
+    experiments.is_from_file(loaded.experiment)
+    if not drew or drawn_from == declared or where.by_old_rules then return loaded end
+    if attempt == 2 then
+      error(("%s: the seed of the experiment depends on numbers that the file draws: it is %d where they follow %d; "
+        .. "give it as a number or a parameter"):format(path, declared, seed), 0)
+    end
+    seed = declared
+    where = setmetatable({ again = true }, { __index = where })
+  end
+end
+
 --- Reads the record of a run directory: the text that ran and the values of its parameters.
 --- @return table as `file`, made from the directory alone
 function M.run_directory(directory)
-  local cjson = require "cjson"
+  local json = require "sm.experiment.json"
   local path = directory .. "/params.json"
-  local ok, record = pcall(cjson.decode, M.read(path))
+  local ok, record = pcall(json.decode, M.read(path))
   if not ok or type(record) ~= "table" or type(record.values) ~= "table" then
     error(("%s: expected the parameters of a run {\"values\": {…}}, %s"):format(path,
       ok and "found something else" or record), 0)
   end
-  local loaded = M.file(directory .. "/experiment.lua", nil, record.values)
+  local environment = require "sm.experiment.directory".record(directory)
+  local loaded = M.file(directory .. "/experiment.lua", nil, record.values, {
+    kept = directory .. "/modules", by_old_rules = not environment.sessions,
+    beside = type(environment.file) == "string" and environment.file:match "^(.*)/[^/]*$" or nil,
+  })
   if not loaded.experiment then
     require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
   end

@@ -13,10 +13,11 @@ end
 --- @return integer exit code
 function M.file(options)
   local path = options.words[1]
-  paths.check_file(path)
+  if not options.text then paths.check_file(path) end -- a run of a sweep has the text that the sweep began with
   local combinations, swept = settings.read(options.words, 2)
   if #combinations > 1 then return require "sm.cli.sweep".run(options, combinations, swept) end
-  local loaded = loader.file(path, options.text and loader.read(options.text), combinations[1])
+  local loaded = loader.file(path, options.text and loader.read(options.text), combinations[1], options.text
+    and { kept = options.text:match "^(.*)/" .. "/modules", share = true })
   if not loaded.experiment then return 0 end
   return exit_code(loaded.experiment:run {
     file = path, source = loaded.source, params = loaded.params, runs = options.runs or "runs",

@@ -1,6 +1,7 @@
 --- key=value, key=1,2,4 and key=1..5 on the command line: the values that parameters take.
 -- A comma separates values and FIRST..LAST stands for a range of integers; a backslash before a comma, a dot or a
--- backslash makes it part of a value.
+-- backslash makes it part of a value. What is there as a file or directory, and is written as one, is one value.
+local lfs = require "lfs"
 local usage = require "sm.usage"
 
 local M = {}
@@ -38,8 +39,14 @@ local function add_range(values, item, first, last)
   for value = from, to do values[#values + 1] = ("%d"):format(value) end
 end
 
+--- Whether a text with commas is the path of something, such as runs/x/groups=4,seed=2.
+local function is_path(text)
+  return text:find "[/=]" ~= nil and text:find(",", 1, true) ~= nil and lfs.attributes(text) ~= nil
+end
+
 --- @return table array of texts
 local function values_of(name, text)
+  if is_path(text) then return { text } end
   local values, items, seen = {}, items_of(text), {}
   for _, item in ipairs(items) do
     local first, last = item:match "^(%-?%d+)%.%.(%-?%d+)$"

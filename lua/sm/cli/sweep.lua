@@ -3,11 +3,14 @@ local sorted_keys = require "sm.ordered".sorted_keys
 local runtime = require "sm.runtime"
 local host = require "sm.host"
 local loader = require "sm.cli.load"
+local modules = require "sm.modules"
 local settings = require "sm.cli.settings"
 local traceback = require "sm.cli.traceback"
+local text = require "sm.text"
 local usage = require "sm.usage"
 local board = require "sm.experiment.board"
 local compare = require "sm.experiment.compare"
+local directory = require "sm.experiment.directory"
 local jobs = require "sm.experiment.jobs"
 local present = require "sm.experiment.present"
 local progress = require "sm.experiment.progress"
@@ -17,17 +20,10 @@ local M = {}
 
 local failed_code <const>, interrupted_code <const> = 1, 130
 
---- Forgets the modules that a file brought, since they may have taken parameters.
-local function forget_modules(known)
-  for name in pairs(package.loaded) do
-    if not known[name] and not name:find "^sm%." then package.loaded[name] = nil end
-  end
-end
-
 --- The parameters that are swept, as they are given: groups=4,seed=2.
 local function given_label(setting, swept)
   local parts = {}
-  for i, name in ipairs(swept) do parts[i] = name .. "=" .. setting[name] end
+  for i, name in ipairs(swept) do parts[i] = name .. "=" .. text.visible(setting[name]) end
   return table.concat(parts, ",")
 end
 
@@ -42,13 +38,12 @@ local function words_of(options, setting, text_path, threads)
 end
 
 --- What one combination would do: a run for jobs.pursue, its state "waiting", "done" or "failed".
-local function plan_one(options, source, setting, swept)
-  local known = {}
-  for name in pairs(package.loaded) do known[name] = true end
+--- @param texts table place → text of the modules that the sweep uses: those that this run loads first are added
+local function plan_one(options, source, setting, swept, texts)
   local run = { label = given_label(setting, swept), setting = setting, saved = 0, steps = 0 }
   local path = options.words[1]
   local ok, result = xpcall(function()
-    local loaded = loader.file(path, source, setting)
+    local loaded = loader.file(path, source, setting, { again = true })
     if not loaded.experiment then
       usage.fail("%s is a plain script; a sweep needs a file that returns an experiment", path)
     end
@@ -57,7 +52,7 @@ local function plan_one(options, source, setting, swept)
       again = options.again, quiet = true, dry_run = options.dry_run,
     }
   end, traceback.handler)
-  forget_modules(known)
+  for place, module_text in pairs(modules.loaded(path)) do texts[place] = module_text end
   collectgarbage()
   if ok then
     run.directory, run.steps, run.saved = result.directory, result.steps, result.saved
@@ -71,10 +66,10 @@ local function plan_one(options, source, setting, swept)
   return run
 end
 
-local function plan(options, source, combinations, swept)
+local function plan(options, source, combinations, swept, texts)
   local runs, places = {}, {}
   for i, setting in ipairs(combinations) do
-    local run = plan_one(options, source, setting, swept)
+    local run = plan_one(options, source, setting, swept, texts)
     local other = run.directory and places[run.directory]
     if other then
       usage.fail("'%s' and '%s' are the same run", given_label(other.setting, swept), given_label(setting, swept))
@@ -137,7 +132,7 @@ local function exit_code(runs, interrupted)
 end
 
 --- Runs all that is not done, and compares what came out.
-local function pursue(runs, options, screen, count)
+local function pursue(runs, options, screen, count, workplace)
   local watcher = board.new(runs, screen, count)
   for _, run in ipairs(runs) do
     if run.state == "done" then
@@ -146,7 +141,7 @@ local function pursue(runs, options, screen, count)
       watcher:update(run)
     end
   end
-  local interrupted = jobs.pursue(runs, count, function(run) watcher:update(run) end)
+  local interrupted = jobs.pursue(runs, count, workplace, function(run) watcher:update(run) end)
   show_failures(runs)
   if not interrupted then show_comparison(runs, screen) end
   local ending = interrupted and "; the same command goes on" or ""
@@ -154,13 +149,17 @@ local function pursue(runs, options, screen, count)
   return exit_code(runs, interrupted)
 end
 
---- A copy of the experiment's text, so that an edit while the sweep goes on changes none of its runs.
-local function keep_text(source)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(source))
-  assert(file:close())
-  return setmetatable({ path = path }, { __close = function() os.remove(path) end })
+--- A hidden directory beside the runs, for as long as the sweep goes on: the texts that all its runs use, so that an
+--- edit meanwhile changes none of them, and what they write to standard error.
+local function open_workplace(runs_directory, source, texts)
+  local path = ("%s/.sweep-%d-%d"):format(runs_directory:gsub("(.)/+$", "%1"), runtime.system.process_id(), os.time())
+  directory.make(path)
+  local place = setmetatable({ path = path, text = path .. "/experiment.lua" }, {
+    __close = function() directory.remove(path) end,
+  })
+  directory.write(place, "experiment.lua", source)
+  for name, module_text in pairs(texts) do directory.write(place, "modules/" .. name, module_text) end
+  return place
 end
 
 --- @param options table of the command line
@@ -170,18 +169,19 @@ end
 function M.run(options, combinations, swept)
   local path = options.words[1]
   local source = loader.read(options.text or path)
-  local runs = plan(options, source, combinations, swept)
+  local texts = {}
+  local runs = plan(options, source, combinations, swept, texts)
   local waiting = number_waiting(runs)
   local count = math.max(1, math.min(options.jobs or 1, waiting))
   local threads = math.max(1, runtime.system.threads() // count)
   local title = ("%s: %d runs, %d to do, %d at once with %d thread%s each"):format(path, #runs, waiting, count,
     threads, threads == 1 and "" or "s")
   if options.dry_run then return show_plan(runs, title) end
-  local text <close> = keep_text(source)
-  for _, run in ipairs(runs) do run.words = words_of(options, run.setting, text.path, threads) end
+  local workplace <close> = open_workplace(options.runs or "runs", source, texts)
+  for _, run in ipairs(runs) do run.words = words_of(options, run.setting, workplace.text, threads) end
   local screen = progress.new { quiet = options.quiet }
   screen:say(title)
-  return pursue(runs, options, screen, count)
+  return pursue(runs, options, screen, count, workplace.path)
 end
 
 return M

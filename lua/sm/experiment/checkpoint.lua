@@ -209,12 +209,12 @@ function M.restore(run, directory, say, only_model)
   local optimizer_state = restore_model(run.model, tensors, path)
   run.step = math.tointeger(tonumber(metadata.step)) or fail("%s: the step is '%s'", path, metadata.step)
   local numbers = decode(metadata.numbers, path)
+  random.restore(numbers.random) -- also for evaluation: a loss function may draw
   local old = numbers.spent ~= nil -- 0.1.0 kept the time here
   if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end
   if only_model then return true end
   run.optimizer:restore(optimizer_state, numbers.optimizer.steps)
   run.stream:restore(numbers.stream)
-  random.restore(numbers.random)
   run.tally, run.validation = numbers.tally, numbers.validation or {}
   if old then
     run.spent = numbers.spent

@@ -7,22 +7,26 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
+-- Reads only: no lock on the index is taken, and nothing that the repository configures is run.
+local git <const> = "git --no-optional-locks -c core.fsmonitor=false -c core.hooksPath=/dev/null -C %s status "
+  .. "--porcelain=v2 --branch --no-ahead-behind --untracked-files=no 2>/dev/null"
+
 --- @return table|nil {revision=, dirty=} of the repository around the file; nil without one, or without git
 local function repository(file)
-  local pipe = io.popen(("git -C %s status --porcelain=v2 --branch --no-ahead-behind --untracked-files=no 2>/dev/null")
-    :format(quote(file:match "^(.*)/" or ".")))
+  local pipe = io.popen(git:format(quote(file:match "^(.*/)" or ".")))
+  if not pipe then return nil end
   local status = pipe:read "a" -- headers begin with "# "; every other line is a change
   pipe:close()
   local revision = status:match "# branch%.oid (%x+)"
   return revision and { revision = revision, dirty = status:find "\n[^#]" ~= nil }
 end
 
-local function processor()
-  local file = io.open "/proc/cpuinfo"
+local function first_match(path, pattern)
+  local file = io.open(path)
   if not file then return nil end
   local text = file:read "a"
   file:close()
-  return text:match "model name%s*:%s*([^\n]+)"
+  return text and text:match(pattern)
 end
 
 --- @param file string the experiment file
@@ -33,13 +37,24 @@ function M.describe(file)
     lua = _VERSION,
     real = runtime.real,
     git = repository(file),
-    processor = processor(),
+    processor = first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]+)"),
+    host = first_match("/proc/sys/kernel/hostname", "%S+") or first_match("/etc/hostname", "%S+"),
     cores = runtime.system.cores(),
     threads = runtime.system.threads(),
     instruction_set = runtime.system.instruction_set,
     blas = runtime.system.blas(),
     started = os.date "!%Y-%m-%dT%H:%M:%SZ",
   }
+end
+
+local of_a_session <const> = { "started", "host", "git", "smrun", "threads", "cores", "instruction_set" }
+
+--- What may be different each time a run goes on. The first time is what the record itself says.
+--- @param environment table as `describe` gives it
+function M.session(environment)
+  local session = {}
+  for _, key in ipairs(of_a_session) do session[key] = environment[key] end
+  return session
 end
 
 return M

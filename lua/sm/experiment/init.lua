@@ -5,8 +5,11 @@ local checkpoint = require "sm.experiment.checkpoint"
 local declare = require "sm.experiment.declare"
 local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
+local identity = require "sm.experiment.identity"
+local file_names = require "sm.experiment.names"
 local present = require "sm.experiment.present"
 local run = require "sm.experiment.run"
+local text = require "sm.text"
 
 local Experiment = {}
 Experiment.__index = Experiment
@@ -32,11 +35,16 @@ local directory_options = {
 }
 
 local function with_source(options)
+  local wrong = file_names.not_utf8(options.file)
+  if wrong then
+    fail("the name of the file %s must be UTF-8, as the record of its run is; byte %d is not",
+      text.visible(options.file), wrong)
+  end
   if not options.source then
     options.source = directory.read(options.file) or fail("cannot read the experiment %s", options.file)
   end
-  local _, invalid = utf8.len(options.source)
-  if invalid then fail("%s: byte %d is not UTF-8, as every checkpoint keeps it", options.file, invalid) end
+  wrong = file_names.not_utf8(options.source)
+  if wrong then fail("%s: byte %d is not UTF-8, as every checkpoint keeps it", options.file, wrong) end
   return options
 end
 
@@ -46,13 +54,25 @@ local function already_finished(this, path)
   return { directory = path, summary = summary }
 end
 
+local function new_run(experiment, options)
+  local this = run.new(experiment.declaration, options)
+  this.identity = identity.of(experiment.declaration,
+    { source = this.source, params = this.params, file = this.file, from_file = experiment.from_file })
+  return this
+end
+
 --- The run that belongs to the options, and the directory it belongs in.
 --- @return table run, string path, string state "new", "unfinished" or "finished", string|nil reason
-local function place(declaration, given, where)
+local function place(experiment, given, where)
   local options = with_source(check.options(where, given or {}, run_options))
-  local this = run.new(declaration, options)
-  local base = ("%s/%s/%s"):format(options.runs, this.name, this.variant)
-  return this, directory.choose(base, this.source, this.params, options.again)
+  local this = new_run(experiment, options)
+  local base = ("%s/%s/%s"):format(options.runs:gsub("(.)/+$", "%1"), this.name, this.variant)
+  local path, state, reason, replaces = directory.choose(base, function(path)
+    return identity.difference(path, this.identity)
+  end, options.again)
+  this.replaces = replaces
+  if reason then reason = ("%s; this run %s %s"):format(reason, replaces and "begins anew in" or "goes to", path) end
+  return this, path, state, reason
 end
 
 --- Trains, and leaves a run directory. The same text with the same parameters is not trained twice: a
@@ -61,7 +81,7 @@ end
 ---   again=, quiet=, dry_run=(show the plan, write nothing)}
 --- @return table {directory=, and summary= once finished, or interrupted=true}
 function Experiment:run(options)
-  local this, path, state, reason = place(self.declaration, options, "experiment:run")
+  local this, path, state, reason = place(self, options, "experiment:run")
   if options.dry_run then
     this:build()
     present.plan(this, ("%s (%s)"):format(path, state))
@@ -76,7 +96,7 @@ end
 --- @return table {name=, variant=, directory=, state="new", "unfinished" or "finished", steps=(to be done in
 ---   all), saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
 function Experiment:plan(options)
-  local this, path, state = place(self.declaration, options, "experiment:plan")
+  local this, path, state = place(self, options, "experiment:plan")
   if options.dry_run then this:build() end
   return {
     name = this.name, variant = this.variant, directory = path, state = state, steps = this.schedule.steps,
@@ -85,13 +105,13 @@ function Experiment:plan(options)
 end
 
 --- A run that belongs to a directory which is there already.
-local function existing(declaration, given, where)
+local function existing(experiment, given, where)
   local options = check.options(where, given or {}, directory_options)
   local path = options.directory:gsub("(.)/+$", "%1")
   options.file = options.file or path .. "/experiment.lua"
-  local this = run.new(declaration, with_source(options))
-  this.name, this.variant = path:match "([^/]+)/([^/]+)$"
-  if not this.name then this.name, this.variant = declaration.name or path, path end
+  local this = new_run(experiment, with_source(options))
+  this.name, this.variant = directory.names(path)
+  identity.check_modules(path)
   return this, path
 end
 
@@ -99,8 +119,10 @@ end
 --- @param options table {directory=, params=, quiet=}
 --- @return table as for run
 function Experiment:resume(options)
-  local this, path = existing(self.declaration, options, "experiment:resume")
+  local this, path = existing(self, options, "experiment:resume")
   if directory.summary(path) then return already_finished(this, path) end
+  local changed = identity.changed_data(path, this.identity)
+  if changed then fail("%s; it cannot go on with these", changed) end
   return this:pursue(path)
 end
 
@@ -108,9 +130,11 @@ end
 --- @param options table {directory=, params=, quiet=}
 --- @return table {step=, validation={loss=, accuracy=}, test={loss=, accuracy=}}
 function Experiment:evaluate(options)
-  local this, path = existing(self.declaration, options, "experiment:evaluate")
+  local this, path = existing(self, options, "experiment:evaluate")
+  local changed = identity.changed_data(path, this.identity)
+  if changed then this.progress:conclude(changed) end
   this:build(true)
-  local say = function(text) this.progress:say(text) end
+  local say = function(line) this.progress:say(line) end
   if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
   local result = { step = this.step }
   for _, split in ipairs { "validation", "test" } do
@@ -134,6 +158,16 @@ local M = {}
 ---   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
 function M.declare(given)
   return setmetatable({ declaration = declare.declare(given) }, Experiment)
+end
+
+--- Notes that a file returned an experiment: its text, with its modules and parameters, tells what it declares.
+function M.is_from_file(experiment)
+  experiment.from_file = true
+end
+
+--- The seed that an experiment declares.
+function M.seed(experiment)
+  return experiment.declaration.seed
 end
 
 --- Whether a value is an experiment.

@@ -45,7 +45,8 @@ local function look(run)
 end
 
 local function start(self, run)
-  run.errors = os.tmpname()
+  self.started = self.started + 1
+  run.errors = ("%s/errors-%d"):format(self.directory, self.started)
   run.process = self.host.start(run.words, run.errors)
   run.state, run.began, run.looked = "running", now(), now()
   self.running[#self.running + 1] = run
@@ -99,11 +100,12 @@ end
 ---   are run, and get state= "running", then "finished" (summary=), "failed" (problem=) or "interrupted";
 ---   step=, accuracy= (on validation data), pace= (seconds per step) and seconds= tell how far they are
 --- @param count integer how many at once
+--- @param place string a directory for what they write to standard error
 --- @param watch function(run) is called when a run begins and when it ends, and often without one
 --- @return boolean whether a signal stopped the sweep; then those that ran have saved
-function M.pursue(runs, count, watch)
+function M.pursue(runs, count, place, watch)
   local host = package.loaded["sm.host"]
-  local jobs <close> = setmetatable({ host = host, running = {}, watch = watch }, M)
+  local jobs <close> = setmetatable({ host = host, running = {}, watch = watch, directory = place, started = 0 }, M)
   local next_run = 1
   host.graceful(true)
   repeat

@@ -3,6 +3,9 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local check = require "sm.check"
 local fail = require "sm.fail"
+local random = require "sm.random"
+local file_names = require "sm.experiment.names"
+local text = require "sm.text"
 local usage = require "sm.usage"
 
 local M = {}
@@ -15,8 +18,8 @@ local overrides, record = {}, nil
 function M.text(value)
   if math.type(value) ~= "float" then return tostring(value) end
   for digits = 15, 17 do
-    local text = ("%." .. digits .. "g"):format(value)
-    if tonumber(text) == value then return text end
+    local shortest = ("%." .. digits .. "g"):format(value)
+    if tonumber(shortest) == value then return shortest end
   end
 end
 
@@ -60,6 +63,10 @@ local function check_default(name, default)
     fail("sm.params: the default of '%s' must be a number, a boolean or a string, got %s", name,
       check.describe(default))
   end
+  local wrong = type(default) == "string" and file_names.not_utf8(default)
+  if wrong then
+    fail("sm.params: the default of '%s' must be UTF-8; byte %d of '%s' is not", name, wrong, text.visible(default))
+  end
   if type(default) == "number" and not finite(default) then
     fail("sm.params: the default of '%s' must be finite, got %s", name, tostring(default))
   end
@@ -68,25 +75,26 @@ end
 local function read(name, default, given)
   local kind = kind_of(default)
   local value = readers[kind](given)
+  local wrong = kind == "string" and value and file_names.not_utf8(value)
+  if wrong then
+    usage.fail("parameter '%s' must be UTF-8, as the record of a run is; byte %d of '%s' is not", name, wrong,
+      text.visible(value))
+  end
   if value ~= nil then return value end
   local hint = ""
   if kind == "integer" and finite(tonumber(given)) then
     hint = ("; to allow fractions, write the default as %d.0"):format(default)
   end
   usage.fail("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
-    M.text(default), tostring(given), hint)
+    M.text(default), text.visible(tostring(given)), hint)
 end
 
---- Bytes that are safe in a file name on every system stay; the others become %XX.
-local function safe(text)
-  return (text:gsub("[^%w._+-]", function(byte) return ("%%%02X"):format(byte:byte()) end))
-end
-
---- What differs from the defaults, as the name of a run: "groups=4,seed=2"; "default" where nothing does.
+--- What differs from the defaults, as the name of a run: "groups=4,seed=2"; "default" where nothing does. One too long
+--- for a file system is cut, and ends in "~" and a checksum.
 local function run_name(values, differing)
   local parts = {}
-  for i, name in ipairs(differing) do parts[i] = name .. "=" .. safe(M.text(values[name])) end
-  return #parts > 0 and table.concat(parts, ",") or "default"
+  for i, name in ipairs(differing) do parts[i] = name .. "=" .. file_names.safe(M.text(values[name])) end
+  return #parts > 0 and file_names.file_name(table.concat(parts, ",")) or "default"
 end
 
 --- The parameters as the file reads them: an unknown name is an error, and so is an assignment.
@@ -136,6 +144,7 @@ function M.declare(defaults)
     values[name] = read(name, declared[name], overrides[name])
     if values[name] ~= declared[name] then differing[#differing + 1] = name end
   end
+  if math.type(values.seed) == "integer" then random.guess(values.seed) end
   record = { defaults = declared, values = values, differing = differing, name = run_name(values, differing) }
   return read_only(values)
 end

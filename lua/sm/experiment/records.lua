@@ -1,9 +1,9 @@
 --- What run directories say of themselves: found, and read.
 local lfs = require "lfs"
-local cjson = require "cjson"
 local fail = require "sm.fail"
 local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
+local json = require "sm.experiment.json"
 local metrics = require "sm.experiment.metrics"
 
 local M = {}
@@ -54,7 +54,7 @@ end
 
 local function decode(path)
   local text = directory.read(path) or fail("there is no %s", path)
-  local ok, value = pcall(cjson.decode, text)
+  local ok, value = pcall(json.decode, text)
   if not ok or type(value) ~= "table" then
     fail("%s: expected a JSON object, %s", path, ok and "found something else" or value)
   end
@@ -70,16 +70,17 @@ function M.read(path)
   if type(params.values) ~= "table" then fail("%s/params.json: there are no values", path) end
   local summary = directory.summary(path)
   if summary and type(summary.seed) ~= "number" then fail("%s/summary.json: there is no seed", path) end
-  local seed = summary and summary.seed or tonumber(params.values.seed)
+  local environment = decode(path .. "/environment.json")
+  local seed = summary and summary.seed or tonumber(environment.seed or params.values.seed)
   local rows, columns = metrics.rows(path .. "/metrics.csv")
   return {
     path = path,
-    name = summary and summary.experiment or path:match "([^/]+)/[^/]+$" or path,
+    name = summary and summary.experiment or (directory.names(path)),
     source = directory.read(path .. "/experiment.lua"),
     values = params.values,
     defaults = type(params.defaults) == "table" and params.defaults or {},
     seed = seed and math.tointeger(seed) or seed,
-    environment = decode(path .. "/environment.json"),
+    environment = environment,
     summary = summary,
     saved = checkpoint.steps(path)[1],
     rows = rows,

@@ -1,4 +1,5 @@
 --- One run: a declaration, its parts built from the seed, and the directory it fills.
+local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
@@ -7,14 +8,17 @@ local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
 local first_steps = require "sm.experiment.first_steps"
 local environment = require "sm.experiment.environment"
+local identity = require "sm.experiment.identity"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.experiment.json"
 local metrics = require "sm.experiment.metrics"
+local file_names = require "sm.experiment.names"
 local present = require "sm.experiment.present"
 local progress = require "sm.experiment.progress"
 local report = require "sm.experiment.report"
 local train = require "sm.experiment.train"
 local model_summary = require "sm.nn.summary"
+local modules = require "sm.modules"
 
 local M = {}
 M.__index = M
@@ -36,7 +40,7 @@ function M.new(declaration, options)
     params = json.encode {
       values = params.values, defaults = params.defaults, differing = json.array(params.differing),
     },
-    name = declaration.name or options.file:match "([^/]+)$":gsub("%.lua$", ""),
+    name = declaration.name and file_names.file_name(declaration.name) or file_names.of_file(options.file),
     variant = params.name,
     data = declaration.data,
     model = declaration.model,
@@ -100,10 +104,9 @@ end
 --- @param evaluating boolean|nil whether it is only looked at, and not trained
 function M:build(evaluating)
   if self.model.input_shape then
-    self.progress:say(("The file itself built the model: seed %d sets the data's order and dropout only.")
-      :format(self.seed))
+    self.progress:say "The file itself built the model, whose weights are as it drew them."
   end
-  random.seed(self.seed)
+  random.train(self.seed)
   self.model:build(self.data.shape, self.data.dtype)
   check_scores(self)
   self.accuracy = evaluate.accuracy(self)
@@ -184,18 +187,51 @@ function M:report(ended)
   end
 end
 
+--- Writes environment.json with what has changed.
+local function record(self, changes)
+  for key, value in pairs(changes) do self.record[key] = value end
+  self.directory:write("environment.json", json.encode(self.record))
+end
+
+--- Keeps every module beside the experiment: those that are loaded now, and those that a step may load later.
+local function keep_modules(self)
+  local kept, sums = modules.read(self.directory.path .. "/modules"), {}
+  local recording = false
+  modules.each(self.file, function(place, content)
+    if kept[place] ~= content then self.directory:write("modules/" .. place, content) end
+    sums[place], kept[place] = identity.checksum(content), content
+    if recording then record(self, { modules = sums }) end
+  end)
+  recording = true
+  for place, content in pairs(kept) do sums[place] = identity.checksum(content) end
+  return sums
+end
+
 local function begin(self, path)
-  if directory.read(path .. "/experiment.lua") then
+  if self.replaces then
+    self.directory:clear()
+  elseif directory.read(path .. "/experiment.lua") then
     self.progress:say(path .. " was stopped before its first checkpoint, and begins anew")
   end
   self.directory:write("params.json", self.params)
-  self.directory:write("environment.json", json.encode(environment.describe(self.file)))
+  self.record = environment.describe(self.file)
+  record(self, {
+    experiment = self.name, variant = self.variant, seed = self.seed, file = directory.absolute(self.file),
+    declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
+    sessions = json.array { environment.session(self.record) },
+  })
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns)
   present.plan(self, path)
 end
 
 local function continue(self, path)
+  self.record = directory.record(path)
+  local sessions = self.record.sessions or { environment.session(self.record) }
+  local original = self.record.file
+  local file = original and lfs.attributes(original) and original or self.file
+  sessions[#sessions + 1] = environment.session(environment.describe(file))
+  record(self, { sessions = json.array(sessions), modules = keep_modules(self) })
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.step)
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, present.thousands(self.step),
     present.thousands(self.schedule.steps)))
@@ -254,16 +290,20 @@ end
 
 --- Trains in a directory, from the beginning or from its newest checkpoint, to the end of the schedule.
 --- @param path string the run directory
---- @param reason string|nil why this directory and not the first of its name
+--- @param reason string|nil why this directory and not the first of its name, as it is said
 --- @return table {directory=, and summary= or interrupted=true}
 function M:pursue(path, reason)
   local run <close> = self
   self.directory = directory.open(path)
   self.progress.log = self.directory.log
   if directory.summary(path) then fail("%s was finished by another process just now", path) end
-  if reason then self.progress:say(("%s; this run goes to %s"):format(reason, path)) end
+  if reason then self.progress:say(reason) end
+  if self.directory.unlocked then
+    self.progress:say(("nothing keeps a second process out of %s: the file system gives no lock (%s)"):format(path,
+      self.directory.unlocked))
+  end
   self:build()
-  local say = function(text) self.progress:say(text) end
+  local say = function(line) self.progress:say(line) end
   if checkpoint.restore(self, path, say) then continue(self, path) else begin(self, path) end
   local host = package.loaded["sm.host"]
   if host then host.graceful(true) end

@@ -1,0 +1,148 @@
+--- What an experiment declares and what its data hold, as flat maps from a place ("optimizer.lr") to a text: two
+--- declarations are the same where their maps are.
+local runtime = require "sm.runtime"
+local ordered = require "sm.ordered"
+local shortest = require "sm.experiment.params".text
+
+local M = {}
+
+local deepest <const> = 8 -- levels of tables and functions that are looked into
+local is_tensor = runtime.tensor.is_tensor
+
+-- "<prefix>ordered.lua" of the library's own files: functions from there are told by what they hold, not where.
+local library <const> = debug.getinfo(ordered.new, "S").source:match "^(.*)ordered%.lua$"
+
+--- The type, the shape and the checksum of a tensor.
+local function tensor_text(tensor, seen)
+  seen[tensor] = seen[tensor] or ("%s {%s} %08x"):format(tensor.dtype, table.concat(tensor.shape, ", "),
+    runtime.io.checksum(tensor))
+  return seen[tensor]
+end
+
+--- A name or a position as it stands in a place; nil for what has no text of its own.
+local function key_text(key)
+  local kind = type(key)
+  return (kind == "string" or kind == "number") and tostring(key) or nil
+end
+
+local function is_plain(value)
+  local kind = type(value)
+  return kind == "number" or kind == "string" or kind == "boolean"
+end
+
+local add
+
+local function add_fields(lines, place, value, seen, level, deep)
+  local entries = {}
+  for key, item in next, value do
+    local name = key_text(key)
+    if name and name ~= "where" then entries[name] = item end -- "where": the line, which depends on the file's path
+  end
+  for _, name in ipairs(ordered.sorted_keys(entries)) do
+    add(lines, place .. "." .. name, entries[name], seen, level + 1, deep)
+  end
+end
+
+--- A function is its line and what it has captured: in a loop over settings that is what tells one from the next.
+local function add_function(lines, place, f, seen, level, deep)
+  local info = debug.getinfo(f, "S")
+  local own = info.source:sub(1, #library) == library
+  lines[place] = info.what == "C" and "built in" or own and "the library's" or "line " .. info.linedefined
+  for i = 1, info.what ~= "C" and math.huge or 0 do
+    local name, value = debug.getupvalue(f, i)
+    if not name then break end
+    if name ~= "_ENV" and (own or deep or is_plain(value)) then
+      add(lines, place .. "." .. name, value, seen, level + 1, deep)
+    end
+  end
+end
+
+--- Adds the lines of any value.
+--- @param seen table tables and functions that have been looked into, and those that are to be left alone
+function add(lines, place, value, seen, level, deep)
+  if value == nil then return end
+  if is_plain(value) then
+    lines[place] = type(value) == "number" and shortest(value) or tostring(value)
+  elseif is_tensor(value) then
+    lines[place] = tensor_text(value, seen)
+  elseif (type(value) == "table" or type(value) == "function") and not seen[value] and level < deepest then
+    seen[value] = true
+    local add_all = type(value) == "table" and add_fields or add_function
+    add_all(lines, place, value, seen, level, deep)
+  end
+end
+
+--- The layers of a model, each with its options.
+local function add_model(lines, place, model, seen, deep)
+  local options = rawget(model, "options")
+  if type(options) ~= "table" then return add(lines, place, model, seen, 1, deep) end
+  lines[place], seen[model] = tostring(rawget(model, "kind") or getmetatable(model).kind), true
+  add_fields(lines, place, options, seen, 1, deep)
+  for position, inner in ipairs(rawget(model, "layers") or {}) do
+    add_model(lines, ("%s.%s"):format(place, inner.name or position), inner, seen, deep)
+  end
+end
+
+--- The options of an optimizer and of its groups, and how many steps it has done before.
+local function add_optimizer(lines, place, optimizer, seen, deep)
+  local options, groups = rawget(optimizer, "options"), rawget(optimizer, "groups")
+  if type(options) ~= "table" then return add(lines, place, optimizer, seen, 1, deep) end
+  lines[place], seen[optimizer] = ("%s, %s steps"):format(optimizer.name, optimizer.steps), true
+  add_fields(lines, place, options, seen, 1, deep)
+  for position, group in ipairs(groups or {}) do
+    local inner = ("%s.group%d"):format(place, position)
+    add_fields(lines, inner, group.options or {}, seen, 1, deep)
+    for _, entry in ipairs(group.entries or {}) do lines[inner .. "." .. entry.name] = "parameter" end
+  end
+end
+
+--- What views measure depends on their settings; what they keep of the model while it trains is none.
+local function add_views(lines, place, views)
+  for position, view in ipairs(views) do
+    for key, value in next, view do
+      if key_text(key) and is_plain(value) then lines[("%s.%d.%s"):format(place, position, key)] = tostring(value) end
+    end
+  end
+end
+
+--- Modules, and what belongs to the whole program, are no part of a declaration.
+local function left_alone()
+  local seen = { [_G] = true }
+  for _, module in pairs(package.loaded) do
+    if type(module) == "table" or type(module) == "function" then seen[module] = true end
+  end
+  return seen
+end
+
+local adders = { model = add_model, optimizer = add_optimizer, views = add_views, data = function() end }
+
+--- @param declaration table as sm.experiment.declare gives it
+--- @param deep boolean whether all is told that functions have captured, rather than numbers, texts and truths alone
+--- @return table place → text
+function M.declaration(declaration, deep)
+  local lines, seen = {}, left_alone()
+  for _, key in ipairs(ordered.sorted_keys(declaration)) do
+    local value, adder = declaration[key], adders[key]
+    if adder then adder(lines, key, value, seen, deep) else add(lines, key, value, seen, 1, deep) end
+  end
+  for name, tensor in pairs(declaration.model:parameters()) do -- of a model that was built before
+    if is_tensor(tensor) then lines["model value " .. name] = tensor_text(tensor, seen) end
+  end
+  return lines
+end
+
+--- Every tensor of a data set.
+--- @return table "train inputs", "test targets", … → text
+function M.data(data)
+  local lines, seen = {}, {}
+  for _, name in ipairs { "train", "validation", "test" } do
+    local split = data[name]
+    for _, part in ipairs { "inputs", "targets" } do
+      local value = type(split) == "table" and split[part]
+      if value then add(lines, name .. " " .. part, value, seen, 1) end
+    end
+  end
+  return lines
+end
+
+return M

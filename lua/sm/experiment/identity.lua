@@ -1,0 +1,108 @@
+--- What makes a run this run and no other: its text, the modules that it loaded from beside it, its parameters, what it
+-- declared, and its data. environment.json keeps what is not kept as files; runs of version 0.1.0 have none of that.
+local runtime = require "sm.runtime"
+local fail = require "sm.fail"
+local modules = require "sm.modules"
+local random = require "sm.random"
+local sorted_keys = require "sm.ordered".sorted_keys
+local declared = require "sm.experiment.declared"
+local directory = require "sm.experiment.directory"
+
+local M = {}
+
+--- @param declaration table as sm.experiment.declare gives it
+--- @param given table {source=, params=(the content of params.json), file=, from_file=(whether the file returned the
+---   experiment, so that text, modules and parameters tell nearly all)}
+--- @return table
+function M.of(declaration, given)
+  return {
+    source = given.source, params = given.params, file = given.file, from_file = given.from_file,
+    modules = modules.loaded(given.file), drew = given.from_file and random.file_drew(),
+    declaration = declared.declaration(declaration, not given.from_file), data = declared.data(declaration.data),
+  }
+end
+
+--- The first place, by name, where two maps differ.
+--- @param common boolean|nil only places that both have
+local function first_difference(a, b, common)
+  local places = {}
+  for place in pairs(a) do places[place] = not common or b[place] ~= nil or nil end
+  for place in pairs(b) do places[place] = not common or a[place] ~= nil or nil end
+  for _, place in ipairs(sorted_keys(places)) do
+    if a[place] ~= b[place] then return place end
+  end
+end
+
+local function module_difference(path, identity)
+  local kept = modules.read(path .. "/modules")
+  for place in pairs(identity.modules) do
+    if not kept[place] then return ("%s was run without the module %s"):format(path, place) end
+  end
+  for _, place in ipairs(sorted_keys(kept)) do
+    if (identity.modules[place] or modules.text(place)) ~= kept[place] then
+      return ("%s was run with a different text of its module %s"):format(path, place)
+    end
+  end
+end
+
+--- A run of version 0.1.0 is taken for the same where nothing is known that may differ.
+local function earlier_difference(path, identity)
+  if next(identity.modules) then
+    return ("%s was run by an earlier version, which kept no modules, so that they cannot be compared"):format(path)
+  elseif identity.drew then
+    return ("%s was run by an earlier version, in which what a file draws did not follow the seed"):format(path)
+  end
+end
+
+local function data_difference(record, identity)
+  return first_difference(record.data, identity.data)
+end
+
+local function settings_difference(path, record, identity)
+  local place = first_difference(record.declaration, identity.declaration, identity.from_file)
+  return place and ("%s was run with %s %s, and here it is %s"):format(path, place,
+    record.declaration[place] or "not there", identity.declaration[place] or "not there")
+end
+
+--- Why what is to be run is not the run that a directory has.
+--- @return string|nil reason nil where it is the same run
+function M.difference(path, identity)
+  local source = directory.read(path .. "/experiment.lua")
+  if not source then return ("%s has no experiment.lua, so that nobody can tell what it is"):format(path) end
+  if source ~= identity.source then return ("%s was run from a different text of this file"):format(path) end
+  local params = directory.read(path .. "/params.json")
+  if not params then return ("%s has no params.json, so that nobody can tell what it is"):format(path) end
+  if params ~= identity.params then return ("%s was run with other parameters"):format(path) end
+  local record = directory.record(path)
+  if not record.sessions then return earlier_difference(path, identity) end
+  local reason = module_difference(path, identity) or settings_difference(path, record, identity)
+  if reason then return reason end
+  local place = data_difference(record, identity)
+  return place and ("%s was run on other data: its %s are not the same"):format(path, place)
+end
+
+--- What has changed in the data since a run began.
+--- @return string|nil
+function M.changed_data(path, identity)
+  local record = directory.record(path)
+  local place = record.data and data_difference(record, identity)
+  return place and ("%s was trained on other data: its %s have changed since (they were %s, and are %s)"):format(path,
+    place, record.data[place] or "not there", identity.data[place] or "not there")
+end
+
+function M.checksum(text)
+  return ("%08x"):format(runtime.io.checksum(text))
+end
+
+--- Raises where a module that a run directory keeps is not as it was kept.
+function M.check_modules(path)
+  local recorded, kept = directory.record(path).modules or {}, modules.read(path .. "/modules")
+  for _, place in ipairs(sorted_keys(recorded)) do
+    if not kept[place] then fail("%s/modules/%s is missing, and the run cannot go on without it", path, place) end
+    if M.checksum(kept[place]) ~= recorded[place] then
+      fail("%s/modules/%s is not the text that the run was trained with", path, place)
+    end
+  end
+end
+
+return M

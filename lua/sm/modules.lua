@@ -1,0 +1,229 @@
+--- The user's own modules: found beside the file that is run, read once, and part of the text of its run.
+-- They are found by name in directories rather than by package.path, whose templates give ';' and '?' a meaning.
+-- Needs nothing of the numeric libraries, so that a line of plain Lua runs at once.
+
+local M = {}
+
+-- Required when it is first needed, since `shield` comes before.
+local lfs = setmetatable({}, { __index = function(_, name) return require "lfs"[name] end })
+
+local own <const> = { cjson = true, lfs = true, argparse = true } -- what the library rests on comes first, too
+local relative = ""    -- the templates of package.path that begin in the working directory
+local kept             -- the directory of the modules of a run or a sweep, where they come first; or nil
+local places = {}      -- the directories beside the file
+local shared           -- whether `kept` gets what is loaded for the first time
+local files = {}       -- place of a module ("net/blocks.lua") → its text, for as long as it is needed
+local loaded = {}      -- place → text, of what the present file has loaded
+local names = {}       -- the names under which package.loaded has them
+local keeper           -- function(place, text): hears of every module once a run keeps them
+
+--- The whole content of a file, nil where there is none that can be read.
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then return nil end
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+--- Lua text as it is compiled: without the mark of its encoding, and without a first line for the shell.
+function M.compile(text, path, environment)
+  local code = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
+  if environment then return load(code, "@" .. path, "t", environment) end
+  return load(code, "@" .. path, "t")
+end
+
+--- The directory that a file lies in, ending in "/".
+local function directory_of(path)
+  return path:match "^(.*/)[^/]*$" or "./"
+end
+
+--- Where modules may lie: beside what a link points to, then beside the link.
+local function beside(path)
+  local found, steps = { directory_of(path) }, 0
+  local target = lfs.symlinkattributes(path, "target")
+  while target and steps < 40 do -- as many links as Linux follows
+    path, steps = target:sub(1, 1) == "/" and target or directory_of(path) .. target, steps + 1
+    target = lfs.symlinkattributes(path, "target")
+  end
+  if steps > 0 then table.insert(found, 1, directory_of(path)) end
+  return found
+end
+
+local function is_library(name)
+  local templates = package.path:match "^[^;]*;[^;]*"
+  return own[name] or package.searchpath(name, templates) ~= nil
+end
+
+local function note(place, text)
+  if loaded[place] == text then return end
+  files[place], loaded[place] = text, text
+  if keeper then keeper(place, text) end
+end
+
+--- The text of a module, by its place, and the path of the file: what has been read stays as it is.
+local function find(place)
+  if kept then
+    local text = read(kept .. "/" .. place)
+    if text then return text, kept .. "/" .. place end
+  end
+  for _, directory in ipairs(places) do
+    local path = directory .. place
+    local text = files[place] or read(path)
+    if text and lfs.attributes(path, "mode") ~= "directory" then return text, path end
+  end
+end
+
+--- Makes a directory, and those above it.
+local function make(path)
+  if lfs.attributes(path, "mode") == "directory" then return end
+  local parent = path:match "^(.+)/[^/]+$"
+  if parent then make(parent) end
+  lfs.mkdir(path)
+end
+
+--- Puts the text of a module where all runs of a sweep look first. Another of them may have been faster.
+--- @return string the text that they all use
+local function publish(place, text)
+  local path = kept .. "/" .. place
+  make(path:match "^(.*)/")
+  local own_path = ("%s.%s"):format(path, tostring({}):match "0x(%x+)")
+  local file = io.open(own_path, "wb")
+  if not file then return text end -- the sweep has ended
+  file:write(text)
+  file:close()
+  lfs.link(own_path, path) -- fails where there is one
+  os.remove(own_path)
+  return read(path) or text
+end
+
+local function load_module(name, place, text, path)
+  if shared then text = publish(place, text) end
+  local chunk, problem = M.compile(text, path)
+  if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, problem), 0) end
+  names[#names + 1] = name
+  note(place, text)
+  return chunk, path
+end
+
+--- The places that a name may mean.
+local function candidates(name)
+  local place = name:gsub("%.", "/"):gsub("/+", "/"):gsub("^/", "")
+  return { place .. ".lua", place .. "/init.lua" }
+end
+
+local function search_beside(name)
+  if #places == 0 or is_library(name) then return nil end
+  local tried = {}
+  for _, place in ipairs(candidates(name)) do
+    local text, path = find(place)
+    if text then return load_module(name, place, text, path) end
+    for _, directory in ipairs(places) do tried[#tried + 1] = ("no file '%s%s'"):format(directory, place) end
+  end
+  return table.concat(tried, "\n\t")
+end
+
+--- In the working directory, as package.path has it, after all else.
+local function search_relative(name)
+  if relative == "" or own[name] then return nil end
+  local path, tried = package.searchpath(name, relative)
+  if not path then return tried end
+  local place = candidates(name)[path:find "/init%.lua$" and 2 or 1]
+  return load_module(name, place, read(path) or "", path)
+end
+
+local installed = false
+local function install()
+  if installed then return end
+  installed = true
+  table.insert(package.searchers, 2, search_beside)
+  package.searchers[#package.searchers + 1] = search_relative
+end
+
+--- Takes the templates that begin in the working directory out of package.path: a file there that is named as what the
+--- library needs must not come in its place.
+function M.shield()
+  local absolute, others = {}, {}
+  for template in package.path:gmatch "[^;]+" do
+    local list = template:sub(1, 1) == "/" and absolute or others
+    list[#list + 1] = template
+  end
+  package.path, relative = table.concat(absolute, ";"), table.concat(others, ";")
+  install()
+end
+
+--- Forgets the modules that the last file has loaded, so that the next one loads them anew.
+local function forget()
+  for _, name in ipairs(names) do package.loaded[name] = nil end
+  names, loaded, keeper = {}, {}, nil
+end
+
+--- Before a file is loaded.
+--- @param path string the file
+--- @param options table|nil {kept=(a directory whose modules come first), share=(whether it gets those that it lacks),
+---   beside=(a further directory to look in), again=(true: texts that have been read stay as they are)}
+function M.begin(path, options)
+  options = options or {}
+  install()
+  forget()
+  if not options.again then files = {} end
+  kept, shared, places = options.kept, options.share, beside(path)
+  if options.beside then places[#places + 1] = options.beside:gsub("/*$", "/") end
+end
+
+--- Under plain lua5.4, which loads the script itself: the modules that package.path has found in its directory.
+local function loaded_by_lua(path)
+  local found, directory = {}, directory_of(path)
+  for name in pairs(package.loaded) do
+    local file = package.searchpath(name, package.path)
+    if file and not is_library(name) and (directory_of(file):gsub("^%./", "") .. "/"):find(
+        directory:gsub("^%./", ""), 1, true) == 1 then
+      found[candidates(name)[file:find "/init%.lua$" and 2 or 1]] = read(file)
+    end
+  end
+  return found
+end
+
+--- What the file has loaded so far.
+--- @param path string the file
+--- @return table place ("net/blocks.lua") → text
+function M.loaded(path)
+  if #places == 0 then return loaded_by_lua(path) end
+  local copy = {}
+  for place, text in pairs(loaded) do copy[place] = text end
+  return copy
+end
+
+--- The text of a module that need not have been loaded. @return string|nil
+function M.text(place)
+  return (find(place))
+end
+
+--- Hands every module that a file has loaded, and every one that it will load, to a function(place, text).
+function M.each(path, visit)
+  keeper = visit
+  for place, text in pairs(M.loaded(path)) do visit(place, text) end
+end
+
+--- The texts that a directory keeps. @return table place → text
+function M.read(directory)
+  local found = {}
+  local function walk(inner)
+    local path = directory .. inner
+    if lfs.attributes(path, "mode") ~= "directory" then return end
+    for name in lfs.dir(path) do
+      local place = inner .. "/" .. name
+      if name:sub(1, 1) == "." then goto continue end
+      if lfs.attributes(directory .. place, "mode") == "directory" then
+        walk(place)
+      else
+        found[place:sub(2)] = read(directory .. place)
+      end
+      ::continue::
+    end
+  end
+  walk ""
+  return found
+end
+
+return M
