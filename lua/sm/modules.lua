@@ -27,10 +27,9 @@ local function read(path)
 end
 
 --- Lua text as it is compiled: without the mark of its encoding, and without a first line for the shell.
-function M.compile(text, path, environment)
+function M.compile(text, path, environment, mode)
   local code = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
-  if environment then return load(code, "@" .. path, "t", environment) end
-  return load(code, "@" .. path, "t")
+  return load(code, "@" .. path, mode or "t", environment or _G)
 end
 
 --- The directory that a file lies in, ending in "/".
@@ -132,10 +131,43 @@ local function search_relative(name)
   return load_module(name, place, read(path) or "", path)
 end
 
+--- The place of a file that is named by its path: below the file that is run, or, by a relative path, below the working
+--- directory. nil for what is elsewhere.
+local function place_of(path)
+  if type(path) ~= "string" then return nil end
+  for _, directory in ipairs(places) do
+    if path:sub(1, #directory) == directory then path = path:sub(#directory + 1) end
+  end
+  path = path:gsub("^%./+", "")
+  return path:sub(1, 1) ~= "/" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
+end
+
+local lua_loadfile = loadfile
+
+--- loadfile as Lua has it; a file beside the one that is run is a module of it.
+local function load_file(...)
+  local path, mode, environment = ...
+  local place = #places > 0 and place_of(path)
+  local text = place and (kept and read(kept .. "/" .. place) or read(path))
+  if not text then return lua_loadfile(...) end
+  if shared then text = publish(place, text) end
+  note(place, text)
+  if select("#", ...) < 3 then environment = _G end
+  return M.compile(text, path, environment, mode or "bt")
+end
+
+local function do_file(...)
+  local chunk, problem = load_file(...)
+  if not chunk then error(problem, 0) end
+  return chunk()
+end
+
 local installed = false
 local function install()
   if installed then return end
   installed = true
+  rawset(_G, "loadfile", load_file)
+  rawset(_G, "dofile", do_file)
   table.insert(package.searchers, 2, search_beside)
   package.searchers[#package.searchers + 1] = search_relative
 end

@@ -173,6 +173,26 @@ describe("the modules of an experiment", function()
   end)
 end)
 
+describe("files that an experiment runs by dofile and loadfile", function()
+  it("are modules too", function()
+    write("net/part.lua", "return 2")
+    write("e.lua", (experiment:gsub("local labels", [[
+      local here = arg[0]:match "^(.*/)" or ""
+      assert(dofile(here .. "net/part.lua") == 2 and assert(loadfile "net/part.lua")() == 2)
+      %0]]):gsub("inputs.npy", workspace .. "/%0")))
+    works "e.lua"
+    assert.equal("return 2", read "runs/e/default/modules/net/part.lua")
+    write("net/part.lua", "return 1 + 1")
+    has("different text of its module net/part.lua", works "e.lua")
+    write("net/part.lua", "return 3")
+    works "eval runs/e/default"
+    local output, code = smrun_in("..", ("eval '%s/runs/e/default'"):format(workspace))
+    assert.equal(0, code, output)
+    output = smrun "e.lua"
+    has("e.lua:6: assertion failed", output)
+  end)
+end)
+
 describe("a sweep", function()
   it("has one text, whatever is edited, renamed or removed meanwhile", function()
     write("e.lua", (experiment:gsub('local loss = output', [[
@@ -267,6 +287,23 @@ describe("what a script passes", function()
   end)
 end)
 
+describe("what the surroundings say", function()
+  it("makes a run of its own, and none goes on with something else", function()
+    write("e.lua", (experiment:gsub("lr = p.lr", "lr = tonumber(os.getenv 'LR')")))
+    works("e.lua", "LR=0.5")
+    has("finished already", works("e.lua", "LR=0.5"))
+    has("runs/e/default was run with optimizer.lr 0.5, and here it is 0.25; this run goes to runs/e/default-2",
+      works("e.lua", "LR=0.25"))
+    local _, code = smrun("e.lua stop=true", "SM_TEST_STOP=1 LR=0.5")
+    assert.equal(130, code)
+    local output
+    output, code = smrun("resume runs/e/stop=true", "LR=0.25")
+    assert.equal(1, code)
+    has("runs/e/stop=true was run with optimizer.lr 0.5, and here it is 0.25", output)
+    works("resume runs/e/stop=true", "LR=0.5")
+  end)
+end)
+
 describe("the data of a run", function()
   local function other_data()
     local sm = require "sm"
@@ -286,6 +323,17 @@ describe("the data of a run", function()
     output, code = smrun "eval runs/e/default --quiet"
     assert.equal(0, code, output)
     has("runs/e/default was trained on other data", output)
+  end)
+
+  it("is also what a loss function has at hand", function()
+    write("e.lua", (experiment:gsub("local labels", "local extra = sm.load 'extra.npy'\n%0"):gsub("local loss = ",
+      "%0extra:sum() + ")))
+    local sm = require "sm"
+    sm.save(workspace .. "/extra.npy", sm.ones(2))
+    works "e.lua"
+    has("finished already", works "e.lua")
+    sm.save(workspace .. "/extra.npy", sm.zeros(2))
+    has("runs/e/default was run with loss:extra float32 {2}", works "e.lua")
   end)
 
   it("is the same where only the file's time is another", function()
@@ -329,7 +377,7 @@ describe("a run's integers", function()
   end)
 
   it("leave a float a float", function()
-    write("f.lua", (experiment:gsub("lr = 0.1", "lr = 1.0")))
+    write("f.lua", (experiment:gsub("lr = 0.1", "lr = 1.0"):gsub("inputs.npy", workspace .. "/%0")))
     works "f.lua"
     works "eval runs/f/default"
     local loaded = require "sm.cli.load".run_directory(workspace .. "/runs/f/default")

@@ -43,7 +43,8 @@ local function add_fields(lines, place, value, seen, level, deep)
   end
 end
 
---- A function is its line and what it has captured: in a loop over settings that is what tells one from the next.
+--- A function is its line and, behind a colon, what it has captured: in a loop over settings that tells one from the
+--- next.
 local function add_function(lines, place, f, seen, level, deep)
   local info = debug.getinfo(f, "S")
   local own = info.source:sub(1, #library) == library
@@ -51,8 +52,8 @@ local function add_function(lines, place, f, seen, level, deep)
   for i = 1, info.what ~= "C" and math.huge or 0 do
     local name, value = debug.getupvalue(f, i)
     if not name then break end
-    if name ~= "_ENV" and (own or deep or is_plain(value)) then
-      add(lines, place .. "." .. name, value, seen, level + 1, deep)
+    if name ~= "_ENV" and (own or deep or is_plain(value) or is_tensor(value)) then
+      add(lines, place .. ":" .. name, value, seen, level + 1, deep)
     end
   end
 end
@@ -114,10 +115,15 @@ local function left_alone()
   return seen
 end
 
-local adders = { model = add_model, optimizer = add_optimizer, views = add_views, data = function() end }
+local function add_nothing() end -- data are told by their content, and a line depends on the file's path
+
+local adders = {
+  model = add_model, optimizer = add_optimizer, views = add_views, data = add_nothing, where = add_nothing,
+}
 
 --- @param declaration table as sm.experiment.declare gives it
---- @param deep boolean whether all is told that functions have captured, rather than numbers, texts and truths alone
+--- @param deep boolean whether all is told that functions have captured, rather than tensors, numbers, texts and truths
+---   alone
 --- @return table place → text
 function M.declaration(declaration, deep)
   local lines, seen = {}, left_alone()

@@ -81,11 +81,19 @@ function M.difference(path, identity)
   return place and ("%s was run on other data: its %s are not the same"):format(path, place)
 end
 
---- What has changed in the data since a run began.
+--- What has changed since a run began, without its text or parameters: its data, or what it took from its
+--- surroundings. What functions have captured may change, as a time does.
 --- @return string|nil
-function M.changed_data(path, identity)
+function M.changed(path, identity)
   local record = directory.record(path)
-  local place = record.data and data_difference(record, identity)
+  if not record.sessions then return nil end
+  local declaration = {}
+  for place, text in pairs(identity.declaration) do
+    if not place:find(":", 1, true) then declaration[place] = text end
+  end
+  local reason = settings_difference(path, record, { declaration = declaration, from_file = true })
+  if reason then return reason end
+  local place = data_difference(record, identity)
   return place and ("%s was trained on other data: its %s have changed since (they were %s, and are %s)"):format(path,
     place, record.data[place] or "not there", identity.data[place] or "not there")
 end

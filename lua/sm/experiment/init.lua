@@ -121,8 +121,8 @@ end
 function Experiment:resume(options)
   local this, path = existing(self, options, "experiment:resume")
   if directory.summary(path) then return already_finished(this, path) end
-  local changed = identity.changed_data(path, this.identity)
-  if changed then fail("%s; it cannot go on with these", changed) end
+  local changed = identity.changed(path, this.identity)
+  if changed then fail("%s; the run cannot go on like this", changed) end
   return this:pursue(path)
 end
 
@@ -131,7 +131,7 @@ end
 --- @return table {step=, validation={loss=, accuracy=}, test={loss=, accuracy=}}
 function Experiment:evaluate(options)
   local this, path = existing(self, options, "experiment:evaluate")
-  local changed = identity.changed_data(path, this.identity)
+  local changed = identity.changed(path, this.identity)
   if changed then this.progress:conclude(changed) end
   this:build(true)
   local say = function(line) this.progress:say(line) end
