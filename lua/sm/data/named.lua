@@ -50,7 +50,9 @@ local function find(name)
     local paths = search.files(directory, entry.files)
     local other = paths and mistaken(paths, name)
     if paths and not other then return paths end
-    looked[#looked + 1] = other and ("%s (which has %s)"):format(directory, other) or directory
+    local note = other and (" (which has %s)"):format(other)
+      or directory == entry.shared and (" (`apt install %s` puts them there)"):format(entry.debian)
+    looked[#looked + 1] = directory .. (note or "")
   end
   fail("data.%s: its files are in none of %s; `%s data %s` fetches them", name, table.concat(looked, ", "),
     usage.program(), name)

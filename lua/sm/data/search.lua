@@ -9,15 +9,26 @@ local function variable(name)
   return value ~= "" and value or nil
 end
 
+--- A directory as a variable names it, without a last slash: "~" is the home directory, which a shell may not have put
+-- in its place, and a relative path counts from the current one. Nil without the variable.
+local function named_directory(name)
+  local path = variable(name)
+  if not path then return nil end
+  if path:find "^~/" or path == "~" then path = (variable "HOME" or "~") .. path:sub(2) end
+  if path:sub(1, 1) ~= "/" then path = lfs.currentdir() .. "/" .. path:gsub("^%./+", "") end
+  return (path:gsub("(.)/+$", "%1"))
+end
+
 --- The user's own directory for data, or nil where there is no home.
 local function user_directory()
-  local base = variable "XDG_DATA_HOME" or variable "HOME" and variable "HOME" .. "/.local/share"
+  local home = named_directory "HOME"
+  local base = named_directory "XDG_DATA_HOME" or home and home .. "/.local/share"
   return base and base .. "/smrun"
 end
 
 --- The directory into which a data set is fetched; nil when neither SM_DATA nor a home directory is set.
 function M.destination(name)
-  local base = variable "SM_DATA" or user_directory()
+  local base = named_directory "SM_DATA" or user_directory()
   return base and base .. "/" .. name
 end
 
@@ -26,7 +37,7 @@ end
 -- @param shared a further directory of the system, or nil
 function M.directories(name, shared)
   local list, user = {}, user_directory()
-  local given = variable "SM_DATA"
+  local given = named_directory "SM_DATA"
   if given then list = { given .. "/" .. name, given } end
   if user then list[#list + 1] = user .. "/" .. name end
   list[#list + 1] = "/usr/local/share/smrun/" .. name
