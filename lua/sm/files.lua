@@ -17,10 +17,16 @@ local ALIGNMENT <const> = 8 -- the data begin at a multiple of it
 
 local is_tensor = runtime.tensor.is_tensor
 
+local json = cjson.new() -- one with settings of our own
 local unread = setmetatable({}, { __mode = "k" }) -- a table that load gave → the names that it could not read
 
 --- The keys of a table in the order in which they are written; every key must be a string of UTF-8.
 local function names_of(path, what, map)
+  local missing = unread[map] and next(unread[map])
+  if missing then
+    fail("save: %s: this table was read without '%s', which would be lost; copy what is to be saved into a new one",
+      path, missing)
+  end
   for name in pairs(map) do
     if type(name) ~= "string" or not utf8.len(name) then
       fail("save: %s: the names of %s must be strings of UTF-8, got %s", path, what, check.describe(name))
@@ -42,13 +48,13 @@ local function metadata_text(path, metadata, sums)
       fail("save: %s: metadata '%s' must be a string of UTF-8, got %s", path, name,
         type(value) == "string" and "other bytes" or check.describe(value))
     end
-    parts[#parts + 1] = cjson.encode(name) .. ":" .. cjson.encode(value)
+    parts[#parts + 1] = json.encode(name) .. ":" .. json.encode(value)
   end
   return ('"%s":{%s}'):format(METADATA, table.concat(parts, ","))
 end
 
 local function entry_text(name, tensor, first, last)
-  return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(cjson.encode(name),
+  return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(json.encode(name),
     runtime.io.safetensors_dtype(tensor), table.concat(tensor.shape, ","), first, last)
 end
 
@@ -67,11 +73,6 @@ local function save_safetensors(path, tensors, metadata, checked)
   end
   if metadata ~= nil and type(metadata) ~= "table" then
     fail("save: %s: metadata must be a table of strings, got %s", path, check.describe(metadata))
-  end
-  local missing = unread[tensors] and next(unread[tensors])
-  if missing then
-    fail("save: %s: this table was read without '%s', which would be lost; copy what is to be saved into a new one",
-      path, missing)
   end
   local names, parts, offset, written = names_of(path, "tensors", tensors), {}, 0, {}
   for _, name in ipairs(names) do

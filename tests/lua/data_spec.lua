@@ -144,6 +144,12 @@ describe("data", function()
       assert.same({ 7, 3, 10 }, { #mnist.train, #mnist.validation, #mnist.test })
     end)
 
+    it("names Debian's package of fashion", function()
+      look_in(path "a", "/usr/share/datasets/fashion-mnist")
+      refuses("fashion", {}, path "a" .. ", /usr/share/datasets/fashion-mnist "
+        .. "(`apt install dataset-fashion-mnist` puts them there)")
+    end)
+
     it("is not mistaken for fashion, whose files have the same names", function()
       fake { 9, 2, 1, 1, 6, 1, 4, 6, 5, 7 }
       look_in(directory)
@@ -185,6 +191,38 @@ describe("data", function()
       assert.same({ 0, 1 }, y:totable())
       assert.equal("int32", y.dtype)
       assert.equal(7, sm.data.idx { images = images, labels = labels, classes = 7 }.classes)
+    end)
+
+    --- Writes an IDX file of another type: its code, and how string.pack writes an element.
+    local function write_typed(name, code, format, shape, values)
+      local parts = { string.pack("BBBB", 0, 0, code, #shape) }
+      for _, size in ipairs(shape) do parts[#parts + 1] = string.pack(">I4", size) end
+      for _, value in ipairs(values) do parts[#parts + 1] = string.pack(">" .. format, value) end
+      local file <close> = assert(io.open(path(name), "wb"))
+      file:write(table.concat(parts))
+      return path(name)
+    end
+
+    it("reads every type of element", function()
+      local types = { { 0x09, "b", -128 }, { 0x0b, "h", -32768 }, { 0x0c, "i4", -70000 }, { 0x0d, "f", 0.5 },
+                      { 0x0e, "d", -0.25 } }
+      for _, kind in ipairs(types) do
+        local code, format, value = table.unpack(kind)
+        local images = write_typed("images", code, format, { 2, 1, 2 }, { value, 1, 2, 3 })
+        local labels = write_typed("labels", code, format, { 2 }, { 0, 3 })
+        local set = sm.data.idx { images = images, labels = labels }
+        assert.same({ 1, 2, 1 }, set.shape)
+        assert.equal(4, set.classes)
+        local x, y = set.train:batches(2)()
+        assert.same({ value, 1, 2, 3 }, first_column(x))
+        assert.same({ 0, 3 }, y:totable())
+        assert.equal("int32", y.dtype)
+      end
+      local images = write_typed("images", 0x0d, "f", { 2, 2 }, { 1, 2, 3, 4 })
+      local labels = write_typed("labels", 0x0d, "f", { 2 }, { 1, 0.5 })
+      refuses("idx", { images = images, labels = labels }, labels .. ": label 2 is 0.5; labels are integers")
+      labels = write_typed("labels", 0x09, "b", { 2 }, { 0, -1 })
+      refuses("idx", { images = images, labels = labels }, labels .. ": label 2 is -1; it must be at least 0")
     end)
 
     it("refuses files that do not fit together", function()

@@ -8,6 +8,8 @@ local split = require "sm.data.split"
 
 local M = {}
 
+local MAX_LABEL <const> = 0x7fffffff
+
 --- Raises unless labels are 0 … classes-1, or at least 0 where there is no number of classes.
 -- @param where the file or option that holds them, for the message
 -- @return how many classes they make: the largest label and one
@@ -24,7 +26,7 @@ local function check_labels(where, labels, classes)
   return largest + 1
 end
 
---- Images from an IDX file: {N, height, width} becomes {N, height, width, 1}.
+--- Inputs from an IDX file, of its type: images {N, height, width} becomes {N, height, width, 1}.
 local function read_images(path)
   local images = runtime.io.read_idx(path)
   local shape = images.shape
@@ -40,6 +42,13 @@ local function read_labels(path)
   local labels = runtime.io.read_idx(path)
   local shape = labels.shape
   if #shape ~= 1 then fail("%s: labels have one axis, got {%s}", path, table.concat(shape, ", ")) end
+  if labels.dtype == runtime.real then
+    for i, label in ipairs(runtime.tensor.totable(labels)) do
+      if not math.tointeger(label) or math.abs(label) > MAX_LABEL then
+        fail("%s: label %d is %s; labels are integers of at most %d", path, i, label, MAX_LABEL)
+      end
+    end
+  end
   return runtime.tensor.to(labels, "int32")
 end
 
@@ -75,7 +84,7 @@ local function check_pair(where, given, one, other)
   end
 end
 
---- A data set from IDX files of bytes, compressed by gzip or not.
+--- A data set from IDX files, compressed by gzip or not, of bytes, integers or floats; labels are whole numbers.
 -- @param given {images=, labels=, test_images=, test_labels=, validation=0, classes=, kind=, name="idx"}: paths
 --   are relative to the current directory; `validation` is how many of the first examples become validation;
 --   without `classes` there are as many as the largest label says; `kind` as for tensors
