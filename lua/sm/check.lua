@@ -7,21 +7,31 @@ local M = {}
 
 local is_tensor = runtime.tensor.is_tensor
 
---- Levenshtein's distance: how many insertions, deletions and replacements turn a into b.
+--- How many insertions, deletions, replacements and exchanges of neighbours turn a into b (optimal string alignment).
 local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
+  local before, above = nil, {}
+  for j = 0, #b do above[j] = j end
   for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
+    local row = { [0] = i }
     for j = 1, #b do
-      local above = row[j]
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
-      row[j] = math.min(above + 1, row[j - 1] + 1, diagonal + cost)
-      diagonal = above
+      local same = a:byte(i) == b:byte(j)
+      row[j] = math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
+        row[j] = math.min(row[j], before[j - 2] + 1)
+      end
     end
+    before, above = above, row
   end
-  return row[#b]
+  return above[#b]
+end
+
+--- Whether one of two names begins the other, "eval" and "evaluate", or is one of its words, "steps" and "num_steps".
+local function contains(a, b)
+  local short, long = a, b
+  if #short > #long then short, long = b, a end
+  if #short < 2 then return false end
+  return #short > 2 and long:sub(1, #short) == short
+    or (" " .. long:gsub("[^%w]+", " ") .. " "):find(" " .. short .. " ", 1, true) ~= nil
 end
 
 --- The candidate nearest to a mistyped word, as the end of a message.
@@ -33,6 +43,13 @@ function M.suggest(word, candidates)
   for _, candidate in ipairs(candidates) do
     local d = distance(word:lower(), candidate:lower())
     if d < least then best, least = candidate, d end
+  end
+  if not best then -- of those that have it in them, the one of the nearest length
+    least = math.huge
+    for _, candidate in ipairs(candidates) do
+      local d = math.abs(#word - #candidate)
+      if d < least and contains(word:lower(), candidate:lower()) then best, least = candidate, d end
+    end
   end
   return best and ("; did you mean '%s'?"):format(best) or ""
 end
@@ -176,19 +193,27 @@ function M.public(name, f, options)
   end)
 end
 
---- Makes reading a name that a module does not have an error that says which there are.
+--- Closes a module: reading a name that it does not have is an error that says which there are. Errors in its functions
+--- find the user's line even in `return f(…)`.
 -- @param module table of functions
 -- @param name the module's public name: "sm.optim"
 -- @param what its things are: "optimizers and schedules"
 -- @return module
 function M.closed(module, name, what)
+  for key, value in pairs(module) do
+    if type(value) == "function" then module[key] = runtime.traced(value) end
+  end
+  local function known()
+    local names = {}
+    for key in pairs(module) do names[#names + 1] = key end
+    table.sort(names)
+    return names, ("%s: %s"):format(what, table.concat(names, ", "))
+  end
   return setmetatable(module, {
+    __tostring = function() return ("%s, with %s"):format(name, select(2, known())) end,
     __index = function(_, key)
-      local names = {}
-      for known in pairs(module) do names[#names + 1] = known end
-      table.sort(names)
-      fail("%s has no '%s'%s (%s: %s)", name, tostring(key), M.suggest(tostring(key), names), what,
-        table.concat(names, ", "))
+      local names, list = known()
+      fail("%s has no '%s'%s (%s)", name, tostring(key), M.suggest(tostring(key), names), list)
     end,
   })
 end

@@ -21,6 +21,8 @@ local sm = {
 for name, f in pairs(sm) do sm[name] = check.public("sm." .. name, f) end
 sm.version = runtime.version
 
+local in_smrun <const> = package.loaded["sm.host"] ~= nil -- elsewhere plain Lua runs the file of an experiment
+
 local LAZY = {
   nn = function() return require "sm.nn" end,
   optim = function() return require "sm.optim" end,
@@ -28,22 +30,38 @@ local LAZY = {
   view = function() return require "sm.view" end,
   save = function() return check.public("sm.save", require "sm.files".save) end,
   load = function() return check.public("sm.load", require "sm.files".load) end,
-  params = function() return check.public("sm.params", require "sm.experiment.params".declare) end,
-  experiment = function() return check.public("sm.experiment", require "sm.experiment".declare) end,
+  params = function()
+    return check.public("sm.params", in_smrun and require "sm.experiment.params".declare
+      or require "sm.cli.script".params)
+  end,
+  experiment = function()
+    return check.public("sm.experiment", in_smrun and require "sm.experiment".declare
+      or require "sm.cli.script".experiment)
+  end,
 }
+
+local names = {}
+for _, from in ipairs { sm, LAZY } do
+  for name in pairs(from) do names[#names + 1] = name end
+end
+table.sort(names)
+
+--- All names in alphabetical order; a room is loaded when its turn comes.
+local function all()
+  local position = 0
+  return function()
+    position = position + 1
+    local name = names[position]
+    if name then return name, sm[name] end
+  end
+end
 
 return setmetatable(sm, {
   __index = function(_, name)
     local load = LAZY[name]
-    if not load then
-      local names = {}
-      for _, from in ipairs { sm, LAZY } do
-        for key in pairs(from) do names[#names + 1] = key end
-      end
-      table.sort(names)
-      fail("sm has no '%s'%s", name, check.suggest(tostring(name), names))
-    end
+    if not load then fail("sm has no '%s'%s", name, check.suggest(tostring(name), names)) end
     sm[name] = load()
     return sm[name]
   end,
+  __pairs = all,
 })

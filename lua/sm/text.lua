@@ -37,9 +37,20 @@ function M.visible(text, kept)
   end))
 end
 
+--- runtime.system; nil where the runtime cannot be loaded, which is said by a message like any other.
+local function system()
+  local loaded, runtime = pcall(require, "sm.runtime")
+  return loaded and runtime.system or nil
+end
+
+local function one_column()
+  return 1
+end
+
 --- Calls visit(character, width) for each character of a text; stops when it returns true.
 local function each(text, visit)
-  local width_of = require "sm.runtime".system.width
+  local known = system()
+  local width_of = known and known.width or one_column
   for character in text:gmatch "[\0-\127\192-\255][\128-\191]*" do
     local code = utf8.len(character) == 1 and utf8.codepoint(character)
     if visit(character, code and (width_of(code) or 1) or #character) then return end
@@ -101,9 +112,16 @@ function M.wrap(text, columns, indent)
   end))
 end
 
+--- The columns of the terminal that an open file is, which standard output must be as well; nil elsewhere.
+--- @param descriptor integer 1 or 2
+function M.terminal(descriptor)
+  local known = system()
+  return known and known.is_terminal(descriptor) and known.columns() or nil
+end
+
 --- The width of the terminal on standard output; 80 where there is none.
 function M.columns()
-  return require "sm.runtime".system.columns() or usual_columns
+  return M.terminal(1) or usual_columns
 end
 
 return M

@@ -133,7 +133,8 @@ describe("data", function()
     it("says where it looked", function()
       look_in(path "a", path "b")
       refuses("mnist", { validation = 5000 },
-        ("data.mnist: its files are in none of %s, %s; `smrun data mnist` fetches them"):format(path "a", path "b"))
+        ("data.mnist: its files are in none of %s, %s; `%s data mnist` fetches them")
+          :format(path "a", path "b", require "sm.usage".program()))
     end)
 
     it("is read compressed or not, from the first directory that has it", function()

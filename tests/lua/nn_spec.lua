@@ -363,7 +363,7 @@ describe("options of layers", function()
     has(error_of(nn.conv2d, 32), "kernel")
     has(error_of(nn.linear, {}), "argument 1")
     has(error_of(nn.linear, 10, { bias = false }),
-      "nn.linear takes one table of options, got a second argument")
+      "nn.linear takes one table of options, got another argument")
     has(error_of(nn.linear, { 10, bias = false, bias_init = nn.init.zeros() }),
       "bias_init is given, but bias = false")
     has(error_of(nn.dropout, { 1 }), "must be at least 0 and below 1, got 1")

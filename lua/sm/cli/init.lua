@@ -2,6 +2,8 @@
 require "sm.modules".shield() -- before anything else is required
 require "sm.packages"
 local host = require "sm.host"
+local complain = require "sm.cli.complain"
+local help = require "sm.cli.help"
 local options = require "sm.cli.options"
 local traceback = require "sm.cli.traceback"
 local usage = require "sm.usage"
@@ -26,30 +28,22 @@ local function dispatch(arguments)
   if given.threads then host.set_threads(given.threads) end
   if command ~= "help" then return commands[command](given) end
   local output = wrong and io.stderr or io.stdout
-  output:write(options.help)
+  output:write(help.text(given.about, options.commands[given.about]))
   return wrong and exit.wrong_usage or exit.done
 end
 
---- Tells the user what went wrong, on standard error.
---- @param problem any what xpcall gave with the handler of sm.cli.traceback; a text when memory ran out
+--- Tells the user what went wrong.
 --- @return integer exit code
 local function report(problem)
-  if usage.is(problem) then
-    io.stderr:write("smrun: ", problem.message, "\nsee smrun --help\n")
-    return exit.wrong_usage
-  end
   local interrupted = host.interrupted()
-  if not host.output_closed() then
-    local message, lines = problem, nil
-    if type(problem) == "table" then message, lines = problem.message, problem.lines end
-    io.stderr:write("smrun: ", tostring(message), "\n", lines and lines .. "\n" or "")
-  end
-  return interrupted and exit.interrupted or exit.failed
+  local code = (usage.is(problem) or not host.output_closed()) and complain(problem) or exit.failed
+  return interrupted and code ~= exit.wrong_usage and exit.interrupted or code
 end
 
 --- @param arguments table as Lua's `arg`: the words of the command line
 --- @return integer exit code
 function M.main(arguments)
+  usage.call(arguments[0] or "")
   local ok, result = xpcall(dispatch, traceback.handler, arguments)
   return ok and result or report(result)
 end

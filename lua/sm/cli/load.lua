@@ -56,6 +56,13 @@ local function is_experiment(value)
   return experiments ~= nil and experiments.is(value)
 end
 
+--- Raises where the file declares an experiment and lets it fall.
+local function check_returned(path, result)
+  local experiments = package.loaded["sm.experiment"]
+  local forgotten = experiments and experiments.forgotten(path)
+  if forgotten and result == nil then error(forgotten, 0) end
+end
+
 --- Runs a file once.
 --- @param seed integer|nil what the numbers follow that it draws
 --- @param certain boolean whether that is no guess
@@ -73,6 +80,7 @@ local function run_once(path, source, overrides, seed, certain, where)
   params.begin(overrides)
   local result = chunk(table.unpack(arguments))
   local declared = params.finish()
+  check_returned(path, result)
   if result ~= nil and not is_experiment(result) then
     error(("%s: expected the file to return an experiment (return sm.experiment { … }) or nothing, got %s")
       :format(path, require "sm.check".describe(result)), 0)

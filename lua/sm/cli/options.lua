@@ -1,39 +1,9 @@
 --- Reads the command line: which command, its words, its options.
 local argparse = require "argparse"
+local help = require "sm.cli.help"
 local usage = require "sm.usage"
 
 local M = {}
-
-M.help = [[
-smrun: train a network that one Lua file describes
-
-Usage:
-  smrun [options] FILE.lua [key=value …]   run an experiment; key=value sets one of its parameters
-  smrun [options] FILE.lua key=1,2 key=1..5 a sweep: run every combination, then compare them
-  smrun resume RUN                         go on with a run that was stopped
-  smrun eval RUN                           evaluate the newest checkpoint of a run; writes nothing
-  smrun compare RUN…                       what differs between runs (or those in a directory), what came out
-  smrun report RUN…                        one HTML file about runs: curves, tables, pictures over training
-  smrun data NAME…                         fetch data sets (mnist, fashion) and verify them
-  smrun -e CODE                            run Lua code, with the library as `sm`; print its value
-  smrun --version [--verbose]              the version, and what it computes with
-  smrun --help                             this text
-
-Options:
-  --runs DIR      where run directories go (default: runs)
-  --threads N     threads to compute with (default: the cores this process may use); no result depends on it
-  --jobs N        runs of a sweep at once, each a process with its share of the threads (default: 1)
-  --again         make a new run although the same one is there already
-  --quiet         no progress: the last line and errors only
-  --dry-run       check the experiment and show its model, or the runs of a sweep; train and write nothing
-  --figure NAME   with compare: a column of metrics.csv to compare, instead of the test accuracy
-  --csv FILE      with compare: also write the table to a file
-  --out FILE      with report: where to write it (default: report.html in the directory that the runs share)
-  -v, --verbose   with --version: everything that may matter in a report
-
-Exit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted, after saving.
-More in smrun(1).
-]]
 
 local most_threads <const>, most_jobs <const> = 1024, 1024
 local every_command_may <const> = { words = true, threads = true }
@@ -52,7 +22,6 @@ local unnamed = {
   file = { options = { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true } },
   code = { least = 0, most = 0, options = { code = true } },
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
-  help = { least = 0, most = math.huge, options = { help = true } },
 }
 
 local function new_parser()
@@ -75,11 +44,32 @@ local function new_parser()
   return parser
 end
 
+--- How a parameter is given that came in the form of an option: "steps=10" for --steps 10, -steps 10, --steps=10.
+--- @return string|nil the word that was wrong, string how to write it
+local function as_parameter(arguments)
+  for position, word in ipairs(arguments) do
+    local name, joint, value = word:match "^%-%-?([%a_][%w_-]*)(=?)(.*)$"
+    if name and not help.has_option(name) then
+      local after = arguments[position + 1]
+      local follows = after and (after:find "^%-[%d.]" or not after:find "^%-") and not after:find "[=]"
+      if joint == "" then value = follows and after or "" end
+      if value ~= "" and not value:find "%.lua$" then
+        return word:match "^[^=]*", ("%s=%s"):format(name:gsub("-", "_"), value)
+      end
+    end
+  end
+end
+
 local function parse(arguments)
   local parsed, result = new_parser():pparse(arguments)
   if parsed then return result end
-  usage.fail("%s", (result:gsub("\nDid you mean one of these: (.*)", "; did you mean one of %1?")
-    :gsub("\nDid you mean", "; did you mean"):gsub("%?+$", "?")))
+  local problem = result:gsub("\nDid you mean one of these: (.*)", "; did you mean one of %1?")
+    :gsub("\nDid you mean", "; did you mean"):gsub("%?+$", "?")
+  local word, parameter = as_parameter(arguments)
+  if word and problem:find "^unknown option" and not problem:find "did you mean '%-%-" then
+    usage.fail("unknown option '%s'; parameters are given as %s", word, parameter)
+  end
+  usage.fail("%s", problem)
 end
 
 local function exists(path)
@@ -105,9 +95,16 @@ local function command_of(given)
   if M.commands[first] then return first end
   if exists(first) then return "file" end
   if first:find "^[%w_]+=" then usage.fail("expected a file or a command before '%s'", first) end
+  if first == "help" then
+    table.remove(given.words, 1)
+    return "help"
+  end
   if first:find "[./]" then return "file" end
+  if exists(first .. ".lua") then usage.fail("no such file '%s'; did you mean '%s.lua'?", first, first) end
   local suggest = require "sm.check".suggest -- brings the numeric libraries, which most commands can wait for
-  usage.fail("unknown command '%s'%s", first, suggest(first, command_names()))
+  local suggestion = suggest(first, command_names())
+  if suggestion == "" then suggestion = require "sm.cli.paths".suggestion(first, ".lua") end
+  usage.fail("unknown command '%s'%s", first, suggestion)
 end
 
 local function option_text(name)
@@ -121,7 +118,7 @@ local function check_options(given, name, command)
   for _, option in ipairs(options) do
     if not command.options[option] and not every_command_may[option] then
       local place = M.commands[name] and "'" .. name .. "'"
-        or ({ file = "a file to run", code = "-e", version = "--version", help = "--help" })[name]
+        or ({ file = "a file to run", code = "-e", version = "--version" })[name]
       usage.fail("option '%s' does not go with %s", option_text(option), place)
     end
   end
@@ -145,19 +142,24 @@ end
 
 --- @param arguments table the words of the command line
 --- @return string command a name of `commands`, or "file", "code", "version", "help"
---- @return table options with `words`: what follows the command's name, or begins with the file's
+--- @return table options with `words`: what follows the command's name, or begins with the file's; `about`: the
+---   command that help is asked for, if any
 --- @return boolean wrong whether help is shown because nothing was asked for
 function M.read(arguments)
   local given = parse(arguments)
   local name, wrong = command_of(given)
   local command = M.commands[name] or unnamed[name]
-  if not wrong then check_options(given, name, command) end
+  if name == "help" then
+    given.about = given.words[1]
+    return name, given, wrong == "wrong"
+  end
+  check_options(given, name, command)
   if M.commands[name] then table.remove(given.words, 1) end
   if command.least then check_words(given.words, name, command) end
   if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end
   if given.threads then given.threads = count("threads", given.threads, most_threads) end
   if given.jobs then given.jobs = count("jobs", given.jobs, most_jobs) end
-  return name, given, wrong == "wrong"
+  return name, given, false
 end
 
 return M

@@ -30,25 +30,34 @@ local function enumerate(names)
   return #names > names_shown and shown .. ", …" or shown
 end
 
---- The end of a message about a path that is not there: a close name, or else what lies beside it.
+--- The names of one kind in a path's directory that end so.
+local function beside(path, ending)
+  local names = {}
+  for _, name in ipairs(list(directory_of(path))) do
+    if name:sub(-#ending) == ending then names[#names + 1] = name end
+  end
+  return names
+end
+
+--- "; did you mean 'base.lua'?", or "" where nothing near lies beside it.
 --- @param ending string ".lua" or "/": which names in the directory are of the kind that is wanted
+function M.suggestion(path, ending)
+  local endless = {}
+  for i, name in ipairs(beside(path, ending)) do endless[i] = name:sub(1, -#ending - 1) end
+  local suggestion = check.suggest(path:match "[^/]*$":gsub("%.lua$", ""), endless)
+  local before = path:match "^.*/" or ""
+  return (suggestion:gsub("'(.*)'", function(name) return ("'%s%s%s'"):format(before, name, ending) end))
+end
+
+--- The end of a message about a path that is not there: a close name, or else what lies beside it.
 function M.hint(path, ending)
-  local directory, names, endless = directory_of(path), {}, {}
+  local directory = directory_of(path)
   if lfs.attributes(directory, "mode") ~= "directory" then
     return ("; there is no directory '%s'"):format(directory)
   end
-  for _, name in ipairs(list(directory)) do
-    if name:sub(-#ending) == ending then
-      names[#names + 1] = name
-      endless[#endless + 1] = name:sub(1, -#ending - 1)
-    end
-  end
-  local meant = path:match "[^/]*$":gsub("%.lua$", "")
-  local suggestion = check.suggest(meant, endless)
-  if suggestion ~= "" then
-    local before = path:match "^.*/" or ""
-    return (suggestion:gsub("'(.*)'", function(name) return ("'%s%s%s'"):format(before, name, ending) end))
-  end
+  local suggestion = M.suggestion(path, ending)
+  if suggestion ~= "" then return suggestion end
+  local names = beside(path, ending)
   return #names > 0 and ("; '%s' has %s"):format(directory, enumerate(names)) or ""
 end
 

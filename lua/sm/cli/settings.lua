@@ -78,6 +78,21 @@ local function multiply(settings, name, values)
   return result
 end
 
+--- A parameter whose "=" is missing or has spaces around it, as it should be: "; write steps=10".
+local function joined(words, position, first)
+  local before, word, after = words[position - 1], words[position], words[position + 1]
+  local name, value = word, after
+  if position > first and before:find "^[%a_][%w_]*=$" then
+    name, value = before:sub(1, -2), word
+  elseif after == "=" then
+    value = words[position + 2]
+  elseif after then
+    value = after:gsub("^=", "")
+  end
+  local fits = value and value ~= "" and not value:find "=" and name:find "^[%a_][%w_]*$"
+  return fits and ("; write %s=%s"):format(name, value) or ""
+end
+
 --- Reads words such as groups=1,2,4 seed=1..5.
 --- @param words table array; those after the first few are read
 --- @param first integer position of the first word to read
@@ -88,7 +103,8 @@ function M.read(words, first)
   for position = first, #words do
     local name, text = words[position]:match "^([%a_][%w_]*)=(.*)$"
     if not name then
-      usage.fail("unexpected argument '%s'; parameters are given as key=value", words[position])
+      usage.fail("unexpected argument '%s'; parameters are given as key=value%s", words[position],
+        joined(words, position, first))
     end
     if seen[name] then usage.fail("parameter '%s' is given twice", name) end
     local values = values_of(name, text)

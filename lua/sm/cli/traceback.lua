@@ -1,5 +1,7 @@
 --- What an error looks like to the person who wrote the experiment: the message, and the lines of their own
 -- files that led to it. SM_TRACEBACK=full shows every level.
+local is_users = require "sm.place".is_users
+local syntax = require "sm.cli.syntax"
 local usage = require "sm.usage"
 
 local M = {}
@@ -7,8 +9,7 @@ local M = {}
 local levels_shown <const> = 12
 local levels_walked <const> = 1000
 local fields_shown <const> = 8
-
-local library <const> = debug.getinfo(1, "S").source:match "^(@.*/)cli/[^/]*$"
+local bytes_shown <const> = 4000 -- of a message
 
 local function field_text(key, value)
   local text = type(value) == "string" and ("%q"):format(value):gsub("\\\n", "\\n") or tostring(value)
@@ -25,8 +26,8 @@ local function table_text(value)
 end
 
 --- An error value as text; any value may be raised.
-local function message_of(value)
-  if type(value) == "string" then return value end
+local function text_of(value)
+  if type(value) == "string" then return value .. syntax.hint(value) end
   local meta = getmetatable(value)
   if type(meta) == "table" and meta.__tostring then
     local ok, text = pcall(tostring, value)
@@ -37,8 +38,11 @@ local function message_of(value)
   return ("an error that is a %s: %s"):format(type(value), tostring(value))
 end
 
-local function is_users(info)
-  return info.what ~= "C" and info.source:sub(1, #library) ~= library
+--- The same, but no screenfuls of it.
+local function message_of(value)
+  local message = text_of(value)
+  if #message <= bytes_shown then return message end
+  return ("%s… (%d bytes in all)"):format((message:sub(1, bytes_shown):gsub("[\192-\255]?[\128-\191]*$", "")), #message)
 end
 
 local function place(info)

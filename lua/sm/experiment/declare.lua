@@ -1,7 +1,7 @@
 --- What an experiment declares, checked at once: unknown keys, wrong types, missing parts.
 local check = require "sm.check"
 local fail = require "sm.fail"
-local user_line = require "sm.line"
+local user_line = require "sm.place".line
 
 local M = {}
 

@@ -3,7 +3,7 @@
 local autograd = require "sm.autograd"
 local layer = require "sm.nn.layer"
 local runtime = require "sm.runtime"
-local user_line = require "sm.line"
+local user_line = require "sm.place".line
 
 local M = {}
 

@@ -7,6 +7,7 @@ local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local identity = require "sm.experiment.identity"
 local file_names = require "sm.experiment.names"
+local place_of = require "sm.place"
 local present = require "sm.experiment.present"
 local run = require "sm.experiment.run"
 local text = require "sm.text"
@@ -24,6 +25,7 @@ local run_options = {
   again = { type = "boolean", default = false },
   quiet = { type = "boolean", default = false },
   dry_run = { type = "boolean", default = false },
+  interrupted = { type = "function" },
 }
 
 local directory_options = {
@@ -78,7 +80,7 @@ end
 --- Trains, and leaves a run directory. The same text with the same parameters is not trained twice: a
 --- finished run is named, an unfinished one goes on.
 --- @param options table {file=, source=(its text), params=(of sm.experiment.params), runs="runs",
----   again=, quiet=, dry_run=(show the plan, write nothing)}
+---   again=, quiet=, dry_run=(show the plan, write nothing), interrupted=(function: whether to save and stop)}
 --- @return table {directory=, and summary= once finished, or interrupted=true}
 function Experiment:run(options)
   local this, path, state, reason = place(self, options, "experiment:run")
@@ -153,11 +155,34 @@ end
 
 local M = {}
 
+local latest -- where the experiment declared last stands, and whether it was used: {source=, line=, used=}
+
+for _, name in ipairs { "run", "plan", "resume", "evaluate" } do
+  local method = Experiment[name]
+  Experiment[name] = function(self, ...)
+    self.declared.used = true
+    return method(self, ...)
+  end
+end
+
 --- `sm.experiment`: checks a declaration at once; nothing is drawn or trained yet.
 --- @param given table {data=, model=, optimizer=, loss="cross_entropy", metrics={}, views={}, seed=1, name=,
 ---   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
 function M.declare(given)
-  return setmetatable({ declaration = declare.declare(given) }, Experiment)
+  local declaration, info = declare.declare(given), place_of.innermost() or {}
+  latest = { source = info.source, line = info.currentline, used = false }
+  return setmetatable({ declaration = declaration, declared = latest }, Experiment)
+end
+
+--- What to say of a file that has run and neither returned nor used the experiment that it declared last; nil where it
+--- has none.
+--- @param path string the file's name
+function M.forgotten(path)
+  local declared = latest
+  latest = nil
+  if not declared or declared.used or declared.source ~= "@" .. path then return nil end
+  return ("%s:%d declares an experiment, but the file does not return it: write `return sm.experiment { … }`")
+    :format(path, declared.line)
 end
 
 --- Notes that a file returned an experiment: its text, with its modules and parameters, tells what it declares.

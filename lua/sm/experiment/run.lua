@@ -55,7 +55,7 @@ function M.new(declaration, options)
     view_columns = {},                 -- for each view the columns that it adds to metrics.csv
     seed = declaration.seed,
     progress = progress.new(options),
-    interrupted = host and host.interrupted or never,
+    interrupted = options.interrupted or host and host.interrupted or never,
     step = 0,                          -- steps done
     saved = nil,                       -- the step of the newest checkpoint
     tally = train.new_tally(),

@@ -11,7 +11,7 @@
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
-local user_line = require "sm.line"
+local user_line = require "sm.place".line
 local ordered = require "sm.ordered"
 local runtime = require "sm.runtime"
 local summary = require "sm.nn.summary"
@@ -278,6 +278,11 @@ end
 
 Layer.__tostring = summary.of
 
+for _, name in ipairs { "build", "activations", "parameters", "buffers", "train", "eval", "layer" } do
+  Layer[name] = check.public(name, Layer[name], { method = true })
+end
+Layer.__call = check.public("the model", Layer.__call, { method = true })
+
 -- Constructors ----------------------------------------------------------------------------------------------
 
 -- Gives a layer, and everything in it, the path it has in its container.
@@ -337,10 +342,8 @@ function M.define(kind, class)
   setmetatable(class, Layer)
   local spec = class.options or {}
   spec.name = { type = "string" }
-  return function(given, extra)
-    if extra ~= nil then
-      fail("%s takes one table of options, got a second argument, %s", where, check.describe(extra))
-    end
+  return function(given, ...)
+    check.no_more(where, "one table of options", ...)
     if given == nil then
       given = {}
     elseif type(given) ~= "table" or M.is(given) then

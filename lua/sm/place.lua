@@ -1,0 +1,31 @@
+--- Where the user's own code is running.
+-- @module sm.place
+local M = {}
+
+local library <const> = debug.getinfo(1, "S").source:match "^(@.*/)[^/]*$"
+
+--- Whether a function is the user's: neither the library's nor written in C.
+--- @param info table of debug.getinfo with "S"
+function M.is_users(info)
+  return info.what ~= "C" and info.source:sub(1, #library) ~= library
+end
+
+--- The innermost function of the user's that is running.
+--- @return table|nil of debug.getinfo with "Sl"
+function M.innermost()
+  local level = 2
+  local info = debug.getinfo(level, "Sl")
+  while info and not M.is_users(info) do
+    level = level + 1
+    info = debug.getinfo(level, "Sl")
+  end
+  return info
+end
+
+--- "file.lua:9", the line of the user's that is running; "?" where none is.
+function M.line()
+  local info = M.innermost()
+  return info and ("%s:%d"):format(info.short_src, info.currentline) or "?"
+end
+
+return M
