@@ -202,8 +202,138 @@ describe("compare", function()
     assert.equal(1, setting.times[0.99].steps.count)
     near(4, setting.times[0.99].seconds.mean, 1e-9)
     assert.is_nil(setting.times[0.992].steps)
-    local text = tabulate.text(of "e")
-    assert.truthy(text:find("30 steps, 3.5 s (2 of 2)   30 steps, 4.0 s (1 of 2)   – (0 of 2)", 1, true), text)
+    local text = tabulate.text((of "e"))
+    assert.truthy(text:find("30 steps, 3.5 s (2 of 2)   20 steps, 3.0 s (1 of 2)   30 steps, 4.0 s (1 of 2)", 1, true),
+      text)
+  end)
+
+  local function write_reaching(name, values, ...)
+    local rows = {}
+    for i, accuracy in ipairs { ... } do rows[i] = ("%d,1,1,0.5,0.1,%.9g,1,100\n"):format(10 * i, accuracy) end
+    write_run(name, 1, { values = values, metrics = table.concat(rows) })
+  end
+
+  it("chooses milestones that mean something for what was reached", function()
+    write_reaching("a/x", {}, 0.8, 0.993)
+    assert.same({ 0.985, 0.99, 0.992 }, (of "a").milestones)
+    write_reaching("b/x", {}, 0.7, 0.91, 0.88)
+    assert.same({ 0.8, 0.85, 0.9 }, (of "b").milestones)
+    assert.truthy(tabulate.text((of "b")):find("  80 %", 1, true))
+    write_reaching("c/x", {}, 0.25)
+    assert.same({ 0.1, 0.2 }, (of "c").milestones)
+    write_reaching("d/x", {}, 0.05)
+    assert.same({}, (of "d").milestones)
+    assert.is_nil(tabulate.text((of "d")):find("Steps and seconds", 1, true))
+  end)
+
+  it("chooses those that at least half of the settings reached", function()
+    write_reaching("e/1", { lr = 1 }, 0.91)
+    write_reaching("e/2", { lr = 2 }, 0.81)
+    write_reaching("e/3", { lr = 3 }, 0.1) -- diverged
+    assert.same({ 0.6, 0.7, 0.8 }, (of "e").milestones)
+    write_reaching("e/4", { lr = 4 }, 0.1)
+    assert.same({ 0.6, 0.7, 0.8 }, (of "e").milestones)
+    write_reaching("e/5", { lr = 5 }, 0.1)
+    assert.same({ 0.1 }, (of "e").milestones)
+  end)
+
+  it("has none where there is no accuracy, and keeps the columns that a table in CSV always has", function()
+    write_run("e/a", 1, { metrics = "10,1,1,,0.1,,1,100\n", validation = '"validation_loss": 0.1' })
+    local comparison = of "e"
+    assert.same({}, comparison.milestones)
+    assert.is_nil(tabulate.text(comparison):find("Steps and seconds", 1, true))
+    for _, one in ipairs { "steps_to_0.98,seconds_to_0.98,reached_0.98", "steps_to_0.99", "seconds_to_0.992" } do
+      assert.truthy(tabulate.csv(comparison):find(one, 1, true))
+    end
+    write_reaching("f/a", {}, 0.7, 0.91)
+    local csv = tabulate.csv((of "f"))
+    assert.truthy(csv:find("steps_to_0.98,.*steps_to_0.992,.*steps_to_0.8,seconds_to_0.8,reached_0.8,"), csv)
+    assert.truthy(csv:find(",,0,,,0,,,0,20,2,1,20,2,1,20,2,1,", 1, true), csv)
+  end)
+
+  --- Adds to the record of an environment.
+  local function record(path, addition)
+    tiny.write(path .. "/environment.json", (tiny.read(path .. "/environment.json"):gsub("}$", ", " .. addition .. "}")))
+  end
+
+  it("keeps apart runs of other modules and of other data, with equal parameters", function()
+    for seed = 1, 2 do
+      record(write_run("e/a" .. seed, seed, { accuracy = 0.9 }),
+        '"modules": {"net.lua": "11111111"}, "data": {"train inputs": "float32 {9} 00000001"}')
+      record(write_run("e/b" .. seed, seed, { accuracy = 0.8 }),
+        '"modules": {"net.lua": "22222222"}, "data": {"train inputs": "float32 {9} 00000001"}')
+      record(write_run("e/c" .. seed, seed, { accuracy = 0.7 }),
+        '"modules": {"net.lua": "11111111"}, "data": {"train inputs": "float32 {9} 00000002"}')
+    end
+    local comparison = of "e"
+    assert.same({ "text", "data set" }, comparison.columns)
+    assert.same({ 2, 2, 2 }, { #comparison.settings[1].seeds, #comparison.settings[2].seeds,
+      #comparison.settings[3].seeds })
+    assert.truthy(tabulate.text(comparison):find "text=2 +against +text=1")
+    assert.truthy(tabulate.text(comparison):find "data set=2 +against +data set=1")
+  end)
+
+  it("takes data that the file itself drew as following the seed", function()
+    for seed = 1, 2 do
+      record(write_run("e/" .. seed, seed, { accuracy = 0.9 }),
+        ('"drew": true, "data": {"train inputs": "float32 {9} 0000000%d"}'):format(seed))
+    end
+    assert.equal(1, #(of "e").settings)
+  end)
+
+  it("tells runs of a loop in Lua by what they declared", function()
+    for i, lr in ipairs { "0.1", "0.01" } do
+      record(write_run("e/default-" .. i, 1, { accuracy = i / 10 }), ('"declaration": {"optimizer": "adam", '
+        .. '"optimizer.lr": "%s", "seed": "1", "model value linear1.weight": "%d"}'):format(lr, i))
+    end
+    local comparison = of "e"
+    assert.same({ "=optimizer.lr" }, comparison.columns)
+    assert.equal("0.01", comparison.settings[1].traits["=optimizer.lr"])
+  end)
+
+  it("calls an experiment what its run recorded, wherever it lies", function()
+    record(write_run("moved/a", 1, { accuracy = 0.9 }), '"experiment": "softmax"')
+    record(write_run("moved/b", 2, { unfinished = true }), '"experiment": "softmax", "variant": "b", "seed": 7')
+    local found = records.read_all { workspace .. "/moved/a", workspace .. "/moved/b" }
+    assert.same({ "softmax", "softmax", 7 }, { found[1].name, found[2].name, found[2].seed })
+  end)
+
+  it("tells integers apart that a double does not", function()
+    if not require "sm.experiment.json".decode then return pending "JSON is read with doubles" end
+    write_run("e/a", 9007199254740992, { values = { n = "9007199254740993" }, accuracy = 0.9 })
+    write_run("e/b", 9007199254740993, { values = { n = "9007199254740993" }, accuracy = 0.8 })
+    write_run("e/c", 9007199254740993, { values = { n = "9007199254740992" }, accuracy = 0.7 })
+    local comparison = of "e"
+    assert.same({ 9007199254740992, 9007199254740993 }, comparison.settings[2].seeds)
+    assert.equal("9007199254740993", comparison.settings[2].traits["=n"])
+    assert.same({}, comparison.left_out)
+  end)
+
+  it("fits into a terminal: columns do not touch, and nothing is lost", function()
+    for i, name in ipairs { "softmax_over_everything", "relu" } do
+      for seed = 1, 3 do
+        local path = ("e/activation=%s,decay=%d,seed=%d"):format(name, i, seed)
+        write_run(path, seed, { values = { activation = '"' .. name .. '"', decay = "0.000" .. i }, accuracy = i / 3,
+          metrics = "1600,1,1,0.5,0.1,0.91,1,100\n" })
+      end
+    end
+    write_run("e/unfinished", 4, { unfinished = true })
+    local comparison = of "e"
+    local wide = tabulate.text(comparison)
+    for _, columns in ipairs { 100, 80, 60 } do
+      local text = tabulate.text(comparison, columns)
+      for line in text:gmatch "[^\n]+" do
+        assert.is_true(utf8.len(line) <= columns, ("wider than %d: %s"):format(columns, line))
+      end
+      local function letters(one) -- in no order: what is broken stands in further lines
+        local list = {}
+        for letter in one:gmatch "%w" do list[#list + 1] = letter end
+        table.sort(list)
+        return table.concat(list)
+      end
+      assert.equal(letters(wide), letters(text))
+    end
+    assert.truthy(tabulate.text(comparison, 80):find "  relu  +0%.0002  +3  ")
   end)
 
   it("averages no unfinished run in, nor a seed twice, and says so", function()
@@ -280,6 +410,9 @@ describe("compare", function()
       .. "did you mean 'step_rms'?\n" }, { code, output })
     output, code = tiny.smrun(("compare '%s/e' --figure step_rms"):format(workspace))
     assert.same({ 0, text .. "\n" }, { code, output })
+    output, code = tiny.smrun(("compare '%s/e' --figure test_acuracy"):format(workspace))
+    assert.equal(1, code)
+    assert.truthy(output:find("did you mean 'test_accuracy'?", 1, true), output)
   end)
 
   it("writes CSV that others read", function()

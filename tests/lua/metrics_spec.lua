@@ -66,14 +66,28 @@ describe("metrics.csv", function()
     assert.equal("A.b-c_9", metrics.columns { { owner = "view 'a'", "A.b-c_9" } }[9])
   end)
 
-  it("names the line that has no step", function()
-    for _, line in ipairs { ",0,,,,,1,9", "x,0,,,,,1,9", "1.5,0,,,,,1,9", "" } do
-      write(FIRST .. "\n1,0,nan,,,,1,9\n" .. line .. "\n")
+  it("names the line that is no row, and what is wrong with it", function()
+    for line, problem in pairs {
+      [",0,,,,,1,9"] = "'step' must be a whole number above 1, got ''",
+      ["1.5,0,,,,,1,9"] = "'step' must be a whole number above 1, got '1.5'",
+      ["-1,0,,,,,1,9"] = "'step' must be a whole number above 1, got '-1'",
+      ["1,0,,,,,1,9"] = "'step' must be a whole number above 1, got '1'",
+      ["x,0,,,,,1,9"] = "'step' must be a number or nothing, got 'x'",
+      ["2,0,,,,,1,9,7"] = "expected 8 cells, got 9",
+      ["2,0,,,,,1"] = "expected 8 cells, got 7",
+      ["2,0,1e999,,,,1,9"] = "'train_loss' must be a number or nothing, got '1e999'",
+      [""] = "expected 8 cells, got 1",
+    } do
+      write(FIRST .. "\n1,0,nan,-inf,,,1,9\n" .. line .. "\n")
       local ok, message = pcall(metrics.rows, path)
       assert.is_false(ok)
-      assert.truthy(message:find(path .. ", line 3: expected a row that begins with its step, a whole number, got '"
-        .. line .. "'", 1, true), message)
+      assert.truthy(message:find(path .. ", line 3: " .. problem, 1, true), message)
     end
+  end)
+
+  it("has each column once", function()
+    write(FIRST .. ",a,a\n")
+    assert.error_matches(function() metrics.rows(path) end, "two columns are called 'a'")
   end)
 
   it("is refused where it begins otherwise", function()

@@ -225,7 +225,7 @@ describe("a report", function()
     local evil = "</pre></script></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)>\xff\0"
     local path = write_run("e/<b>&\"x", 1, {
       values = { note = '"<script>alert(2)</script>"' }, source = evil, columns = ",<script>alert(3)</script>",
-      metrics = "0,1,,,2.3,0.1,0.5,,<script>\n1,1,,,2.3,0.1,0.5,3,7\n",
+      metrics = "0,1,,,2.3,0.1,0.5,,\n1,1,,,2.3,0.1,0.5,3,7\n",
       accuracy = 0.5,
     })
     tiny.write(path .. "/environment.json", [[{"processor": "<script>alert(4)</script>", "git": {"revision": "<i>"}}]])

@@ -1,4 +1,5 @@
 --- smrun compare RUN…
+local columns = require "sm.experiment.columns"
 local compare = require "sm.experiment.compare"
 local paths = require "sm.cli.paths"
 local runtime = require "sm.runtime"
@@ -9,8 +10,9 @@ local M = {}
 --- Prints the tables; with --csv also writes one for other programs.
 --- @return integer exit code
 function M.compare(options)
-  local comparison = compare.runs(paths.runs(options.words), options.figure)
-  print(tabulate.text(comparison))
+  local found, unread = paths.runs(options.words)
+  local comparison = compare.runs(found, options.figure, unread)
+  print(tabulate.text(comparison, columns.terminal()))
   if options.csv then runtime.io.write_durably(options.csv, tabulate.csv(comparison)) end
   return 0
 end

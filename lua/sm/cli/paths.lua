@@ -77,15 +77,20 @@ end
 
 --- The run directories that words name: each one itself, or a directory that has some below. Raises where one
 --- has none.
+--- @return table array of paths
+--- @return table array of {path=, reason=}: directories and links that cannot be searched
 function M.runs(words)
   local records = require "sm.experiment.records"
-  local found = {}
+  local found, unread = {}, {}
   for _, word in ipairs(words) do
     local mode = lfs.attributes(word, "mode")
     if not mode then usage.fail("no such run directory '%s'%s", word, M.hint(word, "/")) end
-    if mode ~= "directory" or records.find(word, found) == 0 then usage.fail("there is no run in '%s'", word) end
+    if mode ~= "directory" or records.find(word, found, unread) == 0 then
+      local problem = unread[#unread]
+      usage.fail("there is no run in '%s'%s", word, problem and ("; %s: %s"):format(problem.path, problem.reason) or "")
+    end
   end
-  return found
+  return found, unread
 end
 
 --- Raises unless there is a run directory.

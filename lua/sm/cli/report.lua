@@ -7,9 +7,9 @@ local M = {}
 --- Writes the page, and says where it lies.
 --- @return integer exit code
 function M.report(options)
-  local found = paths.runs(options.words)
+  local found, unread = paths.runs(options.words)
   local out = options.out or report.shared_directory(found) .. "/report.html"
-  report.write(found, out)
+  report.write(found, out, nil, unread)
   print(out)
   return 0
 end

@@ -9,6 +9,7 @@ local traceback = require "sm.cli.traceback"
 local text = require "sm.text"
 local usage = require "sm.usage"
 local board = require "sm.experiment.board"
+local columns = require "sm.experiment.columns"
 local compare = require "sm.experiment.compare"
 local directory = require "sm.experiment.directory"
 local jobs = require "sm.experiment.jobs"
@@ -104,7 +105,7 @@ local function show_plan(runs, title)
     rows[i] = { run.label, what, place }
   end
   print(title)
-  print(tabulate.aligned(rows, 3))
+  print(columns.aligned(rows, 3, columns.terminal()))
   return failures > 0 and failed_code or 0
 end
 
@@ -120,7 +121,7 @@ local function show_comparison(runs, screen)
   for _, run in ipairs(runs) do
     if run.summary then paths[#paths + 1] = run.directory end
   end
-  if #paths > 0 then screen:say("\n" .. tabulate.text(compare.runs(paths)) .. "\n") end
+  if #paths > 0 then screen:say("\n" .. tabulate.text(compare.runs(paths), columns.terminal()) .. "\n") end
 end
 
 local function exit_code(runs, interrupted)

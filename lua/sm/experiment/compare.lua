@@ -10,8 +10,13 @@ local statistics = require "sm.experiment.statistics"
 
 local M = {}
 
---- Validation accuracies whose time is told.
-M.milestones = { 0.98, 0.99, 0.992 }
+--- Validation accuracies whose time the table in CSV always tells, whatever the data.
+local fixed_milestones <const> = { 0.98, 0.99, 0.992 }
+
+--- Validation accuracies out of which the milestones of a comparison are chosen.
+local ladder <const> = { 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99,
+  0.992, 0.994, 0.996, 0.998, 0.999 }
+local most_milestones <const> = 3
 
 local most_pairwise <const> = 4 -- settings that are all compared with each other; more go against the first
 local absent <const> = "–"
@@ -37,18 +42,44 @@ local function revision(environment)
 end
 
 --- What tells one setting from another, but for parameters.
-local circumstances = { "experiment", "text", "revision", "smrun", "numbers" }
+local circumstances = { "experiment", "text", "data set", "revision", "smrun", "numbers" }
+
+--- A map from places to texts as one text.
+local function flat(map)
+  local parts = {}
+  for _, place in ipairs(sorted_keys(map or {})) do parts[#parts + 1] = place .. "\0" .. map[place] end
+  return table.concat(parts, "\0")
+end
+
+--- What a run read or was given. Where the file itself drew numbers, its data follow the seed, as all else does.
+local function data_of(environment)
+  return environment.drew ~= true and environment.data and flat(environment.data) or nil
+end
+
+--- What is not told by parameters: a run of a loop in Lua has none, and differs from the next by what it declares.
+local function add_declaration(traits, record)
+  for name in pairs(record.values) do
+    if name ~= "seed" then return end
+  end
+  for place, text in pairs(record.environment.declaration or {}) do
+    if place ~= "seed" and not place:find "^model value " then traits["=" .. place] = text end
+  end
+end
 
 --- All that may differ: name → text. A parameter of a circumstance's name keeps its own column.
 local function traits_of(record, number_text)
   local traits = {
-    experiment = record.name, text = number_text(record.name, record.source),
+    experiment = record.name,
+    text = number_text("text of " .. record.name, record.source .. "\0" .. flat(record.environment.modules)),
     revision = revision(record.environment), smrun = record.environment.smrun or absent,
     numbers = record.environment.real or absent,
   }
   for name, value in pairs(record.values) do
-    if name ~= "seed" then traits["=" .. name] = type(value) == "table" and absent or shortest(value) end
+    if name ~= "seed" then traits["=" .. name] = records.value_text(value) end
   end
+  local data = data_of(record.environment)
+  if data then traits["data set"] = number_text("data", data) end
+  add_declaration(traits, record)
   return traits
 end
 
@@ -151,7 +182,8 @@ end
 local function figures(setting, key)
   local values = {}
   for seed, record in pairs(setting.runs) do
-    values[seed] = tonumber(record.summary[key]) or records.last(record.rows, key)
+    local told = record.summary[key]
+    values[seed] = math.type(told) and told or records.last(record.rows, key)
   end
   return values
 end
@@ -163,12 +195,50 @@ local function summarise(values)
   return { mean = statistics.mean(array), deviation = statistics.deviation(array), count = #array }
 end
 
+--- The highest validation accuracy that any run of a setting had at any time; nil where none has one.
+local function highest(setting)
+  local best
+  for _, record in pairs(setting.runs) do
+    for _, row in ipairs(record.rows) do
+      local accuracy = row.validation_accuracy
+      if accuracy and (not best or accuracy > best) then best = accuracy end
+    end
+  end
+  return best
+end
+
+--- The milestones that mean something for these runs: the highest three of the ladder that the best run of at least
+--- half of the settings reached at some time.
+--- @return table array of fractions, in order; empty where no run has a validation accuracy
+local function milestones_of(settings)
+  local best, chosen = {}, {}
+  for _, setting in ipairs(settings) do best[#best + 1] = highest(setting) end
+  table.sort(best, function(a, b) return a > b end)
+  local common = best[(#settings + 1) // 2]
+  for i = #ladder, 1, -1 do
+    if common and ladder[i] <= common and #chosen < most_milestones then table.insert(chosen, 1, ladder[i]) end
+  end
+  return chosen
+end
+
+--- The milestones whose times a comparison has: those that are always told, then its own.
+--- @param milestones table as a comparison has them
+function M.timed(milestones)
+  local timed, seen = {}, {}
+  for _, list in ipairs { fixed_milestones, milestones } do
+    for _, milestone in ipairs(list) do
+      if not seen[milestone] then seen[milestone], timed[#timed + 1] = true, milestone end
+    end
+  end
+  return timed
+end
+
 --- Steps and seconds to each milestone, over the seeds that reached it.
-local function times(setting)
+local function times(setting, milestones)
   local reached = {}
-  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.rows, M.milestones) end
+  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.rows, milestones) end
   local result = {}
-  for _, milestone in ipairs(M.milestones) do
+  for _, milestone in ipairs(milestones) do
     local steps, seconds = {}, {}
     for seed, at in pairs(reached) do
       if at[milestone] then steps[seed], seconds[seed] = at[milestone].steps, at[milestone].seconds end
@@ -178,7 +248,7 @@ local function times(setting)
   return result
 end
 
-local function complete(setting, figure)
+local function complete(setting, figure, milestones)
   setting.seeds, setting.figures = sorted_keys(setting.runs), {}
   for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", figure } do
     setting.figures[key] = summarise(figures(setting, key))
@@ -186,7 +256,7 @@ local function complete(setting, figure)
   local step_ms = {}
   for _, value in pairs(figures(setting, "median_step_ms")) do step_ms[#step_ms + 1] = value end
   setting.step_ms = statistics.median(step_ms)
-  setting.times = times(setting)
+  setting.times = times(setting, M.timed(milestones))
 end
 
 local function pairs_of(settings)
@@ -250,6 +320,7 @@ local function no_figure(figure, finished)
   local names = {}
   for _, record in ipairs(finished) do
     for _, column in ipairs(record.columns) do names[column] = true end
+    for name, value in pairs(record.summary) do names[name] = math.type(value) and true or nil end
   end
   fail("no run has a figure '%s' in its metrics.csv or summary.json%s", figure, suggest(figure, sorted_keys(names)))
 end
@@ -261,9 +332,10 @@ end
 ---   one of summary.json
 --- @return table {columns=names of what differs (parameters with "=" before them), settings=array of {traits=,
 ---   seeds=, runs=(seed → record), figures=(test_accuracy and the like → {mean=, deviation=, count=}), step_ms=,
----   times=(milestone → {steps=, seconds=})}, measure=(the figure compared, or nil), differences=(as
----   statistics.compare gives them, with setting= and other=; their intervals hold all together), best=(the setting
----   chosen, or nil), chosen_by=(the figure it was chosen by), left_out=array of {path=, reason=}, machines=}
+---   times=(milestone → {steps=, seconds=})}, milestones=(accuracies that mean something for these runs),
+---   measure=(the figure compared, or nil), differences=(as statistics.compare gives them, with setting= and other=;
+---   their intervals hold all together), best=(the setting chosen, or nil), chosen_by=(the figure it was chosen by),
+---   left_out=array of {path=, reason=}, machines=}
 function M.records(found, unread, figure)
   local left_out = table.move(unread, 1, #unread, 1, {})
   local finished = finished_of(found, left_out)
@@ -273,13 +345,15 @@ function M.records(found, unread, figure)
     fail("there is no finished run to compare; %s", table.concat(reasons, "; "))
   end
   local settings, columns = M.settings(finished, left_out)
-  for _, setting in ipairs(settings) do complete(setting, figure) end
+  local milestones = milestones_of(settings)
+  for _, setting in ipairs(settings) do complete(setting, figure, milestones) end
   if figure and not first_of({ figure }, settings) then no_figure(figure, finished) end
   local measure = figure
     or first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
   local best, chosen_by = choose(settings)
   return {
     columns = columns, settings = settings, measure = measure, figure = figure, best = best, chosen_by = chosen_by,
+    milestones = milestones,
     differences = compare_pairs(settings, measure), left_out = left_out, machines = machines(finished),
   }
 end
@@ -287,10 +361,11 @@ end
 --- Reads and compares runs.
 --- @param paths table array of run directories
 --- @param figure string|nil
+--- @param unread table|nil array of {path=, reason=} of what is left out already
 --- @return table as M.records gives it
-function M.runs(paths, figure)
-  local found, unread = records.read_all(paths)
-  return M.records(found, unread, figure)
+function M.runs(paths, figure, unread)
+  local found, left_out = records.read_all(paths)
+  return M.records(found, table.move(unread or {}, 1, #(unread or {}), #left_out + 1, left_out), figure)
 end
 
 return M

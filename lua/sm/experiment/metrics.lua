@@ -25,13 +25,17 @@ local function split(line)
   return cells
 end
 
+local function content(path)
+  local file <close>, reason = io.open(path, "rb")
+  local text = file and file:read "a"
+  return text or fail("%s", reason or path .. " cannot be read")
+end
+
+--- @param text string|nil the file's content, where it is known
 --- @return table the file's columns
 --- @return string what follows the header
-local function read(path)
-  local file, reason = io.open(path, "rb")
-  if not file then fail("%s", reason) end
-  local text <const> = file:read "a"
-  file:close()
+local function read(path, text)
+  text = text or content(path)
   local header = text:match "^[^\n]*\n" or ""
   if header:sub(1, -2) ~= first_header and header:sub(1, #first_header + 1) ~= first_header .. "," then
     fail("%s: expected a header that begins with '%s'", path, first_header)
@@ -97,18 +101,50 @@ function M:close()
   self.file:close()
 end
 
---- The complete rows of a file: tables from column to number, without what has no figure. Each has a step.
+local no_number <const> = { inf = true, ["-inf"] = true, nan = true, ["-nan"] = true } -- as %.9g writes them
+
+--- One row of a file: a table from column to number. A cell that is empty, or says that there was no finite number, has
+--- no figure.
+--- @return string|nil what is wrong with it
+local function read_row(line, columns, row)
+  local position = 0
+  for text in (line .. ","):gmatch "([^,]*)," do
+    position = position + 1
+    local value = tonumber(text)
+    if value and value - value == 0 then
+      row[columns[position] or position] = value
+    elseif text ~= "" and not no_number[text] then
+      return ("'%s' must be a number or nothing, got '%s'"):format(columns[position] or "a further cell", text)
+    end
+  end
+  if position ~= #columns then return ("expected %d cells, got %d"):format(#columns, position) end
+end
+
+local function check_names(path, columns)
+  local seen = {}
+  for _, name in ipairs(columns) do
+    if seen[name] then fail("%s: two columns are called '%s'", path, name) end
+    seen[name] = true
+  end
+end
+
+--- The complete rows of a file: tables from column to number, without what has no figure. Each has a step, greater
+--- than that of the row before.
+--- @param text string|nil the file's content, where it is known
 --- @return table
 --- @return table the columns, in the file's order
-function M.rows(path)
-  local rows, columns, body = {}, read(path)
+function M.rows(path, text)
+  local rows, last, columns, body = {}, -1, read(path, text)
+  check_names(path, columns)
   for line in body:gmatch "([^\n]*)\n" do
     local row = {}
-    for position, text in ipairs(split(line)) do row[columns[position] or position] = tonumber(text) end
-    if math.type(row.step) ~= "integer" then
-      fail("%s, line %d: expected a row that begins with its step, a whole number, got '%s'", path, #rows + 2, line)
+    local wrong = read_row(line, columns, row)
+    if not wrong and (math.type(row.step) ~= "integer" or row.step <= last) then
+      wrong = ("'step' must be a whole number %s, got '%s'"):format(last < 0 and "of at least 0" or "above " .. last,
+        line:match "^[^,]*")
     end
-    rows[#rows + 1] = row
+    if wrong then fail("%s, line %d: %s", path, #rows + 2, wrong) end
+    last, rows[#rows + 1] = row.step, row
   end
   return rows, columns
 end

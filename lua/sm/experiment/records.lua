@@ -1,14 +1,19 @@
---- What run directories say of themselves: found, and read.
+--- What run directories say of themselves: found, and read. A run may be a stranger's, half copied or cut short: what
+-- does not read as it should is told with its file and field, and that run is left out.
+local cjson = require "cjson"
 local lfs = require "lfs"
+local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
 local json = require "sm.experiment.json"
 local metrics = require "sm.experiment.metrics"
+local shortest = require "sm.experiment.params".text
 
 local M = {}
 
-local deepest <const> = 8 -- levels of directories that are searched
+local deepest <const> = 8  -- levels of directories that are searched
+local no_entry <const> = 2 -- ENOENT: it was there a moment ago
 
 --- Whether a directory is a run's.
 function M.is_run(path)
@@ -18,83 +23,264 @@ function M.is_run(path)
   return true
 end
 
-local function sorted_directories(path)
-  local names = {}
-  for name in lfs.dir(path) do
+-- Finding ------------------------------------------------------------------------------------------------------
+
+--- The end of a message of the operating system: "Permission denied".
+local function reason_of(message)
+  return tostring(message):match "([^:]+)$":gsub("^%s+", "")
+end
+
+--- What tells a directory from all others, by whatever path; nil where there is none any longer.
+local function place_of(path)
+  local it = lfs.attributes(path)
+  return it and it.mode == "directory" and ("%d %d"):format(it.dev, it.ino) or nil
+end
+
+--- A link that leads to a directory is one to follow; one that leads nowhere is told of.
+local function add_link(path, links, unread)
+  local mode, problem = lfs.attributes(path, "mode")
+  if mode == "directory" then
+    links[#links + 1] = path
+  elseif not mode then
+    unread[#unread + 1] = { path = path, reason = ("the link to %s cannot be followed: %s"):format(
+      lfs.symlinkattributes(path, "target") or "?", reason_of(problem)) }
+  end
+end
+
+--- The directories in a directory, and the links to some, each sorted.
+local function directories_in(path, unread)
+  local listed, iterate, handle = pcall(lfs.dir, path)
+  if not listed then
+    unread[#unread + 1] = { path = path, reason = "the directory cannot be read: " .. reason_of(iterate) }
+    return {}, {}
+  end
+  local directories, links = {}, {}
+  for name in iterate, handle do
     local inner = path .. "/" .. name
-    if name:sub(1, 1) ~= "." and lfs.symlinkattributes(inner, "mode") == "directory" then
-      names[#names + 1] = inner
+    if name:sub(1, 1) ~= "." then
+      local mode, problem, code = lfs.symlinkattributes(inner, "mode")
+      if mode == "directory" then
+        directories[#directories + 1] = inner
+      elseif mode == "link" then
+        add_link(inner, links, unread)
+      elseif not mode and code ~= no_entry then
+        unread[#unread + 1] = { path = inner, reason = "it cannot be looked at: " .. reason_of(problem) }
+      end
     end
   end
-  table.sort(names)
-  return names
+  table.sort(directories)
+  table.sort(links)
+  return directories, links
 end
 
-local function search(path, level, found)
+--- One walk over directories. Links are kept for later, so that a run is called by its own path where it has one here.
+local function search(walk, path, level)
+  local place = place_of(path)
+  if not place or walk.seen[place] then return end
+  walk.seen[place] = true
   if M.is_run(path) then
-    local place = ("%d %d"):format(lfs.attributes(path, "dev"), lfs.attributes(path, "ino"))
-    if not found[place] then
-      found[place], found[#found + 1] = true, path
+    walk.count = walk.count + 1
+    if not walk.found[place] then
+      walk.found[place], walk.found[#walk.found + 1] = true, path
     end
-    return 1
+  elseif level < deepest then
+    local directories, links = directories_in(path, walk.unread)
+    for _, inner in ipairs(directories) do search(walk, inner, level + 1) end
+    for _, inner in ipairs(links) do walk.links[#walk.links + 1] = { path = inner, level = level + 1 } end
   end
-  local count = 0
-  for _, inner in ipairs(level < deepest and sorted_directories(path) or {}) do
-    count = count + search(inner, level + 1, found)
-  end
-  return count
 end
 
---- The run directories at or below a path.
+--- The run directories at or below a path, through links too.
 --- @param found table array of paths: those found here are appended, none is there twice
+--- @param unread table|nil array of {path=, reason=}: what cannot be searched is appended
 --- @return integer how many there are here, counting those that were found before
-function M.find(path, found)
-  return search(path:gsub("(.)/+$", "%1"), 1, found)
+function M.find(path, found, unread)
+  local walk = { found = found, unread = unread or {}, seen = {}, links = {}, count = 0 }
+  search(walk, path:gsub("(.)/+$", "%1"), 1)
+  for _, link in ipairs(walk.links) do -- which may be more with each
+    search(walk, link.path, link.level)
+  end
+  return walk.count
 end
 
-local function decode(path)
-  local text = directory.read(path) or fail("there is no %s", path)
-  local ok, value = pcall(json.decode, text)
-  if not ok or type(value) ~= "table" then
-    fail("%s: expected a JSON object, %s", path, ok and "found something else" or value)
+-- Reading ------------------------------------------------------------------------------------------------------
+
+local function is_finite(number)
+  return number - number == 0
+end
+
+--- A value of JSON on one line; names in alphabetical order.
+--- @return string
+function M.value_text(value)
+  if value == cjson.null or value == nil then return "null" end
+  if type(value) == "table" then return (json.encode(value):gsub("\n%s*", " "):gsub("%s+$", "")) end
+  return shortest(value)
+end
+
+--- Raises unless every number in a value is finite.
+local function check_finite(path, place, value)
+  if type(value) == "table" then
+    for key, inner in pairs(value) do check_finite(path, ("%s.%s"):format(place, key), inner) end
+  elseif type(value) == "number" and not is_finite(value) then
+    fail("%s: '%s' must be a finite number", path, place:sub(2))
   end
-  return value
+end
+
+local in_words <const> = {
+  integer = "an integer", number = "a number", string = "a string", boolean = "true or false", table = "an object",
+}
+
+local function kind_of(value)
+  return value == cjson.null and "null" or type(value)
+end
+
+--- Raises unless the fields that are there are of their types; null is as if it were not there.
+--- @param types table field → "string", "number", "integer" or "table"
+local function check_fields(path, object, types)
+  for _, field in ipairs(sorted_keys(types)) do
+    local value, wanted = object[field], types[field]
+    if value == cjson.null then
+      object[field] = nil
+    elseif value ~= nil then
+      local fits = wanted == "integer" and math.type(value) ~= nil and math.tointeger(value) ~= nil
+        or type(value) == wanted
+      if not fits then
+        fail("%s: '%s' must be %s, got %s", path, field, in_words[wanted],
+          kind_of(value) == "number" and shortest(value) or kind_of(value))
+      end
+    end
+  end
+end
+
+--- The content of a file of a run. @return string|nil nil where there is none
+local function content(path)
+  local mode = lfs.attributes(path, "mode")
+  if not mode and not lfs.symlinkattributes(path) then return nil end
+  if mode and mode ~= "file" then fail("%s: expected a file, found a %s", path, mode) end
+  local file <close>, problem = io.open(path, "rb")
+  if not file then fail("%s", problem) end
+  local text, unread = file:read "a"
+  return text or fail("%s: %s", path, unread)
+end
+
+--- A file of a run that holds a JSON object.
+--- @return table|nil nil where there is no such file
+local function read_object(path, types)
+  local text = content(path)
+  if not text then return nil end
+  local ok, object = pcall(json.decode, text)
+  if not ok or type(object) ~= "table" then
+    fail("%s: expected a JSON object, %s", path, ok and "found " .. kind_of(object) or object)
+  end
+  for key in pairs(object) do
+    if type(key) ~= "string" then fail("%s: expected a JSON object, found an array", path) end
+  end
+  check_finite(path, "", object)
+  check_fields(path, object, types)
+  return object
+end
+
+local function required(path, types)
+  return read_object(path, types) or fail("there is no %s", path)
+end
+
+local function read_params(path)
+  local params = required(path, { values = "table", defaults = "table" })
+  if not params.values then fail("%s: there are no values", path) end
+  for _, field in ipairs { "values", "defaults" } do
+    for key in pairs(params[field] or {}) do
+      if type(key) ~= "string" then fail("%s: '%s' must be an object, got an array", path, field) end
+    end
+  end
+  return params
+end
+
+local summary_types <const> = {
+  seed = "integer", steps = "integer", parameters = "integer", experiment = "string", best_validation_step = "integer",
+}
+for _, field in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "wall_seconds",
+  "best_validation_accuracy", "best_validation_loss", "training_seconds", "median_step_ms" } do
+  summary_types[field] = "number"
+end
+
+local function read_summary(path)
+  local summary = read_object(path, summary_types)
+  if summary and not summary.seed then fail("%s: there is no seed", path) end
+  return summary
+end
+
+local environment_types <const> = {
+  smrun = "string", real = "string", processor = "string", instruction_set = "string", experiment = "string",
+  variant = "string", started = "string", threads = "integer", seed = "integer", git = "table", data = "table",
+  modules = "table", declaration = "table", sessions = "table",
+}
+
+local function read_environment(path)
+  local environment = required(path, environment_types)
+  if environment.git then check_fields(path .. ": git", environment.git, { revision = "string", dirty = "boolean" }) end
+  for _, field in ipairs { "data", "modules", "declaration" } do -- maps from a place to a text
+    for place, text in pairs(environment[field] or {}) do
+      if type(text) ~= "string" then
+        fail("%s: '%s.%s' must be a string, got %s", path, field, place, kind_of(text))
+      end
+    end
+  end
+  return environment
+end
+
+--- The seed of a run that is not finished: as the run recorded it, or as its parameters have it.
+local function declared_seed(environment, values)
+  return environment.seed or math.type(values.seed) and math.tointeger(values.seed) or nil
+end
+
+--- The step of the newest checkpoint.
+local function saved_in(path)
+  local listed, steps = pcall(checkpoint.steps, path)
+  if not listed then fail("%s/checkpoints cannot be read: %s", path, reason_of(steps)) end
+  return steps[1] and math.tointeger(steps[1])
 end
 
 --- Reads a run directory.
---- @return table {path=, name=(of the experiment), source=(its text), values=(of its parameters), defaults=,
----   seed=(nil while it is unknown), environment=, summary=(nil while unfinished), saved=(step of the newest
----   checkpoint, or nil), rows=, columns=(of metrics.csv)}
-function M.read(path)
-  local params = decode(path .. "/params.json")
-  if type(params.values) ~= "table" then fail("%s/params.json: there are no values", path) end
-  local summary = directory.summary(path)
-  if summary and type(summary.seed) ~= "number" then fail("%s/summary.json: there is no seed", path) end
-  local environment = decode(path .. "/environment.json")
-  local seed = summary and summary.seed or tonumber(environment.seed or params.values.seed)
-  local rows, columns = metrics.rows(path .. "/metrics.csv")
+--- @param with_text boolean|nil whether the text of metrics.csv is wanted
+--- @return table {path=, name=(of the experiment: as it is recorded, wherever the directory lies now), source=(its
+---   text), values=(of its parameters), defaults=, seed=(nil while it is unknown), environment=, summary=(nil while
+---   unfinished), saved=(step of the newest checkpoint, or nil), rows=, columns=(of metrics.csv), text=(its complete
+---   rows, as they stand)}
+function M.read(path, with_text)
+  local params = read_params(path .. "/params.json")
+  local summary = read_summary(path .. "/summary.json") -- before the rows, which are complete if this is there
+  local environment = read_environment(path .. "/environment.json")
+  local text = content(path .. "/metrics.csv") or fail("there is no %s/metrics.csv", path)
+  local rows, columns = metrics.rows(path .. "/metrics.csv", text)
   return {
     path = path,
-    name = summary and summary.experiment or (directory.names(path)),
-    source = directory.read(path .. "/experiment.lua"),
+    name = environment.experiment or summary and summary.experiment or (directory.names(path)),
+    source = content(path .. "/experiment.lua") or fail("there is no %s/experiment.lua", path),
     values = params.values,
-    defaults = type(params.defaults) == "table" and params.defaults or {},
-    seed = seed and math.tointeger(seed) or seed,
+    defaults = params.defaults or {},
+    seed = summary and math.tointeger(summary.seed) or declared_seed(environment, params.values),
     environment = environment,
     summary = summary,
-    saved = checkpoint.steps(path)[1],
+    saved = not summary and saved_in(path) or nil,
     rows = rows,
     columns = columns,
+    text = with_text and text:match "^.*\n" or nil,
   }
 end
 
 --- Reads several. @return table array of records
---- @return table array of {path=, reason=} for those that cannot be read
-function M.read_all(paths)
+--- @return table array of {path=, reason=(which names files by their place in the run)} for those that cannot be read
+function M.read_all(paths, with_text)
   local found, left_out = {}, {}
   for _, path in ipairs(paths) do
-    local ok, record = pcall(M.read, path)
-    if ok then found[#found + 1] = record else left_out[#left_out + 1] = { path = path, reason = record } end
+    local ok, record = pcall(M.read, path, with_text)
+    if ok then
+      found[#found + 1] = record
+    else
+      local from, to = record:find(path .. "/", 1, true)
+      local reason = from and record:sub(1, from - 1) .. record:sub(to + 1) or record
+      left_out[#left_out + 1] = { path = path, reason = reason }
+    end
   end
   return found, left_out
 end

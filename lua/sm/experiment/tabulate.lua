@@ -1,30 +1,11 @@
 --- A comparison as tables: for people, and for other programs.
 local present = require "sm.experiment.present"
+local columns_of = require "sm.experiment.columns"
 local compare = require "sm.experiment.compare"
 
 local M = {}
 
 local absent <const> = "–"
-local gap <const> = "   "
-
---- Columns that stand below each other; the first ones to the left, figures to the right.
---- @param rows table array of arrays of texts; the first row is the heading
---- @param left integer how many columns are set to the left
-function M.aligned(rows, left)
-  local widths, lines = {}, {}
-  for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, utf8.len(cell) or #cell) end
-  end
-  for number, row in ipairs(rows) do
-    local cells = {}
-    for i, cell in ipairs(row) do
-      local space = (" "):rep(widths[i] - (utf8.len(cell) or #cell))
-      cells[i] = i <= left and cell .. space or space .. cell
-    end
-    lines[number] = "  " .. table.concat(cells, gap):match "^(.-)%s*$"
-  end
-  return table.concat(lines, "\n")
-end
 
 local function is_accuracy(key)
   return key:find "accuracy$" ~= nil
@@ -117,11 +98,11 @@ end
 local function how_fast(comparison)
   local heading = heading_of(comparison)
   local left = #heading
-  for _, milestone in ipairs(compare.milestones) do heading[#heading + 1] = milestone_text(milestone) end
+  for _, milestone in ipairs(comparison.milestones) do heading[#heading + 1] = milestone_text(milestone) end
   local rows = { heading }
   for _, setting in ipairs(comparison.settings) do
     local row = names_of(comparison, setting)
-    for _, milestone in ipairs(compare.milestones) do
+    for _, milestone in ipairs(comparison.milestones) do
       row[#row + 1] = time_text(setting.times[milestone], setting)
     end
     rows[#rows + 1] = row
@@ -165,7 +146,7 @@ function M.label(columns, setting, other)
   for _, name in ipairs(columns) do
     local value = setting.traits[name] or absent
     if not other or value ~= (other.traits[name] or absent) then
-      parts[#parts + 1] = name:gsub("^=", "") .. "=" .. value
+      parts[#parts + 1] = columns_of.visible(name:gsub("^=", "") .. "=" .. value)
     end
   end
   return table.concat(parts, ",")
@@ -221,17 +202,13 @@ local function machines(comparison)
   return { title = "Times come from different machines or numbers of threads:", rows = rows, left = 1 }
 end
 
-local function has_validation(comparison)
-  return any(comparison, "validation_accuracy")
-end
-
 --- The tables, for people.
 --- @param comparison table as compare.runs gives it
 --- @return table array of {title=, note=(or nil), heading=(whether the first row is one), rows=(arrays of texts),
 ---   left=(how many columns are set to the left)}
 function M.tables(comparison)
   local tables = { what_came_out(comparison) }
-  if has_validation(comparison) then tables[#tables + 1] = how_fast(comparison) end
+  if #comparison.milestones > 0 then tables[#tables + 1] = how_fast(comparison) end
   for _, method in ipairs { "paired", "welch", false } do
     tables[#tables + 1] = differences_by(comparison, method or nil)
   end
@@ -241,11 +218,13 @@ function M.tables(comparison)
 end
 
 --- The tables as plain text, without a newline at the end.
-function M.text(comparison)
+--- @param columns integer|nil of the terminal; nil: as wide as they are
+function M.text(comparison, columns)
   local parts = {}
   for i, one in ipairs(M.tables(comparison)) do
-    local note = one.note and ("(%s)\n"):format(one.note) or ""
-    parts[i] = one.title .. "\n" .. note .. M.aligned(one.rows, one.left)
+    local note = one.note and columns_of.wrap(("(%s)"):format(one.note), columns) .. "\n" or ""
+    parts[i] = columns_of.wrap(one.title, columns) .. "\n" .. note
+      .. columns_of.aligned(one.rows, one.left, columns)
   end
   return table.concat(parts, "\n\n")
 end
@@ -300,8 +279,9 @@ end
 local summarised <const> = { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss" }
 
 --- The columns of the table in CSV that follow those of the settings: name, and what a setting has there.
-local function csv_columns(asked)
-  local columns = {}
+--- @param comparison table
+local function csv_columns(comparison)
+  local columns, asked = {}, comparison.figure
   local function add(name, value) columns[#columns + 1] = { name = name, value = value } end
   add("seeds", function(setting) return seeds_text(setting) end)
   local function add_spread(key)
@@ -317,7 +297,7 @@ local function csv_columns(asked)
     add_spread(key)
     known[key] = true
   end
-  for _, milestone in ipairs(compare.milestones) do
+  for _, milestone in ipairs(compare.timed(comparison.milestones)) do
     local to = ("_to_%.9g"):format(milestone)
     for _, quantity in ipairs { "steps", "seconds" } do
       add(quantity .. to, function(setting)
@@ -349,7 +329,7 @@ end
 --- One row per setting, figures as fractions; differences are against the first setting.
 --- @return string
 function M.csv(comparison)
-  local columns, header, lines = csv_columns(comparison.figure), heading_of(comparison), {}
+  local columns, header, lines = csv_columns(comparison), heading_of(comparison), {}
   for _, column in ipairs(columns) do header[#header + 1] = column.name end
   table.move({ "compared", "difference", "difference_low", "difference_high", "method" }, 1, 5, #header + 1, header)
   local rows = { header }

@@ -84,7 +84,7 @@ local function explanation(settings)
 end
 
 --- The curves, the controls above them and the figures behind them.
---- @param settings table array of {label=, runs=array of {columns=, rows=, csv=}}
+--- @param settings table array of {label=, runs=array of {columns=, rows=, text=}}
 --- @return table node
 function M.node(settings)
   local runs, figures, nodes = {}, {}, {}
@@ -92,7 +92,7 @@ function M.node(settings)
     for _, run in ipairs(setting.runs) do
       runs[#runs + 1] = run
       figures[#figures + 1] = h("pre", { class = "metrics", hidden = true, ["data-setting"] = number - 1 },
-        "\n", run.csv)
+        "\n", run.text)
     end
   end
   for i, chart in ipairs(M.charts(runs)) do nodes[i] = chart_node(chart) end

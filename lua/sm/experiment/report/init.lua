@@ -5,7 +5,6 @@ local fail = require "sm.fail"
 local assets = require "sm.experiment.report.assets"
 local compare = require "sm.experiment.compare"
 local curves = require "sm.experiment.report.curves"
-local directory = require "sm.experiment.directory"
 local html = require "sm.experiment.report.html"
 local pictures = require "sm.experiment.report.pictures"
 local records = require "sm.experiment.records"
@@ -20,13 +19,12 @@ local soonest_reload <const>, latest_reload <const> = 5, 60 -- seconds
 local following <const> = 30 * 60 -- seconds from its writing that a page looks for news
 local policy <const> = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
---- Adds to a record what the page shows besides: csv (the text of the complete rows), step (the last), validation
---- (the last row that has some), pictures, seed_text.
+--- Adds to a record what the page shows besides: step (the last), validation (the last row that has some), pictures,
+--- seed_text.
 local function complete(run)
-  run.csv = directory.read(run.path .. "/metrics.csv"):match "^.*\n"
   run.step = 0
   for _, row in ipairs(run.rows) do
-    run.step = row.step or run.step
+    run.step = row.step
     if row.validation_loss then run.validation = row end
   end
   run.pictures = pictures.find(run.path, run.step)
@@ -43,7 +41,7 @@ end
 --- @return table array of records
 --- @return table array of {path=, reason=} for the others
 local function load(paths)
-  local found, left_out = records.read_all(paths)
+  local found, left_out = records.read_all(paths, true)
   local finished, unfinished = {}, {}
   for _, run in ipairs(found) do
     local ok, reason = pcall(complete, run)
@@ -120,9 +118,11 @@ end
 --- @param paths table array of run directories
 --- @param options table|nil of a run that writes its own page: {steps=(how many there will be), ended=(nil while it
 ---   goes on, else {how="interrupted" or "stopped by an error", problem=(nil or a text)})}
+--- @param unread table|nil array of {path=, reason=} of what is left out already
 --- @return string HTML
-function M.page(paths, options)
+function M.page(paths, options, unread)
   local runs, left_out = load(paths)
+  table.move(unread or {}, 1, #(unread or {}), #left_out + 1, left_out)
   local shared = M.shared_directory(paths)
   for _, run in ipairs(runs) do run.place = place_in(shared, run.path) end
   local several = #runs > 1 or #left_out > 0
@@ -165,8 +165,8 @@ end
 
 --- Writes the page whole or not at all.
 --- @param out string path of the file
-function M.write(paths, out, options)
-  runtime.io.write_durably(out, M.page(paths, options))
+function M.write(paths, out, options, unread)
+  runtime.io.write_durably(out, M.page(paths, options, unread))
 end
 
 --- The directory that all of some paths lie in or below; a single path itself; "." where they share nothing.
