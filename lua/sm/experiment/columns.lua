@@ -1,102 +1,110 @@
 --- Rows of texts as columns that stand below each other, no wider than a terminal and never touching.
 local runtime = require "sm.runtime"
+local text = require "sm.text"
 
 local M = {}
 
 local gap <const>, indent <const> = 3, 2
-local narrowest <const> = 8 -- a column that is broken into lines is no narrower than this
-
-local short <const> = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
-
---- A text on one line, with what cannot be seen written as in a Lua string.
-function M.visible(text)
-  if not text:find "[%c\128-\255]" then return text end
-  return (text:gsub("[%z\1-\31\127-\255][\128-\191]*", function(part)
-    if utf8.len(part) == 1 and (utf8.codepoint(part) >= 0xA0) then return part end
-    return (part:gsub(".", function(byte) return short[byte] or ("\\%d"):format(byte:byte()) end))
-  end))
-end
+local narrowest <const> = 8 -- a column whose words are broken is no narrower than this
 
 --- @return integer|nil how wide the terminal is that standard output is; nil where it is none
 function M.terminal()
   return runtime.system.is_terminal(1) and runtime.system.columns() or nil
 end
 
-local function width(text)
-  return utf8.len(text) or #text
+--- Whether a line may not be broken between two words: in brackets, before %, after ±, and, if need not be, before ±.
+local function belongs(before, word, need)
+  local _, opened = before:gsub("[%(%[]", "")
+  local _, closed = before:gsub("[%)%]]", "")
+  return opened > closed or word == "%" or before:find "±$" ~= nil or word == "±" and not need
 end
 
---- The beginning of a word that fits into so many columns, to the last comma or slash in it if there is one; the rest.
+--- What a line may be broken between: words with the space before them, and at a comma or slash the parts of one.
+--- @param need boolean|nil whether a deviation may stand below its mean
+--- @return table array of {space=, word=}
+local function pieces_of(cell, need)
+  local pieces = {}
+  for space, word in cell:gmatch "(%s*)(%S+)" do
+    local last = pieces[#pieces]
+    if last and belongs(last.word, word, need) then
+      last.word = last.word .. space .. word
+    else
+      for part in word:gmatch "[^,/]*[,/]*" do
+        if part ~= "" then pieces[#pieces + 1], space = { space = space, word = part }, "" end
+      end
+    end
+  end
+  return pieces
+end
+
+--- The beginning of a word that fits into so many columns, at least one character; the rest.
 local function broken(word, columns)
-  local fitting = word:sub(1, (utf8.offset(word, columns + 1) or #word + 1) - 1)
-  local head = fitting:match "^.+[,/]" or fitting
-  return head, word:sub(#head + 1)
+  local taken, last = 0, 0
+  for at, code in utf8.codes(word) do
+    local next_one = at + #utf8.char(code)
+    local wide = text.width(word:sub(at, next_one - 1))
+    if taken + wide > columns and last > 0 then break end
+    taken, last = taken + wide, next_one - 1
+  end
+  return word:sub(1, last), word:sub(last + 1)
 end
 
---- A text as lines of at most so many columns, broken at spaces, or within a word that is longer than a line.
-local function lines_of(text, columns)
-  if width(text) <= columns then return { text } end
+--- A cell as lines of at most so many columns.
+local function lines_of(cell, columns)
+  if text.width(cell) <= columns then return { cell } end
   local lines, line = {}, ""
-  for space, word in text:gmatch "(%s*)(%S+)" do
-    if line ~= "" and width(line .. space .. word) > columns then
-      lines[#lines + 1], line, space = line, "", ""
+  for _, piece in ipairs(pieces_of(cell, true)) do
+    if line ~= "" and text.width(line .. piece.space .. piece.word) > columns then
+      lines[#lines + 1], line = line, ""
     end
-    line = line == "" and word or line .. space .. word
-    while width(line) > columns do
-      local head, rest = broken(line, columns)
-      lines[#lines + 1], line = head, rest
-    end
+    line = line == "" and piece.word or line .. piece.space .. piece.word
+    while text.width(line) > columns do lines[#lines + 1], line = broken(line, columns) end
   end
   if line ~= "" then lines[#lines + 1] = line end
   return lines
 end
 
---- A text broken at spaces into lines of at most so many columns.
---- @param columns integer|nil as wide as it is where there is no limit
-function M.wrap(text, columns)
-  return columns and table.concat(lines_of(text, columns), "\n") or text
-end
-
---- The widest word of each column, which is as narrow as it can be without breaking one.
-local function widest_words(rows)
-  local widest = {}
+--- What each column needs: the widest cell, and the widest piece of one.
+local function needs(rows, need)
+  local whole, least = {}, {}
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
-      widest[i] = widest[i] or 0
-      for word in cell:gmatch "%S+" do widest[i] = math.max(widest[i], width(word)) end
+      whole[i], least[i] = math.max(whole[i] or 0, text.width(cell)), least[i] or 0
+      for _, piece in ipairs(pieces_of(cell, need)) do least[i] = math.max(least[i], text.width(piece.word)) end
     end
   end
-  return widest
+  return whole, least
 end
 
---- Makes the widest column narrower, again and again, until all fit or none may be narrower.
-local function shrink(widths, least, room)
-  local total = 0
-  for _, each in ipairs(widths) do total = total + each end
+--- The widths that fit into some room: the widest column is made narrower, again and again.
+--- @param least table how narrow each may become
+--- @return table|nil nil where they do not fit
+local function shrunk(whole, least, room)
+  local widths, total = table.move(whole, 1, #whole, 1, {}), 0
+  for _, width in ipairs(widths) do total = total + width end
   while total > room do
-    local chosen
-    for i, each in ipairs(widths) do
-      if each > least[i] and (not chosen or each > widths[chosen]) then chosen = i end
+    local widest
+    for i, width in ipairs(widths) do
+      if width > least[i] and (not widest or width > widths[widest]) then widest = i end
     end
-    if not chosen then return false end
-    widths[chosen], total = widths[chosen] - 1, total - 1
-  end
-  return true
-end
-
---- The widths of the columns: what is in them, or less where they would be wider than a line. Words are broken only
---- where breaking lines at spaces is not enough.
-local function widths_of(rows, columns)
-  local widths, least = {}, {}
-  for _, row in ipairs(rows) do
-    for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 0, width(cell)) end
-  end
-  local room = (columns or math.huge) - indent - gap * (#widths - 1)
-  if not shrink(widths, widest_words(rows), room) then
-    for i in ipairs(widths) do least[i] = math.min(narrowest, widths[i]) end
-    shrink(widths, least, room)
+    if not widest then return nil end
+    widths[widest], total = widths[widest] - 1, total - 1
   end
   return widths
+end
+
+--- The widths of the columns. Words are broken only where breaking lines between them is not enough, and those on the
+--- left before figures.
+local function widths_of(rows, left, columns)
+  local whole, least = needs(rows)
+  if not columns then return whole end
+  local room, names, narrow = columns - indent - gap * (#whole - 1), {}, {}
+  local _, loose = needs(rows, true)
+  for i, width in ipairs(whole) do
+    narrow[i] = math.min(narrowest, width)
+    names[i] = i <= left and narrow[i] or loose[i]
+  end
+  return shrunk(whole, least, room) or shrunk(whole, names, room) or shrunk(whole, narrow, room) or narrow
 end
 
 --- Columns that stand below each other; the first ones to the left, figures to the right.
@@ -107,9 +115,9 @@ function M.aligned(rows, left, columns)
   local seen, lines = {}, {}
   for number, row in ipairs(rows) do
     seen[number] = {}
-    for i, cell in ipairs(row) do seen[number][i] = M.visible(cell) end
+    for i, cell in ipairs(row) do seen[number][i] = text.visible(cell) end
   end
-  local widths = widths_of(seen, columns)
+  local widths = widths_of(seen, left, columns)
   for _, row in ipairs(seen) do
     local cells, height = {}, 1
     for i, cell in ipairs(row) do
@@ -118,11 +126,7 @@ function M.aligned(rows, left, columns)
     end
     for at = 1, height do
       local parts = {}
-      for i in ipairs(row) do
-        local part = cells[i][at] or ""
-        local space = (" "):rep(widths[i] - width(part))
-        parts[i] = i <= left and part .. space or space .. part
-      end
+      for i in ipairs(row) do parts[i] = text.padded(cells[i][at] or "", widths[i], i > left) end
       lines[#lines + 1] = (" "):rep(indent) .. table.concat(parts, (" "):rep(gap)):match "^(.-)%s*$"
     end
   end

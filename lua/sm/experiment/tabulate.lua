@@ -2,6 +2,7 @@
 local present = require "sm.experiment.present"
 local columns_of = require "sm.experiment.columns"
 local compare = require "sm.experiment.compare"
+local text = require "sm.text"
 
 local M = {}
 
@@ -85,9 +86,9 @@ end
 --- 1,600 steps, 41 s (4 of 5)
 local function time_text(time, setting)
   local count = time.steps and time.steps.count or 0
-  local text = count == 0 and absent or ("%s steps, %s"):format(
+  local reached = count == 0 and absent or ("%s steps, %s"):format(
     present.thousands(math.floor(time.steps.mean + 0.5)), present.duration(time.seconds.mean))
-  return ("%s (%d of %d)"):format(text, count, #setting.seeds)
+  return ("%s (%d of %d)"):format(reached, count, #setting.seeds)
 end
 
 --- 99.2 %
@@ -146,7 +147,7 @@ function M.label(columns, setting, other)
   for _, name in ipairs(columns) do
     local value = setting.traits[name] or absent
     if not other or value ~= (other.traits[name] or absent) then
-      parts[#parts + 1] = columns_of.visible(name:gsub("^=", "") .. "=" .. value)
+      parts[#parts + 1] = text.visible(name:gsub("^=", "") .. "=" .. value)
     end
   end
   return table.concat(parts, ",")
@@ -222,8 +223,9 @@ end
 function M.text(comparison, columns)
   local parts = {}
   for i, one in ipairs(M.tables(comparison)) do
-    local note = one.note and columns_of.wrap(("(%s)"):format(one.note), columns) .. "\n" or ""
-    parts[i] = columns_of.wrap(one.title, columns) .. "\n" .. note
+    local note = one.note and ("(%s)\n"):format(one.note) or ""
+    local head = one.title .. "\n" .. note
+    parts[i] = (columns and text.wrap(head, columns) or head)
       .. columns_of.aligned(one.rows, one.left, columns)
   end
   return table.concat(parts, "\n\n")
