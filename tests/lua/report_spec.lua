@@ -341,6 +341,21 @@ describe("a report", function()
     has(page, 'data-steps="0 4 8 12"')
   end)
 
+  it("takes no more of a run's time than a twentieth", function()
+    local write, count = report.write, 0
+    report.write = function(...)
+      count = count + 1
+      local began = runtime.system.now()
+      while runtime.system.now() - began < 0.05 do end
+      return write(...)
+    end
+    local ok, problem = pcall(tiny.run, workspace, { steps = 300, evaluate = 1, log = 1, checkpoint = 300 })
+    report.write = write
+    assert.is_true(ok, problem)
+    assert.is_true(count >= 2 and count < 60, count .. " pages for 300 evaluations")
+    has(tiny.read(workspace .. "/runs/tiny/checkpoint=300,evaluate=1,log=1,steps=300/report.html"), "after 300 steps")
+  end)
+
   it("says that its run was interrupted, or ended with an error, and does not follow it then", function()
     local command = ("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace)
     local _, code = tiny.smrun(command, "SM_TEST_STOP='loss 7' SM_TEST_SIGNAL='kill -TERM'")

@@ -24,6 +24,7 @@ local M = {}
 M.__index = M
 
 local now = runtime.system.now
+local share_of_report <const> = 1 / 20 -- of a run's time, at most
 
 local function never()
   return false
@@ -62,6 +63,7 @@ function M.new(declaration, options)
     validation = {},                   -- latest and best: {step=, loss=, accuracy=}
     spent = { wall = 0, training = 0 }, -- seconds; wall: of earlier processes
     began = now(),
+    next_report = 0, report_pause = 0, -- the time before which none is written; seconds
   }, M)
 end
 
@@ -172,12 +174,22 @@ function M:draw(row)
   end
 end
 
+--- At an evaluation: writes the report anew, but for no more of the run's time than its share. A long run has long
+--- reports. At the last step the end of the run writes it.
+function M:follow()
+  local began = now()
+  if self.step == self.schedule.steps or began < self.next_report then return end
+  self:report()
+  self.report_pause = (now() - began) / share_of_report
+  self.next_report = now() + self.report_pause
+end
+
 --- Writes the report anew. A run does not end for want of one: what is wrong is said once.
 --- @param ended table|nil what keeps the run from going on, as report.page has it
 function M:report(ended)
   local path = self.directory.path
   local written, problem = pcall(report.write, { path }, path .. "/report.html",
-    { steps = self.schedule.steps, ended = ended })
+    { steps = self.schedule.steps, ended = ended, pause = self.report_pause })
   if written then
     self.reported = true
   elseif not self.unreported then

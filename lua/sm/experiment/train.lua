@@ -134,7 +134,7 @@ local function milestones(run)
     run.progress:row(row, schedule.steps)
     if evaluating then
       run:draw(row)
-      run:report()
+      run:follow()
     end
   end
   if step == schedule.steps or step % schedule.checkpoint == 0 then checkpoint.save(run) end

@@ -88,14 +88,15 @@ local function shown_pictures(settings)
 end
 
 --- Seconds until a page that its run writes looks for news: about as long as one evaluation is from the next.
-local function reload_after(run)
+--- @param pause number the least time from one page to the next
+local function reload_after(run, pause)
   local seconds, last, since = 0, 0, 0
   for _, row in ipairs(run.rows) do
     since = since + (row.step_ms or 0) * (row.step - last) / 1000
     last = row.step
     if row.validation_loss then seconds, since = since, 0 end
   end
-  return math.min(latest_reload, math.max(soonest_reload, seconds // 1))
+  return math.min(latest_reload, math.max(soonest_reload, seconds, pause) // 1)
 end
 
 --- "softmax_groups groups=4,seed=2", or the names of the experiments.
@@ -116,8 +117,8 @@ end
 
 --- The page.
 --- @param paths table array of run directories
---- @param options table|nil of a run that writes its own page: {steps=(how many there will be), ended=(nil while it
----   goes on, else {how="interrupted" or "stopped by an error", problem=(nil or a text)})}
+--- @param options table|nil of a run that writes its own page: {steps=(how many there will be), pause=(seconds to the
+---   next page at least), ended=(nil while it goes on, else {how="interrupted" or "stopped by an error", problem=(nil or a text)})}
 --- @param unread table|nil array of {path=, reason=} of what is left out already
 --- @return string HTML
 function M.page(paths, options, unread)
@@ -131,7 +132,7 @@ function M.page(paths, options, unread)
   local steps, ended = options and options.steps, options and options.ended
   local name, variant = title_of(runs)
   local headline = tables.headline(settings, comparison, steps, ended)
-  local reload = options and not ended and not runs[1].summary and reload_after(runs[1])
+  local reload = options and not ended and not runs[1].summary and reload_after(runs[1], options.pause or 0)
   local drawn = pictures.node(shown_pictures(settings))
   return html.render { html.raw "<!DOCTYPE html>\n", h("html", { lang = "en" },
     h("head", {},
