@@ -46,7 +46,8 @@ local function loss(scores, labels, images)
   local right = scores:cross_entropy(labels)
   if p.top_down == 0 then return right end
   local up = model:activations(images)
-  local class = (1 - (labels:to(images.dtype):reshape(-1, 1) - sm.arange(10)):abs()):relu() -- 1 at the label
+  local away = labels:to(images.dtype):reshape(-1, 1) - sm.arange(10):reshape(1, 10)
+  local class = (1 - away:abs()):relu() -- 1 at the label
   local expected_high = turned("linear3", class):softmax(high)
   local expected_low = turned("linear2", pick(up.softmax2, high)):softmax(low)
   local expected_ink = turned("linear1", pick(up.softmax1, low))

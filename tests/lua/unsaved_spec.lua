@@ -102,6 +102,23 @@ describe("parameters that nothing moves", function()
   end)
 end)
 
+describe("parameters that no gradient reaches", function()
+  it("are warned of once", function()
+    local printed = run [[model = nn.sequential { model, nn.fn(function(x) return x:detach() end), nn.linear { 1 } }]]
+    assert.equal(1, count(printed, "warning"))
+    assert.matches("\nwarning: in 10 steps no gradient has reached sequential1.linear1.weight, "
+      .. "sequential1.linear1.bias, sequential1.last.weight, sequential1.last.bias; such parameters stay", printed)
+    printed = run([[local plain, calls = loss, 0
+      local head = nn.linear { 1, name = "head" }
+      model = nn.sequential { nn.linear { 1, name = "body" }, head }
+      loss = function(o, t, i)
+        calls = calls + 1
+        return plain(calls == 4 and o or model:layer "body"(i), t) -- reached now and then is reached
+      end]], { again = true })
+    assert.equal(0, count(printed, "warning"))
+  end)
+end)
+
 describe("a tensor that gets a gradient step after step and is no parameter", function()
   local function warned(here)
     local printed, result = run(here, { again = true })

@@ -1,7 +1,8 @@
---- What a run looks at over its first steps, and never again: tensors that get gradients but are in no checkpoint, and
---- losses that compare every example with every other by accident.
+--- What a run looks at over its first steps, and never again: tensors that get gradients but are in no checkpoint,
+--- parameters that get none, and losses that compare every example with every other by accident.
 local autograd = require "sm.autograd"
 local layer = require "sm.nn.layer"
+local present = require "sm.experiment.present"
 local runtime = require "sm.runtime"
 local user_line = require "sm.place".line
 
@@ -173,17 +174,29 @@ local function warn(run, found, what)
     #found > 1 and (" like %d more,"):format(#found - 1) or "", what))
 end
 
---- loss:backward(), with warnings of leaves.
+--- Warns of parameters that the optimizer would move and that got no gradient in any of the first steps.
+local function warn_of_unreached(run, learnt)
+  local names = {}
+  for name, tensor in pairs(run.optimizer:parameters()) do
+    if tensor:tracks() and not learnt[tensor] then names[#names + 1] = name end
+  end
+  if #names == 0 then return end
+  run.progress:say(("warning: in %d steps no gradient has reached %s; such parameters stay as they are")
+    :format(run.step, present.names(names)))
+end
+
+--- loss:backward(), with warnings of leaves, and of parameters that are none.
 function M.backward(run, loss)
   if run.step > steps then return loss:backward() end
-  run.leaves = run.leaves or { saved = kept(run.model), seen = setmetatable({}, { __mode = "k" }) }
-  local reached = {}
+  run.leaves = run.leaves or { saved = kept(run.model), learnt = {}, seen = setmetatable({}, { __mode = "k" }) }
+  local saved, learnt, reached = run.leaves.saved, run.leaves.learnt, {}
   autograd.observe({
     leaf = function(x, operation)
-      if not run.leaves.saved[x] then reached[#reached + 1] = { x, operation } end
+      if saved[x] then learnt[x] = true else reached[#reached + 1] = { x, operation } end
     end,
   }, loss.backward, loss)
   local still, moved = judge(run.leaves.seen, reached)
+  if run.step == steps then warn_of_unreached(run, learnt) end
   warn(run, still, "nothing moves it")
   warn(run, moved, "the file changes it, but no checkpoint has it")
 end
