@@ -132,7 +132,52 @@ describe("metrics", function()
 
   it("are checked by name", function()
     assert.matches("there is no \"acuracy\"; did you mean 'accuracy'%?", refusal { "acuracy" })
-    assert.matches("must be a list of names, such as { \"accuracy\" }, got 1 = number 3", refusal { 3 })
+    assert.matches("takes names and named functions, such as { \"accuracy\", f1 = function%b() … end }, "
+      .. "got 1 = number 3", refusal { 3 })
+    assert.matches("got f1 = string \"f1\"", refusal { f1 = "f1" })
+    assert.matches("got a/b = function", refusal { ["a/b"] = print })
     assert.matches("option 'metrics' must be a table, got string \"accuracy\"", refusal "accuracy")
+  end)
+
+  local workspace
+  before_each(function() workspace = tiny.workspace() end)
+  after_each(function() tiny.remove(workspace) end)
+
+  local function run(metrics)
+    tiny.write(workspace .. "/tiny.lua", (text:gsub("loss = function", "metrics = { " .. metrics .. " },\n  %0")))
+    return tiny.run(workspace)
+  end
+
+  it("that are functions see the outputs and targets of a whole split, and have columns of their own", function()
+    local printed, result = run [[
+      rows = function(output, target) assert(#output == #target) return #output end,
+      error = function(output, target) return (output:mean(2) - target:to(output.dtype)):abs():max() end,
+      nothing = function() end]]
+    local csv = tiny.read(result.directory .. "/metrics.csv")
+    assert.matches(",step_ms,validation_error,validation_nothing,validation_rows,step_rms\n", csv)
+    assert.matches("\n2,[^\n]*,[%d.]+,,20,[%d.e-]+\n", csv)
+    assert.equal(20, result.summary.validation_rows)
+    assert.equal(60, result.summary.test_rows)
+    assert.is_nil(result.summary.test_nothing)
+    assert.is_nil(result.summary.test_accuracy)
+    assert.matches("validation loss [%d.]+ +error [%d.]+ +rows 20", printed)
+    local shown, figures = tiny.call("evaluate", result.directory)
+    assert.matches("test +loss [%d.]+ +error [%d.]+ +rows 60", shown)
+    assert.equal(60, figures.test.metrics.rows)
+    assert.is_near(result.summary.test_error, figures.test.metrics.error, 1e-6)
+  end)
+
+  it("must give a finite number, and take no other's column", function()
+    for value, words in pairs { ["'x'"] = "string \"x\"", ["0 / 0"] = "number nan", ["{}"] = "table",
+      ["sm.zeros(2)"] = "tensor {2}" } do
+      local ok, message = pcall(run, "f1 = function() return " .. value .. " end")
+      assert.is_false(ok)
+      assert.matches("the metric 'f1' must give a finite number, or nothing, got " .. words
+        .. "; it is defined at [^\n]*tiny%.lua:9", message)
+    end
+    local ok, message = pcall(run, "loss = function() return 1 end")
+    assert.is_false(ok)
+    assert.matches("the metric 'loss' cannot have the column 'validation_loss' in metrics%.csv: every run has it",
+      message)
   end)
 end)

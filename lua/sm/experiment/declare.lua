@@ -54,19 +54,31 @@ local function check_parts(declaration)
   end
 end
 
+local function check_metric(name)
+  for _, known in ipairs(metric_names) do
+    if name == known then return end
+  end
+  fail("experiment: option 'metrics': there is no \"%s\"%s (metrics: %s; others are functions: { f1 = function(output, "
+    .. "target) … end })", name, check.suggest(name, metric_names), table.concat(metric_names, ", "))
+end
+
+--- @return table array of the names that were given
+--- @return table array of {name=, measure=}, sorted by name: the functions that were given
 local function check_metrics(metrics)
-  for position, name in pairs(metrics) do
-    if math.type(position) ~= "integer" or type(name) ~= "string" then
-      fail("experiment: option 'metrics' must be a list of names, such as { \"accuracy\" }, got %s = %s",
-        tostring(position), check.describe(name))
-    end
-    local known = false
-    for _, other in ipairs(metric_names) do known = known or name == other end
-    if not known then
-      fail("experiment: option 'metrics': there is no \"%s\"%s (metrics: %s)", name, check.suggest(name, metric_names),
-        table.concat(metric_names, ", "))
+  local names, functions = {}, {}
+  for key, value in pairs(metrics) do
+    if math.type(key) == "integer" and type(value) == "string" then
+      check_metric(value)
+      names[#names + 1] = value
+    elseif type(key) == "string" and key:find "^[%a_][%w_]*$" and type(value) == "function" then
+      functions[#functions + 1] = { name = key, measure = value }
+    else
+      fail("experiment: option 'metrics' takes names and named functions, such as { \"accuracy\", f1 = function("
+        .. "output, target) … end }, got %s = %s", tostring(key), check.describe(value))
     end
   end
+  table.sort(functions, function(one, other) return one.name < other.name end)
+  return names, functions
 end
 
 local function check_views(views)
@@ -79,7 +91,8 @@ local function check_views(views)
 end
 
 --- @param given table what the user wrote
---- @return table a new one with every default filled in, and `where`, the line that declared it
+--- @return table a new one with every default filled in, `where`, the line that declared it, and instead of `metrics`
+---   their names, metric_names, and functions, metric_functions: array of {name=, measure=}
 function M.declare(given)
   if type(given) ~= "table" then fail("experiment: expected a table, got %s", check.describe(given)) end
   local declaration = check.options("experiment", given, declaration_keys)
@@ -88,7 +101,7 @@ function M.declare(given)
     fail("experiment: option 'loss' must be \"cross_entropy\" or a function, got %s%s",
       check.describe(declaration.loss), check.suggest(declaration.loss, { "cross_entropy" }))
   end
-  check_metrics(declaration.metrics)
+  declaration.metric_names, declaration.metric_functions = check_metrics(declaration.metrics)
   check_views(declaration.views)
   local name = declaration.name -- of a directory, too
   if name and not name:find "^[%w_][%w_.+-]*$" then

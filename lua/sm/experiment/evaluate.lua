@@ -35,7 +35,7 @@ end
 --- @param run table a run whose model is built
 function M.accuracy(run)
   local asked = false
-  for _, name in ipairs(run.metrics_asked) do asked = asked or name == "accuracy" end
+  for _, name in ipairs(run.metric_names) do asked = asked or name == "accuracy" end
   if not asked and run.loss ~= "cross_entropy" then return false end
   local fits, output, labels = classifies(run)
   local classes = run.data.classes or 0
@@ -73,14 +73,35 @@ function M.objective(declared)
   end
 end
 
+--- Room for the outputs of so many examples.
+local function outputs_of(run, count)
+  return runtime.tensor.full({ count, table.unpack(run.model.output_shape) }, 0)
+end
+
+--- What a function of the user's says of the outputs and targets of a whole split.
+--- @return number|nil finite; nil where it has nothing to say
+local function measure(metric, outputs, targets)
+  local value = metric.measure(outputs, targets)
+  if runtime.tensor.is_tensor(value) and runtime.tensor.count(value) == 1 then value = value:item() end
+  if value ~= nil and (math.type(value) == nil or value - value ~= 0) then
+    local info = debug.getinfo(metric.measure, "S")
+    fail("the metric '%s' must give a finite number, or nothing, got %s; it is defined at %s:%d", metric.name,
+      check.describe(value), info.short_src, info.linedefined)
+  end
+  return value
+end
+
 --- Means over all examples of a split, in eval mode, without a tape. Random numbers that the loss function draws are
 --- put back: training draws the same ones whether or not it is evaluated.
---- @param run table {model=, objective=, accuracy=(whether it is measured)}
+--- @param run table {model=, objective=, accuracy=(whether it is measured), metric_functions=}
 --- @param watch function|nil (loss, inputs) hears of every batch
 --- @return number loss
 --- @return number|nil accuracy
+--- @return table name → number: what the functions of `metrics` say of all outputs of the split
 function M.split(run, split, watch)
-  local model, loss, correct, drawn = run.model, 0, 0, random.state()
+  local model, loss, correct, drawn, figures = run.model, 0, 0, random.state(), {}
+  local outputs = #run.metric_functions > 0 and outputs_of(run, #split)
+  local done = 0
   model:eval()
   autograd.no_grad(function()
     for inputs, targets in split:batches(evaluation_batch) do
@@ -89,12 +110,15 @@ function M.split(run, split, watch)
       if watch then watch(value, inputs) end
       loss = loss + value * #inputs
       if run.accuracy then correct = correct + output:accuracy(targets) * #inputs end
+      if outputs then outputs:slice(done + 1, done + #inputs):copy_(output) end
+      done = done + #inputs
       runtime.tensor.collect()
     end
+    for _, metric in ipairs(run.metric_functions) do figures[metric.name] = measure(metric, outputs, split.targets) end
   end)
   model:train()
   random.restore(drawn)
-  return loss / #split, run.accuracy and correct / #split or nil
+  return loss / #split, run.accuracy and correct / #split or nil, figures
 end
 
 return M

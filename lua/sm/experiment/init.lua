@@ -130,7 +130,7 @@ end
 
 --- Shows what the newest checkpoint of a run is worth on validation and test data; writes nothing.
 --- @param options table {directory=, params=, quiet=}
---- @return table {step=, validation={loss=, accuracy=}, test={loss=, accuracy=}}
+--- @return table {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
 function Experiment:evaluate(options)
   local this, path = existing(self, options, "experiment:evaluate")
   local changed = identity.changed(path, this.identity)
@@ -141,9 +141,9 @@ function Experiment:evaluate(options)
   local result = { step = this.step }
   for _, split in ipairs { "validation", "test" } do
     if this.data[split] then
-      local loss, accuracy = evaluate.split(this, this.data[split])
-      result[split] = { loss = loss, accuracy = accuracy }
-      this.progress:conclude(("%-10s   %s"):format(split, present.figures(loss, accuracy)))
+      local loss, accuracy, metrics = evaluate.split(this, this.data[split])
+      result[split] = { loss = loss, accuracy = accuracy, metrics = metrics }
+      this.progress:conclude(("%-10s   %s"):format(split, present.figures(loss, accuracy, metrics)))
     end
   end
   if not this.data.validation and not this.data.test then

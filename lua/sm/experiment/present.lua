@@ -2,6 +2,7 @@
 local runtime = require "sm.runtime"
 local numbers = require "sm.numbers"
 local usage = require "sm.usage"
+local sorted_keys = require "sm.ordered".sorted_keys
 
 local M = {}
 
@@ -26,11 +27,13 @@ function M.percent(fraction)
   return ("%.2f %%"):format(100 * fraction)
 end
 
---- loss 0.0412  accuracy 98.76 %
+--- loss 0.0412  accuracy 98.76 %  f1 0.9
 --- @param accuracy number|nil
-function M.figures(loss, accuracy)
-  local text = ("loss %-9.4g"):format(loss)
-  return accuracy and text .. ("  accuracy %8s"):format(M.percent(accuracy)) or text
+--- @param metrics table|nil name → number
+function M.figures(loss, accuracy, metrics)
+  local parts = { ("loss %-7.4g"):format(loss), accuracy and ("accuracy %8s"):format(M.percent(accuracy)) }
+  for _, name in ipairs(sorted_keys(metrics or {})) do parts[#parts + 1] = ("%s %-7.4g"):format(name, metrics[name]) end
+  return table.concat(parts, "  ")
 end
 
 local most_names <const> = 4

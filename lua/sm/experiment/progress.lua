@@ -95,14 +95,15 @@ end
 local between <const> = "   "
 
 --- A row of metrics.csv has been written: one line, or one for training and one for validation where that is too wide.
-function M:row(row, steps)
+--- @param metrics table|nil name → number: what else the validation data say
+function M:row(row, steps, metrics)
   local place = ("step %6d/%d"):format(row.step, steps)
   local training, validation = {}, nil
   if row.train_loss then training[1] = "train " .. present.figures(row.train_loss, row.train_accuracy) end
   if row.step_ms then training[#training + 1] = present.milliseconds(row.step_ms) .. "/step" end
   training = #training > 0 and table.concat(training, between)
   if row.validation_loss then
-    validation = "validation " .. present.figures(row.validation_loss, row.validation_accuracy)
+    validation = "validation " .. present.figures(row.validation_loss, row.validation_accuracy, metrics)
   end
   if not training and not validation then return end
   if self.terminal and not validation then

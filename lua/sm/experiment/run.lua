@@ -48,7 +48,8 @@ function M.new(declaration, options)
     optimizer = declaration.optimizer,
     loss = declaration.loss,
     objective = evaluate.objective(declaration.loss),
-    metrics_asked = declaration.metrics,
+    metric_names = declaration.metric_names,
+    metric_functions = declaration.metric_functions,
     accuracy = nil,                    -- whether it is measured; known once the model is built
     where = declaration.where,         -- "file.lua:9", the line of sm.experiment
     schedule = declaration.schedule,
@@ -60,7 +61,7 @@ function M.new(declaration, options)
     step = 0,                          -- steps done
     saved = nil,                       -- the step of the newest checkpoint
     tally = train.new_tally(),
-    validation = {},                   -- latest and best: {step=, loss=, accuracy=}
+    validation = {},                   -- latest and best: {step=, loss=, accuracy=, metrics=}
     spent = { wall = 0, training = 0 }, -- seconds; wall: of earlier processes
     began = now(),
     next_report = 0, report_pause = 0, -- the time before which none is written; seconds
@@ -82,10 +83,13 @@ end
 --- Decides the columns of metrics.csv, with those that the optimizer and the views add.
 local function declare_columns(self)
   local declared = { { owner = "the optimizer", table.unpack(self.optimizer.telemetry_names or {}) } }
+  for position, metric in ipairs(self.metric_functions) do
+    table.insert(declared, position, { owner = ("the metric '%s'"):format(metric.name), "validation_" .. metric.name })
+  end
   for position, view in ipairs(self.views) do
     local names = view.metric_names and view:metric_names(self.model) or {}
     self.view_columns[position] = names
-    declared[position + 1] = { owner = ("view '%s'"):format(view.name), table.unpack(names) }
+    declared[#declared + 1] = { owner = ("view '%s'"):format(view.name), table.unpack(names) }
   end
   self.columns = metrics.columns(declared)
 end
@@ -256,9 +260,9 @@ end
 
 --- The test set is used here, once, with the last weights.
 local function conclude(self, path)
-  local test_loss, test_accuracy
+  local test_loss, test_accuracy, test_metrics
   if self.data.test then
-    test_loss, test_accuracy = evaluate.split(self, self.data.test)
+    test_loss, test_accuracy, test_metrics = evaluate.split(self, self.data.test)
   end
   local latest, best = self.validation.latest or {}, self.validation.best or {}
   local spent = self:spent_so_far()
@@ -279,6 +283,8 @@ local function conclude(self, path)
     training_seconds = rounded(spent.training),
     median_step_ms = rounded(metrics.median(path .. "/metrics.csv", "step_ms")),
   }
+  for name, value in pairs(test_metrics or {}) do summary["test_" .. name] = rounded(value) end
+  for name, value in pairs(latest.metrics or {}) do summary["validation_" .. name] = rounded(value) end
   self.directory:write("summary.json", json.encode(summary))
   checkpoint.finish(path)
   self:report()

@@ -88,10 +88,10 @@ end
 
 local function validate(run)
   if not run.data.validation then return {} end
-  local loss, accuracy = evaluate.split(run, run.data.validation, function(value, inputs)
+  local loss, accuracy, metrics = evaluate.split(run, run.data.validation, function(value, inputs)
     if not finite(value) then stop(run, "loss on the validation data", value, inputs) end
   end)
-  local figures = { step = run.step, loss = loss, accuracy = accuracy }
+  local figures = { step = run.step, loss = loss, accuracy = accuracy, metrics = metrics }
   run.validation.latest = figures
   if better(figures, run.validation.best) then run.validation.best = figures end
   return figures
@@ -104,6 +104,7 @@ local function row_of(run, validation)
     step = run.step, epoch = run.stream.epoch, lr = run.optimizer:rate(),
     validation_loss = validation.loss, validation_accuracy = validation.accuracy,
   }
+  for name, value in pairs(validation.metrics or {}) do row["validation_" .. name] = value end
   if tally.steps > 0 then
     row.train_loss = tally.loss / tally.steps
     row.train_accuracy = tally.accuracy and tally.accuracy / tally.steps
@@ -131,7 +132,7 @@ local function milestones(run)
     local row = row_of(run, validation)
     if evaluating then run:measure(row) end
     run.metrics:write(row)
-    run.progress:row(row, schedule.steps)
+    run.progress:row(row, schedule.steps, validation.metrics)
     if evaluating then
       run:draw(row)
       run:follow()
