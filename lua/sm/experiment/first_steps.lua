@@ -44,9 +44,9 @@ function M.loss(run, ...)
         return
       end
       run.stretched = true
-      run.progress:say(("%s: warning: the loss stretches %s and %s to %s, every one against every other; give both the "
-        .. "same axes, with reshape, to compare one with one, or 1 on the axis that is to be stretched")
-        :format(user_line(), braces(a.shape), braces(b.shape), braces(output.shape)))
+      run.progress:say(("%s: warning: the loss stretches %s and %s to %s, every one with every other; reshape one to "
+        .. "the axes of the other, or write both axes of both where that is meant"):format(user_line(),
+        braces(a.shape), braces(b.shape), braces(output.shape)))
     end,
   }, run.objective, ...)
 end
