@@ -49,6 +49,46 @@ static void set_path(lua_State *L, const char *field, const char *first, const c
   lua_pop(L, 2);
 }
 
+/* A searcher (package.searchers) for the modules of the library, whose directories are upvalues 1 (Lua) and 2 (C). */
+static int search_library(lua_State *L) {
+  static const char *const forms[] = {"%s/%s.lua", "%s/%s/init.lua"};
+  const char *name = luaL_checkstring(L, 1), *file = luaL_gsub(L, name, ".", "/");
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    const char *path = lua_pushfstring(L, forms[i], lua_tostring(L, lua_upvalueindex(1)), file);
+    if (access(path, R_OK) != 0) continue;
+    if (luaL_loadfile(L, path) != LUA_OK)
+      return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
+    lua_pushstring(L, path);
+    return 2;
+  }
+  const char *path = lua_pushfstring(L, "%s/%s.so", lua_tostring(L, lua_upvalueindex(2)), file);
+  if (access(path, R_OK) != 0) return 0;
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "loadlib");
+  lua_pushstring(L, path);
+  lua_pushfstring(L, "luaopen_%s", luaL_gsub(L, name, ".", "_"));
+  lua_remove(L, -2);
+  lua_call(L, 2, 2);
+  if (lua_isnil(L, -2)) return luaL_error(L, "error loading module '%s': %s", name, lua_tostring(L, -1));
+  lua_pushstring(L, path);
+  lua_replace(L, -2);
+  return 2;
+}
+
+/* Puts it behind that of package.preload, for directories whose names mean something in a path of templates. */
+static void add_searcher(lua_State *L, const char *scripts, const char *modules) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "searchers");
+  for (lua_Integer i = luaL_len(L, -1); i >= 2; i--) {
+    lua_geti(L, -1, i);
+    lua_seti(L, -2, i + 1);
+  }
+  lua_pushstring(L, scripts);
+  lua_pushstring(L, modules);
+  lua_pushcclosure(L, search_library, 2);
+  lua_seti(L, -2, 2);
+}
+
 void sm_host_set_paths(lua_State *L) {
   int top = lua_gettop(L);
   const char *scripts = SM_SOURCE_LUA, *modules = SM_BUILD_DIR "/lib";
@@ -63,6 +103,10 @@ void sm_host_set_paths(lua_State *L) {
   const char *probe = lua_pushfstring(L, "%s/sm/cli/init.lua", scripts);
   if (access(probe, R_OK) != 0) {
     luaL_error(L, "the library of smrun is not where it should be: cannot read %s (%s)", probe, strerror(errno));
+  }
+  if (strpbrk(scripts, ";?") || strpbrk(modules, ";?")) {
+    add_searcher(L, scripts, modules);
+    scripts = modules = "/dev/null"; /* where no file can be */
   }
   const char *lua_path = lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", scripts, scripts);
   set_path(L, "path", lua_path, LUA_PATH_DEFAULT);

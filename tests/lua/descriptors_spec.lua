@@ -187,6 +187,20 @@ describe("the surroundings", function()
     end)
   end)
 
+  it("the library is found in a directory with ; and ? in its name", function()
+    local build = smrun:match "^(.*)/[^/]*$"
+    local output, status = bash(([[set -e; P="$W/a;b?c (%%d) d"; mkdir -p "$P/bin" "$P/share/smrun" "$P/lib"
+      cp '%s' "$P/bin/smrun"; cp -r '%s/lib' "$P/lib/smrun"; cp -r lua "$P/share/smrun/lua"
+      cd "$W"; "$P/bin/smrun" "$W/tiny.lua" steps=2 --runs "$W/strange" --quiet
+      echo 'error("from cjson of the working directory")' > cjson.lua
+      "$P/bin/smrun" -e 'print(require([=[sm]=]).ones(2):sum():item())'; rm cjson.lua
+      "$P/bin/smrun" -e 'require [=[sm.none]=]']]):format(smrun, build))
+    assert.equal(1, status)
+    assert.matches("%f[%d]2%.?0?\n", output)
+    assert.matches("module 'sm.none' not found", output)
+    assert.is_truthy(lfs.attributes(path "strange/tiny"))
+  end)
+
   it("the program finds itself without /proc", function()
     local output, status = bash 'unshare -m sh -c "mount -t tmpfs none /proc && ls -A /proc"'
     if output ~= "" or status ~= 0 then return pending "no name space of mounts can be made here" end
