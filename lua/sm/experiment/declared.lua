@@ -115,10 +115,11 @@ local function left_alone()
   return seen
 end
 
-local function add_nothing() end -- data are told by their content, and a line depends on the file's path
+local function add_nothing() end
 
 local adders = {
-  model = add_model, optimizer = add_optimizer, views = add_views, data = add_nothing, where = add_nothing,
+  model = add_model, optimizer = add_optimizer, views = add_views,
+  data = add_nothing, where = add_nothing, -- told by itself; a line, which depends on the file's path
 }
 
 --- @param declaration table as sm.experiment.declare gives it
@@ -137,10 +138,14 @@ function M.declaration(declaration, deep)
   return lines
 end
 
---- Every tensor of a data set.
---- @return table "train inputs", "test targets", … → text
+--- Every tensor of a data set, and what it says of them.
+--- @return table "train inputs", "test targets", "classes", … → text
 function M.data(data)
   local lines, seen = {}, {}
+  for _, key in ipairs { "name", "classes", "dtype" } do
+    local value = rawget(data, key)
+    if is_plain(value) then lines[key] = tostring(value) end
+  end
   for _, name in ipairs { "train", "validation", "test" } do
     local split = data[name]
     for _, part in ipairs { "inputs", "targets" } do

@@ -151,7 +151,9 @@ end
 function M:clear()
   local rows = M.read(self.path .. "/metrics.csv")
   if rows and rows:find "\n." then os.rename(self.path .. "/metrics.csv", self.path .. "/metrics-before.csv") end
-  for _, name in ipairs { "plots", "modules", "metrics.csv", "report.html", "spent.json" } do M.remove(self.path .. "/" .. name) end
+  for _, name in ipairs { "plots", "modules", "metrics.csv", "report.html", "spent.json" } do
+    M.remove(self.path .. "/" .. name)
+  end
   make(self.path .. "/plots")
 end
 
