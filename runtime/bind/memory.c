@@ -91,12 +91,10 @@ static int free_memory(lua_State *L) {
   return 0;
 }
 
-/* Finalizers run in reverse order of creation at the end of a state: made before any tensor, freed after all. */
-/* The library may be opened again in the same state, while tensors of the first time are alive: it keeps its memory. */
+/* Finalizers run in reverse order of creation at the end of a state: made before any tensor, freed after all. A module
+   that is loaded again finds the memory in which the tensors of before live. */
 void sm_lua_open_memory(lua_State *L) {
-  bool open = lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory") == LUA_TUSERDATA;
-  lua_pop(L, 1);
-  if (open) return;
+  if (memory_of(L)) return;
   state_memory *own = lua_newuserdatauv(L, sizeof *own, 0);
   *own = (state_memory){.memory = sm_memory_new()};
   if (!own->memory) luaL_error(L, "not enough memory");
