@@ -65,12 +65,14 @@ function M.describe(value)
 end
 
 local function is_type(value, kind)
+  if kind == "real" then kind = "number" end
   if kind == "integer" then return math.type(value) == "integer" or math.type(value) == "float" and value % 1 == 0 end
   if kind == "tensor" then return is_tensor(value) end
   return type(value) == kind
 end
 
 local function article(kind)
+  if kind == "real" then kind = "number" end
   return (kind:find "^[aeiou]" and "an " or "a ") .. kind
 end
 
@@ -92,6 +94,16 @@ local function label(key)
   return type(key) == "number" and ("argument %d"):format(key) or ("option '%s'"):format(key)
 end
 
+-- Raises unless a number that a kernel gets is one, and within its bounds, as the kernel has it too.
+local function check_survival(where, key, value, rule)
+  local kept = runtime.math.rounded(value)
+  local fits = (kept - kept == 0) == (value - value == 0) and (kept == 0) == (value == 0)
+  if fits and in_bounds(kept, rule) then return end
+  local limits = bounds(rule)
+  fail("%s: %s must fit %s%s, got %s, which is %g there", where, label(key), runtime.real,
+    limits == "" and "" or " and be " .. limits, value, kept)
+end
+
 local function check_value(where, key, value, rule)
   local kinds = type(rule.type) == "table" and rule.type or { rule.type }
   local fits = #kinds == 0
@@ -106,6 +118,7 @@ local function check_value(where, key, value, rule)
       fail("%s: %s must be %s, got %s", where, label(key), bounds(rule), value == value and value or "nan")
     end
     if rule.type == "integer" then value = math.tointeger(value) end
+    if kinds[1] == "real" then check_survival(where, key, value, rule) end
   end
   if rule.choices and type(value) == "string" then
     for _, choice in ipairs(rule.choices) do
@@ -121,7 +134,8 @@ end
 -- @param where the public name for messages: "nn.conv2d"
 -- @param given table of options, or nil
 -- @param spec table: key → {type=, default=, required=, min=, max=, above=, below=, choices=}. type is "number",
---   "integer", "string", "boolean", "table", "function", "tensor" or an array of these.
+--   "real" (a number for a kernel: it must survive rounding to the kernels' numbers), "integer", "string", "boolean",
+--   "table", "function", "tensor" or an array of these ("real" comes first).
 -- @return a new table; unknown keys, wrong types and values out of range are errors
 function M.options(where, given, spec)
   if given ~= nil and type(given) ~= "table" then

@@ -12,9 +12,10 @@ local record, records, saved, tracks = autograd.record, autograd.records, autogr
 
 local ops = {}
 
--- Functions of one element, and which of their input x and output y the derivative reads.
+-- Functions of one element, and which of their input x and output y the derivative reads. The gradient of abs and of
+-- relu at 0 is 0. softplus is log(1 + exp x), a relu without a corner, whose gradient is the sigmoid: 1/2 at 0.
 local UNARY = {
-  neg = "", exp = "y", log = "x", sqrt = "y", abs = "x", tanh = "y", sigmoid = "y", relu = "x",
+  neg = "", exp = "y", log = "x", sqrt = "y", abs = "x", tanh = "y", sigmoid = "y", relu = "x", softplus = "x",
 }
 for name, reads in pairs(UNARY) do
   local forward, backward = K[name], K[name .. "_backward"]
@@ -61,25 +62,13 @@ function ops.div(a, b)
   end, saved(b, tracks(b) and y), a, b)
 end
 
--- The smallest power of ten that float32 holds without loss: keeps the logarithm of 0 finite, and changes no other.
-local TINY = 1e-37
-
---- a to the power b: d/da = b a^(b-1), 0 for the number b = 0; d/db = a^b log a, 0 where a is 0 and b is above 0,
--- NaN where a is below 0.
+--- a to the power b: d/da = b a^(b-1), 0 where b is 0; d/db = a^b log a, 0 where a is 0 and b at least 0, NaN where
+-- a is below 0.
 function ops.pow(a, b)
-  local y = K.pow(a, b)
-  return record(y, "pow", function(gy)
-    local ga, gb
-    if tracks(a) then
-      local less = type(b) == "number" and b - 1 or K.sub(b, 1)
-      ga = reduced(K.mul(gy, b == 0 and 0 or K.mul(K.pow(a, less), b)), a)
-    end
-    if tracks(b) then
-      local log = type(a) == "number" and math.log(a + TINY) or K.log(K.add(a, TINY))
-      gb = reduced(K.mul(gy, K.mul(y, log)), b)
-    end
-    return ga, gb
-  end, saved(a, b, tracks(b) and y), a, b)
+  return record(K.pow(a, b), "pow", function(gy)
+    return tracks(a) and reduced(K.mul(gy, K.pow_slope(a, b)), a),
+      tracks(b) and reduced(K.mul(gy, K.pow_growth(a, b)), b)
+  end, saved(a, b), a, b)
 end
 
 -- Reductions along one axis, which is dropped, or over all elements.
@@ -264,7 +253,7 @@ end
 local SOFTMAX = {
   groups = { type = "integer", min = 1 },
   sizes = { type = "table" },
-  temperature = { type = "number", above = 0, default = 1 },
+  temperature = { type = "real", above = 0, default = 1 },
   scale = { type = "boolean", default = false },
   off = { type = "boolean", default = false },
 }
@@ -290,8 +279,10 @@ end
 --- Each element kept with probability 1-p and multiplied by 1/(1-p), else 0. The kept ones are drawn again from
 -- the same place of the dropout stream in the backward pass, so no mask is stored.
 function ops.dropout(x, p)
-  local seed, stream, offset = random.take("dropout", T.count(x))
-  return record(runtime.random.dropout(x, p, seed, stream, offset), "dropout", function(gy)
+  local y, seed, stream, offset = random.draw("dropout", function(...)
+    return runtime.random.dropout(x, p, ...)
+  end)
+  return record(y, "dropout", function(gy)
     return runtime.random.dropout(gy, p, seed, stream, offset)
   end, nil, x)
 end

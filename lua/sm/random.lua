@@ -82,31 +82,33 @@ function M.restore(state)
   for stream in pairs(offset) do offset[stream] = math.tointeger(state[stream] or 0) end
 end
 
---- Takes `count` numbers of a stream.
--- @return seed, stream number, offset of the first: the arguments of runtime.random's functions
-function M.take(stream, count)
-  local first = offset[stream]
-  offset[stream] = first + count
+--- Draws a tensor from a stream, which moves on by as many numbers as it has. After an error the stream stands where it
+-- stood.
+-- @param stream name
+-- @param make function(seed, stream number, offset) → tensor, for one of runtime.random's functions
+-- @return the tensor, and what `make` was given
+function M.draw(stream, make)
+  local number, first = first_number + NUMBER[stream], offset[stream]
+  local made = make(seed, number, first)
+  offset[stream] = first + runtime.tensor.count(made)
   drawn = drawn or not asked
-  return seed, first_number + NUMBER[stream], first
+  return made, seed, number, first
 end
 
-local function draw(kernel)
+local function filled(kernel)
   return function(shape, stream)
-    local count = 1
-    for _, size in ipairs(shape) do count = count * size end
-    return kernel(shape, M.take(stream, count))
+    return (M.draw(stream, function(...) return kernel(shape, ...) end))
   end
 end
 
 --- Real tensors of `shape` from `stream`: uniform in [0, 1); standard normal; standard normal redrawn beyond 2.
-M.uniform = draw(runtime.random.uniform)
-M.normal = draw(runtime.random.normal)
-M.truncated = draw(runtime.random.truncated)
+M.uniform = filled(runtime.random.uniform)
+M.normal = filled(runtime.random.normal)
+M.truncated = filled(runtime.random.truncated)
 
 --- 0 … n-1 shuffled, an int32 tensor.
 function M.permutation(n, stream)
-  return runtime.random.permutation(n, M.take(stream, n))
+  return (M.draw(stream, function(...) return runtime.random.permutation(n, ...) end))
 end
 
 -- math.random -------------------------------------------------------------------------------------------------

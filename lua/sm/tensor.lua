@@ -60,7 +60,11 @@ function M.arange(...)
   local first, limit, step = given[1], given[2], given[3] or 1
   if given.n == 1 then first, limit = 0, given[1] end
   if step == 0 then fail "arange: the step must not be 0" end
-  return T.range(first, step, math.max(0, math.ceil((limit - first) / step)), dtype)
+  local count = math.ceil((limit - first) / step)
+  if math.type(count) ~= "integer" then
+    fail("arange: from %s to %s in steps of %s there are more numbers than memory can hold", first, limit, step)
+  end
+  return T.range(first, step, math.max(0, count), dtype)
 end
 
 local function real_sizes(where, ...)
@@ -123,12 +127,10 @@ local function format(x, indent, number)
   if #x.shape == 0 then return number(x:item()) end
   local parts, size = {}, x.shape[1]
   local shown = size > 8 and 3 or size
-  for i = 1, size do
-    if i <= shown or i > size - shown then
-      parts[#parts + 1] = format(T.select(x, i), indent .. " ", number)
-    elseif i == shown + 1 then
-      parts[#parts + 1] = "…"
-    end
+  for i = 1, shown do parts[i] = format(T.select(x, i), indent .. " ", number) end
+  if shown < size then parts[shown + 1] = "…" end
+  for i = math.max(shown, size - shown) + 1, size do
+    parts[#parts + 1] = format(T.select(x, i), indent .. " ", number)
   end
   return "{" .. table.concat(parts, #x.shape > 1 and ",\n" .. indent .. " " or ", ") .. "}"
 end

@@ -50,6 +50,7 @@ void sm_lua_push_shape(lua_State *L, const sm_shape *shape);
 sm_dtype sm_lua_dtype(lua_State *L, int index);                       /* a name, or nil for real */
 int sm_lua_axis(lua_State *L, int index, const sm_shape *shape);      /* 1-based or negative → 0-based; nil → -1 */
 double sm_lua_number(lua_State *L, int index);
+double sm_lua_constant(lua_State *L, int index);                      /* for a kernel; raises unless it survives */
 lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high);
 double sm_lua_field_number(lua_State *L, int index, const char *key, double absent);
 bool sm_lua_field_boolean(lua_State *L, int index, const char *key);

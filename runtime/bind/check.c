@@ -89,6 +89,12 @@ void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
     shape->size[i] = (size_t)size;
     lua_pop(L, 1);
   }
+  size_t bytes;
+  sm_error error;
+  if (sm_shape_bytes(&bytes, shape, SM_UINT8, &error) != SM_OK) {
+    char text[SM_SHAPE_TEXT];
+    sm_lua_fail(L, "a tensor of shape %s is larger than memory can be", sm_shape_text(text, shape));
+  }
 }
 
 /* tostring(shape) → "{2, 3}" */
@@ -152,6 +158,15 @@ int sm_lua_axis(lua_State *L, int index, const sm_shape *shape) {
 double sm_lua_number(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TNUMBER) sm_lua_bad_argument(L, index, "a number");
   return lua_tonumber(L, index);
+}
+
+double sm_lua_constant(lua_State *L, int index) {
+  double value = sm_lua_number(L, index);
+  if (!sm_survives(value)) {
+    lua_pushfstring(L, "a number that fits " SM_REAL_NAME ", where this is %f", (lua_Number)(real)value);
+    sm_lua_bad_argument(L, index, lua_tostring(L, -1));
+  }
+  return value;
 }
 
 lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high) {

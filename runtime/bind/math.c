@@ -35,7 +35,7 @@ static int unary_backward(lua_State *L) {
 /* clamp(x, low, high) → y */
 static int clamp(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
-  double low = sm_lua_number(L, 2), high = sm_lua_number(L, 3);
+  double low = sm_lua_constant(L, 2), high = sm_lua_constant(L, 3);
   if (!(low <= high)) sm_lua_fail(L, "clamp: expected low <= high, got %f and %f", low, high);
   sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
   sm_clamp_forward(y->data, x->data, (real)low, (real)high, sm_shape_count(&x->shape));
@@ -45,7 +45,7 @@ static int clamp(lua_State *L) {
 /* clamp_backward(gy, x, low, high) → gx */
 static int clamp_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
-  double low = sm_lua_number(L, 3), high = sm_lua_number(L, 4);
+  double low = sm_lua_constant(L, 3), high = sm_lua_constant(L, 4);
   check_same_shape(L, gy, x);
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
   sm_clamp_backward(gx->data, gy->data, x->data, (real)low, (real)high, sm_shape_count(&x->shape));
@@ -58,7 +58,7 @@ static int binary(lua_State *L) {
   bool first_number = lua_type(L, 1) == LUA_TNUMBER, second_number = lua_type(L, 2) == LUA_TNUMBER;
   if (first_number || second_number) {
     const sm_tensor *x = sm_lua_real(L, first_number ? 2 : 1);
-    double value = sm_lua_number(L, first_number ? 1 : 2);
+    double value = sm_lua_constant(L, first_number ? 1 : 2);
     sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
     sm_binary_number(y->data, x->data, value, first_number, f, sm_shape_count(&x->shape));
     return 1;
@@ -96,6 +96,15 @@ static sm_shape without_axis(const sm_shape *shape, int axis) {
   return rest;
 }
 
+/* Raises unless a tensor has the shape of what is left of `whole` without an axis. */
+static void check_rest(lua_State *L, const sm_tensor *x, const sm_shape *whole, int axis) {
+  sm_shape rest = without_axis(whole, axis);
+  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
+  if (!sm_shape_equal(&x->shape, &rest))
+    sm_lua_fail(L, "expected a tensor of shape %s, got %s", sm_shape_text(first, &rest),
+                sm_shape_text(second, &x->shape));
+}
+
 typedef void reduction(real *out, const real *x, const sm_axis *along);
 
 static int reduce(lua_State *L, reduction *kernel) {
@@ -111,15 +120,23 @@ static int reduce(lua_State *L, reduction *kernel) {
 static int sum(lua_State *L) { return reduce(L, sm_sum); }
 static int mean(lua_State *L) { return reduce(L, sm_mean); }
 
+/* The axis of argument `index` of x, or all elements, for `name` to find the largest of. */
+static int max_axis(lua_State *L, int index, const sm_tensor *x, const char *name) {
+  int axis = sm_lua_axis(L, index, &x->shape);
+  sm_axis along = sm_axis_of(&x->shape, axis);
+  sm_error error;
+  char text[SM_SHAPE_TEXT];
+  if (along.axis == 0)
+    sm_lua_fail(L, "%s of nothing: shape %s is empty along the axis", name, sm_shape_text(text, &x->shape));
+  if (sm_max_check(&along, &error) != SM_OK) sm_lua_fail(L, "%s: %s", name, error.message);
+  return axis;
+}
+
 /* max(x, axis) → values, 0-based positions along the axis */
 static int max(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
-  int axis = sm_lua_axis(L, 2, &x->shape);
+  int axis = max_axis(L, 2, x, "max");
   sm_axis along = sm_axis_of(&x->shape, axis);
-  if (along.axis == 0) {
-    char text[SM_SHAPE_TEXT];
-    sm_lua_fail(L, "max of nothing: shape %s is empty along the axis", sm_shape_text(text, &x->shape));
-  }
   sm_shape shape = without_axis(&x->shape, axis);
   sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
   sm_tensor *position = sm_lua_new(L, SM_INT32, &shape);
@@ -129,6 +146,7 @@ static int max(lua_State *L) {
 
 /* argmax(x, axis) → 1-based positions along the axis */
 static int argmax(lua_State *L) {
+  max_axis(L, 2, sm_lua_real(L, 1), "argmax");
   max(L);
   const sm_tensor *position = sm_lua_test_tensor(L, -1);
   int32_t *data = position->data;
@@ -141,7 +159,13 @@ static int max_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *position = sm_lua_typed(L, 2, SM_INT32);
   sm_shape shape;
   sm_lua_shape(L, 3, &shape);
-  sm_axis along = sm_axis_of(&shape, sm_lua_axis(L, 4, &shape));
+  int axis = sm_lua_axis(L, 4, &shape);
+  sm_axis along = sm_axis_of(&shape, axis);
+  check_rest(L, gy, &shape, axis);
+  check_rest(L, position, &shape, axis);
+  const int32_t *places = position->data;
+  for (size_t i = 0, count = sm_shape_count(&position->shape); i < count; i++)
+    if (places[i] < 0 || (size_t)places[i] >= along.axis) sm_lua_bad_argument(L, 2, "positions within the axis");
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
   sm_max_backward(gx->data, gy->data, position->data, &along);
   return 1;
@@ -152,10 +176,18 @@ static int spread(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1);
   sm_shape shape;
   sm_lua_shape(L, 2, &shape);
-  sm_axis along = sm_axis_of(&shape, sm_lua_axis(L, 3, &shape));
+  int axis = sm_lua_axis(L, 3, &shape);
+  sm_axis along = sm_axis_of(&shape, axis);
+  check_rest(L, gy, &shape, axis);
   double scale = sm_lua_number(L, 4);
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
   sm_spread(gx->data, gy->data, scale, &along);
+  return 1;
+}
+
+/* rounded(number) → the nearest that a real can be */
+static int rounded(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)(real)sm_lua_number(L, 1));
   return 1;
 }
 
@@ -219,18 +251,20 @@ void sm_lua_open_math(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"sum_to", sum_to}, {"sum", sum}, {"mean", mean},
       {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread}, {"sum_of_squares", sum_of_squares},
-      {"is_finite", is_finite}, {"matmul", matmul}, {"transpose", transpose}, {NULL, NULL}};
+      {"is_finite", is_finite}, {"rounded", rounded}, {"matmul", matmul}, {"transpose", transpose}, {NULL, NULL}};
   static const struct {
     const char *forward, *backward;
     sm_unary f;
   } unaries[] = {{"neg", "neg_backward", SM_NEG},    {"exp", "exp_backward", SM_EXP},
                  {"log", "log_backward", SM_LOG},    {"sqrt", "sqrt_backward", SM_SQRT},
                  {"abs", "abs_backward", SM_ABS},    {"tanh", "tanh_backward", SM_TANH},
-                 {"relu", "relu_backward", SM_RELU}, {"sigmoid", "sigmoid_backward", SM_SIGMOID}};
+                 {"relu", "relu_backward", SM_RELU}, {"sigmoid", "sigmoid_backward", SM_SIGMOID},
+                 {"softplus", "softplus_backward", SM_SOFTPLUS}};
   static const struct {
     const char *name;
     sm_binary f;
-  } binaries[] = {{"add", SM_ADD}, {"sub", SM_SUB}, {"mul", SM_MUL}, {"div", SM_DIV}, {"pow", SM_POW}};
+  } binaries[] = {{"add", SM_ADD}, {"sub", SM_SUB}, {"mul", SM_MUL}, {"div", SM_DIV}, {"pow", SM_POW},
+                  {"pow_slope", SM_POW_SLOPE}, {"pow_growth", SM_POW_GROWTH}};
   luaL_newlib(L, functions);
   for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
     add_closure(L, unaries[i].forward, unary_forward, unaries[i].f);

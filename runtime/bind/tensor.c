@@ -4,6 +4,7 @@
 
 #include "bind/bind.h"
 #include "core/pointwise.h"
+#include "core/reduce.h"
 
 static const char *const METATABLE = "sm.tensor";
 
@@ -38,7 +39,8 @@ sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse) {
 
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset) {
   sm_tensor *tensor = push_released(L);
-  sm_tensor_share(tensor, base, shape, offset);
+  sm_error error;
+  if (sm_tensor_share(tensor, base, shape, offset, &error) != SM_OK) sm_lua_raise(L, &error);
   return tensor;
 }
 
@@ -74,8 +76,9 @@ sm_tensor *sm_lua_real_to_change(lua_State *L, int index) {
   return tensor;
 }
 
+/* Among numbers as among other data, what is nearly 0 may round to it. */
 static bool fits(double value, sm_dtype dtype) {
-  if (dtype == SM_REAL) return true;
+  if (dtype == SM_REAL) return fabs(value) < 1 || sm_survives(value);
   return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
          value <= (dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX);
 }
@@ -88,6 +91,7 @@ static int full(lua_State *L) {
   bool fill = !lua_isnoneornil(L, 2);
   double value = fill ? sm_lua_number(L, 2) : 0;
   if (!fits(value, dtype)) sm_lua_fail(L, "full: %f does not fit %s", value, sm_dtype_name(dtype));
+  if (dtype == SM_REAL && fill) sm_lua_constant(L, 2);
   sm_tensor *out = sm_lua_new(L, dtype, &shape);
   if (fill) sm_fill(out->data, dtype, value, sm_shape_count(&shape));
   return 1;
@@ -204,8 +208,22 @@ static void push_nested(lua_State *L, const sm_tensor *x, int axis, size_t *next
   }
 }
 
+/* A tensor without elements may still stand for any number of empty tables. */
+static void check_tables(lua_State *L, const sm_shape *shape) {
+  const size_t most = (size_t)1 << 24;
+  if (sm_shape_count(shape) > 0) return;
+  size_t tables = 1;
+  for (int axis = 0; axis < shape->rank && shape->size[axis] > 0; axis++) {
+    if (sm_multiply(&tables, tables, shape->size[axis]) && tables <= most) continue;
+    char text[SM_SHAPE_TEXT];
+    sm_lua_fail(L, "totable: shape %s has no elements, and more than %I empty tables", sm_shape_text(text, shape),
+                (LUAI_UACINT)most);
+  }
+}
+
 static int totable(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
+  check_tables(L, &x->shape);
   size_t next = 0;
   push_nested(L, x, 0, &next);
   return 1;
@@ -246,12 +264,12 @@ static int reshape(lua_State *L) {
   return 1;
 }
 
-/* Position 1 … size, or negative from the end → 0-based. */
+/* Position 1 … size, or negative from the end → 0-based. It is never 0. */
 static size_t position(lua_State *L, int index, const sm_tensor *x) {
   if (x->shape.rank == 0) sm_lua_fail(L, "a scalar has no elements to index; use x:item()");
   size_t size = x->shape.size[0];
-  int exact;
-  lua_Integer given = lua_tointegerx(L, index, &exact);
+  int exact = 0;
+  lua_Integer given = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : 0;
   if (!exact) sm_lua_bad_argument(L, index, "an integer position");
   lua_Integer i = given < 0 ? given + (lua_Integer)size : given - 1;
   if (given == 0 || i < 0 || (size_t)i >= size)
@@ -281,10 +299,10 @@ static int slice(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
   if (x->shape.rank == 0) sm_lua_fail(L, "slice: a scalar has no axis to slice");
   lua_Integer size = (lua_Integer)x->shape.size[0];
-  lua_Integer first = sm_lua_integer(L, 2, -size, size + 1);
+  lua_Integer first = sm_lua_integer(L, 2, -size, size < LUA_MAXINTEGER ? size + 1 : size);
   lua_Integer last = lua_isnoneornil(L, 3) ? size : sm_lua_integer(L, 3, -size, size);
-  if (first < 0) first += size + 1;
-  if (last < 0) last += size + 1;
+  if (first < 0) first += size, first++;
+  if (last < 0) last += size, last++;
   if (first < 1 || last < first - 1)
     sm_lua_fail(L, "slice: positions %I to %I are no range of an axis of %I elements, counted from 1",
                 (LUAI_UACINT)first, (LUAI_UACINT)last, (LUAI_UACINT)size);
@@ -299,20 +317,30 @@ static int place(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1);
   sm_shape shape;
   sm_lua_shape(L, 2, &shape);
-  size_t first = (size_t)sm_lua_integer(L, 3, 0, LUA_MAXINTEGER);
+  size_t first = (size_t)sm_lua_integer(L, 3, 0, LUA_MAXINTEGER), count = sm_shape_count(&gy->shape), before, bytes;
   sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
   real *data = out->data;
-  memset(data, 0, sm_shape_count(&shape) * sizeof(real));
-  memcpy(data + first * inner_count(&shape), gy->data, sm_shape_count(&gy->shape) * sizeof(real));
+  bytes = sm_shape_count(&shape) * sizeof(real);
+  if (shape.rank == 0 || !sm_multiply(&before, first, inner_count(&shape) * sizeof(real)) || before > bytes ||
+      count * sizeof(real) > bytes - before)
+    sm_lua_bad_argument(L, 1, "rows of that shape");
+  if (count == 0) before = 0;
+  memset(data, 0, bytes);
+  memcpy((char *)data + before, gy->data, count * sizeof(real));
   return 1;
 }
 
-/* to(x, dtype): a copy; x:clone() and x:to() */
+/* to(x, dtype): a copy; x:clone() and x:to(). From real to integers towards 0, and to the nearest that there is. */
 static int convert(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
   sm_dtype dtype = lua_isnoneornil(L, 2) ? x->dtype : sm_lua_dtype(L, 2);
+  size_t count = sm_shape_count(&x->shape);
+  if (x->dtype == SM_REAL && dtype != SM_REAL) {
+    size_t i = sm_first_nan(x->data, count);
+    if (i < count) sm_lua_fail(L, "to: element %I is nan, which no %s is", (LUAI_UACINT)i + 1, sm_dtype_name(dtype));
+  }
   sm_tensor *out = sm_lua_new(L, dtype, &x->shape);
-  sm_convert(out->data, dtype, x->data, x->dtype, sm_shape_count(&x->shape));
+  sm_convert(out->data, dtype, x->data, x->dtype, count);
   return 1;
 }
 

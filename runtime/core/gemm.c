@@ -386,6 +386,7 @@ static void transpose_strip(const void *work, size_t strip) {
 }
 
 void sm_transpose(real *out, const real *x, size_t rows, size_t columns) {
+  if (rows == 0) return;
   sm_parallel(ceil_divide(columns, TILE_EDGE), rows * columns, transpose_strip,
               &(transposition){out, x, rows, columns});
 }

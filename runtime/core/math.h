@@ -40,6 +40,7 @@ static inline real sm_pow(real x, real power) { return pow(x, power); }
 static inline real sm_exp(real x) { return exp(x); }
 static inline real sm_exp_negative(real x) { return exp(x); }
 static inline real sm_log(real x) { return log(x); }
+static inline real sm_log1p(real x) { return log1p(x); }
 static inline real sm_tanh(real x) { return tanh(x); }
 
 #else
@@ -126,6 +127,12 @@ static inline real sm_log(real x) {
   return x < 0 ? NAN : y;
 }
 
+/* log(1 + x) for 0 <= x <= 1: of what 1 + x rounds to, and what that lost over it. */
+static inline real sm_log1p(real x) {
+  float sum = 1 + x, lost = x - (sum - 1);
+  return sm_log(sum) + lost / sum;
+}
+
 /* Of |x|, with the sign put back. Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere 1 - 2/(exp 2x + 1),
    which does not lose digits there. */
 static inline real sm_tanh(real x) {
@@ -149,5 +156,8 @@ static inline real sm_sigmoid(real x) {
   real y = (x < 0 ? e : 1) / sum;
   return sm_fma(-y, lost, y);
 }
+
+/* log(1 + exp x) = max(x, 0) + log(1 + exp -|x|) */
+static inline real sm_softplus(real x) { return sm_relu(x) + sm_log1p(sm_exp(-sm_abs(x))); }
 
 #endif

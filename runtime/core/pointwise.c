@@ -39,6 +39,10 @@ static void unary_run(real *y, const real *x, sm_unary f, size_t n) {
 #pragma omp simd
       for (size_t i = 0; i < n; i++) y[i] = sm_relu(x[i]);
       break;
+    case SM_SOFTPLUS:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sm_softplus(x[i]);
+      break;
   }
 }
 
@@ -94,6 +98,10 @@ static void unary_gradient_run(real *gx, const real *gy, const real *x, const re
     case SM_RELU:
 #pragma omp simd
       for (size_t i = 0; i < n; i++) gx[i] = x[i] > 0 ? gy[i] : 0;
+      break;
+    case SM_SOFTPLUS:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) gx[i] = gy[i] * sm_sigmoid(x[i]);
       break;
   }
 }
@@ -181,7 +189,8 @@ sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shap
     plan->size[j] = size, plan->step_a[j] = step_a, plan->step_b[j] = step_b;
   }
   plan->rank = merged;
-  return SM_OK;
+  size_t bytes;
+  return sm_shape_bytes(&bytes, &plan->shape, SM_REAL, error);
 }
 
 static inline real apply(sm_binary f, real a, real b) {
@@ -195,6 +204,8 @@ static inline real apply(sm_binary f, real a, real b) {
     case SM_DIV:
       return a / b;
     case SM_POW:
+    case SM_POW_SLOPE:
+    case SM_POW_GROWTH:
       break;
   }
   return sm_pow(a, b);
@@ -230,6 +241,22 @@ static void power_run(real *y, const real *a, const real *b, size_t step_a, size
   }
 }
 
+/* b a^(b-1); 0 where b is 0, whatever the power is. */
+static void slope_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, size_t n) {
+  if (step_b == 0 && *b != 0) {
+    const real number = *b, less = number - 1;
+    power_run(y, a, &less, step_a, 0, n);
+    apply_run(y, y, &number, 1, 0, SM_MUL, n);
+  } else {
+    for (size_t i = 0; i < n; i++) {
+      real power = b[i * step_b];
+      y[i] = power == 0 ? 0 : power * sm_pow(a[i * step_a], power - 1);
+    }
+  }
+}
+
+static inline real growth(real a, real b) { return a == 0 && b >= 0 ? 0 : sm_pow(a, b) * sm_log(a); }
+
 static void binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f,
                        size_t n) {
   switch (f) {
@@ -247,6 +274,12 @@ static void binary_run(real *y, const real *a, const real *b, size_t step_a, siz
       break;
     case SM_POW:
       power_run(y, a, b, step_a, step_b, n);
+      break;
+    case SM_POW_SLOPE:
+      slope_run(y, a, b, step_a, step_b, n);
+      break;
+    case SM_POW_GROWTH:
+      for (size_t i = 0; i < n; i++) y[i] = growth(a[i * step_a], b[i * step_b]);
       break;
   }
 }

@@ -4,9 +4,9 @@
 
 #include "core/tensor.h"
 
-typedef enum sm_unary { SM_NEG, SM_EXP, SM_LOG, SM_SQRT, SM_ABS, SM_TANH, SM_SIGMOID, SM_RELU } sm_unary;
+typedef enum sm_unary { SM_NEG, SM_EXP, SM_LOG, SM_SQRT, SM_ABS, SM_TANH, SM_SIGMOID, SM_RELU, SM_SOFTPLUS } sm_unary;
 
-/* y = f(x), n elements; y may be x. */
+/* y = f(x), n elements; y may be x. softplus is log(1 + exp x), which neither overflows nor loses small values. */
 void sm_unary_forward(real *y, const real *x, sm_unary f, size_t n);
 
 /* gx = gy * f'(x); x and y are the forward pass's input and output. The derivative of abs and of relu at 0 is 0. */
@@ -16,7 +16,9 @@ void sm_unary_backward(real *gx, const real *gy, const real *x, const real *y, s
 void sm_clamp_forward(real *y, const real *x, real low, real high, size_t n);
 void sm_clamp_backward(real *gx, const real *gy, const real *x, real low, real high, size_t n);
 
-typedef enum sm_binary { SM_ADD, SM_SUB, SM_MUL, SM_DIV, SM_POW } sm_binary;
+/* The derivatives of a^b are functions of two as well: the slope by a, b a^(b-1), is 0 where b is 0, also at a = 0; the
+   growth with b, a^b log a, is 0 where a is 0 and b >= 0, and NaN where a is below 0. */
+typedef enum sm_binary { SM_ADD, SM_SUB, SM_MUL, SM_DIV, SM_POW, SM_POW_SLOPE, SM_POW_GROWTH } sm_binary;
 
 /* How two shapes broadcast: the result's shape, and for each of its axes how far an operand steps (0: repeated).
    Axes that step alike are merged, so `rank` axes remain to loop over. */
@@ -26,7 +28,7 @@ typedef struct sm_broadcast {
   size_t size[SM_MAX_RANK], step_a[SM_MAX_RANK], step_b[SM_MAX_RANK];
 } sm_broadcast;
 
-/* SM_BAD_SHAPE, naming both shapes, when an axis has two sizes and neither is 1. */
+/* SM_BAD_SHAPE, naming both shapes, when an axis has two sizes and neither is 1; and when the result is too large. */
 sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shape *b, sm_error *error);
 
 /* y = f(a, b), y of plan->shape. */

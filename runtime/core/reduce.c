@@ -220,6 +220,13 @@ static void max_tile(const void *work, size_t task) {
   if (of->position) memcpy(of->position + tile.to, best_position, tile.width * sizeof *best_position);
 }
 
+sm_status sm_max_check(const sm_axis *along, sm_error *error) {
+  if (along->axis == 0) return sm_fail(error, SM_BAD_SHAPE, "there is no largest of 0 elements");
+  if (along->axis <= INT32_MAX) return SM_OK;
+  return sm_fail(error, SM_BAD_SHAPE, "the largest of %zu elements: positions, which are int32, count to %d",
+                 along->axis, INT32_MAX);
+}
+
 void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along) {
   const tiling work = {.out = out, .position = position, .x = x, .along = along};
   sm_parallel(tile_count(along), elements_of(along), max_tile, &work);
@@ -247,6 +254,7 @@ static void max_backward_row(const void *work, size_t row) {
 
 void sm_max_backward(real *gx, const real *gy, const int32_t *position, const sm_axis *along) {
   const spreading work = {.gx = gx, .gy = gy, .position = position, .along = along};
+  if (elements_of(along) == 0) return;
   sm_parallel(along->outer, elements_of(along), max_backward_row, &work);
 }
 
@@ -317,6 +325,16 @@ static bool next_repeat(sm_axis *along, repeats *axes) {
 
 sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape *from, sm_memory *memory,
                     sm_error *error) {
+  bool broadcasts = to->rank <= from->rank;
+  for (int axis = 0; broadcasts && axis < to->rank; axis++) {
+    size_t size = from->size[axis + from->rank - to->rank];
+    broadcasts = to->size[axis] == 1 || to->size[axis] == size;
+  }
+  if (!broadcasts) {
+    char text_to[SM_SHAPE_TEXT], text_from[SM_SHAPE_TEXT];
+    return sm_fail(error, SM_BAD_SHAPE, "shape %s does not broadcast to %s", sm_shape_text(text_to, to),
+                   sm_shape_text(text_from, from));
+  }
   repeats axes = repeats_of(to, from);
   sm_axis along;
   if (!next_repeat(&along, &axes)) {
@@ -364,6 +382,16 @@ size_t sm_first_not_finite(const real *x, size_t n) {
     for (size_t i = first; i < last; i++) {
       if (!isfinite(x[i])) return i;
     }
+  }
+  return n;
+}
+
+size_t sm_first_nan(const real *x, size_t n) {
+  size_t i = 0;
+  while (i < n) {
+    i += sm_first_not_finite(x + i, n - i);
+    if (i < n && isnan(x[i])) return i;
+    if (i < n) i++;
   }
   return n;
 }

@@ -25,7 +25,9 @@ void sm_rng_truncated(real *out, const sm_rng *rng, size_t n); /* the same, redr
 void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n); /* 0 … n-1 shuffled (Fisher and Yates), unbiased */
 
 /* out = x kept with probability 1-p and scaled by 1/(1-p), else 0. The same call with the gradient in place
-   of x is the backward pass, so no mask is stored. 0 <= p < 1. */
+   of x is the backward pass, so no mask is stored. 0 <= p <= SM_DROPOUT_MOST: a draw has 24 bits, and with fewer left
+   none would be kept. */
+#define SM_DROPOUT_MOST (1 - 0x1p-24)
 void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n);
 
 #endif

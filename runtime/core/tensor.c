@@ -29,6 +29,26 @@ const char *sm_dtype_name(sm_dtype dtype) {
   return "";
 }
 
+bool sm_multiply(size_t *product, size_t a, size_t b) {
+  return !__builtin_mul_overflow(a, b, product) && *product <= (size_t)PTRDIFF_MAX;
+}
+
+sm_status sm_shape_bytes(size_t *bytes, const sm_shape *shape, sm_dtype dtype, sm_error *error) {
+  size_t product = sm_dtype_bytes(dtype);
+  bool empty = false;
+  for (int axis = 0; axis < shape->rank; axis++) {
+    if (shape->size[axis] == 0) {
+      empty = true;
+    } else if (!sm_multiply(&product, product, shape->size[axis])) {
+      char text[SM_SHAPE_TEXT];
+      return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be",
+                     sm_dtype_name(dtype), sm_shape_text(text, shape));
+    }
+  }
+  *bytes = empty ? 0 : product;
+  return SM_OK;
+}
+
 size_t sm_shape_count(const sm_shape *shape) {
   size_t count = 1;
   for (int axis = 0; axis < shape->rank; axis++) count *= shape->size[axis];
@@ -55,31 +75,13 @@ const char *sm_shape_text(char text[SM_SHAPE_TEXT], const sm_shape *shape) {
   return text;
 }
 
-/* Bytes of a tensor; false when they are more than a pointer can reach. A size of 0 does not excuse the
-   others: the product of the rest must fit as well, so that every part of an empty shape can be computed
-   with. */
-static bool bytes_of(size_t *bytes, sm_dtype dtype, const sm_shape *shape) {
-  size_t product = sm_dtype_bytes(dtype);
-  bool empty = false;
-  for (int axis = 0; axis < shape->rank; axis++) {
-    if (shape->size[axis] == 0)
-      empty = true;
-    else if (__builtin_mul_overflow(product, shape->size[axis], &product))
-      return false;
-  }
-  *bytes = empty ? 0 : product;
-  return product <= (size_t)PTRDIFF_MAX;
-}
-
 sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, const sm_shape *shape,
                         sm_error *error) {
   *tensor = (sm_tensor){.dtype = dtype};
   char text[SM_SHAPE_TEXT];
   size_t bytes;
-  if (!bytes_of(&bytes, dtype, shape)) {
-    return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be",
-                   sm_dtype_name(dtype), sm_shape_text(text, shape));
-  }
+  sm_status status = sm_shape_bytes(&bytes, shape, dtype, error);
+  if (status) return status;
   sm_storage *storage = sm_memory_take(memory, sizeof *storage);
   void *data = storage ? sm_memory_take(memory, bytes) : NULL;
   if (!data) {
@@ -94,11 +96,23 @@ sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, co
   return SM_OK;
 }
 
-void sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_shape *shape, size_t offset) {
+sm_status sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_shape *shape, size_t offset,
+                          sm_error *error) {
+  *tensor = (sm_tensor){.dtype = base->dtype};
+  size_t bytes, before, start = (size_t)((char *)base->data - (char *)base->storage->data);
+  sm_status status = sm_shape_bytes(&bytes, shape, base->dtype, error);
+  if (status) return status;
+  size_t room = base->storage->bytes - start;
+  if (!sm_multiply(&before, offset, sm_dtype_bytes(base->dtype)) || before > room || bytes > room - before) {
+    char from[SM_SHAPE_TEXT], to[SM_SHAPE_TEXT];
+    return sm_fail(error, SM_BAD_SHAPE, "shape %s from element %zu on does not lie within a tensor of shape %s",
+                   sm_shape_text(to, shape), offset + 1, sm_shape_text(from, &base->shape));
+  }
   sm_tensor shared = {.dtype = base->dtype, .shape = *shape, .storage = base->storage};
   shared.data = (char *)base->data + offset * sm_dtype_bytes(base->dtype);
   shared.storage->references++;
   *tensor = shared;
+  return SM_OK;
 }
 
 void sm_tensor_release(sm_tensor *tensor) {

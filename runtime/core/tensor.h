@@ -3,6 +3,7 @@
 #ifndef SM_TENSOR_H
 #define SM_TENSOR_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,13 @@ enum {
 
 typedef enum sm_dtype { SM_REAL, SM_UINT8, SM_INT32 } sm_dtype;
 
+/* Whether a number is still one, and not another, as a real: what is finite stays finite, what is not 0 does not become
+   0. Infinities and NaN survive. */
+static inline bool sm_survives(double number) {
+  real kept = (real)number;
+  return !isfinite(kept) == !isfinite(number) && (kept == 0) == (number == 0);
+}
+
 size_t sm_dtype_bytes(sm_dtype dtype);
 const char *sm_dtype_name(sm_dtype dtype); /* "float32" ("float64" in the double build), "uint8", "int32" */
 
@@ -34,6 +42,16 @@ typedef struct sm_shape {
   int rank;
   size_t size[SM_MAX_RANK];
 } sm_shape;
+
+/* Sizes are multiplied by these two alone, but for those of one tensor, which sm_shape_bytes has let pass: the product
+   of any of its sizes, or of their places and the bytes of an element, fits. */
+
+/* *product = a * b; false, with *product undefined, where that is more than a pointer can reach (PTRDIFF_MAX). */
+bool sm_multiply(size_t *product, size_t a, size_t b);
+
+/* The bytes of a tensor of this shape. SM_BAD_SHAPE when they are more than a pointer can reach. A size of 0 does not
+   excuse the others: their product must fit as well, so that every part of an empty shape can be computed with. */
+sm_status sm_shape_bytes(size_t *bytes, const sm_shape *shape, sm_dtype dtype, sm_error *error);
 
 size_t sm_shape_count(const sm_shape *shape); /* number of elements */
 bool sm_shape_equal(const sm_shape *a, const sm_shape *b);
@@ -62,8 +80,10 @@ typedef struct sm_tensor {
 /* A tensor with undefined content. SM_NO_MEMORY or SM_BAD_SHAPE (too large); *tensor is then released. */
 sm_status sm_tensor_new(sm_tensor *tensor, sm_memory *memory, sm_dtype dtype, const sm_shape *shape, sm_error *error);
 
-/* A tensor that shares base's storage, starting `offset` elements into it. The caller has checked that it fits. */
-void sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_shape *shape, size_t offset);
+/* A tensor that shares base's storage, starting `offset` elements after base does. SM_BAD_SHAPE when its shape is
+   none, or does not lie within the storage; *tensor is then released. */
+sm_status sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_shape *shape, size_t offset,
+                          sm_error *error);
 
 /* Lets go of the storage, which is freed with its last tensor. Idempotent. */
 void sm_tensor_release(sm_tensor *tensor);

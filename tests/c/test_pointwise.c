@@ -7,6 +7,7 @@
 static double sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
 static double negative(double x) { return -x; }
 static double relu(double x) { return x > 0 ? x : 0; }
+static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
 
 static const struct {
   sm_unary f;
@@ -17,6 +18,7 @@ static const struct {
     {SM_NEG, "neg", negative, 0},        {SM_EXP, "exp", exp, 2},    {SM_LOG, "log", log, 2},
     {SM_SQRT, "sqrt", sqrt, 0.5},        {SM_ABS, "abs", fabs, 0},   {SM_TANH, "tanh", tanh, 2},
     {SM_SIGMOID, "sigmoid", sigmoid, 2}, {SM_RELU, "relu", relu, 0},
+    {SM_SOFTPLUS, "softplus", softplus, 2},
 };
 
 #ifndef SM_DOUBLE
@@ -96,6 +98,8 @@ static void special_values_are_right(void **state) {
   assert_true(value_of(SM_SIGMOID, 0) == (real)0.5 && value_of(SM_SIGMOID, -80) > 0);
   assert_true(value_of(SM_RELU, -inf) == 0 && value_of(SM_RELU, inf) == inf);
   assert_false(signbit(value_of(SM_ABS, (real)-0.0)));
+  assert_true(value_of(SM_SOFTPLUS, inf) == inf && value_of(SM_SOFTPLUS, -inf) == 0);
+  assert_true(value_of(SM_SOFTPLUS, 1000) == 1000 && value_of(SM_SOFTPLUS, -80) > 0);
 }
 
 /* Central differences of the reference, so that the float build is tested as well. */
@@ -125,6 +129,8 @@ static void gradients_agree_with_differences(void **state) {
   assert_true(slope[0] == 0 && slope[1] == 0);
   sm_unary_backward(slope, one, zero, zero, SM_RELU, 2);
   assert_true(slope[0] == 0 && slope[1] == 0);
+  sm_unary_backward(slope, one, zero, zero, SM_SOFTPLUS, 2);
+  assert_true(slope[0] == (real)0.5 && slope[1] == (real)0.5);
   free(x);
   free(gy);
   free(y);
@@ -197,6 +203,10 @@ static double binary_reference(sm_binary f, double a, double b) {
       return a / b;
     case SM_POW:
       return pow(a, b);
+    case SM_POW_SLOPE:
+      return b == 0 ? 0 : b * pow(a, b - 1);
+    case SM_POW_GROWTH:
+      return a == 0 && b >= 0 ? 0 : pow(a, b) * log(a);
   }
   return NAN;
 }
@@ -247,7 +257,7 @@ static void broadcasting_follows_numpy(void **state) {
     assert_true(sm_shape_equal(&plan.shape, &broadcasts[k].want));
     size_t n = sm_shape_count(&plan.shape);
     if (n > 0) assert_int_equal(plan.rank, broadcasts[k].rank);
-    for (sm_binary f = SM_ADD; f <= SM_POW; f++) {
+    for (sm_binary f = SM_ADD; f <= SM_POW_GROWTH; f++) {
       real *y = unwritten(n);
       sm_set_thread_count(1);
       sm_binary_forward(y, a, b, f, &plan);
@@ -286,6 +296,10 @@ static void shapes_that_do_not_broadcast_are_named(void **state) {
   assert_string_equal(
       error.message,
       "shapes {0, 3} and {2, 3} do not broadcast: axis 1 of the result would have sizes 0 and 2");
+  const size_t huge = (size_t)1 << 40;
+  assert_int_equal(sm_broadcast_plan(&plan, &(sm_shape){2, {huge, 1}}, &(sm_shape){3, {0, 1, huge}}, &error),
+                   SM_BAD_SHAPE);
+  assert_non_null(strstr(error.message, "of shape {0, 1099511627776, 1099511627776} is larger than memory can be"));
 }
 
 static void numbers_stand_on_either_side(void **state) {
@@ -295,15 +309,15 @@ static void numbers_stand_on_either_side(void **state) {
   real *x = numbers(n, 7);
   for (size_t i = 0; i < n; i++) x[i] += 2;
   for (size_t k = 0; k < COUNT_OF(values); k++) {
-    for (sm_binary f = SM_ADD; f <= SM_POW; f++) {
+    for (sm_binary f = SM_ADD; f <= SM_POW_GROWTH; f++) {
       for (int swapped = 0; swapped <= 1; swapped++) {
-        if (swapped && f == SM_POW && values[k] < 0) continue;
+        if (swapped && f >= SM_POW && values[k] < 0) continue;
         real *y = unwritten(n);
         sm_binary_number(y, x, values[k], swapped, f, n);
         for (size_t i = 0; i < n; i++) {
           double at = (double)x[i];
           double want = swapped ? binary_reference(f, values[k], at) : binary_reference(f, at, values[k]);
-          assert_true(fabs((double)y[i] - want) <= rounding * fabs(want));
+          assert_true(fabs((double)y[i] - want) <= rounding * (fabs(want) + (f == SM_POW_GROWTH)));
         }
         free(y);
       }
@@ -317,6 +331,36 @@ static void numbers_stand_on_either_side(void **state) {
   free(x);
 }
 
+static void derivatives_of_powers_are_right_at_0_and_below(void **state) {
+  (void)state;
+  static const struct {
+    double a, b, slope, growth;
+  } cases[] = {
+      {0, 0, 0, 0},           {0, 1, 1, 0},
+      {0, 2, 0, 0},           {0, 0.5, INFINITY, 0},
+      {0, 1e-30, INFINITY, 0}, {0, -1, -INFINITY, -INFINITY},
+      {2, 0, 0, 0.693147181}, {3, -1, -1. / 9, 0.366204096},
+      {-2, 2, -4, NAN},       {-2, 0, 0, NAN},
+      {1, 5, 5, 0},           {NAN, 0, 0, NAN},
+      {NAN, 2, NAN, NAN},
+  };
+  for (size_t k = 0; k < COUNT_OF(cases); k++) {
+    real a[2] = {(real)cases[k].a, (real)cases[k].a}, b[2] = {(real)cases[k].b, (real)cases[k].b}, y[8];
+    sm_broadcast plan;
+    sm_shape pair = {1, {2}};
+    assert_int_equal(sm_broadcast_plan(&plan, &pair, &pair, NULL), SM_OK);
+    sm_binary_forward(y, a, b, SM_POW_SLOPE, &plan);
+    sm_binary_number(y + 2, a, (double)b[0], false, SM_POW_SLOPE, 2);
+    sm_binary_forward(y + 4, a, b, SM_POW_GROWTH, &plan);
+    sm_binary_number(y + 6, b, (double)a[0], true, SM_POW_GROWTH, 2);
+    for (int i = 0; i < 8; i++) {
+      double want = i < 4 ? cases[k].slope : cases[k].growth;
+      bool same = isnan(want) ? isnan(y[i]) : isinf(want) ? (double)y[i] == want : fabs((double)y[i] - want) < 1e-6;
+      if (!same) fail_msg("%g^%g, %d: got %g, expected %g", cases[k].a, cases[k].b, i, (double)y[i], want);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #ifndef SM_DOUBLE
@@ -328,6 +372,7 @@ int main(void) {
       cmocka_unit_test(clamping_keeps_nan_and_passes_the_gradient_inside),
       cmocka_unit_test(bits_depend_neither_on_position_nor_on_threads),
       cmocka_unit_test(broadcasting_follows_numpy),
+      cmocka_unit_test(derivatives_of_powers_are_right_at_0_and_below),
       cmocka_unit_test(shapes_that_do_not_broadcast_are_named),
       cmocka_unit_test(numbers_stand_on_either_side),
   };

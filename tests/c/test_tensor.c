@@ -54,7 +54,7 @@ static void storage_lives_as_long_as_its_last_tensor(void **state) {
   assert_int_equal((uintptr_t)whole.data % SM_ALIGNMENT, 0);
   int32_t *numbers_of_whole = whole.data;
   for (int i = 0; i < 12; i++) numbers_of_whole[i] = i;
-  sm_tensor_share(&row, &whole, &row_shape, 8);
+  assert_int_equal(sm_tensor_share(&row, &whole, &row_shape, 8, &error), SM_OK);
   assert_int_equal(whole.storage->references, 2);
   sm_tensor_release(&whole);
   sm_tensor_release(&whole);
@@ -74,6 +74,55 @@ static void empty_and_scalar_tensors_are_tensors(void **state) {
   *(real *)scalar.data = 7;
   sm_tensor_release(&empty);
   sm_tensor_release(&scalar);
+}
+
+static void sizes_are_multiplied_without_wrapping(void **state) {
+  (void)state;
+  size_t product = 0, bytes = 1;
+  sm_error error;
+  assert_true(sm_multiply(&product, 3, 5) && product == 15);
+  assert_true(sm_multiply(&product, 0, SIZE_MAX) && product == 0);
+  assert_true(sm_multiply(&product, 1, (size_t)PTRDIFF_MAX) && product == (size_t)PTRDIFF_MAX);
+  assert_false(sm_multiply(&product, 1, (size_t)PTRDIFF_MAX + 1));
+  assert_false(sm_multiply(&product, (size_t)1 << 32, (size_t)1 << 32));
+  assert_false(sm_multiply(&product, 274177, 67280421310721)); /* 2^64 + 1 */
+  assert_int_equal(sm_shape_bytes(&bytes, &(sm_shape){2, {3, 5}}, SM_INT32, &error), SM_OK);
+  assert_int_equal(bytes, 60);
+  assert_int_equal(sm_shape_bytes(&bytes, &(sm_shape){3, {0, (size_t)1 << 30, 7}}, SM_INT32, &error), SM_OK);
+  assert_int_equal(bytes, 0);
+  assert_int_equal(sm_shape_bytes(&bytes, &(sm_shape){2, {274177, 67280421310721}}, SM_UINT8, &error), SM_BAD_SHAPE);
+  assert_int_equal(sm_shape_bytes(&bytes, &(sm_shape){2, {0, (size_t)1 << 62}}, SM_INT32, NULL), SM_BAD_SHAPE);
+}
+
+static void a_view_lies_within_its_storage(void **state) {
+  (void)state;
+  sm_error error;
+  sm_tensor whole, view;
+  assert_int_equal(sm_tensor_new(&whole, memory, SM_INT32, &(sm_shape){2, {3, 4}}, &error), SM_OK);
+  const struct {
+    sm_shape shape;
+    size_t offset;
+  } wrong[] = {{{1, {13}}, 0},      {{1, {4}}, 9},          {{1, {0}}, 13},
+               {{0}, SIZE_MAX / 4}, {{2, {0, SIZE_MAX}}, 0}, {{2, {274177, 67280421310721}}, 0}};
+  for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+    assert_int_equal(sm_tensor_share(&view, &whole, &wrong[i].shape, wrong[i].offset, &error), SM_BAD_SHAPE);
+    assert_null(view.storage);
+  }
+  assert_int_equal(sm_tensor_share(&view, &whole, &(sm_shape){1, {4}}, 8, &error), SM_OK);
+  sm_tensor part;
+  assert_int_equal(sm_tensor_share(&part, &view, &(sm_shape){1, {1}}, 4, &error), SM_BAD_SHAPE);
+  assert_int_equal(sm_tensor_share(&part, &view, &(sm_shape){1, {0}}, 4, &error), SM_OK);
+  sm_tensor_release(&part);
+  sm_tensor_release(&view);
+  sm_tensor_release(&whole);
+}
+
+static void numbers_survive_or_do_not(void **state) {
+  (void)state;
+  static const double fine[] = {0, -0.0, 1, -3.4e38, 1e-45, 0.1, INFINITY, -INFINITY, NAN};
+  static const double lost[] = {1e39, -3.5e38, 1e60, 1e-46, -1e-60};
+  for (size_t i = 0; i < COUNT_OF(fine); i++) assert_true(sm_survives(fine[i]));
+  for (size_t i = 0; i < COUNT_OF(lost); i++) assert_true(sm_survives(lost[i]) == (sizeof(real) == sizeof(double)));
 }
 
 static void a_tensor_beyond_memory_is_refused(void **state) {
@@ -170,6 +219,9 @@ int main(void) {
       cmocka_unit_test(shapes_are_counted_compared_and_written),
       cmocka_unit_test(storage_lives_as_long_as_its_last_tensor),
       cmocka_unit_test(empty_and_scalar_tensors_are_tensors),
+      cmocka_unit_test(sizes_are_multiplied_without_wrapping),
+      cmocka_unit_test(a_view_lies_within_its_storage),
+      cmocka_unit_test(numbers_survive_or_do_not),
       cmocka_unit_test(a_tensor_beyond_memory_is_refused),
       cmocka_unit_test(conversions_truncate_and_saturate),
       cmocka_unit_test(fills_write_every_element),

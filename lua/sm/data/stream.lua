@@ -27,10 +27,11 @@ end
 
 --- Begins the next epoch.
 function stream:turn()
-  local seed, number, offset = random.take("order", #self.split)
-  self.draw = { seed = seed, stream = number, offset = offset }
+  local order, seed, number, offset = random.draw("order", function(...)
+    return runtime.random.permutation(#self.split, ...)
+  end)
+  self.draw, self.order = { seed = seed, stream = number, offset = offset }, order
   self.epoch, self.position = self.epoch + 1, 0
-  self:shuffle()
 end
 
 --- The next `size` positions as a tensor of their own, over as many epochs as that takes.
