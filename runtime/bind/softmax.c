@@ -15,6 +15,9 @@ static sm_groups check_groups(lua_State *L, int index, const sm_tensor *x) {
     if (channels % count != 0)
       sm_lua_fail(L, "softmax: %I channels cannot be divided into %I equal groups (input %s)", (LUAI_UACINT)channels,
                   (LUAI_UACINT)count, sm_shape_text(text, &x->shape));
+    if (channels / count < 1 || channels / count > INT32_MAX)
+      sm_lua_fail(L, "softmax: expected groups of 1 to %d channels, got shape %s", INT32_MAX,
+                  sm_shape_text(text, &x->shape));
   } else {
     count = (size_t)lua_rawlen(L, index);
   }
@@ -25,7 +28,7 @@ static sm_groups check_groups(lua_State *L, int index, const sm_tensor *x) {
     if (!equal) lua_pop(L, 1);
   }
   sm_groups groups = {.channels = channels, .count = count, .size = size,
-                      .temperature = sm_lua_number(L, index + 1),
+                      .temperature = sm_lua_constant(L, index + 1),
                       .scale = lua_toboolean(L, index + 2), .off = lua_toboolean(L, index + 3)};
   sm_error error;
   if (sm_groups_check(&groups, &error) != SM_OK) sm_lua_raise(L, &error);
@@ -62,15 +65,16 @@ typedef struct scores {
   const int32_t *label; /* owned by a tensor on the stack */
 } scores;
 
-/* Logits {…, classes} and labels {…} of uint8 or int32; may push a converted copy of the labels. */
-static scores check_scores(lua_State *L, int logits_index, int labels_index) {
+/* Logits {…, classes} and labels {…} of uint8 or int32 for the operation `name`; may push a converted copy of the
+   labels. */
+static scores check_scores(lua_State *L, const char *name, int logits_index, int labels_index) {
   const sm_tensor *x = sm_lua_real(L, logits_index), *labels = sm_lua_tensor(L, labels_index);
   if (labels->dtype == SM_REAL) sm_lua_bad_argument(L, labels_index, "labels of type uint8 or int32");
   sm_shape expected = x->shape;
   expected.rank--;
   char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
   if (x->shape.rank == 0 || !sm_shape_equal(&labels->shape, &expected))
-    sm_lua_fail(L, "logits %s need labels of the same shape without the last axis, got %s",
+    sm_lua_fail(L, "%s: logits %s need labels of the same shape without the last axis, got %s", name,
                 sm_shape_text(first, &x->shape), sm_shape_text(second, &labels->shape));
   const int32_t *label = labels->data;
   size_t rows = sm_shape_count(&labels->shape);
@@ -81,13 +85,14 @@ static scores check_scores(lua_State *L, int logits_index, int labels_index) {
   }
   scores result = {.logit = x->data, .rows = rows, .classes = x->shape.size[x->shape.rank - 1], .label = label};
   sm_error error;
-  if (sm_labels_check(label, rows, result.classes, &error) != SM_OK) sm_lua_raise(L, &error);
+  if (sm_labels_check(label, rows, result.classes, &error) != SM_OK)
+    sm_lua_fail(L, "%s: %s; labels count from 0", name, error.message);
   return result;
 }
 
 /* cross_entropy(logits, labels) → loss, log_sum */
 static int cross_entropy(lua_State *L) {
-  scores s = check_scores(L, 1, 2);
+  scores s = check_scores(L, "cross_entropy", 1, 2);
   sm_tensor *loss = sm_lua_new(L, SM_REAL, &(sm_shape){0});
   sm_tensor *log_sum = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {s.rows}});
   sm_cross_entropy_forward(loss->data, log_sum->data, s.logit, s.label, s.rows, s.classes);
@@ -97,8 +102,9 @@ static int cross_entropy(lua_State *L) {
 /* cross_entropy_backward(gy, log_sum, logits, labels) → gradient of the logits */
 static int cross_entropy_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *log_sum = sm_lua_real(L, 2), *x = sm_lua_real(L, 3);
-  scores s = check_scores(L, 3, 4);
+  scores s = check_scores(L, "cross_entropy", 3, 4);
   if (sm_shape_count(&gy->shape) != 1) sm_lua_bad_argument(L, 1, "a gradient of one element");
+  if (sm_shape_count(&log_sum->shape) != s.rows) sm_lua_bad_argument(L, 2, "a number for each row");
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
   sm_cross_entropy_backward(gx->data, *(const real *)gy->data, log_sum->data, s.logit, s.label, s.rows, s.classes);
   return 1;
@@ -106,7 +112,7 @@ static int cross_entropy_backward(lua_State *L) {
 
 /* correct(logits, labels) → number of rows whose largest logit is the label's, number of rows */
 static int correct(lua_State *L) {
-  scores s = check_scores(L, 1, 2);
+  scores s = check_scores(L, "accuracy", 1, 2);
   lua_pushinteger(L, (lua_Integer)sm_correct(s.logit, s.label, s.rows, s.classes));
   lua_pushinteger(L, (lua_Integer)s.rows);
   return 2;

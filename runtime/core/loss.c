@@ -65,7 +65,7 @@ static void forward_chunk(const void *work, size_t chunk) {
     real top = row_max(from, of->classes), at_label = from[of->label[row]];
     double sum = log(row_sum(from, top, of->classes));
     of->log_sum[row] = (real)sum;
-    loss += at_label == -INFINITY ? INFINITY : sum - ((double)at_label - (double)top);
+    loss += at_label == -INFINITY ? sum + INFINITY : at_label == top ? sum : sum - ((double)at_label - (double)top);
   }
   of->loss[chunk] = loss;
 }

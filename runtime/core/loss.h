@@ -9,7 +9,8 @@ sm_status sm_labels_check(const int32_t *label, size_t rows, size_t classes, sm_
 
 /* *loss = mean over rows of log(sum_j exp x[j]) - x[label]. log_sum (rows) is kept for the backward pass: each row's
    log(sum_j exp(x[j] - m)) with m its largest logit, which stays exact where the logits are large.
-   NaN when there are no rows. A row's -inf logits have probability 0; the label's own -inf gives +inf. */
+   NaN when there are no rows. A row's -inf logits have probability 0; the label's own -inf gives +inf.
+   Logits of +inf share the probability among them: with one, the loss is 0 at its label and +inf at others. */
 void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows,
                               size_t classes);
 

@@ -15,6 +15,10 @@
 #define LARGEST FLT_MAX
 #define VECTOR_LANES (SM_VECTOR_BYTES / 4)
 #endif
+/* Between these the temperature's inverse is no denormal number, and where the difference of two logits overflows, the
+   smaller one's exponential is 0 all the same. */
+#define HIGHEST_TEMPERATURE ((double)LARGEST / 128)
+#define LOWEST_TEMPERATURE (1 / HIGHEST_TEMPERATURE)
 #define ALIGNED __attribute__((aligned(SM_ALIGNMENT)))
 
 /* Groups whose size is a power of two and no larger than a vector lie side by side in it, and sums and maxima
@@ -47,6 +51,10 @@ sm_status sm_groups_check(const sm_groups *groups, sm_error *error) {
     return sm_fail(error, SM_BAD_VALUE, "softmax temperature is %g, expected a finite number above 0",
                    groups->temperature);
   }
+  if (groups->temperature < LOWEST_TEMPERATURE || groups->temperature > HIGHEST_TEMPERATURE) {
+    return sm_fail(error, SM_BAD_VALUE, "softmax temperature is %g, expected %.3g to %.3g with " SM_REAL_NAME,
+                   groups->temperature, LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE);
+  }
   return SM_OK;
 }
 
@@ -57,8 +65,7 @@ typedef struct group_rule {
 } group_rule;
 
 static group_rule rule_of(const sm_groups *groups) {
-  double inverse = 1 / groups->temperature;
-  return (group_rule){(real)(inverse < LARGEST ? inverse : LARGEST), groups->scale, groups->off};
+  return (group_rule){(real)(1 / groups->temperature), groups->scale, groups->off};
 }
 
 static inline real larger(real a, real b) { return a > b ? a : b; }
@@ -241,6 +248,47 @@ SM_INLINE void wide_backward(real *gx, const real *gy, const real *y, group_rule
   }
 }
 
+/* ---- groups of very many channels ---- */
+
+/* Sums of so many channels are added in double. Smaller groups are one sum, as above. */
+enum { LONG_SUM = 4096 };
+
+static void long_forward(real *y, const real *x, group_rule rule, size_t size) {
+  real top = rule.off ? 0 : -INFINITY;
+  double sum = 0;
+#pragma omp simd reduction(max : top)
+  for (size_t i = 0; i < size; i++) top = larger(x[i], top);
+  for (size_t first = 0; first < size; first += LONG_SUM) {
+    size_t last = size - first < LONG_SUM ? size : first + LONG_SUM;
+    real part = 0;
+#pragma omp simd reduction(+ : part)
+    for (size_t i = first; i < last; i++) {
+      real e = sm_exp_negative(shifted(x[i], top, rule.inverse));
+      y[i] = e;
+      part += e;
+    }
+    sum += (double)part;
+  }
+  if (rule.off) sum += (double)sm_exp_negative(shifted(0, top, rule.inverse));
+  const real factor = (real)((rule.scale ? (double)size : 1) / sum);
+#pragma omp simd
+  for (size_t i = 0; i < size; i++) y[i] *= factor;
+}
+
+static void long_backward(real *gx, const real *gy, const real *y, group_rule rule, size_t size) {
+  double sum = 0;
+  for (size_t first = 0; first < size; first += LONG_SUM) {
+    size_t last = size - first < LONG_SUM ? size : first + LONG_SUM;
+    real part = 0;
+#pragma omp simd reduction(+ : part)
+    for (size_t i = first; i < last; i++) part += y[i] * gy[i];
+    sum += (double)part;
+  }
+  const real mean = (real)(sum / (rule.scale ? (double)size : 1)), inverse = rule.inverse;
+#pragma omp simd
+  for (size_t i = 0; i < size; i++) gx[i] = y[i] * inverse * (gy[i] - mean);
+}
+
 /* ---- other small groups: columns of lanes ---- */
 
 /* column (size, LANES) = x, where lane i's group begins i*stride elements into x; lanes from `active` on are
@@ -359,6 +407,8 @@ static void groups_forward(real *y, const real *x, group_rule rule, size_t count
     wide_forward(y, x, rule, count, stride, 2 * SM_VECTOR);
   else if (size == 4 * SM_VECTOR)
     wide_forward(y, x, rule, count, stride, 4 * SM_VECTOR);
+  else if (size > LONG_SUM)
+    for (size_t i = 0; i < count; i++) long_forward(y + i * stride, x + i * stride, rule, size);
   else if (size >= SM_VECTOR)
     wide_forward(y, x, rule, count, stride, size);
   else {
@@ -395,6 +445,8 @@ static void groups_backward(real *gx, const real *gy, const real *y, group_rule 
     wide_backward(gx, gy, y, rule, count, stride, 2 * SM_VECTOR);
   else if (size == 4 * SM_VECTOR)
     wide_backward(gx, gy, y, rule, count, stride, 4 * SM_VECTOR);
+  else if (size > LONG_SUM)
+    for (size_t i = 0; i < count; i++) long_backward(gx + i * stride, gy + i * stride, y + i * stride, rule, size);
   else if (size >= SM_VECTOR)
     wide_backward(gx, gy, y, rule, count, stride, size);
   else {

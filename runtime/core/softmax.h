@@ -9,13 +9,13 @@ typedef struct sm_groups {
   size_t channels;    /* the last axis: the sum of the sizes */
   size_t count;       /* number of groups */
   const int32_t *size; /* channels of each group, owned by the caller */
-  double temperature; /* divides the logits; > 0 */
+  double temperature; /* divides the logits; > 0, and within the numbers of real by a factor of 128 at either end */
   bool scale;         /* multiply by the group's size, so that the mean activation is 1 */
   bool off;           /* an implicit option with logit 0 in every group: "none of these" (its probability is not output) */
 } sm_groups;
 
 /* SM_BAD_SHAPE when the sizes do not add up to the channels (both numbers are named), SM_BAD_VALUE for a group of one
-   without `off` (it would be constant), a size below 1, or a temperature that is not finite and positive. */
+   without `off` (it would be constant), a size below 1, or a temperature that is not positive and within its bounds. */
 sm_status sm_groups_check(const sm_groups *groups, sm_error *error);
 
 /* y (rows, channels) = softmax of x (rows, channels) in each group; safe for any finite logits and for -inf among

@@ -110,6 +110,39 @@ static void limits_are_safe(void **state) {
   assert_true(isnan(loss));
 }
 
+/* Equal infinities share the probability; gradients stay finite. */
+static void infinite_logits_have_their_limit(void **state) {
+  (void)state;
+  const real inf = INFINITY;
+  const struct {
+    real x[3];
+    int32_t label;
+    double loss, gradient[3];
+  } cases[] = {
+      {{inf, 0, 0}, 0, 0, {0, 0, 0}},
+      {{inf, 0, 0}, 1, INFINITY, {1, -1, 0}},
+      {{0, inf, inf}, 2, 0.69314718055994531, {0, 0.5, -0.5}},
+      {{-inf, 0, -inf}, 1, 0, {0, 0, 0}},
+      {{-inf, 0, 0}, 0, INFINITY, {-1, 0.5, 0.5}},
+      {{-inf, inf, 0}, 0, INFINITY, {-1, 1, 0}},
+      {{-inf, -inf, -inf}, 1, INFINITY, {1. / 3, -2. / 3, 1. / 3}},
+      {{NAN, inf, -inf}, 2, NAN, {NAN, NAN, NAN}},
+      {{0, NAN, -inf}, 2, NAN, {NAN, NAN, NAN}},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    real loss, log_sum, gx[3];
+    sm_cross_entropy_forward(&loss, &log_sum, cases[i].x, &cases[i].label, 1, 3);
+    if (isnan(cases[i].loss)) assert_true(isnan(loss));
+    else if (isinf(cases[i].loss)) assert_true((double)loss == cases[i].loss);
+    else assert_near((double)loss, cases[i].loss, 1);
+    sm_cross_entropy_backward(gx, 1, &log_sum, cases[i].x, &cases[i].label, 1, 3);
+    for (int k = 0; k < 3; k++) {
+      if (isnan(cases[i].gradient[k])) assert_true(isnan(gx[k]));
+      else assert_near((double)gx[k], cases[i].gradient[k], 1);
+    }
+  }
+}
+
 static void labels_are_checked_by_position(void **state) {
   (void)state;
   sm_error error;
@@ -156,6 +189,7 @@ int main(void) {
       cmocka_unit_test(the_loss_is_its_definition),
       cmocka_unit_test(its_gradient_agrees_with_differences),
       cmocka_unit_test(limits_are_safe),
+      cmocka_unit_test(infinite_logits_have_their_limit),
       cmocka_unit_test(labels_are_checked_by_position),
       cmocka_unit_test(rows_are_correct_when_the_first_largest_is_the_label),
   };

@@ -342,8 +342,73 @@ static void wrong_groups_are_named(void **state) {
   }
 }
 
+/* Of groups as large as these a sum in float would lose a hundredth. */
+static void the_options_of_a_very_large_group_add_up_to_1(void **state) {
+  (void)state;
+  static const int32_t sizes[] = {4096, 4097, 70001, 20 * 1000 * 1000};
+  for (size_t k = 0; k < COUNT_OF(sizes); k++) {
+    for (int variant = 0; variant < 4; variant++) {
+      const size_t n = (size_t)sizes[k];
+      if (n > 100000 && variant > 0) break;
+      const sm_groups groups = {n, 1, &sizes[k], variant == 3 ? 0.5 : 1, variant == 1, variant == 2};
+      real *x = numbers(n, 1), *gy = numbers(n, 2), *y = unwritten(n), *gx = unwritten(n);
+      double top = groups.off ? 0 : -INFINITY, sum = 0, got = 0, mean = 0;
+      for (size_t i = 0; i < n; i++) top = fmax(top, (double)x[i]);
+      for (size_t i = 0; i < n; i++) sum += exp(((double)x[i] - top) / groups.temperature);
+      if (groups.off) sum += exp((0 - top) / groups.temperature);
+      sm_softmax_forward(y, x, &groups, 1);
+      const double scale = groups.scale ? (double)n : 1;
+      for (size_t i = 0; i < n; i++) {
+        double want = scale * exp(((double)x[i] - top) / groups.temperature) / sum;
+        assert_true(fabs((double)y[i] - want) <= 1e-5 * want);
+        got += (double)y[i] / scale;
+        mean += (double)y[i] / scale * (double)gy[i];
+      }
+      if (!groups.off) assert_true(fabs(got - 1) < 1e-5);
+      sm_softmax_backward(gx, gy, y, &groups, 1);
+      for (size_t i = 0; i < n; i++) {
+        double want = (double)y[i] / groups.temperature * ((double)gy[i] - mean);
+        assert_true(fabs((double)gx[i] - want) <= 1e-5 * (double)y[i] / groups.temperature);
+      }
+      memcpy(y, x, n * sizeof *x);
+      sm_softmax_forward(y, y, &groups, 1);
+      sm_softmax_backward(gy, gy, y, &groups, 1);
+      assert_same_bits(gy, gx, n);
+      free(x), free(gy), free(y), free(gx);
+    }
+  }
+}
+
+/* Logits as far apart as can be, at temperatures as high and as low as can be. */
+static void the_ends_of_the_range_are_safe(void **state) {
+  (void)state;
+  const int32_t size = 2;
+  const double largest = sizeof(real) == sizeof(double) ? 1.7e308 : 3.4e38;
+  sm_groups groups = {2, 1, &size, largest / 129, false, false};
+  sm_error error;
+  assert_int_equal(sm_groups_check(&groups, &error), SM_OK);
+  real x[2] = {(real)largest, (real)-largest}, y[2];
+  sm_softmax_forward(y, x, &groups, 1);
+  assert_true(y[0] == 1 && (double)y[1] < 1e-37);
+  x[1] = (real)(largest * 0.99);
+  sm_softmax_forward(y, x, &groups, 1);
+  assert_near((double)y[1], 1 / (1 + exp(0.01 * 129)), 20);
+  groups.temperature = 129 / largest;
+  assert_int_equal(sm_groups_check(&groups, &error), SM_OK);
+  x[0] = (real)(129 / largest), x[1] = 0;
+  sm_softmax_forward(y, x, &groups, 1);
+  assert_near((double)y[0], 1 / (1 + exp(-1)), 20);
+  const double beyond[] = {largest, largest / 100, 1 / largest, 100 / largest};
+  for (size_t i = 0; i < COUNT_OF(beyond); i++) {
+    groups.temperature = beyond[i];
+    assert_int_equal(sm_groups_check(&groups, &error), SM_BAD_VALUE);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(the_options_of_a_very_large_group_add_up_to_1),
+      cmocka_unit_test(the_ends_of_the_range_are_safe),
       cmocka_unit_test(forward_is_the_definition),
       cmocka_unit_test(backward_agrees_with_differences),
       cmocka_unit_test(backward_is_its_formula_at_every_size),

@@ -181,7 +181,7 @@ describe("tensor", function()
         function() x:softmax { group = 2 } end },
       { "softmax: give groups (equal ones) or sizes (uneven ones), not both",
         function() x:softmax { groups = 1, sizes = { 3 } } end },
-      { "logits {2, 3} need labels of the same shape without the last axis, got {3}",
+      { "cross_entropy: logits {2, 3} need labels of the same shape without the last axis, got {3}",
         function() x:cross_entropy(sm.zeros({ 3 }, "uint8")) end },
       { "conv2d: option 'padding' must be one of 'same', 'valid', got 'sam'; did you mean 'same'?",
         function() sm.zeros(1, 4, 4, 1):conv2d(sm.zeros(3, 3, 1, 2), { padding = "sam" }) end },
