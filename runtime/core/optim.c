@@ -36,11 +36,14 @@ typedef struct step {
   preparation by;
   real *w, *state[3];
   real number[8];
-  atomic_bool *failed; /* a gradient is not finite */
+  atomic_bool *failed; /* a step is not finite */
   size_t n;
 } step;
 
-/* Every rule adds 0 times each gradient to `poison`, which makes it NaN for good if one is not finite. From the end
+/* 0 if all three are finite, otherwise NaN. */
+static inline real flaw(real a, real b, real c) { return a * 0 + b * 0 + c * 0; }
+
+/* Every rule adds the flaw of each element to `poison`, which makes it NaN for good if there is one. From the end
    to the beginning: what the backward pass wrote last is still in the cache, and what the next forward pass reads first
    stays there. */
 static bool run(sm_task *block, step of) {
@@ -59,18 +62,20 @@ static void sgd_block(const void *work, size_t block) {
   if (!velocity) {
 #pragma omp simd reduction(+ : poison)
     for (size_t i = range.first; i < range.last; i++) {
-      real g = effective(by.g[i], w[i], &by);
-      poison += by.g[i] * 0;
-      w[i] = sm_fma(-rate, g, w[i]);
+      real g = effective(by.g[i], w[i], &by), next = sm_fma(-rate, g, w[i]);
+      real wrong = flaw(by.g[i], next, 0);
+      poison += wrong;
+      w[i] = wrong == 0 ? next : w[i];
     }
   } else {
 #pragma omp simd reduction(+ : poison)
     for (size_t i = range.first; i < range.last; i++) {
-      real g = effective(by.g[i], w[i], &by);
-      poison += by.g[i] * 0;
-      real v = sm_fma(keep, velocity[i], g);
-      velocity[i] = v;
-      w[i] = sm_fma(-rate, sm_fma(ahead, v, now * g), w[i]);
+      real g = effective(by.g[i], w[i], &by), v = sm_fma(keep, velocity[i], g);
+      real next = sm_fma(-rate, sm_fma(ahead, v, now * g), w[i]);
+      real wrong = flaw(by.g[i], v, next);
+      poison += wrong;
+      velocity[i] = wrong == 0 ? v : velocity[i];
+      w[i] = wrong == 0 ? next : w[i];
     }
   }
   if (poison != 0) *of->failed = true;
@@ -91,11 +96,12 @@ static void rmsprop_block(const void *work, size_t block) {
   sm_range range = sm_block(of->n, block);
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
-    real g = effective(by.g[i], w[i], &by);
-    poison += by.g[i] * 0;
-    real s = sm_fma(keep, square[i], take * g * g);
-    square[i] = s;
-    w[i] -= rate * g / (sm_sqrt(s) + tiny);
+    real g = effective(by.g[i], w[i], &by), s = sm_fma(keep, square[i], take * g * g);
+    real next = w[i] - rate * g / (sm_sqrt(s) + tiny);
+    real wrong = flaw(by.g[i], s, next);
+    poison += wrong;
+    square[i] = wrong == 0 ? s : square[i];
+    w[i] = wrong == 0 ? next : w[i];
   }
   if (poison != 0) *of->failed = true;
 }
@@ -120,11 +126,13 @@ static void adam_block(const void *work, size_t block) {
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);
-    poison += by.g[i] * 0;
     real mean = sm_fma(keep_m, m[i], take_m * g), square = sm_fma(keep_v, v[i], take_v * g * g);
-    m[i] = mean;
-    v[i] = square;
-    w[i] = w[i] * shrink - rate * mean / (sm_sqrt(square) + tiny);
+    real next = w[i] * shrink - rate * mean / (sm_sqrt(square) + tiny);
+    real wrong = flaw(by.g[i], square, next);
+    poison += wrong;
+    m[i] = wrong == 0 ? mean : m[i];
+    v[i] = wrong == 0 ? square : v[i];
+    w[i] = wrong == 0 ? next : w[i];
   }
   if (poison != 0) *of->failed = true;
 }
@@ -156,14 +164,17 @@ static void smorms3_block(const void *work, size_t block) {
 #pragma omp simd reduction(+ : poison)
   for (size_t i = range.first; i < range.last; i++) {
     real g = effective(by.g[i], w[i], &by);
-    poison += by.g[i] * 0;
     real take = 1 / (mem[i] + 1), keep = 1 - take;
     real mean = sm_fma(keep, a[i], take * g), square = sm_fma(keep, b[i], take * g * g);
     real x = mean * mean / (square + tiny);
-    a[i] = mean;
-    b[i] = square;
-    mem[i] = sm_fma(mem[i], 1 - x, 1);
-    w[i] -= g * (x < highest ? x : highest) / (sm_sqrt(square) + tiny);
+    real next_mem = sm_fma(mem[i], 1 - x, 1);
+    real next = w[i] - g * (x < highest ? x : highest) / (sm_sqrt(square) + tiny);
+    real wrong = flaw(by.g[i], next_mem, next) + flaw(square, 0, 0);
+    poison += wrong;
+    a[i] = wrong == 0 ? mean : a[i];
+    b[i] = wrong == 0 ? square : b[i];
+    mem[i] = wrong == 0 ? next_mem : mem[i];
+    w[i] = wrong == 0 ? next : w[i];
   }
   if (poison != 0) *of->failed = true;
 }

@@ -1,6 +1,8 @@
 /* Optimizer rules: one fused pass over a parameter w, its gradient g and its state, n elements each. `scale` multiplies
    the gradient first (clipping by norm); a `clip` above 0 then limits each element to ±clip.
-   Every function returns false, with w and the state undefined, if an element of the gradient is not finite. */
+   Every function returns false if an element's gradient is not finite, or if what becomes of it, of the state or of w
+   would not be: a square that does not fit real, for one. Such elements stay as they were, with their state; the others
+   have moved. */
 #ifndef SM_OPTIM_H
 #define SM_OPTIM_H
 

@@ -220,7 +220,7 @@ static void gradients_that_are_not_finite_are_refused(void **state) {
     for (size_t p = 0; p < COUNT_OF(places); p++) {
       for (size_t i = 0; i < n; i++) {
         w[i] = 1;
-        g[i] = i % 2 ? (real)1e30 : 0;
+        g[i] = i % 2 ? (real)1e15 : 0;
         for (int s = 0; s < STATES; s++) states[s][i] = 1;
       }
       sm_gradient gradient = rules[k].with;
@@ -235,6 +235,42 @@ static void gradients_that_are_not_finite_are_refused(void **state) {
   free(w);
   free(g);
   for (int s = 0; s < STATES; s++) free(states[s]);
+}
+
+/* The square of one gradient, or its step, is beyond real: that element stays, with its state, and can go on. */
+static void a_step_that_is_not_finite_leaves_its_element_as_it_was(void **state) {
+  (void)state;
+  enum { n = 40, bad = 21 };
+  const double huge = sizeof(real) == sizeof(double) ? 1e200 : 1e22;
+  for (size_t k = 0; k < COUNT_OF(rules); k++) {
+    real *w = numbers(n, 1), *want = numbers(n, 1), *g = numbers(n, 2), *states[STATES], *want_states[STATES];
+    for (int s = 0; s < STATES; s++) {
+      states[s] = numbers(n, 3);
+      want_states[s] = numbers(n, 3);
+      for (size_t i = 0; i < n; i++) states[s][i] = want_states[s][i] = (real)fabs((double)states[s][i]);
+    }
+    sm_gradient gradient = rules[k].with;
+    gradient.g = g;
+    gradient.clip = 0;
+    const real before = w[bad], of_state[] = {states[0][bad], states[1][bad], states[2][bad]};
+    bool plain = rules[k].step == sgd || rules[k].step == sgd_momentum || rules[k].step == sgd_nesterov;
+    assert_true(rules[k].step(want, want_states, &gradient, 1, n));
+    g[bad] = plain ? INFINITY : (real)huge;
+    assert_false(rules[k].step(w, states, &gradient, 1, n));
+    assert_true(w[bad] == before);
+    for (int s = 0; s < STATES; s++) assert_true(states[s][bad] == of_state[s]);
+    want[bad] = w[bad];
+    assert_same_bits(w, want, n);
+    for (int s = 0; s < STATES; s++) {
+      want_states[s][bad] = states[s][bad];
+      assert_same_bits(states[s], want_states[s], n);
+    }
+    g[bad] = 1;
+    assert_true(rules[k].step(w, states, &gradient, 2, n));
+    assert_true(isfinite(w[bad]) && w[bad] < before);
+    for (int s = 0; s < STATES; s++) free(states[s]), free(want_states[s]);
+    free(w), free(want), free(g);
+  }
 }
 
 /* mem = 1 gives r = 1/2, so x = (g/2)²/(g²/2) = 1/2 whatever the gradient: a weight moves by sqrt 2 * cap. */
@@ -329,6 +365,7 @@ int main(void) {
       cmocka_unit_test(rules_follow_their_transcription),
       cmocka_unit_test(bits_depend_neither_on_position_nor_on_threads),
       cmocka_unit_test(gradients_that_are_not_finite_are_refused),
+      cmocka_unit_test(a_step_that_is_not_finite_leaves_its_element_as_it_was),
       cmocka_unit_test(the_first_step_of_smorms3_is_the_cap_times_root_2),
       cmocka_unit_test(changes_are_summed_in_double_on_any_number_of_threads),
       cmocka_unit_test(a_look_at_smorms3_counts_and_sorts),

@@ -45,7 +45,7 @@ end
 local function follow_gradient(run)
   local ok, message = pcall(run.optimizer.step, run.optimizer)
   if ok then return end
-  local place = type(message) == "string" and message:match "gradient of '.-' is not finite"
+  local place = type(message) == "string" and message:match "gradient of '.-' is .+$"
   if not place then error(message, 0) end
   fail("step %d: the %s; %s", run.step, place, checkpoint.last(run))
 end

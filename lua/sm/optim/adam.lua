@@ -10,11 +10,11 @@ local tensor = require "sm.tensor"
 local function define(name, weight_decay, decoupled)
   return optimizer.define(name, {
     options = {
-      lr = { type = { "number", "function" }, default = 1e-3, min = 0, below = math.huge },
-      beta1 = { type = "number", default = 0.9, min = 0, below = 1 },
-      beta2 = { type = "number", default = 0.999, min = 0, below = 1 },
-      epsilon = { type = "number", default = 1e-8, above = 0 },
-      weight_decay = { type = "number", default = weight_decay, min = 0, below = math.huge },
+      lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge },
+      beta1 = { type = "real", default = 0.9, min = 0, below = 1 },
+      beta2 = { type = "real", default = 0.999, min = 0, below = 1 },
+      epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge },
+      weight_decay = { type = "real", default = weight_decay, min = 0, below = math.huge },
     },
 
     state_names = { "m", "v" },

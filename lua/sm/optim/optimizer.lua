@@ -19,10 +19,10 @@ Optimizer.__index = Optimizer
 
 -- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
 local COMMON = {
-  lr = { type = { "number", "function" }, required = true, min = 0, below = math.huge },
-  weight_decay = { type = "number", default = 0, min = 0, below = math.huge },
-  clip_norm = { type = "number", above = 0 },
-  clip_value = { type = "number", above = 0 },
+  lr = { type = { "real", "function" }, required = true, min = 0, below = math.huge },
+  weight_decay = { type = "real", default = 0, min = 0, below = math.huge },
+  clip_norm = { type = "real", above = 0 },
+  clip_value = { type = "real", above = 0 },
 }
 local WHOLE = { clip_norm = true, clip_value = true }
 
@@ -119,9 +119,9 @@ local function rate_at(self, options, step)
   local lr = options.lr
   if type(lr) == "function" then
     local rate = lr(step)
-    if math.type(rate) == nil or not (rate >= 0 and rate < math.huge) then
-      fail("the schedule of %s must return a learning rate of at least 0, got %s at step %d",
-        self.name, check.describe(rate), step)
+    if math.type(rate) == nil or not (rate >= 0 and runtime.math.rounded(rate) < math.huge) then
+      fail("the schedule of %s must return a learning rate of at least 0 that fits %s, got %s at step %d",
+        self.name, runtime.real, check.describe(rate), step)
     end
     lr = rate
   end
@@ -135,8 +135,12 @@ function Optimizer:rate(...)
   return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
 end
 
-local function not_finite(entry)
-  fail("gradient of '%s' is not finite", entry.name)
+-- Refuses a gradient that is not finite, or of which `what` is not.
+local function refuse(entry, gradient, what)
+  local numbers = runtime.math
+  if not numbers.is_finite(gradient) then fail("gradient of '%s' is not finite", entry.name) end
+  fail("gradient of '%s' is too large: it goes up to %g, and %s does not fit %s; clip_value limits it",
+    entry.name, numbers.max(numbers.abs(gradient)):item(), what, runtime.real)
 end
 
 -- What all gradients are multiplied by so that their length, over all groups, is at most clip_norm.
@@ -149,7 +153,7 @@ local function clipping(self)
       local gradient = gradient_of(entry.tensor)
       if gradient then
         local squares = runtime.math.sum_of_squares(gradient)
-        if squares ~= squares or squares == math.huge then not_finite(entry) end
+        if squares ~= squares or squares == math.huge then refuse(entry, gradient, "its square") end
         sum = sum + squares
       end
     end
@@ -165,8 +169,9 @@ local function state_of(self, group, entry)
 end
 
 --- Moves every parameter that has a gradient; those without one stay as they are, and so does their state.
---- A gradient that is not finite is an error which names the parameter; the step is then not counted, and the
---- values of the parameters are undefined.
+--- A gradient that is not finite is an error which names the parameter, and so is one whose square, or the step that
+--- follows from it, does not fit the numbers of tensors. The step is then not counted: the elements in question are as
+--- they were, with their state; others, and parameters before this one, have moved.
 function Optimizer:step(...)
   no_more("opt:step", "no argument", ...)
   adopt(self)
@@ -179,7 +184,9 @@ function Optimizer:step(...)
       if gradient then
         moved, entry.last = true, step
         local state = state_of(self, group, entry)
-        if not self.rule.update(entry.tensor, gradient, state, call) then not_finite(entry) end
+        if not self.rule.update(entry.tensor, gradient, state, call) then
+          refuse(entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
+        end
       end
     end
   end
@@ -318,7 +325,7 @@ end
 ---   state(shape, options): a table name → new tensor;
 ---   rate(options, lr, step): the rate that is really used (optional);
 ---   constants: array of the options that the kernel takes as they are;
----   update(w, gradient, state, call): the kernel call, true unless the gradient is not finite; `call` has
+---   update(w, gradient, state, call): the kernel call, true unless the step is not finite; `call` has
 ---   lr, step, scale, clip, weight_decay and the constants;
 ---   telemetry_names, telemetry(moved): what there is to say of a step beside step_rms, a table name → number;
 ---   moved: array of {state=, call=(as the last update left it)}, one for each parameter that had a gradient

@@ -8,8 +8,8 @@ local tensor = require "sm.tensor"
 ---   s = decay·s + (1 − decay)·g²;  w −= lr·g/(√s + epsilon)
 return optimizer.define("rmsprop", {
   options = {
-    decay = { type = "number", default = 0.9, min = 0, below = 1 },
-    epsilon = { type = "number", default = 1e-8, above = 0 },
+    decay = { type = "real", default = 0.9, min = 0, below = 1 },
+    epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge },
   },
 
   state_names = { "square" },

@@ -22,7 +22,7 @@ function M.describe(lr)
   return ("function (%s:%d)"):format(info.short_src, info.linedefined)
 end
 
-local positive = { type = "number", required = true, above = 0, below = math.huge }
+local positive = { type = "real", required = true, above = 0, below = math.huge }
 local steps = { type = "integer", required = true, min = 1 }
 
 --- The same at every step.
@@ -43,7 +43,7 @@ end
 --- optim.cosine { lr = 1e-3, steps = 6000, floor = 0 }. Loshchilov and Hutter 2017, arxiv.org/abs/1608.03983.
 function M.cosine(given)
   local o = check.options("optim.cosine", given, {
-    lr = positive, steps = steps, floor = { type = "number", default = 0, min = 0 },
+    lr = positive, steps = steps, floor = { type = "real", default = 0, min = 0 },
   })
   return described(function(step)
     local done = math.min((step - 1) / o.steps, 1)
@@ -56,7 +56,7 @@ end
 --- 1e-3 }.
 function M.warmup(given)
   local o = check.options("optim.warmup", given, {
-    steps = steps, after = { type = { "number", "function" }, required = true, above = 0 },
+    steps = steps, after = { type = { "real", "function" }, required = true, above = 0 },
   })
   local after = type(o.after) == "number" and M.constant(o.after) or o.after
   return described(function(step)

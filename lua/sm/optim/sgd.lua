@@ -9,7 +9,7 @@ local tensor = require "sm.tensor"
 ---   v = momentum·v + g;  w −= lr·v, or with nesterov w −= lr·(g + momentum·v)
 return optimizer.define("sgd", {
   options = {
-    momentum = { type = "number", default = 0, min = 0, below = 1 },
+    momentum = { type = "real", default = 0, min = 0, below = 1 },
     nesterov = { type = "boolean", default = false },
   },
   validate = function(where, options)

@@ -10,9 +10,9 @@ local tensor = require "sm.tensor"
 --- The cap is lr, and over the first `ease_in` steps it rises to lr in a straight line: lr·min(1, t/ease_in).
 return optimizer.define("smorms3", {
   options = {
-    lr = { type = { "number", "function" }, default = 1e-3, min = 0, below = math.huge },
+    lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge },
     ease_in = { type = "integer", default = 0, min = 0 },
-    epsilon = { type = "number", default = 1e-16, above = 0 },
+    epsilon = { type = "real", default = 1e-16, above = 0, below = math.huge },
   },
 
   state_names = { "mem", "g", "g2" },
