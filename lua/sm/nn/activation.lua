@@ -15,7 +15,7 @@ M.softmax = layer.define("softmax", {
   options = {
     groups = { type = "integer", min = 1 },
     sizes = { type = "table" },
-    temperature = { type = "number", default = 1, above = 0 },
+    temperature = { type = "real", default = 1, above = 0 },
     scale = { type = "boolean", default = false },
     off = { type = "boolean", default = false },
   },
@@ -62,9 +62,10 @@ M.softmax = layer.define("softmax", {
   end,
 })
 
---- nn.relu(), nn.sigmoid(), nn.tanh(): functions of one element.
+--- nn.relu(), nn.sigmoid(), nn.tanh(), nn.softplus(): functions of one element. softplus is log(1 + exp x).
 M.relu = layer.define("relu", { forward = function(_, x) return x:relu() end })
 M.sigmoid = layer.define("sigmoid", { forward = function(_, x) return x:sigmoid() end })
 M.tanh = layer.define("tanh", { forward = function(_, x) return x:tanh() end })
+M.softplus = layer.define("softplus", { forward = function(_, x) return x:softplus() end })
 
 return M

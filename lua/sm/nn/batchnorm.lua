@@ -1,6 +1,7 @@
 --- Batch normalisation. Ioffe and Szegedy 2015, arxiv.org/abs/1502.03167.
 local autograd = require "sm.autograd"
 local layer = require "sm.nn.layer"
+local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 
 --- nn.batchnorm { momentum = 0.9, epsilon = 1e-5 }: y = weight · (x − mean)/√(variance + epsilon) + bias,
@@ -12,8 +13,8 @@ local tensor = require "sm.tensor"
 ---   epsilon   added to the variance
 return layer.define("batchnorm", {
   options = {
-    momentum = { type = "number", default = 0.9, min = 0, below = 1 },
-    epsilon = { type = "number", default = 1e-5, above = 0 },
+    momentum = { type = "real", default = 0.9, min = 0, below = 1 },
+    epsilon = { type = "real", default = 1e-5, above = 0, below = math.huge },
   },
 
   build_values = function(self, shape)
@@ -36,14 +37,21 @@ return layer.define("batchnorm", {
     local mean = flat:mean(1)
     local centred = flat - mean
     local variance = (centred * centred):mean(1)
-    self:record(mean, variance)
+    self:record(flat, mean, variance)
     local y = centred * (self.weight / (variance + epsilon):sqrt()) + self.bias
     return y:reshape(shape)
   end,
 
-  -- Moves the running statistics towards the batch's.
-  record = function(self, mean, variance)
-    local keep = self.options.momentum
+  -- Moves the running statistics towards the batch's, but not to what is no number: of a batch that is not finite there
+  -- are none, and the variance of one whose squares do not fit is an error.
+  record = function(self, batch, mean, variance)
+    local keep, finite = self.options.momentum, runtime.math.is_finite
+    if not finite(variance) then
+      if not finite(batch) then return end
+      local largest = runtime.math.max(runtime.math.abs(batch)):item()
+      error(("the buffer 'variance' would not be finite: values go up to %g, and their squares do not fit %s")
+        :format(largest, runtime.real), 0)
+    end
     autograd.no_grad(function()
       self.mean:copy_(self.mean * keep + mean * (1 - keep))
       self.variance:copy_(self.variance * keep + variance * (1 - keep))

@@ -14,6 +14,7 @@ return check.closed({
   relu = activation.relu,
   sigmoid = activation.sigmoid,
   tanh = activation.tanh,
+  softplus = activation.softplus,
   maxpool2d = pooling.maxpool2d,
   avgpool2d = pooling.avgpool2d,
   batchnorm = require "sm.nn.batchnorm",

@@ -16,7 +16,7 @@ M.flatten = layer.define("flatten", {
 
 --- nn.dropout { 0.5 }: in training each value is 0 with this probability, else divided by what is kept.
 M.dropout = layer.define("dropout", {
-  options = { { type = "number", required = true, min = 0, below = 1 } },
+  options = { { type = "real", required = true, min = 0, below = 1 } },
   forward = function(self, x)
     if not self.training then return x end
     return x:dropout(self.options[1])

@@ -25,7 +25,7 @@ local values = require "sm.view.values"
 local words = require "sm.view.words"
 
 local CHANNELS = { [1] = "grey", [3] = "rgb" } -- channels that are a picture
-local ACTIVATIONS = { softmax = true, relu = true, sigmoid = true, tanh = true }
+local ACTIVATIONS = { softmax = true, relu = true, sigmoid = true, tanh = true, softplus = true }
 local PASSED_OVER = { batchnorm = true }
 local WEIGHTINGS = { activation = "", gradient = "-gradient" } -- by what: how the view's name ends
 local MEASURES = { "roughness", "spread", "used" }

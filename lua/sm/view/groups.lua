@@ -15,7 +15,7 @@ local words = require "sm.view.words"
 
 local PASSED_OVER = { batchnorm = true, dropout = true }
 local MEASURES = { "entropy", "class_bits", "redundancy", "ablation" }
-local UNGROUPED = { relu = true, sigmoid = true, tanh = true } -- beside a softmax over all
+local UNGROUPED = { relu = true, sigmoid = true, tanh = true, softplus = true } -- beside a softmax over all
 
 local View = declaration.class "view.groups"
 
