@@ -377,6 +377,21 @@ describe("sm.experiment", function()
       failure { data = image, model = sm.nn.sequential { sm.nn.relu() } })
   end)
 
+  it("refuses to begin with what another run has made of its model, and evaluates it", function()
+    local workspace = tiny.workspace()
+    local given = declaration { optimizer = sm.optim.sgd { lr = 0.1 } }
+    local first, second = sm.experiment(given), sm.experiment(given)
+    local function run(experiment, runs)
+      return experiment:run { file = workspace .. "/tiny.lua", runs = workspace .. runs, quiet = true }
+    end
+    local _, result = tiny.printed(run, first, "/one")
+    local ok, message = pcall(tiny.printed, run, second, "/other")
+    assert.is_false(ok)
+    assert.matches("experiment_spec.lua:%d+: experiment: another run has trained this model already", message)
+    tiny.printed(first.evaluate, first, { directory = result.directory, file = workspace .. "/tiny.lua" })
+    tiny.remove(workspace)
+  end)
+
   it("refuses a name that is no name of a directory", function()
     for _, name in ipairs { "../x", "a/b", "", ".." } do
       refuses({ name = name }, "option 'name' is letters, digits, _ . + and -, beginning with a letter")

@@ -322,7 +322,12 @@ function M:pursue(path, reason)
   end
   self:build()
   local say = function(line) self.progress:say(line) end
-  if checkpoint.restore(self, path, say) then continue(self, path) else begin(self, path) end
+  if checkpoint.restore(self, path, say) then
+    continue(self, path)
+  else
+    train.check_fresh(self)
+    begin(self, path)
+  end
   local host = package.loaded["sm.host"]
   if host then host.graceful(true) end
   if train.train(run) == "interrupted" then

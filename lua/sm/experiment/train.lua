@@ -141,11 +141,22 @@ local function milestones(run)
   if step == schedule.steps or step % schedule.checkpoint == 0 then checkpoint.save(run) end
 end
 
+local trained = setmetatable({}, { __mode = "k" }) -- the models that runs of this process have trained
+
+--- Raises where a new run would begin with what another run of this process has made of its model.
+function M.check_fresh(run)
+  if trained[run.model] then
+    error(run.where .. ": experiment: another run has trained this model already, and the new one would begin where "
+      .. "that ended; declare each run with a model and an optimizer of its own", 0)
+  end
+end
+
 --- Trains until the schedule is done or the user interrupts.
 --- @param run table model, optimizer, stream, objective, schedule, step, …
 --- @return string "trained" or "interrupted"
 function M.train(run)
   run.model:train()
+  trained[run.model] = true
   if not run.saved then run:draw() end
   while run.step < run.schedule.steps do
     if run.interrupted() then
