@@ -36,6 +36,7 @@ static void become(char *const *words, descriptors own, pid_t parent, const sigs
   int input = dup2(own.input, STDIN_FILENO), output = dup2(own.output, STDOUT_FILENO);
   if (input < 0 || output < 0 || dup2(own.errors, STDERR_FILENO) < 0) _exit(cannot_start);
   forget_handlers();
+  signal(SIGTTOU, SIG_IGN); /* a progress bar of its own may go to a terminal that is set to stop others' output */
   sigprocmask(SIG_SETMASK, unblocked, NULL);
   execv(words[0], words);
   const char *reason = strerror(errno);

@@ -10,11 +10,10 @@
 enum { MAX_LINKS = 40 }; /* as many as the kernel follows */
 
 /* The descriptor that a path names, whatever it is open on; -1 for any other path. Opening such a path would open
-   the file behind it anew, at its beginning, and fails for a socket. */
+   the file behind it anew, at its beginning, and fails for a socket. The other names of descriptors are links to
+   these. */
 static int named_descriptor(const char *path) {
   static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/", "/proc/thread-self/fd/"};
-  if (strcmp(path, "/dev/stdout") == 0) return STDOUT_FILENO;
-  if (strcmp(path, "/dev/stderr") == 0) return STDERR_FILENO;
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
     size_t length = strlen(folders[i]);
     const char *digits = path + length;

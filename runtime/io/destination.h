@@ -10,7 +10,7 @@
 typedef struct sm_destination {
   char *path;         /* after the last symbolic link */
   const char *name;   /* its last part, inside path */
-  int descriptor;     /* the open one that the path stands for, as /dev/stdout does; -1: none */
+  int descriptor;     /* the open one that the path stands for, as /dev/fd/3 does; -1: none */
   bool exists;
   struct stat status; /* if it exists */
 } sm_destination;

@@ -2,7 +2,7 @@
    synced, and takes its name in one step. A crash leaves at most a temporary, called .NAME.tmp-PROCESS, which the
    next writer of that name removes.
    A symbolic link stays, and the file that it points to is written; a file that is replaced keeps its mode, and its
-   owner where the system allows it. What is no plain file (a pipe, a device, /dev/stdout, /dev/fd/3) cannot be
+   owner where the system allows it. What is no plain file (a pipe, a device, an open descriptor as /dev/fd/3) cannot be
    replaced and is written as the content comes. */
 #ifndef SM_DURABLE_H
 #define SM_DURABLE_H

@@ -137,6 +137,19 @@ describe("the surroundings", function()
     end)
   end)
 
+  it("two processes that write one file leave one of both", function()
+    tiny.write(path "writer.lua", [[local sm = require "sm"
+      local n = tonumber(os.getenv "N")
+      for _ = 1, 60 do sm.save(os.getenv "W" .. "/both/x.npy", sm.full({ 1000 * n }, n)) end]])
+    local output, status = bash [[mkdir "$W/both"; N=1 "$SMRUN" "$W/writer.lua" & one=$!
+      N=2 "$SMRUN" "$W/writer.lua" && wait $one]]
+    assert.equal(0, status, output)
+    assert.same({ "x.npy" }, tiny.list(path "both"))
+    local x = require "sm".load(path "both/x.npy")
+    assert.equal(#x, 1000 * x[1]:item())
+    assert.equal(#x * x[1]:item(), x:sum():item())
+  end)
+
   describe("under a locale with a decimal comma", function()
     local locale = "LOCPATH=\"$W/locales\" LC_ALL=de_DE.UTF-8 "
 
