@@ -56,7 +56,7 @@ static void remove_remains(const sm_writer *writer) {
     if (strncmp(entry->d_name, prefix, length) != 0) continue;
     const char *numbers = entry->d_name + length;
     if (!*numbers || numbers[strspn(numbers, "0123456789-")]) continue;
-    int descriptor = openat(writer->directory, entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int descriptor = openat(writer->directory, entry->d_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (descriptor < 0) continue;
     if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlinkat(writer->directory, entry->d_name, 0);
     close(descriptor);

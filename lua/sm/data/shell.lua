@@ -13,7 +13,7 @@ end
 local function run(command, seconds)
   if found then
     local output, outcome = host.gather({ "/bin/sh", "-c", command }, seconds)
-    if outcome == "late" then output = ("%s took longer than %d seconds"):format(output, seconds) end
+    if outcome == "late" then output = ("it took longer than %d seconds"):format(seconds) end
     return output, outcome == "done"
   end
   local pipe = io.popen(command)
