@@ -98,6 +98,15 @@ describe("what the file of an experiment draws", function()
     assert.equal(drawn "modular.lua seed=2 --again", drawn "literal.lua")
   end)
 
+  it("is told in the record of the run", function()
+    local json = require "sm.experiment.json"
+    write("drawing.lua", with_params, "", "p.seed")
+    smrun "drawing.lua"
+    assert.is_true(json.decode(tiny.read(workspace .. "/runs/drawing/default/environment.json")).drew)
+    smrun "tiny.lua" -- calls sm.seed before it draws
+    assert.is_false(json.decode(tiny.read(workspace .. "/runs/tiny/default/environment.json")).drew)
+  end)
+
   it("is no part of what training draws", function()
     tiny.write(workspace .. "/none.lua", (experiment:format(with_params, "", "p.seed"):gsub("sm.randn%(30, 4%)",
       "sm.ones(30, 4)"):gsub("math.random%(0, 2%)", "i %% 3"):gsub("print%b()", "")))

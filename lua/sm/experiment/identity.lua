@@ -17,7 +17,7 @@ local M = {}
 function M.of(declaration, given)
   return {
     source = given.source, params = given.params, file = given.file, from_file = given.from_file,
-    modules = modules.loaded(given.file), drew = given.from_file and random.file_drew(),
+    modules = modules.loaded(given.file), drew = given.from_file == true and (random.file_drew()),
     declaration = declared.declaration(declaration, not given.from_file), data = declared.data(declaration.data),
   }
 end
