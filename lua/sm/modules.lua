@@ -7,7 +7,11 @@ local M = {}
 -- Required when it is first needed, since `shield` comes before.
 local lfs = setmetatable({}, { __index = function(_, name) return require "lfs"[name] end })
 
-local own <const> = { cjson = true, lfs = true, argparse = true } -- what the library rests on comes first, too
+--- What the library rests on comes first, too, and its parts in C.
+local own <const> = {
+  cjson = true, lfs = true, argparse = true, ["sm.runtime"] = true, ["sm.canvas"] = true, ["sm.host"] = true,
+}
+local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/modules%.lua$"
 local relative = ""    -- the templates of package.path that begin in the working directory
 local kept             -- the directory of the modules of a run or a sweep, where they come first; or nil
 local places = {}      -- the directories beside the file
@@ -49,9 +53,18 @@ local function beside(path)
   return found
 end
 
+--- The places that a name may mean.
+local function candidates(name)
+  local place = name:gsub("%.", "/"):gsub("/+", "/"):gsub("^/", "")
+  return { place .. ".lua", place .. "/init.lua" }
+end
+
 local function is_library(name)
-  local templates = package.path:match "^[^;]*;[^;]*"
-  return own[name] or package.searchpath(name, templates) ~= nil
+  if own[name] then return true end
+  for _, place in ipairs(candidates(name)) do
+    if lfs.attributes(library .. place, "mode") == "file" then return true end
+  end
+  return false
 end
 
 local function note(place, text)
@@ -103,12 +116,6 @@ local function load_module(name, place, text, path)
   names[#names + 1] = name
   note(place, text)
   return chunk, path
-end
-
---- The places that a name may mean.
-local function candidates(name)
-  local place = name:gsub("%.", "/"):gsub("/+", "/"):gsub("^/", "")
-  return { place .. ".lua", place .. "/init.lua" }
 end
 
 local function search_beside(name)
@@ -203,13 +210,12 @@ function M.begin(path, options)
   if options.beside then places[#places + 1] = options.beside:gsub("/*$", "/") end
 end
 
---- Under plain lua5.4, which loads the script itself: the modules that package.path has found in its directory.
+--- Where plain Lua has loaded the file itself: the modules that package.path has found in its directory.
 local function loaded_by_lua(path)
-  local found, directory = {}, directory_of(path)
+  local found, directory = {}, directory_of(path):gsub("^%./", "")
   for name in pairs(package.loaded) do
     local file = package.searchpath(name, package.path)
-    if file and not is_library(name) and (directory_of(file):gsub("^%./", "") .. "/"):find(
-        directory:gsub("^%./", ""), 1, true) == 1 then
+    if file and not is_library(name) and directory_of(file):gsub("^%./", ""):sub(1, #directory) == directory then
       found[candidates(name)[file:find "/init%.lua$" and 2 or 1]] = read(file)
     end
   end
@@ -231,7 +237,7 @@ function M.text(place)
   return (find(place))
 end
 
---- Hands every module that a file has loaded, and every one that it will load, to a function(place, text).
+--- Hands every module that the file has loaded, and every one that it will load, to a function(place, text).
 function M.each(path, visit)
   keeper = visit
   for place, text in pairs(M.loaded(path)) do visit(place, text) end

@@ -16,7 +16,7 @@ local M = {}
 --- @return table
 function M.of(declaration, given)
   return {
-    source = given.source, params = given.params, file = given.file, from_file = given.from_file,
+    source = given.source, params = given.params, from_file = given.from_file,
     modules = modules.loaded(given.file), drew = given.from_file == true and (random.file_drew()),
     declaration = declared.declaration(declaration, not given.from_file), data = declared.data(declaration.data),
   }
