@@ -67,6 +67,18 @@ function M.train(n)
   experiment = true
 end
 
+--- For `local scope <close> = …`: puts everything back at its end, so that what a script draws after an experiment does
+--- not depend on whether that was trained, or finished before.
+function M.scope()
+  local state, first, was_experiment = M.state(), first_number, experiment
+  return setmetatable({}, {
+    __close = function()
+      M.restore(state)
+      first_number, experiment = first, was_experiment
+    end,
+  })
+end
+
 --- Where the streams stand: a plain table of integers, for checkpoints.
 function M.state()
   local state = { seed = seed, script_seed = script_seed }

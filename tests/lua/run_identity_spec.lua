@@ -271,6 +271,17 @@ describe("what a script passes", function()
     assert.equal(" -2  -3 -4 -5 -6 -5 -7 -8", directories(again))
   end)
 
+  it("may be drawn in the loop, and is the same whether or not the runs before were finished", function()
+    write("loop.lua", (loop:gsub("sm.ones%(20, 4%)", "sm.randn(20, 4)"):gsub("print%(train%(0.1, weighted.*$",
+      "print(math.random() == math.random())")))
+    local output = works "loop.lua"
+    has("false", output)
+    local count = #tiny.list(workspace .. "/runs/loop")
+    assert.equal(5, count)
+    works "loop.lua"
+    assert.equal(count, #tiny.list(workspace .. "/runs/loop"))
+  end)
+
   it("does so under plain lua5.4, with modules", function()
     write("loop.lua", "local weight = require 'late'\n" .. loop)
     local root = lfs.currentdir()

@@ -9,6 +9,7 @@ local identity = require "sm.experiment.identity"
 local file_names = require "sm.experiment.names"
 local place_of = require "sm.place"
 local present = require "sm.experiment.present"
+local random = require "sm.random"
 local run = require "sm.experiment.run"
 local text = require "sm.text"
 
@@ -83,6 +84,7 @@ end
 ---   again=, quiet=, dry_run=(show the plan, write nothing), interrupted=(function: whether to save and stop)}
 --- @return table {directory=, and summary= once finished, or interrupted=true}
 function Experiment:run(options)
+  local _ <close> = random.scope()
   local this, path, state, reason = place(self, options, "experiment:run")
   if options.dry_run then
     this:build()
@@ -98,6 +100,7 @@ end
 --- @return table {name=, variant=, directory=, state="new", "unfinished" or "finished", steps=(to be done in
 ---   all), saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
 function Experiment:plan(options)
+  local _ <close> = random.scope()
   local this, path, state = place(self, options, "experiment:plan")
   if options.dry_run then this:build() end
   return {
@@ -121,6 +124,7 @@ end
 --- @param options table {directory=, params=, quiet=}
 --- @return table as for run
 function Experiment:resume(options)
+  local _ <close> = random.scope()
   local this, path = existing(self, options, "experiment:resume")
   if directory.summary(path) then return already_finished(this, path) end
   local changed = identity.changed(path, this.identity)
@@ -132,6 +136,7 @@ end
 --- @param options table {directory=, params=, quiet=}
 --- @return table {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
 function Experiment:evaluate(options)
+  local _ <close> = random.scope()
   local this, path = existing(self, options, "experiment:evaluate")
   local changed = identity.changed(path, this.identity)
   if changed then this.progress:conclude(changed) end
