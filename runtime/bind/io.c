@@ -99,13 +99,24 @@ static int checksum(lua_State *L) {
   return 1;
 }
 
+static FILE *check_file(lua_State *L) {
+  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  if (!stream->closef) sm_lua_fail(L, "this file is closed");
+  return stream->f;
+}
+
+/* is_locked(file) → whether another process holds the lock; takes none. The file is open for writing. */
+static int is_locked(lua_State *L) {
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  lua_pushboolean(L, fcntl(fileno(check_file(L)), F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK);
+  return 1;
+}
+
 /* lock(file) → true; false where another process holds the lock; nil and the reason where it cannot be had. The lock
    on a file that is open for writing ends with the process, or when it closes any handle of that file. */
 static int lock(lua_State *L) {
-  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
-  if (!stream->closef) sm_lua_fail(L, "this file is closed");
   struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-  if (fcntl(fileno(stream->f), F_SETLK, &whole) == 0) {
+  if (fcntl(fileno(check_file(L)), F_SETLK, &whole) == 0) {
     lua_pushboolean(L, true);
     return 1;
   }
@@ -272,6 +283,7 @@ void sm_lua_open_io(lua_State *L) {
                                        {"base64", base64},
                                        {"checksum", checksum},
                                        {"lock", lock},
+                                       {"is_locked", is_locked},
                                        {"safetensors_dtype", safetensors_dtype},
                                        {"open_safetensors", open_safetensors},
                                        {"create", create},

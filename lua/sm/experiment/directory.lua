@@ -63,7 +63,7 @@ end
 --- Whether another process trains in a directory.
 local function is_locked(path)
   local log <close> = io.open(path .. "/log.txt", "r+")
-  return log ~= nil and runtime.io.lock(log) == false
+  return log ~= nil and runtime.io.is_locked(log)
 end
 
 local function has_checkpoint(path)
