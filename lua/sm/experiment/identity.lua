@@ -54,7 +54,9 @@ local function earlier_difference(path, identity)
   end
 end
 
+--- Numbers of the other build have other bits; the texts and parameters that made them are compared.
 local function data_difference(record, identity)
+  if record.real ~= runtime.real then return nil end
   return first_difference(record.data, identity.data)
 end
 
