@@ -66,6 +66,28 @@ function M.t_quantile(share, freedom)
   return freedom ^ 0.5 / math.tan(s * s)
 end
 
+--- Keeps what a function of numbers has given last.
+local function remembering(f)
+  local arguments, result
+  return function(...)
+    local given = table.concat({ ... }, " ")
+    if given ~= arguments then arguments, result = given, f(...) end
+    return result
+  end
+end
+
+--- Which of so many values each resample takes, one resample after the other: with a fixed seed always the same.
+local chosen = remembering(function(count)
+  local draws = runtime.tensor.totable(runtime.random.uniform({ resamples * count }, 0, 0, 0))
+  for i, draw in ipairs(draws) do draws[i] = math.min(count, math.tointeger(draw * count // 1) + 1) end
+  return draws
+end)
+
+--- By how much the distances of a bootstrap's percentiles are widened.
+local widening_of = remembering(function(count, share)
+  return M.t_quantile(share, count - 1) * (count / (count - 1)) ^ 0.5 / M.normal_quantile(share)
+end)
+
 --- Where the mean of the population lies that the values are a sample of: a bootstrap with a fixed seed. The
 -- percentiles of resampled means lie too close together, the more so the fewer the values; so their distances
 -- from the mean are widened by t·√(n/(n-1))/z, which gives them Student's width and keeps their skewness.
@@ -73,16 +95,16 @@ end
 --- @return number high
 local function bootstrap(values, share)
   local count, means = #values, {}
-  local draws = runtime.tensor.totable(runtime.random.uniform({ resamples * count }, 0, 0, 0))
+  local positions = chosen(count)
   for resample = 1, resamples do
     local sum, first = 0, (resample - 1) * count
-    for i = 1, count do sum = sum + values[math.min(count, draws[first + i] * count // 1 + 1)] end
+    for i = first + 1, first + count do sum = sum + values[positions[i]] end
     means[resample] = sum / count
   end
   table.sort(means)
   local beyond = math.max(1, math.floor(resamples * (1 - share) / 2 + 0.5))
   local low, high, mean = means[beyond], means[resamples - beyond + 1], M.mean(values)
-  local widening = M.t_quantile(share, count - 1) * (count / (count - 1)) ^ 0.5 / M.normal_quantile(share)
+  local widening = widening_of(count, share)
   return mean - widening * (mean - low), mean + widening * (high - mean)
 end
 
