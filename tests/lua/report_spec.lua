@@ -75,6 +75,26 @@ describe("the curves of a report", function()
   end)
 end)
 
+describe("the curves of many settings", function()
+  local function settings_of(count, text)
+    local settings = {}
+    for number = 1, count do
+      settings[number] = { label = "lr=" .. number,
+        runs = { { columns = { "step", "x" }, rows = { { step = 1, x = 1 } }, text = text } } }
+    end
+    return html.render(curves.node(settings))
+  end
+
+  it("are those of the first, as many as a browser can bear", function()
+    local page = settings_of(1001, "step,x\n1,1\n")
+    has(page, "the curves of the first 1,000 of 1,001 settings")
+    has(page, 'data-setting="999"')
+    lacks(page, 'data-setting="1000"')
+    lacks(settings_of(1000, "step,x\n1,1\n"), "of the first")
+    has(settings_of(3, ("1"):rep(50 * 1024 ^ 2)), "the curves of the first 2 of 3 settings")
+  end)
+end)
+
 describe("the pictures of a report", function()
   it("are thinned evenly, with the first and the last", function()
     local list = {}

@@ -1,12 +1,15 @@
 --- The curves of runs: which columns of metrics.csv share a chart. The figures themselves go into the page as the
 -- text of metrics.csv; report.js draws them.
 local html = require "sm.experiment.report.html"
+local present = require "sm.experiment.present"
 
 local M = {}
 
 local h <const> = html.element
 
 local no_curve <const> = { step = true, epoch = true }
+local most_settings <const> = 1000          -- that have curves
+local most_bytes <const> = 100 * 1024 ^ 2   -- of figures in a page
 local titles <const> = { lr = "learning rate", step_ms = "milliseconds per step" }
 
 --- What a column measures: the same for training and validation data, for every percentile, for every layer.
@@ -83,11 +86,22 @@ local function explanation(settings)
       .. "a curve to both sides.")
 end
 
+--- The settings, from the first one on, whose curves a browser can bear.
+local function that_fit(settings)
+  local fitting, bytes = {}, 0
+  for number, setting in ipairs(settings) do
+    for _, run in ipairs(setting.runs) do bytes = bytes + #run.text end
+    if number > 1 and (number > most_settings or bytes > most_bytes) then break end
+    fitting[number] = setting
+  end
+  return fitting
+end
+
 --- The curves, the controls above them and the figures behind them.
---- @param settings table array of {label=, runs=array of {columns=, rows=, text=}}
+--- @param all table array of {label=, runs=array of {columns=, rows=, text=}}
 --- @return table node
-function M.node(settings)
-  local runs, figures, nodes = {}, {}, {}
+function M.node(all)
+  local settings, runs, figures, nodes = that_fit(all), {}, {}, {}
   for number, setting in ipairs(settings) do
     for _, run in ipairs(setting.runs) do
       runs[#runs + 1] = run
@@ -98,6 +112,9 @@ function M.node(settings)
   for i, chart in ipairs(M.charts(runs)) do nodes[i] = chart_node(chart) end
   if #nodes == 0 then return h("p", {}, "There are no figures yet.") end
   return {
+    #settings < #all and h("p", { class = "note" }, ("These are the curves of the first %s of %s settings: those of all "
+      .. "would be more than a browser can bear. The tables below have all."):format(present.thousands(#settings),
+      present.thousands(#all))) or false,
     controls(settings), h("noscript", {}, h("p", {}, "The curves are drawn by JavaScript, which is off.")),
     h("div", { class = "charts" }, nodes), explanation(settings), figures,
   }
