@@ -438,6 +438,8 @@ describe("compare", function()
     local comparison = of "e"
     assert.equal(tabulate.text(comparison) .. "\n", output)
     assert.equal(tabulate.csv(comparison), tiny.read(workspace .. "/out.csv"))
+    output, code = tiny.smrun(("compare '%s/e' --csv -"):format(workspace))
+    assert.same({ 0, tabulate.csv(comparison) }, { code, output })
     output, code = tiny.smrun(("compare '%s/e/c'"):format(workspace))
     assert.same({ 2, "smrun: no such run directory '" .. workspace .. "/e/c'" }, { code, output:match "^[^;\n]*" })
     output, code = tiny.smrun(("compare '%s/tiny.lua'"):format(workspace))

@@ -86,8 +86,8 @@ describe("a malformed run", function()
     { "metrics.csv", "", "expected a header" },
     { "metrics.csv", FIRST, "expected a header" },
     { "metrics.csv", FIRST .. ",a,b,a\n", "two columns are called 'a'" },
-    { "metrics.csv", FIRST .. "\n-1,,,,,,,\n", "line 2: 'step' must be a whole number of at least 0, got '-1'" },
-    { "metrics.csv", FIRST .. "\n5,,,,,,,\n5,,,,,,,\n", "line 3: 'step' must be a whole number above 5, got '5'" },
+    { "metrics.csv", FIRST .. "\n-1,,,,,,,\n", "line 2: 'step' must be a whole number of at least 0 and at most 2^53, got '-1'" },
+    { "metrics.csv", FIRST .. "\n5,,,,,,,\n5,,,,,,,\n", "line 3: 'step' must be a whole number above 5 and at most 2^53, got '5'" },
     { "metrics.csv", FIRST .. "\n5,,,,1e999,,,\n", "line 2: 'validation_loss' must be a number or nothing, got" },
     { "metrics.csv", FIRST .. "\n5,,,\n6,,,,,,,\n", "line 2: expected 8 cells, got 4" },
   }
@@ -123,6 +123,29 @@ describe("a malformed run", function()
     with("metrics.csv", FIRST .. "\n10,1,inf,-nan,0.4,0.9,0.1,3\n")
     assert.same({ step = 10, epoch = 1, validation_loss = 0.4, validation_accuracy = 0.9, lr = 0.1, step_ms = 3 },
       records.read(bad).rows[1])
+  end)
+
+  it("is compared and reported where its numbers are huge, or its summary has the seed alone", function()
+    for i, summary in ipairs {
+      '"test_loss": 1.7e308, "wall_seconds": 1e300, "steps": 9007199254740992, "median_step_ms": 1e300',
+      '"test_loss": -1.7e308, "training_seconds": 1e17, "parameters": 4611686018427387904', "",
+    } do
+      for seed = 1, 3 do
+        local path = tiny.write_run(workspace, ("h/lr=%d,seed=%d"):format(i, seed), seed, { values = { lr = i },
+          metrics = "9007199254740991,1,0.5,0.5,0.4,0.9,0.1,1e300\n9007199254740992,1,,,0.4,0.95,0.1,1e300\n" })
+        tiny.write(path .. "/summary.json", ('{"seed": %d%s%s}'):format(seed, summary == "" and "" or ", ", summary))
+        local output, code = tiny.smrun(("report '%s'"):format(path))
+        assert.equal(0, code, output)
+      end
+    end
+    for _, command in ipairs { "compare '%s/h'", "compare '%s/h' --figure train_loss", "report '%s/h'" } do
+      local output, code = tiny.smrun(command:format(workspace))
+      assert.equal(0, code, output)
+      assert.is_nil(output:find "Left out", output)
+    end
+    local page = tiny.read(workspace .. "/h/report.html")
+    has(page, "9 runs")
+    assert.is_nil(page:find("<h3>Left out</h3>", 1, true))
   end)
 
   it("may vanish while it is read, with any of its files", function()

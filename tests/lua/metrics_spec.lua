@@ -68,11 +68,13 @@ describe("metrics.csv", function()
 
   it("names the line that is no row, and what is wrong with it", function()
     for line, problem in pairs {
-      [",0,,,,,1,9"] = "'step' must be a whole number above 1, got ''",
-      ["1.5,0,,,,,1,9"] = "'step' must be a whole number above 1, got '1.5'",
-      ["-1,0,,,,,1,9"] = "'step' must be a whole number above 1, got '-1'",
-      ["1,0,,,,,1,9"] = "'step' must be a whole number above 1, got '1'",
+      [",0,,,,,1,9"] = "'step' must be a whole number above 1 and at most 2^53, got ''",
+      ["1.5,0,,,,,1,9"] = "'step' must be a whole number above 1 and at most 2^53, got '1.5'",
+      ["-1,0,,,,,1,9"] = "'step' must be a whole number above 1 and at most 2^53, got '-1'",
+      ["1,0,,,,,1,9"] = "'step' must be a whole number above 1 and at most 2^53, got '1'",
       ["x,0,,,,,1,9"] = "'step' must be a number or nothing, got 'x'",
+      ["9007199254740993,0,,,,,1,9"] = "'step' must be a whole number above 1 and at most 2^53, got",
+      ["9223372036854775808,0,,,,,1,9"] = "'step' must be a whole number above 1 and at most 2^53, got",
       ["2,0,,,,,1,9,7"] = "expected 8 cells, got 9",
       ["2,0,,,,,1"] = "expected 8 cells, got 7",
       ["2,0,1e999,,,,1,9"] = "'train_loss' must be a number or nothing, got '1e999'",

@@ -7,11 +7,15 @@ local tabulate = require "sm.experiment.tabulate"
 
 local M = {}
 
---- Prints the tables; with --csv also writes one for other programs.
+--- Prints the tables; with --csv also writes one for other programs, and with --csv - prints that alone.
 --- @return integer exit code
 function M.compare(options)
   local found, unread = paths.runs(options.words)
   local comparison = compare.runs(found, options.figure, unread)
+  if options.csv == "-" then
+    io.stdout:write(tabulate.csv(comparison))
+    return 0
+  end
   print(tabulate.text(comparison, columns.terminal()))
   if options.csv then runtime.io.write_durably(options.csv, tabulate.csv(comparison)) end
   return 0

@@ -11,6 +11,7 @@ M.__index = M
 local first_columns <const> = {
   "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr", "step_ms",
 }
+local most_steps <const> = 2 ^ 53 -- which every reader of the file can count
 local first_header <const> = table.concat(first_columns, ",")
 
 local function cell(value)
@@ -139,9 +140,9 @@ function M.rows(path, text)
   for line in body:gmatch "([^\n]*)\n" do
     local row = {}
     local wrong = read_row(line, columns, row)
-    if not wrong and (math.type(row.step) ~= "integer" or row.step <= last) then
-      wrong = ("'step' must be a whole number %s, got '%s'"):format(last < 0 and "of at least 0" or "above " .. last,
-        line:match "^[^,]*")
+    if not wrong and (math.type(row.step) ~= "integer" or row.step <= last or row.step > most_steps) then
+      wrong = ("'step' must be a whole number %s and at most 2^53, got '%s'"):format(
+        last < 0 and "of at least 0" or "above " .. last, line:match "^[^,]*")
     end
     if wrong then fail("%s, line %d: %s", path, #rows + 2, wrong) end
     last, rows[#rows + 1] = row.step, row

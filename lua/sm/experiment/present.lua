@@ -10,6 +10,7 @@ M.thousands = numbers.thousands
 
 --- 7.3 s, 42 s, 4:05, 1:02:03
 function M.duration(seconds)
+  if seconds >= 2 ^ 53 then return ("%.3g s"):format(seconds) end
   if seconds < 10 then return ("%.1f s"):format(seconds) end
   local whole = math.floor(seconds + 0.5)
   if whole < 60 then return ("%d s"):format(whole) end

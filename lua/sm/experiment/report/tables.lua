@@ -2,8 +2,9 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local html = require "sm.experiment.report.html"
 local present = require "sm.experiment.present"
-local shortest = require "sm.experiment.params".text
+local records = require "sm.experiment.records"
 local tabulate = require "sm.experiment.tabulate"
+local visible = require "sm.text".visible
 
 local M = {}
 
@@ -17,7 +18,8 @@ local function table_node(rows, heading, left)
     local cells = {}
     for i, cell in ipairs(row) do
       local is_heading = heading and number == 1
-      cells[i] = h(is_heading and "th" or "td", { class = i > left and "figure", scope = is_heading and "col" }, cell)
+      cells[i] = h(is_heading and "th" or "td", { class = i > left and "figure", scope = is_heading and "col" },
+        visible(cell))
     end
     lines[number] = h("tr", {}, cells)
   end
@@ -31,7 +33,7 @@ local function titled(one)
 end
 
 local function text(value)
-  return type(value) == "table" and "" or shortest(value)
+  return value == nil and "" or records.value_text(value)
 end
 
 --- The parameters of one run that are not the file's defaults, then all of them.
@@ -159,8 +161,8 @@ local function environment_rows(environment)
   local rows = {}
   for _, key in ipairs(sorted_keys(environment)) do
     local value = environment[key]
-    if key == "git" and type(value) == "table" then
-      rows[#rows + 1] = { "git revision", tostring(value.revision) .. (value.dirty and ", with changes" or "") }
+    if key == "git" and value.revision then
+      rows[#rows + 1] = { "git revision", value.revision .. (value.dirty and ", with changes" or "") }
     elseif key ~= "started" and (type(value) == "string" or type(value) == "number") then
       rows[#rows + 1] = { (key:gsub("_", " ")), text(value) }
     end
@@ -195,7 +197,10 @@ end
 function M.headline(settings, comparison, steps, ended)
   local run = settings[1].runs[1]
   if #settings == 1 and #settings[1].runs == 1 then
-    if run.summary then return present.verdict(run.summary) end
+    local summary = run.summary
+    if summary then
+      return summary.steps and summary.wall_seconds and present.verdict(summary) or present.outcome(summary)
+    end
     local figures = run.validation and (run.validation.validation_accuracy
       and "validation accuracy " .. present.percent(run.validation.validation_accuracy)
       or ("validation loss %.4g"):format(run.validation.validation_loss)) or "nothing validated yet"
