@@ -53,7 +53,7 @@ describe("a report in a browser", function()
   local function write_run(name, seed, given)
     given.values = given.values or {}
     given.columns = ",cap_share,mem_p10,mem_p50,gone,none"
-    local rows = { "0,1,,,2.3,0.1,0.001,,,,\n" }
+    local rows = { "0,1,,,2.3,0.1,0.001,,,,,,\n" }
     for step = 100, 1000, 100 do
       rows[#rows + 1] = ("%d,1,%.4f,%.4f,%s,0.001,12.%d,0.%d,%d,%d,%d,0\n"):format(step, 200 / step + seed / 10,
         1 - 50 / step, step % 500 == 0 and ("%.4f,%.4f"):format(190 / step + seed / 10, 1 - 40 / step) or ",", seed,
