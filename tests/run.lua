@@ -1,6 +1,6 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
 -- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
--- takes all specs; a build of another real type takes the numerical ones.
+-- takes all specs; a build in double, and one for an emulator, those of single operations.
 -- Usage: lua5.4 tests/run.lua [--numbers] [--level=LEVEL] [--kernel=KERNEL] BUILD…
 --   --numbers  leaves out the specs that touch no numbers
 --   --level    hides what the processor has beyond an instruction-set level from the loader: base, x86-64-v3, …
@@ -10,7 +10,10 @@
 local lfs = require "lfs"
 
 local passed, failed = 0, 0
-local NUMERICAL = { autograd = true, graphs = true, inplace = true, ops = true, nn = true, optim = true, tensor = true, torch = true }
+local OPERATIONS = {
+  autograd = true, graphs = true, inplace = true, integers = true, nn = true, ops = true, optim = true, range = true,
+  tensor = true, torch = true,
+}
 
 -- Every other spec touches numbers that an instruction set or a kernel may change.
 local NO_NUMBERS = { cli = true, compare = true, fetch = true, house = true, install = true, numbers = true,
@@ -122,12 +125,13 @@ local function check_machine(build)
   end
 end
 
-for number, build in ipairs(builds) do
+for _, build in ipairs(builds) do
   check_machine(build)
   for _, name in ipairs(files(build .. "/tests", "^test_[%w_]+$")) do c_test(build .. "/tests/" .. name) end
   for _, name in ipairs(files("tests/lua", "_spec%.lua$")) do
     local subject = name:match "^(.*)_spec"
-    local wanted = number == 1 and not (options.numbers and NO_NUMBERS[subject]) or NUMERICAL[subject]
+    local whole = not build:find "double$" and emulator == ""
+    local wanted = OPERATIONS[subject] or whole and not (options.numbers and NO_NUMBERS[subject])
     if wanted and name:find(os.getenv "SPECS" or "") then spec(build, "tests/lua/" .. name) end
   end
 end
