@@ -211,4 +211,4 @@ uninstall: ## remove what install wrote to PREFIX
 clean: ## remove everything that was built
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,base tests bench $(LEVELS)) -name '*.d' -type f 2>/dev/null)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,10 @@ static inline void assert_same_bits(const real *a, const real *b, size_t n) {
     }
   }
 }
+
+/* Whether a case of so many multiplications is left out, for EMULATED in the environment says that an emulator runs it,
+   which takes a hundred times as long for each. */
+static inline bool is_left_out(double multiplications) { return multiplications > 5e6 && getenv("EMULATED"); }
 
 static inline double dot(const real *a, const real *b, size_t n) {
   double sum = 0;

@@ -77,6 +77,11 @@ static planned plan(const shape_case *at, sm_conv_kernel kernel) {
   return p;
 }
 
+static bool skips(const planned *p) {
+  size_t filters = p->conv.filters ? p->conv.filters : 1;
+  return is_left_out((double)p->w * (double)p->y / (double)filters);
+}
+
 typedef struct arrays {
   real *x, *w, *bias, *gy;
   double *y, *gx, *gw;
@@ -192,6 +197,7 @@ static void every_pass_of_every_kernel_matches_the_reference(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     planned p = plan(&cases[i], SM_CONV_BY_RULE);
+    if (skips(&p)) continue;
     arrays a = make_arrays(&p);
     multiply(&a, &p.conv);
     for (size_t k = 0; k < COUNT_OF(kernels); k++) {
@@ -234,23 +240,21 @@ static void the_rule_takes_the_kernels_that_it_says(void **state) {
   (void)state;
   size_t taken[SM_CONV_IM2COL + 1] = {0};
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i], SM_CONV_BY_RULE), forced = p;
-    arrays a = make_arrays(&p);
+    planned p = plan(&cases[i], SM_CONV_BY_RULE), by_forward = p, by_filter = p, by_data = p;
     const sm_window *at = &p.conv.window;
     size_t channels = cases[i].channels, filters = cases[i].filters;
-
-    forced.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 16),
-                                  weighed_fourier(&p.conv, 4, 16), filters);
-    taken[forced.conv.kernel]++;
-    real *y = forward(&p, &a, a.bias), *same_y = forward(&forced, &a, a.bias);
-    forced.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 128),
-                                  weighed_fourier(&p.conv, 3, 4), filters);
-    taken[forced.conv.kernel]++;
-    real *gw = backward_filter(NULL, &p, &a), *same_gw = backward_filter(NULL, &forced, &a);
-    forced.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->height, at->width, 16),
-                                  weighed_fourier(&p.conv, 4, 16), channels);
-    taken[forced.conv.kernel]++;
-    real *gx = backward_data(&p, &a), *same_gx = backward_data(&forced, &a);
+    by_forward.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 16),
+                                      weighed_fourier(&p.conv, 4, 16), filters);
+    by_filter.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 128),
+                                     weighed_fourier(&p.conv, 3, 4), filters);
+    by_data.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->height, at->width, 16),
+                                   weighed_fourier(&p.conv, 4, 16), channels);
+    taken[by_forward.conv.kernel]++, taken[by_filter.conv.kernel]++, taken[by_data.conv.kernel]++;
+    if (skips(&p)) continue;
+    arrays a = make_arrays(&p);
+    real *y = forward(&p, &a, a.bias), *same_y = forward(&by_forward, &a, a.bias);
+    real *gw = backward_filter(NULL, &p, &a), *same_gw = backward_filter(NULL, &by_filter, &a);
+    real *gx = backward_data(&p, &a), *same_gx = backward_data(&by_data, &a);
     assert_same_bits(y, same_y, p.y);
     assert_same_bits(gw, same_gw, p.w);
     assert_same_bits(gx, same_gx, p.x);
@@ -303,6 +307,7 @@ static void the_data_pass_is_the_adjoint_of_the_forward_pass(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
     planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+    if (skips(&p)) continue;
     arrays a = make_arrays(&p);
     real *y = forward(&p, &a, NULL), *gx = backward_data(&p, &a);
     real *gw = backward_filter(NULL, &p, &a);
@@ -356,6 +361,7 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
   int threads = sm_thread_count();
   for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
     planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+    if (skips(&p)) continue;
     arrays a = make_arrays(&p);
     sm_set_thread_count(1);
     real *gbias = unwritten(p.conv.filters);
@@ -384,6 +390,7 @@ static void pooling_in_the_same_pass_gives_the_same_bits(void **state) {
   size_t pooled = 0;
   for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
     planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+    if (skips(&p)) continue;
     sm_window_options options = VALID(2);
     sm_window pool;
     sm_shape shape;

@@ -249,6 +249,7 @@ static void products_match_the_reference_with_any_kernel_and_number_of_threads(v
   int threads = sm_thread_count();
   for (size_t p = 0; p < COUNT_OF(products); p++) {
     size_t m = products[p][0], n = products[p][1], k = products[p][2];
+    if (is_left_out((double)m * (double)n * (double)k)) continue;
     for (int variant = 0; variant < 8; variant++) {
       bool ta = variant & 1, tb = variant & 2;
       real *a = numbers(m * k, 1), *b = numbers(k * n, 2), *bias = variant & 4 ? numbers(n, 3) : NULL;
@@ -301,6 +302,7 @@ static void the_rule_takes_the_kernel_that_it_names(void **state) {
     if (letters[kernel] != taken[p].by[rule]) {
       fail_msg("%zu x %zu x %zu: expected %c, got %c", m, n, k, taken[p].by[rule], letters[kernel]);
     }
+    if (is_left_out((double)m * (double)n * (double)k)) continue;
     real *a = numbers(m * k, 1), *b = numbers(k * n, 2);
     real *by_rule = unwritten(m * n), *expected = unwritten(m * n);
     sm_matmul_by(by_rule, a, b, NULL, false, ta, false, m, n, k, SM_GEMM_BY_RULE);

@@ -84,18 +84,22 @@ static void backwards_is_from_the_last_item_to_the_first(void **state) {
   assert_int_equal(next, SIZE_MAX);
 }
 
+enum { PATIENCE = 30000 }; /* milliseconds that a thread waits for another, on however busy a machine */
+
 typedef struct walk {
   pthread_t caller;
-  size_t first, taken; /* items of the caller */
+  size_t first; /* item of the caller */
+  _Atomic int begun;
 } walk;
 
-/* Long enough for every thread to be at its own run. */
+/* Nobody is done with an item before the caller has begun its own. */
 static void note_callers_items(const void *work, size_t number) {
   walk *of = *(walk *const *)work;
-  if (pthread_equal(pthread_self(), of->caller)) {
-    if (of->taken++ == 0) of->first = number;
+  if (pthread_equal(pthread_self(), of->caller) && !of->begun) {
+    of->first = number;
+    of->begun = 1;
   }
-  usleep(20000);
+  for (int waited = 0; !of->begun && waited < PATIENCE; waited++) usleep(1000);
 }
 
 static void a_thread_goes_through_its_own_run(void **state) {
@@ -177,7 +181,12 @@ static void note_thread(const void *work, size_t number) {
   _Atomic int *others = *(_Atomic int *const *)work;
   (void)number;
   if (sm_thread_index() != 0) atomic_fetch_add(others, 1);
-  usleep(1000);
+}
+
+static void wait_for_another(const void *work, size_t number) {
+  _Atomic int *others = *(_Atomic int *const *)work;
+  note_thread(work, number);
+  for (int waited = 0; *others == 0 && waited < PATIENCE; waited++) usleep(1000);
 }
 
 static void small_work_stays_and_large_work_is_shared(void **state) {
@@ -186,7 +195,7 @@ static void small_work_stays_and_large_work_is_shared(void **state) {
   sm_set_thread_count(2);
   sm_parallel(8, SM_BLOCK, note_thread, &pointer);
   assert_int_equal(others, 0);
-  sm_parallel(8, SM_BLOCK + 1, note_thread, &pointer);
+  sm_parallel(8, SM_BLOCK + 1, wait_for_another, &pointer);
   assert_true(others > 0);
 }
 

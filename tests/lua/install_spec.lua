@@ -1,7 +1,7 @@
 --- What a bare machine says, and what `make install` writes, where it is found, and that it can be removed.
 local lfs = require "lfs"
 
-local WITHOUT_MAKE <const> = "unset MAKEFLAGS MAKELEVEL MFLAGS SMRUN LUA_PATH LUA_CPATH"
+local WITHOUT_MAKE <const> = "unset MAKEFLAGS MAKELEVEL MFLAGS SMRUN LUA_PATH LUA_CPATH; export CCACHE_DISABLE=1"
 local build = (os.getenv "SMRUN" or "build/smrun"):match "^(.*)/smrun$"
 local home
 
