@@ -176,12 +176,16 @@ function M.no_more(where, takes, ...)
   if select("#", ...) > 0 then fail("%s takes %s, got another argument, %s", where, takes, M.describe((...))) end
 end
 
+local MOST_CHANNELS <const> = (1 << 31) - 1
+
 --- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.
 function M.sizes(where, sizes)
   if #sizes == 0 then fail("%s: option 'sizes' must have at least one size", where) end
   for group, size in ipairs(sizes) do
     if math.type(size) ~= "integer" or size < 1 then
       fail("%s: size %d must be an integer of at least 1, got %s", where, group, M.describe(size))
+    elseif size > MOST_CHANNELS then
+      fail("%s: size %d must be at most %d, got %d", where, group, MOST_CHANNELS, size)
     end
   end
 end

@@ -254,10 +254,15 @@ SM_INLINE void wide_backward(real *gx, const real *gy, const real *y, group_rule
 enum { LONG_SUM = 4096 };
 
 static void long_forward(real *y, const real *x, group_rule rule, size_t size) {
-  real top = rule.off ? 0 : -INFINITY;
+  real top = rule.off ? 0 : -INFINITY, tops[LANES];
   double sum = 0;
-#pragma omp simd reduction(max : top)
-  for (size_t i = 0; i < size; i++) top = larger(x[i], top);
+  for (size_t lane = 0; lane < LANES; lane++) tops[lane] = top;
+  for (size_t i = 0; i + LANES <= size; i += LANES) {
+#pragma omp simd
+    for (size_t lane = 0; lane < LANES; lane++) tops[lane] = larger(x[i + lane], tops[lane]);
+  }
+  for (size_t i = size - size % LANES; i < size; i++) top = larger(x[i], top);
+  for (size_t lane = 0; lane < LANES; lane++) top = larger(tops[lane], top);
   for (size_t first = 0; first < size; first += LONG_SUM) {
     size_t last = size - first < LONG_SUM ? size : first + LONG_SUM;
     real part = 0;

@@ -137,6 +137,13 @@ describe("from numbers to integers", function()
   end)
 end)
 
+it("a group of more channels than an int32 counts is refused", function()
+  assert.equal("softmax: size 2 must be at most 2147483647, got 1099511627776",
+    message(function() sm.ones(2):softmax { sizes = { 2, 1 << 40 } } end))
+  assert.equal("softmax: expected groups of 1 to 2147483647 channels, got shape {0, 274877906944}",
+    message(function() sm.zeros(0, 1 << 38):softmax() end))
+end)
+
 describe("a kernel that a script can reach checks the shapes it is given:", function()
   local one, scalar = sm.ones(1), sm.ones {}
   local cases = {

@@ -120,8 +120,8 @@ local function rate_at(self, options, step)
   if type(lr) == "function" then
     local rate = lr(step)
     if math.type(rate) == nil or not (rate >= 0 and runtime.math.rounded(rate) < math.huge) then
-      fail("the schedule of %s must return a learning rate of at least 0 that fits %s, got %s at step %d",
-        self.name, runtime.real, check.describe(rate), step)
+      fail("the schedule of %s must return a learning rate of at least 0, got %s at step %d%s", self.name,
+        check.describe(rate), step, type(rate) == "number" and rate > 0 and "; it must fit " .. runtime.real or "")
     end
     lr = rate
   end
