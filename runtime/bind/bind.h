@@ -45,7 +45,8 @@ sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse); /* pushes a tensor 
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset); /* pushes */
 
 /* Other arguments; each raises a message with the function's name, the argument's number, and what was given. */
-void sm_lua_shape(lua_State *L, int index, sm_shape *shape);          /* {2, 3} */
+void sm_lua_sizes(lua_State *L, int index, sm_shape *sizes);          /* {2, 3}: any sizes of at least 0 */
+void sm_lua_shape(lua_State *L, int index, sm_shape *shape);          /* … those of a tensor that can be */
 void sm_lua_push_shape(lua_State *L, const sm_shape *shape);
 sm_dtype sm_lua_dtype(lua_State *L, int index);                       /* a name, or nil for real */
 int sm_lua_axis(lua_State *L, int index, const sm_shape *shape);      /* 1-based or negative → 0-based; nil → -1 */

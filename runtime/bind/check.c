@@ -73,7 +73,7 @@ void sm_lua_bad_argument(lua_State *L, int index, const char *expected) {
   sm_lua_fail(L, "%s: argument %d must be %s, got %s", name ? name : "?", index, expected, given);
 }
 
-void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
+void sm_lua_sizes(lua_State *L, int index, sm_shape *shape) {
   if (lua_type(L, index) != LUA_TTABLE) sm_lua_bad_argument(L, index, "a shape like {2, 3}");
   lua_Unsigned rank = lua_rawlen(L, index);
   if (rank > SM_MAX_RANK) sm_lua_fail(L, "a tensor has at most %d axes, got %d", SM_MAX_RANK, (int)rank);
@@ -89,6 +89,10 @@ void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
     shape->size[i] = (size_t)size;
     lua_pop(L, 1);
   }
+}
+
+void sm_lua_shape(lua_State *L, int index, sm_shape *shape) {
+  sm_lua_sizes(L, index, shape);
   size_t bytes;
   sm_error error;
   if (sm_shape_bytes(&bytes, shape, SM_UINT8, &error) != SM_OK) {

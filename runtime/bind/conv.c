@@ -110,7 +110,7 @@ static int conv2d_transpose(lua_State *L) {
   sm_window_options options = window_options(L, 3);
   sm_shape size = {0}, x;
   if (!lua_isnoneornil(L, 4)) {
-    sm_lua_shape(L, 4, &size);
+    sm_lua_sizes(L, 4, &size);
     if (size.rank != 2) sm_lua_bad_argument(L, 4, "a size like {height, width}");
   }
   sm_conv2d conv;
@@ -124,7 +124,7 @@ static int conv2d_transpose(lua_State *L) {
 static void kernel_size(lua_State *L, int index, size_t kernel[2]) {
   if (lua_type(L, index) == LUA_TTABLE) {
     sm_shape size;
-    sm_lua_shape(L, index, &size);
+    sm_lua_sizes(L, index, &size);
     if (size.rank != 2) sm_lua_bad_argument(L, index, "a window's size or {height, width}");
     kernel[0] = size.size[0];
     kernel[1] = size.size[1];

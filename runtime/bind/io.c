@@ -174,7 +174,7 @@ static int reader_read(lua_State *L) {
   const sm_safetensors *reader = check_reader(L);
   const char *name = luaL_checkstring(L, 2), *dtype = luaL_checkstring(L, 3);
   sm_shape shape;
-  sm_lua_shape(L, 4, &shape);
+  sm_lua_sizes(L, 4, &shape);
   uint64_t first = check_offset(L, 5), last = check_offset(L, 6);
   sm_error error;
   sm_tensor *out = push_empty(L);

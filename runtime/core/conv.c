@@ -138,8 +138,8 @@ static sm_status check_filters(const sm_shape *x, const sm_shape *w, int axis, s
 static sm_status check_limit(const sm_conv2d *conv, sm_error *error) {
   const sm_window *window = &conv->window;
   size_t elements;
-  if (!__builtin_mul_overflow(window->kernel_height * window->kernel_width, window->channels, &elements) &&
-      !__builtin_mul_overflow(elements, window->out_width, &elements) && elements <= SM_GEMM_LIMIT &&
+  if (sm_multiply(&elements, window->kernel_height * window->kernel_width, window->channels) &&
+      sm_multiply(&elements, elements, window->out_width) && elements <= SM_GEMM_LIMIT &&
       conv->filters <= SM_GEMM_LIMIT) {
     return SM_OK;
   }
