@@ -62,6 +62,22 @@ bool sm_conv_is_finite(const real *x, size_t n) {
   return is_finite(largest);
 }
 
+/* Numbers as integers, in loops that compilers make vectors of. */
+typedef magnitude bits_of_numbers __attribute__((may_alias));
+
+/* largest (n) = the larger of it and of x (n). */
+static inline void take_larger(bits_of_numbers *restrict largest, const real *restrict x, size_t n) {
+  const bits_of_numbers *bits = (const bits_of_numbers *)x;
+  for (size_t k = 0; k < n; k++) largest[k] = larger(largest[k], bits[k] & without_sign);
+}
+
+static inline magnitude largest_of(const real *x, size_t n) {
+  const bits_of_numbers *bits = (const bits_of_numbers *)x;
+  magnitude most = 0;
+  for (size_t k = 0; k < n; k++) most = larger(most, bits[k] & without_sign);
+  return most;
+}
+
 /* ---- filters ---- */
 
 /* The filters of a pass that reads `from` channels and gives `to`: w (taps, from, to) or, turned, (taps, to, from). */
@@ -70,13 +86,14 @@ typedef struct filter_range {
   bool turned;
   const real *w;
   magnitude *of_tap;    /* (taps, to): the largest over `from` */
-  real *peaks;          /* (from, to): the largest over taps */
+  real *peaks;          /* (from, to) or, turned, (to, from): the largest over taps */
   magnitude *of_filter; /* (to): the largest over both */
   magnitude largest;
+  bool even; /* every filter weighs every channel: no image's channels can be lost */
 } filter_range;
 
 static size_t filter_range_bytes(size_t taps, size_t from, size_t to) {
-  return sm_aligned(taps * to * sizeof(magnitude)) + sm_aligned(from * to * sizeof(real)) +
+  return sm_aligned(taps * to * sizeof(magnitude)) + sm_aligned(from * to * sizeof(magnitude)) +
          sm_aligned(to * sizeof(magnitude));
 }
 
@@ -84,30 +101,18 @@ static void find_tap(const void *work, size_t tap) {
   const filter_range *of = work;
   const real *w = of->w + tap * of->from * of->to;
   magnitude *out = of->of_tap + tap * of->to;
-  if (of->turned) {
-    for (size_t j = 0; j < of->to; j++) {
-      magnitude most = 0;
-      for (size_t i = 0; i < of->from; i++) most = larger(most, magnitude_of(w[j * of->from + i]));
-      out[j] = most;
-    }
-  } else {
-    for (size_t j = 0; j < of->to; j++) out[j] = 0;
-    for (size_t i = 0; i < of->from; i++) {
-      for (size_t j = 0; j < of->to; j++) out[j] = larger(out[j], magnitude_of(w[i * of->to + j]));
-    }
-  }
+  memset(out, 0, of->to * sizeof *out);
+  for (size_t j = 0; j < of->to && of->turned; j++) out[j] = largest_of(w + j * of->from, of->from);
+  for (size_t i = 0; i < of->from && !of->turned; i++) take_larger(out, w + i * of->to, of->to);
 }
 
 /* A row of w's matrices, over all taps. */
 static void find_peaks(const void *work, size_t row) {
   const filter_range *of = work;
   size_t columns = of->turned ? of->from : of->to, size = of->from * of->to;
-  for (size_t j = 0; j < columns; j++) {
-    magnitude most = 0;
-    for (size_t tap = 0; tap < of->taps; tap++)
-      most = larger(most, magnitude_of(of->w[tap * size + row * columns + j]));
-    of->peaks[of->turned ? j * of->to + row : row * of->to + j] = number_of(most);
-  }
+  bits_of_numbers *peaks = (bits_of_numbers *)(of->peaks + row * columns);
+  memset(peaks, 0, columns * sizeof *peaks);
+  for (size_t tap = 0; tap < of->taps; tap++) take_larger(peaks, of->w + tap * size + row * columns, columns);
 }
 
 /* False where the filters are not borne. */
@@ -116,7 +121,7 @@ static bool find_filter_range(filter_range *of, char *scratch) {
   of->of_tap = (magnitude *)scratch;
   scratch += sm_aligned(of->taps * of->to * sizeof(magnitude));
   of->peaks = (real *)scratch;
-  scratch += sm_aligned(of->from * of->to * sizeof(real));
+  scratch += sm_aligned(of->from * of->to * sizeof(magnitude));
   of->of_filter = (magnitude *)scratch;
   sm_parallel(of->taps, weights, find_tap, of);
   sm_parallel(of->turned ? of->to : of->from, weights, find_peaks, of);
@@ -126,6 +131,11 @@ static bool find_filter_range(filter_range *of, char *scratch) {
     for (size_t tap = 0; tap < of->taps; tap++) most = larger(most, of->of_tap[tap * of->to + j]);
     of->of_filter[j] = most;
     of->largest = larger(of->largest, most);
+  }
+  of->even = true;
+  for (size_t i = 0; i < of->from * of->to; i++) {
+    magnitude most = of->of_filter[of->turned ? i / of->from : i % of->to];
+    of->even = of->even && magnitude_of(of->peaks[i]) >= most - spread;
   }
   bool borne = is_finite(of->largest);
   for (size_t i = 0; i < of->taps * of->to; i++) borne = borne && !is_lost(of->of_tap[i], of->largest);
@@ -174,13 +184,14 @@ typedef struct image_range {
 /* Of a thread: pixels, the largest of windows along a row, of channels, and products of filters. */
 typedef struct own {
   magnitude *pixels, *windows, *channels;
-  real *products;
+  real *shares, *products;
 } own;
 
 static size_t own_bytes(const sight *of, size_t to) {
   return sm_aligned(of->height * of->width * sizeof(magnitude)) +
          sm_aligned(of->height * of->columns * sizeof(magnitude)) +
-         sm_aligned(of->channels * sizeof(magnitude)) + sm_aligned(to * sizeof(real));
+         sm_aligned(of->channels * sizeof(magnitude)) + sm_aligned(of->channels * sizeof(real)) +
+         sm_aligned(to * sizeof(real));
 }
 
 static own own_of(const image_range *of) {
@@ -191,24 +202,19 @@ static own own_of(const image_range *of) {
   mine.windows = (magnitude *)memory;
   memory += sm_aligned(at->height * at->columns * sizeof(magnitude));
   mine.channels = (magnitude *)memory;
-  mine.products = (real *)(memory + sm_aligned(at->channels * sizeof(magnitude)));
+  mine.shares = (real *)(memory + sm_aligned(at->channels * sizeof(magnitude)));
+  mine.products = (real *)((char *)mine.shares + sm_aligned(at->channels * sizeof(real)));
   return mine;
 }
 
-/* The largest number of each pixel and of each channel. Returns the largest of all; *least: that of the pixel where it
-   is least, but for pixels of zeros. */
-static magnitude find_pixels(const own *mine, const real *x, const sight *at, magnitude *least) {
-  magnitude largest = 0, *channels = mine->channels;
+/* The largest number of each pixel. Returns that of all; *least: that of the pixel where it is least, but for pixels of
+   zeros. */
+static magnitude find_pixels(magnitude *restrict pixels, const real *x, const sight *at, magnitude *least) {
+  magnitude largest = 0;
   *least = magnitude_of((real)NAN);
-  for (size_t c = 0; c < at->channels; c++) channels[c] = 0;
   for (size_t p = 0; p < at->height * at->width; p++, x += at->channels) {
-    magnitude most = 0;
-    for (size_t c = 0; c < at->channels; c++) {
-      magnitude here = magnitude_of(x[c]);
-      most = larger(most, here);
-      channels[c] = larger(channels[c], here);
-    }
-    mine->pixels[p] = most;
+    magnitude most = largest_of(x, at->channels);
+    pixels[p] = most;
     largest = larger(largest, most);
     if (most > 0 && most < *least) *least = most;
   }
@@ -241,20 +247,37 @@ static bool windows_are_alike(const own *mine, magnitude largest, const sight *a
   return true;
 }
 
-/* Whether no filter weighs channels that are lost beside others. */
-static bool channels_are_alike(const own *mine, magnitude largest, const filter_range *filters) {
-  for (size_t j = 0; j < filters->to; j++) mine->products[j] = 0;
-  for (size_t i = 0; i < filters->from; i++) {
-    real share = number_of(mine->channels[i]) / number_of(largest);
-    const real *peaks = filters->peaks + i * filters->to;
-    for (size_t j = 0; j < filters->to; j++) {
-      real product = share * peaks[j];
-      mine->products[j] = product > mine->products[j] ? product : mine->products[j];
+/* The largest product of each filter with what the channels have of the image's largest number. */
+static void multiply_peaks(const own *mine, magnitude largest, const filter_range *filters) {
+  size_t from = filters->from, to = filters->to;
+  real *restrict shares = mine->shares, *restrict products = mine->products;
+  for (size_t i = 0; i < from; i++) shares[i] = number_of(mine->channels[i]) / number_of(largest);
+  for (size_t j = 0; j < to; j++) {
+    magnitude most = 0;
+    const real *peaks = filters->peaks + j * from;
+    for (size_t i = 0; i < from && filters->turned; i++)
+      most = larger(most, magnitude_of(shares[i] * peaks[i]));
+    products[j] = number_of(most);
+  }
+  for (size_t i = 0; i < from && !filters->turned; i++) {
+    const real *peaks = filters->peaks + i * to;
+    for (size_t j = 0; j < to; j++) {
+      real product = shares[i] * peaks[j];
+      products[j] = product > products[j] ? product : products[j];
     }
   }
+}
+
+/* Whether no filter weighs channels of x that are lost beside others. */
+static bool channels_are_alike(const own *mine, const real *x, magnitude largest, const sight *at,
+                               const filter_range *filters) {
+  memset(mine->channels, 0, at->channels * sizeof *mine->channels);
+  for (size_t p = 0; p < at->height * at->width; p++)
+    take_larger(mine->channels, x + p * at->channels, at->channels);
+  multiply_peaks(mine, largest, filters);
   for (size_t j = 0; j < filters->to; j++) {
-    if (filters->of_filter[j] > 0 && magnitude_of(mine->products[j]) < filters->of_filter[j] - spread)
-      return false;
+    magnitude most = filters->of_filter[j];
+    if (most > 0 && magnitude_of(mine->products[j]) < most - spread) return false;
   }
   return true;
 }
@@ -262,32 +285,38 @@ static bool channels_are_alike(const own *mine, magnitude largest, const filter_
 static void find_image(const void *work, size_t image) {
   const image_range *of = work;
   const sight *at = &of->sight;
+  const filter_range *filters = of->filters;
   const own mine = own_of(of);
-  magnitude least,
-      largest = find_pixels(&mine, of->images + image * at->height * at->width * at->channels, at, &least);
-  bool borne = is_in_range(largest, of->filters->largest, at->channels);
+  const real *x = of->images + image * at->height * at->width * at->channels;
+  magnitude least, largest = find_pixels(mine.pixels, x, at, &least);
+  bool borne = is_in_range(largest, filters->largest, at->channels);
   if (borne && largest > 0) {
     bool all_alike = !is_lost(least, largest) && largest <= magnitude_of(SM_CONV_SPREAD);
     borne = (all_alike || windows_are_alike(&mine, largest, at)) &&
-            channels_are_alike(&mine, largest, of->filters);
+            (filters->even || channels_are_alike(&mine, x, largest, at, filters));
   }
   of->unborne[image] = !borne;
 }
 
 /* ---- all images as one ---- */
 
-/* A row of pixels: the largest number that any image has there. */
+/* A row of pixels: the largest number that any image has there. `own` is followed by an image. */
 static void gather_row(const void *work, size_t row) {
   const image_range *of = work;
   const sight *at = &of->sight;
+  size_t line = at->width * at->channels, image = at->height * line;
   magnitude *pixels = own_of(of).pixels + row * at->width;
-  for (size_t j = 0; j < at->width; j++) pixels[j] = 0;
-  for (size_t image = 0; image < at->batch; image++) {
-    const real *x = of->images + (image * at->height + row) * at->width * at->channels;
-    for (size_t j = 0; j < at->width; j++, x += at->channels) {
-      for (size_t c = 0; c < at->channels; c++) pixels[j] = larger(pixels[j], magnitude_of(x[c]));
-    }
+  magnitude *numbers = (magnitude *)(of->own + own_bytes(at, 0)) + row * line;
+  memset(numbers, 0, line * sizeof *numbers);
+  for (size_t i = 0; i < at->batch; i++) take_larger(numbers, of->images + i * image + row * line, line);
+  for (size_t j = 0; j < at->width; j++) {
+    pixels[j] = 0;
+    for (size_t c = 0; c < at->channels; c++) pixels[j] = larger(pixels[j], numbers[j * at->channels + c]);
   }
+}
+
+static size_t gather_bytes(const sight *at) {
+  return own_bytes(at, 0) + sm_aligned(at->height * at->width * at->channels * sizeof(magnitude));
 }
 
 /* The largest number of all; infinity where they are not borne. */
@@ -313,7 +342,8 @@ size_t sm_conv_range_scratch(const sm_conv2d *conv) {
   size_t of_filters =
       sm_larger(filter_range_bytes(taps, channels, filters), filter_range_bytes(taps, filters, channels));
   size_t threads = sm_larger(sm_workers(conv->window.batch), 1);
-  return of_filters + threads * sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
+  size_t of_images = of_filters + threads * sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
+  return sm_larger(of_images, sm_larger(gather_bytes(&x), gather_bytes(&gy)));
 }
 
 static size_t find_unborne(uint8_t *unborne, const real *images, const real *w, bool turned, char *scratch,
