@@ -5,10 +5,12 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local fused = require "sm.fused"
 local random = require "sm.random"
+local windows = require "sm.windows"
 
 local T, K, C, S = runtime.tensor, runtime.math, runtime.conv, runtime.softmax
-local record, records, saved, tracks = autograd.record, autograd.records, autograd.saved, autograd.tracks
+local record, saved, tracks = autograd.record, autograd.saved, autograd.tracks
 
 local ops = {}
 
@@ -132,120 +134,49 @@ function ops.matmul(a, b)
   end, saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 
---- x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least two; b may be nil. With
--- relu, relu of that, without another pass over memory.
-function ops.linear(x, w, b, relu)
-  local shape = T.is_tensor(x) and x.shape or {}
-  if #shape > 2 then
-    local features, rows = shape[#shape], 1
-    if T.is_tensor(w) and w.shape[1] ~= features then
-      fail("linear: x {%s} and the weight {%s} do not fit: the last axis of x must be as long as the first of the "
-        .. "weight", table.concat(shape, ", "), table.concat(w.shape, ", "))
-    end
-    for axis = 1, #shape - 1 do rows = rows * shape[axis] end
-    local y = ops.linear(ops.reshape(x, rows, features), w, b, relu)
-    shape[#shape] = y.shape[2]
-    return ops.reshape(y, shape)
-  end
-  local y = K.matmul(x, w, false, false, b, relu)
-  return record(y, "linear", function(gy, reuse)
-    local passed = relu and K.relu_backward(gy, y, y, reuse) or gy
-    local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(x, passed, true, false)
-    local gb = tracks(b) and K.sum(passed, 1)
-    if gb and #b.shape ~= 1 then gb = T.reshape(gb, b.shape) end
-    if passed ~= gy then T.release(passed) end
-    return gx, gw, gb
-  end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
-end
-
-local MOST = (1 << 31) - 1 -- pixels
+--- x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least two; b may be nil.
+function ops.linear(x, w, b) return fused.linear(x, w, b, false) end
 
 -- Windows over NHWC images.
-local WINDOW = {
-  conv2d = {
-    stride = { type = "integer", min = 1, max = MOST, default = 1 },
-    padding = { type = { "integer", "string" }, min = 0, max = MOST, choices = { "same", "valid" }, default = "same" },
-    bias = { type = "tensor" },
-  },
-  conv2d_transpose = {
-    stride = { type = "integer", min = 1, max = MOST, default = 1 },
-    padding = { type = { "integer", "string" }, min = 0, max = MOST, choices = { "same", "valid" }, default = "same" },
-    size = { type = "table" },
-  },
-  pool = {
-    stride = { type = "integer", min = 1, max = MOST },
-    padding = { type = { "integer", "string" }, min = 0, max = MOST, choices = { "same", "valid" }, default = "valid" },
-  },
-}
-
-local function conv2d_gradients(gy, x, w, b, o)
-  local gx = tracks(x) and C.conv2d_backward_data(gy, w, x.shape, o)
-  if not (tracks(w) or tracks(b)) then return gx end
-  local gw, gb = C.conv2d_backward_filter(gy, x, w.shape, o, tracks(b))
-  return gx, gw, gb
-end
 
 --- Convolution (cross-correlation) of x {N, H, W, in} with filters w {kernel, kernel, in, out}.
 -- @param options {stride=1, padding="same"|"valid"|n, bias={out}}
 function ops.conv2d(x, w, options)
-  local o = check.options("conv2d", options, WINDOW.conv2d)
+  local o = windows.conv2d(options)
   local b = o.bias
-  return record(C.conv2d(x, w, b, o), "conv2d", function(gy) return conv2d_gradients(gy, x, w, b, o) end,
+  return record(C.conv2d(x, w, b, o), "conv2d", function(gy) return windows.conv2d_gradients(gy, x, w, b, o) end,
     saved(tracks(x) and w, tracks(w) and x), x, w, b)
 end
+
+local TRANSPOSE = {
+  stride = { type = "integer", min = 1, max = windows.MOST, default = 1 },
+  padding = { type = { "integer", "string" }, min = 0, max = windows.MOST, choices = { "same", "valid" },
+    default = "same" },
+  size = { type = "table" },
+}
 
 --- The convolution turned around: maps {N, H, W, out} back to {N, H', W', in} with the same filters {k, k, in, out}.
 -- @param options {stride=1, padding="same"|"valid"|n, size={H', W'}}: without size, "same" gives H * stride, otherwise
 --   (H-1) * stride + kernel less the padding
 function ops.conv2d_transpose(y, w, options)
-  local o = check.options("conv2d_transpose", options, WINDOW.conv2d_transpose)
+  local o = check.options("conv2d_transpose", options, TRANSPOSE)
   local x = C.conv2d_transpose(y, w, o, o.size)
   return record(x, "conv2d_transpose", function(gx)
     return tracks(y) and C.conv2d(gx, w, nil, o), tracks(w) and (C.conv2d_backward_filter(y, gx, w.shape, o, false))
   end, saved(tracks(y) and w, tracks(w) and y), y, w)
 end
 
-local function pool_options_of(name, kernel, options)
-  local o = check.options(name, options, WINDOW.pool)
-  if type(kernel) ~= "table" and not (type(kernel) == "number" and math.tointeger(kernel)) then
-    fail("%s: expected a window size, an integer or {height, width}, got %s", name, check.describe(kernel))
-  end
-  o.stride = o.stride or (type(kernel) == "table" and kernel[1] or kernel)
-  return o
-end
-
---- The largest value of every kernel × kernel window; ties go to the first.
+--- The largest value of every window; ties go to the first, and NaN is larger than any number.
 -- @param kernel number or {height, width}
--- @param options {stride=kernel, padding="valid"|"same"|n}; padding never wins
--- @param relu whether relu comes before, without another pass over memory
-function ops.maxpool2d(x, kernel, options, relu)
-  local o = pool_options_of("maxpool2d", kernel, options)
-  local y, which = C.maxpool2d(x, kernel, o, relu, records(x))
-  return record(y, "maxpool2d", function(gy)
-    return C.maxpool2d_backward(gy, which, x.shape, kernel, o, relu and y or nil)
-  end, saved(relu and y), x)
-end
+-- @param options {stride=kernel, padding="valid"|"same"|n}, where the stride and n may be {height, width}; padding
+--   never wins
+function ops.maxpool2d(x, kernel, options) return fused.maxpool2d(x, kernel, options, false) end
 
---- conv2d and then maxpool2d, with the same bits, in one pass that does not keep what conv2d gives.
--- @param options as for conv2d
--- @param kernel, pool_options, relu as for maxpool2d
-function ops.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
-  local o, p = check.options("conv2d", options, WINDOW.conv2d), pool_options_of("maxpool2d", kernel, pool_options)
-  local b = o.bias
-  local y, which, shape = C.conv2d_maxpool2d(x, w, b, o, kernel, p, relu, records(x, w, b))
-  return record(y, "conv2d_maxpool2d", function(gy)
-    local between = C.maxpool2d_backward(gy, which, shape, kernel, p, relu and y or nil)
-    local gx, gw, gb = conv2d_gradients(between, x, w, b, o)
-    T.release(between)
-    return gx, gw, gb
-  end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
-end
-
---- The mean of every kernel × kernel window; padding is not counted.
+--- The mean of every window; padding is not counted. Arguments as for maxpool2d.
 function ops.avgpool2d(x, kernel, options)
-  local o = pool_options_of("avgpool2d", kernel, options)
-  return record(C.avgpool2d(x, kernel, o), "avgpool2d", function(gy)
-    return C.avgpool2d_backward(gy, x.shape, kernel, o)
+  local size, o = windows.pool("avgpool2d", kernel, options)
+  return record(C.avgpool2d(x, size, o), "avgpool2d", function(gy)
+    return C.avgpool2d_backward(gy, x.shape, size, o)
   end, nil, x)
 end
 

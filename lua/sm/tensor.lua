@@ -83,9 +83,6 @@ function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") e
 local methods = {}
 for name, operation in pairs(ops) do methods[name] = operation end
 
---- Without relu, which is for layers.
-function methods.linear(x, w, b) return ops.linear(x, w, b) end
-
 --- The one element of a tensor, as a number.
 function methods.item(x) return T.item(x) end
 

@@ -1,4 +1,5 @@
-/* Convolution and pooling: runtime.conv. A window's options are {stride=, padding="same"|"valid"|n}, checked in Lua. */
+/* Convolution and pooling: runtime.conv. A window's options are {stride=, padding="same"|"valid"|n}, checked in Lua; those
+   of pools may have {down, across} for n and for the stride. */
 #include <string.h>
 
 #include "bind/bind.h"
@@ -6,18 +7,39 @@
 #include "core/conv_maxpool.h"
 #include "core/pool.h"
 
-static sm_window_options window_options(lua_State *L, int index) {
-  luaL_checktype(L, index, LUA_TTABLE);
-  sm_window_options options = {.stride = (int)sm_lua_field_number(L, index, "stride", 1)};
-  if (lua_getfield(L, index, "padding") == LUA_TNUMBER) {
-    options.kind = SM_PADDING_EXPLICIT;
-    options.padding = (int)lua_tointeger(L, -1);
-  } else {
-    const char *kind = lua_tostring(L, -1);
-    options.kind = kind && strcmp(kind, "same") == 0 ? SM_PADDING_SAME : SM_PADDING_VALID;
+/* Field `key` of the table at `index`, an integer for both axes or {down, across}. */
+static void axis_field(lua_State *L, int index, const char *key, int numbers[2]) {
+  int type = lua_getfield(L, index, key);
+  for (int axis = 0; axis < 2; axis++) {
+    if (type == LUA_TTABLE) lua_geti(L, -1, axis + 1);
+    else lua_pushvalue(L, -1);
+    numbers[axis] = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return options;
+}
+
+/* Options down and across. */
+static void axis_options(lua_State *L, int index, sm_window_options axes[2]) {
+  luaL_checktype(L, index, LUA_TTABLE);
+  int strides[2], paddings[2] = {0};
+  axis_field(L, index, "stride", strides);
+  sm_padding_kind kind = SM_PADDING_VALID;
+  if (lua_getfield(L, index, "padding") == LUA_TSTRING) {
+    if (strcmp(lua_tostring(L, -1), "same") == 0) kind = SM_PADDING_SAME;
+  } else if (!lua_isnil(L, -1)) {
+    kind = SM_PADDING_EXPLICIT;
+    axis_field(L, index, "padding", paddings);
+  }
+  lua_pop(L, 1);
+  for (int axis = 0; axis < 2; axis++) axes[axis] = (sm_window_options){strides[axis], kind, paddings[axis]};
+}
+
+/* Of a convolution, the same for both axes. */
+static sm_window_options window_options(lua_State *L, int index) {
+  sm_window_options axes[2];
+  axis_options(L, index, axes);
+  return axes[0];
 }
 
 static void check(lua_State *L, sm_status status, const sm_error *error) {
@@ -134,22 +156,23 @@ static void kernel_size(lua_State *L, int index, size_t kernel[2]) {
 }
 
 typedef sm_status pool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
-                            size_t kernel_width, const sm_window_options *options, sm_error *error);
+                            size_t kernel_width, const sm_window_options axes[2], sm_error *error);
 
 /* The window over images of shape x from arguments `index` (kernel) and `index`+1 (options). */
 static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const sm_shape *x, sm_shape *y) {
   size_t kernel[2];
   kernel_size(L, index, kernel);
-  sm_window_options options = window_options(L, index + 1);
+  sm_window_options axes[2];
+  axis_options(L, index + 1, axes);
   sm_window window;
   sm_error error;
-  check(L, plan(&window, y, x, kernel[0], kernel[1], &options, &error), &error);
+  check(L, plan(&window, y, x, kernel[0], kernel[1], axes, &error), &error);
   return window;
 }
 
 /* Pushes the positions of maxima, or nil where argument `index` does not want them. */
-static uint8_t *push_positions(lua_State *L, int index, const sm_shape *shape) {
-  if (lua_toboolean(L, index)) return sm_lua_new(L, SM_UINT8, shape)->data;
+static void *push_positions(lua_State *L, int index, const sm_shape *shape, const sm_window *window) {
+  if (lua_toboolean(L, index)) return sm_lua_new(L, sm_maxpool_position_type(window), shape)->data;
   lua_pushnil(L);
   return NULL;
 }
@@ -160,7 +183,7 @@ static int maxpool2d(lua_State *L) {
   sm_shape shape;
   sm_window window = pool_window(L, 2, sm_maxpool_plan, &x->shape, &shape);
   sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  uint8_t *which = push_positions(L, 5, &shape);
+  void *which = push_positions(L, 5, &shape, &window);
   sm_maxpool_forward(y->data, which, x->data, lua_toboolean(L, 4), &window);
   return 2;
 }
@@ -168,10 +191,11 @@ static int maxpool2d(lua_State *L) {
 /* maxpool2d_backward(gy, which, shape of x, kernel, options, y or nil) → gx; y is what the forward pass gave with
    relu */
 static int maxpool2d_backward(lua_State *L) {
-  const sm_tensor *gy = sm_lua_real(L, 1), *which = sm_lua_typed(L, 2, SM_UINT8);
+  const sm_tensor *gy = sm_lua_real(L, 1);
   sm_shape x, y;
   sm_lua_shape(L, 3, &x);
   sm_window window = pool_window(L, 4, sm_maxpool_plan, &x, &y);
+  const sm_tensor *which = sm_lua_typed(L, 2, sm_maxpool_position_type(&window));
   expect_shape(L, 1, "gradient", &y);
   expect_shape(L, 2, "positions", &y);
   const sm_tensor *with_relu = sm_lua_real_or_nil(L, 6);
@@ -188,7 +212,7 @@ static int conv2d_maxpool2d(lua_State *L) {
   const sm_conv2d conv = planned(L, &between);
   const sm_window window = pool_window(L, 5, sm_maxpool_plan, &between, &shape);
   sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  uint8_t *which = push_positions(L, 8, &shape);
+  void *which = push_positions(L, 8, &shape, &window);
   size_t bytes = sm_conv2d_forward_each_scratch(&conv);
   void *scratch = sm_lua_take(L, bytes);
   sm_conv2d_maxpool_forward(y->data, which, sm_lua_real(L, 1)->data, sm_lua_real(L, 2)->data, data_or_null(L, 3),

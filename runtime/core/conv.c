@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/conv_fourier.h"
+#include "core/conv_reading.h"
 #include "core/conv_rule.h"
 #include "core/conv_winograd.h"
 #include "core/gemm.h"
@@ -113,6 +114,9 @@ sm_conv_kernel sm_conv_kernel_of(const sm_conv2d *conv, sm_conv_pass of) {
 
 /* ---- plans ---- */
 
+/* Of a result, with whatever a method keeps beside it: more than it ever takes. */
+enum { RESULT_BYTES = 1024 };
+
 /* Images x have the channels that axis `axis` of filters w is for. */
 static sm_status check_filters(const sm_shape *x, const sm_shape *w, int axis, sm_error *error) {
   char x_text[SM_SHAPE_TEXT], w_text[SM_SHAPE_TEXT];
@@ -134,19 +138,32 @@ static sm_status check_filters(const sm_shape *x, const sm_shape *w, int axis, s
   return SM_OK;
 }
 
-/* What BLAS sees at once, a row of patches and their filters, must be within what it counts. */
-static sm_status check_limit(const sm_conv2d *conv, sm_error *error) {
-  const sm_window *window = &conv->window;
-  size_t elements;
-  if (sm_multiply(&elements, window->kernel_height * window->kernel_width, window->channels) &&
-      sm_multiply(&elements, elements, window->out_width) && elements <= SM_GEMM_LIMIT &&
-      conv->filters <= SM_GEMM_LIMIT) {
-    return SM_OK;
+/* Whether the product of n sizes is at most a limit. */
+static bool is_within(size_t limit, const size_t *sizes, size_t n) {
+  size_t product = 1;
+  for (size_t i = 0; i < n; i++) {
+    if (sizes[i] == 0) return true;
   }
-  return sm_fail(error, SM_BAD_SHAPE,
-                 "%zu filters of %zux%zux%zu at %zu positions in a row: BLAS counts to %d", conv->filters,
-                 window->kernel_height, window->kernel_width, window->channels, window->out_width,
-                 SM_GEMM_LIMIT);
+  for (size_t i = 0; i < n; i++) {
+    if (!sm_multiply(&product, product, sizes[i]) || product > limit) return false;
+  }
+  return true;
+}
+
+/* What BLAS sees at once, a row of patches and their filters, must be within what it counts, and results within what
+   memory could ever hold, for not all of them are asked of it at once. */
+static sm_status check_limit(const sm_conv2d *conv, sm_error *error) {
+  const sm_window *at = &conv->window;
+  const size_t row[] = {at->kernel_height, at->kernel_width, sm_larger(at->channels, 1), sm_larger(at->out_width, 1)};
+  if (!is_within(SM_GEMM_LIMIT, row, 4) || conv->filters > SM_GEMM_LIMIT) {
+    return sm_fail(error, SM_BAD_SHAPE,
+                   "%zu filters of %zux%zux%zu at %zu positions in a row: BLAS counts to %d", conv->filters,
+                   at->kernel_height, at->kernel_width, at->channels, at->out_width, SM_GEMM_LIMIT);
+  }
+  const size_t results[] = {sm_larger(at->batch, 1), at->out_height, at->out_width, sm_larger(conv->filters, 1)};
+  if (is_within(SIZE_MAX / RESULT_BYTES, results, 4)) return SM_OK;
+  return sm_fail(error, SM_BAD_SHAPE, "%zu images of results of %zux%zux%zu: too many numbers", at->batch,
+                 at->out_height, at->out_width, conv->filters);
 }
 
 /* Adds both shapes to the reason why they have no plan. */

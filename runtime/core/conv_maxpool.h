@@ -9,7 +9,7 @@
 
 /* y and which: what sm_maxpool_forward (core/pool.h) gives of what sm_conv2d_forward gives, bit for bit. `pool` is over
    images of conv's results. scratch: sm_conv2d_forward_each_scratch(conv) bytes. */
-void sm_conv2d_maxpool_forward(real *y, uint8_t *which, const real *x, const real *w, const real *bias,
+void sm_conv2d_maxpool_forward(real *y, void *which, const real *x, const real *w, const real *bias,
                                bool relu, void *scratch, const sm_conv2d *conv, const sm_window *pool);
 
 #endif

@@ -4,6 +4,7 @@
 
 enum {
   APART_CHANNELS = 8,     /* from so many channels on, kernel columns are taken one by one */
+  PADDED_TIMES = 16,      /* and where a row with its padding is so many times as long as without */
   BAND_BYTES = 64 * 1024, /* source rows of a band: they stay in the cache next to the first */
   ITEMS = SM_BATCH_CHUNKS /* bands for threads to share: at least so many, if there are rows */
 };
@@ -15,7 +16,8 @@ static size_t span(size_t positions, size_t stride, size_t kernel) {
 
 void sm_reading_complete(sm_reading *read) {
   size_t columns = span(read->columns, read->stride, read->kernel_width);
-  read->apart = read->channels >= APART_CHANNELS || read->leave_padding_out;
+  read->apart = read->channels >= APART_CHANNELS || read->leave_padding_out ||
+                columns > PADDED_TIMES * (read->width + read->kernel_width);
   read->groups = read->apart ? read->kernel_width : 1;
   read->run = (read->apart ? 1 : read->kernel_width) * read->channels;
   read->padded = !read->apart && read->channels && (read->left != 0 || columns > read->width);

@@ -1,5 +1,6 @@
 #include "core/pool.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "core/math.h"
@@ -14,12 +15,12 @@ static bool misses(size_t positions, size_t before, size_t size, size_t kernel, 
 }
 
 sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
-                          size_t kernel_width, const sm_window_options *options, sm_error *error) {
+                          size_t kernel_width, const sm_window_options axes[2], sm_error *error) {
   sm_window plan;
-  sm_status status = sm_window_plan(&plan, x, kernel_height, kernel_width, options, error);
+  sm_status status = sm_window_plan_axes(&plan, x, kernel_height, kernel_width, axes, error);
   if (status) return status;
   if (misses(plan.out_height, plan.top, plan.height, kernel_height, plan.stride) ||
-      misses(plan.out_width, plan.left, plan.width, kernel_width, plan.stride)) {
+      misses(plan.out_width, plan.left, plan.width, kernel_width, plan.stride_across)) {
     char text[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_VALUE,
                    "with padding %zux%zu some windows of %zux%zu hold no pixel of images %s", plan.top,
@@ -31,13 +32,16 @@ sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, s
 }
 
 sm_status sm_maxpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
-                          size_t kernel_width, const sm_window_options *options, sm_error *error) {
-  if (kernel_height > SM_MAXPOOL_POSITIONS || kernel_width > SM_MAXPOOL_POSITIONS ||
-      kernel_height * kernel_width > SM_MAXPOOL_POSITIONS) {
-    return sm_fail(error, SM_BAD_VALUE, "expected a window of at most %d pixels, got %zux%zu",
-                   SM_MAXPOOL_POSITIONS, kernel_height, kernel_width);
+                          size_t kernel_width, const sm_window_options axes[2], sm_error *error) {
+  if (kernel_height <= INT_MAX && kernel_width <= INT_MAX && kernel_height * kernel_width > INT_MAX) {
+    return sm_fail(error, SM_BAD_VALUE, "expected a window of at most %d pixels, got %zux%zu", INT_MAX,
+                   kernel_height, kernel_width);
   }
-  return sm_avgpool_plan(window, out, x, kernel_height, kernel_width, options, error);
+  return sm_avgpool_plan(window, out, x, kernel_height, kernel_width, axes, error);
+}
+
+sm_dtype sm_maxpool_position_type(const sm_window *window) {
+  return window->kernel_height * window->kernel_width <= UINT8_MAX + 1 ? SM_UINT8 : SM_INT32;
 }
 
 /* ---- walking over windows ---- */
@@ -60,7 +64,7 @@ static sm_range clip(size_t *skipped, size_t position, size_t before, size_t ker
 static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window) {
   size_t above, aside;
   sm_range rows = clip(&above, oy * window->stride, window->top, window->kernel_height, window->height);
-  sm_range columns = clip(&aside, ox * window->stride, window->left, window->kernel_width, window->width);
+  sm_range columns = clip(&aside, ox * window->stride_across, window->left, window->kernel_width, window->width);
   return (view){
       .first = (image * window->height + rows.first) * window->width + columns.first,
       .rows = rows.last - rows.first,
@@ -73,7 +77,8 @@ static view view_of(size_t image, size_t oy, size_t ox, const sm_window *window)
 typedef struct pass {
   real *out;
   const real *in;
-  uint8_t *which; /* (outputs) of the maximum: the position in its window; NULL: not wanted */
+  char *which;    /* (outputs) of the maximum: the position in its window; NULL: not wanted */
+  bool wide;      /* whether positions are of SM_INT32 */
   const real *y;  /* (outputs) of the maximum with relu, in the backward pass */
   bool relu;
   sm_window window;
@@ -108,10 +113,34 @@ static inline void fetch_below(const real *x, const view *seen, const sm_window 
 /* Positions in a window, one to a channel. */
 typedef uint8_t positions __attribute__((vector_size(SM_VECTOR)));
 
+typedef int32_t wide_positions __attribute__((vector_size(4 * SM_VECTOR)));
+
 /* Of lanes that hold positions. In two steps: gcc 12 takes the lanes apart one by one for a single one. */
 SM_INLINE positions narrowed(sm_lanes chosen) {
   typedef int16_t shorts __attribute__((vector_size(2 * SM_VECTOR)));
   return __builtin_convertvector(__builtin_convertvector(chosen, shorts), positions);
+}
+
+/* Keeps the positions of n <= SM_VECTOR outputs, from number `at` on. */
+SM_INLINE void store_positions(const pass *of, size_t at, sm_lanes chosen, size_t n) {
+  if (of->wide) {
+    wide_positions which = __builtin_convertvector(chosen, wide_positions);
+    memcpy(of->which + at * sizeof(int32_t), &which, n * sizeof(int32_t));
+  } else {
+    positions which = narrowed(chosen);
+    memcpy(of->which + at, &which, n);
+  }
+}
+
+SM_INLINE sm_lanes load_positions(const pass *of, size_t at, size_t n) {
+  if (of->wide) {
+    wide_positions which = {0};
+    memcpy(&which, of->which + at * sizeof(int32_t), n * sizeof(int32_t));
+    return __builtin_convertvector(which, sm_lanes);
+  }
+  positions which = {0};
+  memcpy(&which, of->which + at, n);
+  return __builtin_convertvector(which, sm_lanes);
 }
 
 /* n <= SM_VECTOR numbers. */
@@ -142,8 +171,7 @@ SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view
                             const bool where) {
   const sm_window *window = &of->window;
   sm_vector best = load(x, n);
-  positions which = (positions){0} + (uint8_t)seen->skipped;
-  sm_lanes chosen = __builtin_convertvector(which, sm_lanes);
+  sm_lanes chosen = __builtin_convertvector((wide_positions){0} + (int32_t)seen->skipped, sm_lanes);
   for (size_t i = 0; i < seen->rows; i++) {
     for (size_t j = i == 0; j < seen->columns; j++) {
       sm_vector pixel = load(x + (i * window->width + j) * window->channels, n);
@@ -154,9 +182,7 @@ SM_INLINE void give_largest(const pass *of, size_t at, const real *x, const view
   }
   if (of->relu) best = masked(~(best <= 0), best);
   store(of->out + at, best, n);
-  if (!where) return;
-  which = narrowed(chosen);
-  memcpy(of->which + at, &which, n);
+  if (where) store_positions(of, at, chosen, n);
 }
 
 /* All channels of a window. */
@@ -193,19 +219,20 @@ static void max_image(const void *work, size_t image) {
     max_windows(&of, image, false);
 }
 
-void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window) {
-  run(max_image, &(pass){.out = y, .in = x, .which = which, .relu = relu, .window = *window});
+void sm_maxpool_forward(real *y, void *which, const real *x, bool relu, const sm_window *window) {
+  bool wide = sm_maxpool_position_type(window) == SM_INT32;
+  run(max_image, &(pass){.out = y, .in = x, .which = which, .wide = wide, .relu = relu, .window = *window});
 }
 
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
 static bool windows_are_apart(const sm_window *window) {
-  return window->stride >= window->kernel_height && window->stride >= window->kernel_width;
+  return window->stride >= window->kernel_height && window->stride_across >= window->kernel_width;
 }
 
 static bool windows_cover(const sm_window *window) {
-  return window->stride <= window->kernel_height && window->stride <= window->kernel_width &&
+  return window->stride <= window->kernel_height && window->stride_across <= window->kernel_width &&
          window->out_height * window->stride >= window->height + window->top &&
-         window->out_width * window->stride >= window->width + window->left;
+         window->out_width * window->stride_across >= window->width + window->left;
 }
 
 /* gx of n <= SM_VECTOR channels of a window's pixels = or += gy (n) at the chosen position, if relu let it pass, and
@@ -213,9 +240,7 @@ static bool windows_cover(const sm_window *window) {
 SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *seen, bool add, size_t n) {
   const sm_window *window = &of->window;
   sm_vector given = load(of->in + at, n);
-  positions which = {0};
-  memcpy(&which, of->which + at, n);
-  sm_lanes chosen = __builtin_convertvector(which, sm_lanes);
+  sm_lanes chosen = load_positions(of, at, n);
   if (of->y) given = masked(load(of->y + at, n) > 0, given);
   for (size_t i = 0; i < seen->rows; i++) {
     for (size_t j = 0; j < seen->columns; j++) {
@@ -254,9 +279,10 @@ static void max_image_backward(const void *work, size_t image) {
   }
 }
 
-void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y,
-                         const sm_window *window) {
-  run(max_image_backward, &(pass){.out = gx, .in = gy, .which = (uint8_t *)which, .y = y, .window = *window});
+void sm_maxpool_backward(real *gx, const real *gy, const void *which, const real *y, const sm_window *window) {
+  bool wide = sm_maxpool_position_type(window) == SM_INT32;
+  run(max_image_backward,
+      &(pass){.out = gx, .in = gy, .which = (char *)which, .wide = wide, .y = y, .window = *window});
 }
 
 /* ---- average ---- */
@@ -268,20 +294,37 @@ static inline void add_scaled(real *restrict out, const real *restrict x, real s
 
 static real share_of(const view *seen) { return 1 / (real)(seen->rows * seen->columns); }
 
+/* Above so many pixels, the rows of a window are summed on their own first: one running sum of n equal shares is
+   wrong by up to n roundings. */
+enum { RUNNING_PIXELS = 256, SUM_CHANNELS = 64 };
+
+/* y (channels) += the mean of a window. */
+static void add_mean(real *y, const real *x, const view *seen, const sm_window *window) {
+  size_t channels = window->channels, line = window->width * channels;
+  real share = share_of(seen);
+  bool running = seen->rows * seen->columns <= RUNNING_PIXELS;
+  for (size_t i = 0; i < seen->rows && running; i++, x += line) {
+    for (size_t j = 0; j < seen->columns; j++) add_scaled(y, x + j * channels, share, channels);
+  }
+  for (size_t i = 0; i < seen->rows && !running; i++, x += line) {
+    for (size_t c = 0; c < channels; c += SUM_CHANNELS) {
+      real sum[SUM_CHANNELS] = {0};
+      size_t n = channels - c < SUM_CHANNELS ? channels - c : SUM_CHANNELS;
+      for (size_t j = 0; j < seen->columns; j++) add_scaled(sum, x + j * channels + c, share, n);
+      add_scaled(y + c, sum, 1, n);
+    }
+  }
+}
+
 static void avg_image(const void *work, size_t image) {
   const pass of = *(const pass *)work;
   const sm_window *window = &of.window;
-  real *y = of.out;
   size_t channels = window->channels, at = image * window->out_height * window->out_width * channels;
-  zero(y + at, window->out_height * window->out_width * channels);
+  zero(of.out + at, window->out_height * window->out_width * channels);
   for (size_t oy = 0; oy < window->out_height; oy++) {
     for (size_t ox = 0; ox < window->out_width; ox++, at += channels) {
       view seen = view_of(image, oy, ox, window);
-      real share = share_of(&seen);
-      for (size_t i = 0; i < seen.rows; i++) {
-        const real *line = of.in + (seen.first + i * window->width) * channels;
-        for (size_t j = 0; j < seen.columns; j++) add_scaled(y + at, line + j * channels, share, channels);
-      }
+      add_mean(of.out + at, of.in + seen.first * channels, &seen, window);
     }
   }
 }

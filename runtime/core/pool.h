@@ -1,4 +1,4 @@
-/* Pooling of NHWC images over the windows of window.h. Padding never takes part: it is below every value for
+/* Pooling of NHWC images over the windows of window.h, whose strides may differ. Padding never takes part: it is below every value for
    the maximum and is not counted by the average. Windows that lie wholly in the padding are refused by the
    plan. */
 #ifndef SM_POOL_H
@@ -6,23 +6,23 @@
 
 #include "core/window.h"
 
-enum { SM_MAXPOOL_POSITIONS = 256 }; /* pixels in a window of sm_maxpool at most: a byte holds the position */
-
-/* sm_window_plan, and SM_BAD_VALUE where a window would hold no pixel or, for the maximum, too many.
+/* sm_window_plan_axes, and SM_BAD_VALUE where a window would hold no pixel or, for the maximum, more than INT_MAX.
    *out = (batch, out_height, out_width, channels). */
 sm_status sm_maxpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
-                          size_t kernel_width, const sm_window_options *options, sm_error *error);
+                          size_t kernel_width, const sm_window_options axes[2], sm_error *error);
 sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
-                          size_t kernel_width, const sm_window_options *options, sm_error *error);
+                          size_t kernel_width, const sm_window_options axes[2], sm_error *error);
 
-/* y = the largest value of each window, NaN if there is one; which (same shape as y, or NULL) = its position in the
-   window, row by row from 0; ties go to the first. With relu, y is relu of that, which is the largest of relu's values.
-   Both passes of both pools write every element of their outputs. */
-void sm_maxpool_forward(real *y, uint8_t *which, const real *x, bool relu, const sm_window *window);
+/* What holds a position in a window: a byte where there are at most 256, else SM_INT32. */
+sm_dtype sm_maxpool_position_type(const sm_window *window);
+
+/* y = the largest value of each window, NaN if there is one; which (same shape as y, of the type above, or NULL) = its
+   position in the window, row by row from 0; ties go to the first. With relu, y is relu of that, which is the largest of
+   relu's values. Both passes of both pools write every element of their outputs. */
+void sm_maxpool_forward(real *y, void *which, const real *x, bool relu, const sm_window *window);
 
 /* y: what the forward pass gave with relu, NULL without. */
-void sm_maxpool_backward(real *gx, const real *gy, const uint8_t *which, const real *y,
-                         const sm_window *window);
+void sm_maxpool_backward(real *gx, const real *gy, const void *which, const real *y, const sm_window *window);
 
 void sm_avgpool_forward(real *y, const real *x, const sm_window *window);
 void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window);

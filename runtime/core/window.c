@@ -2,19 +2,18 @@
 
 #include <limits.h>
 
-/* Each size is at most INT_MAX, so sums and products of two of them do not overflow. */
-static sm_status check_sizes(const sm_shape *x, size_t kernel_height, size_t kernel_width,
-                             const sm_window_options *options, sm_error *error) {
-  char text[SM_SHAPE_TEXT];
-  if (x->rank != 4) {
-    return sm_fail(error, SM_BAD_SHAPE, "expected images {batch, height, width, channels}, got %s",
-                   sm_shape_text(text, x));
-  }
+static sm_status check_options(const sm_window_options *options, sm_error *error) {
   if (options->stride < 1)
     return sm_fail(error, SM_BAD_VALUE, "expected a stride of at least 1, got %d", options->stride);
   if (options->kind == SM_PADDING_EXPLICIT && options->padding < 0) {
     return sm_fail(error, SM_BAD_VALUE, "expected a padding of at least 0, got %d", options->padding);
   }
+  return SM_OK;
+}
+
+/* Each size is at most INT_MAX, so sums and products of two of them do not overflow. */
+static sm_status check_sizes(const sm_shape *x, size_t kernel_height, size_t kernel_width, sm_error *error) {
+  char text[SM_SHAPE_TEXT];
   if (kernel_height < 1 || kernel_width < 1 || kernel_height > INT_MAX || kernel_width > INT_MAX) {
     return sm_fail(error, SM_BAD_VALUE, "expected a window of 1x1 to %dx%d, got %zux%zu", INT_MAX, INT_MAX,
                    kernel_height, kernel_width);
@@ -24,6 +23,18 @@ static sm_status check_sizes(const sm_shape *x, size_t kernel_height, size_t ker
                    sm_shape_text(text, x));
   }
   return SM_OK;
+}
+
+static sm_status check(const sm_shape *x, size_t kernel_height, size_t kernel_width, const sm_window_options axes[2],
+                       sm_error *error) {
+  char text[SM_SHAPE_TEXT];
+  if (x->rank != 4) {
+    return sm_fail(error, SM_BAD_SHAPE, "expected images {batch, height, width, channels}, got %s",
+                   sm_shape_text(text, x));
+  }
+  sm_status status = check_options(&axes[0], error);
+  if (status == SM_OK) status = check_options(&axes[1], error);
+  return status == SM_OK ? check_sizes(x, kernel_height, kernel_width, error) : status;
 }
 
 /* One axis: how many positions a window of `kernel` has, and the padding before the first pixel.
@@ -45,9 +56,26 @@ static bool slide(size_t *positions, size_t *before, size_t size, size_t kernel,
   return true;
 }
 
-sm_status sm_window_plan(sm_window *window, const sm_shape *x, size_t kernel_height, size_t kernel_width,
-                         const sm_window_options *options, sm_error *error) {
-  sm_status status = check_sizes(x, kernel_height, kernel_width, options, error);
+static int padding_of(const sm_window_options *options) {
+  return options->kind == SM_PADDING_EXPLICIT ? options->padding : 0;
+}
+
+static sm_status too_large(const sm_shape *x, size_t kernel_height, size_t kernel_width,
+                           const sm_window_options axes[2], sm_error *error) {
+  char text[SM_SHAPE_TEXT];
+  int down = padding_of(&axes[0]), across = padding_of(&axes[1]);
+  sm_shape_text(text, x);
+  if (down == across) {
+    return sm_fail(error, SM_BAD_SHAPE, "a window of %zux%zu is larger than images %s with padding %d",
+                   kernel_height, kernel_width, text, down);
+  }
+  return sm_fail(error, SM_BAD_SHAPE, "a window of %zux%zu is larger than images %s with padding %dx%d",
+                 kernel_height, kernel_width, text, down, across);
+}
+
+sm_status sm_window_plan_axes(sm_window *window, const sm_shape *x, size_t kernel_height, size_t kernel_width,
+                              const sm_window_options axes[2], sm_error *error) {
+  sm_status status = check(x, kernel_height, kernel_width, axes, error);
   if (status) return status;
   sm_window plan = {
       .batch = x->size[0],
@@ -56,17 +84,21 @@ sm_status sm_window_plan(sm_window *window, const sm_shape *x, size_t kernel_hei
       .channels = x->size[3],
       .kernel_height = kernel_height,
       .kernel_width = kernel_width,
-      .stride = (size_t)options->stride,
+      .stride = (size_t)axes[0].stride,
+      .stride_across = (size_t)axes[1].stride,
   };
-  if (!slide(&plan.out_height, &plan.top, plan.height, kernel_height, options) ||
-      !slide(&plan.out_width, &plan.left, plan.width, kernel_width, options)) {
-    char text[SM_SHAPE_TEXT];
-    return sm_fail(error, SM_BAD_SHAPE, "a window of %zux%zu is larger than images %s with padding %d",
-                   kernel_height, kernel_width, sm_shape_text(text, x),
-                   options->kind == SM_PADDING_EXPLICIT ? options->padding : 0);
+  if (!slide(&plan.out_height, &plan.top, plan.height, kernel_height, &axes[0]) ||
+      !slide(&plan.out_width, &plan.left, plan.width, kernel_width, &axes[1])) {
+    return too_large(x, kernel_height, kernel_width, axes, error);
   }
   *window = plan;
   return SM_OK;
+}
+
+sm_status sm_window_plan(sm_window *window, const sm_shape *x, size_t kernel_height, size_t kernel_width,
+                         const sm_window_options *options, sm_error *error) {
+  const sm_window_options axes[2] = {*options, *options};
+  return sm_window_plan_axes(window, x, kernel_height, kernel_width, axes, error);
 }
 
 /* The sizes, lowest to highest, of an axis on which a window has a given number of positions; none where the
@@ -96,7 +128,8 @@ static bool includes(const sizes *range, long long size) {
 sm_status sm_window_transpose_plan(sm_window *window, const sm_shape *y, size_t channels,
                                    size_t kernel_height, size_t kernel_width,
                                    const sm_window_options *options, const size_t size[2], sm_error *error) {
-  sm_status status = check_sizes(y, kernel_height, kernel_width, options, error);
+  const sm_window_options axes[2] = {*options, *options};
+  sm_status status = check(y, kernel_height, kernel_width, axes, error);
   if (status) return status;
   char text[SM_SHAPE_TEXT];
   sm_shape_text(text, y);

@@ -19,7 +19,8 @@ typedef struct sm_window_options {
 /* A batch of NHWC images, a window, and the image of window positions. */
 typedef struct sm_window {
   size_t batch, height, width, channels;
-  size_t kernel_height, kernel_width, stride;
+  size_t kernel_height, kernel_width;
+  size_t stride, stride_across; /* from a window to the one below, and to the next; a convolution's are equal */
   size_t top, left; /* padding before the image */
   size_t out_height, out_width;
 } sm_window;
@@ -29,6 +30,10 @@ typedef struct sm_window {
    the messages hold the sizes. */
 sm_status sm_window_plan(sm_window *window, const sm_shape *x, size_t kernel_height, size_t kernel_width,
                          const sm_window_options *options, sm_error *error);
+
+/* The same with options of each axis's own, down and across. */
+sm_status sm_window_plan_axes(sm_window *window, const sm_shape *x, size_t kernel_height, size_t kernel_width,
+                              const sm_window_options axes[2], sm_error *error);
 
 /* The other way round: *window for images {batch, height', width', channels} whose window positions are the
    pixels of y {batch, height, width, …}. Without `size` {height', width'} (NULL), SM_PADDING_SAME gives the

@@ -327,8 +327,8 @@ static void pooling_in_the_same_pass_hands_images_over_too(void **state) {
     a.x[p.x / p.conv.window.batch + 3] = spikes[i / 4 / COUNT_OF(kernels)];
     sm_shape between = {4, {p.conv.window.batch, p.conv.window.out_height, p.conv.window.out_width, p.conv.filters}}, out;
     sm_window pool;
-    const sm_window_options touching = {2, SM_PADDING_VALID, 0};
-    assert_int_equal(sm_maxpool_plan(&pool, &out, &between, 2, 2, &touching, NULL), SM_OK);
+    const sm_window_options touching[2] = {VALID(2), VALID(2)};
+    assert_int_equal(sm_maxpool_plan(&pool, &out, &between, 2, 2, touching, NULL), SM_OK);
     size_t n = sm_shape_count(&out);
     real *y = forward(&p, &a), *want = unwritten(n), *got = unwritten(n);
     sm_maxpool_forward(want, NULL, y, true, &pool);

@@ -6,15 +6,19 @@
 
 typedef struct shape_case {
   size_t batch, height, width, channels, kernel_height, kernel_width;
-  sm_window_options options;
+  sm_window_options axes[2];
 } shape_case;
 
+#define AXIS(stride, kind, padding) \
+  { stride, kind, padding }
 #define SAME(stride) \
-  { stride, SM_PADDING_SAME, 0 }
+  { AXIS(stride, SM_PADDING_SAME, 0), AXIS(stride, SM_PADDING_SAME, 0) }
 #define VALID(stride) \
-  { stride, SM_PADDING_VALID, 0 }
+  { AXIS(stride, SM_PADDING_VALID, 0), AXIS(stride, SM_PADDING_VALID, 0) }
 #define PADDED(stride, padding) \
-  { stride, SM_PADDING_EXPLICIT, padding }
+  { AXIS(stride, SM_PADDING_EXPLICIT, padding), AXIS(stride, SM_PADDING_EXPLICIT, padding) }
+#define APART(down, top, across, left) \
+  { AXIS(down, SM_PADDING_EXPLICIT, top), AXIS(across, SM_PADDING_EXPLICIT, left) }
 
 static const shape_case cases[] = {
     {50, 28, 28, 32, 2, 2, VALID(2)}, {3, 7, 9, 5, 2, 2, VALID(2)},  {3, 7, 9, 5, 2, 2, SAME(2)},
@@ -22,6 +26,11 @@ static const shape_case cases[] = {
     {1, 1, 1, 1, 1, 1, VALID(1)},     {2, 5, 5, 3, 1, 1, VALID(3)},  {2, 5, 5, 3, 9, 9, SAME(1)},
     {2, 16, 16, 2, 16, 16, VALID(1)}, {17, 4, 4, 8, 2, 2, VALID(1)}, {0, 4, 4, 8, 2, 2, VALID(2)},
     {2, 4, 4, 0, 2, 2, VALID(2)},     {2, 0, 4, 3, 2, 2, SAME(1)},   {2, 3, 3, 40, 2, 2, SAME(5)},
+    {1, 4, 8, 1, 1, 4, APART(1, 0, 4, 0)},   {2, 9, 8, 5, 3, 1, APART(3, 1, 1, 0)},
+    {2, 7, 9, 17, 2, 3, APART(1, 1, 2, 0)},  {2, 7, 9, 4, 3, 2, APART(2, 0, 3, 1)},
+    {2, 9, 7, 3, 2, 2, APART(2, 0, 1, 1)},   {2, 9, 7, 3, 2, 2, APART(1, 1, 2, 0)},
+    {2, 17, 16, 3, 17, 16, VALID(1)},        {2, 20, 33, 18, 16, 17, APART(3, 4, 2, 5)},
+    {1, 50, 40, 5, 50, 40, VALID(1)},        {2, 5, 6, 3, 19, 40, SAME(1)},
 };
 
 typedef struct planned {
@@ -30,13 +39,13 @@ typedef struct planned {
 } planned;
 
 typedef sm_status plan_function(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
-                                size_t kernel_width, const sm_window_options *options, sm_error *error);
+                                size_t kernel_width, const sm_window_options axes[2], sm_error *error);
 
 static planned plan(const shape_case *at, plan_function *make_plan) {
   sm_shape x = {4, {at->batch, at->height, at->width, at->channels}}, out;
   planned p;
   sm_error error;
-  if (make_plan(&p.window, &out, &x, at->kernel_height, at->kernel_width, &at->options, &error)) {
+  if (make_plan(&p.window, &out, &x, at->kernel_height, at->kernel_width, at->axes, &error)) {
     fail_msg("%s", error.message);
   }
   assert_int_equal(out.rank, 4);
@@ -49,7 +58,7 @@ static planned plan(const shape_case *at, plan_function *make_plan) {
 
 /* The positions in x of what one window holds of one channel, with their positions in the window. */
 typedef struct held {
-  size_t count, x[256], position[256];
+  size_t count, x[2048], position[2048];
 } held;
 
 static held held_by(const sm_window *p, size_t iy) {
@@ -59,7 +68,7 @@ static held held_by(const sm_window *p, size_t iy) {
   held window = {0};
   for (size_t ky = 0; ky < p->kernel_height; ky++) {
     for (size_t kx = 0; kx < p->kernel_width; kx++) {
-      size_t row = oy * p->stride + ky, column = ox * p->stride + kx;
+      size_t row = oy * p->stride + ky, column = ox * p->stride_across + kx;
       if (row < p->top || row - p->top >= p->height || column < p->left || column - p->left >= p->width)
         continue;
       window.x[window.count] =
@@ -70,10 +79,17 @@ static held held_by(const sm_window *p, size_t iy) {
   return window;
 }
 
-static uint8_t *bytes(size_t n) {
-  uint8_t *x = block_of(n);
-  memset(x, 0xee, n);
+/* Positions in the windows of n outputs, none of them right. */
+static void *positions(const planned *p, size_t n) {
+  size_t bytes = n * sm_dtype_bytes(sm_maxpool_position_type(&p->window));
+  void *x = block_of(bytes);
+  memset(x, 0xee, bytes);
   return x;
+}
+
+static size_t position(const planned *p, const void *which, size_t i) {
+  bool wide = sm_maxpool_position_type(&p->window) == SM_INT32;
+  return wide ? (size_t)((const int32_t *)which)[i] : ((const uint8_t *)which)[i];
 }
 
 static double *zeros(size_t n) {
@@ -102,7 +118,7 @@ static real *coarse_numbers(size_t n, uint32_t seed) {
 
 static void check_maximum(const planned *p, const real *x, bool relu) {
   real *y = unwritten(p->y), *gy = numbers(p->y, 7), *gx = unwritten(p->x);
-  uint8_t *which = bytes(p->y);
+  void *which = positions(p, p->y);
   double *want_gx = zeros(p->x);
   sm_maxpool_forward(y, which, x, relu, &p->window);
   sm_maxpool_backward(gx, gy, which, relu ? y : NULL, &p->window);
@@ -116,7 +132,7 @@ static void check_maximum(const planned *p, const real *x, bool relu) {
     real largest = x[window.x[best]];
     bool stopped = relu && largest <= 0;
     assert_true(y[i] == (stopped ? 0 : largest) || (isnan(y[i]) && isnan(largest)));
-    assert_int_equal(which[i], window.position[best]);
+    assert_int_equal(position(p, which, i), window.position[best]);
     if (!stopped && !(relu && isnan(largest))) want_gx[window.x[best]] += (double)gy[i];
   }
   assert_close(gx, want_gx, p->x, (double)(p->window.kernel_height * p->window.kernel_width));
@@ -182,6 +198,18 @@ static void the_average_counts_the_pixels_of_the_image_alone(void **state) {
   }
 }
 
+/* Sums of so many equal shares, one after the other, would be far off. */
+static void an_average_of_many_pixels_is_exact_enough(void **state) {
+  (void)state;
+  enum { SIZE = 4100 };
+  planned p = plan(&(shape_case){1, SIZE, SIZE, 1, SIZE, SIZE, VALID(1)}, sm_avgpool_plan);
+  real *x = block_of(p.x * sizeof *x), y = 0;
+  for (size_t i = 0; i < p.x; i++) x[i] = 1;
+  sm_avgpool_forward(&y, x, &p.window);
+  assert_near((double)y, 1, 10);
+  free(x);
+}
+
 static void an_average_may_be_global(void **state) {
   (void)state;
   enum { SIZE = 40, CHANNELS = 3 };
@@ -206,7 +234,7 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
     for (int count = 1; count <= 3; count++) {
       sm_set_thread_count(count);
       real **out = count == 1 ? first : again;
-      uint8_t *which = bytes(p.y);
+      void *which = positions(&p, p.y);
       for (int k = 0; k < 4; k++) out[k] = unwritten(k % 2 ? p.x : p.y);
       sm_maxpool_forward(out[0], which, x, true, &p.window);
       sm_maxpool_backward(out[1], gy, which, out[0], &p.window);
@@ -230,7 +258,7 @@ static void windows_that_do_not_fit_are_refused(void **state) {
     plan_function *make_plan;
     sm_shape x;
     size_t kernel[2];
-    sm_window_options options;
+    sm_window_options axes[2];
     sm_status status;
     const char *message;
   } refused[] = {
@@ -242,10 +270,28 @@ static void windows_that_do_not_fit_are_refused(void **state) {
        "expected images {batch, height, width, channels}, got {4, 4, 1}"},
       {sm_maxpool_plan,
        {4, {1, 40, 40, 1}},
-       {16, 17},
-       VALID(2),
+       {65536, 65536},
+       SAME(2),
        SM_BAD_VALUE,
-       "expected a window of at most 256 pixels, got 16x17"},
+       "expected a window of at most 2147483647 pixels, got 65536x65536"},
+      {sm_avgpool_plan,
+       {4, {1, 2, 4, 1}},
+       {3, 7},
+       APART(1, 1, 2, 1),
+       SM_BAD_SHAPE,
+       "a window of 3x7 is larger than images {1, 2, 4, 1} with padding 1"},
+      {sm_avgpool_plan,
+       {4, {1, 2, 4, 1}},
+       {3, 4},
+       APART(1, 0, 2, 1),
+       SM_BAD_SHAPE,
+       "a window of 3x4 is larger than images {1, 2, 4, 1} with padding 0x1"},
+      {sm_avgpool_plan,
+       {4, {1, 2, 4, 1}},
+       {2, 2},
+       APART(1, 0, -2, 1),
+       SM_BAD_VALUE,
+       "expected a stride of at least 1, got -2"},
       {sm_maxpool_plan,
        {4, {1, 40, 40, 1}},
        {0, 2},
@@ -288,7 +334,7 @@ static void windows_that_do_not_fit_are_refused(void **state) {
     sm_shape out;
     sm_error error;
     sm_status status = refused[i].make_plan(&window, &out, &refused[i].x, refused[i].kernel[0],
-                                            refused[i].kernel[1], &refused[i].options, &error);
+                                            refused[i].kernel[1], refused[i].axes, &error);
     assert_int_equal(status, refused[i].status);
     assert_string_equal(error.message, refused[i].message);
   }
@@ -301,6 +347,7 @@ int main(void) {
       cmocka_unit_test(a_window_of_minus_infinities_has_its_first_pixel),
       cmocka_unit_test(the_average_counts_the_pixels_of_the_image_alone),
       cmocka_unit_test(an_average_may_be_global),
+      cmocka_unit_test(an_average_of_many_pixels_is_exact_enough),
       cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),
       cmocka_unit_test(windows_that_do_not_fit_are_refused),
   };

@@ -95,6 +95,8 @@ describe("the receptive field", function()
       { { conv { 4, 2, "same" }, conv { 3, 1, "valid" } }, { 15, 17, 1 } },
       { { conv { 3, 2, 1 }, nn.avgpool2d { 3, stride = 2, padding = "same" }, nn.sigmoid(), conv { 2, 1, 1 } },
         { 21, 16, 1 } },
+      { { conv { 3, 1, "same" }, nn.avgpool2d { { 1, 4 } }, conv { 3, 2, 1 } }, { 12, 32, 1 } },
+      { { nn.avgpool2d { { 3, 2 }, stride = { 1, 3 }, padding = { 1, 0 } }, conv { 3, 1, "same" } }, { 9, 20, 1 } },
     }
     for _, case in ipairs(cases) do
       local model = nn.sequential(case[1]):build(case[2])
@@ -104,7 +106,7 @@ describe("the receptive field", function()
       for _, place in ipairs { { 1, 1 }, { height, width }, { height // 2, width // 2 + 1 } } do
         local expected = {}
         for axis = 1, 2 do
-          local first = (place[axis] - 1) * seen.step - seen.before[axis] + 1
+          local first = (place[axis] - 1) * seen.step[axis] - seen.before[axis] + 1
           expected[2 * axis - 1] = math.max(1, first)
           expected[2 * axis] = math.min(case[2][axis], first + seen.size[axis] - 1)
         end
@@ -127,9 +129,10 @@ describe("the receptive field", function()
   end)
 
   it("gives means of patches, weighted, what is outside the image counting as 0", function()
-    for _, padding in ipairs { "same", "valid", 2 } do
+    for _, case in ipairs { { "same", 2 }, { "valid", 2 }, { 2, 2 }, { "same", { 1, 3 } }, { "valid", { 2, 3 } } } do
+      local padding, pool = case[1], case[2]
       local model = nn.sequential {
-        nn.conv2d { 3, kernel = 4, padding = padding }, nn.maxpool2d { 2 },
+        nn.conv2d { 3, kernel = 4, padding = padding }, nn.maxpool2d { pool },
         nn.conv2d { 2, kernel = 3, padding = padding },
       }:build { 11, 13, 3 }
       local layer = model:layer "conv2"
@@ -146,8 +149,8 @@ describe("the receptive field", function()
           for image = 1, 2 do
             for i = 1, height do
               for j = 1, width do
-                local row = images[image][(i - 1) * seen.step - seen.before[1] + at[1] + 1]
-                local pixel = row and row[(j - 1) * seen.step - seen.before[2] + at[2] + 1]
+                local row = images[image][(i - 1) * seen.step[1] - seen.before[1] + at[1] + 1]
+                local pixel = row and row[(j - 1) * seen.step[2] - seen.before[2] + at[2] + 1]
                 local weight = share[image][i][j][channel]
                 sum, total = sum + weight * (pixel and pixel[at[3]] or 0), total + weight
               end

@@ -1,5 +1,6 @@
 --- Convolution of images {N, height, width, channels}.
 local fail = require "sm.fail"
+local fused = require "sm.fused"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 
@@ -42,7 +43,7 @@ return layer.define("conv2d", {
 
   forward = function(self, x, pool, relu)
     if not pool then return x:conv2d(self.weight, self.window) end
-    return x:conv2d_maxpool2d(self.weight, self.window, pool.options[1], pool.window, relu)
+    return fused.conv2d_maxpool2d(x, self.weight, self.window, pool.kernel, pool.window, relu)
   end,
 
   describe = function(self)

@@ -1,8 +1,8 @@
 --- The fully connected layer.
 local fail = require "sm.fail"
+local fused = require "sm.fused"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
-local ops = require "sm.ops"
 
 --- nn.linear { features }: y {N, …, features} = x {N, …, in} · weight {in, features} + bias {features}, along the last
 --- axis.
@@ -30,7 +30,7 @@ return layer.define("linear", {
     end
   end,
 
-  forward = function(self, x, relu) return ops.linear(x, self.weight, self.bias, relu) end,
+  forward = function(self, x, relu) return fused.linear(x, self.weight, self.bias, relu) end,
 
   describe = function(self) return ("%d features"):format(self.options[1]) end,
 })

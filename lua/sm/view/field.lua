@@ -7,12 +7,17 @@ local tensor = require "sm.tensor"
 
 local M = {}
 
+-- What is one number for both axes or {down, across}, of an axis.
+local function on_axis(value, axis)
+  return type(value) == "table" and value[axis] or value
+end
+
 --- Pixels of padding before the first row (axis 1) or column (axis 2) of a window layer's input.
 local function padding_before(layer, axis, kernel)
-  local padding, stride = layer.window.padding, layer.window.stride
+  local padding = layer.window.padding
   if padding == "valid" then return 0 end
-  if padding ~= "same" then return padding end
-  local reach = (layer.output_shape[axis] - 1) * stride + kernel
+  if padding ~= "same" then return on_axis(padding, axis) end
+  local reach = (layer.output_shape[axis] - 1) * on_axis(layer.window.stride, axis) + kernel
   return math.max(0, reach - layer.input_shape[axis]) // 2
 end
 
@@ -24,26 +29,40 @@ end
 -- window and keeps height and width works on each location by itself; any other sees the whole image.
 -- @param layer built, of a model of images {height, width, channels}
 -- @return {size={rows, columns}, before={…} pixels that the first location sees above and left of the image,
---   step= pixels from one location to the next, whole= true where each location sees the whole image}
+--   step={down, across} pixels from one location to the next, whole= true where each location sees the whole image}
 function M.of(layer)
   local leaves = chain.up_to(layer)
   local image = leaves[1].input_shape
-  local field = { size = { 1, 1 }, before = { 0, 0 }, step = 1, whole = false }
+  local field = { size = { 1, 1 }, before = { 0, 0 }, step = { 1, 1 }, whole = false }
   for _, leaf in ipairs(leaves) do
     if leaf.window then
-      local kernel = leaf.options.kernel or leaf.options[1]
       for axis = 1, 2 do
-        field.size[axis] = field.size[axis] + (kernel - 1) * field.step
-        field.before[axis] = field.before[axis] + padding_before(leaf, axis, kernel) * field.step
+        local kernel, step = on_axis(leaf.kernel or leaf.options.kernel, axis), field.step[axis]
+        field.size[axis] = field.size[axis] + (kernel - 1) * step
+        field.before[axis] = field.before[axis] + padding_before(leaf, axis, kernel) * step
+        field.step[axis] = step * on_axis(leaf.window.stride, axis)
       end
-      field.step = field.step * leaf.window.stride
     elseif not is_image(leaf.output_shape) or leaf.output_shape[1] ~= leaf.input_shape[1]
       or leaf.output_shape[2] ~= leaf.input_shape[2] then
       field.whole = true
     end
   end
-  if field.whole then field = { size = { image[1], image[2] }, before = { 0, 0 }, step = 1, whole = true } end
+  if field.whole then field = { size = { image[1], image[2] }, before = { 0, 0 }, step = { 1, 1 }, whole = true } end
   return field
+end
+
+local function greatest_divisor(a, b)
+  while b > 0 do a, b = b, a % b end
+  return a
+end
+
+-- Images with zeros between their pixels, so that these are `spread` {down, across} apart.
+local function spread_out(x, spread)
+  local shape, window = x.shape, { stride = spread, padding = "valid" }
+  if spread[1] == 1 and spread[2] == 1 then return x end
+  for axis = 1, 2 do shape[axis + 1] = (shape[axis + 1] - 1) * spread[axis] + 1 end
+  local first = tensor.zeros(x.shape):to "uint8" -- of windows of one pixel
+  return runtime.conv.maxpool2d_backward(x, first, shape, { 1, 1 }, window)
 end
 
 local Mean = {}
@@ -56,18 +75,19 @@ function M.mean(layer, channels)
   local image = chain.up_to(layer)[1].input_shape
   local field = M.of(layer)
   local places = field.whole and { 1, 1 } or layer.output_shape
-  -- One convolution whose windows start at the same pixels: padded alike on all sides, its windows reach
-  -- beyond the field, and what is beyond is cut off at the end.
-  local padding, kernel = 0, {}
+  -- One convolution whose windows start at the same pixels, and between them where steps down and across differ: padded
+  -- alike on all sides, its windows reach beyond the field, and what is beyond is cut off at the end.
+  local padding, kernel, step = 0, {}, field.step
   for axis = 1, 2 do
-    local seen = (places[axis] - 1) * field.step - field.before[axis] + field.size[axis] -- up to this row
+    local seen = (places[axis] - 1) * step[axis] - field.before[axis] + field.size[axis] -- up to this row
     padding = math.max(padding, field.before[axis], seen - image[axis])
   end
-  for axis = 1, 2 do kernel[axis] = image[axis] + 2 * padding - (places[axis] - 1) * field.step end
+  for axis = 1, 2 do kernel[axis] = image[axis] + 2 * padding - (places[axis] - 1) * step[axis] end
+  local common = greatest_divisor(step[1], step[2])
   return setmetatable({
     field = field, padding = padding, places = places, depth = image[3], channels = channels,
     shape = { kernel[1], kernel[2], image[3], channels },
-    window = { stride = field.step, padding = padding },
+    window = { stride = common, padding = padding }, spread = { step[1] // common, step[2] // common },
     patches = tensor.zeros { kernel[1], kernel[2], image[3], channels }, weights = tensor.zeros { channels },
   }, Mean)
 end
@@ -81,6 +101,7 @@ function Mean:add(weights, x)
   local rows = weights:reshape(count, -1, self.channels)
   if self.field.whole then rows = rows:sum(2) end
   local gradient = rows:reshape(count, self.places[1], self.places[2], self.channels)
+  gradient = spread_out(gradient, self.spread)
   local sum = runtime.conv.conv2d_backward_filter(gradient, x, self.shape, self.window, false)
   self.patches = self.patches + sum
   self.weights = self.weights + weights:reshape(-1, self.channels):sum(1)
