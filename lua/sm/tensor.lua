@@ -4,6 +4,7 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local fused = require "sm.fused"
 local ops = require "sm.ops"
 local random = require "sm.random"
 
@@ -82,6 +83,11 @@ function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") e
 
 local methods = {}
 for name, operation in pairs(ops) do methods[name] = operation end
+
+--- conv2d, relu where it is true, and maxpool2d, in one pass with the same bits.
+function methods.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
+  return fused.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
+end
 
 --- The one element of a tensor, as a number.
 function methods.item(x) return T.item(x) end

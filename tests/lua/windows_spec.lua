@@ -149,7 +149,6 @@ describe("window operations", function()
     has(error_of(x.conv2d, x, w, {}, 2), "conv2d takes filters and a table of options, got another argument, number 2")
     has(error_of(x.conv2d_transpose, sm.randn(1, 4, 8, 2), w, {}, 2), "conv2d_transpose takes filters and a table of")
     has(error_of(x.linear, sm.randn(2, 3), sm.randn(3, 4), nil, true), "linear takes weights and a bias, got another")
-    has(error_of(function() return x.conv2d_maxpool2d end), "a tensor has no method or field 'conv2d_maxpool2d'")
   end)
 
   it("give a bias a gradient of its shape, and take no other shape", function()
