@@ -42,7 +42,16 @@ static int kept_length(const char *name) {
   return (int)length;
 }
 
-/* Removes the temporaries of a name whose writers are gone: each holds a lock on its own. */
+/* Whether the name is that of the open file. A writer renames and creates only what it has locked, so that the answer
+   stays true while the caller has the lock. */
+static bool is_named(const sm_writer *writer, const char *name, int descriptor) {
+  struct stat by_name, by_descriptor;
+  return fstatat(writer->directory, name, &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
+         fstat(descriptor, &by_descriptor) == 0 && by_name.st_ino == by_descriptor.st_ino &&
+         by_name.st_dev == by_descriptor.st_dev;
+}
+
+/* Removes the temporaries of a name whose writers are gone: each holds a lock on its own until it has been renamed. */
 static void remove_remains(const sm_writer *writer) {
   int directory = openat(writer->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *listing = directory >= 0 ? fdopendir(directory) : NULL;
@@ -58,7 +67,8 @@ static void remove_remains(const sm_writer *writer) {
     if (!*numbers || numbers[strspn(numbers, "0123456789-")]) continue;
     int descriptor = openat(writer->directory, entry->d_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (descriptor < 0) continue;
-    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) unlinkat(writer->directory, entry->d_name, 0);
+    if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_named(writer, entry->d_name, descriptor))
+      unlinkat(writer->directory, entry->d_name, 0);
     close(descriptor);
   }
   closedir(listing);
@@ -179,14 +189,12 @@ sm_status sm_writer_commit(sm_writer *writer, sm_error *error) {
     return status;
   }
   if (!synced(writer->descriptor)) status = refused(writer, "sync", error);
-  if (!closed(writer) && status == SM_OK) status = refused(writer, "close", error);
   if (status == SM_OK && renameat(writer->directory, writer->temporary, writer->directory, writer->name) != 0)
     status = refused(writer, "replace", error);
-  if (status != SM_OK) {
-    unlinkat(writer->directory, writer->temporary, 0);
-  } else if (!synced(writer->directory) && errno != EINVAL) { /* EINVAL: a directory that needs no sync */
+  if (status != SM_OK) unlinkat(writer->directory, writer->temporary, 0);
+  if (!closed(writer) && status == SM_OK) status = refused(writer, "close", error);
+  if (status == SM_OK && !synced(writer->directory) && errno != EINVAL) /* EINVAL: a directory that needs no sync */
     status = refused(writer, "sync its directory", error);
-  }
   forget(writer);
   return status;
 }

@@ -314,7 +314,8 @@ static void refuses_bad_idx(void **state) {
 }
 
 /* A file of three elements of a type, which are to become this tensor; compressed, too. */
-static void assert_idx_of(unsigned char type, const void *data, size_t bytes, sm_dtype dtype, const double expected[3]) {
+static void assert_idx_of(unsigned char type, const void *data, size_t bytes, sm_dtype dtype,
+                          const double expected[3]) {
   unsigned char file[64] = {0, 0, type, 1, 0, 0, 0, 3};
   memcpy(file + 8, data, bytes);
   for (int compressed = 0; compressed < 2; compressed++) {
