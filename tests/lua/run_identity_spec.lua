@@ -271,6 +271,36 @@ describe("what a script passes", function()
     assert.equal(" -2  -3 -4 -5 -6 -5 -7 -8", directories(again))
   end)
 
+  it("tells initialisers, schedules and losses of the library apart", function()
+    local declared = require "sm.experiment.declared"
+    local sm = require "sm"
+    local function lines(change)
+      local given = {
+        data = sm.data.tensors { inputs = sm.ones(20, 4), targets = sm.zeros({ 20 }, "int32") },
+        model = sm.nn.sequential { sm.nn.linear { 2, init = change.init } },
+        optimizer = sm.optim.sgd { lr = change.lr or 0.1 }, loss = change.loss, schedule = { steps = 1, batch = 1 },
+      }
+      return declared.declaration(sm.experiment(given).declaration, false)
+    end
+    local init, optim, ops = sm.nn.init, sm.optim, require "sm.ops"
+    local seen = {}
+    for _, make in ipairs {
+      function() return { init = init.he_normal() } end, function() return { init = init.glorot_normal() } end,
+      function() return { init = init.normal(0.1) } end, function() return { init = init.normal(0.2) } end,
+      function() return { lr = optim.cosine { lr = 0.1, steps = 3 } } end,
+      function() return { lr = optim.cosine { lr = 0.10000001, steps = 3 } } end,
+      function() return { lr = optim.warmup { steps = 2, after = optim.cosine { lr = 0.1, steps = 3 } } } end,
+      function() return { lr = optim.warmup { steps = 2, after = optim.cosine { lr = 0.1, steps = 4 } } } end,
+      function() return { loss = ops.cross_entropy } end, function() return { loss = ops.sum } end,
+      function() return {} end,
+    } do
+      local once, again = json.encode(lines(make())), json.encode(lines(make()))
+      assert.equal(once, again)
+      assert.is_nil(seen[once], once)
+      seen[once] = true
+    end
+  end)
+
   it("may be drawn in the loop, and is the same whether or not the runs before were finished", function()
     write("loop.lua", (loop:gsub("sm.ones%(20, 4%)", "sm.randn(20, 4)"):gsub("print%(train%(0.1, weighted.*$",
       "print(math.random() == math.random())")))
@@ -591,6 +621,16 @@ describe("a file", function()
     has("wrong.lua:3: third", (smrun "wrong.lua"))
     write("late.lua", "\xef\xbb\xbf#!\nreturn 1")
     works "e.lua"
+  end)
+
+  it("that cannot be looked at is told from one that is not there", function()
+    lfs.link("two.lua", workspace .. "/one.lua", true)
+    lfs.link("one.lua", workspace .. "/two.lua", true)
+    local output, code = smrun "one.lua"
+    assert.equal(2, code)
+    has("cannot open 'one.lua': Too many levels of symbolic links", output)
+    output = smrun "e.lua/x.lua"
+    has("no such file 'e.lua/x.lua'", output)
   end)
 
   it("in a git repository leaves its index alone and runs nothing that it configures", function()

@@ -15,7 +15,9 @@ end
 local function list(directory)
   local names = {}
   if lfs.attributes(directory, "mode") ~= "directory" then return names end
-  for name in lfs.dir(directory) do
+  local readable, next_name, opened = pcall(lfs.dir, directory)
+  if not readable then return names end
+  for name in next_name, opened do
     if name:sub(1, 1) ~= "." then
       local is_directory = lfs.attributes(directory .. "/" .. name, "mode") == "directory"
       names[#names + 1] = is_directory and name .. "/" or name
@@ -61,9 +63,21 @@ function M.hint(path, ending)
   return #names > 0 and ("; '%s' has %s"):format(directory, enumerate(names)) or ""
 end
 
+local absent <const> = { [2] = true, [20] = true } -- ENOENT, ENOTDIR
+
+--- What a path is; nil where nothing is there. Raises where the system does not tell, as in a directory that may not be
+--- read.
+local function mode_of(path)
+  local mode, reason, code = lfs.attributes(path, "mode")
+  if not mode and not absent[code] then
+    usage.fail("cannot open '%s': %s", path, tostring(reason):match ": ([^:]*)$" or reason)
+  end
+  return mode
+end
+
 --- Raises unless there is a file to run.
 function M.check_file(path)
-  local mode = lfs.attributes(path, "mode")
+  local mode = mode_of(path)
   if not mode then usage.fail("no such file '%s'%s", path, M.hint(path, ".lua")) end
   if mode == "directory" then
     local files = {}
@@ -95,7 +109,7 @@ end
 
 --- Raises unless there is a run directory.
 function M.check_run(directory)
-  local mode = lfs.attributes(directory, "mode")
+  local mode = mode_of(directory)
   if not mode then usage.fail("no such run directory '%s'%s", directory, M.hint(directory, "/")) end
   for _, name in ipairs { "experiment.lua", "params.json" } do
     if not lfs.attributes(directory .. "/" .. name) then

@@ -43,17 +43,34 @@ local function add_fields(lines, place, value, seen, level, deep)
   end
 end
 
+--- Whether a value is a table of settings, rather than one of functions alone, as the runtime's parts are.
+local function has_settings(value)
+  for _, item in next, type(value) == "table" and value or {} do
+    if type(item) ~= "function" then return true end
+  end
+  return false
+end
+
+--- Whether what a function has captured is told. What the library's own have captured are settings, as of a schedule.
+local function is_told(value, own, deep)
+  if is_plain(value) or is_tensor(value) then return true end
+  if own then return type(value) == "function" or has_settings(value) end
+  return deep
+end
+
 --- A function is its line and, behind a colon, what it has captured: in a loop over settings that tells one from the
---- next.
+--- next. One of the library's is its code, which is the same wherever it stands.
 local function add_function(lines, place, f, seen, level, deep)
   local info = debug.getinfo(f, "S")
-  local own = info.source:sub(1, #library) == library
-  lines[place] = info.what == "C" and "built in" or own and "the library's" or "line " .. info.linedefined
-  for i = 1, info.what ~= "C" and math.huge or 0 do
+  local own = info.what == "C" or info.source:sub(1, #library) == library
+  lines[place] = info.what == "C" and "built in"
+    or own and ("the library's %08x"):format(runtime.io.checksum(string.dump(f, true)))
+    or "line " .. info.linedefined
+  for i = 1, math.huge do
     local name, value = debug.getupvalue(f, i)
     if not name then break end
-    if name ~= "_ENV" and (own or deep or is_plain(value) or is_tensor(value)) then
-      add(lines, place .. ":" .. name, value, seen, level + 1, deep)
+    if name ~= "_ENV" and is_told(value, own, deep) then
+      add(lines, ("%s:%s"):format(place, name ~= "" and name or i), value, seen, level + 1, deep)
     end
   end
 end
@@ -66,6 +83,8 @@ function add(lines, place, value, seen, level, deep)
     lines[place] = type(value) == "number" and shortest(value) or tostring(value)
   elseif is_tensor(value) then
     lines[place] = tensor_text(value, seen)
+  elseif type(seen[value]) == "string" then
+    lines[place] = seen[value]
   elseif (type(value) == "table" or type(value) == "function") and not seen[value] and level < deepest then
     seen[value] = true
     local add_all = type(value) == "table" and add_fields or add_function
@@ -106,11 +125,15 @@ local function add_views(lines, place, views)
   end
 end
 
---- Modules, and what belongs to the whole program, are no part of a declaration.
+--- Modules are no part of a declaration, and the library's functions in them are told by their names.
 local function left_alone()
   local seen = { [_G] = true }
-  for _, module in pairs(package.loaded) do
-    if type(module) == "table" or type(module) == "function" then seen[module] = true end
+  for _, name in ipairs(ordered.sorted_keys(package.loaded)) do -- "sm.files" after "sm", which has some of the same
+    local module = package.loaded[name]
+    for key, value in next, type(module) == "table" and name:find "^sm%f[.\0]" and module or {} do
+      if type(value) == "function" and key_text(key) then seen[value] = name .. "." .. key end
+    end
+    if type(module) == "table" or type(module) == "function" then seen[module] = seen[module] or true end
   end
   return seen
 end
