@@ -67,7 +67,9 @@ describe("a malformed run", function()
   }
   for text, reason in pairs(summaries) do
     it("may have " .. (text == "" and "nothing" or text) .. " in summary.json", function()
-      left_out(("%s: %s"):format(with("summary.json", text), reason))
+      with("summary.json", text)
+      left_out "summary.json: "
+      left_out(reason)
     end)
   end
 
@@ -76,7 +78,7 @@ describe("a malformed run", function()
     { "params.json", '{"values": 3}', "'values' must be an object, got 3" },
     { "params.json", '{"values": [1, 2]}', "'values' must be an object, got an array" },
     { "params.json", '{"values": {"lr": 1e999}}', "'values.lr' must be a finite number" },
-    { "params.json", '{"values": {"net": {"sizes": [1, NaN]}}}', "byte 34 is not JSON" },
+    { "params.json", '{"values": {"net": {"sizes": [1, 1e999]}}}', "'values.net.sizes.2' must be a finite number" },
     { "environment.json", '{"git": "x"}', "'git' must be an object, got string" },
     { "environment.json", '{"git": {"revision": 5}}', "git: 'revision' must be a string, got 5" },
     { "environment.json", '{"smrun": {}}', "'smrun' must be a string, got table" },
@@ -86,8 +88,10 @@ describe("a malformed run", function()
     { "metrics.csv", "", "expected a header" },
     { "metrics.csv", FIRST, "expected a header" },
     { "metrics.csv", FIRST .. ",a,b,a\n", "two columns are called 'a'" },
-    { "metrics.csv", FIRST .. "\n-1,,,,,,,\n", "line 2: 'step' must be a whole number of at least 0 and at most 2^53, got '-1'" },
-    { "metrics.csv", FIRST .. "\n5,,,,,,,\n5,,,,,,,\n", "line 3: 'step' must be a whole number above 5 and at most 2^53, got '5'" },
+    { "metrics.csv", FIRST .. "\n-1,,,,,,,\n",
+      "line 2: 'step' must be a whole number of at least 0 and at most 2^53, got '-1'" },
+    { "metrics.csv", FIRST .. "\n5,,,,,,,\n5,,,,,,,\n",
+      "line 3: 'step' must be a whole number above 5 and at most 2^53, got '5'" },
     { "metrics.csv", FIRST .. "\n5,,,,1e999,,,\n", "line 2: 'validation_loss' must be a number or nothing, got" },
     { "metrics.csv", FIRST .. "\n5,,,\n6,,,,,,,\n", "line 2: expected 8 cells, got 4" },
   }

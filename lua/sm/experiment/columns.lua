@@ -65,12 +65,13 @@ local function lines_of(cell, columns)
 end
 
 --- What each column needs: the widest cell, and the widest piece of one.
-local function needs(rows, need)
+--- @param whole_only boolean|nil whether nothing is asked of the pieces
+local function needs(rows, need, whole_only)
   local whole, least = {}, {}
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
       whole[i], least[i] = math.max(whole[i] or 0, text.width(cell)), least[i] or 0
-      for _, piece in ipairs(pieces_of(cell, need)) do least[i] = math.max(least[i], text.width(piece.word)) end
+      for _, piece in ipairs(whole_only and {} or pieces_of(cell, need)) do least[i] = math.max(least[i], text.width(piece.word)) end
     end
   end
   return whole, least
@@ -96,7 +97,7 @@ end
 --- The widths of the columns. Words are broken only where breaking lines between them is not enough, and those on the
 --- left before figures.
 local function widths_of(rows, left, columns)
-  local whole, least = needs(rows)
+  local whole, least = needs(rows, false, columns == nil)
   if not columns then return whole end
   local room, names, narrow = columns - indent - gap * (#whole - 1), {}, {}
   local _, loose = needs(rows, true)

@@ -151,7 +151,7 @@ function M.compare(values, others, comparisons)
     for i, seed in ipairs(seeds) do differences[i] = values[seed] - others[seed] end
   end
   local spread = result.method == "paired" and variance(differences) or variance(mine) + variance(theirs)
-  if not (spread < math.huge) then
+  if spread - spread ~= 0 then
     result.method, result.reason = nil, "the figures are too large"
   elseif spread ^ 0.5 <= negligible * math.max(math.abs(M.mean(mine)), math.abs(M.mean(theirs))) then
     result.method, result.reason = nil, "no spread over the seeds"

@@ -112,8 +112,8 @@ function M.node(all)
   for i, chart in ipairs(M.charts(runs)) do nodes[i] = chart_node(chart) end
   if #nodes == 0 then return h("p", {}, "There are no figures yet.") end
   return {
-    #settings < #all and h("p", { class = "note" }, ("These are the curves of the first %s of %s settings: those of all "
-      .. "would be more than a browser can bear. The tables below have all."):format(present.thousands(#settings),
+    #settings < #all and h("p", { class = "note" }, ("These are the curves of the first %s of %s settings: those of "
+      .. "all would be more than a browser can bear. The tables below have all."):format(present.thousands(#settings),
       present.thousands(#all))) or false,
     controls(settings), h("noscript", {}, h("p", {}, "The curves are drawn by JavaScript, which is off.")),
     h("div", { class = "charts" }, nodes), explanation(settings), figures,
