@@ -71,7 +71,9 @@ local function needs(rows, need, whole_only)
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
       whole[i], least[i] = math.max(whole[i] or 0, text.width(cell)), least[i] or 0
-      for _, piece in ipairs(whole_only and {} or pieces_of(cell, need)) do least[i] = math.max(least[i], text.width(piece.word)) end
+      for _, piece in ipairs(whole_only and {} or pieces_of(cell, need)) do
+        least[i] = math.max(least[i], text.width(piece.word))
+      end
     end
   end
   return whole, least

@@ -118,8 +118,8 @@ end
 --- The page.
 --- @param paths table array of run directories
 --- @param options table|nil of a run that writes its own page: {steps=(how many there will be), pause=(seconds to the
----   next page at least), ended=(nil while it goes on, else {how="interrupted" or "stopped by an error", problem=(nil or
----   a text)})}
+---   next page at least), ended=(nil while it goes on, else {how="interrupted" or "stopped by an error",
+---   problem=(nil or a text)})}
 --- @param unread table|nil array of {path=, reason=} of what is left out already
 --- @return string HTML
 function M.page(paths, options, unread)
