@@ -280,6 +280,8 @@ describe("compare", function()
         ('"drew": true, "data": {"train inputs": "float32 {9} 0000000%d"}'):format(seed))
     end
     assert.equal(1, #(of "e").settings)
+    record(write_run("e/again", 2, { accuracy = 0.8 }), '"drew": true, "data": {"train inputs": "float32 {9} 00000003"}')
+    assert.matches("e/2, but on other data$", (of "e").left_out[1].reason)
   end)
 
   it("tells runs of a loop in Lua by what they declared", function()

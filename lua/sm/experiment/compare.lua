@@ -138,7 +138,8 @@ local function gather(found, left_out)
     end
     local same = setting.runs[seed]
     if same then
-      left_out[#left_out + 1] = { path = record.path, reason = "the same setting and seed as " .. same.path }
+      local others = flat(same.environment.data) ~= flat(record.environment.data) and ", but on other data" or ""
+      left_out[#left_out + 1] = { path = record.path, reason = "the same setting and seed as " .. same.path .. others }
     else
       setting.runs[seed] = record
     end
