@@ -57,6 +57,9 @@ double sm_lua_field_number(lua_State *L, int index, const char *key, double abse
 bool sm_lua_field_boolean(lua_State *L, int index, const char *key);
 _Noreturn void sm_lua_bad_argument(lua_State *L, int index, const char *expected);
 
+/* Pushes a table of functions, each of which carries its name for messages, however it is called. */
+void sm_lua_functions(lua_State *L, const luaL_Reg *functions);
+
 /* Each pushes the table of one binding file. */
 void sm_lua_open_tensor(lua_State *L);
 void sm_lua_open_math(lua_State *L);

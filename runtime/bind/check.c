@@ -67,10 +67,20 @@ void sm_lua_bad_argument(lua_State *L, int index, const char *expected) {
   lua_Debug info = {0};
   const char *name = NULL;
   if (lua_getstack(L, 0, &info) && lua_getinfo(L, "nf", &info)) {
-    /* A function that is shared by several operations carries its name; others are called by theirs. */
+    /* Functions of the library carry their name: see sm_lua_functions. */
     name = lua_getupvalue(L, -1, 2) && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : info.name;
   }
   sm_lua_fail(L, "%s: argument %d must be %s, got %s", name ? name : "?", index, expected, given);
+}
+
+void sm_lua_functions(lua_State *L, const luaL_Reg *functions) {
+  lua_newtable(L);
+  for (; functions->name; functions++) {
+    lua_pushnil(L); /* what a function that several operations share has as its own */
+    lua_pushstring(L, functions->name);
+    lua_pushcclosure(L, functions->func, 2);
+    lua_setfield(L, -2, functions->name);
+  }
 }
 
 void sm_lua_sizes(lua_State *L, int index, sm_shape *shape) {

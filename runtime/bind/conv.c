@@ -255,5 +255,5 @@ void sm_lua_open_conv(lua_State *L) {
                                        {"avgpool2d", avgpool2d},
                                        {"avgpool2d_backward", avgpool2d_backward},
                                        {NULL, NULL}};
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
 }

@@ -265,7 +265,7 @@ void sm_lua_open_math(lua_State *L) {
     sm_binary f;
   } binaries[] = {{"add", SM_ADD}, {"sub", SM_SUB}, {"mul", SM_MUL}, {"div", SM_DIV}, {"pow", SM_POW},
                   {"pow_slope", SM_POW_SLOPE}, {"pow_growth", SM_POW_GROWTH}};
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
   for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
     add_closure(L, unaries[i].forward, unary_forward, unaries[i].f);
     add_closure(L, unaries[i].backward, unary_backward, unaries[i].f);

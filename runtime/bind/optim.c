@@ -115,5 +115,5 @@ void sm_lua_open_optim(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"sgd", sgd}, {"rmsprop", rmsprop}, {"adam", adam}, {"smorms3", smorms3}, {"squared_change", squared_change},
       {"smorms3_look", smorms3_look}, {NULL, NULL}};
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
 }

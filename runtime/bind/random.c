@@ -67,5 +67,5 @@ void sm_lua_open_random(lua_State *L) {
   static const luaL_Reg functions[] = {{"uniform", uniform}, {"normal", normal}, {"truncated", truncated},
                                        {"permutation", permutation}, {"dropout", dropout}, {"bits", bits},
                                        {NULL, NULL}};
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
 }

@@ -125,5 +125,5 @@ void sm_lua_open_softmax(lua_State *L) {
                                        {"cross_entropy_backward", cross_entropy_backward},
                                        {"correct", correct},
                                        {NULL, NULL}};
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
 }

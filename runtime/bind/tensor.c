@@ -583,7 +583,7 @@ void sm_lua_open_tensor(lua_State *L) {
   lua_setfield(L, -2, "__len");
   lua_pushcfunction(L, release);
   lua_setfield(L, -2, "__gc");
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
   lua_insert(L, -3); /* [functions, methods, metatable] */
   lua_setfield(L, -3, "metatable");
   lua_setfield(L, -2, "methods");

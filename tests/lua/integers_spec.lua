@@ -137,6 +137,14 @@ describe("from numbers to integers", function()
   end)
 end)
 
+it("a position and an axis are integers, and no text", function()
+  local x = sm.ones(3, 2)
+  assert.equal('select: argument 2 must be an integer position, got string "1"', message(x.select, x, "1"))
+  assert.equal("select: argument 2 must be an integer position, got number 1.5", message(x.select, x, 1.5))
+  assert.equal('argmax: argument 2 must be an axis (an integer), got string "1"', message(x.argmax, x, "1"))
+  assert.matches("^slice: argument 2 must be an integer", message(x.slice, x, "1"))
+end)
+
 it("a group of more channels than an int32 counts is refused", function()
   assert.equal("softmax: size 2 must be at most 2147483647, got 1099511627776",
     message(function() sm.ones(2):softmax { sizes = { 2, 1 << 40 } } end))
