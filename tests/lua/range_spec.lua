@@ -80,6 +80,17 @@ describe("a gradient whose square does not fit", function()
     end
   end)
 
+  it("is not blamed for a weight or a state that is not finite", function()
+    local w = sm.tensor({ 1, inf }):requires_grad()
+    w.grad = sm.ones(2)
+    local opt = optim.adam():add { w = w }
+    assert.equal("parameter 'w' is not finite", message(opt.step, opt))
+    w:copy_(sm.ones(2))
+    opt:step()
+    opt:state()["w.v"]:copy_(sm.tensor { 1, inf })
+    assert.equal("state 'w.v' of the optimizer is not finite", message(opt.step, opt))
+  end)
+
   it("does not hide one that is not finite", function()
     local w = sm.ones(2):requires_grad()
     local opt = optim.adam { clip_value = 1 }:add { w = w }

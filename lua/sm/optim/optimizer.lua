@@ -135,10 +135,14 @@ function Optimizer:rate(...)
   return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
 end
 
--- Refuses a gradient that is not finite, or of which `what` is not.
+-- Says why a step cannot be taken: something is not finite, or `what` would not be.
 local function refuse(entry, gradient, what)
   local numbers = runtime.math
   if not numbers.is_finite(gradient) then fail("gradient of '%s' is not finite", entry.name) end
+  if not numbers.is_finite(entry.tensor) then fail("parameter '%s' is not finite", entry.name) end
+  for key, tensor in pairs(entry.state or {}) do
+    if not numbers.is_finite(tensor) then fail("state '%s.%s' of the optimizer is not finite", entry.name, key) end
+  end
   fail("gradient of '%s' is too large: it goes up to %g, and %s does not fit %s; clip_value limits it",
     entry.name, numbers.max(numbers.abs(gradient)):item(), what, runtime.real)
 end
