@@ -29,9 +29,9 @@ pair:backward(gradient)
 -- One option per unit against "none of these".
 local alone = x:matmul(weight:detach()):softmax { groups = p.units, off = true }
 
-print(("%d units on %d examples; largest difference from the sigmoid"):format(p.units, p.examples))
-print(("  group of two, probability          %.2e"):format(largest(pair - sigmoid)))
-print(("  group of one with off, probability %.2e"):format(largest(alone - sigmoid)))
-print(("  gradient, first option             %.2e   (largest gradient %.2f)"):format(
+print(("%d units, %d examples; largest difference from sigmoid"):format(p.units, p.examples))
+print(("  group of two, probability        %.2e"):format(largest(pair - sigmoid)))
+print(("  group of one with off, the same  %.2e"):format(largest(alone - sigmoid)))
+print(("  gradient, first option           %.2e  (of up to %.2f)"):format(
   largest(first.grad - weight.grad), largest(weight.grad)))
-print(("  gradient, second option negated    %.2e"):format(largest(second.grad + weight.grad)))
+print(("  gradient, second option negated  %.2e"):format(largest(second.grad + weight.grad)))

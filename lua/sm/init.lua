@@ -64,4 +64,5 @@ return setmetatable(sm, {
     return sm[name]
   end,
   __pairs = all,
+  __tostring = function() return "sm " .. runtime.version .. ", with " .. table.concat(names, ", ") end,
 })

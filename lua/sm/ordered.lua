@@ -18,13 +18,22 @@ local function in_order(map)
   end
 end
 
+--- One line for each key: what it has.
+local function in_lines(map)
+  local describe, lines = require "sm.check".describe, {}
+  for key, value in in_order(map) do lines[#lines + 1] = ("%s: %s"):format(key, describe(value)) end
+  return table.concat(lines, "\n")
+end
+
 local function refuse(_, key)
   fail("this map is read-only; '%s' cannot be added to it", tostring(key))
 end
 
 --- An empty ordered map.
 function M.new()
-  return setmetatable({}, { keys = {}, __len = count, __pairs = in_order, __newindex = refuse })
+  return setmetatable({}, {
+    keys = {}, __len = count, __pairs = in_order, __newindex = refuse, __tostring = in_lines,
+  })
 end
 
 --- Adds a key that the map does not have yet.

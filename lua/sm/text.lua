@@ -85,10 +85,19 @@ function M.padded(text, columns, right)
   return right and gap .. text or text .. gap
 end
 
+local joint <const> = "\0" -- for a space where no line breaks
+
+--- Spaces where a line does not break: within {28, 28, 1}, between a number and its unit.
+local function joined(line)
+  line = line:gsub("{[%w, ]+}", function(shape) return (shape:gsub(" ", joint)) end)
+  return (line:gsub("(%d) (%%)", "%1" .. joint .. "%2"):gsub("(%d) (m?s)%f[^%w]", "%1" .. joint .. "%2"))
+end
+
 --- One line broken at spaces.
 local function wrap_line(line, columns, indent)
   local lines, current, width = {}, "", 0
-  for gap, word in line:gmatch "(%s*)(%S+)" do
+  for gap, word in joined(line):gmatch "(%s*)(%S+)" do
+    word = word:gsub(joint, " ")
     local wide = M.width(word)
     if width > 0 and width + #gap + wide > columns and wide + #indent <= columns then
       lines[#lines + 1] = current

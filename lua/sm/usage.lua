@@ -1,5 +1,7 @@
 --- The command line as the person knows it: what smrun was called, and errors in what they typed. These are one line,
 --- without a traceback, with the exit code 2.
+local text = require "sm.text"
+
 local M = {}
 
 local called
@@ -14,7 +16,7 @@ end
 --- Raises a usage error.
 --- @param format string one line without a full stop, as for string.format
 function M.fail(format, ...)
-  error(setmetatable({ message = format:format(...) }, wrong_usage), 0)
+  error(setmetatable({ message = text.visible(format:format(...)) }, wrong_usage), 0)
 end
 
 --- Says what the program was called, argv[0].

@@ -278,7 +278,7 @@ end]]):gsub("return sm.experiment", "local plain = optim.sgd { lr = p.lr }\nplai
     local printed, result = tiny.run(workspace)
     assert.equal(1, result.summary.test_accuracy)
     assert.matches("\ninput +int32 +{N, 3}\n", printed)
-    assert.matches("test examples of {3}, indices, 5", printed)
+    assert.matches("test examples of {3}, indices, 5%s+classes\n", printed)
   end)
 
   it("has no accuracy where the targets are no labels", function()

@@ -40,6 +40,11 @@ describe("text for people", function()
     assert.equal("\27[1mone two\27[0m\nthree", text.wrap("\27[1mone two\27[0m three", 8))
   end)
 
+  it("keeps a shape, and a number with its unit, on one line", function()
+    assert.equal("of\n{28, 28, 1}\nx", text.wrap("of {28, 28, 1} x", 12))
+    assert.equal("accuracy\n93.76 %\n0.1 ms", text.wrap("accuracy 93.76 % 0.1 ms", 10))
+  end)
+
   it("never breaks wider than asked, but for words that are wider themselves", function()
     local words = {}
     for i = 1, 200 do words[i] = ("x"):rep(i * 7 % 11 + 1) end

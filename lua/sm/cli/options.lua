@@ -79,10 +79,21 @@ local function exists(path)
 end
 
 local function command_names()
-  local names = {}
+  local names = { "help" }
   for name in pairs(M.commands) do names[#names + 1] = name end
   table.sort(names)
   return names
+end
+
+--- @param second string|nil the word after it
+local function unknown_command(name, second)
+  local suggest = require "sm.check".suggest -- brings the numeric libraries, which most commands can wait for
+  local suggestion = suggest(name, command_names())
+  if suggestion == "" then suggestion = require "sm.cli.paths".suggestion(name, ".lua") end
+  if suggestion == "" and second and exists(second) then
+    suggestion = ("; a file needs none: %s %s"):format(usage.program(), usage.quoted(second))
+  end
+  usage.fail("unknown command '%s'%s", name, suggestion)
 end
 
 --- Which command the first word means; a word that is no command is a file.
@@ -101,10 +112,7 @@ local function command_of(given)
   end
   if first:find "[./]" then return "file" end
   if exists(first .. ".lua") then usage.fail("no such file '%s'; did you mean '%s.lua'?", first, first) end
-  local suggest = require "sm.check".suggest -- brings the numeric libraries, which most commands can wait for
-  local suggestion = suggest(first, command_names())
-  if suggestion == "" then suggestion = require "sm.cli.paths".suggestion(first, ".lua") end
-  usage.fail("unknown command '%s'%s", first, suggestion)
+  unknown_command(first, given.words[2])
 end
 
 local function option_text(name)
@@ -150,7 +158,11 @@ function M.read(arguments)
   local name, wrong = command_of(given)
   local command = M.commands[name] or unnamed[name]
   if name == "help" then
-    given.about = given.words[1]
+    local about = given.words[1]
+    if about and not M.commands[about] and about ~= "help" and not about:find "[./=]" and not exists(about) then
+      unknown_command(about)
+    end
+    given.about = about
     return name, given, wrong == "wrong"
   end
   check_options(given, name, command)

@@ -1,119 +1,90 @@
---- An experiment's file that plain Lua runs, `lua5.4 FILE.lua key=value …`: it trains as `smrun FILE.lua key=value …`
---- does. Plain Lua throws away what the file returns, so a hook looks at it at that moment.
---
--- Ctrl-C: lua5.4 answers it by a hook of its own. No hook is called while ours trains, so the run sees that one, saves
--- and stops as under smrun.
-local complain = require "sm.cli.complain"
+--- An experiment's file that plain Lua runs: `lua5.4 FILE.lua key=value …` does what `smrun FILE.lua key=value …` does.
+--- Where it first asks for its parameters or declares an experiment, it is handed over: it begins anew, as smrun would
+--- run it, and the program ends when that has ended. The experiments of other files are left to their callers, unless
+--- this one returns something, and so are those of other files' functions, a test's for example.
 local experiments = require "sm.experiment"
-local help = require "sm.cli.help"
-local options = require "sm.cli.options"
 local params = require "sm.experiment.params"
 local place = require "sm.place"
-local settings = require "sm.cli.settings"
-local traceback = require "sm.cli.traceback"
-local usage = require "sm.usage"
 
 local M = {}
 
-local interrupted_code <const> = 130
+local handed_over = false
 
-local given -- the options of the command line, once it is read
-
---- The name of the file that plain Lua was started with.
-local function script()
-  local arguments = rawget(_G, "arg")
-  return type(arguments) == "table" and type(arguments[0]) == "string" and arguments[0] or nil
+--- Whether a text has a `return` that belongs to no function.
+local function returns(path)
+  local file <close> = io.open(path, "rb")
+  return file ~= nil and ("\n" .. file:read "a"):find "\nreturn%f[^%w_]" ~= nil
 end
 
---- Whether that file is running, and what it calls: modules that it requires, but no other program's functions, such as
---- those of a test, and no loader of experiments.
-local function is_running(path)
-  local source, level, is_main = "@" .. path, 2, false
+--- The name of the file that plain Lua was started with, if it is running and is an experiment's.
+local function script()
+  local arguments = rawget(_G, "arg")
+  local path = type(arguments) == "table" and arguments[0]
+  if type(path) ~= "string" then return nil end
+  local level, direct, outermost = 2, nil, nil
   local info = debug.getinfo(level, "S")
   while info do
-    if info.what ~= "C" then
-      is_main = info.what == "main" and info.source == source
-      local foreign = place.is_users(info) and info.what ~= "main" and info.source ~= source
-      if foreign or info.source:find "/sm/cli/load%.lua$" then return false end
+    if place.is_users(info) then
+      outermost = info.source == "@" .. path
+      if info.what ~= "main" and not outermost then return nil end
+      if direct == nil then direct = outermost end
     end
     level = level + 1
     info = debug.getinfo(level, "S")
   end
-  return is_main -- of the outermost function
+  return outermost and (direct or returns(path)) and path or nil
 end
 
---- Calls a function; what it raises ends the program as it ends smrun.
-local function guarded(f, ...)
-  local ok, result = xpcall(f, traceback.handler, ...)
-  if ok then return result end
-  os.exit(complain(result), true)
+--- Whether somebody has pressed Ctrl-C: plain Lua answers by a hook on its main thread.
+local function interrupted()
+  return debug.gethook(debug.getregistry()[1]) == "external hook" -- 1: LUA_RIDX_MAINTHREAD
 end
 
---- Reads the words that follow the file's name, as smrun reads them.
-local function read_words(path)
-  local command
-  command, given = options.read { path, table.unpack(rawget(_G, "arg")) }
+--- Forgets the modules that the file has loaded, which are its text as well.
+local function forget_modules()
+  for name in pairs(package.loaded) do
+    if not name:find "^sm%f[.\0]" and package.searchpath(name, package.path) then package.loaded[name] = nil end
+  end
+end
+
+--- @return integer exit code
+local function run(path)
+  local usage = require "sm.usage"
+  local command, given = require "sm.cli.options".read { path, table.unpack(rawget(_G, "arg")) }
   if command ~= "file" then
-    io.stdout:write(help.text())
-    os.exit(true, true)
+    io.stdout:write(require "sm.cli.help".text())
+    return 0
   end
-  local combinations = settings.read(given.words, 2)
-  if #combinations > 1 then
-    usage.fail("more than one value is a sweep, which %s runs", usage.program())
+  if #require "sm.cli.settings".read(given.words, 2) > 1 then
+    usage.fail("more than one value is a sweep; %s runs those", usage.program())
   end
-  params.begin(combinations[1])
+  if given.threads then require "sm.runtime".system.set_threads(given.threads) end
+  given.interrupted = interrupted
+  forget_modules()
+  return require "sm.cli.run".file(given)
 end
 
-local function stopped()
-  return debug.gethook() == "external hook"
+--- The hook of Ctrl-C would raise an error wherever the main thread is; this is another one, so that the run can save.
+local function hand_over(path)
+  handed_over = true
+  coroutine.wrap(function()
+    local ok, result = xpcall(run, require "sm.cli.traceback".handler, path)
+    os.exit(ok and result or require "sm.cli.complain"(result), true)
+  end)()
 end
 
-local function train(experiment, path)
-  return experiment:run {
-    file = path, params = params.finish(), runs = given.runs or "runs", again = given.again, quiet = given.quiet,
-    dry_run = given.dry_run, interrupted = stopped,
-  }
-end
-
---- The file has returned a value.
-local function conclude(value, path)
-  local forgotten = experiments.forgotten(path)
-  if experiments.is(value) then
-    if guarded(train, value, path).interrupted then os.exit(interrupted_code, true) end
-  elseif forgotten then
-    os.exit(complain { message = forgotten }, true)
+local function guarded(f)
+  return function(given)
+    local path = not handed_over and script()
+    if path then hand_over(path) end
+    return f(given)
   end
-end
-
---- Waits for the file to return.
-local function watch(path)
-  local main <const> = debug.getregistry()[1] -- LUA_RIDX_MAINTHREAD
-  if debug.gethook(main) then return end
-  debug.sethook(main, function()
-    local info = debug.getinfo(2, "Sr")
-    if info.what ~= "main" or info.source ~= "@" .. path then return end
-    debug.sethook(main)
-    local _, value = debug.getlocal(2, info.ftransfer)
-    conclude(info.ntransfer > 0 and value, path)
-  end, "r")
 end
 
 --- `sm.params` under plain Lua.
-function M.params(defaults)
-  local path = script()
-  if not path or not is_running(path) then return params.declare(defaults) end
-  if not given then guarded(read_words, path) end
-  return guarded(params.declare, defaults)
-end
+M.params = guarded(params.declare)
 
 --- `sm.experiment` under plain Lua.
-function M.experiment(declaration)
-  local experiment, path = experiments.declare(declaration), script()
-  if path and is_running(path) then
-    if not given then guarded(read_words, path) end
-    watch(path)
-  end
-  return experiment
-end
+M.experiment = guarded(experiments.declare)
 
 return M

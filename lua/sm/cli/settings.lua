@@ -81,7 +81,11 @@ end
 --- A parameter whose "=" is missing or has spaces around it, as it should be: "; write steps=10".
 local function joined(words, position, first)
   local before, word, after = words[position - 1], words[position], words[position + 1]
-  local name, value = word, after
+  local name, value = word:match "^([%a_][%w_]*):(.+)$"
+  if name then
+    return ("; write %s=%s"):format(name, value)
+  end
+  name, value = word, after
   if position > first and before:find "^[%a_][%w_]*=$" then
     name, value = before:sub(1, -2), word
   elseif after == "=" then

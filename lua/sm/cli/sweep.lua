@@ -2,6 +2,7 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local runtime = require "sm.runtime"
 local host = require "sm.host"
+local complain = require "sm.cli.complain"
 local loader = require "sm.cli.load"
 local modules = require "sm.modules"
 local settings = require "sm.cli.settings"
@@ -112,7 +113,7 @@ end
 --- Whole errors, after the table that had room for one line.
 local function show_failures(runs)
   for _, run in ipairs(runs) do
-    if run.state == "failed" then io.stderr:write("smrun: ", run.label, ": ", run.problem, "\n") end
+    if run.state == "failed" then complain { message = ("%s: %s"):format(run.label, run.problem) } end
   end
 end
 

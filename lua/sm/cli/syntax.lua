@@ -25,7 +25,7 @@ local function line_above(lines, number)
 end
 
 --- The end of a message about a table or a list of arguments that does not end where Lua expects it; "" for any other.
---- @param message string an error of load
+--- @param message string an error of load; the search in it takes the square of its length
 function M.hint(message)
   local path, number, near = message:match "([^\n\t]+):(%d+): '[})]' expected[^\n]* near ([^\n]+)$"
   near = near and near:gsub("^'(.*)'$", "%1")

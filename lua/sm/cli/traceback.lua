@@ -2,6 +2,7 @@
 -- files that led to it. SM_TRACEBACK=full shows every level.
 local is_users = require "sm.place".is_users
 local syntax = require "sm.cli.syntax"
+local text = require "sm.text"
 local usage = require "sm.usage"
 
 local M = {}
@@ -11,9 +12,15 @@ local levels_walked <const> = 1000
 local fields_shown <const> = 8
 local bytes_shown <const> = 4000 -- of a message
 
+--- A value in one line, and without its address, which is another one each time.
+local function value_text(value)
+  if type(value) == "string" then return '"' .. text.visible(value) .. '"' end
+  local words = select(2, pcall(tostring, value))
+  return (type(words) == "string" and words or type(value)):gsub(":? %(?0x%x+%)?$", "")
+end
+
 local function field_text(key, value)
-  local text = type(value) == "string" and ("%q"):format(value):gsub("\\\n", "\\n") or tostring(value)
-  return tostring(key) .. " = " .. text
+  return ("%s = %s"):format(type(key) == "string" and text.visible(key) or value_text(key), (value_text(value)))
 end
 
 local function table_text(value)
@@ -27,20 +34,23 @@ end
 
 --- An error value as text; any value may be raised.
 local function text_of(value)
-  if type(value) == "string" then return value .. syntax.hint(value) end
+  if type(value) == "string" then return #value > bytes_shown and value or value .. syntax.hint(value) end
   local meta = getmetatable(value)
-  if type(meta) == "table" and meta.__tostring then
-    local ok, text = pcall(tostring, value)
-    if ok then return text end
+  if type(value) == "table" and type(meta) == "table" and meta.__tostring then
+    local ok, words = pcall(tostring, value)
+    if ok then return words end
   end
   if value == nil then return "an error without a message (nil)" end
   if type(value) == "table" then return table_text(value) end
-  return ("an error that is a %s: %s"):format(type(value), tostring(value))
+  if type(value) == "boolean" or type(value) == "number" then
+    return ("an error that is a %s: %s"):format(type(value), value)
+  end
+  return "an error that is a " .. type(value)
 end
 
---- The same, but no screenfuls of it.
+--- The same, but no screenfuls of it, and nothing that a terminal would obey.
 local function message_of(value)
-  local message = text_of(value)
+  local message = text.visible(text_of(value), "\n\t")
   if #message <= bytes_shown then return message end
   return ("%s… (%d bytes in all)"):format((message:sub(1, bytes_shown):gsub("[\192-\255]?[\128-\191]*$", "")), #message)
 end

@@ -10,6 +10,10 @@ local M = {}
 local dataset = {}
 dataset.__index = dataset
 
+function dataset:__tostring()
+  return self.description
+end
+
 local function shape_text(shape)
   return "{" .. table.concat(shape, ", ") .. "}"
 end

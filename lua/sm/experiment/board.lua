@@ -84,7 +84,8 @@ local function line_of(self, run, columns)
   local step, accuracy, rest = table.unpack(cells(run))
   local width = math.min(self.width, math.max(least_label, columns - behind_label))
   local label = text.padded(text.clip(text.visible(run.label), width), width)
-  local line = ("%s  %-11s  %13s  %9s  %s"):format(label, run.state, step, accuracy, rest)
+  local line = run.state == "failed" and ("%s  %-11s  %s"):format(label, run.state, rest)
+    or ("%s  %-11s  %13s  %9s  %s"):format(label, run.state, step, accuracy, rest)
   line = text.clip(line:match "^(.-)%s*$", columns)
   local from, to = line:find(run.state, #label + 1, true)
   if not from then return line end
@@ -139,7 +140,7 @@ local function event(self, run)
     or run.state == "finished" and present.verdict(run.summary)
     or run.state == "failed" and "failed: " .. first_line(run.problem)
     or "interrupted"
-  self.progress:say(("%s   %s"):format(run.label, what))
+  self.progress:say(("%s   %s"):format(text.visible(run.label), what))
 end
 
 --- Something has happened to a run, or nothing for a while.

@@ -16,6 +16,11 @@ local text = require "sm.text"
 local Experiment = {}
 Experiment.__index = Experiment
 
+function Experiment:__tostring()
+  local name = self.declaration.name
+  return ("experiment%s, declared at %s"):format(name and " " .. name or "", self.declaration.where)
+end
+
 local no_params = { values = {}, defaults = {}, differing = {}, name = "default" }
 
 local run_options = {
@@ -160,12 +165,12 @@ end
 
 local M = {}
 
-local latest -- where the experiment declared last stands, and whether it was used: {source=, line=, used=}
+local declared = {} -- the experiments of the file that is loading: {source=, line=(of the last one), used=(any)}
 
 for _, name in ipairs { "run", "plan", "resume", "evaluate" } do
   local method = Experiment[name]
   Experiment[name] = function(self, ...)
-    self.declared.used = true
+    self.declared_with.used = true
     return method(self, ...)
   end
 end
@@ -175,19 +180,19 @@ end
 ---   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
 function M.declare(given)
   local declaration, info = declare.declare(given), place_of.innermost() or {}
-  latest = { source = info.source, line = info.currentline, used = false }
-  return setmetatable({ declaration = declaration, declared = latest }, Experiment)
+  declared.source, declared.line = info.source, info.currentline
+  return setmetatable({ declaration = declaration, declared_with = declared }, Experiment)
 end
 
---- What to say of a file that has run and neither returned nor used the experiment that it declared last; nil where it
---- has none.
+--- What to say of a file that has run and neither returned nor used the experiments that it declared; nil where it has
+--- none. Those declared from then on are another file's.
 --- @param path string the file's name
 function M.forgotten(path)
-  local declared = latest
-  latest = nil
-  if not declared or declared.used or declared.source ~= "@" .. path then return nil end
+  local here = declared
+  declared = {}
+  if here.used or here.source ~= "@" .. path then return nil end
   return ("%s:%d declares an experiment, but the file does not return it: write `return sm.experiment { … }`")
-    :format(path, declared.line)
+    :format(path, here.line)
 end
 
 --- Notes that a file returned an experiment: its text, with its modules and parameters, tells what it declares.

@@ -111,6 +111,11 @@ local function read_only(values)
     __newindex = function(_, name)
       fail("parameters cannot be assigned; set '%s' in sm.params or on the command line", tostring(name))
     end,
+    __tostring = function()
+      local words = {}
+      for i, name in ipairs(names) do words[i] = ("%s=%s"):format(name, M.text(values[name])) end
+      return table.concat(words, " ")
+    end,
     __pairs = function()
       local position = 0
       return function()

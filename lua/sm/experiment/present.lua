@@ -1,6 +1,7 @@
 --- What a run says of itself: numbers as people read them, the plan before, the outcome after.
 local runtime = require "sm.runtime"
 local numbers = require "sm.numbers"
+local text = require "sm.text"
 local usage = require "sm.usage"
 local sorted_keys = require "sm.ordered".sorted_keys
 
@@ -50,14 +51,15 @@ end
 --- @param path string where it goes
 function M.plan(run, path)
   local progress, schedule, threads = run.progress, run.schedule, runtime.system.threads()
-  progress:say { "\n", { "1", run.name }, "   ", { "36", run.variant }, "\n" }
+  progress:say { "\n", { "1", text.visible(run.name) }, "   ", { "36", text.visible(run.variant) }, "\n" }
   progress:say(tostring(run.model) .. "\n")
-  local function line(name, words) progress:say(("%-11s%s"):format(name, words), 11) end
+  local function line(name, words) progress:say(("%-11s%s"):format(name, text.visible(words)), 11) end
   line("data", run.data.description or run.data.name)
   line("training", ("%s steps of %d with %s, seed %d, %d thread%s"):format(M.thousands(schedule.steps),
     schedule.batch, run.optimizer.name, run.seed, threads, threads == 1 and "" or "s"))
   if #run.frozen > 0 then line("frozen", M.names(run.frozen) .. ": nothing moves them") end
-  line("run", path .. "\n")
+  line("run", path)
+  progress:say ""
 end
 
 --- How good: the best thing to be said of a finished run.
@@ -71,12 +73,13 @@ end
 
 --- One line: how good, after how many steps, in what time.
 function M.verdict(summary)
-  return ("%s after %s steps in %s"):format(M.outcome(summary), M.thousands(summary.steps),
-    M.duration(summary.wall_seconds))
+  return ("%s after %s step%s in %s"):format(M.outcome(summary), M.thousands(summary.steps),
+    summary.steps == 1 and "" or "s", M.duration(summary.wall_seconds))
 end
 
 function M.finished(run, path, summary)
   local progress, verdict = run.progress, M.verdict(summary)
+  progress:clear()
   if not progress.quiet then io.stdout:write "\n" end
   progress:conclude { { "1;32", verdict }, "   " .. path }
   if #run.views > 0 then progress:say("pictures   " .. path .. "/plots") end

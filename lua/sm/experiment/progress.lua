@@ -92,7 +92,7 @@ function M:conclude(given)
   print_line(self, painted)
 end
 
-local between <const> = "   "
+local between <const>, narrow <const> = "   ", "  " -- figures; the second where a line would be too wide
 
 --- A row of metrics.csv has been written: one line, or one for training and one for validation where that is too wide.
 --- @param metrics table|nil name → number: what else the validation data say
@@ -111,13 +111,18 @@ function M:row(row, steps, metrics)
     return
   end
   local head, tail = { "2", place }, validation and { "1", validation }
-  local indent = #place + #between
-  if not training or not tail then return self:say({ head, between, training or tail }, indent) end
-  if text.width(table.concat({ place, training, validation }, between)) <= text.columns() then
-    return self:say({ head, between, training, between, tail }, indent)
+  if training and tail and text.width(table.concat({ place, training, validation }, between)) <= text.columns() then
+    return self:say({ head, between, training, between, tail }, #place + #between)
   end
-  self:say({ head, between, training }, indent)
-  self:say({ head, between, tail }, indent)
+  local function line(part, words)
+    local space = between
+    if #place + #between + #words > text.columns() then
+      part[2], space = words:gsub("   +", narrow), narrow
+    end
+    self:say({ head, space, part }, #place + #space)
+  end
+  if training then line({ false, training }, training) end
+  if tail then line(tail, validation) end
 end
 
 local function smooth(old, new, weight)

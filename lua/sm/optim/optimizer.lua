@@ -17,6 +17,15 @@ local adopt, check_parameter, take = parameters_of.adopt, parameters_of.check, p
 local Optimizer = {}
 Optimizer.__index = Optimizer
 
+--- optim.sgd { lr = 0.1, momentum = 0.9 }
+function Optimizer:__tostring()
+  local words = {}
+  for i, key in ipairs(ordered.sorted_keys(self.settings)) do
+    words[i] = ("%s = %s"):format(key, self.settings[key])
+  end
+  return ("optim.%s { %s }"):format(self.name, table.concat(words, ", "))
+end
+
 -- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
 local COMMON = {
   lr = { type = { "real", "function" }, required = true, min = 0, below = math.huge },

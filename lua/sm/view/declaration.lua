@@ -16,6 +16,10 @@ function M.class(kind)
     return setmetatable(fields, View)
   end
 
+  function View:__tostring()
+    return ("%s of layer '%s'"):format(self.kind, self.path)
+  end
+
   --- Raises an error that begins with the line where the view was declared.
   function View:fail(format, ...)
     error(("%s: %s: "):format(self.where, self.kind) .. format:format(...), 0)
