@@ -1,0 +1,151 @@
+--- The blocks of README.md and docs/library.md run as they stand.
+-- A block of Lua is a script of its own, which smrun runs. It prints what stands behind its "-->", up to a remark in
+-- parentheses; how wide the spaces are does not count. A block without a language has commands for a shell in the
+-- source's directory.
+local lfs = require "lfs"
+
+local root <const> = lfs.currentdir()
+local smrun = os.getenv "SMRUN" or "build/smrun"
+if smrun:sub(1, 1) ~= "/" then smrun = root .. "/" .. smrun end
+
+--- The heading under which blocks are no scripts but, one after the other, the text of this experiment.
+local walk <const> = { document = "README.md", heading = "One experiment, line by line",
+  file = "experiments/softmax_groups.lua" }
+
+--- Commands that are not run here, by how they begin.
+local skipped <const> = {
+  ["make run"] = "installs packages, builds, and fetches MNIST",
+  ["make test"] = "installs packages, and runs this",
+  ["make check"] = "takes half an hour",
+  ["make deps-run"] = "installs packages",
+  ["make install"] = "writes to /usr/local; install_spec.lua runs it",
+  ["make uninstall"] = "removes from /usr/local; install_spec.lua runs it",
+  ["build/smrun data"] = "fetches",
+}
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+end
+
+local function quote(text)
+  return "'" .. text:gsub("'", [['\'']]) .. "'"
+end
+
+--- The blocks of a document: {language=, text=, line=(of the first), heading=}.
+local function blocks_of(path)
+  local blocks, block, heading, number = {}, nil, "", 0
+  for line in read(path):gmatch "([^\n]*)\n" do
+    number = number + 1
+    local language = line:match "^```(.*)$"
+    if not language then
+      if block then block.text = block.text .. line .. "\n" else heading = line:match "^##+ (.*)$" or heading end
+    elseif block then
+      blocks[#blocks + 1], block = block, nil
+    else
+      block = { language = language, text = "", line = number + 1, heading = heading }
+    end
+  end
+  assert.is_nil(block, path .. ": the last block has no end")
+  return blocks
+end
+
+local function in_walk(document, block)
+  return document == walk.document and block.heading == walk.heading
+end
+
+--- Lines without what depends on the width of columns, joined.
+local function plain(text)
+  local lines = {}
+  for line in text:gmatch "[^\n]+" do
+    line = line:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+    lines[#lines + 1] = line ~= "" and line or nil
+  end
+  return table.concat(lines, "\n")
+end
+
+--- What a block says that it prints; nil where it says nothing.
+local function promised(block)
+  local lines = {}
+  for line in block.text:gmatch "[^\n]+" do
+    local text = line:match "%-%->(.*)$"
+    if text then lines[#lines + 1] = text:gsub("%s%s+%(.*%)$", "") end
+  end
+  return #lines > 0 and plain(table.concat(lines, "\n")) or nil
+end
+
+local function skip(command)
+  for beginning in pairs(skipped) do
+    if command:sub(1, #beginning) == beginning then return beginning end
+  end
+end
+
+describe("documents", function()
+  local workspace
+
+  --- Runs a command in a directory that looks like the source's. Whether it succeeded, what it printed, what it said of
+  -- an error.
+  local function shell(command)
+    local done, _, status = os.execute(("cd %s && { %s\n} >out 2>err </dev/null"):format(quote(workspace), command))
+    return done, read(workspace .. "/out"), ("exit %d\n%s"):format(status, read(workspace .. "/err"))
+  end
+
+  before_each(function()
+    workspace = os.tmpname()
+    os.remove(workspace)
+    assert(lfs.mkdir(workspace))
+    for name in lfs.dir(root) do
+      if name:find "^%w" and name ~= "build" and name ~= "runs" then
+        assert(lfs.link(root .. "/" .. name, workspace .. "/" .. name, true))
+      end
+    end
+    assert(lfs.link(smrun:match "^(.*)/", workspace .. "/build", true))
+  end)
+
+  after_each(function() os.execute("rm -rf -- " .. quote(workspace)) end)
+
+  for _, document in ipairs { "README.md", "docs/library.md" } do
+    for _, block in ipairs(blocks_of(document)) do
+      local place = ("%s:%d"):format(document, block.line)
+      if block.language == "lua" and not in_walk(document, block) then
+        it(("%s, a script, runs"):format(place), function()
+          write(workspace .. "/script.lua", block.text)
+          local done, out, err = shell "build/smrun script.lua"
+          assert.is_true(done, err)
+          if promised(block) then assert.equal(promised(block), plain(out)) end
+        end)
+      elseif block.language == "" then
+        it(("%s, commands, run"):format(place), function()
+          for command in block.text:gmatch "[^\n]+" do
+            if not skip(command) then
+              local done, _, err = shell(command)
+              assert.is_true(done, command .. ": " .. err)
+            end
+          end
+        end)
+      end
+    end
+  end
+
+  it("of the README's walk through an experiment are its file", function()
+    local parts = {}
+    for _, block in ipairs(blocks_of(walk.document)) do
+      if in_walk(walk.document, block) then parts[#parts + 1] = block.text end
+    end
+    local code = read(walk.file)
+    while code:find "^%-%-" do code = code:gsub("^[^\n]*\n", "") end -- the question that it asks
+    assert.equal(code:gsub("\n\n+", "\n"), table.concat(parts))
+  end)
+
+  it("skip no command that none of them has", function()
+    local text = read "README.md" .. read "docs/library.md"
+    for beginning in pairs(skipped) do
+      assert.truthy(("\n" .. text):find("\n" .. beginning, 1, true), beginning)
+    end
+  end)
+end)
