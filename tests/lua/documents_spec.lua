@@ -142,6 +142,39 @@ describe("documents", function()
     assert.equal(code:gsub("\n\n+", "\n"), table.concat(parts))
   end)
 
+  --- What the manual explains: "resume RUN", "--runs DIR".
+  local function manual_entries()
+    local entries = {}
+    for line in read "docs/smrun.1":gmatch "\n%.TP\n%.[BIR]+ ([^\n]*)" do
+      line = line:gsub("\\%-", "-"):gsub('"', ""):gsub("%s+", " "):gsub(" ,", ","):gsub(" ?%.%.%.", "…")
+      entries[#entries + 1] = line
+      entries[line] = true
+    end
+    return entries
+  end
+
+  it("docs/smrun.1 explains every command and option of the help", function()
+    local entries, explained, _, help = manual_entries(), 0, shell "build/smrun --help"
+    for typed in help:gmatch "\n  (%S[^\n]*)" do
+      typed = typed:gsub("%s%s.*", ""):gsub("^build/smrun ", "")
+      if typed:find "^%-%-version" or typed:find "%-%-help$" then typed = typed:match "%-%-%l+" end
+      if typed:find "^%-" or typed:find "^%l+ %u" then
+        explained = explained + 1
+        assert.is_true(entries[typed] or entries["-h, " .. typed] or false, "smrun.1 has no entry for " .. typed)
+      end
+    end
+    assert.is_true(explained > 15)
+  end)
+
+  it("docs/smrun.1 explains no option that there is not", function()
+    for _, entry in ipairs(manual_entries()) do
+      for option in entry:gmatch "%-%-?[%l-]+" do
+        local _, _, err = shell(("build/smrun xor.lua %s 1"):format(option))
+        assert.is_nil(err:find("unknown option", 1, true), err)
+      end
+    end
+  end)
+
   it("skip no command that none of them has", function()
     local text = read "README.md" .. read "docs/library.md"
     for beginning in pairs(skipped) do
