@@ -1,5 +1,5 @@
-/* Convolution and pooling: runtime.conv. A window's options are {stride=, padding="same"|"valid"|n}, checked in Lua; those
-   of pools may have {down, across} for n and for the stride. */
+/* Convolution and pooling: runtime.conv. A window's options are {stride=, padding="same"|"valid"|n}, checked in Lua;
+   those of pools may have {down, across} for n and for the stride. */
 #include <string.h>
 
 #include "bind/bind.h"

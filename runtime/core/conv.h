@@ -5,8 +5,8 @@
 
    What a result does not see does not change it: an image's results are a function of that image, the filters and the
    sizes, bit for bit, and padding takes no part, not even beside an infinite weight. NaN and infinity reach the results
-   that they are a term of and no others. Where a transform does not bear an image (core/conv_range.h), the direct method
-   computes it, also where a transform is forced. */
+   that they are a term of and no others. Where a transform does not bear an image (core/conv_range.h), the direct
+   method computes it, also where a transform is forced. */
 #ifndef SM_CONV_H
 #define SM_CONV_H
 

@@ -20,6 +20,7 @@ static const double smallest = (double)FLT_MIN, greatest = (double)FLT_MAX;
 #endif
 
 static const magnitude spread = (magnitude)SM_CONV_SPREAD_BITS << MANTISSA_BITS;
+static const magnitude channel_spread = (magnitude)SM_CONV_CHANNEL_BITS << MANTISSA_BITS;
 
 /* How much larger numbers get on the way from pixels to results, per term: 225 (Winograd's pixels to cells, twice an
    axis) * 3969 (gradients to cells) * 1225 (cells to filters) is less than GROWTH_BITS; the other ways are shorter.
@@ -56,12 +57,6 @@ static bool is_in_range(magnitude a, magnitude b, size_t terms) {
          y >= floor && x * y >= floor;
 }
 
-bool sm_conv_is_finite(const real *x, size_t n) {
-  magnitude largest = 0;
-  for (size_t i = 0; i < n; i++) largest = larger(largest, magnitude_of(x[i]));
-  return is_finite(largest);
-}
-
 /* Numbers as integers, in loops that compilers make vectors of. */
 typedef magnitude bits_of_numbers __attribute__((may_alias));
 
@@ -77,6 +72,8 @@ static inline magnitude largest_of(const real *x, size_t n) {
   for (size_t k = 0; k < n; k++) most = larger(most, bits[k] & without_sign);
   return most;
 }
+
+bool sm_conv_is_finite(const real *x, size_t n) { return is_finite(largest_of(x, n)); }
 
 /* ---- filters ---- */
 
@@ -319,6 +316,21 @@ static size_t gather_bytes(const sight *at) {
   return own_bytes(at, 0) + sm_aligned(at->height * at->width * at->channels * sizeof(magnitude));
 }
 
+/* Whether no channel's numbers are lost, over all images, beside another's. */
+static bool sums_are_alike(const image_range *of, magnitude largest) {
+  const sight *at = &of->sight;
+  const magnitude *numbers = (const magnitude *)(of->own + own_bytes(at, 0));
+  const own all = own_of(of);
+  memset(all.channels, 0, at->channels * sizeof *all.channels);
+  for (size_t p = 0; p < at->height * at->width; p++, numbers += at->channels) {
+    for (size_t c = 0; c < at->channels; c++) all.channels[c] = larger(all.channels[c], numbers[c]);
+  }
+  for (size_t c = 0; c < at->channels; c++) {
+    if (all.channels[c] > 0 && all.channels[c] < largest - channel_spread) return false;
+  }
+  return true;
+}
+
 /* The largest number of all; infinity where they are not borne. */
 static magnitude largest_if_borne(const real *images, const sight *at, char *scratch) {
   const image_range of = {.sight = *at, .images = images, .own = scratch};
@@ -326,7 +338,7 @@ static magnitude largest_if_borne(const real *images, const sight *at, char *scr
   sm_parallel(at->height, at->batch * at->height * at->width * at->channels, gather_row, &of);
   magnitude largest = 0;
   for (size_t i = 0; i < at->height * at->width; i++) largest = larger(largest, all.pixels[i]);
-  bool borne = is_finite(largest) && windows_are_alike(&all, largest, at);
+  bool borne = is_finite(largest) && windows_are_alike(&all, largest, at) && sums_are_alike(&of, largest);
   return borne ? largest : magnitude_of((real)INFINITY);
 }
 

@@ -1,21 +1,22 @@
 /* Which numbers the transforms of core/conv_winograd.h and core/conv_fourier.h bear.
 
    A transform adds up pixels that no window holds together, and takes them apart again in the end. What that leaves
-   behind in a result is its rounding times the largest number that went in, wherever in the image that was. So an image
-   is borne if
+   behind in a result is the method's rounding times the largest number that went in, wherever in the image that was.
+   So an image is borne if
    - all its numbers are finite, and no sum or product on the way leaves the range of `real` or loses bits below it,
    - the largest number of every window is at least 1/SM_CONV_SPREAD of the largest of the image, and where a window
      holds zeros alone, so that its result is the bias, the image's largest is at most SM_CONV_SPREAD,
    - the channels that a filter weighs most are not lost beside others: the largest product of a pixel and a weight
      of its channel is at least 1/SM_CONV_SPREAD of the largest pixel times the filter's largest weight.
-   Filters are borne if they are finite and each tap of each, over all its channels, is zero or at least 1/SM_CONV_SPREAD
-   of the largest weight.
-
-   For the filter gradient, a sum over all images, what counts is the largest number that any image has at a pixel.
+   Filters are borne if they are finite and each tap of each, over all its channels, is zero or at least
+   1/SM_CONV_SPREAD of the largest weight.
+   For the filter gradient, a sum over all images, what counts is the largest number that any image has at a pixel;
+   and each channel's largest must be zero or at least 2^-SM_CONV_CHANNEL_BITS of all. This bound is wider, for the
+   channels of a softmax may be that far apart, and what it costs is a share of the smallest channel's gradient.
 
    Then the error of a result is at most about SM_CONV_SPREAD times the method's rounding (3e-7 by Fourier's and 1e-6 by
-   Winograd's in single precision), relative to the largest product in its sum: 0.1 % and 0.4 %, where ordinary images,
-   whose windows are alike, have that rounding itself.
+   Winograd's in single precision), relative to the largest product in its sum: 0.1 % and 0.4 %. Ordinary images, whose
+   windows are alike, have that rounding itself.
 
    What the functions say of an image depends on this image, the filters and the sizes alone. */
 #ifndef SM_CONV_RANGE_H
@@ -26,7 +27,7 @@
 
 #include "core/conv.h"
 
-enum { SM_CONV_SPREAD_BITS = 12, SM_CONV_SPREAD = 1 << SM_CONV_SPREAD_BITS };
+enum { SM_CONV_SPREAD_BITS = 12, SM_CONV_SPREAD = 1 << SM_CONV_SPREAD_BITS, SM_CONV_CHANNEL_BITS = 16 };
 
 /* Bytes of scratch, aligned to SM_ALIGNMENT, for each of the functions below with the present number of threads. */
 size_t sm_conv_range_scratch(const sm_conv2d *conv);

@@ -1,6 +1,6 @@
-/* Pooling of NHWC images over the windows of window.h, whose strides may differ. Padding never takes part: it is below every value for
-   the maximum and is not counted by the average. Windows that lie wholly in the padding are refused by the
-   plan. */
+/* Pooling of NHWC images over the windows of window.h, whose strides may differ. Padding never takes part: it is below
+   every value for the maximum and is not counted by the average. Windows that lie wholly in the padding are refused by
+   the plan. */
 #ifndef SM_POOL_H
 #define SM_POOL_H
 
@@ -17,8 +17,8 @@ sm_status sm_avgpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, s
 sm_dtype sm_maxpool_position_type(const sm_window *window);
 
 /* y = the largest value of each window, NaN if there is one; which (same shape as y, of the type above, or NULL) = its
-   position in the window, row by row from 0; ties go to the first. With relu, y is relu of that, which is the largest of
-   relu's values. Both passes of both pools write every element of their outputs. */
+   position in the window, row by row from 0; ties go to the first. With relu, y is relu of that, which is the largest
+   of relu's values. Both passes of both pools write every element of their outputs. */
 void sm_maxpool_forward(real *y, void *which, const real *x, bool relu, const sm_window *window);
 
 /* y: what the forward pass gave with relu, NULL without. */
