@@ -158,6 +158,18 @@ describe("smrun's messages", function()
     assert.truthy(utf8.len(err) and err:find("… (300018 bytes in all)\n", 1, true), err:sub(-200))
   end)
 
+  it("name the line that is at fault in a tail call too", function()
+    for _, call in ipairs {
+      "sm.ones(2, 3):reshape(7)", "sm.nn.conv2d { 3 }", "sm.optim.adam { lrr = 3 }", "sm.nn.linear { 2 }(3)",
+      "sm.nn.linear { 2 }:build(3)", "sm.nn.linear { 2 }:layer 'x'", "sm.data.mnist { x = 1 }", "sm.zeros('a')",
+      "sm.nn.init.constant()", "sm.load(3)", "sm.nn.linear { 2 }(sm.ones(2, 3), 4)", "sm.view.filters(3)",
+    } do
+      local status, _, err = code(("local sm = require 'sm'\nlocal function f()\n  return %s\nend\nf()"):format(call))
+      assert.equal(1, status)
+      assert.truthy(err:find "^smrun: %(command line%):3: [^\n]+\nstack traceback:\n\t%(command line%):3: in ", err)
+    end
+  end)
+
   it("show words of the command line as they are, but for what a terminal would obey", function()
     local status, _, err = shell [["$SMRUN" base.lua "$(printf 'steps=\033[31m\nx')"]]
     assert.equal(2, status)

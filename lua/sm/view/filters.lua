@@ -246,4 +246,4 @@ local function filters(_, given)
   }
 end
 
-return setmetatable({ values = values }, { __call = filters })
+return setmetatable({ values = values }, { __call = check.public("view.filters", filters, { method = true }) })
