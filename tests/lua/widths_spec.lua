@@ -115,6 +115,7 @@ describe("what smrun prints", function()
       assert.truthy(board, words)
       fits(board, columns)
       assert.truthy(board:find("failed       named.lua:3: a b", 1, true), board)
+      assert.is_nil(board:find "%% …", board)
     end
   end)
 end)

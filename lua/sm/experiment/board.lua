@@ -77,15 +77,20 @@ local function cells(run)
   }
 end
 
---- Columns that a label may take: what the state, the step and the accuracy leave, but never less than this.
-local least_label <const>, behind_label <const> = 12, 41
+--- Columns that a label may take: what the state, the step, the accuracy and the time left leave, but never less than
+--- this.
+local least_label <const>, behind_label <const> = 12, 54
 
 local function line_of(self, run, columns)
   local step, accuracy, rest = table.unpack(cells(run))
   local width = math.min(self.width, math.max(least_label, columns - behind_label))
   local label = text.padded(text.clip(text.visible(run.label), width), width)
-  local line = run.state == "failed" and ("%s  %-11s  %s"):format(label, run.state, rest)
-    or ("%s  %-11s  %13s  %9s  %s"):format(label, run.state, step, accuracy, rest)
+  local line = ("%s  %-11s  %13s  %9s"):format(label, run.state, step, accuracy)
+  if run.state == "failed" then
+    line = ("%s  %-11s  %s"):format(label, run.state, rest)
+  elseif text.width(line) + 2 + text.width(rest) <= columns then
+    line = line .. "  " .. rest
+  end
   line = text.clip(line:match "^(.-)%s*$", columns)
   local from, to = line:find(run.state, #label + 1, true)
   if not from then return line end
