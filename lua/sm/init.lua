@@ -1,6 +1,7 @@
 --- smrun: tensors, grouped activations, optimizers and experiments. `local sm = require "sm"`.
 -- Rooms beyond the tensors are loaded when they are first used.
 -- @module sm
+-- Older Luas read this file too, and are told what is needed: so it is written without what they cannot read.
 local jit = rawget(_G, "jit")
 if _VERSION ~= "Lua 5.4" then error("smrun needs Lua 5.4, this is " .. (jit and jit.version or _VERSION), 0) end
 
@@ -21,7 +22,7 @@ local sm = {
 for name, f in pairs(sm) do sm[name] = check.public("sm." .. name, f) end
 sm.version = runtime.version
 
-local in_smrun <const> = package.loaded["sm.host"] ~= nil -- elsewhere plain Lua runs the file of an experiment
+local in_smrun = package.loaded["sm.host"] ~= nil -- elsewhere plain Lua runs the file of an experiment
 
 local LAZY = {
   nn = function() return require "sm.nn" end,
