@@ -168,14 +168,6 @@ function M.options(where, given, spec)
   return result
 end
 
---- Raises when a function was given more than it takes.
--- @param where its public name
--- @param takes what it takes, in words: "one table of options"
--- @param ... what else it was given
-function M.no_more(where, takes, ...)
-  if select("#", ...) > 0 then fail("%s takes %s, got another argument, %s", where, takes, M.describe((...))) end
-end
-
 local MOST_CHANNELS <const> = (1 << 31) - 1
 
 --- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.
@@ -197,29 +189,38 @@ function M.is_callable(value)
 end
 
 --- A public function: as f, but more arguments than it has parameters are an error, where Lua would drop them in
--- silence (nil is none), and errors find the user's line even in `return f(…)`.
+--- silence (nil is none), and errors find the user's line even in `return f(…)`.
 -- @param name of the function, for messages
--- @param f function; one with `...` takes any number
--- @param options {method=false}: x:name(…), whose message does not count x
+-- @param f function; one with `...` takes any number, and one written in C checks its own
+-- @param options {method=false, takes=}: method for x:name(…), whose message does not count x; takes says in words what
+--   f takes, "one table of options" (default: how many arguments)
 function M.public(name, f, options)
-  local info = debug.getinfo(f, "u")
+  local info = debug.getinfo(f, "Su")
+  if info.what == "C" then return f end
   if info.isvararg then return runtime.traced(f) end
-  local taken = options and options.method and info.nparams - 1 or info.nparams
+  local method, takes = options and options.method, options and options.takes
+  local count = method and info.nparams - 1 or info.nparams
+  takes = takes or ("%s argument%s"):format(count == 0 and "no" or count, count == 1 and "" or "s")
   return runtime.traced(f, info.nparams, function(extra)
-    fail("%s takes %s argument%s, got %s%s", name, taken == 0 and "no" or taken, taken == 1 and "" or "s",
-      taken == 0 and "" or "another, ", M.describe(extra))
+    fail("%s takes %s, got %s%s", name, takes, count == 0 and "" or "another argument, ", M.describe(extra))
   end)
 end
 
---- Closes a module: reading a name that it does not have is an error that says which there are. Errors in its functions
---- find the user's line even in `return f(…)`.
+--- As public, for methods that a table has.
+-- @param prefix of their names in messages: "opt:"
+function M.public_methods(class, prefix, names)
+  for _, name in ipairs(names) do class[name] = M.public(prefix .. name, class[name], { method = true }) end
+end
+
+--- Closes a module: reading a name that it does not have is an error that says which there are, and its functions are
+--- public ones.
 -- @param module table of functions
 -- @param name the module's public name: "sm.optim"
 -- @param what its things are: "optimizers and schedules"
 -- @return module
 function M.closed(module, name, what)
   for key, value in pairs(module) do
-    if type(value) == "function" then module[key] = runtime.traced(value) end
+    if type(value) == "function" then module[key] = M.public(name:gsub("^sm%.", "") .. "." .. key, value) end
   end
   local function known()
     local names = {}

@@ -376,13 +376,13 @@ describe("data", function()
     it("refuse what they would ignore", function()
       local set = sm.data.tensors { inputs = sm.zeros(4, 2), targets = sm.zeros(4) }
       fails(function() set.train:batches(2, { epochs = 3 }) end,
-        "batches of a split, which are all examples once in their order, takes one size, got another argument, table")
-      fails(function() set:batches(2, { epochs = 3 }, 1) end, "batches takes a size and a table of options")
-      fails(function() set:stream(2, 1) end, "stream takes one size, got another argument, number 1")
-      fails(function() set:stream(2):next(2, 1) end, "next takes one size, got another argument, number 1")
+        "batches takes one size (a split gives all its examples once, in their order), got another argument")
+      fails(function() set:batches(2, { epochs = 3 }, 1) end, "batches takes 2 arguments, got another argument, number 1")
+      fails(function() set:stream(2, 1) end, "stream takes 1 argument, got another argument, number 1")
+      fails(function() set:stream(2):next(2, 1) end, "next takes 1 argument, got another argument, number 1")
       fails(function() sm.data.tensors({ inputs = sm.zeros(4, 2), targets = sm.zeros(4) }, { validation = 1 }) end,
-        "data.tensors takes one table of options, got another argument, table")
-      fails(function() sm.data.mnist_mini({}, 1) end, "data.mnist_mini takes one table of options")
+        "data.tensors takes 1 argument, got another argument, table")
+      fails(function() sm.data.mnist_mini({}, 1) end, "data.mnist_mini takes 1 argument")
     end)
 
     it("refuse wrong sizes", function()

@@ -429,14 +429,17 @@ describe("arguments beyond those that there are", function()
   it("are refused by every constructor, which shows its form", function()
     local model = nn.linear { 2 }
     for _, name in ipairs { "sgd", "rmsprop", "adam", "adamw", "smorms3" } do
-      local text = ("optim.%s takes one table of options, as in opt = optim.%s { lr = 1e-3 }, got "):format(name, name)
-      has(error_of(optim[name], model:parameters(), 1e-3), text)
-      has(error_of(optim[name], { lr = 1 }, 1e-3), text .. "number 0.001")
-      has(error_of(optim[name], model:parameters()), text .. "parameters; opt:add(model:parameters()) says")
+      local text = ("optim.%s takes one table of options, as in opt = optim.%s { lr = 1e-3 } "
+        .. "(opt:add(model:parameters()) says what it moves, and an experiment does so by itself), got ")
+        :format(name, name)
+      has(error_of(optim[name], model:parameters(), 1e-3), text .. "another argument, number 0.001")
+      has(error_of(optim[name], { lr = 1 }, 1e-3), text .. "another argument, number 0.001")
+      has(error_of(optim[name], model:parameters()), text .. "parameters")
       has(error_of(optim[name], sm.zeros(3)), text .. "tensor {3}")
     end
     for _, name in ipairs { "constant", "step", "cosine", "warmup" } do
-      has(error_of(optim[name], name == "constant" and 1 or { lr = 1 }, 2), ("optim.%s takes "):format(name))
+      has(error_of(optim[name], name == "constant" and 1 or { lr = 1 }, 2),
+        ("optim.%s takes 1 argument, got another argument, number 2"):format(name))
     end
   end)
 
@@ -444,13 +447,13 @@ describe("arguments beyond those that there are", function()
     local w = leaf { 1 }
     local opt = optim.adam():add { w = w }
     w.grad = sm.ones(1)
-    has(error_of(opt.step, opt, 1), "opt:step takes no argument, got another argument, number 1")
-    has(error_of(opt.zero_grad, opt, w), "opt:zero_grad takes no argument, got another argument, tensor {1}")
-    has(error_of(opt.add, opt, { v = leaf { 1 } }, { lr = 1 }, 3), "opt:add takes parameters and their settings, got")
+    has(error_of(opt.step, opt, 1), "opt:step takes no arguments, got number 1")
+    has(error_of(opt.zero_grad, opt, w), "opt:zero_grad takes no arguments, got tensor {1}")
+    has(error_of(opt.add, opt, { v = leaf { 1 } }, { lr = 1 }, 3), "opt:add takes 2 arguments, got another")
     for _, name in ipairs { "rate", "watch", "telemetry", "state" } do
-      has(error_of(opt[name], opt, true), ("opt:%s takes no argument, got another argument, boolean true"):format(name))
+      has(error_of(opt[name], opt, true), ("opt:%s takes no arguments, got boolean true"):format(name))
     end
-    has(error_of(opt.restore, opt, {}, 0, 1), "opt:restore takes tensors and a number of steps")
+    has(error_of(opt.restore, opt, {}, 0, 1), "opt:restore takes 2 arguments, got another")
     assert.equal(0, opt.steps)
   end)
 end)

@@ -68,8 +68,7 @@ end
 
 --- An endless stream of shuffled training batches that can be saved and restored; see sm.data.stream.
 -- @param size integer, examples in a batch
-function dataset:stream(size, ...)
-  check.no_more("stream", "one size", ...)
+function dataset:stream(size)
   return stream.new(self.train, split.check_size("stream", size))
 end
 
@@ -80,8 +79,7 @@ local BATCHES_OPTIONS <const> = { epochs = { type = "number", default = 1, min =
 -- @param size integer, examples in a batch
 -- @param options {epochs=1}; math.huge never ends
 -- @return iterator of x {size, …}, y {size, …}
-function dataset:batches(size, options, ...)
-  check.no_more("batches", "a size and a table of options", ...)
+function dataset:batches(size, options)
   size = split.check_size("batches", size)
   local epochs = check.options("batches", options, BATCHES_OPTIONS).epochs
   if epochs < math.huge and epochs % 1 ~= 0 then
@@ -99,5 +97,7 @@ end
 function dataset:__tostring()
   return self.description
 end
+
+check.public_methods(dataset, "", { "stream", "batches" })
 
 return M

@@ -79,8 +79,7 @@ end
 --- Iterates over all examples in order, for evaluation; the last batch may be smaller.
 -- @param size integer, examples in a batch
 -- @return iterator of x {size, …}, y {size, …}
-function split:batches(size, ...)
-  check.no_more("batches of a split, which are all examples once in their order,", "one size", ...)
+function split:batches(size)
   size = M.check_size("batches", size)
   local done, total = 0, #self
   local index = runtime.tensor.range(0, 1, total, "int32")
@@ -91,5 +90,9 @@ function split:batches(size, ...)
     return self:gather(index, first, count)
   end
 end
+
+split.batches = check.public("batches", split.batches, {
+  method = true, takes = "one size (a split gives all its examples once, in their order)",
+})
 
 return M

@@ -50,8 +50,7 @@ end
 --- The next batch.
 -- @param size integer, examples in this batch (default: the stream's)
 -- @return x real {size, …}, y {size, …}
-function stream:next(size, ...)
-  check.no_more("next", "one size", ...)
+function stream:next(size)
   size = size or self.size
   if self.position == #self.split then self:turn() end
   if self.position + size > #self.split then return self.split:gather(self:straddle(size), 0, size) end
@@ -83,5 +82,7 @@ function stream:restore(state)
     self:shuffle()
   end
 end
+
+check.public_methods(stream, "", { "next" })
 
 return M

@@ -18,7 +18,7 @@ return layer.define("conv2d", {
     stride = { type = "integer", default = 1, min = 1 },
     padding = { type = { "integer", "string" }, min = 0, choices = { "same", "valid" }, default = "same" },
     bias = { type = "boolean", default = true },
-    init = { type = "function", default = initialise.default_weight },
+    init = { type = "function", default = initialise.he_normal() },
     bias_init = { type = "function" },
   },
 
@@ -36,7 +36,7 @@ return layer.define("conv2d", {
     local fan_in, fan_out = kernel * kernel * channels, kernel * kernel * filters
     self:parameter("weight", { kernel, kernel, channels, filters }, options.init, fan_in, fan_out)
     if options.bias then
-      self:parameter("bias", { filters }, options.bias_init or initialise.default_bias, fan_in, fan_out)
+      self:parameter("bias", { filters }, options.bias_init or initialise.zeros(), fan_in, fan_out)
       self.window.bias = self.bias
     end
   end,

@@ -74,8 +74,4 @@ function M.glorot_uniform()
   return function(shape, fan_in, fan_out) return uniform(shape, math.sqrt(6 / (fan_in + fan_out))) end
 end
 
---- What layers use where `init` and `bias_init` are not given.
-M.default_weight = M.he_normal()
-M.default_bias = M.zeros()
-
 return check.closed(M, "sm.nn.init", "initialisers")

@@ -278,9 +278,7 @@ end
 
 Layer.__tostring = summary.of
 
-for _, name in ipairs { "build", "activations", "parameters", "buffers", "train", "eval", "layer" } do
-  Layer[name] = check.public(name, Layer[name], { method = true })
-end
+check.public_methods(Layer, "", { "build", "activations", "parameters", "buffers", "train", "eval", "layer" })
 Layer.__call = check.public("the model", Layer.__call, { method = true })
 
 -- Constructors ----------------------------------------------------------------------------------------------
@@ -342,8 +340,7 @@ function M.define(kind, class)
   setmetatable(class, Layer)
   local spec = class.options or {}
   spec.name = { type = "string" }
-  return function(given, ...)
-    check.no_more(where, "one table of options", ...)
+  return check.public(where, function(given)
     if given == nil then
       given = {}
     elseif type(given) ~= "table" or M.is(given) then
@@ -367,7 +364,7 @@ function M.define(kind, class)
     if layers then M.adopt(layer, layers) end
     if class.setup then class.setup(layer, where) end
     return layer
-  end
+  end, { takes = "one table of options" })
 end
 
 return M

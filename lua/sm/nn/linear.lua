@@ -12,7 +12,7 @@ return layer.define("linear", {
   options = {
     { type = "integer", required = true, min = 1 },
     bias = { type = "boolean", default = true },
-    init = { type = "function", default = initialise.default_weight },
+    init = { type = "function", default = initialise.he_normal() },
     bias_init = { type = "function" },
   },
 
@@ -26,7 +26,7 @@ return layer.define("linear", {
     local inputs, outputs = shape[#shape], options[1]
     self:parameter("weight", { inputs, outputs }, options.init, inputs, outputs)
     if options.bias then
-      self:parameter("bias", { outputs }, options.bias_init or initialise.default_bias, inputs, outputs)
+      self:parameter("bias", { outputs }, options.bias_init or initialise.zeros(), inputs, outputs)
     end
   end,
 

@@ -10,7 +10,6 @@ local schedule = require "sm.optim.schedule"
 
 local M = {}
 
-local no_more = check.no_more
 local is_tensor, gradient_of = runtime.tensor.is_tensor, runtime.tensor.gradient
 local adopt, check_parameter, take = parameters_of.adopt, parameters_of.check, parameters_of.take
 
@@ -58,8 +57,7 @@ end
 ---   tensors, or a tensor
 --- @param overrides table? settings of this group alone, such as { lr = 1e-4, weight_decay = 0 }
 --- @return the optimizer
-function Optimizer:add(parameters, overrides, ...)
-  no_more("opt:add", "parameters and their settings", ...)
+function Optimizer:add(parameters, overrides)
   local group = { entries = {}, seen = 0, options = with_overrides(self, overrides), where = user_line() }
   group.call = self.rule.settings(group.options)
   if is_tensor(parameters) then
@@ -93,8 +91,7 @@ function Optimizer:add(parameters, overrides, ...)
 end
 
 --- All parameters by name, group by group: an ordered map.
-function Optimizer:parameters(...)
-  no_more("opt:parameters", "no argument", ...)
+function Optimizer:parameters()
   adopt(self)
   local parameters = ordered.new()
   for _, group in ipairs(self.groups) do
@@ -113,8 +110,7 @@ function Optimizer:places()
 end
 
 --- Forgets the gradients of all parameters.
-function Optimizer:zero_grad(...)
-  no_more("opt:zero_grad", "no argument", ...)
+function Optimizer:zero_grad()
   adopt(self)
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do entry.tensor.grad = nil end
@@ -138,8 +134,7 @@ local function rate_at(self, options, step)
 end
 
 --- The learning rate of the first group at the last step done (before any: at the first step).
-function Optimizer:rate(...)
-  no_more("opt:rate", "no argument", ...)
+function Optimizer:rate()
   local first = self.groups[1]
   return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
 end
@@ -185,8 +180,7 @@ end
 --- A gradient that is not finite is an error which names the parameter, and so is one whose square, or the step that
 --- follows from it, does not fit the numbers of tensors. The step is then not counted: the elements in question are as
 --- they were, with their state; others, and parameters before this one, have moved.
-function Optimizer:step(...)
-  no_more("opt:step", "no argument", ...)
+function Optimizer:step()
   adopt(self)
   local step, scale, moved = self.steps + 1, clipping(self), false
   for _, group in ipairs(self.groups) do
@@ -214,8 +208,7 @@ end
 
 --- Remembers every weight, so that telemetry() can say what the step that follows did. Costs a copy of the
 --- weights; a step that nobody watches costs nothing.
-function Optimizer:watch(...)
-  no_more("opt:watch", "no argument", ...)
+function Optimizer:watch()
   adopt(self)
   for _, entry in pairs(self.by_name) do
     if entry.before then
@@ -231,8 +224,7 @@ end
 --- remembered.
 --- @return table name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the
 ---   changes of the weights; others are the rule's own
-function Optimizer:telemetry(...)
-  no_more("opt:telemetry", "no argument", ...)
+function Optimizer:telemetry()
   if not self.watched or self.steps == self.watched then
     fail "opt:telemetry: there is no step to look at; call opt:watch() right before opt:step()"
   end
@@ -262,8 +254,7 @@ end
 -- State -----------------------------------------------------------------------------------------------------
 
 --- The tensors to keep in a checkpoint, with `opt.steps`: an ordered map by name ("conv1.weight.mem").
-function Optimizer:state(...)
-  no_more("opt:state", "no argument", ...)
+function Optimizer:state()
   adopt(self)
   local state = ordered.new()
   for _, group in ipairs(self.groups) do
@@ -292,8 +283,7 @@ end
 --- lack its state altogether, as one that never had a gradient does.
 --- @param tensors table a table or ordered map, name → tensor
 --- @param steps integer the number of steps done
-function Optimizer:restore(tensors, steps, ...)
-  no_more("opt:restore", "tensors and a number of steps", ...)
+function Optimizer:restore(tensors, steps)
   adopt(self)
   if type(tensors) ~= "table" then
     fail("opt:restore takes what opt:state() gave, got %s", check.describe(tensors))
@@ -328,6 +318,10 @@ function Optimizer:restore(tensors, steps, ...)
   for _, entry in pairs(self.by_name) do entry.state, entry.last = states[entry], 0 end
   self.steps = steps
 end
+
+check.public_methods(Optimizer, "opt:", {
+  "add", "parameters", "zero_grad", "rate", "step", "watch", "telemetry", "state", "restore",
+})
 
 -- Rules -----------------------------------------------------------------------------------------------------
 
@@ -364,11 +358,11 @@ function M.define(name, rule)
     return call
   end
 
-  return function(given, ...)
-    if select("#", ...) > 0 or ordered.is(given) or is_tensor(given) then
-      fail("%s takes one table of options, as in opt = %s { lr = 1e-3 }, got %s; opt:add(model:parameters()) says what "
-        .. "it moves, and an experiment does so by itself", where, where,
-        ordered.is(given) and "parameters" or check.describe(select("#", ...) > 0 and (...) or given))
+  local takes = ("one table of options, as in opt = %s { lr = 1e-3 } (opt:add(model:parameters()) says what it moves, "
+    .. "and an experiment does so by itself)"):format(where)
+  return check.public(where, function(given)
+    if ordered.is(given) or is_tensor(given) then
+      fail("%s takes %s, got %s", where, takes, ordered.is(given) and "parameters" or check.describe(given))
     end
     local options, settings = rule.check(where, given), {}
     for key, value in pairs(options) do settings[key] = value end
@@ -378,7 +372,7 @@ function M.define(name, rule)
       name = name, rule = rule, steps = 0, options = options, settings = settings,
       groups = {}, by_tensor = {}, by_name = {}, single = 0, telemetry_names = names,
     }, Optimizer)
-  end
+  end, { takes = takes })
 end
 
 return M
