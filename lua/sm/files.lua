@@ -1,12 +1,11 @@
 --- Tensors in files that other programs read: .npy for one tensor, .safetensors for named ones.
 -- @module sm.files
-local cjson = require "cjson"
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local checksums = require "sm.checksums"
 local fail = require "sm.fail"
+local json = require "sm.json"
 local ordered = require "sm.ordered"
-local strict_json = require "sm.strict_json"
 
 local M = {}
 
@@ -17,7 +16,6 @@ local ALIGNMENT <const> = 8 -- the data begin at a multiple of it
 
 local is_tensor = runtime.tensor.is_tensor
 
-local json = cjson.new() -- one with settings of our own
 local unread = setmetatable({}, { __mode = "k" }) -- a table that load gave → the names that it could not read
 
 --- The keys of a table in the order in which they are written; every key must be a string of UTF-8.
@@ -48,13 +46,13 @@ local function metadata_text(path, metadata, sums)
       fail("save: %s: metadata '%s' must be a string of UTF-8, got %s", path, name,
         type(value) == "string" and "other bytes" or check.describe(value))
     end
-    parts[#parts + 1] = json.encode(name) .. ":" .. json.encode(value)
+    parts[#parts + 1] = json.quote(name) .. ":" .. json.quote(value)
   end
   return ('"%s":{%s}'):format(METADATA, table.concat(parts, ","))
 end
 
 local function entry_text(name, tensor, first, last)
-  return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(json.encode(name),
+  return ('%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}'):format(json.quote(name),
     runtime.io.safetensors_dtype(tensor), table.concat(tensor.shape, ","), first, last)
 end
 
@@ -96,7 +94,7 @@ end
 
 --- A decoded array as a list of integers of at least 0; nil when it is anything else.
 local function sizes(array)
-  if not strict_json.is_array(array) then return nil end
+  if not json.is_array(array) then return nil end
   local result = {}
   for i, size in ipairs(array) do
     if math.type(size) ~= "integer" or size < 0 then return nil end
@@ -134,12 +132,8 @@ local function check_layout(path, entries, data_bytes)
   end
 end
 
-local function is_object(value)
-  return type(value) == "table" and not strict_json.is_array(value)
-end
-
 local function check_metadata(path, metadata)
-  if not is_object(metadata) then fail("%s: %s is not an object", path, METADATA) end
+  if json.kind(metadata) ~= "object" then fail("%s: %s is not an object", path, METADATA) end
   for key, value in pairs(metadata) do
     if type(value) ~= "string" then fail("%s: %s should hold strings alone; '%s' is none", path, METADATA, key) end
   end
@@ -150,14 +144,14 @@ local function read_header(path, text, data_bytes)
   if text:sub(1, 1) ~= "{" then
     fail("%s: byte %d: the header does not begin with '{'", path, HEADER_START)
   end
-  local header, at, reason = strict_json.decode(text)
-  if not header then fail("%s: byte %d: the header %s", path, HEADER_START + at, reason) end
+  local header, at, reason = json.decode(text)
+  if not header then fail("%s: byte %d: the header %s", path, HEADER_START + at - 1, reason) end
   local entries, metadata = {}, {}
   for name, entry in pairs(header) do
     if name == METADATA then
       metadata = check_metadata(path, entry)
     else
-      if not is_object(entry) then fail("%s: the header's '%s' is not an object", path, name) end
+      if json.kind(entry) ~= "object" then fail("%s: the header's '%s' is not an object", path, name) end
       entries[#entries + 1] = check_entry(path, name, entry)
     end
   end

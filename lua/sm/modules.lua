@@ -9,7 +9,7 @@ local lfs = setmetatable({}, { __index = function(_, name) return require "lfs"[
 
 --- What the library rests on comes first, too, and its parts in C.
 local own <const> = {
-  cjson = true, lfs = true, argparse = true, ["sm.runtime"] = true, ["sm.canvas"] = true, ["sm.host"] = true,
+  lfs = true, argparse = true, ["sm.runtime"] = true, ["sm.canvas"] = true, ["sm.host"] = true,
 }
 local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/modules%.lua$"
 local relative = ""    -- the templates of package.path that begin in the working directory

@@ -85,6 +85,17 @@ function M.padded(text, columns, right)
   return right and gap .. text or text .. gap
 end
 
+--- The shortest text that reads back as the same value: 0.001, 4, true, relu.
+--- @param value number|boolean|string
+--- @return string
+function M.shortest(value)
+  if math.type(value) ~= "float" then return tostring(value) end
+  for digits = 15, 17 do
+    local shortest = ("%." .. digits .. "g"):format(value)
+    if tonumber(shortest) == value then return shortest end
+  end
+end
+
 local joint <const> = "\0" -- for a space where no line breaks
 
 --- Spaces where a line does not break: within {28, 28, 1}, between a number and its unit.

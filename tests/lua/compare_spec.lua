@@ -280,7 +280,8 @@ describe("compare", function()
         ('"drew": true, "data": {"train inputs": "float32 {9} 0000000%d"}'):format(seed))
     end
     assert.equal(1, #(of "e").settings)
-    record(write_run("e/again", 2, { accuracy = 0.8 }), '"drew": true, "data": {"train inputs": "float32 {9} 00000003"}')
+    record(write_run("e/again", 2, { accuracy = 0.8 }),
+      '"drew": true, "data": {"train inputs": "float32 {9} 00000003"}')
     assert.matches("e/2, but on other data$", (of "e").left_out[1].reason)
   end)
 
@@ -302,7 +303,6 @@ describe("compare", function()
   end)
 
   it("tells integers apart that a double does not", function()
-    if not require "sm.experiment.json".decode then return pending "JSON is read with doubles" end
     write_run("e/a", 9007199254740992, { values = { n = "9007199254740993" }, accuracy = 0.9 })
     write_run("e/b", 9007199254740993, { values = { n = "9007199254740993" }, accuracy = 0.8 })
     write_run("e/c", 9007199254740993, { values = { n = "9007199254740992" }, accuracy = 0.7 })

@@ -377,7 +377,7 @@ describe("data", function()
       local set = sm.data.tensors { inputs = sm.zeros(4, 2), targets = sm.zeros(4) }
       fails(function() set.train:batches(2, { epochs = 3 }) end,
         "batches takes one size (a split gives all its examples once, in their order), got another argument")
-      fails(function() set:batches(2, { epochs = 3 }, 1) end, "batches takes 2 arguments, got another argument, number 1")
+      fails(function() set:batches(2, { epochs = 3 }, 1) end, "batches takes 2 arguments, got another argument")
       fails(function() set:stream(2, 1) end, "stream takes 1 argument, got another argument, number 1")
       fails(function() set:stream(2):next(2, 1) end, "next takes 1 argument, got another argument, number 1")
       fails(function() sm.data.tensors({ inputs = sm.zeros(4, 2), targets = sm.zeros(4) }, { validation = 1 }) end,

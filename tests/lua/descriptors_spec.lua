@@ -202,8 +202,8 @@ describe("the surroundings", function()
     local output, status = bash(([[set -e; P="$W/a;b?c (%%d) d"; mkdir -p "$P/bin" "$P/share/smrun" "$P/lib"
       cp '%s' "$P/bin/smrun"; cp -r '%s/lib' "$P/lib/smrun"; cp -r lua "$P/share/smrun/lua"
       cd "$W"; "$P/bin/smrun" "$W/tiny.lua" steps=2 --runs "$W/strange" --quiet
-      echo 'error("from cjson of the working directory")' > cjson.lua
-      "$P/bin/smrun" -e 'print(require([=[sm]=]).ones(2):sum():item())'; rm cjson.lua
+      echo 'error("from lfs of the working directory")' > lfs.lua
+      "$P/bin/smrun" -e 'print(require([=[sm]=]).ones(2):sum():item())'; rm lfs.lua
       "$P/bin/smrun" -e 'require [=[sm.none]=]']]):format(smrun, build))
     assert.equal(1, status)
     assert.matches("%f[%d]2%.?0?\n", output)

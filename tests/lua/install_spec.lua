@@ -139,9 +139,9 @@ describe("a machine without packages", function()
 
   it("is told the package of a Lua module, and of a library", function()
     local output, success = shell("LUA_PATH='lua/?.lua;lua/?/init.lua' LUA_CPATH='%s/lib/?.so' lua5.4 -e '%s'", build,
-      [[print(select(2, pcall(function() return require "sm".save end)))]])
+      [[print(select(2, pcall(function() return require "sm".params end)))]])
     assert.is_true(success, output)
-    assert.equal("the Lua module 'cjson' is missing: install Debian's package lua-cjson\n", output)
+    assert.equal("the Lua module 'lfs' is missing: install Debian's package lua-filesystem\n", output)
     output = succeed("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' lua5.4 -e '%s'", build, [[
       require "sm"
       package.preload["sm.canvas"] = function()

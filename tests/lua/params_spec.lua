@@ -1,5 +1,6 @@
 local cjson = require "cjson"
 local params = require "sm.experiment.params"
+local shortest = require "sm.text".shortest
 local usage = require "sm.usage"
 
 --- The message of the error that `f` raises, without the position; whether it is a usage error.
@@ -110,10 +111,10 @@ describe("params", function()
 
   it("writes numbers so that they read back the same, and as short as that allows", function()
     for text, number in pairs { ["0.001"] = 1e-3, ["0.1"] = 0.1, ["1e-05"] = 1e-5, ["4"] = 4, ["2"] = 2.0 } do
-      assert.equal(text, params.text(number))
+      assert.equal(text, shortest(number))
     end
     for _, number in ipairs { 1 / 3, math.pi, 5e-324, 0.1 + 0.2, 1.7976931348623157e308 } do
-      assert.equal(number, tonumber(params.text(number)))
+      assert.equal(number, tonumber(shortest(number)))
     end
   end)
 
@@ -124,7 +125,7 @@ describe("params", function()
 
   it("survives the way through JSON", function()
     local given = { lr = tostring(1 / 3), groups = "7", flag = "true", data = "x,y" }
-    local json = require "sm.experiment.json"
+    local json = require "sm.json"
     local _, first = declared({ lr = 1.0, groups = 4, flag = false, data = "" }, given)
     local _, second = declared(first.defaults, cjson.decode(json.encode(first)).values)
     assert.same(first, second)

@@ -99,7 +99,7 @@ describe("what the file of an experiment draws", function()
   end)
 
   it("is told in the record of the run", function()
-    local json = require "sm.experiment.json"
+    local json = require "sm.json"
     write("drawing.lua", with_params, "", "p.seed")
     smrun "drawing.lua"
     assert.is_true(json.decode(tiny.read(workspace .. "/runs/drawing/default/environment.json")).drew)

@@ -71,7 +71,7 @@ local function run_once(path, source, overrides, seed, certain, where)
   local modules = require "sm.modules"
   local arguments = { [0] = path }
   for _, name in ipairs(sorted_names(overrides)) do
-    arguments[#arguments + 1] = name .. "=" .. params.text(overrides[name])
+    arguments[#arguments + 1] = name .. "=" .. require "sm.text".shortest(overrides[name])
   end
   local chunk, problem = modules.compile(source, path, M.environment(arguments))
   if not chunk then error(problem, 0) end
@@ -126,12 +126,11 @@ end
 --- Reads the record of a run directory: the text that ran and the values of its parameters.
 --- @return table as `file`, made from the directory alone
 function M.run_directory(directory)
-  local json = require "sm.experiment.json"
+  local json = require "sm.json"
   local path = directory .. "/params.json"
-  local ok, record = pcall(json.decode, M.read(path))
-  if not ok or type(record) ~= "table" or type(record.values) ~= "table" then
-    error(("%s: expected the parameters of a run {\"values\": {…}}, %s"):format(path,
-      ok and "found something else" or record), 0)
+  local record, problem = json.object(M.read(path))
+  if not record or json.kind(record.values) ~= "object" then
+    error(("%s: expected the parameters of a run {\"values\": {…}}, %s"):format(path, problem or "found others"), 0)
   end
   local environment = require "sm.experiment.directory".record(directory)
   local loaded = M.file(directory .. "/experiment.lua", nil, record.values, {

@@ -3,14 +3,13 @@
 -- ("optimizer.…"); its metadata hold the experiment's text and parameters and the run's numbers. Equal runs have equal
 -- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
 local lfs = require "lfs"
-local cjson = require "cjson"
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
 local files = require "sm.files"
 local random = require "sm.random"
 local directory_of = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
-local json = require "sm.experiment.json"
+local json = require "sm.json"
 
 local M = {}
 
@@ -107,8 +106,7 @@ local function read_spent(directory, step)
   local path = directory .. "/spent.json"
   local text = directory_of.read(path)
   if not text then return { wall = 0, training = 0 } end
-  local ok, kept = pcall(cjson.decode, text)
-  kept = ok and type(kept) == "table" and kept or {}
+  local kept = json.object(text) or {}
   for _, key in ipairs { "wall_seconds", "training_seconds" } do
     if type(kept[key]) ~= "number" then
       fail("%s: there is no number of %s; without this file, time counts from now on", path, key)

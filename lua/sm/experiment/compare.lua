@@ -3,7 +3,7 @@
 -- told.
 local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
-local shortest = require "sm.experiment.params".text
+local shortest = require "sm.text".shortest
 local records = require "sm.experiment.records"
 local suggest = require "sm.check".suggest
 local statistics = require "sm.experiment.statistics"

@@ -2,7 +2,7 @@
 --- declarations are the same where their maps are.
 local runtime = require "sm.runtime"
 local ordered = require "sm.ordered"
-local shortest = require "sm.experiment.params".text
+local shortest = require "sm.text".shortest
 
 local M = {}
 

@@ -3,7 +3,7 @@
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
-local json = require "sm.experiment.json"
+local json = require "sm.json"
 
 local M = {}
 M.__index = M
@@ -20,11 +20,8 @@ end
 local function decode(path)
   local text = M.read(path)
   if not text then return nil end
-  local ok, value = pcall(json.decode, text)
-  if not ok or type(value) ~= "table" then
-    fail("%s: expected a JSON object, %s", path, ok and "found something else" or value)
-  end
-  return value
+  local value, problem = json.object(text)
+  return value or fail("%s: expected a JSON object, %s", path, problem)
 end
 
 --- @return table|nil what summary.json says, nil while the run is unfinished

@@ -12,17 +12,6 @@ local M = {}
 
 local overrides, record = {}, nil
 
---- The shortest text that reads back as the same value: 0.001, 4, true, relu.
---- @param value number|boolean|string
---- @return string
-function M.text(value)
-  if math.type(value) ~= "float" then return tostring(value) end
-  for digits = 15, 17 do
-    local shortest = ("%." .. digits .. "g"):format(value)
-    if tonumber(shortest) == value then return shortest end
-  end
-end
-
 local function finite(number)
   return number ~= nil and number - number == 0
 end
@@ -86,14 +75,14 @@ local function read(name, default, given)
     hint = ("; to allow fractions, write the default as %d.0"):format(default)
   end
   usage.fail("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
-    M.text(default), text.visible(tostring(given)), hint)
+    text.shortest(default), text.visible(tostring(given)), hint)
 end
 
 --- What differs from the defaults, as the name of a run: "groups=4,seed=2"; "default" where nothing does. One too long
 --- for a file system is cut, and ends in "~" and a checksum.
 local function run_name(values, differing)
   local parts = {}
-  for i, name in ipairs(differing) do parts[i] = name .. "=" .. file_names.safe(M.text(values[name])) end
+  for i, name in ipairs(differing) do parts[i] = name .. "=" .. file_names.safe(text.shortest(values[name])) end
   return #parts > 0 and file_names.file_name(table.concat(parts, ",")) or "default"
 end
 
@@ -113,7 +102,7 @@ local function read_only(values)
     end,
     __tostring = function()
       local words = {}
-      for i, name in ipairs(names) do words[i] = ("%s=%s"):format(name, M.text(values[name])) end
+      for i, name in ipairs(names) do words[i] = ("%s=%s"):format(name, text.shortest(values[name])) end
       return table.concat(words, " ")
     end,
     __pairs = function()

@@ -1,14 +1,13 @@
 --- What run directories say of themselves: found, and read. A run may be a stranger's, half copied or cut short: what
 -- does not read as it should is told with its file and field, and that run is left out.
-local cjson = require "cjson"
 local lfs = require "lfs"
 local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
+local json = require "sm.json"
+local shortest = require "sm.text".shortest
 local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
-local json = require "sm.experiment.json"
 local metrics = require "sm.experiment.metrics"
-local shortest = require "sm.experiment.params".text
 
 local M = {}
 
@@ -112,7 +111,7 @@ end
 --- A value of JSON on one line; names in alphabetical order.
 --- @return string
 function M.value_text(value)
-  if value == cjson.null or value == nil then return "null" end
+  if value == json.null or value == nil then return "null" end
   if type(value) == "table" then return (json.encode(value):gsub("\n%s*", " "):gsub("%s+$", "")) end
   return shortest(value)
 end
@@ -127,26 +126,23 @@ local function check_finite(path, place, value)
 end
 
 local in_words <const> = {
-  integer = "an integer", number = "a number", string = "a string", boolean = "true or false", table = "an object",
+  integer = "an integer", number = "a number", string = "a string", boolean = "true or false", object = "an object",
+  array = "an array",
 }
 
-local function kind_of(value)
-  return value == cjson.null and "null" or type(value)
-end
-
 --- Raises unless the fields that are there are of their types; null is as if it were not there.
---- @param types table field → "string", "number", "integer" or "table"
+--- @param types table field → a kind of JSON, or "integer"
 local function check_fields(path, object, types)
   for _, field in ipairs(sorted_keys(types)) do
     local value, wanted = object[field], types[field]
-    if value == cjson.null then
+    if value == json.null then
       object[field] = nil
     elseif value ~= nil then
       local fits = wanted == "integer" and math.type(value) ~= nil and math.tointeger(value) ~= nil
-        or type(value) == wanted
+        or json.kind(value) == wanted
       if not fits then
         fail("%s: '%s' must be %s, got %s", path, field, in_words[wanted],
-          kind_of(value) == "number" and shortest(value) or kind_of(value))
+          type(value) == "number" and shortest(value) or json.kind(value))
       end
     end
   end
@@ -168,13 +164,8 @@ end
 local function read_object(path, types)
   local text = content(path)
   if not text then return nil end
-  local ok, object = pcall(json.decode, text)
-  if not ok or type(object) ~= "table" then
-    fail("%s: expected a JSON object, %s", path, ok and "found " .. kind_of(object) or object)
-  end
-  for key in pairs(object) do
-    if type(key) ~= "string" then fail("%s: expected a JSON object, found an array", path) end
-  end
+  local object, problem = json.object(text)
+  if not object then fail("%s: expected a JSON object, %s", path, problem) end
   check_finite(path, "", object)
   check_fields(path, object, types)
   return object
@@ -185,13 +176,8 @@ local function required(path, types)
 end
 
 local function read_params(path)
-  local params = required(path, { values = "table", defaults = "table" })
+  local params = required(path, { values = "object", defaults = "object" })
   if not params.values then fail("%s: there are no values", path) end
-  for _, field in ipairs { "values", "defaults" } do
-    for key in pairs(params[field] or {}) do
-      if type(key) ~= "string" then fail("%s: '%s' must be an object, got an array", path, field) end
-    end
-  end
   return params
 end
 
@@ -211,8 +197,8 @@ end
 
 local environment_types <const> = {
   smrun = "string", real = "string", processor = "string", instruction_set = "string", experiment = "string",
-  variant = "string", started = "string", threads = "integer", seed = "integer", git = "table", data = "table",
-  modules = "table", declaration = "table", sessions = "table",
+  variant = "string", started = "string", threads = "integer", seed = "integer", git = "object", data = "object",
+  modules = "object", declaration = "object", sessions = "array",
 }
 
 local function read_environment(path)
@@ -221,7 +207,7 @@ local function read_environment(path)
   for _, field in ipairs { "data", "modules", "declaration" } do -- maps from a place to a text
     for place, text in pairs(environment[field] or {}) do
       if type(text) ~= "string" then
-        fail("%s: '%s.%s' must be a string, got %s", path, field, place, kind_of(text))
+        fail("%s: '%s.%s' must be a string, got %s", path, field, place, json.kind(text))
       end
     end
   end

@@ -1,21 +1,33 @@
---- JSON by the letter (RFC 8259), for headers that other programs wrote. Unlike cjson it keeps integers exact
--- and refuses a key that comes twice in one object, text after a NUL and text that is not UTF-8.
--- @module sm.strict_json
-local null = require "cjson".null
+--- JSON by the letter (RFC 8259). It reads integers exactly, and refuses a key that comes twice in one object, text
+-- after a NUL and text that is not UTF-8. It writes as people read it: sorted keys, two spaces of indentation, numbers
+-- that read back exactly.
+-- @module sm.json
+local shortest = require "sm.text".shortest
+local sorted_keys = require "sm.ordered".sorted_keys
 
 local M = {}
+
+--- What null is read as.
+function M.null() end
 
 local MAX_DEPTH <const> = 64
 
 local ESCAPES <const> = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
-local WORDS <const> = { t = { "true", true }, f = { "false", false }, n = { "null", null } }
+local WORDS <const> = { t = { "true", true }, f = { "false", false }, n = { "null", M.null } }
 
 local array = {} -- the metatable of arrays
 
---- Whether a decoded value was an array.
+--- Marks a list, so that it is written as an array even when it is empty.
+function M.array(list)
+  return setmetatable(list, array)
+end
+
+--- Whether a value was read as an array, or marked as one.
 function M.is_array(value)
   return getmetatable(value) == array
 end
+
+-- Reading -----------------------------------------------------------------------------------------------------
 
 local function refuse(at, format, ...)
   error({ at = at, reason = format:format(...) }, 0)
@@ -106,7 +118,7 @@ local function read_object(text, at, depth)
 end
 
 local function read_array(text, at, depth)
-  local list, count = setmetatable({}, array), 0
+  local list, count = M.array {}, 0
   return list, read_items(text, at, "]", function(start)
     local last
     count = count + 1
@@ -130,19 +142,75 @@ end
 
 --- @param text string
 -- @return the value: objects are tables, arrays such that is_array knows, whole numbers without fraction or
---   exponent integers where they fit, null cjson.null; or nil, the position (0-based) of what is wrong, and what
+--   exponent integers where they fit, null json.null; or nil, the position (1-based) of what is wrong, and what
 --   it is: "is not JSON: expected a value", "has 'a' twice"
 function M.decode(text)
   local valid, bad = utf8.len(text)
-  if not valid then return nil, bad - 1, "is not UTF-8" end
+  if not valid then return nil, bad, "is not UTF-8" end
   local ok, value, last = pcall(read_value, text, skip(text, 1), 1)
   if not ok then
     if type(value) ~= "table" then error(value, 0) end
-    return nil, value.at - 1, value.reason
+    return nil, value.at, value.reason
   end
   last = skip(text, last)
-  if last <= #text then return nil, last - 1, "is not JSON: expected its end" end
+  if last <= #text then return nil, last, "is not JSON: expected its end" end
   return value
+end
+
+--- What a decoded value is, in JSON's words: "null", "array", "object", "number", "string", "boolean".
+function M.kind(value)
+  if value == M.null then return "null" end
+  if M.is_array(value) then return "array" end
+  return type(value) == "table" and "object" or type(value)
+end
+
+--- As decode, for a text that must be an object.
+-- @return table; or nil and, for a message, what it is instead: "found null", "byte 7 is not JSON: expected a value"
+function M.object(text)
+  local value, at, reason = M.decode(text)
+  if value == nil then return nil, ("byte %d %s"):format(at, reason) end
+  if M.kind(value) ~= "object" then return nil, "found " .. M.kind(value) end
+  return value
+end
+
+-- Writing -----------------------------------------------------------------------------------------------------
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+--- A string in quotation marks.
+function M.quote(text)
+  local escaped = text:gsub('[%c"\\]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end)
+  return '"' .. escaped .. '"'
+end
+
+--- JSON has no infinities and no NaN; those are null.
+local function number(value)
+  return value - value == 0 and shortest(value) or "null"
+end
+
+local function write(value, indent)
+  local kind = type(value)
+  if kind == "number" then return number(value) end
+  if kind == "boolean" then return tostring(value) end
+  if value == M.null then return "null" end
+  if kind ~= "table" then return M.quote(tostring(value)) end
+  local lines, inner, open, close = {}, indent .. "  ", "{", "}"
+  if value[1] ~= nil or M.is_array(value) then
+    open, close = "[", "]"
+    for i, item in ipairs(value) do lines[i] = inner .. write(item, inner) end
+  else
+    for i, key in ipairs(sorted_keys(value)) do
+      lines[i] = inner .. M.quote(key) .. ": " .. write(value[key], inner)
+    end
+  end
+  if #lines == 0 then return open .. close end
+  return open .. "\n" .. table.concat(lines, ",\n") .. "\n" .. indent .. close
+end
+
+--- @param value table with string keys, or an array; numbers, booleans, strings and tables inside
+-- @return string the JSON text, ending in a newline; an empty table is an object unless it is marked an array
+function M.encode(value)
+  return write(value, "") .. "\n"
 end
 
 return M
