@@ -6,6 +6,7 @@
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local shape_text = require "sm.text".shape
 
 local M = {}
 
@@ -76,9 +77,9 @@ end
 local function check_saved(node)
   local x = node.saved and changed(node.saved)
   if x then
-    fail("backward: the gradient of '%s' needs a tensor of shape {%s} as it was, but copy_ or an optimizer's step has "
+    fail("backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's step has "
       .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
-      table.concat(x.shape, ", "), node.name)
+      shape_text(x.shape), node.name)
   end
 end
 
@@ -171,8 +172,7 @@ end
 
 --- Whether a value can be the gradient of x.
 local function is_gradient(value, x)
-  return is_tensor(value) and value.dtype == runtime.real
-    and table.concat(value.shape, ",") == table.concat(x.shape, ",")
+  return is_tensor(value) and value.dtype == runtime.real and same_shape(value, x)
 end
 
 --- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
@@ -184,13 +184,13 @@ function M.backward(root, gradient)
   if not node then fail "backward: this tensor depends on no tensor that requires a gradient" end
   if not gradient then
     if runtime.tensor.count(root) ~= 1 then
-      fail("backward: expected a loss of one element, got shape {%s}; reduce it, or pass its gradient",
-        table.concat(root.shape, ", "))
+      fail("backward: expected a loss of one element, got shape %s; reduce it, or pass its gradient",
+        shape_text(root.shape))
     end
     gradient = runtime.tensor.full(root.shape, 1)
   elseif not is_gradient(gradient, root) then
-    fail("backward: the gradient must be a %s tensor of shape {%s}, got %s", runtime.real,
-      table.concat(root.shape, ", "), check.describe(gradient))
+    fail("backward: the gradient must be a %s tensor of shape %s, got %s", runtime.real,
+      shape_text(root.shape), check.describe(gradient))
   end
   if node == true then
     local before = get_gradient(root)
@@ -218,8 +218,8 @@ function M.backward(root, gradient)
         local target = get_node(input)
         if g and target then
           if not same_shape(g, input) then
-            fail("backward: the gradient of '%s' for its input %d has shape {%s}, the input {%s}", current.name, i,
-              table.concat(g.shape, ", "), table.concat(input.shape, ", "))
+            fail("backward: the gradient of '%s' for its input %d has shape %s, the input %s", current.name, i,
+              shape_text(g.shape), shape_text(input.shape))
           end
           if target == true then
             if not arrived[input] then

@@ -2,6 +2,7 @@
 -- @module sm.check
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
+local shape_text = require "sm.text".shape
 
 local M = {}
 
@@ -60,7 +61,7 @@ function M.describe(value)
   if kind == "string" then return ('string "%s"'):format(value) end
   if value ~= value then return "number nan" end -- printf shows the sign, which means nothing
   if kind == "number" or kind == "boolean" then return ("%s %s"):format(kind, value) end
-  if is_tensor(value) then return ("tensor {%s}"):format(table.concat(value.shape, ", ")) end
+  if is_tensor(value) then return ("tensor %s"):format(shape_text(value.shape)) end
   return kind
 end
 

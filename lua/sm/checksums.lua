@@ -13,15 +13,11 @@ M.key = "smrun.crc32"
 local unknown <const> = "00000000"
 local start <const> = ('"%s":"'):format(M.key)
 
-local function digits(sum)
-  return ("%08x"):format(sum)
-end
-
 --- The value for some tensors, the header's digits unknown as yet.
 -- @param tensors array in the order of the data
 function M.of(tensors)
   local sums = { unknown }
-  for _, tensor in ipairs(tensors) do sums[#sums + 1] = digits(runtime.io.checksum(tensor)) end
+  for _, tensor in ipairs(tensors) do sums[#sums + 1] = runtime.io.checksum(tensor) end
   return table.concat(sums, " ")
 end
 
@@ -36,7 +32,7 @@ end
 
 --- The header's text, complete and padded, with its own digits.
 function M.seal(text)
-  return (exchanged(text, digits(runtime.io.checksum(text))))
+  return (exchanged(text, runtime.io.checksum(text)))
 end
 
 local function refuse(path, what)
@@ -52,12 +48,12 @@ function M.verify(path, text, metadata, entries, reader)
   local value = metadata[M.key]
   if not value then return end
   local blank, own = exchanged(text, unknown)
-  if not blank or digits(runtime.io.checksum(blank)) ~= own then refuse(path, "the header is") end
+  if not blank or runtime.io.checksum(blank) ~= own then refuse(path, "the header is") end
   local position = 0
   for sum in value:gmatch("%x+", #unknown + 1) do
     position = position + 1
     local entry = entries[position]
-    if not entry or digits(reader:checksum(entry.first, entry.last)) ~= sum then
+    if not entry or reader:checksum(entry.first, entry.last) ~= sum then
       refuse(path, entry and ("tensor '%s' is"):format(entry.name) or "the list of tensors is")
     end
   end

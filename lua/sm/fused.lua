@@ -5,6 +5,7 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local windows = require "sm.windows"
+local shape_text = require "sm.text".shape
 
 local T, K, C = runtime.tensor, runtime.math, runtime.conv
 local record, records, saved, tracks = autograd.record, autograd.records, autograd.saved, autograd.tracks
@@ -17,8 +18,8 @@ local function rows_of(x, w)
   if #shape <= 2 then return x end
   local features, rows = shape[#shape], 1
   if T.is_tensor(w) and w.shape[1] ~= features then
-    fail("linear: x {%s} and the weight {%s} do not fit: the last axis of x must be as long as the first of the "
-      .. "weight", table.concat(shape, ", "), table.concat(w.shape, ", "))
+    fail("linear: x %s and the weight %s do not fit: the last axis of x must be as long as the first of the "
+      .. "weight", shape_text(shape), shape_text(w.shape))
   end
   for axis = 1, #shape - 1 do rows = rows * shape[axis] end
   return T.reshape(x, { rows, features }), shape

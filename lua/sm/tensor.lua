@@ -7,6 +7,7 @@ local fail = require "sm.fail"
 local fused = require "sm.fused"
 local ops = require "sm.ops"
 local random = require "sm.random"
+local shape_text = require "sm.text".shape
 
 local T, S = runtime.tensor, runtime.softmax
 local M = {}
@@ -144,7 +145,7 @@ mt.__add, mt.__sub, mt.__mul, mt.__div, mt.__pow, mt.__unm = ops.add, ops.sub, o
 function mt.__tostring(x)
   local real = x.dtype == runtime.real
   local text = format(x, "", function(v) return v ~= v and "nan" or (real and "%.4g" or "%d"):format(v) end)
-  return ("%s  %s {%s}"):format(text, x.dtype, table.concat(x.shape, ", "))
+  return ("%s  %s %s"):format(text, x.dtype, shape_text(x.shape))
 end
 
 return M

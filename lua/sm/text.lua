@@ -96,6 +96,13 @@ function M.shortest(value)
   end
 end
 
+--- A shape as messages show it: {28, 28, 1}.
+--- @param shape table
+--- @param batch string|nil what stands before it, "N" for the shape of one example: {N, 28, 28, 1}
+function M.shape(shape, batch)
+  return ("{%s%s}"):format(batch and batch .. (#shape > 0 and ", " or "") or "", table.concat(shape, ", "))
+end
+
 local joint <const> = "\0" -- for a space where no line breaks
 
 --- Spaces where a line does not break: within {28, 28, 1}, between a number and its unit.

@@ -2,6 +2,7 @@
    says is read and written in lua/sm/files.lua. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,7 +85,14 @@ static int base64(lua_State *L) {
   return 1;
 }
 
-/* checksum(tensor or string) → CRC-32 of its bytes, an integer */
+static int push_checksum(lua_State *L, uint32_t sum) {
+  char digits[sizeof "01234567"];
+  snprintf(digits, sizeof digits, "%08" PRIx32, sum);
+  lua_pushstring(L, digits);
+  return 1;
+}
+
+/* checksum(tensor or string) → CRC-32 of its bytes, eight hexadecimal digits */
 static int checksum(lua_State *L) {
   size_t bytes;
   const void *data;
@@ -95,8 +103,7 @@ static int checksum(lua_State *L) {
     data = x->data;
     bytes = sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype);
   }
-  lua_pushinteger(L, sm_checksum(data, bytes));
-  return 1;
+  return push_checksum(L, sm_checksum(data, bytes));
 }
 
 static FILE *check_file(lua_State *L) {
@@ -187,15 +194,14 @@ static int reader_read(lua_State *L) {
   return 2;
 }
 
-/* reader:checksum(first, last) → CRC-32 of these bytes of data, an integer */
+/* reader:checksum(first, last) → CRC-32 of these bytes of data, eight hexadecimal digits */
 static int reader_checksum(lua_State *L) {
   const sm_safetensors *reader = check_reader(L);
   uint64_t first = check_offset(L, 2), last = check_offset(L, 3);
   uint32_t sum;
   sm_error error;
   if (sm_safetensors_checksum(&sum, reader, first, last, &error) != SM_OK) sm_lua_raise(L, &error);
-  lua_pushinteger(L, sum);
-  return 1;
+  return push_checksum(L, sum);
 }
 
 static int reader_close(lua_State *L) {

@@ -4,6 +4,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local split = require "sm.data.split"
 local stream = require "sm.data.stream"
+local shape_text = require "sm.text".shape
 
 local M = {}
 
@@ -12,10 +13,6 @@ dataset.__index = dataset
 
 function dataset:__tostring()
   return self.description
-end
-
-local function shape_text(shape)
-  return "{" .. table.concat(shape, ", ") .. "}"
 end
 
 local WORDS <const> = { pixels = ", bytes as 0 to 1", indices = ", indices", numbers = "" }

@@ -5,6 +5,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local dataset = require "sm.data.dataset"
 local split = require "sm.data.split"
+local shape_text = require "sm.text".shape
 
 local M = {}
 
@@ -30,7 +31,7 @@ end
 local function read_images(path)
   local images = runtime.io.read_idx(path)
   local shape = images.shape
-  if #shape < 2 then fail("%s: images need at least two axes, got {%s}", path, table.concat(shape, ", ")) end
+  if #shape < 2 then fail("%s: images need at least two axes, got %s", path, shape_text(shape)) end
   if #shape == 3 then
     shape[4] = 1
     images = runtime.tensor.reshape(images, shape)
@@ -41,7 +42,7 @@ end
 local function read_labels(path)
   local labels = runtime.io.read_idx(path)
   local shape = labels.shape
-  if #shape ~= 1 then fail("%s: labels have one axis, got {%s}", path, table.concat(shape, ", ")) end
+  if #shape ~= 1 then fail("%s: labels have one axis, got %s", path, shape_text(shape)) end
   if labels.dtype == runtime.real then
     for i, label in ipairs(runtime.tensor.totable(labels)) do
       if not math.tointeger(label) or math.abs(label) > MAX_LABEL then

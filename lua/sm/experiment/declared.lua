@@ -3,6 +3,7 @@
 local runtime = require "sm.runtime"
 local ordered = require "sm.ordered"
 local shortest = require "sm.text".shortest
+local shape_text = require "sm.text".shape
 
 local M = {}
 
@@ -14,7 +15,7 @@ local library <const> = debug.getinfo(ordered.new, "S").source:match "^(.*)order
 
 --- The type, the shape and the checksum of a tensor.
 local function tensor_text(tensor, seen)
-  seen[tensor] = seen[tensor] or ("%s {%s} %08x"):format(tensor.dtype, table.concat(tensor.shape, ", "),
+  seen[tensor] = seen[tensor] or ("%s %s %s"):format(tensor.dtype, shape_text(tensor.shape),
     runtime.io.checksum(tensor))
   return seen[tensor]
 end
@@ -64,7 +65,7 @@ local function add_function(lines, place, f, seen, level, deep)
   local info = debug.getinfo(f, "S")
   local own = info.what == "C" or info.source:sub(1, #library) == library
   lines[place] = info.what == "C" and "built in"
-    or own and ("the library's %08x"):format(runtime.io.checksum(string.dump(f, true)))
+    or own and "the library's " .. runtime.io.checksum(string.dump(f, true))
     or "line " .. info.linedefined
   for i = 1, math.huge do
     local name, value = debug.getupvalue(f, i)

@@ -4,14 +4,11 @@ local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local check = require "sm.check"
 local random = require "sm.random"
+local shape_text = require "sm.text".shape
 
 local M = {}
 
 local evaluation_batch <const> = 250
-
-local function braces(shape)
-  return "{" .. table.concat(shape, ", ") .. "}"
-end
 
 local function refuse(run, format, ...)
   error(("%s: experiment: option 'metrics': "):format(run.where) .. format:format(...), 0)
@@ -41,10 +38,11 @@ function M.accuracy(run)
   local classes = run.data.classes or 0
   if asked and not fits then
     refuse(run, "\"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, but the "
-      .. "targets are %s of %s and the model gives %s", braces(labels), run.data.train.targets.dtype, braces(output))
+      .. "targets are %s of %s and the model gives %s", shape_text(labels), run.data.train.targets.dtype,
+      shape_text(output))
   elseif asked and output[#output] < classes then
     refuse(run, "\"accuracy\" needs a score for each of the %d classes of %s, but the model gives %s", classes,
-      run.data.name, braces(output))
+      run.data.name, shape_text(output))
   end
   return fits
 end

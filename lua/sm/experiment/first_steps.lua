@@ -5,15 +5,12 @@ local layer = require "sm.nn.layer"
 local present = require "sm.experiment.present"
 local runtime = require "sm.runtime"
 local user_line = require "sm.place".line
+local shape_text = require "sm.text".shape
 
 local M = {}
 
 local steps <const> = 10
 local deepest <const> = 4 -- how far a name is looked for: a function's variables, a table's fields
-
-local function braces(shape)
-  return "{" .. table.concat(shape, ", ") .. "}"
-end
 
 -- Products that a loss stretches ---------------------------------------------------------------------------
 
@@ -46,7 +43,7 @@ function M.loss(run, ...)
       run.stretched = true
       run.progress:say(("%s: warning: the loss stretches %s and %s to %s, every one with every other; reshape one to "
         .. "the axes of the other, or write both axes of both where that is meant"):format(user_line(),
-        braces(a.shape), braces(b.shape), braces(output.shape)))
+        shape_text(a.shape), shape_text(b.shape), shape_text(output.shape)))
     end,
   }, run.objective, ...)
 end
@@ -69,7 +66,8 @@ function M.unsaved(run)
   for name, tensor in pairs(run.optimizer:parameters()) do
     if not saved[tensor] then
       return ("%s: the optimizer trains '%s', a tensor %s that is no parameter of the experiment's model, so that no "
-        .. "checkpoint has it; let one of the model's layers own it"):format(places[name], name, braces(tensor.shape))
+        .. "checkpoint has it; let one of the model's layers own it"):format(places[name], name,
+        shape_text(tensor.shape))
     end
   end
 end
@@ -141,11 +139,11 @@ local function described(run, leaf, operation)
     local name = name_within(place[1], leaf)
     if name then
       local info = debug.getinfo(place[1], "S")
-      return ("'%s', a tensor %s in %s (%s:%d),"):format(name, braces(leaf.shape), place[2], info.short_src,
+      return ("'%s', a tensor %s in %s (%s:%d),"):format(name, shape_text(leaf.shape), place[2], info.short_src,
         info.linedefined)
     end
   end
-  return ("a tensor %s, used by '%s',"):format(braces(leaf.shape), operation)
+  return ("a tensor %s, used by '%s',"):format(shape_text(leaf.shape), operation)
 end
 
 --- Which of the leaves that a step has reached got a gradient for the second time, and whether they moved meanwhile. A

@@ -100,16 +100,12 @@ function M.changed(path, identity)
     place, record.data[place] or "not there", identity.data[place] or "not there")
 end
 
-function M.checksum(text)
-  return ("%08x"):format(runtime.io.checksum(text))
-end
-
 --- Raises where a module that a run directory keeps is not as it was kept.
 function M.check_modules(path)
   local recorded, kept = directory.record(path).modules or {}, modules.read(path .. "/modules")
   for _, place in ipairs(sorted_keys(recorded)) do
     if not kept[place] then fail("%s/modules/%s is missing, and the run cannot go on without it", path, place) end
-    if M.checksum(kept[place]) ~= recorded[place] then
+    if runtime.io.checksum(kept[place]) ~= recorded[place] then
       fail("%s/modules/%s is not the text that the run was trained with", path, place)
     end
   end

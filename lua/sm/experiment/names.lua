@@ -23,7 +23,7 @@ function M.file_name(name)
   local cut = name:sub(1, kept_bytes):gsub("%%%x?$", "")
   local wrong = M.not_utf8(cut)
   if wrong then cut = cut:sub(1, wrong - 1) end
-  return ("%s~%08x"):format(cut, runtime.io.checksum(name))
+  return ("%s~%s"):format(cut, runtime.io.checksum(name))
 end
 
 --- The name of the directory for the runs of a file, which must be seen: control characters, and a dot that would hide

@@ -8,7 +8,6 @@ local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
 local first_steps = require "sm.experiment.first_steps"
 local environment = require "sm.experiment.environment"
-local identity = require "sm.experiment.identity"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
 local metrics = require "sm.experiment.metrics"
@@ -19,6 +18,7 @@ local report = require "sm.experiment.report"
 local train = require "sm.experiment.train"
 local model_summary = require "sm.nn.summary"
 local modules = require "sm.modules"
+local shape_text = require "sm.text".shape
 
 local M = {}
 M.__index = M
@@ -73,8 +73,8 @@ local function check_scores(self)
   local output, classes = self.model.output_shape, self.data.classes
   if self.loss ~= "cross_entropy" or #self.data.train.targets.shape ~= 1 then return end
   if #output ~= 1 then
-    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives {%s}; "
-      .. "nn.flatten() makes rows of images", table.concat({ "N", table.unpack(output) }, ", "))
+    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives %s; "
+      .. "nn.flatten() makes rows of images", shape_text(output, "N"))
   elseif classes and output[1] < classes then
     fail("the model gives %d scores for each example, but %s has %d classes", output[1], self.data.name, classes)
   end
@@ -215,11 +215,11 @@ local function keep_modules(self)
   local recording = false
   modules.each(self.file, function(place, content)
     if kept[place] ~= content then self.directory:write("modules/" .. place, content) end
-    sums[place], kept[place] = identity.checksum(content), content
+    sums[place], kept[place] = runtime.io.checksum(content), content
     if recording then record(self, { modules = sums }) end
   end)
   recording = true
-  for place, content in pairs(kept) do sums[place] = identity.checksum(content) end
+  for place, content in pairs(kept) do sums[place] = runtime.io.checksum(content) end
   return sums
 end
 

@@ -2,6 +2,7 @@
 local check = require "sm.check"
 local fail = require "sm.fail"
 local layer = require "sm.nn.layer"
+local shape_text = require "sm.text".shape
 
 -- Splits what a container was given into its options and the array of its layers.
 local function split(where, given)
@@ -80,7 +81,7 @@ M.residual = layer.define("residual", {
     local y = chain(self, x, observer)
     if not same_shape(x.shape, y.shape) then
       self:fail(x, observer, "x + f(x) needs equal shapes, but f turned %s into %s",
-        layer.shape_text(x.shape), layer.shape_text(y.shape))
+        shape_text(x.shape), shape_text(y.shape))
     end
     return x + y
   end,

@@ -15,6 +15,7 @@ local user_line = require "sm.place".line
 local ordered = require "sm.ordered"
 local runtime = require "sm.runtime"
 local summary = require "sm.nn.summary"
+local shape_text = require "sm.text".shape
 local tensor = require "sm.tensor"
 
 local M = {}
@@ -37,13 +38,6 @@ local function label(layer)
   return layer.path ~= "" and layer.path or layer.kind
 end
 
---- A shape as messages show it, "{50, 28, 28, 1}"; `first` replaces the size of the batch.
-function M.shape_text(shape, first)
-  local text = table.move(shape, 1, #shape, 1, {})
-  if first then text[1] = first end
-  return "{" .. table.concat(text, ", ") .. "}"
-end
-
 -- The shape of one example, out of a batch.
 local function without_batch(shape)
   return table.move(shape, 2, #shape, 1, {})
@@ -64,7 +58,7 @@ local function explain(layer, x, message, batch)
   if type(message) ~= "string" or message == INTERRUPTED then error(message, 0) end
   local line, text = message:match("^([^\n]-:%d+): (.*)$")
   error(("%s: in layer '%s' (%s) given %s: %s"):format(layer.own_line and line or layer.where, label(layer),
-    layer.kind, M.shape_text(x.shape, batch), text or message), 0)
+    layer.kind, batch and shape_text(without_batch(x.shape), batch) or shape_text(x.shape), text or message), 0)
 end
 
 -- y = layer(x). The observer, if any, has `before(layer, x)`, `after(layer, x, y)` and `batch`, what to call
@@ -111,9 +105,9 @@ function Layer:parameter(name, shape, init, fan_in, fan_out)
   local value = init(shape, fan_in, fan_out)
   if not is_tensor(value) then
     error(("the initialiser of '%s' must return a tensor, got %s"):format(name, check.describe(value)), 0)
-  elseif M.shape_text(value.shape) ~= M.shape_text(shape) then
+  elseif shape_text(value.shape) ~= shape_text(shape) then
     error(("the initialiser of '%s' must return a tensor of shape %s, got %s"):format(
-      name, M.shape_text(shape), M.shape_text(value.shape)), 0)
+      name, shape_text(shape), shape_text(value.shape)), 0)
   end
   value = value:detach()
   value:requires_grad()
@@ -192,9 +186,9 @@ function Layer:build(shape, dtype)
     build(self, shape, dtype)
   elseif self.input_dtype ~= dtype then
     fail("the model is built for examples of %s already, got %s", self.input_dtype, check.describe(dtype))
-  elseif M.shape_text(self.input_shape) ~= M.shape_text(shape) then
-    fail("the model is built for examples of shape %s already, got %s", M.shape_text(self.input_shape),
-      M.shape_text(shape))
+  elseif shape_text(self.input_shape) ~= shape_text(shape) then
+    fail("the model is built for examples of shape %s already, got %s", shape_text(self.input_shape),
+      shape_text(shape))
   end
   return self
 end

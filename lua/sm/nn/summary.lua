@@ -9,10 +9,6 @@ local WIDE_GAP <const>, NARROW_GAP <const> = 3, 2 -- spaces between two columns
 local NAMES <const>, WORDS <const> = 1, 2          -- columns that give way where the table is too wide
 local LEAST <const> = 12                           -- columns of text that these keep
 
-local function batch_of(shape)
-  return "{" .. table.concat({ "N", table.unpack(shape) }, ", ") .. "}"
-end
-
 --- How many numbers a layer and all in it learn.
 function M.parameter_count(layer)
   local total = 0
@@ -27,7 +23,7 @@ local function add_rows(rows, layer, depth)
   local count = layer.layers and 0 or M.parameter_count(layer)
   rows[#rows + 1] = {
     ("  "):rep(depth) .. layer.name, words,
-    layer.output_shape and batch_of(layer.output_shape) or "",
+    layer.output_shape and text.shape(layer.output_shape, "N") or "",
     count > 0 and numbers.thousands(count) or "",
   }
   for _, inner in ipairs(layer.layers or {}) do add_rows(rows, inner, depth + 1) end
@@ -74,7 +70,7 @@ function M.of(model)
   local rows = { { "layer", "", "output", "parameters" } }
   if built then
     local dtype = model.input_dtype or runtime.real
-    rows[2] = { "input", dtype ~= runtime.real and dtype or "", batch_of(model.input_shape), "" }
+    rows[2] = { "input", dtype ~= runtime.real and dtype or "", text.shape(model.input_shape, "N"), "" }
   end
   if model.layers then
     for _, layer in ipairs(model.layers) do add_rows(rows, layer, 0) end

@@ -23,6 +23,7 @@ local measure = require "sm.view.measure"
 local samples = require "sm.view.sample"
 local values = require "sm.view.values"
 local words = require "sm.view.words"
+local shape_text = require "sm.text".shape
 
 local CHANNELS = { [1] = "grey", [3] = "rgb" } -- channels that are a picture
 local ACTIVATIONS = { softmax = true, relu = true, sigmoid = true, tanh = true, softplus = true }
@@ -60,8 +61,8 @@ local function check_weighting(self, model, layer)
     self:fail("option 'by' says how image patches are weighted, but the filters of layer '%s' are over "
       .. "pixels and drawn as they are", self.path)
   elseif #output ~= 1 or output[1] < 2 then
-    self:fail("by = \"gradient\" needs a model that gives a score for each class, but this one gives {%s}",
-      table.concat(output, ", "))
+    self:fail("by = \"gradient\" needs a model that gives a score for each class, but this one gives %s",
+      shape_text(output))
   end
 end
 

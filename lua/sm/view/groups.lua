@@ -12,6 +12,7 @@ local declaration = require "sm.view.declaration"
 local record = require "sm.view.record"
 local samples = require "sm.view.sample"
 local words = require "sm.view.words"
+local shape_text = require "sm.text".shape
 
 local PASSED_OVER = { batchnorm = true, dropout = true }
 local MEASURES = { "entropy", "class_bits", "redundancy", "ablation" }
@@ -58,14 +59,14 @@ local function check_data(self, model, data)
   if not data then self:fail "the data set is needed for its images, and none was given" end
   local shape = model.input_shape
   if #shape ~= 3 or shape[3] ~= 1 and shape[3] ~= 3 then
-    self:fail("it shows images {height, width, 1 or 3}, but the model takes {%s}", table.concat(shape, ", "))
+    self:fail("it shows images {height, width, 1 or 3}, but the model takes %s", shape_text(shape))
   elseif not data.classes then
     self:fail("it shows what groups say about classes, but the data set '%s' has none", tostring(data.name))
   end
   local output = model.output_shape
   if #output ~= 1 or output[1] ~= data.classes then
-    self:fail("the model must give one score for each of %d classes, but it gives {%s}", data.classes,
-      table.concat(output, ", "))
+    self:fail("the model must give one score for each of %d classes, but it gives %s", data.classes,
+      shape_text(output))
   end
 end
 
@@ -79,8 +80,8 @@ function View:check(model, data)
   if self.control then check_control(self, layer, activation) else check_groups(self, layer, activation) end
   local axes = #activation.output_shape
   if axes ~= 1 and axes ~= 3 then
-    self:fail("layer '%s' gives {%s}; expected {height, width, channels} or {channels}", activation.path,
-      table.concat(activation.output_shape, ", "))
+    self:fail("layer '%s' gives %s; expected {height, width, channels} or {channels}", activation.path,
+      shape_text(activation.output_shape))
   end
   check_data(self, model, data)
   return activation

@@ -13,6 +13,7 @@ local runtime = require "sm.runtime"
 local samples = require "sm.view.sample"
 local tensor = require "sm.tensor"
 local words = require "sm.view.words"
+local shape_text = require "sm.text".shape
 
 local STEPS = { 0, 0.25, 0.5, 0.75, 1 } -- shares of the second class, from one class to another
 local PAIRS = 5                         -- by default at most
@@ -43,13 +44,13 @@ function View:check(model, data)
   if not model.input_shape then self:fail "the model has no weights yet; build it first" end
   local shape, output = model.input_shape, model.output_shape
   if #shape ~= 3 or shape[3] ~= 1 and shape[3] ~= 3 then
-    self:fail("it paints images {height, width, 1 or 3}, but the model takes {%s}", table.concat(shape, ", "))
+    self:fail("it paints images {height, width, 1 or 3}, but the model takes %s", shape_text(shape))
   elseif not data or not data.classes then
     self:fail("it paints classes, but %s", data and ("the data set '%s' has none"):format(tostring(data.name))
       or "no data set was given")
   elseif #output ~= 1 or output[1] ~= data.classes then
-    self:fail("the model must give one score for each of %d classes, but it gives {%s}", data.classes,
-      table.concat(output, ", "))
+    self:fail("the model must give one score for each of %d classes, but it gives %s", data.classes,
+      shape_text(output))
   end
   for i, pair in ipairs(self.pairs or {}) do
     for _, label in ipairs(pair) do
