@@ -33,20 +33,25 @@ bool sm_multiply(size_t *product, size_t a, size_t b) {
   return !__builtin_mul_overflow(a, b, product) && *product <= (size_t)PTRDIFF_MAX;
 }
 
-sm_status sm_shape_bytes(size_t *bytes, const sm_shape *shape, sm_dtype dtype, sm_error *error) {
-  size_t product = sm_dtype_bytes(dtype);
+bool sm_shape_extent(size_t *extent, const sm_shape *shape, size_t unit) {
   bool empty = false;
+  *extent = unit;
   for (int axis = 0; axis < shape->rank; axis++) {
     if (shape->size[axis] == 0) {
       empty = true;
-    } else if (!sm_multiply(&product, product, shape->size[axis])) {
-      char text[SM_SHAPE_TEXT];
-      return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be",
-                     sm_dtype_name(dtype), sm_shape_text(text, shape));
+    } else if (!sm_multiply(extent, *extent, shape->size[axis])) {
+      return false;
     }
   }
-  *bytes = empty ? 0 : product;
-  return SM_OK;
+  if (empty) *extent = 0;
+  return true;
+}
+
+sm_status sm_shape_bytes(size_t *bytes, const sm_shape *shape, sm_dtype dtype, sm_error *error) {
+  if (sm_shape_extent(bytes, shape, sm_dtype_bytes(dtype))) return SM_OK;
+  char text[SM_SHAPE_TEXT];
+  return sm_fail(error, SM_BAD_SHAPE, "a %s tensor of shape %s is larger than memory can be", sm_dtype_name(dtype),
+                 sm_shape_text(text, shape));
 }
 
 size_t sm_shape_count(const sm_shape *shape) {

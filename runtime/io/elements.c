@@ -46,17 +46,6 @@ sm_element sm_element_named(const char *name, const char *const names[SM_ELEMENT
   return (sm_element)element;
 }
 
-bool sm_elements_bytes(uint64_t *bytes, sm_element element, const sm_shape *shape) {
-  *bytes = sm_element_bytes(element);
-  bool fits = true, empty = false;
-  for (int i = 0; i < shape->rank; i++) {
-    empty = empty || shape->size[i] == 0;
-    if (__builtin_mul_overflow(*bytes, (uint64_t)shape->size[i], bytes)) fits = false;
-  }
-  if (empty) *bytes = 0;
-  return fits || empty;
-}
-
 static void swap_bytes(raw_piece *piece, size_t element_bytes, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (element_bytes == sizeof(uint16_t)) piece->u16[i] = __builtin_bswap16(piece->u16[i]);

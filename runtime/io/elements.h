@@ -31,9 +31,6 @@ sm_element sm_element_of(sm_dtype dtype);
    there. */
 sm_element sm_element_named(const char *name, const char *const names[SM_ELEMENTS]);
 
-/* Bytes of a tensor of this shape in a file; false when the size overflows. */
-bool sm_elements_bytes(uint64_t *bytes, sm_element element, const sm_shape *shape);
-
 /* Where elements come from, one after the other. */
 typedef struct sm_elements {
   sm_element element;

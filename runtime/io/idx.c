@@ -117,21 +117,22 @@ static sm_status read_header(sm_element *element, sm_shape *shape, source *from,
 /* Makes sure that a file of this length can hold the elements, before anything is allocated for them. */
 static sm_status check_size(const source *from, sm_element element, const sm_shape *shape, sm_error *error) {
   char text[SM_SHAPE_TEXT];
-  uint64_t bytes, present = from->file_bytes - from->offset;
-  if (!sm_elements_bytes(&bytes, element, shape)) {
+  uint64_t present = from->file_bytes - from->offset;
+  size_t bytes;
+  if (!sm_shape_extent(&bytes, shape, sm_element_bytes(element))) {
     return sm_fail(error, SM_BAD_FILE, "%s: byte %d: the sizes %s are too large", from->path, MAGIC_BYTES,
                    sm_shape_text(text, shape));
   }
   if (!gzdirect(from->stream)) {
     if (bytes / DEFLATE_RATIO <= from->file_bytes) return SM_OK;
     return sm_fail(error, SM_BAD_FILE,
-                   "%s: byte %d: the sizes %s ask for %llu bytes, more than %llu compressed ones hold",
-                   from->path, MAGIC_BYTES, sm_shape_text(text, shape), (unsigned long long)bytes,
+                   "%s: byte %d: the sizes %s ask for %zu bytes, more than %llu compressed ones hold",
+                   from->path, MAGIC_BYTES, sm_shape_text(text, shape), bytes,
                    (unsigned long long)from->file_bytes);
   }
   if (bytes <= present) return SM_OK;
-  return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: truncated: expected %llu bytes of data, found %llu",
-                 from->path, from->offset, (unsigned long long)bytes, (unsigned long long)present);
+  return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: truncated: expected %zu bytes of data, found %llu",
+                 from->path, from->offset, bytes, (unsigned long long)present);
 }
 
 static sm_status read_tensor(sm_tensor *out, sm_memory *memory, source *from, sm_error *error) {

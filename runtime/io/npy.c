@@ -224,8 +224,9 @@ static sm_status read_array(sm_tensor *out, sm_memory *memory, const sm_file *fi
   status = parse_header(&h, &p);
   if (status == SM_OK) status = find_element(&elements, &h, file->path, error);
   if (status != SM_OK) return status;
-  uint64_t bytes, present = file->bytes - data;
-  if (!sm_elements_bytes(&bytes, elements.element, &h.shape) || bytes != present) {
+  uint64_t present = file->bytes - data;
+  size_t bytes;
+  if (!sm_shape_extent(&bytes, &h.shape, sm_element_bytes(elements.element)) || bytes != present) {
     char shape[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: shape %s of '%s' does not fit the %llu bytes of data",
                    file->path, data, sm_shape_text(shape, &h.shape), h.descr, (unsigned long long)present);

@@ -78,9 +78,8 @@ sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safete
                    name, (unsigned long long)first, (unsigned long long)last,
                    (unsigned long long)tensors->data_bytes);
   }
-  uint64_t whole_bits; /* a shape of bytes, times the bits of an element */
-  if (!sm_elements_bytes(&whole_bits, SM_U8, shape) || __builtin_mul_overflow(whole_bits, bits, &whole_bits) ||
-      whole_bits % 8 != 0 || whole_bits / 8 != last - first) {
+  size_t all_bits;
+  if (!sm_shape_extent(&all_bits, shape, bits) || all_bits % 8 != 0 || all_bits / 8 != last - first) {
     char text[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' of type %s and shape %s does not fit its %llu bytes",
                    path, name, dtype, sm_shape_text(text, shape), (unsigned long long)(last - first));
