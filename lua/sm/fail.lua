@@ -2,8 +2,7 @@
 -- @module sm.fail
 local runtime = require "sm.runtime"
 
-local _, path = ... -- require passes the name and the file of a module
-runtime.set_library("@" .. path:match "^(.*)fail%.lua$")
+runtime.set_library(require "sm.place".library)
 
 --- Raises an error whose message begins with the position of the innermost function outside the library.
 -- @param format string, as for string.format when values follow, plain otherwise

@@ -1,6 +1,7 @@
 --- What an experiment declares and what its data hold, as flat maps from a place ("optimizer.lr") to a text: two
 --- declarations are the same where their maps are.
 local runtime = require "sm.runtime"
+local is_users = require "sm.place".is_users
 local ordered = require "sm.ordered"
 local shortest = require "sm.text".shortest
 local shape_text = require "sm.text".shape
@@ -9,9 +10,6 @@ local M = {}
 
 local deepest <const> = 8 -- levels of tables and functions that are looked into
 local is_tensor = runtime.tensor.is_tensor
-
--- "<prefix>ordered.lua" of the library's own files: functions from there are told by what they hold, not where.
-local library <const> = debug.getinfo(ordered.new, "S").source:match "^(.*)ordered%.lua$"
 
 --- The type, the shape and the checksum of a tensor.
 local function tensor_text(tensor, seen)
@@ -63,7 +61,7 @@ end
 --- next. One of the library's is its code, which is the same wherever it stands.
 local function add_function(lines, place, f, seen, level, deep)
   local info = debug.getinfo(f, "S")
-  local own = info.what == "C" or info.source:sub(1, #library) == library
+  local own = not is_users(info)
   lines[place] = info.what == "C" and "built in"
     or own and "the library's " .. runtime.io.checksum(string.dump(f, true))
     or "line " .. info.linedefined
