@@ -2,6 +2,7 @@
 -- @module sm.check
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
+local sorted_keys = require "sm.ordered".sorted_keys
 local shape_text = require "sm.text".shape
 
 local M = {}
@@ -224,9 +225,7 @@ function M.closed(module, name, what)
     if type(value) == "function" then module[key] = M.public(name:gsub("^sm%.", "") .. "." .. key, value) end
   end
   local function known()
-    local names = {}
-    for key in pairs(module) do names[#names + 1] = key end
-    table.sort(names)
+    local names = sorted_keys(module)
     return names, ("%s: %s"):format(what, table.concat(names, ", "))
   end
   return setmetatable(module, {

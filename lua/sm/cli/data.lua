@@ -2,15 +2,14 @@
 local catalogue = require "sm.data.catalogue"
 local check = require "sm.check"
 local fetch = require "sm.data.fetch"
+local sorted_keys = require "sm.ordered".sorted_keys
 local usage = require "sm.usage"
 
 local M = {}
 
 local function check_name(name)
   if catalogue[name] then return end
-  local known = {}
-  for key in pairs(catalogue) do known[#known + 1] = key end
-  table.sort(known)
+  local known = sorted_keys(catalogue)
   usage.fail("no data set '%s' to fetch (there are %s)%s", name, table.concat(known, ", "),
     check.suggest(name, known))
 end

@@ -5,6 +5,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local catalogue = require "sm.data.catalogue"
 local search = require "sm.data.search"
+local sorted_keys = require "sm.ordered".sorted_keys
 local run = require "sm.data.shell".run
 
 local M = {}
@@ -206,9 +207,7 @@ end
 function M.get(name, say)
   local entry = catalogue[name]
   if not entry then
-    local names = {}
-    for known in pairs(catalogue) do names[#names + 1] = known end
-    table.sort(names)
+    local names = sorted_keys(catalogue)
     fail("data: there is no data set '%s' to fetch%s (there are %s)", name, check.suggest(name, names),
       table.concat(names, ", "))
   end

@@ -308,11 +308,8 @@ function Optimizer:restore(tensors, steps)
   end
   for name in pairs(tensors) do
     if not expected[name] then
-      local names = {}
-      for known in pairs(expected) do names[#names + 1] = known end
-      table.sort(names)
       fail("opt:restore: '%s' is no state of %s%s", tostring(name), self.name,
-        check.suggest(tostring(name), names))
+        check.suggest(tostring(name), ordered.sorted_keys(expected)))
     end
   end
   for _, entry in pairs(self.by_name) do entry.state, entry.last = states[entry], 0 end
