@@ -59,9 +59,12 @@ _Noreturn void sm_lua_bad_argument(lua_State *L, int index, const char *expected
 
 /* Pushes a table of functions, each of which carries its name for messages, however it is called. */
 void sm_lua_functions(lua_State *L, const luaL_Reg *functions);
+void sm_lua_add_functions(lua_State *L, const luaL_Reg *functions); /* to the table on top */
 
 /* Each pushes the table of one binding file. */
 void sm_lua_open_tensor(lua_State *L);
+void sm_lua_add_values(lua_State *L); /* these two add to the table of tensor.c, which is on top */
+void sm_lua_add_rows(lua_State *L);
 void sm_lua_open_math(lua_State *L);
 void sm_lua_open_conv(lua_State *L);
 void sm_lua_open_softmax(lua_State *L);

@@ -75,6 +75,10 @@ void sm_lua_bad_argument(lua_State *L, int index, const char *expected) {
 
 void sm_lua_functions(lua_State *L, const luaL_Reg *functions) {
   lua_newtable(L);
+  sm_lua_add_functions(L, functions);
+}
+
+void sm_lua_add_functions(lua_State *L, const luaL_Reg *functions) {
   for (; functions->name; functions++) {
     lua_pushnil(L); /* what a function that several operations share has as its own */
     lua_pushstring(L, functions->name);

@@ -1,9 +1,7 @@
-/* The tensor userdata: creation, views, conversion to and from Lua. Differentiable methods are added in Lua. */
-#include <math.h>
+/* The tensor userdata: memory, gradients, versions, indexing. Differentiable methods are added in Lua. */
 #include <string.h>
 
 #include "bind/bind.h"
-#include "core/pointwise.h"
 #include "core/reduce.h"
 
 static const char *const METATABLE = "sm.tensor";
@@ -76,260 +74,6 @@ sm_tensor *sm_lua_real_to_change(lua_State *L, int index) {
   return tensor;
 }
 
-/* Among numbers as among other data, what is nearly 0 may round to it. */
-static bool fits(double value, sm_dtype dtype) {
-  if (dtype == SM_REAL) return fabs(value) < 1 || sm_survives(value);
-  return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
-         value <= (dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX);
-}
-
-/* full(shape, value, dtype): value nil leaves the content undefined. */
-static int full(lua_State *L) {
-  sm_shape shape;
-  sm_lua_shape(L, 1, &shape);
-  sm_dtype dtype = sm_lua_dtype(L, 3);
-  bool fill = !lua_isnoneornil(L, 2);
-  double value = fill ? sm_lua_number(L, 2) : 0;
-  if (!fits(value, dtype)) sm_lua_fail(L, "full: %f does not fit %s", value, sm_dtype_name(dtype));
-  if (dtype == SM_REAL && fill) sm_lua_constant(L, 2);
-  sm_tensor *out = sm_lua_new(L, dtype, &shape);
-  if (fill) sm_fill(out->data, dtype, value, sm_shape_count(&shape));
-  return 1;
-}
-
-/* Reads the shape of nested tables from their first elements. */
-static void nested_shape(lua_State *L, int index, sm_shape *shape) {
-  shape->rank = 0;
-  lua_pushvalue(L, index);
-  while (lua_type(L, -1) == LUA_TTABLE) {
-    if (shape->rank == SM_MAX_RANK) sm_lua_fail(L, "tensor: tables nested deeper than %d", SM_MAX_RANK);
-    shape->size[shape->rank++] = (size_t)lua_rawlen(L, -1);
-    lua_rawgeti(L, -1, 1);
-    lua_remove(L, -2);
-  }
-  lua_pop(L, 1);
-}
-
-/* Converts the numbers of the nested tables at the top of the stack, depth first; *next is the next element. */
-static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
-  luaL_checkstack(L, 4, "nested tables");
-  if (axis == out->shape.rank) {
-    if (lua_type(L, -1) != LUA_TNUMBER)
-      sm_lua_fail(L, "tensor: element %I must be a number, got %s", (LUAI_UACINT)(*next + 1), luaL_typename(L, -1));
-    double value = lua_tonumber(L, -1);
-    if (!fits(value, out->dtype))
-      sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype), value);
-    sm_fill((char *)out->data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
-    ++*next;
-    return;
-  }
-  size_t size = out->shape.size[axis];
-  if (lua_type(L, -1) != LUA_TTABLE || lua_rawlen(L, -1) != size) {
-    const char *given = lua_type(L, -1) == LUA_TTABLE
-                            ? lua_pushfstring(L, "one of %I", (LUAI_UACINT)lua_rawlen(L, -1)) : luaL_typename(L, -1);
-    sm_lua_fail(L, "tensor: ragged tables: expected a table of %I elements at depth %d, got %s",
-                (LUAI_UACINT)size, axis + 1, given);
-  }
-  if (size == 0) { /* a table without positions must be empty */
-    lua_pushnil(L);
-    if (lua_next(L, -2)) sm_lua_fail(L, "tensor: expected a list of numbers, got a table with other keys");
-  }
-  for (size_t i = 0; i < size; i++) {
-    lua_rawgeti(L, -1, (lua_Integer)i + 1);
-    read_nested(L, out, axis + 1, next);
-    lua_pop(L, 1);
-  }
-}
-
-/* tensor(value, dtype): a number or nested tables of numbers. */
-static int from(lua_State *L) {
-  int type = lua_type(L, 1);
-  if (type != LUA_TNUMBER && type != LUA_TTABLE) sm_lua_bad_argument(L, 1, "a number or a table of numbers");
-  sm_dtype dtype = sm_lua_dtype(L, 2);
-  sm_shape shape;
-  nested_shape(L, 1, &shape);
-  sm_tensor *out = sm_lua_new(L, dtype, &shape);
-  size_t next = 0;
-  lua_pushvalue(L, 1);
-  read_nested(L, out, 0, &next);
-  lua_pop(L, 1);
-  return 1;
-}
-
-/* range(start, step, count, dtype) */
-static int range(lua_State *L) {
-  double start = sm_lua_number(L, 1), step = sm_lua_number(L, 2);
-  sm_shape shape = {.rank = 1, .size = {(size_t)sm_lua_integer(L, 3, 0, LUA_MAXINTEGER)}};
-  sm_dtype dtype = sm_lua_dtype(L, 4);
-  sm_tensor *out = sm_lua_new(L, dtype, &shape);
-  size_t bytes = sm_dtype_bytes(dtype);
-  for (size_t i = 0; i < shape.size[0]; i++) {
-    double value = start + step * (double)i;
-    if (!fits(value, dtype)) sm_lua_fail(L, "arange: %f does not fit %s", value, sm_dtype_name(dtype));
-    sm_fill((char *)out->data + i * bytes, dtype, value, 1);
-  }
-  return 1;
-}
-
-static double element(const sm_tensor *x, size_t i) {
-  switch (x->dtype) {
-    case SM_UINT8: return ((const uint8_t *)x->data)[i];
-    case SM_INT32: return ((const int32_t *)x->data)[i];
-    default: return (double)((const real *)x->data)[i];
-  }
-}
-
-static void push_element(lua_State *L, const sm_tensor *x, size_t i) {
-  if (x->dtype == SM_REAL) lua_pushnumber(L, (lua_Number)element(x, i));
-  else lua_pushinteger(L, (lua_Integer)element(x, i));
-}
-
-static int item(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  if (sm_shape_count(&x->shape) != 1) {
-    char text[SM_SHAPE_TEXT];
-    sm_lua_fail(L, "item: expected a tensor of one element, got shape %s", sm_shape_text(text, &x->shape));
-  }
-  push_element(L, x, 0);
-  return 1;
-}
-
-static void push_nested(lua_State *L, const sm_tensor *x, int axis, size_t *next) {
-  luaL_checkstack(L, 4, "nested tables");
-  if (axis == x->shape.rank) {
-    push_element(L, x, (*next)++);
-    return;
-  }
-  size_t size = x->shape.size[axis];
-  lua_createtable(L, (int)(size < INT32_MAX ? size : 0), 0);
-  for (size_t i = 0; i < size; i++) {
-    push_nested(L, x, axis + 1, next);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-}
-
-/* A tensor without elements may still stand for any number of empty tables. */
-static void check_tables(lua_State *L, const sm_shape *shape) {
-  const size_t most = (size_t)1 << 24;
-  if (sm_shape_count(shape) > 0) return;
-  size_t tables = 1;
-  for (int axis = 0; axis < shape->rank && shape->size[axis] > 0; axis++) {
-    if (sm_multiply(&tables, tables, shape->size[axis]) && tables <= most) continue;
-    char text[SM_SHAPE_TEXT];
-    sm_lua_fail(L, "totable: shape %s has no elements, and more than %I empty tables", sm_shape_text(text, shape),
-                (LUAI_UACINT)most);
-  }
-}
-
-static int totable(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  check_tables(L, &x->shape);
-  size_t next = 0;
-  push_nested(L, x, 0, &next);
-  return 1;
-}
-
-/* reshape(x, shape): shares storage; one size may be -1, and is then worked out. */
-static int reshape(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  char from_text[SM_SHAPE_TEXT], to_text[SM_SHAPE_TEXT];
-  size_t count = sm_shape_count(&x->shape);
-  lua_Integer unknown = 0;
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_Integer rank = (lua_Integer)lua_rawlen(L, 2);
-  lua_createtable(L, (int)rank, 0);
-  for (lua_Integer i = 1; i <= rank; i++) {
-    lua_rawgeti(L, 2, i);
-    if (lua_isinteger(L, -1) && lua_tointeger(L, -1) == -1) {
-      if (unknown) sm_lua_fail(L, "reshape: only one size may be -1, got it at %d and %d", (int)unknown, (int)i);
-      unknown = i;
-      lua_pop(L, 1);
-      lua_pushinteger(L, 1);
-    }
-    lua_rawseti(L, -2, i);
-  }
-  sm_shape shape;
-  sm_lua_shape(L, lua_gettop(L), &shape);
-  if (unknown) {
-    size_t known = sm_shape_count(&shape);
-    if (known == 0 || count % known != 0)
-      sm_lua_fail(L, "reshape: %s has %I elements, which the known sizes (product %I) do not divide",
-                  sm_shape_text(from_text, &x->shape), (LUAI_UACINT)count, (LUAI_UACINT)known);
-    shape.size[unknown - 1] = count / known;
-  }
-  if (sm_shape_count(&shape) != count)
-    sm_lua_fail(L, "reshape: %s has %I elements, %s has %I", sm_shape_text(from_text, &x->shape), (LUAI_UACINT)count,
-                sm_shape_text(to_text, &shape), (LUAI_UACINT)sm_shape_count(&shape));
-  sm_lua_share(L, x, &shape, 0);
-  return 1;
-}
-
-/* Position 1 … size, or negative from the end → 0-based. It is never 0. */
-static size_t position(lua_State *L, int index, const sm_tensor *x) {
-  if (x->shape.rank == 0) sm_lua_fail(L, "a scalar has no elements to index; use x:item()");
-  size_t size = x->shape.size[0];
-  int exact = 0;
-  lua_Integer given = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &exact) : 0;
-  if (!exact) sm_lua_bad_argument(L, index, "an integer position");
-  lua_Integer i = given < 0 ? given + (lua_Integer)size : given - 1;
-  if (given == 0 || i < 0 || (size_t)i >= size)
-    sm_lua_fail(L, "position %I is out of range: the first axis has %I elements, counted from 1",
-                (LUAI_UACINT)given, (LUAI_UACINT)size);
-  return (size_t)i;
-}
-
-static size_t inner_count(const sm_shape *shape) {
-  sm_shape inner = *shape;
-  inner.size[0] = 1;
-  return sm_shape_count(&inner);
-}
-
-/* select(x, i): x[i], one rank less, sharing storage. */
-static int select_first(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  size_t i = position(L, 2, x);
-  sm_shape shape = {.rank = x->shape.rank - 1};
-  memcpy(shape.size, x->shape.size + 1, sizeof *shape.size * (size_t)shape.rank);
-  sm_lua_share(L, x, &shape, i * inner_count(&x->shape));
-  return 1;
-}
-
-/* slice(x, first, last): both included, sharing storage; last = first - 1 gives an empty tensor. */
-static int slice(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  if (x->shape.rank == 0) sm_lua_fail(L, "slice: a scalar has no axis to slice");
-  lua_Integer size = (lua_Integer)x->shape.size[0];
-  lua_Integer first = sm_lua_integer(L, 2, -size, size < LUA_MAXINTEGER ? size + 1 : size);
-  lua_Integer last = lua_isnoneornil(L, 3) ? size : sm_lua_integer(L, 3, -size, size);
-  if (first < 0) first += size, first++;
-  if (last < 0) last += size, last++;
-  if (first < 1 || last < first - 1)
-    sm_lua_fail(L, "slice: positions %I to %I are no range of an axis of %I elements, counted from 1",
-                (LUAI_UACINT)first, (LUAI_UACINT)last, (LUAI_UACINT)size);
-  sm_shape shape = x->shape;
-  shape.size[0] = (size_t)(last - first + 1);
-  sm_lua_share(L, x, &shape, (size_t)(first - 1) * inner_count(&x->shape));
-  return 1;
-}
-
-/* place(gy, shape, first): zeros of `shape` with gy from 0-based row `first` on: the gradient of a slice. */
-static int place(lua_State *L) {
-  const sm_tensor *gy = sm_lua_real(L, 1);
-  sm_shape shape;
-  sm_lua_shape(L, 2, &shape);
-  size_t first = (size_t)sm_lua_integer(L, 3, 0, LUA_MAXINTEGER), count = sm_shape_count(&gy->shape), before, bytes;
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  real *data = out->data;
-  bytes = sm_shape_count(&shape) * sizeof(real);
-  if (shape.rank == 0 || !sm_multiply(&before, first, inner_count(&shape) * sizeof(real)) || before > bytes ||
-      count * sizeof(real) > bytes - before)
-    sm_lua_bad_argument(L, 1, "rows of that shape");
-  if (count == 0) before = 0;
-  memset(data, 0, bytes);
-  memcpy((char *)data + before, gy->data, count * sizeof(real));
-  return 1;
-}
-
 /* to(x, dtype): a copy; x:clone() and x:to(). From real to integers towards 0, and to the nearest that there is. */
 static int convert(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
@@ -356,47 +100,6 @@ static int copy_into(lua_State *L) {
   if (bytes) memmove(x->data, y->data, bytes);
   x->storage->version++;
   lua_settop(L, 1);
-  return 1;
-}
-
-/* The rows index[first … first+count-1] of x, checked. */
-static const int32_t *row_index(lua_State *L, const sm_tensor *x, size_t *count) {
-  const sm_tensor *index = sm_lua_typed(L, 2, SM_INT32);
-  lua_Integer total = (lua_Integer)sm_shape_count(&index->shape);
-  lua_Integer first = sm_lua_integer(L, 3, 0, total);
-  *count = (size_t)sm_lua_integer(L, 4, 0, total - first);
-  if (x->shape.rank == 0) sm_lua_fail(L, "gather: a scalar has no rows");
-  const int32_t *rows = (const int32_t *)index->data + first;
-  for (size_t i = 0; i < *count; i++)
-    if (rows[i] < 0 || (size_t)rows[i] >= x->shape.size[0])
-      sm_lua_fail(L, "gather: row %d is out of range: there are %I", (int)rows[i], (LUAI_UACINT)x->shape.size[0]);
-  return rows;
-}
-
-/* gather(x, index, first, count): rows of x, of the same type; index is 0-based int32. */
-static int gather(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  size_t count;
-  const int32_t *rows = row_index(L, x, &count);
-  sm_shape shape = x->shape;
-  shape.size[0] = count;
-  sm_tensor *out = sm_lua_new(L, x->dtype, &shape);
-  size_t bytes = inner_count(&shape) * sm_dtype_bytes(x->dtype);
-  for (size_t i = 0; i < count && bytes; i++)
-    memcpy((char *)out->data + i * bytes, (const char *)x->data + (size_t)rows[i] * bytes, bytes);
-  return 1;
-}
-
-/* gather_bytes(x, index, first, count, scale): the same from bytes to real, multiplied by scale. */
-static int gather_bytes(lua_State *L) {
-  const sm_tensor *x = sm_lua_typed(L, 1, SM_UINT8);
-  size_t count;
-  const int32_t *rows = row_index(L, x, &count);
-  double scale = sm_lua_number(L, 5);
-  sm_shape shape = x->shape;
-  shape.size[0] = count;
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  sm_gather_bytes(out->data, x->data, rows, (real)scale, count, inner_count(&shape));
   return 1;
 }
 
@@ -565,11 +268,9 @@ static int length(lua_State *L) {
 
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"full", full}, {"tensor", from}, {"range", range}, {"item", item}, {"totable", totable},
-      {"reshape", reshape}, {"select", select_first}, {"slice", slice}, {"place", place}, {"to", convert},
-      {"copy_", copy_into}, {"gather", gather}, {"gather_bytes", gather_bytes}, {"release", release},
-      {"gradient", get_gradient}, {"set_gradient", set_gradient}, {"is_shared", is_shared}, {"is_part", is_part},
-      {"versions", versions}, {"changed", changed}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count},
+      {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
+      {"set_gradient", set_gradient}, {"is_shared", is_shared}, {"is_part", is_part}, {"versions", versions},
+      {"changed", changed}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count},
       {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */
@@ -584,6 +285,8 @@ void sm_lua_open_tensor(lua_State *L) {
   lua_pushcfunction(L, release);
   lua_setfield(L, -2, "__gc");
   sm_lua_functions(L, functions);
+  sm_lua_add_values(L);
+  sm_lua_add_rows(L);
   lua_insert(L, -3); /* [functions, methods, metatable] */
   lua_setfield(L, -3, "metatable");
   lua_setfield(L, -2, "methods");

@@ -1,0 +1,163 @@
+/* Numbers of Lua into tensors and back: constants, ranges, nested tables. */
+#include <math.h>
+
+#include "bind/bind.h"
+
+/* Among numbers as among other data, what is nearly 0 may round to it. */
+static bool fits(double value, sm_dtype dtype) {
+  if (dtype == SM_REAL) return fabs(value) < 1 || sm_survives(value);
+  return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
+         value <= (dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX);
+}
+
+/* full(shape, value, dtype): value nil leaves the content undefined. */
+static int full(lua_State *L) {
+  sm_shape shape;
+  sm_lua_shape(L, 1, &shape);
+  sm_dtype dtype = sm_lua_dtype(L, 3);
+  bool fill = !lua_isnoneornil(L, 2);
+  double value = fill ? sm_lua_number(L, 2) : 0;
+  if (!fits(value, dtype)) sm_lua_fail(L, "full: %f does not fit %s", value, sm_dtype_name(dtype));
+  if (dtype == SM_REAL && fill) sm_lua_constant(L, 2);
+  sm_tensor *out = sm_lua_new(L, dtype, &shape);
+  if (fill) sm_fill(out->data, dtype, value, sm_shape_count(&shape));
+  return 1;
+}
+
+/* Reads the shape of nested tables from their first elements. */
+static void nested_shape(lua_State *L, int index, sm_shape *shape) {
+  shape->rank = 0;
+  lua_pushvalue(L, index);
+  while (lua_type(L, -1) == LUA_TTABLE) {
+    if (shape->rank == SM_MAX_RANK) sm_lua_fail(L, "tensor: tables nested deeper than %d", SM_MAX_RANK);
+    shape->size[shape->rank++] = (size_t)lua_rawlen(L, -1);
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  }
+  lua_pop(L, 1);
+}
+
+/* Converts the numbers of the nested tables at the top of the stack, depth first; *next is the next element. */
+static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
+  luaL_checkstack(L, 4, "nested tables");
+  if (axis == out->shape.rank) {
+    if (lua_type(L, -1) != LUA_TNUMBER)
+      sm_lua_fail(L, "tensor: element %I must be a number, got %s", (LUAI_UACINT)(*next + 1), luaL_typename(L, -1));
+    double value = lua_tonumber(L, -1);
+    if (!fits(value, out->dtype))
+      sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype), value);
+    sm_fill((char *)out->data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
+    ++*next;
+    return;
+  }
+  size_t size = out->shape.size[axis];
+  if (lua_type(L, -1) != LUA_TTABLE || lua_rawlen(L, -1) != size) {
+    const char *given = lua_type(L, -1) == LUA_TTABLE
+                            ? lua_pushfstring(L, "one of %I", (LUAI_UACINT)lua_rawlen(L, -1)) : luaL_typename(L, -1);
+    sm_lua_fail(L, "tensor: ragged tables: expected a table of %I elements at depth %d, got %s",
+                (LUAI_UACINT)size, axis + 1, given);
+  }
+  if (size == 0) { /* a table without positions must be empty */
+    lua_pushnil(L);
+    if (lua_next(L, -2)) sm_lua_fail(L, "tensor: expected a list of numbers, got a table with other keys");
+  }
+  for (size_t i = 0; i < size; i++) {
+    lua_rawgeti(L, -1, (lua_Integer)i + 1);
+    read_nested(L, out, axis + 1, next);
+    lua_pop(L, 1);
+  }
+}
+
+/* tensor(value, dtype): a number or nested tables of numbers. */
+static int from(lua_State *L) {
+  int type = lua_type(L, 1);
+  if (type != LUA_TNUMBER && type != LUA_TTABLE) sm_lua_bad_argument(L, 1, "a number or a table of numbers");
+  sm_dtype dtype = sm_lua_dtype(L, 2);
+  sm_shape shape;
+  nested_shape(L, 1, &shape);
+  sm_tensor *out = sm_lua_new(L, dtype, &shape);
+  size_t next = 0;
+  lua_pushvalue(L, 1);
+  read_nested(L, out, 0, &next);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* range(start, step, count, dtype) */
+static int range(lua_State *L) {
+  double start = sm_lua_number(L, 1), step = sm_lua_number(L, 2);
+  sm_shape shape = {.rank = 1, .size = {(size_t)sm_lua_integer(L, 3, 0, LUA_MAXINTEGER)}};
+  sm_dtype dtype = sm_lua_dtype(L, 4);
+  sm_tensor *out = sm_lua_new(L, dtype, &shape);
+  size_t bytes = sm_dtype_bytes(dtype);
+  for (size_t i = 0; i < shape.size[0]; i++) {
+    double value = start + step * (double)i;
+    if (!fits(value, dtype)) sm_lua_fail(L, "arange: %f does not fit %s", value, sm_dtype_name(dtype));
+    sm_fill((char *)out->data + i * bytes, dtype, value, 1);
+  }
+  return 1;
+}
+
+static double element(const sm_tensor *x, size_t i) {
+  switch (x->dtype) {
+    case SM_UINT8: return ((const uint8_t *)x->data)[i];
+    case SM_INT32: return ((const int32_t *)x->data)[i];
+    default: return (double)((const real *)x->data)[i];
+  }
+}
+
+static void push_element(lua_State *L, const sm_tensor *x, size_t i) {
+  if (x->dtype == SM_REAL) lua_pushnumber(L, (lua_Number)element(x, i));
+  else lua_pushinteger(L, (lua_Integer)element(x, i));
+}
+
+static int item(lua_State *L) {
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  if (sm_shape_count(&x->shape) != 1) {
+    char text[SM_SHAPE_TEXT];
+    sm_lua_fail(L, "item: expected a tensor of one element, got shape %s", sm_shape_text(text, &x->shape));
+  }
+  push_element(L, x, 0);
+  return 1;
+}
+
+static void push_nested(lua_State *L, const sm_tensor *x, int axis, size_t *next) {
+  luaL_checkstack(L, 4, "nested tables");
+  if (axis == x->shape.rank) {
+    push_element(L, x, (*next)++);
+    return;
+  }
+  size_t size = x->shape.size[axis];
+  lua_createtable(L, (int)(size < INT32_MAX ? size : 0), 0);
+  for (size_t i = 0; i < size; i++) {
+    push_nested(L, x, axis + 1, next);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+/* A tensor without elements may still stand for any number of empty tables. */
+static void check_tables(lua_State *L, const sm_shape *shape) {
+  const size_t most = (size_t)1 << 24;
+  if (sm_shape_count(shape) > 0) return;
+  size_t tables = 1;
+  for (int axis = 0; axis < shape->rank && shape->size[axis] > 0; axis++) {
+    if (sm_multiply(&tables, tables, shape->size[axis]) && tables <= most) continue;
+    char text[SM_SHAPE_TEXT];
+    sm_lua_fail(L, "totable: shape %s has no elements, and more than %I empty tables", sm_shape_text(text, shape),
+                (LUAI_UACINT)most);
+  }
+}
+
+static int totable(lua_State *L) {
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  check_tables(L, &x->shape);
+  size_t next = 0;
+  push_nested(L, x, 0, &next);
+  return 1;
+}
+
+void sm_lua_add_values(lua_State *L) {
+  static const luaL_Reg functions[] = {{"full", full}, {"tensor", from},     {"range", range},
+                                       {"item", item}, {"totable", totable}, {NULL, NULL}};
+  sm_lua_add_functions(L, functions);
+}
