@@ -198,6 +198,7 @@ static int maxpool2d_backward(lua_State *L) {
   const sm_tensor *which = sm_lua_typed(L, 2, sm_maxpool_position_type(&window));
   expect_shape(L, 1, "gradient", &y);
   expect_shape(L, 2, "positions", &y);
+  if (!sm_maxpool_positions_fit(which->data, &window)) sm_lua_bad_argument(L, 2, "positions within the window");
   const sm_tensor *with_relu = sm_lua_real_or_nil(L, 6);
   if (with_relu) expect_shape(L, 6, "output", &y);
   sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);

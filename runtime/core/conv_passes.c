@@ -68,6 +68,11 @@ static size_t weights_of(const sm_conv2d *conv) {
   return conv->window.kernel_height * conv->window.kernel_width * conv->window.channels * conv->filters;
 }
 
+/* Whether there is no result for any image: no numbers, but maybe more images than could ever be counted through. */
+static bool gives_nothing(const sm_conv2d *conv) { return conv->window.batch == 0 || result_of(conv) == 0; }
+
+static bool takes_nothing(const sm_conv2d *conv) { return conv->window.batch == 0 || image_of(conv) == 0; }
+
 /* ---- scratch ---- */
 
 /* Of a pass: a mark for each image, then what either method needs, or looking for what it does not bear. */
@@ -81,16 +86,19 @@ static size_t scratch_for(const sm_conv2d *conv, sm_conv_pass pass, size_t chose
 }
 
 size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
+  if (gives_nothing(conv)) return 0;
   size_t chosen = kernel_for(conv, SM_CONV_FORWARD)->forward_scratch(conv);
   return scratch_for(conv, SM_CONV_FORWARD, chosen, sm_conv_direct_forward_scratch);
 }
 
 size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
+  if (takes_nothing(conv)) return 0;
   size_t chosen = kernel_for(conv, SM_CONV_BACKWARD_DATA)->backward_data_scratch(conv);
   return scratch_for(conv, SM_CONV_BACKWARD_DATA, chosen, sm_conv_direct_backward_data_scratch);
 }
 
 size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
+  if (gives_nothing(conv)) return 0;
   size_t chosen = kernel_for(conv, SM_CONV_BACKWARD_FILTER)->backward_filter_scratch(conv);
   return scratch_for(conv, SM_CONV_BACKWARD_FILTER, chosen, sm_conv_direct_backward_filter_scratch);
 }
@@ -109,6 +117,7 @@ static sm_range next_marked(const uint8_t *marks, size_t first, size_t batch) {
 
 void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                        const sm_conv2d *conv) {
+  if (gives_nothing(conv)) return;
   const kernel *chosen = kernel_for(conv, SM_CONV_FORWARD);
   size_t batch = conv->window.batch;
   if (!transforms(conv, SM_CONV_FORWARD)) {
@@ -132,6 +141,7 @@ void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, 
 }
 
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+  if (takes_nothing(conv)) return;
   const kernel *chosen = kernel_for(conv, SM_CONV_BACKWARD_DATA);
   size_t batch = conv->window.batch;
   if (!transforms(conv, SM_CONV_BACKWARD_DATA)) {
@@ -156,6 +166,11 @@ void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scra
 
 void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                const sm_conv2d *conv) {
+  if (gives_nothing(conv)) {
+    for (size_t i = 0; i < weights_of(conv); i++) gw[i] = 0;
+    for (size_t i = 0; i < conv->filters && gbias; i++) gbias[i] = 0;
+    return;
+  }
   const kernel *chosen = kernel_for(conv, SM_CONV_BACKWARD_FILTER);
   const sm_conv2d direct = direct_of(conv, conv->window.batch);
   void *rest = (char *)scratch + (transforms(conv, SM_CONV_BACKWARD_FILTER) ? marks_bytes(conv) : 0);
@@ -209,6 +224,7 @@ static size_t results_bytes(const sm_conv2d *conv) {
 }
 
 size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv) {
+  if (gives_nothing(conv)) return 0;
   if (goes_by_fourier(conv) || goes_by_image(conv)) {
     size_t chosen = goes_by_fourier(conv) ? sm_conv_fourier_forward_scratch(conv)
                                           : sm_conv_direct_forward_each_scratch(conv);
@@ -236,6 +252,7 @@ static void fourier_each(sm_conv2d_task *task, const void *work, const real *x, 
 
 void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
                             const real *bias, void *scratch, const sm_conv2d *conv) {
+  if (gives_nothing(conv)) return;
   if (goes_by_fourier(conv)) {
     fourier_each(task, work, x, w, bias, scratch, conv);
   } else if (goes_by_image(conv)) {

@@ -84,14 +84,16 @@ typedef struct pass {
   sm_window window;
 } pass;
 
+static size_t image_size(const sm_window *window) {
+  return window->height * window->width * window->channels;
+}
+
+/* An image without numbers has no windows either, or they hold no channel: then there may be more images, or windows,
+   than could ever be counted through. */
 static void run(sm_task *image, const pass *of) {
   const sm_window *window = &of->window;
   size_t outputs = window->batch * window->out_height * window->out_width * window->channels;
-  sm_parallel(window->batch, outputs, image, of);
-}
-
-static size_t image_size(const sm_window *window) {
-  return window->height * window->width * window->channels;
+  if (image_size(window) > 0) sm_parallel(window->batch, outputs, image, of);
 }
 
 static inline void zero(real *out, size_t n) {
@@ -222,6 +224,23 @@ static void max_image(const void *work, size_t image) {
 void sm_maxpool_forward(real *y, void *which, const real *x, bool relu, const sm_window *window) {
   bool wide = sm_maxpool_position_type(window) == SM_INT32;
   run(max_image, &(pass){.out = y, .in = x, .which = which, .wide = wide, .relu = relu, .window = *window});
+}
+
+bool sm_maxpool_positions_fit(const void *which, const sm_window *window) {
+  size_t n = window->batch * window->out_height * window->out_width * window->channels;
+  uint32_t pixels = (uint32_t)(window->kernel_height * window->kernel_width), largest = 0;
+  if (sm_maxpool_position_type(window) == SM_INT32) {
+    const uint32_t *position = which; /* where negative ones are larger than any */
+#pragma omp simd reduction(max : largest)
+    for (size_t i = 0; i < n; i++) largest = position[i] > largest ? position[i] : largest;
+  } else {
+    const uint8_t *position = which;
+    uint8_t most = 0;
+#pragma omp simd reduction(max : most)
+    for (size_t i = 0; i < n; i++) most = position[i] > most ? position[i] : most;
+    largest = most;
+  }
+  return largest < pixels;
 }
 
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */

@@ -21,6 +21,9 @@ sm_dtype sm_maxpool_position_type(const sm_window *window);
    of relu's values. Both passes of both pools write every element of their outputs. */
 void sm_maxpool_forward(real *y, void *which, const real *x, bool relu, const sm_window *window);
 
+/* Whether all positions, as sm_maxpool_forward gives them, lie within the window. */
+bool sm_maxpool_positions_fit(const void *which, const sm_window *window);
+
 /* y: what the forward pass gave with relu, NULL without. */
 void sm_maxpool_backward(real *gx, const real *gy, const void *which, const real *y, const sm_window *window);
 

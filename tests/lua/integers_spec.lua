@@ -4,7 +4,7 @@ local random = require "sm.random"
 local runtime = require "sm.runtime"
 
 local real, inf = runtime.real, math.huge
-local T, K, S = runtime.tensor, runtime.math, runtime.softmax
+local T, K, S, C = runtime.tensor, runtime.math, runtime.softmax, runtime.conv
 
 local function message(f, ...)
   local ok, text = pcall(f, ...)
@@ -62,6 +62,36 @@ describe("what is empty and wide takes no time:", function()
     assert.same({ 1 << 40, 0 }, (wide:clone():copy_(wide) * 2 + wide):exp():reshape(1 << 40, 0).shape)
     assert.equal(0, wide:sum():item())
     assert.same({ 0 }, wide:sum(1).shape)
+  end)
+  it("pools, forward and back", function()
+    local shapes = { { 1 << 38, 0, 0, 1 }, { 1 << 38, 4, 4, 0 }, { 1 << 38, 0, 4, 3 }, { 0, 1 << 30, 1 << 30, 1 } }
+    for _, shape in ipairs(shapes) do
+      for _, pool in ipairs { "maxpool2d", "avgpool2d" } do
+        local x = sm.zeros(shape):requires_grad()
+        x[pool](x, 2, { padding = "same" }):sum():backward()
+        assert.same(shape, setmetatable(x.grad.shape, nil))
+      end
+    end
+  end)
+  it("convolutions, forward and back", function()
+    local function check(shape, filters, options)
+      local x, w = sm.zeros(shape):requires_grad(), sm.ones(filters):requires_grad()
+      local b = sm.ones(filters[4]):requires_grad()
+      for _, pooled in ipairs { false, true } do
+        local o = { bias = b, stride = options.stride, padding = options.padding }
+        local y = pooled and x:conv2d_maxpool2d(w, o, 2, { padding = "same" }, true) or x:conv2d(w, o)
+        y:sum():backward()
+        assert.equal(0, y:sum():item() + x.grad:sum():item() + w.grad:sum():item() + b.grad:sum():item())
+        assert.same(shape, setmetatable(x.grad.shape, nil))
+      end
+    end
+    for _, sizes in ipairs { { 3, 3, 1 }, { 5, 16, 16 }, { 5, 0, 3 }, { 5, 16, 0 } } do
+      for _, images in ipairs { { 1 << 38, 0, 0 }, { 1 << 38, 0, 14 }, { 1 << 38, 14, 0 }, { 0, 1 << 10, 1 << 10 } } do
+        check({ images[1], images[2], images[3], sizes[2] }, { sizes[1], sizes[1], sizes[2], sizes[3] }, { stride = 2 })
+      end
+    end
+    check({ 1 << 38, 4, 4, 0 }, { 3, 3, 0, 0 }, {})
+    check({ 0, 4, 4, 16 }, { 5, 5, 16, 16 }, {})
   end)
   it("the gradient of a maximum", function()
     local x = sm.zeros(1 << 40, 1, 0):requires_grad()
@@ -164,6 +194,10 @@ describe("a kernel that a script can reach checks the shapes it is given:", func
     { "max_backward", K.max_backward, sm.ones(2), sm.zeros({ 3 }, "int32"), { 3, 3 }, 1 },
     { "spread", K.spread, one, { 3, 1000 }, 2, 1 },
     { "spread", K.spread, one, { 3, 1000 }, nil, 1 },
+    { "maxpool2d_backward", C.maxpool2d_backward, sm.ones(1, 1, 1, 1), sm.full({ 1, 1, 1, 1 }, 4, "uint8"),
+      { 1, 2, 2, 1 }, 2, { stride = 2 } },
+    { "maxpool2d_backward", C.maxpool2d_backward, sm.ones(1, 1, 1, 1), sm.full({ 1, 1, 1, 1 }, -1, "int32"),
+      { 1, 17, 17, 1 }, 17, { stride = 17 } },
     { "sum_to", K.sum_to, sm.ones(3), { 100000 } },
     { "sum_to", K.sum_to, sm.ones(3), { 1, 3 } },
     { "sum_to", K.sum_to, sm.ones(2, 3), { 2 } },
