@@ -10,12 +10,13 @@ local shape_text = require "sm.text".shape
 
 local M = {}
 
-local get_node, set_node, is_tensor = runtime.tensor.node, runtime.tensor.set_node, runtime.tensor.is_tensor
-local versions, changed = runtime.tensor.versions, runtime.tensor.changed
+local get_node, set_node, is_tensor = runtime.tape.node, runtime.tape.set_node, runtime.tensor.is_tensor
+local versions, changed = runtime.tape.versions, runtime.tape.changed
 local same_shape = runtime.tensor.same_shape
 local release, add = runtime.tensor.release, runtime.math.add
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
-local is_shared = runtime.tensor.is_shared
+local is_shared, is_part = runtime.tape.is_shared, runtime.tape.is_part
+local set_overwritten = runtime.tape.set_overwritten
 
 local enabled = true
 local observer -- see M.observe
@@ -104,47 +105,45 @@ function M.requires_grad(x, wanted)
   if type(node) == "table" and not node.overwritten then
     fail "requires_grad: this tensor was computed from others that want a gradient; mark those, or a detached copy"
   end
+  if node ~= true then set_overwritten(x, false) end
   set_node(x, wanted ~= false or nil)
   return x
 end
 
 local VIEWS = { reshape = true, select = true, slice = true }
 
---- Whether a tensor's numbers are those of a leaf: the leaf itself, or a part of it.
-local function is_part_of_leaf(x)
+--- The node of a tensor, or of the one that it is a view of.
+local function origin(x)
   local node = get_node(x)
-  while type(node) == "table" and VIEWS[node.name] do node = get_node(node.inputs[1]) end
-  return node == true
+  while type(node) == "table" and VIEWS[node.name] and node.backward do node = get_node(node.inputs[1]) end
+  return node
 end
 
-local function refuse_to_pass()
-  fail("backward: this gradient would have to pass through copy_, which records nothing; build the tensor with "
-    .. "operations, or copy y:detach() where no gradient should pass")
-end
+-- The node of all tensors that copy_ has filled with what a gradient should pass through.
+runtime.tape.set_overwritten_node { number = 0, name = "copy_", inputs = { n = 0 }, overwritten = true,
+  backward = function()
+    fail("backward: this gradient would have to pass through copy_, which records nothing; build the tensor with "
+      .. "operations, or copy y:detach() where no gradient should pass")
+  end }
 
 --- Puts y's numbers into x, in place; same shape and element type. Nothing is recorded. So outside no_grad x may not be
 -- the result of an operation that is recorded, and where y is one, a gradient that reaches x raises.
 -- @return x
 function M.copy_(x, y)
   if not enabled then return runtime.tensor.copy_(x, y) end
-  local node = get_node(x)
-  local free = node == nil or type(node) == "table" and node.overwritten
-  if not free and not is_part_of_leaf(x) then
+  local from = origin(x)
+  local free = from == nil or type(from) == "table" and from.overwritten
+  if not free and from ~= true then -- a leaf or a part of one may get others
     fail("copy_: this tensor is the result of '%s', whose gradient would not know of the new numbers; copy into a "
-      .. "tensor of its own, or inside sm.no_grad", node.name)
+      .. "tensor of its own, or inside sm.no_grad", get_node(x).name)
   end
   local computed = type(get_node(y)) == "table"
-  if free and computed and runtime.tensor.is_part(x) then
+  if free and computed and is_part(x) then
     fail("copy_: the gradient of what is copied cannot pass into a part of another tensor; build that tensor with "
       .. "operations, or copy y:detach() where no gradient should pass")
   end
   runtime.tensor.copy_(x, y)
-  if free and computed then
-    count = count + 1
-    set_node(x, { number = count, name = "copy_", backward = refuse_to_pass, inputs = { n = 0 }, overwritten = true })
-  elseif free then
-    set_node(x, nil)
-  end
+  if free and not is_part(x) then set_overwritten(x, computed) end
   return x
 end
 
@@ -246,7 +245,7 @@ function M.backward(root, gradient)
       arrived[current] = nil
       let_go(gy)
     end
-    current.backward, current.inputs, current.saved = false, { n = 0 }, nil
+    if not current.overwritten then current.backward, current.inputs, current.saved = false, { n = 0 }, nil end
   end
   for _, leaf in ipairs(leaves) do
     local g, before = arrived[leaf], get_gradient(leaf)
@@ -262,10 +261,24 @@ function M.backward(root, gradient)
   end
 end
 
+-- Appends to `found` the tensors in a table and in the plain tables within it, each of which is looked at once.
+local function tensors_in(values, found, seen)
+  seen[values] = true
+  for _, value in next, values do
+    if is_tensor(value) then
+      found[#found + 1] = value
+    elseif type(value) == "table" and not getmetatable(value) and not seen[value] then
+      tensors_in(value, found, seen)
+    end
+  end
+  return found
+end
+
 --- A new differentiable operation written in Lua.
 -- @param definition {name=, forward=function(ctx, ...) → tensor, backward=function(ctx, gy) → one gradient or nil per
 --   argument of forward}. ctx is a table of its own for every call, to carry what backward needs. Neither function
---   is itself recorded. The inputs, the output and the tensors in ctx may not be changed in place before backward.
+--   is itself recorded. The inputs, the output and the tensors in ctx, in tables too, may not be changed in place
+--   before backward.
 -- @return function(...) → tensor
 function M.op(definition)
   local o = check.options("sm.op", definition, {
@@ -291,9 +304,7 @@ function M.op(definition)
       end
       return table.unpack(gradients, 1, inputs.n)
     end
-    local kept = { output } -- and what backward may read besides
-    for i = 1, inputs.n do kept[#kept + 1] = is_tensor(inputs[i]) and inputs[i] or nil end
-    for _, value in pairs(ctx) do kept[#kept + 1] = is_tensor(value) and value or nil end
+    local kept = tensors_in({ output, inputs, ctx }, {}, {}) -- what backward may read
     M.record(output, o.name, backward, M.saved(table.unpack(kept)), ...)
     local node = get_node(output)
     if node then node.foreign = true end

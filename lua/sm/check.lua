@@ -170,6 +170,17 @@ function M.options(where, given, spec)
   return result
 end
 
+--- Raises when a function that takes any number of arguments was given more than it takes then; nil is none.
+-- @param where its public name
+-- @param takes what it takes, in words: "one table of sizes"
+-- @param ... what else it was given
+function M.no_more(where, takes, ...)
+  for i = 1, select("#", ...) do
+    local extra = select(i, ...)
+    if extra ~= nil then fail("%s takes %s, got another argument, %s", where, takes, M.describe(extra)) end
+  end
+end
+
 local MOST_CHANNELS <const> = (1 << 31) - 1
 
 --- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.

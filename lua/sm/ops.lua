@@ -95,7 +95,12 @@ end
 
 --- x:reshape(2, -1) or x:reshape{2, -1}: the same elements in another shape, sharing storage.
 function ops.reshape(x, ...)
-  local shape = type((...)) == "table" and (...) or { ... }
+  local shape = ...
+  if type(shape) ~= "table" then
+    shape = { ... }
+  else
+    check.no_more("reshape", "one table of sizes", select(2, ...))
+  end
   return record(T.reshape(x, shape), "reshape", function(gy) return T.reshape(gy, x.shape) end, nil, x)
 end
 

@@ -15,7 +15,10 @@ local M = {}
 --- Sizes given as (2, 3) or ({2, 3}, dtype).
 local function sizes(where, ...)
   local first, dtype = ...
-  if type(first) == "table" then return first, dtype end
+  if type(first) == "table" then
+    check.no_more(where, "a table of sizes and a dtype", select(3, ...))
+    return first, dtype
+  end
   for i = 1, select("#", ...) do
     local size = select(i, ...)
     if type(size) ~= "number" or not math.tointeger(size) then
@@ -109,7 +112,7 @@ end
 methods.copy_ = autograd.copy_
 
 --- The same numbers, sharing storage, without history.
-function methods.detach(x) return T.reshape(x, x.shape) end
+function methods.detach(x) return runtime.tape.detach(x) end
 
 methods.backward, methods.requires_grad, methods.tracks = autograd.backward, autograd.requires_grad, autograd.tracks
 

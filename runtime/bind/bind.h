@@ -65,6 +65,7 @@ void sm_lua_add_functions(lua_State *L, const luaL_Reg *functions); /* to the ta
 void sm_lua_open_tensor(lua_State *L);
 void sm_lua_add_values(lua_State *L); /* these two add to the table of tensor.c, which is on top */
 void sm_lua_add_rows(lua_State *L);
+void sm_lua_open_tape(lua_State *L);
 void sm_lua_open_math(lua_State *L);
 void sm_lua_open_conv(lua_State *L);
 void sm_lua_open_softmax(lua_State *L);

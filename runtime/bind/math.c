@@ -52,13 +52,21 @@ static int clamp_backward(lua_State *L) {
   return 1;
 }
 
+/* A number that is an operand. A summand or a factor may be nearly 0, as one that decays in a loop, and become it; a
+   divisor, a base or an exponent may not, for 0 gives another answer there. */
+static double operand(lua_State *L, int index, sm_binary f) {
+  bool may_vanish = f == SM_ADD || f == SM_SUB || f == SM_MUL || (f == SM_DIV && index == 1);
+  double value = sm_lua_number(L, index);
+  return may_vanish && sm_stays_finite(value) ? value : sm_lua_constant(L, index);
+}
+
 /* f(a, b) → y, where one of the two may be a number; upvalue 1 is the sm_binary. */
 static int binary(lua_State *L) {
   sm_binary f = (sm_binary)lua_tointeger(L, lua_upvalueindex(1));
   bool first_number = lua_type(L, 1) == LUA_TNUMBER, second_number = lua_type(L, 2) == LUA_TNUMBER;
   if (first_number || second_number) {
     const sm_tensor *x = sm_lua_real(L, first_number ? 2 : 1);
-    double value = sm_lua_constant(L, first_number ? 1 : 2);
+    double value = operand(L, first_number ? 1 : 2, f);
     sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
     sm_binary_number(y->data, x->data, value, first_number, f, sm_shape_count(&x->shape));
     return 1;

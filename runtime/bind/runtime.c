@@ -68,6 +68,7 @@ int luaopen_sm_runtime(lua_State *L) {
   lua_gc(L, LUA_GCGEN, 0, 0); /* a step's tensors die young: see the accounting in tensor.c */
   lua_newtable(L);
   add(L, "tensor", sm_lua_open_tensor);
+  add(L, "tape", sm_lua_open_tape);
   add(L, "math", sm_lua_open_math);
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);

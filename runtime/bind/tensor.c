@@ -1,4 +1,4 @@
-/* The tensor userdata: memory, gradients, versions, indexing. Differentiable methods are added in Lua. */
+/* The tensor userdata: memory, gradients, indexing. Differentiable methods are added in Lua. */
 #include <string.h>
 
 #include "bind/bind.h"
@@ -109,19 +109,6 @@ static int release(lua_State *L) {
   return 0;
 }
 
-static int get_node(lua_State *L) {
-  if (!sm_lua_test_tensor(L, 1)) lua_pushnil(L);
-  else lua_getiuservalue(L, 1, SM_NODE);
-  return 1;
-}
-
-static int set_node(lua_State *L) {
-  sm_lua_tensor(L, 1);
-  lua_settop(L, 2);
-  lua_setiuservalue(L, 1, SM_NODE);
-  return 0;
-}
-
 /* gradient(x) → what x.grad is, without counting as a look at it */
 static int get_gradient(lua_State *L) {
   sm_lua_tensor(L, 1);
@@ -149,50 +136,6 @@ static int set_gradient(lua_State *L) {
   sm_lua_tensor(L, 1);
   sm_lua_tensor(L, 2);
   replace_gradient(L, true);
-  return 0;
-}
-
-/* is_shared(x) → whether another tensor has the same memory */
-static int is_shared(lua_State *L) {
-  lua_pushboolean(L, sm_lua_tensor(L, 1)->storage->references > 1);
-  return 1;
-}
-
-/* is_part(x) → whether its memory has room for more than x */
-static int is_part(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  lua_pushboolean(L, sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype) < x->storage->bytes);
-  return 1;
-}
-
-/* versions(x, …) → {x, how often its memory was changed in place (by copy_, an optimizer's step), …}; what is no tensor is
-   passed over */
-static int versions(lua_State *L) {
-  int last = lua_gettop(L);
-  lua_createtable(L, 2 * last, 0);
-  lua_Integer next = 1;
-  for (int i = 1; i <= last; i++) {
-    const sm_tensor *x = sm_lua_test_tensor(L, i);
-    if (!x || !x->storage) continue;
-    lua_pushvalue(L, i);
-    lua_rawseti(L, -2, next++);
-    lua_pushinteger(L, (lua_Integer)x->storage->version);
-    lua_rawseti(L, -2, next++);
-  }
-  return 1;
-}
-
-/* changed(versions) → the first of its tensors that was changed since, or nil */
-static int changed(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 1); i < n; i += 2) {
-    lua_settop(L, 1);
-    lua_rawgeti(L, 1, i);
-    lua_rawgeti(L, 1, i + 1);
-    if ((lua_Integer)sm_lua_tensor(L, 2)->storage->version == lua_tointeger(L, 3)) continue;
-    lua_settop(L, 2);
-    return 1;
-  }
   return 0;
 }
 
@@ -269,8 +212,7 @@ static int length(lua_State *L) {
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
-      {"set_gradient", set_gradient}, {"is_shared", is_shared}, {"is_part", is_part}, {"versions", versions},
-      {"changed", changed}, {"node", get_node}, {"set_node", set_node}, {"is_tensor", is_tensor}, {"count", count},
+      {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count},
       {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
   lua_newtable(L); /* methods, filled in Lua */

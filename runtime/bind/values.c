@@ -5,7 +5,7 @@
 
 /* Among numbers as among other data, what is nearly 0 may round to it. */
 static bool fits(double value, sm_dtype dtype) {
-  if (dtype == SM_REAL) return fabs(value) < 1 || sm_survives(value);
+  if (dtype == SM_REAL) return sm_stays_finite(value);
   return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
          value <= (dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX);
 }

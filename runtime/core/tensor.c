@@ -114,6 +114,7 @@ sm_status sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_sha
                    sm_shape_text(to, shape), offset + 1, sm_shape_text(from, &base->shape));
   }
   sm_tensor shared = {.dtype = base->dtype, .shape = *shape, .storage = base->storage};
+  shared.is_detached = base->is_detached;
   shared.data = (char *)base->data + offset * sm_dtype_bytes(base->dtype);
   shared.storage->references++;
   *tensor = shared;

@@ -34,6 +34,9 @@ static inline bool sm_survives(double number) {
   return !isfinite(kept) == !isfinite(number) && (kept == 0) == (number == 0);
 }
 
+/* The same, but what is nearly 0 may become it. */
+static inline bool sm_stays_finite(double number) { return fabs(number) < 1 || sm_survives(number); }
+
 size_t sm_dtype_bytes(sm_dtype dtype);
 const char *sm_dtype_name(sm_dtype dtype); /* "float32" ("float64" in the double build), "uint8", "int32" */
 
@@ -69,7 +72,8 @@ const char *sm_shape_text(char text[SM_SHAPE_TEXT], const sm_shape *shape);
 typedef struct sm_storage {
   size_t references;
   size_t bytes;
-  uint64_t version; /* how often it was changed in place since it was made: who does so adds one */
+  uint64_t version;  /* how often it was changed in place since it was made: who does so adds one */
+  bool overwritten; /* with numbers whose gradient should have passed, and cannot */
   sm_memory *memory;
   void *data;
 } sm_storage;
@@ -77,6 +81,7 @@ typedef struct sm_storage {
 typedef struct sm_tensor {
   sm_dtype dtype;
   sm_shape shape;
+  bool is_detached;    /* no gradient passes, whatever its memory was overwritten with */
   sm_storage *storage; /* NULL: released */
   void *data;          /* first element, inside storage */
 } sm_tensor;

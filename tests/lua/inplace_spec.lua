@@ -118,20 +118,21 @@ describe("changed in place after use", function()
   end)
 
   it("lets an operation in Lua read its inputs, its output and what it kept", function()
-    for _, which in ipairs { "x", "y", "own" } do
-      local seen
+    for _, which in ipairs { "x", "y", "own", "deep" } do
+      local seen, deep
       local spy = sm.op {
         name = "triple",
         forward = function(ctx, x)
           ctx.own = x * 3
-          seen = ctx.own
+          seen, deep = ctx.own, x * 4
+          ctx.tables = { { deep }, ctx }
           return ctx.own * 1
         end,
         backward = function(_, gy) return gy * 3 end,
       }
       local x = leaf(2)
       local y = spy(x)
-      local changed = ({ x = x, y = y:detach(), own = seen })[which]
+      local changed = ({ x = x, y = y:detach(), own = seen, deep = deep })[which]
       changed:copy_(sm.zeros(2))
       assert.matches("'triple'", message(function() y:sum():backward() end))
     end
@@ -171,6 +172,39 @@ describe("copy_", function()
     assert.matches("cannot pass into a part", message(function() rows[1]:copy_(w * 2) end))
     rows[1]:copy_((w * 0 + 2):detach())
     assert.same({ { 2, 2 }, { 0, 0 } }, rows:totable())
+  end)
+
+  it("lets none get lost between tensors that share memory", function()
+    local function lost(from, into, read)
+      local w, plain = leaf(1, 2), sm.zeros(1, 2)
+      local earlier = plain:reshape(2)
+      local y = from and from(w) or w * 2
+      into(plain):copy_(y)
+      return message(function() ((read and read(plain, earlier) or plain) + w):sum():backward() end)
+    end
+    local function whole(x) return x end
+    local function flat(x) return x:reshape(-1) end
+    local function doubled_flat(w) return (w * 2):reshape(-1) end
+    for _, text in ipairs {
+      lost(doubled_flat, flat), lost(nil, function(x) return x:slice(1, 1) end),
+      lost(doubled_flat, function(x) return x[1] end),
+      lost(nil, whole, function(_, earlier) return earlier end),
+      lost(nil, whole, function(x) return x[1] end),
+    } do assert.matches("would have to pass through copy_", text) end
+  end)
+
+  it("does not count what was detached", function()
+    local w, plain = leaf(2), sm.zeros(2)
+    local detached = plain:detach()
+    plain:copy_(w * 2);
+    (detached:reshape(2) + w):sum():backward()
+    assert.same({ 1, 1 }, w.grad:totable())
+    plain:reshape(2, 1):copy_(sm.zeros(2, 1)) -- and plain is free again
+    detached:copy_(w * 2)
+    w.grad = nil;
+    (plain + w):sum():backward()
+    assert.same({ 1, 1 }, w.grad:totable())
+    assert.matches("would have to pass through copy_", message(function() (detached + w):sum():backward() end))
   end)
 
   it("keeps a running mean going, step after step", function()

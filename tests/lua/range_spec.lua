@@ -136,9 +136,11 @@ if not exact then
         function() return x * 1e60 end },
       { "sub: argument 1 must be a number that fits float32, where this is -inf, got number -1e+60",
         function() return -1e60 - x end },
-      { "add: argument 2 must be a number that fits float32, where this is 0.0, got number 1e-46",
-        function() return x + 1e-46 end },
-      { "div: argument 2 must be", function() return x / 1e-46 end },
+      { "div: argument 2 must be a number that fits float32, where this is 0.0, got number 1e-46",
+        function() return x / 1e-46 end },
+      { "div: argument 1 must be", function() return 1e60 / x end },
+      { "pow: argument 1 must be", function() return 1e-46 ^ x end },
+      { "pow: argument 2 must be", function() return x ^ -1e-46 end },
       { "pow: argument 2 must be", function() return x ^ 1e39 end },
       { "clamp: argument 3 must be", function() x:clamp(0, 1e60) end },
       { "clamp: argument 2 must be", function() x:clamp(1e-60, 1) end },
@@ -155,6 +157,18 @@ if not exact then
     end
   end)
 end
+
+it("a summand or a factor may decay to nothing", function()
+  local x = sm.tensor({ 1, -2 }):requires_grad()
+  local factor = 1
+  for _ = 1, 60 do factor = factor * 0.1 end
+  assert.same({ 1, -2 }, (1e-46 + (x - 1e-50) + x * factor):totable())
+  local y = x * factor + factor / x
+  y:sum():backward()
+  for _, values in ipairs { y:totable(), x.grad:totable() } do
+    for _, value in ipairs(values) do assert.near(0, value, 1e-45) end
+  end
+end)
 
 it("infinities and small data stay as they are", function()
   assert.same({ inf, -inf, 0 }, sm.tensor { inf, -inf, 1e-400 }:totable())

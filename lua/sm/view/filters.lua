@@ -228,7 +228,7 @@ end
 -- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent),
 --   images=500 to look at, by="activation" (or "gradient") for the patches of a deeper convolution}
 -- @return a view named "filters-PATH", or "filters-PATH-gradient"
-local function filters(_, given)
+local function filters(given)
   if type(given) ~= "table" then given = { given } end
   local options = check.options("view.filters", given, {
     { type = "string", required = true },
@@ -247,4 +247,6 @@ local function filters(_, given)
   }
 end
 
-return setmetatable({ values = values }, { __call = check.public("view.filters", filters, { method = true }) })
+local function call(_, given) return filters(given) end
+
+return setmetatable({ values = values }, { __call = check.public("view.filters", call, { method = true }) })

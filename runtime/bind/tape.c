@@ -1,0 +1,107 @@
+/* What the tape keeps with a tensor and asks of its memory: runtime.tape. */
+#include "bind/bind.h"
+
+static const char overwritten_key = 0; /* its address is the key of the node that all overwritten tensors have */
+
+/* node(x) → its own, or the one of what was overwritten */
+static int get_node(lua_State *L) {
+  const sm_tensor *x = sm_lua_test_tensor(L, 1);
+  if (!x) lua_pushnil(L);
+  else if (lua_getiuservalue(L, 1, SM_NODE) == LUA_TNIL && x->storage && x->storage->overwritten && !x->is_detached)
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &overwritten_key);
+  return 1;
+}
+
+/* set_overwritten_node(node): what `node` gives for every tensor whose memory was overwritten */
+static int set_overwritten_node(lua_State *L) {
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &overwritten_key);
+  return 0;
+}
+
+/* set_overwritten(x, true or false): with what a gradient should pass through. That holds for every tensor in x's memory,
+   but for a detached one, which is told from them. */
+static int set_overwritten(lua_State *L) {
+  sm_tensor *x = sm_lua_tensor(L, 1);
+  bool is_so = lua_toboolean(L, 2);
+  if (!x->is_detached) {
+    x->storage->overwritten = is_so;
+    return 0;
+  }
+  if (is_so) lua_rawgetp(L, LUA_REGISTRYINDEX, &overwritten_key);
+  else lua_pushnil(L);
+  lua_setiuservalue(L, 1, SM_NODE);
+  return 0;
+}
+
+/* detach(x) → x's numbers in x's memory, through which no gradient passes */
+static int detach(lua_State *L) {
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  sm_lua_share(L, x, &x->shape, 0)->is_detached = true;
+  return 1;
+}
+
+static int set_node(lua_State *L) {
+  sm_lua_tensor(L, 1);
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, SM_NODE);
+  return 0;
+}
+
+/* is_shared(x) → whether another tensor has the same memory */
+static int is_shared(lua_State *L) {
+  lua_pushboolean(L, sm_lua_tensor(L, 1)->storage->references > 1);
+  return 1;
+}
+
+/* is_part(x) → whether its memory has room for more than x */
+static int is_part(lua_State *L) {
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  lua_pushboolean(L, sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype) < x->storage->bytes);
+  return 1;
+}
+
+/* versions(x, …) → {x, how often its memory was changed in place (by copy_, an optimizer's step), …}; what is no tensor is
+   passed over */
+static int versions(lua_State *L) {
+  int last = lua_gettop(L);
+  lua_createtable(L, 2 * last, 0);
+  lua_Integer next = 1;
+  for (int i = 1; i <= last; i++) {
+    const sm_tensor *x = sm_lua_test_tensor(L, i);
+    if (!x || !x->storage) continue;
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, next++);
+    lua_pushinteger(L, (lua_Integer)x->storage->version);
+    lua_rawseti(L, -2, next++);
+  }
+  return 1;
+}
+
+/* changed(versions) → the first of its tensors that was changed since, or nil */
+static int changed(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 1); i < n; i += 2) {
+    lua_settop(L, 1);
+    lua_rawgeti(L, 1, i);
+    lua_rawgeti(L, 1, i + 1);
+    if ((lua_Integer)sm_lua_tensor(L, 2)->storage->version == lua_tointeger(L, 3)) continue;
+    lua_settop(L, 2);
+    return 1;
+  }
+  return 0;
+}
+
+void sm_lua_open_tape(lua_State *L) {
+  static const luaL_Reg functions[] = {{"node", get_node},
+                                       {"set_node", set_node},
+                                       {"set_overwritten", set_overwritten},
+                                       {"set_overwritten_node", set_overwritten_node},
+                                       {"detach", detach},
+                                       {"is_shared", is_shared},
+                                       {"is_part", is_part},
+                                       {"versions", versions},
+                                       {"changed", changed},
+                                       {NULL, NULL}};
+  sm_lua_functions(L, functions);
+}
