@@ -140,7 +140,13 @@ function ops.matmul(a, b)
 end
 
 --- x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least two; b may be nil.
-function ops.linear(x, w, b) return fused.linear(x, w, b, false) end
+-- @param relu true: relu of that, without another pass over memory
+function ops.linear(x, w, b, relu)
+  if relu ~= nil and type(relu) ~= "boolean" then
+    fail("linear: argument 4, whether relu follows, must be true or false, got %s", check.describe(relu))
+  end
+  return fused.linear(x, w, b, relu)
+end
 
 -- Windows over NHWC images.
 

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "bind/bind.h"
-#include "core/reduce.h"
 
 static const char *const METATABLE = "sm.tensor";
 
@@ -74,15 +73,12 @@ sm_tensor *sm_lua_real_to_change(lua_State *L, int index) {
   return tensor;
 }
 
-/* to(x, dtype): a copy; x:clone() and x:to(). From real to integers towards 0, and to the nearest that there is. */
+/* to(x, dtype): a copy; x:clone() and x:to(). From real to integers towards 0, and to the nearest that there is; NaN
+   becomes 0. */
 static int convert(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
   sm_dtype dtype = lua_isnoneornil(L, 2) ? x->dtype : sm_lua_dtype(L, 2);
   size_t count = sm_shape_count(&x->shape);
-  if (x->dtype == SM_REAL && dtype != SM_REAL) {
-    size_t i = sm_first_nan(x->data, count);
-    if (i < count) sm_lua_fail(L, "to: element %I is nan, which no %s is", (LUAI_UACINT)i + 1, sm_dtype_name(dtype));
-  }
   sm_tensor *out = sm_lua_new(L, dtype, &x->shape);
   sm_convert(out->data, dtype, x->data, x->dtype, count);
   return 1;

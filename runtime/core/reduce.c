@@ -385,13 +385,3 @@ size_t sm_first_not_finite(const real *x, size_t n) {
   }
   return n;
 }
-
-size_t sm_first_nan(const real *x, size_t n) {
-  size_t i = 0;
-  while (i < n) {
-    i += sm_first_not_finite(x + i, n - i);
-    if (i < n && isnan(x[i])) return i;
-    if (i < n) i++;
-  }
-  return n;
-}

@@ -40,7 +40,4 @@ double sm_sum_of_squares(const real *x, size_t n);
 /* 0-based position of the first element that is not finite; n when all are. */
 size_t sm_first_not_finite(const real *x, size_t n);
 
-/* 0-based position of the first NaN; n when there is none. */
-size_t sm_first_nan(const real *x, size_t n);
-
 #endif

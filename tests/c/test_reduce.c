@@ -234,27 +234,10 @@ static void a_sum_to_a_shape_that_does_not_broadcast_is_refused(void **state) {
   assert_string_equal(error.message, "shape {0, 3} does not broadcast to {2, 3}");
 }
 
-static void the_first_nan_is_found_among_infinities(void **state) {
-  (void)state;
-  enum { n = 300 };
-  real *x = numbers(n, 1);
-  assert_int_equal(sm_first_nan(x, n), n);
-  x[3] = INFINITY, x[299] = -INFINITY;
-  assert_int_equal(sm_first_nan(x, n), n);
-  x[298] = NAN;
-  assert_int_equal(sm_first_nan(x, n), 298);
-  assert_int_equal(sm_first_nan(x, 298), 298);
-  assert_int_equal(sm_first_not_finite(x, n), 3);
-  x[0] = NAN;
-  assert_int_equal(sm_first_nan(x, n), 0);
-  free(x);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_has_no_largest_element_or_none_that_can_be_named_is_refused),
       cmocka_unit_test(a_sum_to_a_shape_that_does_not_broadcast_is_refused),
-      cmocka_unit_test(the_first_nan_is_found_among_infinities),
       cmocka_unit_test(axes_are_cut_out_of_shapes),
       cmocka_unit_test(sums_and_means_are_those_of_double),
       cmocka_unit_test(sums_depend_on_sizes_not_on_position),
