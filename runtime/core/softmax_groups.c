@@ -109,10 +109,11 @@ SM_INLINE sm_vector packed_forward(sm_vector x, sm_group_rule rule, int size) {
   return e * (scale_of(rule, (size_t)size) / sum);
 }
 
-/* gx = y/temperature * (gy - mean), where mean = the sum of p*gy over the group = the sum of y*gy / scale. */
+/* gx = y/temperature * (gy - mean), where mean = the sum of p*gy over the group = the sum of y*gy / scale. The
+   temperature comes last: its inverse times a y that is scaled may overflow where nothing passes. */
 SM_INLINE sm_vector packed_backward(sm_vector gy, sm_vector y, sm_group_rule rule, int size) {
   sm_vector mean = fold_sum(y * gy, size) / scale_of(rule, (size_t)size);
-  return y * rule.inverse * (gy - mean);
+  return y * (gy - mean) * rule.inverse;
 }
 
 /* `count` elements of groups of one size. What is left of the last vector goes through a copy; its idle lanes
@@ -192,9 +193,9 @@ SM_INLINE void wide_backward(real *gx, const real *gy, const real *y, sm_group_r
     if (whole < size) sum += (sm_vector)(fresh & (sm_lanes)(load(y + first + end) * last));
     const real mean = fold_sum(sum, SM_VECTOR)[0] / scale_of(rule, size);
     for (size_t i = first; i < first + whole; i += SM_VECTOR) {
-      store(gx + i, load(y + i) * rule.inverse * (load(gy + i) - mean));
+      store(gx + i, load(y + i) * (load(gy + i) - mean) * rule.inverse);
     }
-    if (whole < size) store(gx + first + end, load(y + first + end) * rule.inverse * (last - mean));
+    if (whole < size) store(gx + first + end, load(y + first + end) * (last - mean) * rule.inverse);
   }
 }
 
@@ -241,7 +242,7 @@ static void long_backward(real *gx, const real *gy, const real *y, sm_group_rule
   }
   const real mean = (real)(sum / (rule.scale ? (double)size : 1)), inverse = rule.inverse;
 #pragma omp simd
-  for (size_t i = 0; i < size; i++) gx[i] = y[i] * inverse * (gy[i] - mean);
+  for (size_t i = 0; i < size; i++) gx[i] = y[i] * (gy[i] - mean) * inverse;
 }
 
 /* ---- other small groups: columns of lanes ---- */
@@ -326,7 +327,7 @@ SM_INLINE void columns_backward(real *gx, const real *gy, const real *y, sm_grou
 #pragma omp simd
     for (size_t lane = 0; lane < LANES; lane++) {
       size_t at = i * LANES + lane;
-      gradient[at] = column[at] * inverse * (gradient[at] - mean[lane]);
+      gradient[at] = column[at] * (gradient[at] - mean[lane]) * inverse;
     }
   }
   scatter(gx, gradient, active, stride, size);

@@ -189,6 +189,19 @@ it("dropout refuses a probability of which 24 bits keep nothing", function()
 end)
 
 describe("softmax", function()
+  it("passes nothing where it is certain, at the lowest temperature", function()
+    for _, size in ipairs { 2, 8, 16, 24, 1000, 1024 } do
+      for _, off in ipairs { false, true } do
+        local x = sm.arange(2 * size):reshape(2, size):detach():requires_grad()
+        local y = x:softmax { temperature = 4e-37, scale = true, off = off }
+        y:backward(sm.ones(2, size))
+        assert.same({ size, size }, y:max(2):totable())
+        if size & size - 1 == 0 then assert.equal(0, x.grad:abs():max():item()) end
+        assert.is_true(runtime.math.is_finite(x.grad))
+      end
+    end
+  end)
+
   it("adds up to 1 over very many channels", function()
     local n = 1 << 23
     local x = (sm.rand(1, n)):requires_grad()
