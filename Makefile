@@ -39,7 +39,8 @@ BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev zlib:zlib1g-dev
 TESTED_WITH := cmocka:libcmocka-dev
 pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
                   echo $(lastword $(subst :, ,$(pair)))))
-MISSING := $(if $(MACHINE),,$(firstword $(CC))) $(if $(shell command -v pkg-config 2>/dev/null),$(call pairs_missing,$(BUILT_WITH)),pkg-config)
+MISSING := $(if $(MACHINE),,$(firstword $(CC))) \
+           $(if $(shell command -v pkg-config 2>/dev/null),$(call pairs_missing,$(BUILT_WITH)),pkg-config)
 require = $(if $(strip $(2)),$(error packages are missing: $(strip $(2)). 'make $(1)' installs them))
 
 # A string for C, as an argument in the shell.
@@ -130,8 +131,8 @@ $(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
 $(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' $(BIND:%=$(BUILD)/base/%.o) -o $@ \
-	  -L$(BUILD)/lib -lsmrun
+	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' \
+	  $(BIND:%=$(BUILD)/base/%.o) -o $@ -L$(BUILD)/lib -lsmrun
 
 $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o $(BUILD)/lib/sm/runtime.so
 	@mkdir -p $(@D)

@@ -28,7 +28,10 @@ fi
 build=build/aarch64
 make --no-print-directory -j"$(nproc)" BUILD=$build CC="aarch64-linux-gnu-gcc --sysroot=$root" WERROR=1 \
   LUA_FLAGS="-isystem $root/usr/include/lua5.4" LUA_LIBS=-llua5.4 \
-  CAIRO_FLAGS="-isystem $root/usr/include/cairo" CAIRO_LIBS=-lcairo all c-tests >$build.log 2>&1 || { cat $build.log; exit 1; }
+  CAIRO_FLAGS="-isystem $root/usr/include/cairo" CAIRO_LIBS=-lcairo all c-tests >$build.log 2>&1 || {
+  cat $build.log
+  exit 1
+}
 mkdir -p $build/emulated
 cat >$build/emulated/smrun <<END
 #!/bin/sh

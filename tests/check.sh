@@ -1,7 +1,7 @@
 #!/bin/sh
 # The slow checks: lint and the reference, warnings as errors with two compilers, every instruction-set level and set of
-# OpenBLAS's kernels, aarch64, the tests under AddressSanitizer and UndefinedBehaviorSanitizer, and a short training run under
-# valgrind. Stops at the first that fails; says at the end what this machine could not run.
+# OpenBLAS's kernels, aarch64, the tests under AddressSanitizer and UndefinedBehaviorSanitizer, and a short training run
+# under valgrind. Stops at the first that fails; says at the end what this machine could not run.
 set -eu
 cd "$(dirname "$0")/.."
 not_run=build/not-run.txt
@@ -37,7 +37,8 @@ tests/aarch64.sh $not_run
 
 step tests under AddressSanitizer and UndefinedBehaviorSanitizer
 build SANITIZE=1 all c-tests
-# lua5.4 itself is not built with the sanitizer and keeps memory at exit, so leaks are looked for in C tests and by valgrind.
+# lua5.4 itself is not built with the sanitizer and keeps memory at exit, so leaks are looked for in C tests and by
+# valgrind.
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \

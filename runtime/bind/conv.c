@@ -206,8 +206,8 @@ static int maxpool2d_backward(lua_State *L) {
   return 1;
 }
 
-/* conv2d_maxpool2d(x, w, bias or nil, options, kernel, pool's options, relu, whether which is wanted) → y, which or nil,
-   shape of what was pooled */
+/* conv2d_maxpool2d(x, w, bias or nil, options, kernel, pool's options, relu, whether which is wanted) → y, which or
+   nil, shape of what was pooled */
 static int conv2d_maxpool2d(lua_State *L) {
   sm_shape between, shape;
   const sm_conv2d conv = planned(L, &between);

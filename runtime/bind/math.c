@@ -258,8 +258,9 @@ static void add_closure(lua_State *L, const char *name, lua_CFunction function, 
 void sm_lua_open_math(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"sum_to", sum_to}, {"sum", sum}, {"mean", mean},
-      {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread}, {"sum_of_squares", sum_of_squares},
-      {"is_finite", is_finite}, {"rounded", rounded}, {"matmul", matmul}, {"transpose", transpose}, {NULL, NULL}};
+      {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread},
+      {"sum_of_squares", sum_of_squares}, {"is_finite", is_finite}, {"rounded", rounded}, {"matmul", matmul},
+      {"transpose", transpose}, {NULL, NULL}};
   static const struct {
     const char *forward, *backward;
     sm_unary f;

@@ -1,5 +1,5 @@
-/* Optimizer rules: runtime.optim. Each call of a rule is one pass over one parameter, in place, and returns false when the
-   gradient is not finite. The last argument is a table of the rule's numbers. */
+/* Optimizer rules: runtime.optim. Each call of a rule is one pass over one parameter, in place, and returns false when
+   the gradient is not finite. The last argument is a table of the rule's numbers. */
 #include <string.h>
 
 #include "bind/bind.h"

@@ -37,9 +37,10 @@ static int call_upvalue(lua_State *L) {
   return results(L, LUA_OK, 0);
 }
 
-/* traced(f, most, refuse) → a C function that calls f. Without `most` it takes any number of arguments; with it, it calls
-   refuse(argument), which raises, for the first one beyond these that is not nil. A Lua function called as `return f(…)`
-   takes its caller's place on the stack; behind a C function the caller stays, and messages find the user's line. */
+/* traced(f, most, refuse) → a C function that calls f. Without `most` it takes any number of arguments; with it, it
+   calls refuse(argument), which raises, for the first one beyond these that is not nil. A Lua function called as
+   `return f(…)` takes its caller's place on the stack; behind a C function the caller stays, and messages find the
+   user's line. */
 static int traced(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 3);

@@ -19,8 +19,8 @@ static int set_overwritten_node(lua_State *L) {
   return 0;
 }
 
-/* set_overwritten(x, true or false): with what a gradient should pass through. That holds for every tensor in x's memory,
-   but for a detached one, which is told from them. */
+/* set_overwritten(x, true or false): with what a gradient should pass through. That holds for every tensor in x's
+   memory, but for a detached one, which is told from them. */
 static int set_overwritten(lua_State *L) {
   sm_tensor *x = sm_lua_tensor(L, 1);
   bool is_so = lua_toboolean(L, 2);
@@ -61,8 +61,8 @@ static int is_part(lua_State *L) {
   return 1;
 }
 
-/* versions(x, …) → {x, how often its memory was changed in place (by copy_, an optimizer's step), …}; what is no tensor is
-   passed over */
+/* versions(x, …) → {x, how often its memory was changed in place (by copy_, an optimizer's step), …}; what is no tensor
+   is passed over */
 static int versions(lua_State *L) {
   int last = lua_gettop(L);
   lua_createtable(L, 2 * last, 0);

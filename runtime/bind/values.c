@@ -45,7 +45,8 @@ static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
       sm_lua_fail(L, "tensor: element %I must be a number, got %s", (LUAI_UACINT)(*next + 1), luaL_typename(L, -1));
     double value = lua_tonumber(L, -1);
     if (!fits(value, out->dtype))
-      sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype), value);
+      sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype),
+                  value);
     sm_fill((char *)out->data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
     ++*next;
     return;

@@ -5,12 +5,9 @@
 #include "core/conv_reading.h"
 #include "core/fourier.h"
 
-/* A block of images goes through three steps: pixels to cells, products cell by cell, cells to pixels. As many images as
-   keep the rows of tiles busy while their cells stay in the caches: with AVX2, 50 images of 14x14x32 and 64 filters of
-   5x5, one thread, blocks of 18 took 1.0 to 1.1 times and of 64 1.2 to 1.6 times as long.
-   A thread takes a block through all steps, and gets cells of filters alone from other threads. When these came from one
-   another for all steps, the passes took 0.95 to 1.15 times as long where cores share a cache and 1.1 to 1.25 times
-   where they do not. The filter gradient adds cells of all images: there all threads share each step. */
+/* One thread takes a block of images through three steps, pixels to cells, products cell by cell, cells to pixels, for
+   what another core has written takes longer to read. A block has as many images as keep the rows of tiles busy while
+   their cells stay in the caches. The filter gradient adds cells of all images, so that its threads share each step. */
 enum {
   POINTS = SM_FOURIER_POINTS,
   CELLS = SM_FOURIER_CELLS,
@@ -27,11 +24,10 @@ static bool fits(size_t size, size_t positions, size_t kernel, size_t before) {
 
 bool sm_conv_fourier_takes(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
-  return window->stride == 1 &&
-         fits(window->height, window->out_height, window->kernel_height, window->top) &&
-         fits(window->width, window->out_width, window->kernel_width, window->left) && window->channels &&
-         window->channels % SM_FOURIER_CHANNELS == 0 && conv->filters &&
-         conv->filters % SM_FOURIER_CHANNELS == 0;
+  return window->stride == 1 && fits(window->height, window->out_height, window->kernel_height, window->top) &&
+         fits(window->width, window->out_width, window->kernel_width, window->left) &&
+         window->channels && window->channels % SM_FOURIER_CHANNELS == 0 &&
+         conv->filters && conv->filters % SM_FOURIER_CHANNELS == 0;
 }
 
 /* ---- what the passes share ---- */
@@ -89,8 +85,7 @@ static size_t cells_bytes(size_t cell) { return sm_aligned(CELLS * cell * sizeof
 
 /* The cells of a block, and a result. */
 static size_t block_bytes(const pass *of) {
-  return cells_bytes(of->from.cell) + cells_bytes(of->to.cell) +
-         sm_aligned(pixels_of(&of->to) * sizeof(real));
+  return cells_bytes(of->from.cell) + cells_bytes(of->to.cell) + sm_aligned(pixels_of(&of->to) * sizeof(real));
 }
 
 static void place_block(pass *of, void *scratch) {

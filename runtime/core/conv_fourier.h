@@ -3,8 +3,8 @@
    channel and filter whatever the filter's size. Mathieu, Henaff and LeCun 2013, arxiv.org/abs/1312.5851; against
    Winograd's method on processors Zlateski, Jia, Li and Durand 2018, arxiv.org/abs/1809.07851.
 
-   Rounding is relative to the largest number of an image, and an infinity or NaN spreads over it: images that the method
-   does not bear do not come here (core/conv_range.h).
+   Rounding is relative to the largest number of an image, and an infinity or NaN spreads over it: images that the
+   method does not bear do not come here (core/conv_range.h).
 
    Arguments, scratch and results are those of the functions in core/conv.h. */
 #ifndef SM_CONV_FOURIER_H

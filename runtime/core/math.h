@@ -1,8 +1,8 @@
 /* Functions of one number, written without branches so that plain loops over them become vector code, and
    with every fused multiply-add spelled out, so that a vector's tail computes exactly what its body computes.
    In the float build they are within 2 units in the last place over the whole range, denormal results
-   included but for sm_exp_negative. The double build, whose purpose is exact checks, takes them from the system's mathematics
-   library. */
+   included but for sm_exp_negative. The double build, whose purpose is exact checks, takes them from the system's
+   mathematics library. */
 #ifndef SM_MATH_H
 #define SM_MATH_H
 

@@ -17,10 +17,12 @@ typedef struct sm_gradient {
 
 /* v = momentum*v + g; w -= lr*v, or with nesterov w -= lr*(g + momentum*v). velocity is NULL when momentum is 0.
    Sutskever et al. 2013, in the form of PyTorch's SGD. */
-bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr, double momentum, bool nesterov, size_t n);
+bool sm_sgd_step(real *w, real *velocity, const sm_gradient *gradient, double lr, double momentum, bool nesterov,
+                 size_t n);
 
 /* square = decay*square + (1-decay)*g²; w -= lr*g/(sqrt(square) + epsilon).  Tieleman and Hinton 2012. */
-bool sm_rmsprop_step(real *w, real *square, const sm_gradient *gradient, double lr, double decay, double epsilon, size_t n);
+bool sm_rmsprop_step(real *w, real *square, const sm_gradient *gradient, double lr, double decay, double epsilon,
+                     size_t n);
 
 typedef struct sm_adam {
   double lr, beta1, beta2, epsilon;
@@ -35,7 +37,8 @@ bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const 
 /* Funk 2015, "RMSprop loses to SMORMS3 - Beware the Epsilon!":
    r = 1/(mem+1); a = (1-r) a + r g; b = (1-r) b + r g²; x = a²/(b+ε);
    w -= g * min(x, cap)/(sqrt(b) + ε); mem = 1 + mem (1-x).  Start with mem = 1, a = b = 0. */
-bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gradient, double cap, double epsilon, size_t n);
+bool sm_smorms3_step(real *w, real *mem, real *a, real *b, const sm_gradient *gradient, double cap, double epsilon,
+                     size_t n);
 
 /* Telemetry: what a step did, read from what it left behind. Nothing here changes anything. */
 
@@ -55,8 +58,8 @@ typedef struct sm_smorms3_look {
 } sm_smorms3_look;
 
 /* Adds n weights, given the state and the settings of their last sm_smorms3_step. */
-void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, const real *b, double cap, double epsilon,
-                        size_t n);
+void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, const real *b, double cap,
+                        double epsilon, size_t n);
 
 /* The memory that a fraction (0 … 1) of the weights looked at do not exceed, to within 1/256 of it: the middle of its
    bin. NaN when there are no weights. */

@@ -11,7 +11,7 @@ typedef struct sm_groups {
   const int32_t *size; /* channels of each group, owned by the caller */
   double temperature; /* divides the logits; > 0, and within the numbers of real by a factor of 128 at either end */
   bool scale;         /* multiply by the group's size, so that the mean activation is 1 */
-  bool off;           /* an implicit option with logit 0 in every group, "none of these", whose probability is no output */
+  bool off;           /* in every group an implicit option "none of these" with logit 0; its probability is no output */
 } sm_groups;
 
 /* SM_BAD_SHAPE when the sizes do not add up to the channels (both numbers are named), SM_BAD_VALUE for a group of one

@@ -46,14 +46,14 @@ typedef struct sm_shape {
   size_t size[SM_MAX_RANK];
 } sm_shape;
 
-/* Sizes are multiplied by these three alone, but for those of one tensor, which sm_shape_bytes has let pass: the product
-   of any of its sizes, and of these with the bytes of an element, fits. */
+/* Sizes are multiplied by these three alone, but for those of one tensor, which sm_shape_bytes has let pass: the
+   product of any of its sizes, and of these with the bytes of an element, fits. */
 
 /* *product = a * b; false, with *product undefined, where that is more than a pointer can reach (PTRDIFF_MAX). */
 bool sm_multiply(size_t *product, size_t a, size_t b);
 
-/* *extent = all sizes times `unit`; false, with *extent undefined, where that is more than a pointer can reach. A size of
-   0 does not excuse the others: their product must fit as well, so that every part of an empty shape can be computed
+/* *extent = all sizes times `unit`; false, with *extent undefined, where that is more than a pointer can reach. A size
+   of 0 does not excuse the others: their product must fit as well, so that every part of an empty shape can be computed
    with. */
 bool sm_shape_extent(size_t *extent, const sm_shape *shape, size_t unit);
 

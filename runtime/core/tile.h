@@ -66,8 +66,8 @@ enum {
 typedef real sm_vector __attribute__((vector_size(SM_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
 
 /* a*b + c in each lane, in one rounding where the processor has the instruction, which is asked for by name: of the
-   multiply-adds that a compiler finds it makes two instructions where it takes that for faster, as gcc 14 does in a loop
-   that waits for one sum, and then a sum's bits would depend on the tile that it lies in. */
+   multiply-adds that a compiler finds it makes two instructions where it takes that for faster, as gcc 14 does in a
+   loop that waits for one sum, and then a sum's bits would depend on the tile that it lies in. */
 SM_INLINE sm_vector sm_vector_fma(sm_vector a, sm_vector b, sm_vector c) {
 #if !SM_HAS_FMA
   return a * b + c;

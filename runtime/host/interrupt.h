@@ -7,7 +7,8 @@
 
 /* From here on SIGINT, SIGTERM, SIGHUP and a write to a closed pipe stop the Lua code of `L`, the main state:
    by the error "interrupted" in whatever it runs, or, while it asked for grace, by a flag alone. A second signal,
-   half a second later or more, kills; further writes to a closed pipe merely fail. Signals that the parent process ignores stay ignored. */
+   half a second later or more, kills; further writes to a closed pipe merely fail. Signals that the parent process
+   ignores stay ignored. */
 void sm_host_catch_signals(lua_State *L);
 
 /* A signal stops no Lua code from here on: to be called before the state is closed. */

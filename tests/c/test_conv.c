@@ -219,7 +219,8 @@ static size_t weighed_winograd(const sm_conv2d *conv, size_t height, size_t widt
 
 static size_t weighed_fourier(const sm_conv2d *conv, size_t weight, size_t least) {
   const sm_window *at = &conv->window;
-  bool fits = at->stride == 1 && at->out_height <= 16 && at->out_width <= 16 && at->height + at->top <= 16 && at->width + at->left <= 16 &&
+  bool fits = at->stride == 1 && at->out_height <= 16 && at->out_width <= 16 && at->height + at->top <= 16 &&
+              at->width + at->left <= 16 &&
               at->out_height + at->kernel_height - 1 - at->top <= 16 &&
               at->out_width + at->kernel_width - 1 - at->left <= 16;
   return fits && at->batch >= least + at->channels * conv->filters / 1024 ? weight * 508 * at->batch : SIZE_MAX;

@@ -86,11 +86,15 @@ describe("the house", function()
     end)
   end)
 
-  it("keeps its rooms small", function()
+  it("keeps its rooms small and its lines short", function()
     for _, place in ipairs { "runtime", "lua" } do
       each_file(place, "%.[chl][u]?[a]?$", function(path, text)
-        local _, lines = text:gsub("\n", "")
-        assert.is_true(lines <= 600, ("%s has %d lines"):format(path, lines))
+        local lines = 0
+        for line in text:gmatch "[^\n]*\n" do
+          lines = lines + 1
+          assert.is_true(utf8.len(line) <= 121, ("%s:%d is longer than 120 columns"):format(path, lines))
+        end
+        assert.is_true(lines <= 400, ("%s has %d lines"):format(path, lines))
       end)
     end
   end)

@@ -155,7 +155,8 @@ class Chart {
   // point is a number, or low, mean and high where the chart has bands.
   rows(shown) {
     const width = one(".plot", this.element).clientWidth || 600;
-    const pixels = Math.min(width, Math.max(50, Math.floor(20000 / this.series.length))); // coarser where lines are many
+    // Coarser where lines are many.
+    const pixels = Math.min(width, Math.max(50, Math.floor(20000 / this.series.length)));
     const kept = this.series.map(({ curve }) => thin(curve, shown, pixels)), rows = new Map();
     this.series.forEach(({ curve }, s) => {
       for (const i of kept[s]) {
