@@ -1,12 +1,8 @@
 local sm = require "sm"
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
-
-local function message(f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "expected an error")
-  return (tostring(err):gsub("^[^\n]-:%d+: ", ""))
-end
+local helpers = dofile "tests/lua/helpers.lua"
+local message = helpers.message
 
 describe("autograd", function()
   it("adds up gradients over uses and over calls", function()

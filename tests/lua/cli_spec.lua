@@ -1,29 +1,15 @@
 local lfs = require "lfs"
-
-local smrun = os.getenv "SMRUN" or "build/smrun"
-if smrun:sub(1, 1) ~= "/" then smrun = lfs.currentdir() .. "/" .. smrun end
-
-local function quote(text)
-  return "'" .. text:gsub("'", [['\'']]) .. "'"
-end
-
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
+local helpers = dofile "tests/lua/helpers.lua"
+local quote, read, smrun = helpers.quote, helpers.read, helpers.smrun
 
 local workspace
 
 local function write(name, text)
-  local file <close> = assert(io.open(workspace .. "/" .. name, "wb"))
-  file:write(text)
+  helpers.write(workspace .. "/" .. name, text)
 end
 
---- Runs a shell command in the workspace, with $SMRUN set. The exit status, standard output, standard error.
 local function shell(command)
-  local _, _, status = os.execute(("cd %s && SMRUN=%s sh -c %s >out 2>err </dev/null")
-    :format(quote(workspace), quote(smrun), quote(command)))
-  return status, read(workspace .. "/out"), read(workspace .. "/err")
+  return helpers.shell(workspace, command)
 end
 
 local function run(...)

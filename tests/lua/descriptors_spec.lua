@@ -2,9 +2,8 @@
 --- disk, a locale whose numbers have commas, no /proc.
 local lfs = require "lfs"
 local tiny = require "tests.lua.tiny_experiment"
-
-local smrun = os.getenv "SMRUN" or "build/smrun"
-if smrun:sub(1, 1) ~= "/" then smrun = lfs.currentdir() .. "/" .. smrun end
+local helpers = dofile "tests/lua/helpers.lua"
+local smrun = helpers.smrun
 
 local workspace
 

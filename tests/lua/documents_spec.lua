@@ -3,10 +3,10 @@
 -- parentheses; how wide the spaces are does not count. A block without a language has commands for a shell in the
 -- source's directory.
 local lfs = require "lfs"
+local helpers = dofile "tests/lua/helpers.lua"
+local quote, read, write, smrun = helpers.quote, helpers.read, helpers.write, helpers.smrun
 
 local root <const> = lfs.currentdir()
-local smrun = os.getenv "SMRUN" or "build/smrun"
-if smrun:sub(1, 1) ~= "/" then smrun = root .. "/" .. smrun end
 
 --- The heading under which blocks are no scripts but, one after the other, the text of this experiment.
 local walk <const> = { document = "README.md", heading = "One experiment, line by line",
@@ -22,20 +22,6 @@ local skipped <const> = {
   ["make uninstall"] = "removes from /usr/local; install_spec.lua runs it",
   ["build/smrun data"] = "fetches",
 }
-
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
-
-local function write(path, text)
-  local file <close> = assert(io.open(path, "wb"))
-  file:write(text)
-end
-
-local function quote(text)
-  return "'" .. text:gsub("'", [['\'']]) .. "'"
-end
 
 --- The blocks of a document: {language=, text=, line=(of the first), heading=}.
 local function blocks_of(path)

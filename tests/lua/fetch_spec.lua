@@ -1,7 +1,6 @@
 local lfs = require "lfs"
-
-local smrun = os.getenv "SMRUN" or "build/smrun"
-if smrun:sub(1, 1) ~= "/" then smrun = lfs.currentdir() .. "/" .. smrun end
+local helpers = dofile "tests/lua/helpers.lua"
+local smrun = helpers.smrun
 
 local directory
 local servers = {} -- the processes of a test's servers
@@ -23,13 +22,11 @@ local function program(name)
 end
 
 local function write(name, content)
-  local file <close> = assert(io.open(path(name), "wb"))
-  assert(file:write(content))
+  helpers.write(path(name), content)
 end
 
 local function read(name)
-  local file <close> = assert(io.open(path(name), "rb"))
-  return file:read "a"
+  return helpers.read(path(name))
 end
 
 local function names_in(name)

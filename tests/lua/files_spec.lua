@@ -2,6 +2,7 @@ local lfs = require "lfs"
 local sm = require "sm"
 local ordered = require "sm.ordered"
 local runtime = require "sm.runtime"
+local helpers = dofile "tests/lua/helpers.lua"
 
 local real = runtime.real
 local directory
@@ -11,13 +12,11 @@ local function path(name)
 end
 
 local function write(name, content)
-  local file <close> = assert(io.open(path(name), "wb"))
-  assert(file:write(content))
+  helpers.write(path(name), content)
 end
 
 local function read(name)
-  local file <close> = assert(io.open(path(name), "rb"))
-  return file:read "a"
+  return helpers.read(path(name))
 end
 
 local function entries()

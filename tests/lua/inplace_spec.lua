@@ -1,11 +1,7 @@
 --- A gradient never uses numbers that were changed after its operation had used them: it raises instead.
 local sm = require "sm"
-
-local function message(f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "expected an error")
-  return (tostring(err):gsub("^[^\n]-:%d+: ", ""))
-end
+local helpers = dofile "tests/lua/helpers.lua"
+local message = helpers.message
 
 local function leaf(...) return (sm.rand(...) + 0.5):requires_grad() end
 

@@ -2,15 +2,11 @@
 local sm = require "sm"
 local random = require "sm.random"
 local runtime = require "sm.runtime"
+local helpers = dofile "tests/lua/helpers.lua"
+local message = helpers.message
 
 local real, inf = runtime.real, math.huge
 local T, K, S, C = runtime.tensor, runtime.math, runtime.softmax, runtime.conv
-
-local function message(f, ...)
-  local ok, text = pcall(f, ...)
-  assert.is_false(ok)
-  return (tostring(text):gsub("^[^:]*:%d+: ", ""))
-end
 
 describe("a shape whose product wraps is refused by", function()
   local WRAPS <const> = { 274177, 67280421310721 } -- 2^64 + 1

@@ -3,16 +3,14 @@ local lfs = require "lfs"
 local compare = require "sm.experiment.compare"
 local records = require "sm.experiment.records"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
+local helpers = dofile "tests/lua/helpers.lua"
+local has = helpers.has
 
 local FIRST <const> = "step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,step_ms"
 
 local function output_of(command)
   local pipe <close> = assert(io.popen(command))
   return pipe:read "a"
-end
-
-local function has(text, wanted)
-  assert.truthy(text:find(wanted, 1, true), ("there is no %s in\n%s"):format(wanted, text))
 end
 
 describe("a malformed run", function()

@@ -1,30 +1,16 @@
 --- What smrun says of words that were typed wrong, of files with errors, and of values that are printed.
 local lfs = require "lfs"
-
-local smrun = os.getenv "SMRUN" or "build/smrun"
-if smrun:sub(1, 1) ~= "/" then smrun = lfs.currentdir() .. "/" .. smrun end
-
-local function quote(text)
-  return "'" .. text:gsub("'", [['\'']]) .. "'"
-end
+local helpers = dofile "tests/lua/helpers.lua"
+local quote, smrun = helpers.quote, helpers.smrun
 
 local workspace
 
-local function read(name)
-  local file <close> = assert(io.open(workspace .. "/" .. name, "rb"))
-  return file:read "a"
-end
-
 local function write(name, text)
-  local file <close> = assert(io.open(workspace .. "/" .. name, "wb"))
-  file:write(text)
+  helpers.write(workspace .. "/" .. name, text)
 end
 
---- Runs a shell command in the workspace, with $SMRUN set. The exit status, standard output, standard error.
 local function shell(command)
-  local _, _, status = os.execute(("cd %s && SMRUN=%s sh -c %s >out 2>err </dev/null")
-    :format(quote(workspace), quote(smrun), quote(command)))
-  return status, read "out", read "err"
+  return helpers.shell(workspace, command)
 end
 
 local function code(text)

@@ -1,18 +1,10 @@
 local sm = require "sm"
 local random = require "sm.random"
 local runtime = require "sm.runtime"
+local helpers = dofile "tests/lua/helpers.lua"
+local error_of, has = helpers.error_of, helpers.has
 
 local nn = sm.nn
-
-local function error_of(f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok)
-  return tostring(message)
-end
-
-local function has(text, part)
-  if not text:find(part, 1, true) then error(("expected %q in %q"):format(part, text), 2) end
-end
 
 -- The network of TensorFlow's "deep MNIST" tutorial.
 local function tutorial()

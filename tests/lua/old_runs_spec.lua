@@ -3,14 +3,12 @@
 local lfs = require "lfs"
 local cjson = require "cjson"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
+local helpers = dofile "tests/lua/helpers.lua"
+local has = helpers.has
 
 -- What seed 3 came to in version 0.1.0 where nothing interrupted it.
 local whole <const> = { steps = 40, validation_loss = 0.341527969, test_loss = 0.355020106, test_accuracy = 1,
   best_validation_step = 20, seed = 3, experiment = "waves" }
-
-local function has(text, wanted)
-  assert.truthy(text:find(wanted, 1, true), ("there is no %s in\n%s"):format(wanted, text))
-end
 
 describe("a run that 0.1.0 left", function()
   local workspace, runs

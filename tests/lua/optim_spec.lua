@@ -2,19 +2,11 @@ local sm = require "sm"
 local ordered = require "sm.ordered"
 local random = require "sm.random"
 local runtime = require "sm.runtime"
+local helpers = dofile "tests/lua/helpers.lua"
+local error_of, has = helpers.error_of, helpers.has
 
 local nn, optim = sm.nn, sm.optim
 local exact = runtime.real == "float64"
-
-local function error_of(f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok)
-  return tostring(message)
-end
-
-local function has(text, part)
-  if not text:find(part, 1, true) then error(("expected %q in %q"):format(part, text), 2) end
-end
 
 local function leaf(values)
   return sm.tensor(values):requires_grad()

@@ -1,6 +1,8 @@
 --- Numbers at the ends of their range: the result is right, or an error names what does not fit.
 local sm = require "sm"
 local runtime = require "sm.runtime"
+local helpers = dofile "tests/lua/helpers.lua"
+local message = helpers.message
 
 local real, inf = runtime.real, math.huge
 local exact = real == "float64"
@@ -8,12 +10,6 @@ local optim, nn = sm.optim, sm.nn
 
 -- A gradient whose square is beyond the numbers of tensors.
 local HUGE <const> = exact and 1e200 or 1e22
-
-local function message(f, ...)
-  local ok, text = pcall(f, ...)
-  assert.is_false(ok)
-  return (tostring(text):gsub("^[^:]*:%d+: ", ""))
-end
 
 local function gradient_of(f, values)
   local x = sm.tensor(values):requires_grad()

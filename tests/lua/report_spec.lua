@@ -6,10 +6,8 @@ local report = require "sm.experiment.report"
 local runtime = require "sm.runtime"
 local tabulate = require "sm.experiment.tabulate"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
-
-local function has(text, wanted)
-  assert.truthy(text:find(wanted, 1, true), "there is no " .. wanted)
-end
+local helpers = dofile "tests/lua/helpers.lua"
+local has = helpers.has
 
 --- As much of a PNG as a page looks at, and a content to know it by.
 local function png(content)

@@ -1,10 +1,6 @@
 local optim = require "sm.optim"
-
-local function error_of(f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok)
-  return tostring(message)
-end
+local helpers = dofile "tests/lua/helpers.lua"
+local error_of = helpers.error_of
 
 describe("schedules", function()
   it("are plain functions of the step", function()

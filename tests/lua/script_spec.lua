@@ -1,16 +1,12 @@
 --- An experiment's file that plain Lua runs, and a file whose experiment never reaches anybody.
 local lfs = require "lfs"
+local helpers = dofile "tests/lua/helpers.lua"
+local quote, smrun = helpers.quote, helpers.smrun
 
 local here = lfs.currentdir()
 
 local function absolute(path)
   return path:sub(1, 1) == "/" and path or here .. "/" .. path
-end
-
-local smrun = absolute(os.getenv "SMRUN" or "build/smrun")
-
-local function quote(text)
-  return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
 
 local function every_absolute(paths)
@@ -20,13 +16,11 @@ end
 local workspace
 
 local function read(name)
-  local file <close> = assert(io.open(workspace .. "/" .. name, "rb"))
-  return file:read "a"
+  return helpers.read(workspace .. "/" .. name)
 end
 
 local function write(name, text)
-  local file <close> = assert(io.open(workspace .. "/" .. name, "wb"))
-  file:write(text)
+  helpers.write(workspace .. "/" .. name, text)
 end
 
 --- Runs a shell command in the workspace, with $SMRUN set. The exit status, standard output, standard error.

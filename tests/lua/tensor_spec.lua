@@ -1,14 +1,10 @@
 local sm = require "sm"
 local runtime = require "sm.runtime"
+local helpers = dofile "tests/lua/helpers.lua"
+local message = helpers.message
 local real = runtime.real
 
 --- The message of a failing call, without its position.
-local function message(f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok, "expected an error")
-  return (tostring(err):gsub("^[^\n]-:%d+: ", ""))
-end
-
 describe("tensor", function()
   it("is made from nested tables, sizes and ranges", function()
     local x = sm.tensor { { 1, 2, 3 }, { 4, 5, 6 } }

@@ -1,6 +1,7 @@
 -- A very small experiment for the specs: its file, and what it takes to run it and to look at what it left.
 local lfs = require "lfs"
 local load = require "sm.cli.load"
+local helpers = dofile "tests/lua/helpers.lua"
 
 local M = {}
 
@@ -58,18 +59,7 @@ return sm.experiment {
 }
 ]]
 
-function M.read(path)
-  local file = assert(io.open(path, "rb"))
-  local content = file:read "a"
-  file:close()
-  return content
-end
-
-function M.write(path, content)
-  local file = assert(io.open(path, "wb"))
-  file:write(content)
-  file:close()
-end
+M.read, M.write = helpers.read, helpers.write
 
 --- Writes a run directory by hand. `given` may set values (of the parameters, as JSON), accuracy (on test data),
 --- validation (the name and value of a figure, as JSON; "" for none), unfinished, source, revision, threads, columns

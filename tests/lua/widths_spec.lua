@@ -1,20 +1,15 @@
 --- What the shipped experiments and a sweep print fits the terminal, and nothing in it obeys a name or a value.
 local lfs = require "lfs"
 local text = require "sm.text"
+local helpers = dofile "tests/lua/helpers.lua"
+local quote, smrun = helpers.quote, helpers.smrun
 
 local here = lfs.currentdir()
-local smrun = os.getenv "SMRUN" or "build/smrun"
-if smrun:sub(1, 1) ~= "/" then smrun = here .. "/" .. smrun end
-
-local function quote(word)
-  return "'" .. word:gsub("'", [['\'']]) .. "'"
-end
 
 local workspace
 
 local function read(name)
-  local file <close> = assert(io.open(workspace .. "/" .. name, "rb"))
-  return file:read "a"
+  return helpers.read(workspace .. "/" .. name)
 end
 
 local function write(name, words)

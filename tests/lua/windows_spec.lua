@@ -4,6 +4,8 @@ local sm = require "sm"
 local fused = require "sm.fused"
 local nn = sm.nn
 local exact = require "sm.runtime".real == "float64"
+local helpers = dofile "tests/lua/helpers.lua"
+local error_of, has = helpers.error_of, helpers.has
 
 local function gradcheck(f, ...)
   return sm.gradcheck(f, { ... }, not exact and { tolerance = 5e-2, epsilon = 1e-2 } or nil)
@@ -16,16 +18,6 @@ local function scrambled(...)
   local values = {}
   for i = 1, count do values[i] = i * 7919 % (count + 1) * 0.1 end
   return sm.tensor(values):reshape(...)
-end
-
-local function error_of(f, ...)
-  local ok, message = pcall(f, ...)
-  assert.is_false(ok)
-  return tostring(message)
-end
-
-local function has(text, part)
-  assert.is_truthy(text:find(part, 1, true), ("%q has no %q"):format(text, part))
 end
 
 local function shape_of(x) return table.concat(x.shape, " ") end
