@@ -98,6 +98,9 @@ end
 -- @return x
 function M.requires_grad(x, wanted)
   if not is_tensor(x) then fail("requires_grad: expected a tensor, got %s", check.describe(x)) end
+  if wanted ~= nil and type(wanted) ~= "boolean" then
+    fail("requires_grad: expected true or false, got %s", check.describe(wanted))
+  end
   if x.dtype ~= runtime.real then
     fail("requires_grad: only a %s tensor can have a gradient, this is %s", runtime.real, x.dtype)
   end
@@ -181,7 +184,7 @@ end
 function M.backward(root, gradient)
   local node = get_node(root)
   if not node then fail "backward: this tensor depends on no tensor that requires a gradient" end
-  if not gradient then
+  if gradient == nil then
     if runtime.tensor.count(root) ~= 1 then
       fail("backward: expected a loss of one element, got shape %s; reduce it, or pass its gradient",
         shape_text(root.shape))

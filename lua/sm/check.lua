@@ -68,7 +68,7 @@ end
 
 local function is_type(value, kind)
   if kind == "real" then kind = "number" end
-  if kind == "integer" then return math.type(value) == "integer" or math.type(value) == "float" and value % 1 == 0 end
+  if kind == "integer" then return type(value) == "number" and math.tointeger(value) ~= nil end
   if kind == "tensor" then return is_tensor(value) end
   return type(value) == kind
 end

@@ -154,6 +154,25 @@ if not exact then
   end)
 end
 
+it("what is no integer, rate or boolean is refused rather than passed over", function()
+  local x = sm.ones(2, 4)
+  for text, f in pairs {
+    ["softmax: option 'groups' must be an integer, got number 1e+60"] = function() x:softmax { groups = 1e60 } end,
+    ["nn.conv2d: option 'stride' must be an integer, got number 1e+60"] =
+      function() nn.conv2d { 1, kernel = 3, stride = 1e60 } end,
+    ["optim.cosine: option 'floor' must be at least 0 and below inf, got inf"] =
+      function() optim.cosine { lr = 1, steps = 2, floor = inf } end,
+    ["the schedule of sgd must return a learning rate of at least 0, got nil at step 1"] = function()
+      local w = sm.ones(1):requires_grad()
+      w.grad = sm.ones(1)
+      optim.sgd { lr = optim.warmup { steps = 2, after = function() end } }:add(w):step()
+    end,
+    ['requires_grad: expected true or false, got string "false"'] = function() sm.ones(1):requires_grad "false" end,
+    ["backward: the gradient must be a " .. real .. " tensor of shape {1}, got boolean false"] =
+      function() sm.ones(1):requires_grad():backward(false) end,
+  } do assert.equal(text, message(f):sub(1, #text)) end
+end)
+
 it("a summand or a factor may decay to nothing", function()
   local x = sm.tensor({ 1, -2 }):requires_grad()
   local factor = 1

@@ -43,7 +43,7 @@ end
 --- optim.cosine { lr = 1e-3, steps = 6000, floor = 0 }. Loshchilov and Hutter 2017, arxiv.org/abs/1608.03983.
 function M.cosine(given)
   local o = check.options("optim.cosine", given, {
-    lr = positive, steps = steps, floor = { type = "real", default = 0, min = 0 },
+    lr = positive, steps = steps, floor = { type = "real", default = 0, min = 0, below = math.huge },
   })
   return described(function(step)
     local done = math.min((step - 1) / o.steps, 1)
@@ -61,7 +61,8 @@ function M.warmup(given)
   local after = type(o.after) == "number" and M.constant(o.after) or o.after
   return described(function(step)
     if step > o.steps then return after(step - o.steps) end
-    return after(1) * (step / o.steps)
+    local first = after(1)
+    return type(first) == "number" and first * (step / o.steps) or first -- who asked refuses what is no rate
   end, "%d steps of warm-up, then %s", o.steps, M.describe(o.after))
 end
 
