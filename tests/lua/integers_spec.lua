@@ -60,7 +60,7 @@ describe("what is empty and wide takes no time:", function()
     assert.same({ 0 }, wide:sum(1).shape)
   end)
   it("pools, forward and back", function()
-    local shapes = { { 1 << 38, 0, 0, 1 }, { 1 << 38, 4, 4, 0 }, { 1 << 38, 0, 4, 3 }, { 0, 1 << 30, 1 << 30, 1 } }
+    local shapes = { { 1 << 38, 0, 0, 1 }, { 1 << 38, 4, 4, 0 }, { 1 << 38, 0, 4, 3 }, { 0, 1 << 29, 1 << 29, 1 } }
     for _, shape in ipairs(shapes) do
       for _, pool in ipairs { "maxpool2d", "avgpool2d" } do
         local x = sm.zeros(shape):requires_grad()
