@@ -109,6 +109,22 @@ local function publish(place, text)
   return read(path) or text
 end
 
+--- The place of a file that is named by its path: below the file that is run, or below the working directory. nil for
+--- what is elsewhere.
+local function place_of(path)
+  if type(path) ~= "string" then return nil end
+  local around = table.move(places, 1, #places, 1, {})
+  around[#around + 1] = lfs.currentdir() .. "/"
+  for _, directory in ipairs(around) do
+    if path:sub(1, #directory) == directory then
+      path = path:sub(#directory + 1)
+      break
+    end
+  end
+  path = path:gsub("^%./+", "")
+  return path:sub(1, 1) ~= "/" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
+end
+
 local function load_module(name, place, text, path)
   if shared then text = publish(place, text) end
   local chunk, problem = M.compile(text, path)
@@ -118,13 +134,32 @@ local function load_module(name, place, text, path)
   return chunk, path
 end
 
+--- Of the message about a module that is not there, what a person may mend: not every place that Lua has looked in.
+function M.shorten(message)
+  if not message:find "^[^\n]*module '[^\n]*' not found:\n" then return message end
+  return (message:gsub("\n\tno field [^\n]*", ""):gsub("\n\tno file '[^\n]*'%f[\n\0]", ""):gsub(":%f[\n\0]", ""):gsub(
+    "\n\t", ": ", 1):gsub("\n\t", ", "))
+end
+
+--- The file that package.path finds, as the text of the run may have set it: kept as well where it has a place.
+local function search_path(name)
+  if #places == 0 or is_library(name) then return nil end
+  local inner = name:gsub("%.", "/"):gsub("%%", "%%%%")
+  for template in package.path:gmatch "[^;]+" do
+    local path = template:gsub("%?", inner)
+    local place = place_of(path)
+    local text = place and (kept and read(kept .. "/" .. place) or read(path))
+    if text then return load_module(name, place, text, path) end
+  end
+end
+
 local function search_beside(name)
   if #places == 0 or is_library(name) then return nil end
   local tried = {}
   for _, place in ipairs(candidates(name)) do
     local text, path = find(place)
     if text then return load_module(name, place, text, path) end
-    for _, directory in ipairs(places) do tried[#tried + 1] = ("no file '%s%s'"):format(directory, place) end
+    for _, directory in ipairs(places) do tried[#tried + 1] = ("no file '%s%s' beside it"):format(directory, place) end
   end
   return table.concat(tried, "\n\t")
 end
@@ -136,17 +171,6 @@ local function search_relative(name)
   if not path then return tried end
   local place = candidates(name)[path:find "/init%.lua$" and 2 or 1]
   return load_module(name, place, read(path) or "", path)
-end
-
---- The place of a file that is named by its path: below the file that is run, or, by a relative path, below the working
---- directory. nil for what is elsewhere.
-local function place_of(path)
-  if type(path) ~= "string" then return nil end
-  for _, directory in ipairs(places) do
-    if path:sub(1, #directory) == directory then path = path:sub(#directory + 1) end
-  end
-  path = path:gsub("^%./+", "")
-  return path:sub(1, 1) ~= "/" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
 end
 
 local lua_loadfile = loadfile
@@ -176,6 +200,7 @@ local function install()
   rawset(_G, "loadfile", load_file)
   rawset(_G, "dofile", do_file)
   table.insert(package.searchers, 2, search_beside)
+  table.insert(package.searchers, 3, search_path)
   package.searchers[#package.searchers + 1] = search_relative
 end
 

@@ -1,6 +1,7 @@
 --- What an error looks like to the person who wrote the experiment: the message, and the lines of their own
 -- files that led to it. SM_TRACEBACK=full shows every level.
 local is_users = require "sm.place".is_users
+local modules = require "sm.modules"
 local syntax = require "sm.cli.syntax"
 local text = require "sm.text"
 local usage = require "sm.usage"
@@ -34,7 +35,10 @@ end
 
 --- An error value as text; any value may be raised.
 local function text_of(value)
-  if type(value) == "string" then return #value > bytes_shown and value or value .. syntax.hint(value) end
+  if type(value) == "string" then
+    value = modules.shorten(value)
+    return #value > bytes_shown and value or value .. syntax.hint(value)
+  end
   local meta = getmetatable(value)
   if type(value) == "table" and type(meta) == "table" and meta.__tostring then
     local ok, words = pcall(tostring, value)
@@ -79,17 +83,19 @@ local function users_lines(level)
   return #lines > 0 and "stack traceback:\n" .. table.concat(lines, "\n") or nil
 end
 
+local handled = {} -- the metatable of what the handler has made
+
 --- The message handler for xpcall.
---- @return table {message=, lines=(text of the traceback, or nil)}; a usage error stays as it is
+--- @return table {message=, lines=(text of the traceback, or nil)}; a usage error, and what it has made before, stays
 function M.handler(value)
-  if usage.is(value) then return value end
+  if usage.is(value) or getmetatable(value) == handled then return value end
   local lines
   if os.getenv "SM_TRACEBACK" == "full" then
     lines = debug.traceback(nil, 2):gsub("^\n", "")
   else
     lines = users_lines(3)
   end
-  return { message = message_of(value), lines = lines }
+  return setmetatable({ message = message_of(value), lines = lines }, handled)
 end
 
 return M
