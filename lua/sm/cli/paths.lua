@@ -89,20 +89,24 @@ function M.check_file(path)
   end
 end
 
---- The run directories that words name: each one itself, or a directory that has some below. Raises where one
---- has none.
+--- The run directories that words name: each one itself, or a directory that has some below. Raises where one has none,
+--- unless a part of it cannot be searched and others have some.
 --- @return table array of paths
 --- @return table array of {path=, reason=}: directories and links that cannot be searched
 function M.runs(words)
   local records = require "sm.experiment.records"
-  local found, unread = {}, {}
+  local found, unread, first = {}, {}, nil
   for _, word in ipairs(words) do
     local mode = lfs.attributes(word, "mode")
     if not mode then usage.fail("no such run directory '%s'%s", word, M.hint(word, "/")) end
+    local before = #unread
     if mode ~= "directory" or records.find(word, found, unread) == 0 then
-      local problem = unread[#unread]
-      usage.fail("there is no run in '%s'%s", word, problem and ("; %s: %s"):format(problem.path, problem.reason) or "")
+      if #unread == before then usage.fail("there is no run in '%s'", word) end
+      first = first or word
     end
+  end
+  if #found == 0 then
+    usage.fail("there is no run in '%s'; %s: %s", first or words[1], unread[1].path, unread[1].reason)
   end
   return found, unread
 end
@@ -112,7 +116,7 @@ function M.check_run(directory)
   local mode = mode_of(directory)
   if not mode then usage.fail("no such run directory '%s'%s", directory, M.hint(directory, "/")) end
   for _, name in ipairs { "experiment.lua", "params.json" } do
-    if not lfs.attributes(directory .. "/" .. name) then
+    if not mode_of(directory .. "/" .. name) then
       local names = list(directory)
       usage.fail("'%s' is not a run directory: it has no %s%s", directory, name,
         #names > 0 and "; found " .. enumerate(names) or mode == "directory" and "; it is empty" or "")
