@@ -1,4 +1,5 @@
 local lfs = require "lfs"
+local sm = require "sm"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 
 -- Everything after the header of a .safetensors file: the bits of all weights and of the optimizer's memory.
@@ -148,6 +149,23 @@ describe("a run that was stopped", function()
     ok, message = pcall(tiny.call, "resume", base)
     assert.is_false(ok)
     assert.truthy(message:find("checkpoints: not one can be read, out of 2", 1, true), message)
+  end)
+
+  it("tells a checkpoint of a model of other shapes by the tensor, and changes nothing", function()
+    interrupt_after(7)
+    tiny.run(workspace)
+    package.loaded["sm.host"] = nil
+    local name = "linear1.weight"
+    local path = base .. "/checkpoints/step-000007.safetensors"
+    local tensors, metadata = sm.load(path)
+    local shape = tensors["model." .. name].shape
+    tensors["model." .. name] = sm.zeros(shape[1], shape[2] + 1)
+    sm.save(path, tensors, metadata)
+    local ok, message = pcall(tiny.call, "evaluate", base)
+    assert.is_false(ok)
+    local expected = ("%s: 'model.%s' is a tensor {%d, %d}, and the model's is a tensor {%d, %d}"):format(path, name,
+      shape[1], shape[2] + 1, shape[1], shape[2])
+    assert.truthy(message:find(expected, 1, true), message)
   end)
 
   it("can be evaluated without a trace", function()

@@ -4,6 +4,7 @@
 -- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
+local check = require "sm.check"
 local fail = require "sm.fail"
 local files = require "sm.files"
 local random = require "sm.random"
@@ -179,8 +180,13 @@ local function restore_model(model, tensors, path)
   local wanted, others = {}, {}
   for name, tensor in pairs(model:parameters()) do wanted["model." .. name] = tensor end
   for name, tensor in pairs(model:buffers()) do wanted["model." .. name] = tensor end
-  for name in pairs(wanted) do
-    if not tensors[name] then fail("%s: there is no tensor '%s'", path, name) end
+  for name, place in pairs(wanted) do
+    local saved = tensors[name]
+    if not saved then fail("%s: there is no tensor '%s'", path, name) end
+    local expected, got = check.describe(place), check.describe(saved)
+    if expected ~= got then
+      fail("%s: '%s' is a %s, and the model's is a %s: it is not the model that was saved", path, name, got, expected)
+    end
   end
   for name, tensor in pairs(tensors) do
     if wanted[name] then
