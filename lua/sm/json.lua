@@ -4,6 +4,7 @@
 -- @module sm.json
 local shortest = require "sm.text".shortest
 local sorted_keys = require "sm.ordered".sorted_keys
+local visible = require "sm.text".visible
 
 local M = {}
 
@@ -179,6 +180,7 @@ local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r"
 
 --- A string in quotation marks.
 function M.quote(text)
+  if not utf8.len(text) then text = visible(text) end
   local escaped = text:gsub('[%c"\\]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end)
   return '"' .. escaped .. '"'
 end

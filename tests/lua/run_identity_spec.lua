@@ -159,6 +159,19 @@ describe("the modules of an experiment", function()
     has("different text of its module late.lua", works "sub/s.lua")
   end)
 
+  it("are kept where the file's own package.path finds them, and replayed from anywhere", function()
+    lfs.mkdir(workspace .. "/parts")
+    write("parts/inner.lua", "return 3")
+    write("e.lua", 'package.path = "./parts/?.lua;" .. package.path\nassert(require "inner" > 2)\n'
+      .. experiment:gsub("inputs.npy", workspace .. "/%0"))
+    works "e.lua"
+    assert.equal("return 3", read "runs/e/default/modules/parts/inner.lua")
+    os.remove(workspace .. "/parts/inner.lua")
+    assert.equal(0, (select(2, smrun_in("net", "eval ../runs/e/default"))))
+    write("parts/inner.lua", "return 4")
+    has("different text of its module parts/inner.lua", works "e.lua")
+  end)
+
   it("tell their errors with their own file and line", function()
     write("late.lua", "\n\nerror 'in line three'")
     local output = smrun "e.lua"
@@ -170,6 +183,7 @@ describe("the modules of an experiment", function()
     output = smrun "s.lua"
     has("module 'nowhere.at.all' not found", output)
     has("no file './nowhere/at/all.lua'", output)
+    assert.is_nil(output:find("/usr/", 1, true), output)
   end)
 end)
 
@@ -269,6 +283,72 @@ describe("what a script passes", function()
     has("runs/loop/default was run with optimizer.lr 0.1, and here it is 0.2", read "runs/loop/default-2/log.txt")
     local again = works "loop.lua":gsub("[^\n]*steps in[^\n]*\n", ""):gsub("finished already[^\n]*\n", "")
     assert.equal(" -2  -3 -4 -5 -6 -5 -7 -8", directories(again))
+  end)
+
+  it("tells functions of one line apart, what a table has by default, and every key of one", function()
+    write("loop.lua", (loop:gsub("print%(train%(0.1%), .*$", [[
+      local same, other = function() return 1 end, function() return 2 end
+      for _, f in ipairs { same, other } do
+        local function by_function(output, targets) return output:cross_entropy(targets) * f() end
+        print(train(0.1, by_function))
+      end
+      for factor = 1, 2 do
+        local text = "return function(output, targets) return output:cross_entropy(targets) * " .. factor .. " end"
+        print(train(0.1, load(text)()))
+        local settings = setmetatable({}, { __index = { factor = factor } })
+        print(train(0.1, function(output, targets) return output:cross_entropy(targets) * settings.factor end))
+        local truths = { [true] = factor }
+        print(train(0.1, function(output, targets) return output:cross_entropy(targets) * truths[true] end))
+        local deep = { { { { { { { { { { { factor } } } } } } } } } } }
+        print(train(0.1, function(output, targets)
+          return output:cross_entropy(targets) * deep[1][1][1][1][1][1][1][1][1][1][1]
+        end))
+      end
+    ]])))
+    for _ = 1, 2 do
+      works "loop.lua"
+      assert.equal(10, #tiny.list(workspace .. "/runs/loop"))
+    end
+  end)
+
+  it("is told by what the script was given, too, and each is found again by eval and resume", function()
+    write("loop.lua", "local p = require 'sm'.params { weight = 1 }\nlocal late = require 'late'\n"
+      .. loop:gsub("print%(train%(0.1%), .*$", [[
+      for _, lr in ipairs { 0.1, 0.2 } do
+        print(pcall(train, lr, function(output, targets) return output:cross_entropy(targets) * p.weight * late end))
+      end]]))
+    works "loop.lua"
+    works "loop.lua weight=3"
+    local output = works "compare runs"
+    has("arg.weight   optimizer.lr", output)
+    write("late.lua", "return 7") -- the runs keep theirs
+    lfs.mkdir(workspace .. "/empty")
+    for _, variant in ipairs { "default", "default-2", "default-3", "default-4" } do
+      local loss = json.decode(read("runs/loop/" .. variant .. "/summary.json")).validation_loss
+      local shown, code = smrun_in("empty", "eval ../runs/loop/" .. variant)
+      assert.equal(0, code, shown)
+      has(("loss %.4g"):format(loss), shown)
+      has("finished already: ../runs/loop/" .. variant, (smrun_in("empty", "resume ../runs/loop/" .. variant)))
+    end
+    assert.same({}, tiny.list(workspace .. "/empty"))
+    local checkpoint = "runs/loop/default-3/checkpoints/step-000004.safetensors"
+    local bits = read(checkpoint)
+    os.remove(workspace .. "/runs/loop/default-3/summary.json")
+    os.remove(workspace .. "/" .. checkpoint)
+    works "eval runs/loop/default-4" -- the one before it has no result, and the script can bear that
+    assert.equal(0, (select(2, smrun_in("empty", "resume ../runs/loop/default-3"))))
+    assert.equal(bits, read(checkpoint))
+    assert.equal(4, #tiny.list(workspace .. "/runs/loop"))
+  end)
+
+  it("may be evaluated by the script that has trained it, which finds nothing changed", function()
+    write("loop.lua", (loop:gsub("%}:run (%b{}).directory", [[}
+      local path = e:run %1.directory
+      e:evaluate { directory = path, quiet = true }
+      return path]]):gsub("return sm.experiment", "local e = sm.experiment"):gsub("print%(train%(0.1%), .*$",
+      "print(train(0.1))")))
+    local output = works "loop.lua"
+    assert.is_nil(output:find("was run with", 1, true), output)
   end)
 
   it("tells initialisers, schedules and losses of the library apart", function()
@@ -570,6 +650,19 @@ describe("names and values", function()
     assert.equal(1, code)
     has([[caf\233.lua must be UTF-8]], output)
     assert.is_false(exists "runs")
+  end)
+
+  it("of the directory around that are no UTF-8 spoil no record", function()
+    lfs.mkdir(workspace .. "/d\xE9")
+    for _, name in ipairs { "e.lua", "late.lua", "net/blocks.lua", "inputs.npy" } do
+      lfs.mkdir(workspace .. "/d\xE9/net")
+      write("d\xE9/" .. name, read(name))
+    end
+    for _, arguments in ipairs { "e.lua", "eval runs/e/default", "compare runs" } do
+      local output, code = smrun_in("d\xE9", arguments)
+      assert.equal(0, code, output)
+    end
+    has("/d\\233/e.lua", json.decode(read "d\xE9/runs/e/default/environment.json").file)
   end)
 
   it("that are too long for a file system are cut, the same in a plan and in a run", function()

@@ -77,9 +77,19 @@ local function run_once(path, source, overrides, seed, certain, where)
   if not chunk then error(problem, 0) end
   modules.begin(path, where)
   require "sm.random".load_file(seed, certain)
-  params.begin(overrides)
-  local result = chunk(table.unpack(arguments))
+  params.begin(overrides, path)
+  local result, trained, reason
+  local function script() return chunk(table.unpack(arguments)) end
+  if where.sought then
+    trained, reason, result = require "sm.experiment".seek({ directory = where.sought, file = path, source = source },
+      script, require "sm.cli.traceback".handler)
+  else
+    result = script()
+  end
   local declared = params.finish()
+  if trained then return { experiment = trained, source = source, params = reason, by_script = true } end
+  if reason then error(("%s: the script that is kept there does not come to this run again: %s")
+    :format(where.sought, reason), 0) end
   check_returned(path, result)
   if result ~= nil and not is_experiment(result) then
     error(("%s: expected the file to return an experiment (return sm.experiment { … }) or nothing, got %s")
@@ -108,7 +118,7 @@ function M.file(path, source, overrides, where)
   local seed = not where.by_old_rules and guess_seed(source, overrides) or nil
   for attempt = 1, 2 do
     local loaded = run_once(path, source, overrides, seed, attempt > 1, where)
-    if not loaded.experiment then return loaded end
+    if not loaded.experiment or loaded.by_script then return loaded end
     local experiments = require "sm.experiment"
     local drew, drawn_from = require "sm.random".file_drew()
     local declared = experiments.seed(loaded.experiment)
@@ -133,8 +143,8 @@ function M.run_directory(directory)
     error(("%s: expected the parameters of a run {\"values\": {…}}, %s"):format(path, problem or "found others"), 0)
   end
   local environment = require "sm.experiment.directory".record(directory)
-  local loaded = M.file(directory .. "/experiment.lua", nil, record.values, {
-    kept = directory .. "/modules", by_old_rules = not environment.sessions,
+  local loaded = M.file(directory .. "/experiment.lua", nil, environment.script or record.values, {
+    sought = directory, kept = directory .. "/modules", by_old_rules = not environment.sessions,
     beside = type(environment.file) == "string" and environment.file:match "^(.*)/[^/]*$" or nil,
   })
   if not loaded.experiment then

@@ -62,7 +62,7 @@ local function add_declaration(traits, record)
     if name ~= "seed" then return end
   end
   for place, text in pairs(record.environment.declaration or {}) do
-    if place ~= "seed" and not place:find "^model value " then traits["=" .. place] = text end
+    if place ~= "seed" and place ~= "arg.seed" and not place:find "^model value " then traits["=" .. place] = text end
   end
 end
 

@@ -8,7 +8,7 @@ local shape_text = require "sm.text".shape
 
 local M = {}
 
-local deepest <const> = 8 -- levels of tables and functions that are looked into
+local deepest <const> = 64 -- levels of tables and functions that are looked into
 local is_tensor = runtime.tensor.is_tensor
 
 --- The type, the shape and the checksum of a tensor.
@@ -21,7 +21,7 @@ end
 --- A name or a position as it stands in a place; nil for what has no text of its own.
 local function key_text(key)
   local kind = type(key)
-  return (kind == "string" or kind == "number") and tostring(key) or nil
+  return (kind == "string" or kind == "number" or kind == "boolean") and tostring(key) or nil
 end
 
 local function is_plain(value)
@@ -36,6 +36,12 @@ local function add_fields(lines, place, value, seen, level, deep)
   for key, item in next, value do
     local name = key_text(key)
     if name and name ~= "where" then entries[name] = item end -- "where": the line, which depends on the file's path
+  end
+  local fallback = deep and getmetatable(value)
+  fallback = type(fallback) == "table" and rawget(fallback, "__index")
+  for key, item in next, type(fallback) == "table" and fallback or {} do -- numbers and texts that it has by default
+    local name = key_text(key)
+    if name and entries[name] == nil and is_plain(item) then entries[name] = item end
   end
   for _, name in ipairs(ordered.sorted_keys(entries)) do
     add(lines, place .. "." .. name, entries[name], seen, level + 1, deep)
@@ -57,14 +63,14 @@ local function is_told(value, own, deep)
   return deep
 end
 
---- A function is its line and, behind a colon, what it has captured: in a loop over settings that tells one from the
---- next. One of the library's is its code, which is the same wherever it stands.
+--- A function is its line, its code and, behind a colon, what it has captured: in a loop over settings that tells one
+--- from the next. One of the library's is its code alone, which is the same wherever it stands.
 local function add_function(lines, place, f, seen, level, deep)
   local info = debug.getinfo(f, "S")
   local own = not is_users(info)
-  lines[place] = info.what == "C" and "built in"
-    or own and "the library's " .. runtime.io.checksum(string.dump(f, true))
-    or "line " .. info.linedefined
+  local code = info.what ~= "C" and runtime.io.checksum(string.dump(f, true))
+  lines[place] = not code and "built in" or own and "the library's " .. code
+    or ("line %d, code %s"):format(info.linedefined, code)
   for i = 1, math.huge do
     local name, value = debug.getupvalue(f, i)
     if not name then break end
@@ -106,7 +112,8 @@ end
 local function add_optimizer(lines, place, optimizer, seen, deep)
   local options, groups = rawget(optimizer, "options"), rawget(optimizer, "groups")
   if type(options) ~= "table" then return add(lines, place, optimizer, seen, 1, deep) end
-  lines[place], seen[optimizer] = ("%s, %s steps"):format(optimizer.name, optimizer.steps), true
+  lines[place], seen[optimizer] = optimizer.name, true
+  if optimizer.steps > 0 then lines[place .. " steps"] = ("%d"):format(optimizer.steps) end
   add_fields(lines, place, options, seen, 1, deep)
   for position, group in ipairs(groups or {}) do
     local inner = ("%s.group%d"):format(place, position)

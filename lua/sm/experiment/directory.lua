@@ -57,6 +57,20 @@ function M.names(path)
   return experiment, variant
 end
 
+--- The other directories that lie where one does.
+function M.beside(path)
+  local around, own = absolute(path):match "^(.*)/([^/]*)$"
+  local found = {}
+  for name in lfs.dir(around .. "/") do
+    local other = around .. "/" .. name
+    if name:sub(1, 1) ~= "." and name ~= own and lfs.attributes(other, "mode") == "directory" then
+      found[#found + 1] = other
+    end
+  end
+  table.sort(found)
+  return found
+end
+
 --- Whether another process trains in a directory.
 local function is_locked(path)
   local log <close> = io.open(path .. "/log.txt", "r+")

@@ -7,18 +7,28 @@ local random = require "sm.random"
 local sorted_keys = require "sm.ordered".sorted_keys
 local declared = require "sm.experiment.declared"
 local directory = require "sm.experiment.directory"
+local params = require "sm.experiment.params"
 
 local M = {}
+
+--- What the command line sets of a script that trains. @return table|nil nil where the file is no such script
+local function given_to_script(file)
+  local running, values = params.given()
+  return running and directory.absolute(running) == directory.absolute(file) and values or nil
+end
 
 --- @param declaration table as sm.experiment.declare gives it
 --- @param given table {source=, params=(the content of params.json), file=, from_file=(whether the file returned the
 ---   experiment, so that text, modules and parameters tell nearly all)}
 --- @return table
 function M.of(declaration, given)
+  local lines = declared.declaration(declaration, not given.from_file)
+  local script = not given.from_file and given_to_script(given.file) or nil
+  for name, value in pairs(script or {}) do lines["arg." .. name] = tostring(value) end
   return {
     source = given.source, params = given.params, from_file = given.from_file,
     modules = modules.loaded(given.file), drew = given.from_file == true and (random.file_drew()),
-    declaration = declared.declaration(declaration, not given.from_file), data = declared.data(declaration.data),
+    declaration = lines, data = declared.data(declaration.data), script = script,
   }
 end
 
@@ -72,9 +82,9 @@ function M.difference(path, identity)
   local source = directory.read(path .. "/experiment.lua")
   if not source then return ("%s has no experiment.lua, so that nobody can tell what it is"):format(path) end
   if source ~= identity.source then return ("%s was run from a different text of this file"):format(path) end
-  local params = directory.read(path .. "/params.json")
-  if not params then return ("%s has no params.json, so that nobody can tell what it is"):format(path) end
-  if params ~= identity.params then return ("%s was run with other parameters"):format(path) end
+  local kept = directory.read(path .. "/params.json")
+  if not kept then return ("%s has no params.json, so that nobody can tell what it is"):format(path) end
+  if kept ~= identity.params then return ("%s was run with other parameters"):format(path) end
   local record = directory.record(path)
   if not record.sessions then return earlier_difference(path, identity) end
   local reason = module_difference(path, identity) or settings_difference(path, record, identity)

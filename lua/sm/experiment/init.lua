@@ -166,13 +166,60 @@ end
 local M = {}
 
 local declared = {} -- the experiments of the file that is loading: {source=, line=(of the last one), used=(any)}
+local sought        -- while a script is run again for the sake of one of its runs: {directory=, file=, source=}
+
+--- What `run` does while a script is run again: nothing is trained. The run that is sought ends the script, and of
+--- others there is the result.
+local function seek_run(experiment, given)
+  if sought.found then error(sought, 0) end
+  local _ <close> = random.scope()
+  local options = check.options("experiment:run", given or {}, run_options)
+  options.file, options.source = sought.file, sought.source
+  local this = new_run(experiment, options)
+  sought.reason = identity.difference(sought.directory, this.identity)
+  if not sought.reason then
+    sought.found, sought.params = experiment, options.params
+    error(sought, 0)
+  end
+  for _, path in ipairs(directory.beside(sought.directory)) do
+    local summary = directory.summary(path)
+    if summary and not identity.difference(path, this.identity) then return { directory = path, summary = summary } end
+  end
+  fail("of another run that this script trains, no result lies beside %s; run the script itself, which goes on with "
+    .. "all that it trains", sought.directory)
+end
+
+local function seek_resume(_, given)
+  local path = type(given) == "table" and given.directory
+  local summary = type(path) == "string" and directory.summary(path)
+  return summary and { directory = path, summary = summary }
+    or fail("%s is not finished; run the script itself, which goes on with all that it trains", tostring(path))
+end
+
+local while_seeking = { run = seek_run, resume = seek_resume }
 
 for _, name in ipairs { "run", "plan", "resume", "evaluate" } do
   local method = Experiment[name]
   Experiment[name] = function(self, ...)
     self.declared_with.used = true
-    return method(self, ...)
+    return (sought and while_seeking[name] or method)(self, ...)
   end
+end
+
+--- Runs a script again until it comes to the run of a directory, and trains nothing.
+--- @param given table {directory=, file=, source=(its text)}
+--- @param script function
+--- @param handler function for xpcall
+--- @return table|nil experiment nil where the script has not come to it
+--- @return any the parameters of the run; or else why the last one is another, nil where the script trains none
+--- @return any what the script returned
+function M.seek(given, script, handler)
+  sought = given
+  local ok, result = xpcall(script, function(value) return value == given and value or handler(value) end)
+  sought = nil
+  if given.found then return given.found, given.params end
+  if not ok then error(result, 0) end
+  return nil, given.reason, result
 end
 
 --- `sm.experiment`: checks a declaration at once; nothing is drawn or trained yet.

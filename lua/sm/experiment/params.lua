@@ -10,7 +10,7 @@ local usage = require "sm.usage"
 
 local M = {}
 
-local overrides, record = {}, nil
+local overrides, record, running = {}, nil, nil
 
 local function finite(number)
   return number ~= nil and number - number == 0
@@ -145,15 +145,23 @@ end
 
 --- Before a file is loaded: what the command line, or the record of a run, sets.
 --- @param given table name → text of the command line, or a value
-function M.begin(given)
-  overrides, record = given, nil
+--- @param path string the file
+function M.begin(given, path)
+  overrides, record, running = given, nil, path
+end
+
+--- What the command line, or the record of a run, sets of the file that is running.
+--- @return string|nil path nil where none is
+--- @return table name → text or value
+function M.given()
+  return running, overrides
 end
 
 --- After a file was loaded: what it declared.
 --- @return table {defaults=, values=, differing=sorted names, name="groups=4,seed=2"}
 function M.finish()
   local result, unused = record, next(overrides)
-  overrides, record = {}, nil
+  overrides, record, running = {}, nil, nil
   if not result and unused then
     usage.fail("unknown parameter '%s'; this file declares no parameters", unused)
   end

@@ -235,6 +235,7 @@ local function begin(self, path)
     experiment = self.name, variant = self.variant, seed = self.seed, file = directory.absolute(self.file),
     declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
     drew = self.identity.drew, -- whether the file drew numbers by the seed, so that its data may differ with it
+    script = self.identity.script,
     sessions = json.array { environment.session(self.record) },
   })
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
