@@ -178,7 +178,7 @@ end
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
---- A string in quotation marks.
+--- A string in quotation marks. What is no UTF-8, as the name of a directory may be, is written as people see it.
 function M.quote(text)
   if not utf8.len(text) then text = visible(text) end
   local escaped = text:gsub('[%c"\\]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end)
