@@ -225,6 +225,16 @@ os.exit(done)
     assert.same({}, names_in "elsewhere/tiny")
   end)
 
+  it("takes no more from a mirror than any of the files can be", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    shell(("truncate -s %d '%s'"):format((64 << 20) + 1, path "mirror/one-idx1.gz"))
+    local success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_false(success)
+    contains(output, ("file://%s/one-idx1.gz: curl was stopped, as it is beyond 64 MiB"):format(path "mirror"))
+    assert.same({}, names_in "data/tiny")
+  end)
+
   it("names a wrong file with both checksums, and keeps nothing of it", function()
     if not program "curl" then return pending "curl is not on this machine" end
     fill("mirror", true)

@@ -138,8 +138,10 @@ local function from_package(entry, name, files, destination, scratch, say)
   return problem
 end
 
--- Less than 1000 bytes a second for so many seconds is no download; an hour is enough for any of these files.
+-- Less than 1000 bytes a second for so many seconds is no download; an hour is enough for any of these files. So are
+-- 64 MiB (in blocks of 512 bytes): a mirror that never ends would fill the disk.
 local DOWNLOAD <const> = [[
+ulimit -f 131072
 if [ -t 2 ]; then meter=--progress-bar; else meter=--silent; fi
 exec curl $meter --fail --location --connect-timeout %s --speed-limit 1000 --speed-time %s --max-time 3600 \
   --retry 2 --retry-max-time %s --write-out '%%{errormsg}' --output %s %s]]
@@ -153,7 +155,9 @@ local function from_mirror(entry, name, files, destination, scratch, say)
     local address = base:gsub("/?$", "/", 1) .. file.name .. ".gz"
     say(("%s: fetching %s"):format(name, address))
     local loaded, why = shell(DOWNLOAD, patience, patience, patience, ("%s/%s.gz"):format(scratch, file.name), address)
-    if not loaded then return ("%s: %s"):format(address, why) end
+    if not loaded then
+      return ("%s: %s"):format(address, why ~= "" and why or "curl was stopped, as it is beyond 64 MiB")
+    end
     local reason = accept(scratch, destination, file, ".gz")
     if reason then return ("%s: %s"):format(base, reason) end
   end
