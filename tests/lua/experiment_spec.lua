@@ -367,6 +367,9 @@ describe("sm.experiment", function()
   it("refuses a loss that no parameter moves", function()
     assert.matches("step 1: the loss depends on no parameter of the model",
       failure { loss = function() return sm.tensor(1) end })
+    local elsewhere = sm.ones(2):requires_grad()
+    assert.matches("step 1: the loss depends on no parameter of the model",
+      failure { loss = function() return elsewhere:sum() end })
   end)
 
   it("refuses a model whose scores do not suit the classes", function()

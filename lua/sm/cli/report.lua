@@ -1,6 +1,7 @@
 --- smrun report RUN…
 local paths = require "sm.cli.paths"
 local report = require "sm.experiment.report"
+local text = require "sm.text"
 
 local M = {}
 
@@ -14,7 +15,7 @@ function M.report(options)
     return 0
   end
   report.write(found, out, nil, unread)
-  print(out)
+  print(text.visible(out))
   return 0
 end
 

@@ -79,6 +79,7 @@ end
 
 function M.finished(run, path, summary)
   local progress, verdict = run.progress, M.verdict(summary)
+  path = text.visible(path)
   progress:clear()
   if not progress.quiet then io.stdout:write "\n" end
   progress:conclude { { "1;32", verdict }, "   " .. path }

@@ -41,10 +41,21 @@ local function stop(run, what, value, inputs)
   fail("step %d: the %s is %s; %s; %s", run.step, what, shown, culprit(run, inputs), checkpoint.last(run))
 end
 
+local function has_gradient(model)
+  for _, parameter in pairs(model:parameters()) do
+    if runtime.tensor.gradient(parameter) then return true end
+  end
+end
+
+local function fail_without_parameters(run)
+  fail("step %d: the loss depends on no parameter of the model", run.step)
+end
+
 --- One step of the optimizer; what it says of a gradient is completed with the step.
 local function follow_gradient(run)
   local ok, message = pcall(run.optimizer.step, run.optimizer)
   if ok then return end
+  if not has_gradient(run.model) then fail_without_parameters(run) end
   local place = type(message) == "string" and message:match "gradient of '.-' is .+$"
   if not place then error(message, 0) end
   fail("step %d: the %s; %s", run.step, place, checkpoint.last(run))
@@ -60,7 +71,7 @@ local function learn_from_one_batch(run)
   local value = loss:item()
   run.step = run.step + 1
   if not finite(value) then stop(run, "loss", value, inputs) end
-  if not loss:tracks() then fail("step %d: the loss depends on no parameter of the model", run.step) end
+  if not loss:tracks() then fail_without_parameters(run) end
   first_steps.backward(run, loss)
   follow_gradient(run)
   return value, run.accuracy and output:accuracy(targets) or nil
