@@ -395,8 +395,8 @@ describe("what a script passes", function()
   it("does so under plain lua5.4, with modules", function()
     write("loop.lua", "local weight = require 'late'\n" .. loop)
     local root = lfs.currentdir()
-    local command = ("cd '%s' && LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' LUA_CPATH='%s/build/lib/?.so;;' "
-      .. "lua5.4 loop.lua 2>&1"):format(workspace, root, root, program:match "^(.*)/build/" or root)
+    local command = ("cd '%s' && LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' "
+      .. "lua5.4 loop.lua 2>&1"):format(workspace, root, root, program:match "^(.*)/[^/]*$")
     os.execute(command .. " > /dev/null")
     assert.equal("return 1", read "runs/loop/default/modules/late.lua")
     local before = #tiny.list(workspace .. "/runs/loop")
