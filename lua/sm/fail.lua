@@ -2,7 +2,7 @@
 -- @module sm.fail
 local runtime = require "sm.runtime"
 
-runtime.set_library(require "sm.place".library)
+runtime.set_library(require "sm.place".prefix)
 
 --- Raises an error whose message begins with the position of the innermost function outside the library.
 -- @param format string, as for string.format when values follow, plain otherwise

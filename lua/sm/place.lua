@@ -3,12 +3,12 @@
 local M = {}
 
 --- What the sources of the library begin with: "@<directory>/".
-M.library = debug.getinfo(1, "S").source:match "^(@.*/)[^/]*$"
+M.prefix = debug.getinfo(1, "S").source:match "^(@.*/)[^/]*$"
 
 --- Whether a function is the user's: neither the library's nor written in C.
 --- @param info table of debug.getinfo with "S"
 function M.is_users(info)
-  return info.what ~= "C" and info.source:sub(1, #M.library) ~= M.library
+  return info.what ~= "C" and info.source:sub(1, #M.prefix) ~= M.prefix
 end
 
 --- The innermost function of the user's that is running.
