@@ -71,6 +71,15 @@ static inline void assert_same_bits(const real *a, const real *b, size_t n) {
    which takes a hundred times as long for each. */
 static inline bool is_left_out(double multiplications) { return multiplications > 5e6 && getenv("EMULATED"); }
 
+/* How far a loop over many alike cases steps: to each, or to every fifth where an emulator or sanitizers make it slow. */
+static inline int stride_of_cases(void) {
+#ifdef __SANITIZE_ADDRESS__
+  return 5;
+#else
+  return getenv("EMULATED") ? 5 : 1;
+#endif
+}
+
 static inline double dot(const real *a, const real *b, size_t n) {
   double sum = 0;
   for (size_t i = 0; i < n; i++) sum += (double)a[i] * (double)b[i];

@@ -194,7 +194,7 @@ static void special_numbers_reach_what_they_are_terms_of(void **state) {
   (void)state;
   uint32_t random = 7;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    for (uint32_t round = 0; round < 36; round++) {
+    for (uint32_t round = 0; round < 36; round += (uint32_t)stride_of_cases()) {
       planned p = plan(&cases[i], SM_CONV_BY_RULE);
       arrays a = ordinary(&p);
       real *into = round % 3 == 0 ? a.x : round % 3 == 1 ? a.w : a.gy;
@@ -221,7 +221,7 @@ static void the_error_is_within_its_bound_at_every_magnitude(void **state) {
   static const shape_case transformed[] = {{2, 14, 14, 16, 5, 5, 16, SAME(1)}, {2, 12, 18, 16, 3, 3, 16, SAME(1)}};
   for (size_t i = 0; i < 2 * COUNT_OF(transformed); i++) {
     for (int all = -36; all <= 24; all += 12) {
-      for (int one = 0; one <= 14 && all + one < 36; one++) {
+      for (int one = 0; one <= 14 && all + one < 36; one += stride_of_cases()) {
         planned p = plan(&transformed[i / 2], i % 2 ? SM_CONV_WINOGRAD : SM_CONV_FOURIER);
         arrays a = ordinary(&p);
         for (size_t j = 0; j < p.x; j++) a.x[j] *= (real)pow(10, all);
