@@ -162,6 +162,7 @@ static void two_threads_may_give_work(void **state) {
 
 static void a_child_process_has_helpers_of_its_own(void **state) {
   (void)state;
+  if (getenv("EMULATED")) skip(); /* qemu 7.2 fails where a process with threads forks */
   sm_set_thread_count(3);
   check(100, 0);
   pid_t child = fork();

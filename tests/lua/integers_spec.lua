@@ -212,6 +212,7 @@ describe("a kernel that a script can reach checks the shapes it is given:", func
 end)
 
 it("a runtime that is loaded again shares the memory of the first", function()
+  if os.getenv "EMULATED" then return pending "a program of this processor cannot load it" end
   local program = [[
     local first = require "sm.runtime"
     local kept = first.tensor.full({ 1000 }, 1)
