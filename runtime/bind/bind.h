@@ -73,5 +73,6 @@ void sm_lua_open_optim(lua_State *L);
 void sm_lua_open_random(lua_State *L);
 void sm_lua_open_system(lua_State *L);
 void sm_lua_open_io(lua_State *L);
+void sm_lua_add_beneath(lua_State *L); /* to the table of io.c, which is on top */
 
 #endif

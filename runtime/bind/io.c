@@ -150,16 +150,25 @@ static sm_safetensors *check_reader(lua_State *L) {
   return reader;
 }
 
-/* open_safetensors(path) → reader */
+/* How much of a path names a directory beneath which no link is followed (see io/beneath.h); 0: the path has no such
+   part. */
+static size_t check_root(lua_State *L, int index) {
+  return lua_isnoneornil(L, index) ? 0 : (size_t)sm_lua_integer(L, index, 1, (lua_Integer)lua_rawlen(L, 1));
+}
+
+/* open_safetensors(path, root) → reader */
 static int open_safetensors(lua_State *L) {
   const char *path = check_path(L, 1);
+  size_t root = check_root(L, 2);
   sm_safetensors *reader = lua_newuserdatauv(L, sizeof *reader, 1);
   *reader = (sm_safetensors){.file = {.descriptor = -1}};
   luaL_setmetatable(L, READER);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, 1);
   sm_error error;
-  if (sm_safetensors_open(reader, path, &error) != SM_OK) sm_lua_raise(L, &error);
+  sm_status status = root ? sm_safetensors_open_beneath(reader, path, root, &error)
+                          : sm_safetensors_open(reader, path, &error);
+  if (status != SM_OK) sm_lua_raise(L, &error);
   return 1;
 }
 
@@ -215,15 +224,17 @@ static sm_writer *check_writer(lua_State *L) {
   return writer;
 }
 
-/* create(path) → writer: nothing is seen under `path` before writer:commit() */
+/* create(path, root) → writer: nothing is seen under `path` before writer:commit() */
 static int create(lua_State *L) {
   const char *path = check_path(L, 1);
+  size_t root = check_root(L, 2);
   sm_writer *writer = lua_newuserdatauv(L, sizeof *writer, 0);
   *writer = (sm_writer){.descriptor = -1, .directory = -1};
   luaL_setmetatable(L, WRITER);
   sm_error error;
   fflush(stdout);
-  if (sm_writer_open(writer, path, &error) != SM_OK) sm_lua_raise(L, &error);
+  sm_status status = root ? sm_writer_open_beneath(writer, path, root, &error) : sm_writer_open(writer, path, &error);
+  if (status != SM_OK) sm_lua_raise(L, &error);
   return 1;
 }
 
@@ -297,4 +308,5 @@ void sm_lua_open_io(lua_State *L) {
   new_class(L, READER, reader, reader_close);
   new_class(L, WRITER, writer, writer_abandon);
   luaL_newlib(L, functions);
+  sm_lua_add_beneath(L);
 }

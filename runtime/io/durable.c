@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "io/beneath.h"
 #include "io/destination.h"
 
 enum {
@@ -100,32 +101,39 @@ static int open_temporary(sm_writer *writer) {
   return -1;
 }
 
-/* The temporary beside the file that is to be replaced, with its mode and owner. */
-static sm_status open_beside(sm_writer *writer, const sm_destination *destination, sm_error *error) {
-  size_t length = (size_t)(destination->name - destination->path);
-  char *directory = length ? strndup(destination->path, length) : strdup(".");
-  writer->name = strdup(destination->name);
+/* The temporary beside the file that is to be replaced, with its mode and owner.
+   path: of the directory, from an open one on, or from AT_FDCWD. old: the file's status, NULL where there is none. */
+static sm_status open_beside(sm_writer *writer, int from, const char *path, const char *name, const struct stat *old,
+                             sm_error *error) {
+  writer->name = strdup(name);
   writer->temporary = malloc(NAME_MAX + 1);
-  if (directory && writer->name && writer->temporary)
-    writer->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (path && writer->name && writer->temporary)
+    writer->directory = openat(from, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   else errno = ENOMEM;
-  free(directory);
   if (writer->directory < 0) return refused(writer, "create a file there", error);
   if (strlen(writer->name) > NAME_MAX) {
     errno = ENAMETOOLONG;
     return refused(writer, "create", error);
   }
-  if (destination->exists && faccessat(writer->directory, writer->name, W_OK, AT_EACCESS) != 0)
+  if (old && faccessat(writer->directory, writer->name, W_OK, AT_EACCESS) != 0)
     return refused(writer, "replace", error);
   remove_remains(writer);
   writer->descriptor = open_temporary(writer);
   if (writer->descriptor < 0) return refused(writer, "create a temporary file beside it", error);
-  if (destination->exists) {
-    const struct stat *old = &destination->status;
+  if (old) {
     bool owned = fchown(writer->descriptor, old->st_uid, old->st_gid) == 0;
     fchmod(writer->descriptor, old->st_mode & (owned ? 07777u : 0777u));
   }
   return SM_OK;
+}
+
+static sm_status open_beside_found(sm_writer *writer, const sm_destination *destination, sm_error *error) {
+  size_t length = (size_t)(destination->name - destination->path);
+  char *directory = length ? strndup(destination->path, length) : strdup(".");
+  sm_status status = open_beside(writer, AT_FDCWD, directory, destination->name,
+                                 destination->exists ? &destination->status : NULL, error);
+  free(directory);
+  return status;
 }
 
 /* Opens what is no plain file, or makes a copy of an open descriptor. */
@@ -145,9 +153,29 @@ sm_status sm_writer_open(sm_writer *writer, const char *path, sm_error *error) {
   writer->path = strdup(path);
   bool plain = destination.descriptor < 0 && (!destination.exists || S_ISREG(destination.status.st_mode));
   if (!writer->path) status = sm_fail(error, SM_NO_MEMORY, "%s: out of memory", path);
-  else if (plain) status = open_beside(writer, &destination, error);
+  else if (plain) status = open_beside_found(writer, &destination, error);
   else status = open_straight(writer, &destination, error);
   sm_destination_forget(&destination);
+  if (status != SM_OK) forget(writer);
+  return status;
+}
+
+sm_status sm_writer_open_beneath(sm_writer *writer, const char *path, size_t root, sm_error *error) {
+  *writer = (sm_writer){.descriptor = -1, .directory = -1};
+  int parent;
+  const char *name;
+  sm_status status = sm_beneath_parent(&parent, &name, path, root, error);
+  if (status != SM_OK) return status;
+  if (parent < 0) return sm_fail(error, SM_SYSTEM, "%s: cannot create a file there: %s", path, strerror(ENOENT));
+  struct stat old;
+  bool exists = fstatat(parent, name, &old, AT_SYMLINK_NOFOLLOW) == 0;
+  writer->path = strdup(path);
+  if (!writer->path) status = sm_fail(error, SM_NO_MEMORY, "%s: out of memory", path);
+  else if (exists && !S_ISREG(old.st_mode))
+    status = sm_fail(error, SM_BAD_FILE, "%s: expected a file to replace, found a %s", path,
+                     sm_kind_of_file(old.st_mode));
+  else status = open_beside(writer, parent, ".", name, exists ? &old : NULL, error);
+  close(parent);
   if (status != SM_OK) forget(writer);
   return status;
 }
@@ -206,12 +234,21 @@ void sm_writer_abandon(sm_writer *writer) {
   forget(writer);
 }
 
+static sm_status write_all(sm_writer *writer, const void *data, size_t bytes, sm_error *error) {
+  sm_status status = sm_writer_write(writer, data, bytes, error);
+  if (status == SM_OK) return sm_writer_commit(writer, error);
+  sm_writer_abandon(writer);
+  return status;
+}
+
 sm_status sm_write_durably(const char *path, const void *data, size_t bytes, sm_error *error) {
   sm_writer writer;
   sm_status status = sm_writer_open(&writer, path, error);
-  if (status != SM_OK) return status;
-  status = sm_writer_write(&writer, data, bytes, error);
-  if (status == SM_OK) return sm_writer_commit(&writer, error);
-  sm_writer_abandon(&writer);
-  return status;
+  return status == SM_OK ? write_all(&writer, data, bytes, error) : status;
+}
+
+sm_status sm_write_durably_beneath(const char *path, size_t root, const void *data, size_t bytes, sm_error *error) {
+  sm_writer writer;
+  sm_status status = sm_writer_open_beneath(&writer, path, root, error);
+  return status == SM_OK ? write_all(&writer, data, bytes, error) : status;
 }

@@ -22,6 +22,10 @@ typedef struct sm_writer {
 /* A writer for `path`. After a failure it is closed and nothing is left behind. */
 sm_status sm_writer_open(sm_writer *writer, const char *path, sm_error *error);
 
+/* The same beneath a directory that may be a stranger's (see io/beneath.h): SM_BAD_FILE where something else than a
+   regular file is to be replaced, a link for example. */
+sm_status sm_writer_open_beneath(sm_writer *writer, const char *path, size_t root, sm_error *error);
+
 /* Appends. After a failure the caller abandons the writer. */
 sm_status sm_writer_write(sm_writer *writer, const void *data, size_t bytes, sm_error *error);
 
@@ -34,5 +38,6 @@ void sm_writer_abandon(sm_writer *writer);
 
 /* Opens, writes `bytes` bytes and commits. */
 sm_status sm_write_durably(const char *path, const void *data, size_t bytes, sm_error *error);
+sm_status sm_write_durably_beneath(const char *path, size_t root, const void *data, size_t bytes, sm_error *error);
 
 #endif

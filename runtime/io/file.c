@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/beneath.h"
+
 sm_status sm_file_open(sm_file *file, const char *path, sm_error *error) {
   *file = (sm_file){.path = path, .descriptor = -1};
   /* O_NONBLOCK: a pipe without a writer is refused below instead of waited for; regular files ignore it. */
@@ -25,6 +27,20 @@ sm_status sm_file_open(sm_file *file, const char *path, sm_error *error) {
   file->descriptor = descriptor;
   file->bytes = (uint64_t)status.st_size;
   return SM_OK;
+}
+
+sm_status sm_file_open_beneath(sm_file *file, const char *path, size_t root, sm_error *error) {
+  *file = (sm_file){.path = path, .descriptor = -1};
+  sm_status status = sm_beneath_open(&file->descriptor, path, root, O_RDONLY, error);
+  if (status != SM_OK) return status;
+  struct stat found;
+  if (file->descriptor >= 0 && fstat(file->descriptor, &found) == 0) {
+    file->bytes = (uint64_t)found.st_size;
+    return SM_OK;
+  }
+  int reason = file->descriptor < 0 ? ENOENT : errno;
+  sm_file_close(file);
+  return sm_fail(error, SM_SYSTEM, "%s: cannot open: %s", path, strerror(reason));
 }
 
 sm_status sm_file_read(void *out, const sm_file *file, uint64_t offset, size_t bytes, sm_error *error) {

@@ -17,6 +17,9 @@ typedef struct sm_file {
    device. After a failure the file is closed. */
 sm_status sm_file_open(sm_file *file, const char *path, sm_error *error);
 
+/* The same beneath a directory that may be a stranger's: see io/beneath.h. */
+sm_status sm_file_open_beneath(sm_file *file, const char *path, size_t root, sm_error *error);
+
 /* out = `bytes` bytes from `offset` on. SM_BAD_FILE when the file ends before, SM_SYSTEM for a failed read. */
 sm_status sm_file_read(void *out, const sm_file *file, uint64_t offset, size_t bytes, sm_error *error);
 

@@ -62,6 +62,14 @@ sm_status sm_safetensors_open(sm_safetensors *tensors, const char *path, sm_erro
   return status;
 }
 
+sm_status sm_safetensors_open_beneath(sm_safetensors *tensors, const char *path, size_t root, sm_error *error) {
+  *tensors = (sm_safetensors){0};
+  sm_status status = sm_file_open_beneath(&tensors->file, path, root, error);
+  if (status == SM_OK) status = check_frame(tensors, error);
+  if (status != SM_OK) sm_safetensors_close(tensors);
+  return status;
+}
+
 sm_status sm_safetensors_header(char *out, const sm_safetensors *tensors, sm_error *error) {
   return sm_file_read(out, &tensors->file, LENGTH_BYTES, tensors->header_bytes, error);
 }

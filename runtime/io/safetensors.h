@@ -17,6 +17,9 @@ typedef struct sm_safetensors {
 /* Opens the file and checks its frame. After a failure it is closed. The caller keeps `path` meanwhile. */
 sm_status sm_safetensors_open(sm_safetensors *tensors, const char *path, sm_error *error);
 
+/* The same beneath a directory that may be a stranger's: see io/beneath.h. */
+sm_status sm_safetensors_open_beneath(sm_safetensors *tensors, const char *path, size_t root, sm_error *error);
+
 /* out = the JSON text, header_bytes long. */
 sm_status sm_safetensors_header(char *out, const sm_safetensors *tensors, sm_error *error);
 

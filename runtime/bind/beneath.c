@@ -1,0 +1,222 @@
+/* Files of a directory that may be a stranger's: runtime.io.beneath, see io/beneath.h. Each function takes the
+   directory and a name beneath it, "plots/a.png"; what cannot be done is nil and the reason. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bind/bind.h"
+#include "io/beneath.h"
+#include "io/durable.h"
+
+static const char *const OPEN = "sm.beneath"; /* what a function has open, closed however it ends */
+
+typedef struct opened {
+  int descriptor;
+  DIR *listing;
+} opened;
+
+static int close_opened(lua_State *L) {
+  opened *open = luaL_checkudata(L, 1, OPEN);
+  if (open->listing) closedir(open->listing);
+  else if (open->descriptor >= 0) close(open->descriptor);
+  *open = (opened){.descriptor = -1};
+  return 0;
+}
+
+/* Pushes a value that has nothing open yet; it is closed when the function that pushed it returns or raises. */
+static opened *push_opened(lua_State *L) {
+  opened *open = lua_newuserdatauv(L, sizeof *open, 0);
+  *open = (opened){.descriptor = -1};
+  luaL_setmetatable(L, OPEN);
+  lua_toclose(L, -1);
+  return open;
+}
+
+/* The path that the first two arguments make, which is pushed; *root = the length of the directory. */
+static const char *push_path(lua_State *L, size_t *root) {
+  for (int i = 1; i <= 2; i++) {
+    size_t length = 0;
+    const char *text = lua_type(L, i) == LUA_TSTRING ? lua_tolstring(L, i, &length) : NULL;
+    if (!text || strlen(text) != length) sm_lua_bad_argument(L, i, i == 1 ? "a directory" : "a name");
+  }
+  lua_tolstring(L, 1, root);
+  if (*root == 0) sm_lua_bad_argument(L, 1, "a directory");
+  return lua_pushfstring(L, "%s/%s", lua_tostring(L, 1), lua_tostring(L, 2));
+}
+
+static int push_reason(lua_State *L, const sm_error *error) {
+  lua_pushnil(L);
+  lua_pushstring(L, error->message);
+  return 2;
+}
+
+static int done(lua_State *L, sm_status status, const sm_error *error) {
+  if (status != SM_OK) return push_reason(L, error);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* read(directory, name, limit) → text; nil alone where there is no such file; nil and the reason where it is no regular
+   file, or larger than so many bytes */
+static int read_text(lua_State *L) {
+  size_t root;
+  const char *path = push_path(L, &root);
+  lua_Integer limit = sm_lua_integer(L, 3, 0, LUA_MAXINTEGER);
+  opened *open = push_opened(L);
+  sm_error error;
+  if (sm_beneath_open(&open->descriptor, path, root, O_RDONLY, &error) != SM_OK) return push_reason(L, &error);
+  lua_pushnil(L);
+  if (open->descriptor < 0) return 1;
+  struct stat status;
+  if (fstat(open->descriptor, &status) != 0 || status.st_size > limit) {
+    lua_pushfstring(L, "%s: expected at most %I bytes, found %I", path, limit, (lua_Integer)status.st_size);
+    return 2;
+  }
+  size_t bytes = 0;
+  char *text = lua_newuserdatauv(L, (size_t)status.st_size + 1, 0);
+  while (bytes < (size_t)status.st_size) { /* what comes behind has been written since */
+    ssize_t got = read(open->descriptor, text + bytes, (size_t)status.st_size - bytes);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      const char *reason = strerror(errno);
+      lua_pushnil(L);
+      lua_pushfstring(L, "%s: cannot read: %s", path, reason);
+      return 2;
+    }
+    if (got == 0) break;
+    bytes += (size_t)got;
+  }
+  lua_pushlstring(L, text, bytes);
+  return 1;
+}
+
+/* write(directory, name, content) → true: all of it or nothing */
+static int write_text(lua_State *L) {
+  size_t root, bytes;
+  const char *path = push_path(L, &root);
+  if (lua_type(L, 3) != LUA_TSTRING) sm_lua_bad_argument(L, 3, "a string");
+  const char *content = lua_tolstring(L, 3, &bytes);
+  sm_error error;
+  return done(L, sm_write_durably_beneath(path, root, content, bytes, &error), &error);
+}
+
+static int close_stream(lua_State *L) {
+  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
+}
+
+/* open(directory, name, "a" or "r+") → a file of Lua's; nil alone where there is none to change */
+static int open_stream(lua_State *L) {
+  size_t root;
+  const char *path = push_path(L, &root), *mode = luaL_checkstring(L, 3);
+  int flags = *mode == 'a' ? O_WRONLY | O_APPEND | O_CREAT : O_RDWR;
+  luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+  stream->closef = NULL; /* not open yet */
+  luaL_setmetatable(L, LUA_FILEHANDLE);
+  int descriptor;
+  sm_error error;
+  if (sm_beneath_open(&descriptor, path, root, flags, &error) != SM_OK) return push_reason(L, &error);
+  if (descriptor < 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  stream->f = fdopen(descriptor, mode);
+  if (stream->f) {
+    stream->closef = close_stream;
+    return 1;
+  }
+  int reason = errno;
+  close(descriptor);
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: cannot open: %s", path, strerror(reason));
+  return 2;
+}
+
+static const char *kind_of(mode_t mode) {
+  return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : S_ISLNK(mode) ? "link" : "other";
+}
+
+/* status(directory, name) → "file", "directory", "link" or "other"; bytes; seconds and nanoseconds of its last change;
+   whether its owner may run it. nil alone where there is nothing, or a link on the way. */
+static int status(lua_State *L) {
+  size_t root;
+  const char *path = push_path(L, &root);
+  struct stat found;
+  bool exists;
+  sm_error error;
+  if (sm_beneath_status(&found, &exists, path, root, &error) != SM_OK) return push_reason(L, &error);
+  if (!exists) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushstring(L, kind_of(found.st_mode));
+  lua_pushinteger(L, (lua_Integer)found.st_size);
+  lua_pushinteger(L, (lua_Integer)found.st_mtim.tv_sec);
+  lua_pushinteger(L, (lua_Integer)found.st_mtim.tv_nsec);
+  lua_pushboolean(L, found.st_mode & S_IXUSR);
+  return 5;
+}
+
+/* list(directory, name) → a table from the names in a directory to their kinds, as status has them; nil alone where
+   there is no such directory */
+static int list(lua_State *L) {
+  size_t root;
+  const char *path = push_path(L, &root);
+  opened *open = push_opened(L);
+  sm_error error;
+  if (sm_beneath_open_directory(&open->descriptor, path, root, &error) != SM_OK) return push_reason(L, &error);
+  if (open->descriptor >= 0 && !(open->listing = fdopendir(open->descriptor))) {
+    const char *reason = strerror(errno);
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: cannot list: %s", path, reason);
+    return 2;
+  }
+  if (!open->listing) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_newtable(L);
+  for (const struct dirent *entry; (entry = readdir(open->listing));) {
+    struct stat found;
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    if (fstatat(dirfd(open->listing), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    lua_pushstring(L, kind_of(found.st_mode));
+    lua_setfield(L, -2, entry->d_name);
+  }
+  return 1;
+}
+
+/* make(directory, name) → true once there is such a directory */
+static int make(lua_State *L) {
+  size_t root;
+  const char *path = push_path(L, &root);
+  sm_error error;
+  return done(L, sm_beneath_make(path, root, &error), &error);
+}
+
+/* remove(directory, name) → true once nothing of that name is there */
+static int remove_all(lua_State *L) {
+  size_t root;
+  const char *path = push_path(L, &root);
+  sm_error error;
+  return done(L, sm_beneath_remove(path, root, &error), &error);
+}
+
+void sm_lua_add_beneath(lua_State *L) {
+  static const luaL_Reg functions[] = {{"read", read_text}, {"write", write_text}, {"open", open_stream},
+                                       {"status", status},  {"list", list},        {"make", make},
+                                       {"remove", remove_all}, {NULL, NULL}};
+  luaL_newmetatable(L, OPEN);
+  lua_pushcfunction(L, close_opened);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, close_opened);
+  lua_setfield(L, -2, "__close");
+  lua_pushboolean(L, false);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+  luaL_newlib(L, functions);
+  lua_setfield(L, -2, "beneath");
+}
