@@ -17,6 +17,13 @@
 static const char *const READER = "sm.safetensors";
 static const char *const WRITER = "sm.writer";
 
+/* Arguments are read first, then what is pushed is made, and only then is a reader or writer looked at: an allocation
+   may collect, and a finalizer close it. */
+static const char *check_string(lua_State *L, int index, size_t *bytes) {
+  if (lua_type(L, index) != LUA_TSTRING) sm_lua_bad_argument(L, index, "a string");
+  return lua_tolstring(L, index, bytes);
+}
+
 static const char *check_path(lua_State *L, int index) {
   size_t length = 0;
   const char *path = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
@@ -64,9 +71,8 @@ static int write_npy(lua_State *L) {
 /* write_durably(path, content) */
 static int write_durably(lua_State *L) {
   const char *path = check_path(L, 1);
-  if (lua_type(L, 2) != LUA_TSTRING) sm_lua_bad_argument(L, 2, "a string");
   size_t bytes;
-  const char *content = lua_tolstring(L, 2, &bytes);
+  const char *content = check_string(L, 2, &bytes);
   sm_error error;
   fflush(stdout);
   if (sm_write_durably(path, content, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
@@ -75,9 +81,8 @@ static int write_durably(lua_State *L) {
 
 /* base64(bytes) → text */
 static int base64(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TSTRING) sm_lua_bad_argument(L, 1, "a string");
   size_t bytes;
-  const char *data = lua_tolstring(L, 1, &bytes);
+  const char *data = check_string(L, 1, &bytes);
   size_t length = sm_base64_length(bytes);
   luaL_Buffer buffer;
   sm_base64_encode(luaL_buffinitsize(L, &buffer, length), data, bytes);
@@ -107,7 +112,8 @@ static int checksum(lua_State *L) {
 }
 
 static FILE *check_file(lua_State *L) {
-  luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  const luaL_Stream *stream = luaL_testudata(L, 1, LUA_FILEHANDLE);
+  if (!stream) sm_lua_bad_argument(L, 1, "an open file");
   if (!stream->closef) sm_lua_fail(L, "this file is closed");
   return stream->f;
 }
@@ -143,9 +149,15 @@ static int safetensors_dtype(lua_State *L) {
   return 1;
 }
 
-/* The file that a reader reads; its path is the userdata's user value. */
+/* A reader, open or not; the path of its file is the userdata's user value. */
+static sm_safetensors *any_reader(lua_State *L) {
+  sm_safetensors *reader = luaL_testudata(L, 1, READER);
+  if (!reader) sm_lua_bad_argument(L, 1, "a reader of a .safetensors file");
+  return reader;
+}
+
 static sm_safetensors *check_reader(lua_State *L) {
-  sm_safetensors *reader = luaL_checkudata(L, 1, READER);
+  sm_safetensors *reader = any_reader(L);
   if (reader->file.descriptor < 0) sm_lua_fail(L, "this file is closed");
   return reader;
 }
@@ -174,26 +186,29 @@ static int open_safetensors(lua_State *L) {
 
 /* reader:header() → JSON text, bytes of data */
 static int reader_header(lua_State *L) {
-  const sm_safetensors *reader = check_reader(L);
+  size_t bytes = check_reader(L)->header_bytes;
   luaL_Buffer buffer;
-  char *text = luaL_buffinitsize(L, &buffer, reader->header_bytes);
+  char *text = luaL_buffinitsize(L, &buffer, bytes);
+  const sm_safetensors *reader = check_reader(L);
+  uint64_t data_bytes = reader->data_bytes;
   sm_error error;
   if (sm_safetensors_header(text, reader, &error) != SM_OK) sm_lua_raise(L, &error);
-  luaL_pushresultsize(&buffer, reader->header_bytes);
-  lua_pushinteger(L, (lua_Integer)reader->data_bytes);
+  luaL_pushresultsize(&buffer, bytes);
+  lua_pushinteger(L, (lua_Integer)data_bytes);
   return 2;
 }
 
 /* reader:read(name, dtype, shape, first, last) → tensor, or nil and the reason when it is nothing that can be read
    here; offsets into the data, last exclusive */
 static int reader_read(lua_State *L) {
-  const sm_safetensors *reader = check_reader(L);
-  const char *name = luaL_checkstring(L, 2), *dtype = luaL_checkstring(L, 3);
+  check_reader(L);
+  const char *name = check_string(L, 2, NULL), *dtype = check_string(L, 3, NULL);
   sm_shape shape;
   sm_lua_sizes(L, 4, &shape);
   uint64_t first = check_offset(L, 5), last = check_offset(L, 6);
   sm_error error;
   sm_tensor *out = push_empty(L);
+  const sm_safetensors *reader = check_reader(L);
   sm_status status =
       sm_safetensors_read(out, sm_lua_memory(L), reader, name, dtype, &shape, first, last, &error);
   if (status == SM_OK) return 1;
@@ -205,8 +220,8 @@ static int reader_read(lua_State *L) {
 
 /* reader:checksum(first, last) → CRC-32 of these bytes of data, eight hexadecimal digits */
 static int reader_checksum(lua_State *L) {
-  const sm_safetensors *reader = check_reader(L);
   uint64_t first = check_offset(L, 2), last = check_offset(L, 3);
+  const sm_safetensors *reader = check_reader(L);
   uint32_t sum;
   sm_error error;
   if (sm_safetensors_checksum(&sum, reader, first, last, &error) != SM_OK) sm_lua_raise(L, &error);
@@ -214,12 +229,18 @@ static int reader_checksum(lua_State *L) {
 }
 
 static int reader_close(lua_State *L) {
-  sm_safetensors_close(luaL_checkudata(L, 1, READER));
+  sm_safetensors_close(any_reader(L));
   return 0;
 }
 
+static sm_writer *any_writer(lua_State *L) {
+  sm_writer *writer = luaL_testudata(L, 1, WRITER);
+  if (!writer) sm_lua_bad_argument(L, 1, "a writer of a file");
+  return writer;
+}
+
 static sm_writer *check_writer(lua_State *L) {
-  sm_writer *writer = luaL_checkudata(L, 1, WRITER);
+  sm_writer *writer = any_writer(L);
   if (writer->descriptor < 0) sm_lua_fail(L, "this file is closed");
   return writer;
 }
@@ -240,9 +261,9 @@ static int create(lua_State *L) {
 
 /* writer:header(json): the front of a safetensors file */
 static int writer_header(lua_State *L) {
-  sm_writer *writer = check_writer(L);
   size_t bytes;
-  const char *json = luaL_checklstring(L, 2, &bytes);
+  const char *json = check_string(L, 2, &bytes);
+  sm_writer *writer = check_writer(L);
   sm_error error;
   if (sm_safetensors_write_header(writer, json, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
   return 0;
@@ -250,8 +271,8 @@ static int writer_header(lua_State *L) {
 
 /* writer:write(x): the bytes of a tensor */
 static int writer_write(lua_State *L) {
-  sm_writer *writer = check_writer(L);
   const sm_tensor *x = sm_lua_tensor(L, 2);
+  sm_writer *writer = check_writer(L);
   sm_error error;
   if (sm_writer_write(writer, x->data, sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype), &error) != SM_OK)
     sm_lua_raise(L, &error);
@@ -265,16 +286,18 @@ static int writer_commit(lua_State *L) {
 }
 
 static int writer_abandon(lua_State *L) {
-  sm_writer_abandon(luaL_checkudata(L, 1, WRITER));
+  sm_writer_abandon(any_writer(L));
   return 0;
 }
 
-/* A metatable with its methods; `close` also runs when a value is collected or its <close> variable ends. */
+/* A metatable with its methods, out of a script's reach; `close` also runs when a value is collected or its <close>
+   variable ends. */
 static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
   luaL_newmetatable(L, name);
-  lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
+  sm_lua_functions(L, methods);
   lua_setfield(L, -2, "__index");
+  lua_pushboolean(L, false);
+  lua_setfield(L, -2, "__metatable");
   lua_pushcfunction(L, close);
   lua_setfield(L, -2, "__gc");
   lua_pushcfunction(L, close);
@@ -307,6 +330,6 @@ void sm_lua_open_io(lua_State *L) {
                                        {NULL, NULL}};
   new_class(L, READER, reader, reader_close);
   new_class(L, WRITER, writer, writer_abandon);
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
   sm_lua_add_beneath(L);
 }

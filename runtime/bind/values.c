@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "bind/bind.h"
+#include "core/loss.h"
 
 /* Among numbers as among other data, what is nearly 0 may round to it. */
 static bool fits(double value, sm_dtype dtype) {
@@ -157,8 +158,27 @@ static int totable(lua_State *L) {
   return 1;
 }
 
+/* labels_outside(x, low, high): the position (1-based) and the value of the first element that is no integer from low to
+   high; or nil, and the largest of all elements, low - 1 where there are none */
+static int labels_outside(lua_State *L) {
+  double low = sm_lua_number(L, 2), high = sm_lua_number(L, 3), largest;
+  const sm_tensor *x = sm_lua_tensor(L, 1);
+  size_t count = sm_shape_count(&x->shape);
+  size_t found = sm_labels_outside(&largest, x->data, x->dtype, low, high, count);
+  if (found < count) {
+    lua_pushinteger(L, (lua_Integer)found + 1);
+    push_element(L, x, found);
+    return 2;
+  }
+  lua_pushnil(L);
+  lua_pushnumber(L, largest);
+  return 2;
+}
+
 void sm_lua_add_values(lua_State *L) {
-  static const luaL_Reg functions[] = {{"full", full}, {"tensor", from},     {"range", range},
-                                       {"item", item}, {"totable", totable}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"full", full},       {"tensor", from},
+                                       {"range", range},     {"item", item},
+                                       {"totable", totable}, {"labels_outside", labels_outside},
+                                       {NULL, NULL}};
   sm_lua_add_functions(L, functions);
 }

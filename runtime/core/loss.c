@@ -19,6 +19,21 @@ sm_status sm_labels_check(const int32_t *label, size_t rows, size_t classes, sm_
   return SM_OK;
 }
 
+static double label_at(const void *label, sm_dtype dtype, size_t i) {
+  if (dtype == SM_UINT8) return ((const uint8_t *)label)[i];
+  return dtype == SM_INT32 ? ((const int32_t *)label)[i] : (double)((const real *)label)[i];
+}
+
+size_t sm_labels_outside(double *largest, const void *label, sm_dtype dtype, double low, double high, size_t count) {
+  *largest = low - 1;
+  for (size_t i = 0; i < count; i++) {
+    double value = label_at(label, dtype, i);
+    if (!(value >= low && value <= high) || value != floor(value)) return i;
+    if (value > *largest) *largest = value;
+  }
+  return count;
+}
+
 static real row_max(const real *x, size_t classes) {
   real top = x[0];
   for (size_t i = 1; i < classes; i++) top = x[i] > top ? x[i] : top;

@@ -15,16 +15,10 @@ local MAX_LABEL <const> = 0x7fffffff
 -- @param where the file or option that holds them, for the message
 -- @return how many classes they make: the largest label and one
 local function check_labels(where, labels, classes)
-  local largest = -1
-  local range = classes and ("with %d classes it must be from 0 to %d"):format(classes, classes - 1)
-    or "it must be at least 0"
-  for i, label in ipairs(runtime.tensor.totable(labels)) do
-    if label < 0 or classes and label >= classes then
-      fail("%s: label %d is %d; %s", where, i, label, range)
-    end
-    largest = math.max(largest, label)
-  end
-  return largest + 1
+  local position, value = runtime.tensor.labels_outside(labels, 0, classes and classes - 1 or MAX_LABEL)
+  if not position then return math.tointeger(value) + 1 end
+  fail("%s: label %d is %d; %s", where, position, value,
+    classes and ("with %d classes it must be from 0 to %d"):format(classes, classes - 1) or "it must be at least 0")
 end
 
 --- Inputs from an IDX file, of its type: images {N, height, width} becomes {N, height, width, 1}.
@@ -44,10 +38,9 @@ local function read_labels(path)
   local shape = labels.shape
   if #shape ~= 1 then fail("%s: labels have one axis, got %s", path, shape_text(shape)) end
   if labels.dtype == runtime.real then
-    for i, label in ipairs(runtime.tensor.totable(labels)) do
-      if not math.tointeger(label) or math.abs(label) > MAX_LABEL then
-        fail("%s: label %d is %s; labels are integers of at most %d", path, i, label, MAX_LABEL)
-      end
+    local position, value = runtime.tensor.labels_outside(labels, -MAX_LABEL, MAX_LABEL)
+    if position then
+      fail("%s: label %d is %s; labels are integers of at most %d", path, position, value, MAX_LABEL)
     end
   end
   return runtime.tensor.to(labels, "int32")
