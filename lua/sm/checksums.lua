@@ -3,6 +3,7 @@
 -- @module sm.checksums
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
+local brief = require "sm.text".brief
 
 local M = {}
 
@@ -54,7 +55,7 @@ function M.verify(path, text, metadata, entries, reader)
     position = position + 1
     local entry = entries[position]
     if not entry or reader:checksum(entry.first, entry.last) ~= sum then
-      refuse(path, entry and ("tensor '%s' is"):format(entry.name) or "the list of tensors is")
+      refuse(path, entry and ("tensor '%s' is"):format(brief(entry.name)) or "the list of tensors is")
     end
   end
   if position ~= #entries then refuse(path, "the list of tensors is") end

@@ -6,6 +6,7 @@ local checksums = require "sm.checksums"
 local fail = require "sm.fail"
 local json = require "sm.json"
 local ordered = require "sm.ordered"
+local brief = require "sm.text".brief
 
 local M = {}
 
@@ -105,9 +106,9 @@ end
 
 local function check_entry(path, name, entry)
   local shape, offsets = sizes(entry.shape), sizes(entry.data_offsets)
-  local named = type(entry.dtype) == "string" and entry.dtype:find "^[%w_]+$"
+  local named = type(entry.dtype) == "string" and #entry.dtype < 32 and entry.dtype:find "^[%w_]+$"
   if not named or not shape or not offsets or #offsets ~= 2 then
-    fail("%s: tensor '%s' should have a dtype, a shape and two data_offsets", path, name)
+    fail("%s: tensor '%s' should have a dtype, a shape and two data_offsets", path, brief(name))
   end
   return { name = name, dtype = entry.dtype, shape = shape, first = offsets[1], last = offsets[2] }
 end
@@ -123,7 +124,7 @@ local function check_layout(path, entries, data_bytes)
   for _, entry in ipairs(entries) do
     if entry.first ~= offset or entry.last < offset then
       fail("%s: tensor '%s' lies at %d to %d of the data; it should begin at %d, without holes or overlaps",
-        path, entry.name, entry.first, entry.last, offset)
+        path, brief(entry.name), entry.first, entry.last, offset)
     end
     offset = entry.last
   end
@@ -135,7 +136,9 @@ end
 local function check_metadata(path, metadata)
   if json.kind(metadata) ~= "object" then fail("%s: %s is not an object", path, METADATA) end
   for key, value in pairs(metadata) do
-    if type(value) ~= "string" then fail("%s: %s should hold strings alone; '%s' is none", path, METADATA, key) end
+    if type(value) ~= "string" then
+      fail("%s: %s should hold strings alone; '%s' is none", path, METADATA, brief(key))
+    end
   end
   return metadata
 end
@@ -151,7 +154,7 @@ local function read_header(path, text, data_bytes)
     if name == METADATA then
       metadata = check_metadata(path, entry)
     else
-      if json.kind(entry) ~= "object" then fail("%s: the header's '%s' is not an object", path, name) end
+      if json.kind(entry) ~= "object" then fail("%s: the header's '%s' is not an object", path, brief(name)) end
       entries[#entries + 1] = check_entry(path, name, entry)
     end
   end
@@ -162,9 +165,10 @@ end
 --- A tensor of a file, or nil and why it cannot be read.
 local function read_entry(reader, path, entry)
   if #entry.shape > MAX_RANK then
-    return nil, ("%s: tensor '%s' has %d axes; at most %d can be read"):format(path, entry.name, #entry.shape, MAX_RANK)
+    return nil, ("%s: tensor '%s' has %d axes; at most %d can be read"):format(path, brief(entry.name), #entry.shape,
+      MAX_RANK)
   end
-  return reader:read(entry.name, entry.dtype, entry.shape, entry.first, entry.last)
+  return reader:read(brief(entry.name), entry.dtype, entry.shape, entry.first, entry.last)
 end
 
 --- A tensor that could not be read is no tensor that is not there: to ask for it by name raises.

@@ -1,7 +1,8 @@
 --- JSON by the letter (RFC 8259). It reads integers exactly, and refuses a key that comes twice in one object, text
--- after a NUL and text that is not UTF-8. It writes as people read it: sorted keys, two spaces of indentation, numbers
--- that read back exactly.
+-- after a NUL, text that is not UTF-8, and what is too large to be read in little memory. It writes as people read it:
+-- sorted keys, two spaces of indentation, numbers that read back exactly.
 -- @module sm.json
+local brief = require "sm.text".brief
 local shortest = require "sm.text".shortest
 local sorted_keys = require "sm.ordered".sorted_keys
 local visible = require "sm.text".visible
@@ -12,6 +13,8 @@ local M = {}
 function M.null() end
 
 local MAX_DEPTH <const> = 64
+local MAX_BYTES <const> = 16000000
+local MAX_VALUES <const> = 2000000
 
 local ESCAPES <const> = { ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
 local WORDS <const> = { t = { "true", true }, f = { "false", false }, n = { "null", M.null } }
@@ -90,65 +93,69 @@ end
 
 local read_value
 
---- Reads what stands between brackets: each(at) reads one item and returns the position after it.
-local function read_items(text, at, close, each)
-  at = skip(text, at + 1)
-  if text:sub(at, at) == close then return at + 1 end
-  while true do
-    at = skip(text, each(at))
-    local char = text:sub(at, at)
-    if char == close then return at + 1 end
-    if char ~= "," then expect(at, ("a comma or '%s'"):format(close)) end
-    at = skip(text, at + 1)
-  end
+--- Where the next item of what stands between brackets begins, behind `at`; nil, and the position after it, at its end.
+--- @param first boolean whether no item was read yet
+local function next_item(text, at, close, first)
+  at = skip(text, at)
+  local char = text:sub(at, at)
+  if char == close then return nil, at + 1 end
+  if first then return at end
+  if char ~= "," then expect(at, ("a comma or '%s'"):format(close)) end
+  return skip(text, at + 1)
 end
 
-local function read_object(text, at, depth)
-  local object, seen = {}, {}
-  return object, read_items(text, at, "}", function(start)
+local function read_object(text, at, depth, count)
+  local object = {}
+  local start, last = next_item(text, at + 1, "}", true)
+  while start do
     if text:sub(start, start) ~= '"' then expect(start, "a key in quotation marks") end
     local key, colon = read_string(text, start)
-    if seen[key] then refuse(start, "has '%s' twice", key) end
-    seen[key] = true
+    if object[key] ~= nil then refuse(start, "has '%s' twice", brief(key)) end
     colon = skip(text, colon)
     if text:sub(colon, colon) ~= ":" then expect(colon, "a colon") end
-    local last
-    object[key], last = read_value(text, skip(text, colon + 1), depth + 1)
-    return last
-  end)
+    object[key], last, count = read_value(text, skip(text, colon + 1), depth + 1, count)
+    start, last = next_item(text, last, "}")
+  end
+  return object, last, count
 end
 
-local function read_array(text, at, depth)
-  local list, count = M.array {}, 0
-  return list, read_items(text, at, "]", function(start)
-    local last
-    count = count + 1
-    list[count], last = read_value(text, start, depth + 1)
-    return last
-  end)
+local function read_array(text, at, depth, count)
+  local list, length = M.array {}, 0
+  local start, last = next_item(text, at + 1, "]", true)
+  while start do
+    length = length + 1
+    list[length], last, count = read_value(text, start, depth + 1, count)
+    start, last = next_item(text, last, "]")
+  end
+  return list, last, count
 end
 
---- The value at `at`, and the position after it.
-function read_value(text, at, depth)
+--- The value at `at`, the position after it, and how many values have been read, of which there were `count` before.
+function read_value(text, at, depth, count)
   if depth > MAX_DEPTH then expect(at, ("at most %d levels of brackets"):format(MAX_DEPTH)) end
+  if count == MAX_VALUES then refuse(at, "has more than %d values", MAX_VALUES) end
+  count = count + 1
   local char = text:sub(at, at)
-  if char == "{" then return read_object(text, at, depth) end
-  if char == "[" then return read_array(text, at, depth) end
-  if char == '"' then return read_string(text, at) end
+  if char == "{" then return read_object(text, at, depth, count) end
+  if char == "[" then return read_array(text, at, depth, count) end
   local word = WORDS[char]
-  if not word then return read_number(text, at) end
+  if not word then
+    local value, last = (char == '"' and read_string or read_number)(text, at)
+    return value, last, count
+  end
   if text:sub(at, at + #word[1] - 1) ~= word[1] then expect(at, "a value") end
-  return word[2], at + #word[1]
+  return word[2], at + #word[1], count
 end
 
 --- @param text string
 -- @return the value: objects are tables, arrays such that is_array knows, whole numbers without fraction or
 --   exponent integers where they fit, null json.null; or nil, the position (1-based) of what is wrong, and what
---   it is: "is not JSON: expected a value", "has 'a' twice"
+--   it is: "is not JSON: expected a value", "has 'a' twice", "has more than 2000000 values"
 function M.decode(text)
+  if #text > MAX_BYTES then return nil, MAX_BYTES + 1, ("has %d bytes, and %d are allowed"):format(#text, MAX_BYTES) end
   local valid, bad = utf8.len(text)
   if not valid then return nil, bad, "is not UTF-8" end
-  local ok, value, last = pcall(read_value, text, skip(text, 1), 1)
+  local ok, value, last = pcall(read_value, text, skip(text, 1), 1, 0)
   if not ok then
     if type(value) ~= "table" then error(value, 0) end
     return nil, value.at, value.reason

@@ -37,6 +37,14 @@ function M.visible(text, kept)
   end))
 end
 
+local most_quoted <const> = 100
+
+--- What a message quotes of a name that may be endless: all of it, or its beginning and "…".
+function M.brief(text)
+  if #text <= most_quoted then return text end
+  return text:sub(1, most_quoted):gsub("[\192-\255][\128-\191]*$", "") .. "…"
+end
+
 --- runtime.system; nil where the runtime cannot be loaded, which is said by a message like any other.
 local function system()
   local loaded, runtime = pcall(require, "sm.runtime")

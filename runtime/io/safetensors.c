@@ -9,7 +9,7 @@
 enum {
   LENGTH_BYTES = 8,
   ALIGNMENT = 8,
-  MAX_HEADER_BYTES = 100 * 1000 * 1000 /* the limit of the format's own reader */
+  MAX_HEADER_BYTES = 16 * 1000 * 1000 /* as much JSON as lua/sm/json.lua reads: 200,000 tensors' */
 };
 
 static const char *const type_name[SM_ELEMENTS] = {
