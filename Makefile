@@ -1,12 +1,14 @@
 # smrun. `make help` lists the targets.
 #
 # Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  V=1 shows the commands
+#            POISON=1 (with SANITIZE: wherever a binding allocates, finalizers run; see tests/lua/poison.lua)
 #            PREFIX=/usr/local  DESTDIR=dir (for make install and uninstall)
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 REAL ?= float
-BUILD ?= build$(if $(filter double,$(REAL)),/double)$(if $(SANITIZE),/sanitize)$(if $(filter clang%,$(CC)),/clang)
+SANITIZE ?= $(POISON)
+BUILD ?= build$(if $(filter double,$(REAL)),/double)$(if $(POISON),/poison,$(if $(SANITIZE),/sanitize))$(if $(filter clang%,$(CC)),/clang)
 
 ifneq ($(words $(BUILD)),1)
 $(error BUILD: expected a directory without spaces, got "$(BUILD)")
@@ -24,7 +26,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion 
             $(if $(filter clang%,$(CC)),-Wno-pass-failed) # a loop that clang does not vectorise is no mistake
 BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
               $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
-              $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+              $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
+              -DSM_EXACT_BLOCKS) $(if $(POISON),-DSM_POISON)
 CORE_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3 -falign-loops=64) -fopenmp-simd -fno-math-errno \
              -fno-trapping-math -ffp-contract=fast
 HOST_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)

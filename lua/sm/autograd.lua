@@ -13,7 +13,10 @@ local M = {}
 local get_node, set_node, is_tensor = runtime.tape.node, runtime.tape.set_node, runtime.tensor.is_tensor
 local versions, changed = runtime.tape.versions, runtime.tape.changed
 local same_shape = runtime.tensor.same_shape
-local release, add = runtime.tensor.release, runtime.math.add
+local add = runtime.math.add
+-- Gives memory back at once; nobody else gets it in hand. A library that is loaded again leaves that to the collector.
+local release = runtime.tensor.release or function() end
+runtime.tensor.release = nil
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 local is_shared, is_part = runtime.tape.is_shared, runtime.tape.is_part
 local set_overwritten = runtime.tape.set_overwritten
@@ -59,7 +62,8 @@ end
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
 -- @param output a fresh tensor
 -- @param name of the operation, for messages
--- @param backward function(gy, reuse) → one gradient (or nil) per input, in their order; gy has output's shape.
+-- @param backward function(gy, reuse) → one gradient (or nil) per input, in their order; gy has output's shape. After
+--   these may come a tensor that it made on the way and nobody needs any more.
 --   reuse: nobody else needs gy, so it may be overwritten and returned as a gradient
 -- @param saved what M.saved gave for the tensors that `backward` reads; nil when it reads none
 -- @param ... the inputs; what is no tensor is passed over
@@ -245,6 +249,8 @@ function M.backward(root, gradient)
           release(g)
         end
       end
+      local rest = gradients[current.inputs.n + 1]
+      if rest then release(rest) end
       arrived[current] = nil
       let_go(gy)
     end

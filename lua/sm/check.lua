@@ -132,6 +132,16 @@ local function check_value(where, key, value, rule)
   return value
 end
 
+--- Raises where pairs may not show all that a table of options has.
+function M.plain(where, given)
+  local meta = getmetatable(given)
+  local shown = meta == nil or type(meta) == "table" and (rawget(meta, "__index") == nil or rawget(meta, "__pairs"))
+  if not shown then
+    fail("%s: expected a plain table of options; this one's metatable has an __index, and what that adds would not be "
+      .. "seen: copy it in", where)
+  end
+end
+
 --- Checks an option table against its specification and fills in the defaults.
 -- @param where the public name for messages: "nn.conv2d"
 -- @param given table of options, or nil
@@ -143,6 +153,7 @@ function M.options(where, given, spec)
   if given ~= nil and type(given) ~= "table" then
     fail("%s: expected a table of options, got %s", where, M.describe(given))
   end
+  if given then M.plain(where, given) end
   local result = {}
   for key, value in pairs(given or {}) do
     local rule = spec[key]
@@ -184,7 +195,9 @@ end
 local MOST_CHANNELS <const> = (1 << 31) - 1
 
 --- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.
+-- @return a copy
 function M.sizes(where, sizes)
+  local copy = {}
   if #sizes == 0 then fail("%s: option 'sizes' must have at least one size", where) end
   for group, size in ipairs(sizes) do
     if math.type(size) ~= "integer" or size < 1 then
@@ -192,7 +205,9 @@ function M.sizes(where, sizes)
     elseif size > MOST_CHANNELS then
       fail("%s: size %d must be at most %d, got %d", where, group, MOST_CHANNELS, size)
     end
+    copy[group] = size
   end
+  return copy
 end
 
 --- Whether a value can be called: a function, or a model or any other value with a `__call`.

@@ -41,8 +41,7 @@ function M.linear(x, w, b, relu)
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)
     local gb = tracks(b) and K.sum(passed, 1)
     if gb and #b.shape ~= 1 then gb = T.reshape(gb, b.shape) end
-    if passed ~= flat then T.release(passed) end
-    return gx and shape and T.reshape(gx, x.shape) or gx, gw, gb
+    return gx and shape and T.reshape(gx, x.shape) or gx, gw, gb, passed ~= flat and passed
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 
@@ -68,8 +67,7 @@ function M.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
   return record(y, "conv2d_maxpool2d", function(gy)
     local between = C.maxpool2d_backward(gy, which, shape, size, p, relu and y or nil)
     local gx, gw, gb = windows.conv2d_gradients(between, x, w, b, o)
-    T.release(between)
-    return gx, gw, gb
+    return gx, gw, gb, between
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 

@@ -203,8 +203,8 @@ local SOFTMAX = {
 local function softmax_options(options)
   local o = check.options("softmax", options, SOFTMAX)
   if o.groups and o.sizes then fail "softmax: give groups (equal ones) or sizes (uneven ones), not both" end
-  if o.sizes then check.sizes("softmax", o.sizes) end
-  o.groups = o.sizes or o.groups or 1
+  if o.sizes then o.groups = check.sizes("softmax", o.sizes) end -- a copy: the gradient needs them as they are now
+  o.groups = o.groups or 1
   return o
 end
 

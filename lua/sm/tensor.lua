@@ -117,8 +117,7 @@ function methods.detach(x) return runtime.tape.detach(x) end
 methods.backward, methods.requires_grad, methods.tracks = autograd.backward, autograd.requires_grad, autograd.tracks
 
 -- Every method refuses arguments that it does not take: x:relu(0.1) is an error.
-for name, method in pairs(methods) do T.methods[name] = check.public(name, method, { method = true }) end
-methods = T.methods
+for name, method in pairs(methods) do methods[name] = check.public(name, method, { method = true }) end
 
 setmetatable(methods, {
   __index = function(_, key)
@@ -142,13 +141,13 @@ local function format(x, indent, number)
   return "{" .. table.concat(parts, #x.shape > 1 and ",\n" .. indent .. " " or ", ") .. "}"
 end
 
-local mt = T.metatable
-mt.__add, mt.__sub, mt.__mul, mt.__div, mt.__pow, mt.__unm = ops.add, ops.sub, ops.mul, ops.div, ops.pow, ops.neg
-
-function mt.__tostring(x)
+local function text(x)
   local real = x.dtype == runtime.real
-  local text = format(x, "", function(v) return v ~= v and "nan" or (real and "%.4g" or "%d"):format(v) end)
-  return ("%s  %s %s"):format(text, x.dtype, shape_text(x.shape))
+  local numbers = format(x, "", function(v) return v ~= v and "nan" or (real and "%.4g" or "%d"):format(v) end)
+  return ("%s  %s %s"):format(numbers, x.dtype, shape_text(x.shape))
 end
+
+T.define(methods, { add = ops.add, sub = ops.sub, mul = ops.mul, div = ops.div, pow = ops.pow, unm = ops.neg,
+  tostring = text })
 
 return M

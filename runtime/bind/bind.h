@@ -1,5 +1,16 @@
 /* What the binding files share: the tensor userdata, argument checks, and the one place where a status becomes
-   a Lua error. A binding checks its arguments, makes its outputs, then calls the core, which does not raise. */
+   a Lua error.
+
+   Lua code of the user's can run wherever Lua allocates, for a collection calls finalizers. It may release a gradient,
+   put other numbers into a tensor, change an option table or the number of threads. So a binding goes in this order:
+   1. It reads and copies all arguments, from tables without metamethods, and checks them. Tensors stay on the stack.
+   2. It makes its outputs with sm_lua_new, and after them takes scratch with sm_lua_take.
+   3. It asks sm_lua_data and sm_lua_change for pointers. A tensor's shape and type never change, so what was checked of
+      them still holds; its storage may be gone, and then these two raise. What a kernel relies on in the numbers of a
+      tensor, labels or positions, is checked now.
+   4. It calls the kernel, which does not raise.
+   From 3 on it touches Lua no more, but to raise or to push a boolean or a number. tests/lua/bindings_spec.lua holds
+   this up. */
 #ifndef SM_BIND_H
 #define SM_BIND_H
 
@@ -20,10 +31,21 @@ void sm_lua_collect_if_due(lua_State *L); /* a young one, when much has piled up
 int sm_lua_collect(lua_State *L);         /* for Lua: collect(): a young one, at the end of a training step */
 int sm_lua_memory_use(lua_State *L);      /* for Lua: memory() → bytes live in tensors, bytes cached for reuse */
 
-/* Scratch for one kernel call. Between take and give nothing may raise. sm_lua_take raises when there is no
-   memory, after a full collection did not help; bytes = 0 gives NULL. */
+/* Scratch for one kernel call: the last thing that is allocated before it. What raises before sm_lua_give leaves the
+   block to the next sm_lua_take. sm_lua_take raises when there is no memory, after a full collection did not help;
+   bytes = 0 gives NULL. */
 void *sm_lua_take(lua_State *L, size_t bytes);
-void sm_lua_give(lua_State *L, void *block, size_t bytes);
+void sm_lua_give(lua_State *L);
+
+/* In the build `make POISON=1` a collection, so that every finalizer runs where one may; else nothing. */
+#ifdef SM_POISON
+void sm_lua_poison(lua_State *L);
+#else
+static inline void sm_lua_poison(lua_State *L) { (void)L; }
+#endif
+
+/* Hides the metatable on top from getmetatable, so that no script calls what it holds with another object. */
+void sm_lua_protect(lua_State *L);
 
 /* Tensors. The user values of a tensor hold what the tape needs. */
 enum {
@@ -33,18 +55,33 @@ enum {
   SM_USER_VALUES = 3
 };
 
+_Noreturn void sm_lua_released(lua_State *L);                         /* raises */
 sm_tensor *sm_lua_test_tensor(lua_State *L, int index);               /* NULL if it is none */
 sm_tensor *sm_lua_tensor(lua_State *L, int index);                    /* raises if it is none, or released */
 sm_tensor *sm_lua_real(lua_State *L, int index);                      /* … or not of the real type */
 sm_tensor *sm_lua_typed(lua_State *L, int index, sm_dtype dtype);     /* … or not of that type */
 sm_tensor *sm_lua_real_or_nil(lua_State *L, int index);               /* NULL for nil */
-sm_tensor *sm_lua_real_to_change(lua_State *L, int index);            /* … and counts as changed in place from now on */
+
+/* The numbers of a tensor, or NULL of NULL. Raises if it was released meanwhile: see the order above. */
+static inline void *sm_lua_data(lua_State *L, const sm_tensor *x) {
+  if (x && !x->storage) sm_lua_released(L);
+  return x ? x->data : NULL;
+}
+/* The same, to change them in place: the storage counts it. */
+static inline void *sm_lua_change(lua_State *L, sm_tensor *x) {
+  void *data = sm_lua_data(L, x);
+  if (x) x->storage->version++;
+  return data;
+}
+
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape); /* pushes; undefined content */
 sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse); /* pushes a tensor like the real one at index, or itself
                                                                 if it may be overwritten and nobody shares its data */
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset); /* pushes */
 
-/* Other arguments; each raises a message with the function's name, the argument's number, and what was given. */
+/* Other arguments; each raises a message with the function's name, the argument's number, and what was given. Tables
+   are read raw; a list whose metatable gives it more elements than that is refused. */
+void sm_lua_plain_list(lua_State *L, int index); /* raises where it is one of these */
 void sm_lua_sizes(lua_State *L, int index, sm_shape *sizes);          /* {2, 3}: any sizes of at least 0 */
 void sm_lua_shape(lua_State *L, int index, sm_shape *shape);          /* … those of a tensor that can be */
 void sm_lua_push_shape(lua_State *L, const sm_shape *shape);
@@ -55,6 +92,7 @@ double sm_lua_constant(lua_State *L, int index);                      /* for a k
 lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high);
 double sm_lua_field_number(lua_State *L, int index, const char *key, double absent);
 bool sm_lua_field_boolean(lua_State *L, int index, const char *key);
+int sm_lua_field(lua_State *L, int index, const char *key); /* pushes the field of a table; its type */
 _Noreturn void sm_lua_bad_argument(lua_State *L, int index, const char *expected);
 
 /* Pushes a table of functions, each of which carries its name for messages, however it is called. */

@@ -87,8 +87,32 @@ void sm_lua_add_functions(lua_State *L, const luaL_Reg *functions) {
   }
 }
 
+void sm_lua_protect(lua_State *L) {
+  lua_pushboolean(L, false);
+  lua_setfield(L, -2, "__metatable");
+}
+
+static const char shape_metatable = 0; /* its address is the key of the metatable that all shapes share */
+
+/* Whether the table at index has a metatable, other than that of shapes. */
+static bool has_metatable(lua_State *L, int index) {
+  if (!lua_getmetatable(L, index)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &shape_metatable);
+  bool other = !lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return other;
+}
+
+void sm_lua_plain_list(lua_State *L, int index) {
+  if (!has_metatable(L, index)) return;
+  if (lua_geti(L, index, (lua_Integer)lua_rawlen(L, index) + 1) != LUA_TNIL)
+    sm_lua_fail(L, "expected a plain table, got one whose metatable gives it elements; copy them into one");
+  lua_pop(L, 1);
+}
+
 void sm_lua_sizes(lua_State *L, int index, sm_shape *shape) {
   if (lua_type(L, index) != LUA_TTABLE) sm_lua_bad_argument(L, index, "a shape like {2, 3}");
+  sm_lua_plain_list(L, index);
   lua_Unsigned rank = lua_rawlen(L, index);
   if (rank > SM_MAX_RANK) sm_lua_fail(L, "a tensor has at most %d axes, got %d", SM_MAX_RANK, (int)rank);
   shape->rank = (int)rank;
@@ -134,15 +158,15 @@ static int shape_text(lua_State *L) {
 }
 
 void sm_lua_push_shape(lua_State *L, const sm_shape *shape) {
-  static const char metatable = 0; /* its address is the key of the metatable that all shapes share */
   lua_createtable(L, shape->rank, 0);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable) == LUA_TNIL) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &shape_metatable) == LUA_TNIL) {
     lua_pop(L, 1);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, shape_text);
     lua_setfield(L, -2, "__tostring");
+    sm_lua_protect(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &shape_metatable);
   }
   lua_setmetatable(L, -2);
   for (int i = 0; i < shape->rank; i++) {
@@ -198,8 +222,15 @@ lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer
   return value;
 }
 
+int sm_lua_field(lua_State *L, int index, const char *key) {
+  index = lua_absindex(L, index);
+  luaL_checktype(L, index, LUA_TTABLE);
+  lua_pushstring(L, key);
+  return lua_rawget(L, index);
+}
+
 double sm_lua_field_number(lua_State *L, int index, const char *key, double absent) {
-  lua_getfield(L, index, key);
+  sm_lua_field(L, index, key);
   double value = absent;
   if (lua_type(L, -1) == LUA_TNUMBER) {
     value = lua_tonumber(L, -1);
@@ -212,7 +243,7 @@ double sm_lua_field_number(lua_State *L, int index, const char *key, double abse
 }
 
 bool sm_lua_field_boolean(lua_State *L, int index, const char *key) {
-  lua_getfield(L, index, key);
+  sm_lua_field(L, index, key);
   bool value = lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;

@@ -1,5 +1,6 @@
 /* Convolution and pooling: runtime.conv. A window's options are {stride=, padding="same"|"valid"|n}, checked in Lua;
    those of pools may have {down, across} for n and for the stride. */
+#include <limits.h>
 #include <string.h>
 
 #include "bind/bind.h"
@@ -7,13 +8,16 @@
 #include "core/conv_maxpool.h"
 #include "core/pool.h"
 
-/* Field `key` of the table at `index`, an integer for both axes or {down, across}. */
-static void axis_field(lua_State *L, int index, const char *key, int numbers[2]) {
-  int type = lua_getfield(L, index, key);
+/* Pops a value, an integer for both axes or {down, across}: option `key`. */
+static void pop_axes(lua_State *L, const char *key, int numbers[2]) {
   for (int axis = 0; axis < 2; axis++) {
-    if (type == LUA_TTABLE) lua_geti(L, -1, axis + 1);
+    if (lua_type(L, -1) == LUA_TTABLE) lua_rawgeti(L, -1, axis + 1);
     else lua_pushvalue(L, -1);
-    numbers[axis] = (int)lua_tointeger(L, -1);
+    int exact = 0;
+    lua_Integer number = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+    if (!exact || number < 0 || number > INT_MAX)
+      sm_lua_fail(L, "option '%s' must be an integer from 0 to %d, or two of them", key, INT_MAX);
+    numbers[axis] = (int)number;
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -23,15 +27,17 @@ static void axis_field(lua_State *L, int index, const char *key, int numbers[2])
 static void axis_options(lua_State *L, int index, sm_window_options axes[2]) {
   luaL_checktype(L, index, LUA_TTABLE);
   int strides[2], paddings[2] = {0};
-  axis_field(L, index, "stride", strides);
+  sm_lua_field(L, index, "stride");
+  pop_axes(L, "stride", strides);
   sm_padding_kind kind = SM_PADDING_VALID;
-  if (lua_getfield(L, index, "padding") == LUA_TSTRING) {
-    if (strcmp(lua_tostring(L, -1), "same") == 0) kind = SM_PADDING_SAME;
-  } else if (!lua_isnil(L, -1)) {
+  int type = sm_lua_field(L, index, "padding");
+  if (type == LUA_TSTRING || type == LUA_TNIL) {
+    if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "same") == 0) kind = SM_PADDING_SAME;
+    lua_pop(L, 1);
+  } else {
     kind = SM_PADDING_EXPLICIT;
-    axis_field(L, index, "padding", paddings);
+    pop_axes(L, "padding", paddings);
   }
-  lua_pop(L, 1);
   for (int axis = 0; axis < 2; axis++) axes[axis] = (sm_window_options){strides[axis], kind, paddings[axis]};
 }
 
@@ -54,41 +60,48 @@ static void expect_shape(lua_State *L, int index, const char *what, const sm_sha
                 sm_shape_text(have, &given->shape));
 }
 
-/* The convolution of arguments 1 to 4, (x, w, bias or nil, options); *y: the shape of its results. */
-static sm_conv2d planned(lua_State *L, sm_shape *y) {
-  const sm_tensor *x = sm_lua_real(L, 1), *w = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 3);
-  sm_window_options options = window_options(L, 4);
+/* A convolution that is planned, and its operands. */
+typedef struct planned {
   sm_conv2d conv;
+  const sm_tensor *x, *w, *bias; /* arguments 1 to 3 */
+  sm_shape y;                    /* of its results */
+} planned;
+
+/* Of arguments 1 to 4, (x, w, bias or nil, options). */
+static planned plan_conv2d(lua_State *L) {
+  planned p = {.x = sm_lua_real(L, 1), .w = sm_lua_real(L, 2), .bias = sm_lua_real_or_nil(L, 3)};
+  sm_window_options options = window_options(L, 4);
   sm_error error;
-  check(L, sm_conv2d_plan(&conv, y, &x->shape, &w->shape, &options, &error), &error);
-  if (bias) expect_shape(L, 3, "bias", &(sm_shape){.rank = 1, .size = {conv.filters}});
-  return conv;
+  check(L, sm_conv2d_plan(&p.conv, &p.y, &p.x->shape, &p.w->shape, &options, &error), &error);
+  if (p.bias) expect_shape(L, 3, "bias", &(sm_shape){.rank = 1, .size = {p.conv.filters}});
+  return p;
 }
 
-static const real *data_or_null(lua_State *L, int index) {
-  const sm_tensor *tensor = sm_lua_real_or_nil(L, index);
-  return tensor ? tensor->data : NULL;
+/* Scratch of as many bytes as `size` asks for, which depends on the number of threads. */
+static void *take(lua_State *L, size_t (*size)(const sm_conv2d *), const sm_conv2d *conv) {
+  size_t bytes = size(conv);
+  void *scratch = sm_lua_take(L, bytes);
+  if (size(conv) > bytes) sm_lua_fail(L, "conv2d: the number of threads was changed during the call");
+  return scratch;
 }
 
 /* conv2d(x, w, bias or nil, options) → y */
 static int conv2d(lua_State *L) {
-  sm_shape shape;
-  const sm_conv2d conv = planned(L, &shape);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  size_t bytes = sm_conv2d_forward_scratch(&conv);
-  void *scratch = sm_lua_take(L, bytes);
-  sm_conv2d_forward(y->data, sm_lua_real(L, 1)->data, sm_lua_real(L, 2)->data, data_or_null(L, 3), scratch, &conv);
-  sm_lua_give(L, scratch, bytes);
+  const planned p = plan_conv2d(L);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &p.y);
+  void *scratch = take(L, sm_conv2d_forward_scratch, &p.conv);
+  sm_conv2d_forward(sm_lua_data(L, y), sm_lua_data(L, p.x), sm_lua_data(L, p.w), sm_lua_data(L, p.bias), scratch,
+                    &p.conv);
+  sm_lua_give(L);
   return 1;
 }
 
 static int push_backward_data(lua_State *L, const sm_tensor *gy, const sm_tensor *w, const sm_shape *shape,
                               const sm_conv2d *conv) {
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, shape);
-  size_t bytes = sm_conv2d_backward_data_scratch(conv);
-  void *scratch = sm_lua_take(L, bytes);
-  sm_conv2d_backward_data(gx->data, gy->data, w->data, scratch, conv);
-  sm_lua_give(L, scratch, bytes);
+  const sm_tensor *gx = sm_lua_new(L, SM_REAL, shape);
+  void *scratch = take(L, sm_conv2d_backward_data_scratch, conv);
+  sm_conv2d_backward_data(sm_lua_data(L, gx), sm_lua_data(L, gy), sm_lua_data(L, w), scratch, conv);
+  sm_lua_give(L);
   return 1;
 }
 
@@ -116,13 +129,13 @@ static int conv2d_backward_filter(lua_State *L) {
   sm_error error;
   check(L, sm_conv2d_plan(&conv, &y, &x->shape, &w, &options, &error), &error);
   expect_shape(L, 1, "gradient", &y);
-  sm_tensor *gw = sm_lua_new(L, SM_REAL, &w), *gbias = NULL;
+  const sm_tensor *gw = sm_lua_new(L, SM_REAL, &w), *gbias = NULL;
   if (want_bias) gbias = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {conv.filters}});
   else lua_pushnil(L);
-  size_t bytes = sm_conv2d_backward_filter_scratch(&conv);
-  void *scratch = sm_lua_take(L, bytes);
-  sm_conv2d_backward_filter(gw->data, gbias ? gbias->data : NULL, gy->data, x->data, scratch, &conv);
-  sm_lua_give(L, scratch, bytes);
+  void *scratch = take(L, sm_conv2d_backward_filter_scratch, &conv);
+  sm_conv2d_backward_filter(sm_lua_data(L, gw), sm_lua_data(L, gbias), sm_lua_data(L, gy), sm_lua_data(L, x), scratch,
+                            &conv);
+  sm_lua_give(L);
   return 2;
 }
 
@@ -170,9 +183,9 @@ static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const sm_
   return window;
 }
 
-/* Pushes the positions of maxima, or nil where argument `index` does not want them. */
-static void *push_positions(lua_State *L, int index, const sm_shape *shape, const sm_window *window) {
-  if (lua_toboolean(L, index)) return sm_lua_new(L, sm_maxpool_position_type(window), shape)->data;
+/* Pushes a tensor for the positions of maxima, or nil where they are not wanted. */
+static const sm_tensor *push_positions(lua_State *L, bool wanted, const sm_shape *shape, const sm_window *window) {
+  if (wanted) return sm_lua_new(L, sm_maxpool_position_type(window), shape);
   lua_pushnil(L);
   return NULL;
 }
@@ -182,9 +195,9 @@ static int maxpool2d(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
   sm_shape shape;
   sm_window window = pool_window(L, 2, sm_maxpool_plan, &x->shape, &shape);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  void *which = push_positions(L, 5, &shape, &window);
-  sm_maxpool_forward(y->data, which, x->data, lua_toboolean(L, 4), &window);
+  bool relu = lua_toboolean(L, 4), wanted = lua_toboolean(L, 5);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &shape), *which = push_positions(L, wanted, &shape, &window);
+  sm_maxpool_forward(sm_lua_data(L, y), sm_lua_data(L, which), sm_lua_data(L, x), relu, &window);
   return 2;
 }
 
@@ -198,28 +211,28 @@ static int maxpool2d_backward(lua_State *L) {
   const sm_tensor *which = sm_lua_typed(L, 2, sm_maxpool_position_type(&window));
   expect_shape(L, 1, "gradient", &y);
   expect_shape(L, 2, "positions", &y);
-  if (!sm_maxpool_positions_fit(which->data, &window)) sm_lua_bad_argument(L, 2, "positions within the window");
   const sm_tensor *with_relu = sm_lua_real_or_nil(L, 6);
   if (with_relu) expect_shape(L, 6, "output", &y);
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
-  sm_maxpool_backward(gx->data, gy->data, which->data, with_relu ? with_relu->data : NULL, &window);
+  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
+  const void *positions = sm_lua_data(L, which);
+  if (!sm_maxpool_positions_fit(positions, &window)) sm_lua_bad_argument(L, 2, "positions within the window");
+  sm_maxpool_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), positions, sm_lua_data(L, with_relu), &window);
   return 1;
 }
 
 /* conv2d_maxpool2d(x, w, bias or nil, options, kernel, pool's options, relu, whether which is wanted) → y, which or
    nil, shape of what was pooled */
 static int conv2d_maxpool2d(lua_State *L) {
-  sm_shape between, shape;
-  const sm_conv2d conv = planned(L, &between);
-  const sm_window window = pool_window(L, 5, sm_maxpool_plan, &between, &shape);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  void *which = push_positions(L, 8, &shape, &window);
-  size_t bytes = sm_conv2d_forward_each_scratch(&conv);
-  void *scratch = sm_lua_take(L, bytes);
-  sm_conv2d_maxpool_forward(y->data, which, sm_lua_real(L, 1)->data, sm_lua_real(L, 2)->data, data_or_null(L, 3),
-                            lua_toboolean(L, 7), scratch, &conv, &window);
-  sm_lua_give(L, scratch, bytes);
-  sm_lua_push_shape(L, &between);
+  const planned p = plan_conv2d(L);
+  sm_shape shape;
+  const sm_window window = pool_window(L, 5, sm_maxpool_plan, &p.y, &shape);
+  bool relu = lua_toboolean(L, 7), wanted = lua_toboolean(L, 8);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &shape), *which = push_positions(L, wanted, &shape, &window);
+  sm_lua_push_shape(L, &p.y);
+  void *scratch = take(L, sm_conv2d_forward_each_scratch, &p.conv);
+  sm_conv2d_maxpool_forward(sm_lua_data(L, y), sm_lua_data(L, which), sm_lua_data(L, p.x), sm_lua_data(L, p.w),
+                            sm_lua_data(L, p.bias), relu, scratch, &p.conv, &window);
+  sm_lua_give(L);
   return 3;
 }
 
@@ -228,8 +241,8 @@ static int avgpool2d(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
   sm_shape shape;
   sm_window window = pool_window(L, 2, sm_avgpool_plan, &x->shape, &shape);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  sm_avgpool_forward(y->data, x->data, &window);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
+  sm_avgpool_forward(sm_lua_data(L, y), sm_lua_data(L, x), &window);
   return 1;
 }
 
@@ -240,8 +253,8 @@ static int avgpool2d_backward(lua_State *L) {
   sm_lua_shape(L, 2, &x);
   sm_window window = pool_window(L, 3, sm_avgpool_plan, &x, &y);
   expect_shape(L, 1, "gradient", &y);
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
-  sm_avgpool_backward(gx->data, gy->data, &window);
+  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &x);
+  sm_avgpool_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), &window);
   return 1;
 }
 

@@ -13,11 +13,15 @@ static void check_same_shape(lua_State *L, const sm_tensor *a, const sm_tensor *
                 sm_shape_text(second, &b->shape));
 }
 
+/* Upvalue 1 of a function that several operations share: which one it is, up to `last`. */
+static int which(lua_State *L, int last) { return (int)sm_lua_integer(L, lua_upvalueindex(1), 0, last); }
+
 /* f(x) → y; upvalue 1 is the sm_unary. */
 static int unary_forward(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-  sm_unary_forward(y->data, x->data, (sm_unary)lua_tointeger(L, lua_upvalueindex(1)), sm_shape_count(&x->shape));
+  sm_unary f = (sm_unary)which(L, SM_SOFTPLUS);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_unary_forward(sm_lua_data(L, y), sm_lua_data(L, x), f, sm_shape_count(&x->shape));
   return 1;
 }
 
@@ -26,8 +30,9 @@ static int unary_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2), *y = sm_lua_real(L, 3);
   check_same_shape(L, gy, x);
   check_same_shape(L, gy, y);
-  sm_tensor *gx = sm_lua_like(L, 1, lua_toboolean(L, 4));
-  sm_unary_backward(gx->data, gy->data, x->data, y->data, (sm_unary)lua_tointeger(L, lua_upvalueindex(1)),
+  sm_unary f = (sm_unary)which(L, SM_SOFTPLUS);
+  const sm_tensor *gx = sm_lua_like(L, 1, lua_toboolean(L, 4));
+  sm_unary_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), sm_lua_data(L, x), sm_lua_data(L, y), f,
                     sm_shape_count(&x->shape));
   return 1;
 }
@@ -37,8 +42,8 @@ static int clamp(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
   double low = sm_lua_constant(L, 2), high = sm_lua_constant(L, 3);
   if (!(low <= high)) sm_lua_fail(L, "clamp: expected low <= high, got %f and %f", low, high);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-  sm_clamp_forward(y->data, x->data, (real)low, (real)high, sm_shape_count(&x->shape));
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_clamp_forward(sm_lua_data(L, y), sm_lua_data(L, x), (real)low, (real)high, sm_shape_count(&x->shape));
   return 1;
 }
 
@@ -47,8 +52,9 @@ static int clamp_backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
   double low = sm_lua_constant(L, 3), high = sm_lua_constant(L, 4);
   check_same_shape(L, gy, x);
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
-  sm_clamp_backward(gx->data, gy->data, x->data, (real)low, (real)high, sm_shape_count(&x->shape));
+  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_clamp_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), sm_lua_data(L, x), (real)low, (real)high,
+                    sm_shape_count(&x->shape));
   return 1;
 }
 
@@ -62,13 +68,13 @@ static double operand(lua_State *L, int index, sm_binary f) {
 
 /* f(a, b) → y, where one of the two may be a number; upvalue 1 is the sm_binary. */
 static int binary(lua_State *L) {
-  sm_binary f = (sm_binary)lua_tointeger(L, lua_upvalueindex(1));
+  sm_binary f = (sm_binary)which(L, SM_POW_GROWTH);
   bool first_number = lua_type(L, 1) == LUA_TNUMBER, second_number = lua_type(L, 2) == LUA_TNUMBER;
   if (first_number || second_number) {
     const sm_tensor *x = sm_lua_real(L, first_number ? 2 : 1);
     double value = operand(L, first_number ? 1 : 2, f);
-    sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-    sm_binary_number(y->data, x->data, value, first_number, f, sm_shape_count(&x->shape));
+    const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+    sm_binary_number(sm_lua_data(L, y), sm_lua_data(L, x), value, first_number, f, sm_shape_count(&x->shape));
     return 1;
   }
   for (int operand = 1; operand <= 2; operand++)
@@ -77,8 +83,8 @@ static int binary(lua_State *L) {
   sm_broadcast plan;
   sm_error error;
   if (sm_broadcast_plan(&plan, &a->shape, &b->shape, &error) != SM_OK) sm_lua_raise(L, &error);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &plan.shape);
-  sm_binary_forward(y->data, a->data, b->data, f, &plan);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &plan.shape);
+  sm_binary_forward(sm_lua_data(L, y), sm_lua_data(L, a), sm_lua_data(L, b), f, &plan);
   return 1;
 }
 
@@ -91,9 +97,11 @@ static int sum_to(lua_State *L) {
     lua_settop(L, 1);
     return 1;
   }
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  sm_memory *memory = sm_lua_memory(L);
   sm_error error;
-  if (sm_sum_to(out->data, x->data, &shape, &x->shape, sm_lua_memory(L), &error) != SM_OK) sm_lua_raise(L, &error);
+  if (sm_sum_to(sm_lua_data(L, out), sm_lua_data(L, x), &shape, &x->shape, memory, &error) != SM_OK)
+    sm_lua_raise(L, &error);
   return 1;
 }
 
@@ -120,8 +128,8 @@ static int reduce(lua_State *L, reduction *kernel) {
   int axis = sm_lua_axis(L, 2, &x->shape);
   sm_shape shape = without_axis(&x->shape, axis);
   sm_axis along = sm_axis_of(&x->shape, axis);
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  kernel(out->data, x->data, &along);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  kernel(sm_lua_data(L, out), sm_lua_data(L, x), &along);
   return 1;
 }
 
@@ -140,25 +148,25 @@ static int max_axis(lua_State *L, int index, const sm_tensor *x, const char *nam
   return axis;
 }
 
-/* max(x, axis) → values, 0-based positions along the axis */
-static int max(lua_State *L) {
+/* Pushes the largest values and their positions, which count from `first`. */
+static int push_max(lua_State *L, const char *name, int32_t first) {
   const sm_tensor *x = sm_lua_real(L, 1);
-  int axis = max_axis(L, 2, x, "max");
+  int axis = max_axis(L, 2, x, name);
   sm_axis along = sm_axis_of(&x->shape, axis);
   sm_shape shape = without_axis(&x->shape, axis);
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  sm_tensor *position = sm_lua_new(L, SM_INT32, &shape);
-  sm_max(out->data, position->data, x->data, &along);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape), *position = sm_lua_new(L, SM_INT32, &shape);
+  int32_t *data = sm_lua_data(L, position);
+  sm_max(sm_lua_data(L, out), data, sm_lua_data(L, x), &along);
+  for (size_t i = 0, count = first ? sm_shape_count(&shape) : 0; i < count; i++) data[i] += first;
   return 2;
 }
 
+/* max(x, axis) → values, 0-based positions along the axis */
+static int max(lua_State *L) { return push_max(L, "max", 0); }
+
 /* argmax(x, axis) → 1-based positions along the axis */
 static int argmax(lua_State *L) {
-  max_axis(L, 2, sm_lua_real(L, 1), "argmax");
-  max(L);
-  const sm_tensor *position = sm_lua_test_tensor(L, -1);
-  int32_t *data = position->data;
-  for (size_t i = 0, count = sm_shape_count(&position->shape); i < count; i++) data[i]++;
+  push_max(L, "argmax", 1);
   return 1;
 }
 
@@ -171,11 +179,11 @@ static int max_backward(lua_State *L) {
   sm_axis along = sm_axis_of(&shape, axis);
   check_rest(L, gy, &shape, axis);
   check_rest(L, position, &shape, axis);
-  const int32_t *places = position->data;
+  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
+  const int32_t *places = sm_lua_data(L, position);
   for (size_t i = 0, count = sm_shape_count(&position->shape); i < count; i++)
     if (places[i] < 0 || (size_t)places[i] >= along.axis) sm_lua_bad_argument(L, 2, "positions within the axis");
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
-  sm_max_backward(gx->data, gy->data, position->data, &along);
+  sm_max_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), places, &along);
   return 1;
 }
 
@@ -188,8 +196,8 @@ static int spread(lua_State *L) {
   sm_axis along = sm_axis_of(&shape, axis);
   check_rest(L, gy, &shape, axis);
   double scale = sm_lua_number(L, 4);
-  sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
-  sm_spread(gx->data, gy->data, scale, &along);
+  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
+  sm_spread(sm_lua_data(L, gx), sm_lua_data(L, gy), scale, &along);
   return 1;
 }
 
@@ -201,7 +209,7 @@ static int rounded(lua_State *L) {
 
 static int sum_of_squares(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
-  lua_pushnumber(L, (lua_Number)sm_sum_of_squares(x->data, sm_shape_count(&x->shape)));
+  lua_pushnumber(L, (lua_Number)sm_sum_of_squares(sm_lua_data(L, x), sm_shape_count(&x->shape)));
   return 1;
 }
 
@@ -209,7 +217,7 @@ static int sum_of_squares(lua_State *L) {
 static int is_finite(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
   size_t count = sm_shape_count(&x->shape);
-  lua_pushboolean(L, sm_first_not_finite(x->data, count) == count);
+  lua_pushboolean(L, sm_first_not_finite(sm_lua_data(L, x), count) == count);
   return 1;
 }
 
@@ -233,8 +241,9 @@ static int matmul(lua_State *L) {
     sm_lua_fail(L, "matmul: %s and %s are too large for BLAS, which counts to %d", sm_shape_text(first, &a->shape),
                 sm_shape_text(second, &b->shape), SM_GEMM_LIMIT);
   sm_shape shape = {.rank = 2, .size = {m, n}};
-  sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
-  sm_matmul(c->data, a->data, b->data, bias ? bias->data : NULL, relu, transpose_a, transpose_b, m, n, inner_a);
+  const sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
+  sm_matmul(sm_lua_data(L, c), sm_lua_data(L, a), sm_lua_data(L, b), sm_lua_data(L, bias), relu, transpose_a,
+            transpose_b, m, n, inner_a);
   return 1;
 }
 
@@ -243,8 +252,8 @@ static int transpose(lua_State *L) {
   char text[SM_SHAPE_TEXT];
   if (x->shape.rank != 2) sm_lua_fail(L, "transpose: expected a matrix, got shape %s", sm_shape_text(text, &x->shape));
   sm_shape shape = {.rank = 2, .size = {x->shape.size[1], x->shape.size[0]}};
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  sm_transpose(out->data, x->data, x->shape.size[0], x->shape.size[1]);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  sm_transpose(sm_lua_data(L, out), sm_lua_data(L, x), x->shape.size[0], x->shape.size[1]);
   return 1;
 }
 

@@ -1,5 +1,6 @@
 /* The memory of a Lua state's tensors, and when the collector looks after it. */
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include "bind/bind.h"
 
@@ -9,7 +10,9 @@
    what dies after one and has a finalizer: the block of a gradient goes back at once, the few dozen bytes that Lua
    keeps of it do not. */
 typedef struct state_memory {
-  sm_memory *memory;
+  sm_memory *memory; /* NULL before the first tensor, and after the last of a state that closes */
+  void *scratch;     /* of the kernel call under way, or of one that was given up */
+  size_t scratch_bytes;
   size_t after_young; /* bytes live after the last collection */
   size_t after_full;  /* bytes live after the last full collection */
   size_t heap;        /* Lua's own bytes after it */
@@ -21,16 +24,26 @@ enum {
   HEAP_SHARE = 16        /* or as large a part of it: a full collection takes about as long as there is heap */
 };
 
+static const char memory_key = 0; /* its address is the key of the registry's state_memory */
+
 static state_memory *memory_of(lua_State *L) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "sm.memory");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &memory_key);
   state_memory *own = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return own;
 }
 
-sm_memory *sm_lua_memory(lua_State *L) { return memory_of(L)->memory; }
+sm_memory *sm_lua_memory(lua_State *L) {
+  state_memory *own = memory_of(L);
+  if (!own->memory && !(own->memory = sm_memory_new())) sm_lua_fail(L, "out of memory");
+  return own->memory;
+}
 
-static size_t live(const state_memory *own) { return sm_memory_used(own->memory).live; }
+static sm_memory_use use_of(const state_memory *own) {
+  return own->memory ? sm_memory_used(own->memory) : (sm_memory_use){0};
+}
+
+static size_t live(const state_memory *own) { return use_of(own).live; }
 
 static size_t heap(lua_State *L) {
   return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
@@ -63,29 +76,53 @@ int sm_lua_collect(lua_State *L) {
   return 0;
 }
 
-void *sm_lua_take(lua_State *L, size_t bytes) {
-  if (bytes == 0) return NULL;
-  state_memory *own = memory_of(L);
-  void *block = sm_memory_take(own->memory, bytes);
-  if (!block) {
-    collect_all(L, own);
-    block = sm_memory_take(own->memory, bytes);
-    if (!block) sm_lua_fail(L, "out of memory: %I bytes of scratch", (LUAI_UACINT)bytes);
-  }
-  return block;
+static void give_scratch(state_memory *own) {
+  if (own->scratch) sm_memory_give(own->memory, own->scratch, own->scratch_bytes);
+  own->scratch = NULL;
 }
 
-void sm_lua_give(lua_State *L, void *block, size_t bytes) { sm_memory_give(sm_lua_memory(L), block, bytes); }
+static void *take_scratch(state_memory *own, sm_memory *memory, size_t bytes) {
+  give_scratch(own);
+  own->scratch_bytes = bytes;
+  return own->scratch = sm_memory_take(memory, bytes);
+}
+
+void *sm_lua_take(lua_State *L, size_t bytes) {
+  sm_lua_poison(L);
+  if (bytes == 0) return NULL;
+  state_memory *own = memory_of(L);
+  sm_memory *memory = sm_lua_memory(L);
+  if (take_scratch(own, memory, bytes)) return own->scratch;
+  collect_all(L, own);
+  if (take_scratch(own, memory, bytes)) return own->scratch;
+  sm_lua_fail(L, "out of memory: %I bytes of scratch", (LUAI_UACINT)bytes);
+}
+
+void sm_lua_give(lua_State *L) { give_scratch(memory_of(L)); }
+
+#ifdef SM_POISON
+/* Fully at every SM_POISON_EVERY-th chance, young at the others: what trains takes hours otherwise. */
+void sm_lua_poison(lua_State *L) {
+  static long every = 0, chances = 0;
+  if (!every) every = atol(getenv("SM_POISON_EVERY") ? getenv("SM_POISON_EVERY") : "1");
+  if (++chances % (every > 0 ? every : 1) == 0) lua_gc(L, LUA_GCCOLLECT);
+  else lua_gc(L, LUA_GCSTEP, 0);
+}
+#endif
 
 int sm_lua_memory_use(lua_State *L) {
-  sm_memory_use use = sm_memory_used(sm_lua_memory(L));
+  sm_memory_use use = use_of(memory_of(L));
   lua_pushinteger(L, (lua_Integer)use.live);
   lua_pushinteger(L, (lua_Integer)use.cached);
   return 2;
 }
 
+/* A tensor that outlives its state, as one made by a finalizer when all is over, keeps the memory from being freed. */
 static int free_memory(lua_State *L) {
-  state_memory *own = lua_touserdata(L, 1);
+  state_memory *own = memory_of(L);
+  if (!own || own != lua_touserdata(L, 1)) return 0;
+  give_scratch(own);
+  if (live(own) > 0) return 0;
   sm_memory_free(own->memory);
   own->memory = NULL;
   return 0;
@@ -96,11 +133,11 @@ static int free_memory(lua_State *L) {
 void sm_lua_open_memory(lua_State *L) {
   if (memory_of(L)) return;
   state_memory *own = lua_newuserdatauv(L, sizeof *own, 0);
-  *own = (state_memory){.memory = sm_memory_new()};
-  if (!own->memory) luaL_error(L, "not enough memory");
-  lua_createtable(L, 0, 1);
+  *own = (state_memory){0};
+  lua_createtable(L, 0, 2);
   lua_pushcfunction(L, free_memory);
   lua_setfield(L, -2, "__gc");
+  sm_lua_protect(L);
   lua_setmetatable(L, -2);
-  lua_setfield(L, LUA_REGISTRYINDEX, "sm.memory");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &memory_key);
 }

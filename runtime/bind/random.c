@@ -20,8 +20,8 @@ static int draw(lua_State *L, fill *kernel) {
   sm_lua_shape(L, 1, &shape);
   size_t count = sm_shape_count(&shape);
   sm_rng rng = check_rng(L, 2, count);
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  kernel(out->data, &rng, count);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  kernel(sm_lua_data(L, out), &rng, count);
   return 1;
 }
 
@@ -34,8 +34,8 @@ static int truncated(lua_State *L) { return draw(L, sm_rng_truncated); }
 static int permutation(lua_State *L) {
   sm_shape shape = {.rank = 1, .size = {(size_t)sm_lua_integer(L, 1, 0, INT32_MAX)}};
   sm_rng rng = check_rng(L, 2, shape.size[0]);
-  sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
-  sm_rng_permutation(out->data, &rng, shape.size[0]);
+  const sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
+  sm_rng_permutation(sm_lua_data(L, out), &rng, shape.size[0]);
   return 1;
 }
 
@@ -47,8 +47,8 @@ static int dropout(lua_State *L) {
   if (p > SM_DROPOUT_MOST) sm_lua_fail(L, "dropout: the probability must be at most 1 - 2^-24, got 1 - %f", 1 - p);
   size_t count = sm_shape_count(&x->shape);
   sm_rng rng = check_rng(L, 3, count);
-  sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-  sm_dropout(y->data, x->data, &rng, p, count);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_dropout(sm_lua_data(L, y), sm_lua_data(L, x), &rng, p, count);
   return 1;
 }
 

@@ -10,7 +10,9 @@ static int reshape(lua_State *L) {
   size_t count = sm_shape_count(&x->shape);
   lua_Integer unknown = 0;
   luaL_checktype(L, 2, LUA_TTABLE);
+  sm_lua_plain_list(L, 2);
   lua_Integer rank = (lua_Integer)lua_rawlen(L, 2);
+  if (rank > SM_MAX_RANK) sm_lua_fail(L, "a tensor has at most %d axes, got %I", SM_MAX_RANK, (LUAI_UACINT)rank);
   lua_createtable(L, (int)rank, 0);
   for (lua_Integer i = 1; i <= rank; i++) {
     lua_rawgeti(L, 2, i);
@@ -92,56 +94,64 @@ static int place(lua_State *L) {
   sm_shape shape;
   sm_lua_shape(L, 2, &shape);
   size_t first = (size_t)sm_lua_integer(L, 3, 0, LUA_MAXINTEGER), count = sm_shape_count(&gy->shape), before, bytes;
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  real *data = out->data;
   bytes = sm_shape_count(&shape) * sizeof(real);
   if (shape.rank == 0 || !sm_multiply(&before, first, inner_count(&shape) * sizeof(real)) || before > bytes ||
       count * sizeof(real) > bytes - before)
     sm_lua_bad_argument(L, 1, "rows of that shape");
   if (count == 0) before = 0;
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  char *data = sm_lua_data(L, out);
   memset(data, 0, bytes);
-  memcpy((char *)data + before, gy->data, count * sizeof(real));
+  memcpy(data + before, sm_lua_data(L, gy), count * sizeof(real));
   return 1;
 }
 
-/* The rows index[first … first+count-1] of x, checked. */
-static const int32_t *row_index(lua_State *L, const sm_tensor *x, size_t *count) {
+/* The rows index[first … first+count-1] of x, from arguments 1 to 4, and the shape of what they make. */
+typedef struct rows {
+  const sm_tensor *x, *index;
+  size_t first, count;
+  sm_shape shape;
+} rows;
+
+static rows check_rows(lua_State *L, const sm_tensor *x) {
   const sm_tensor *index = sm_lua_typed(L, 2, SM_INT32);
-  lua_Integer total = (lua_Integer)sm_shape_count(&index->shape);
-  lua_Integer first = sm_lua_integer(L, 3, 0, total);
-  *count = (size_t)sm_lua_integer(L, 4, 0, total - first);
+  lua_Integer total = (lua_Integer)sm_shape_count(&index->shape), first = sm_lua_integer(L, 3, 0, total);
+  size_t count = (size_t)sm_lua_integer(L, 4, 0, total - first);
   if (x->shape.rank == 0) sm_lua_fail(L, "gather: a scalar has no rows");
-  const int32_t *rows = (const int32_t *)index->data + first;
-  for (size_t i = 0; i < *count; i++)
-    if (rows[i] < 0 || (size_t)rows[i] >= x->shape.size[0])
-      sm_lua_fail(L, "gather: row %d is out of range: there are %I", (int)rows[i], (LUAI_UACINT)x->shape.size[0]);
-  return rows;
+  rows r = {x, index, (size_t)first, count, x->shape};
+  r.shape.size[0] = count;
+  return r;
+}
+
+/* Where the rows are, each of which x has. */
+static const int32_t *row_index(lua_State *L, const rows *r) {
+  const int32_t *row = (const int32_t *)sm_lua_data(L, r->index) + r->first;
+  size_t size = r->x->shape.size[0];
+  for (size_t i = 0; i < r->count; i++)
+    if (row[i] < 0 || (size_t)row[i] >= size)
+      sm_lua_fail(L, "gather: row %d is out of range: there are %I", (int)row[i], (LUAI_UACINT)size);
+  return row;
 }
 
 /* gather(x, index, first, count): rows of x, of the same type; index is 0-based int32. */
 static int gather(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 1);
-  size_t count;
-  const int32_t *rows = row_index(L, x, &count);
-  sm_shape shape = x->shape;
-  shape.size[0] = count;
-  sm_tensor *out = sm_lua_new(L, x->dtype, &shape);
-  size_t bytes = inner_count(&shape) * sm_dtype_bytes(x->dtype);
-  for (size_t i = 0; i < count && bytes; i++)
-    memcpy((char *)out->data + i * bytes, (const char *)x->data + (size_t)rows[i] * bytes, bytes);
+  const rows r = check_rows(L, sm_lua_tensor(L, 1));
+  const sm_tensor *out = sm_lua_new(L, r.x->dtype, &r.shape);
+  size_t bytes = inner_count(&r.shape) * sm_dtype_bytes(r.x->dtype);
+  const int32_t *row = row_index(L, &r);
+  const char *from = sm_lua_data(L, r.x);
+  char *to = sm_lua_data(L, out);
+  for (size_t i = 0; i < r.count && bytes; i++) memcpy(to + i * bytes, from + (size_t)row[i] * bytes, bytes);
   return 1;
 }
 
 /* gather_bytes(x, index, first, count, scale): the same from bytes to real, multiplied by scale. */
 static int gather_bytes(lua_State *L) {
-  const sm_tensor *x = sm_lua_typed(L, 1, SM_UINT8);
-  size_t count;
-  const int32_t *rows = row_index(L, x, &count);
+  const rows r = check_rows(L, sm_lua_typed(L, 1, SM_UINT8));
   double scale = sm_lua_number(L, 5);
-  sm_shape shape = x->shape;
-  shape.size[0] = count;
-  sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  sm_gather_bytes(out->data, x->data, rows, (real)scale, count, inner_count(&shape));
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &r.shape);
+  const int32_t *row = row_index(L, &r);
+  sm_gather_bytes(sm_lua_data(L, out), sm_lua_data(L, r.x), row, (real)scale, r.count, inner_count(&r.shape));
   return 1;
 }
 

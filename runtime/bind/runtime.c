@@ -44,10 +44,8 @@ static int call_upvalue(lua_State *L) {
 static int traced(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 3);
-  if (lua_isnil(L, 2)) {
-    lua_pushinteger(L, INT_MAX - 1);
-    lua_replace(L, 2);
-  }
+  lua_pushinteger(L, lua_isnil(L, 2) ? INT_MAX - 1 : sm_lua_integer(L, 2, 0, INT_MAX - 1));
+  lua_replace(L, 2);
   lua_pushcclosure(L, call_upvalue, 3);
   return 1;
 }
@@ -59,8 +57,11 @@ static void add(lua_State *L, const char *name, void (*open)(lua_State *)) {
 
 __attribute__((visibility("default"))) int luaopen_sm_runtime(lua_State *L);
 
+/* What is loaded again is the same table, without what the library has taken from it. */
 int luaopen_sm_runtime(lua_State *L) {
+  static const char loaded = 0; /* its address is the key of the table */
   sm_error error;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded) == LUA_TTABLE) return 1;
   if (!sm_fill_descriptors()) return luaL_error(L, "descriptors 0 to 2 are closed, and /dev/null cannot be opened");
   if (sm_blas_load(&error) != SM_OK) { /* no line of the user's is at fault */
     lua_pushstring(L, error.message);
@@ -87,5 +88,7 @@ int luaopen_sm_runtime(lua_State *L) {
   lua_setfield(L, -2, "traced");
   lua_pushcfunction(L, set_library);
   lua_setfield(L, -2, "set_library");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loaded);
   return 1;
 }

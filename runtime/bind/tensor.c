@@ -10,6 +10,7 @@ static sm_tensor *push_released(lua_State *L) {
   sm_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, SM_USER_VALUES);
   *tensor = (sm_tensor){0};
   luaL_setmetatable(L, METATABLE);
+  sm_lua_poison(L);
   return tensor;
 }
 
@@ -37,8 +38,14 @@ sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse) {
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset) {
   sm_tensor *tensor = push_released(L);
   sm_error error;
+  sm_lua_data(L, base);
   if (sm_tensor_share(tensor, base, shape, offset, &error) != SM_OK) sm_lua_raise(L, &error);
   return tensor;
+}
+
+void sm_lua_released(lua_State *L) {
+  sm_lua_fail(L, "this tensor was released: a gradient inside a backward pass lives only as long as the pass; "
+                 "keep a copy with :clone()");
 }
 
 sm_tensor *sm_lua_test_tensor(lua_State *L, int index) { return luaL_testudata(L, index, METATABLE); }
@@ -46,9 +53,7 @@ sm_tensor *sm_lua_test_tensor(lua_State *L, int index) { return luaL_testudata(L
 sm_tensor *sm_lua_tensor(lua_State *L, int index) {
   sm_tensor *tensor = sm_lua_test_tensor(L, index);
   if (!tensor) sm_lua_bad_argument(L, index, "a tensor");
-  if (!tensor->storage)
-    sm_lua_fail(L, "this tensor was released: a gradient inside a backward pass lives only as long as the pass; "
-                   "keep a copy with :clone()");
+  if (!tensor->storage) sm_lua_released(L);
   return tensor;
 }
 
@@ -67,12 +72,6 @@ sm_tensor *sm_lua_real_or_nil(lua_State *L, int index) {
   return lua_isnoneornil(L, index) ? NULL : sm_lua_real(L, index);
 }
 
-sm_tensor *sm_lua_real_to_change(lua_State *L, int index) {
-  sm_tensor *tensor = sm_lua_real(L, index);
-  tensor->storage->version++;
-  return tensor;
-}
-
 /* to(x, dtype): a copy; x:clone() and x:to(). From real to integers towards 0, and to the nearest that there is; NaN
    becomes 0. */
 static int convert(lua_State *L) {
@@ -80,7 +79,7 @@ static int convert(lua_State *L) {
   sm_dtype dtype = lua_isnoneornil(L, 2) ? x->dtype : sm_lua_dtype(L, 2);
   size_t count = sm_shape_count(&x->shape);
   sm_tensor *out = sm_lua_new(L, dtype, &x->shape);
-  sm_convert(out->data, dtype, x->data, x->dtype, count);
+  sm_convert(sm_lua_data(L, out), dtype, sm_lua_data(L, x), x->dtype, count);
   return 1;
 }
 
@@ -93,8 +92,9 @@ static int copy_into(lua_State *L) {
     sm_lua_fail(L, "copy_: expected shape %s, got %s", sm_shape_text(to, &x->shape), sm_shape_text(given, &y->shape));
   }
   size_t bytes = sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype);
-  if (bytes) memmove(x->data, y->data, bytes);
-  x->storage->version++;
+  const void *from = sm_lua_data(L, y);
+  void *to = sm_lua_change(L, x);
+  if (bytes) memmove(to, from, bytes);
   lua_settop(L, 1);
   return 1;
 }
@@ -118,7 +118,8 @@ static void replace_gradient(lua_State *L, bool unseen) {
   lua_settop(L, 2);
   if (lua_getiuservalue(L, 1, SM_UNSEEN) == LUA_TBOOLEAN) {
     lua_getiuservalue(L, 1, SM_GRADIENT);
-    if (!lua_rawequal(L, 2, -1)) sm_tensor_release(sm_lua_test_tensor(L, -1));
+    sm_tensor *before = sm_lua_test_tensor(L, -1);
+    if (before && !lua_rawequal(L, 2, -1)) sm_tensor_release(before);
   }
   lua_settop(L, 2);
   lua_setiuservalue(L, 1, SM_GRADIENT);
@@ -152,13 +153,14 @@ static int is_tensor(lua_State *L) {
   return 1;
 }
 
-/* index(x, key): upvalue 1 is the table of methods, filled in Lua, whose metatable raises for unknown names. */
+/* index(x, key): upvalue 1 is the table of methods, whose metatable raises for unknown names. */
 static int index_tensor(lua_State *L) {
   if (lua_type(L, 2) == LUA_TSTRING) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     const char *key = lua_tostring(L, 2);
     const sm_tensor *x = sm_lua_test_tensor(L, 1);
+    if (!x) sm_lua_bad_argument(L, 1, "a tensor");
     if (strcmp(key, "grad") == 0) {
       lua_pushnil(L);
       lua_setiuservalue(L, 1, SM_UNSEEN);
@@ -205,27 +207,47 @@ static int length(lua_State *L) {
   return 1;
 }
 
+/* Sets field `name` of the tensors' metatable to the value on top, and pops it. */
+static void set_field(lua_State *L, const char *name) {
+  luaL_getmetatable(L, METATABLE);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 1);
+}
+
+/* define(methods, operators): the methods of all tensors, and {add=, …, tostring=function} */
+static int define(lua_State *L) {
+  static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"}, {"div", "__div"},
+                                             {"pow", "__pow"}, {"unm", "__unm"}, {"tostring", "__tostring"}};
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {
+    if (sm_lua_field(L, 2, operators[i][0]) != LUA_TFUNCTION)
+      sm_lua_fail(L, "define: expected a function for '%s', got %s", operators[i][0], luaL_typename(L, -1));
+    set_field(L, operators[i][1]);
+  }
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, index_tensor, 1);
+  set_field(L, "__index");
+  return 0;
+}
+
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
-      {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count},
+      {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count}, {"define", define},
       {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
-  lua_newtable(L); /* methods, filled in Lua */
   luaL_newmetatable(L, METATABLE);
-  lua_pushvalue(L, -2);
-  lua_pushcclosure(L, index_tensor, 1);
-  lua_setfield(L, -2, "__index");
   lua_pushcfunction(L, set_index);
   lua_setfield(L, -2, "__newindex");
   lua_pushcfunction(L, length);
   lua_setfield(L, -2, "__len");
   lua_pushcfunction(L, release);
   lua_setfield(L, -2, "__gc");
+  sm_lua_protect(L);
+  lua_pop(L, 1);
   sm_lua_functions(L, functions);
   sm_lua_add_values(L);
   sm_lua_add_rows(L);
-  lua_insert(L, -3); /* [functions, methods, metatable] */
-  lua_setfield(L, -3, "metatable");
-  lua_setfield(L, -2, "methods");
 }

@@ -21,7 +21,7 @@ static int full(lua_State *L) {
   if (!fits(value, dtype)) sm_lua_fail(L, "full: %f does not fit %s", value, sm_dtype_name(dtype));
   if (dtype == SM_REAL && fill) sm_lua_constant(L, 2);
   sm_tensor *out = sm_lua_new(L, dtype, &shape);
-  if (fill) sm_fill(out->data, dtype, value, sm_shape_count(&shape));
+  if (fill) sm_fill(sm_lua_data(L, out), dtype, value, sm_shape_count(&shape));
   return 1;
 }
 
@@ -30,6 +30,7 @@ static void nested_shape(lua_State *L, int index, sm_shape *shape) {
   shape->rank = 0;
   lua_pushvalue(L, index);
   while (lua_type(L, -1) == LUA_TTABLE) {
+    sm_lua_plain_list(L, lua_gettop(L));
     if (shape->rank == SM_MAX_RANK) sm_lua_fail(L, "tensor: tables nested deeper than %d", SM_MAX_RANK);
     shape->size[shape->rank++] = (size_t)lua_rawlen(L, -1);
     lua_rawgeti(L, -1, 1);
@@ -48,7 +49,8 @@ static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
     if (!fits(value, out->dtype))
       sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype),
                   value);
-    sm_fill((char *)out->data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
+    char *data = sm_lua_data(L, out);
+    sm_fill(data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
     ++*next;
     return;
   }
@@ -92,25 +94,22 @@ static int range(lua_State *L) {
   sm_dtype dtype = sm_lua_dtype(L, 4);
   sm_tensor *out = sm_lua_new(L, dtype, &shape);
   size_t bytes = sm_dtype_bytes(dtype);
+  char *data = sm_lua_data(L, out);
   for (size_t i = 0; i < shape.size[0]; i++) {
     double value = start + step * (double)i;
     if (!fits(value, dtype)) sm_lua_fail(L, "arange: %f does not fit %s", value, sm_dtype_name(dtype));
-    sm_fill((char *)out->data + i * bytes, dtype, value, 1);
+    sm_fill(data + i * bytes, dtype, value, 1);
   }
   return 1;
 }
 
-static double element(const sm_tensor *x, size_t i) {
-  switch (x->dtype) {
-    case SM_UINT8: return ((const uint8_t *)x->data)[i];
-    case SM_INT32: return ((const int32_t *)x->data)[i];
-    default: return (double)((const real *)x->data)[i];
-  }
-}
-
 static void push_element(lua_State *L, const sm_tensor *x, size_t i) {
-  if (x->dtype == SM_REAL) lua_pushnumber(L, (lua_Number)element(x, i));
-  else lua_pushinteger(L, (lua_Integer)element(x, i));
+  const void *data = sm_lua_data(L, x);
+  switch (x->dtype) {
+    case SM_UINT8: lua_pushinteger(L, ((const uint8_t *)data)[i]); return;
+    case SM_INT32: lua_pushinteger(L, ((const int32_t *)data)[i]); return;
+    default: lua_pushnumber(L, (lua_Number)((const real *)data)[i]);
+  }
 }
 
 static int item(lua_State *L) {

@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 
 /* Block sizes are rounded up to one of four steps per power of two, so a block wastes at most a fifth
-   of itself and a class is found by arithmetic. The first bytes of a cached block hold the list. */
+   of itself and a class is found by arithmetic. The first bytes of a cached block hold the list.
+   Built for the sanitizers (SM_EXACT_BLOCKS), a block has the bytes that were asked for and is never cached, so that
+   they see every access beside it and after it was given back. */
 enum { STEPS = 4, CLASSES = 64 * STEPS };
 
 typedef struct block {
@@ -18,6 +20,7 @@ struct sm_memory {
   sm_memory_use use;
 };
 
+#ifndef SM_EXACT_BLOCKS
 typedef struct size_class {
   int index;
   size_t bytes; /* 0: larger than any block */
@@ -34,6 +37,7 @@ static size_class class_of(size_t bytes) {
   size_t steps = (bytes - ((size_t)1 << power) + step - 1) / step; /* 1..STEPS */
   return (size_class){.index = power * STEPS + (int)steps - 1, .bytes = ((size_t)1 << power) + steps * step};
 }
+#endif
 
 /* Where the system has large pages, a large block lies on them: it is there sooner, for it takes one page fault where
    small pages take 512, and reading it misses fewer translations of addresses. */
@@ -67,6 +71,18 @@ void sm_memory_free(sm_memory *memory) {
   free(memory);
 }
 
+#ifdef SM_EXACT_BLOCKS
+void *sm_memory_take(sm_memory *memory, size_t bytes) {
+  void *taken = bytes <= (size_t)PTRDIFF_MAX / 2 ? new_block(bytes) : NULL;
+  if (taken) memory->use.live += bytes;
+  return taken;
+}
+
+void sm_memory_give(sm_memory *memory, void *given, size_t bytes) {
+  if (given) memory->use.live -= bytes;
+  free(given);
+}
+#else
 void *sm_memory_take(sm_memory *memory, size_t bytes) {
   size_class class = class_of(bytes);
   if (class.bytes == 0) return NULL;
@@ -95,5 +111,6 @@ void sm_memory_give(sm_memory *memory, void *given, size_t bytes) {
   memory->use.cached += class.bytes;
   memory->use.live -= class.bytes;
 }
+#endif
 
 sm_memory_use sm_memory_used(const sm_memory *memory) { return memory->use; }

@@ -24,6 +24,7 @@ static void blocks_are_aligned_and_hold_their_bytes(void **state) {
   sm_memory_free(memory);
 }
 
+#ifndef SM_EXACT_BLOCKS
 static void a_block_serves_its_size_class_again(void **state) {
   (void)state;
   sm_memory *memory = sm_memory_new();
@@ -58,6 +59,20 @@ static void use_counts_live_and_cached_bytes(void **state) {
   sm_memory_free(memory);
 }
 
+#else
+static void blocks_are_exact_and_never_cached(void **state) {
+  (void)state;
+  sm_memory *memory = sm_memory_new();
+  void *a = sm_memory_take(memory, 1000), *b = sm_memory_take(memory, 0);
+  assert_int_equal(sm_memory_used(memory).live, 1000);
+  sm_memory_give(memory, b, 0);
+  sm_memory_give(memory, a, 1000);
+  assert_int_equal(sm_memory_used(memory).live, 0);
+  assert_int_equal(sm_memory_used(memory).cached, 0);
+  sm_memory_free(memory);
+}
+#endif
+
 static void impossible_sizes_are_refused(void **state) {
   (void)state;
   sm_memory *memory = sm_memory_new();
@@ -72,8 +87,12 @@ static void impossible_sizes_are_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(blocks_are_aligned_and_hold_their_bytes),
+#ifndef SM_EXACT_BLOCKS
       cmocka_unit_test(a_block_serves_its_size_class_again),
       cmocka_unit_test(use_counts_live_and_cached_bytes),
+#else
+      cmocka_unit_test(blocks_are_exact_and_never_cached),
+#endif
       cmocka_unit_test(impossible_sizes_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ describe("what is empty and wide takes no time:", function()
       for _, pool in ipairs { "maxpool2d", "avgpool2d" } do
         local x = sm.zeros(shape):requires_grad()
         x[pool](x, 2, { padding = "same" }):sum():backward()
-        assert.same(shape, setmetatable(x.grad.shape, nil))
+        assert.same(shape, x.grad.shape)
       end
     end
   end)
@@ -78,7 +78,7 @@ describe("what is empty and wide takes no time:", function()
         local y = pooled and x:conv2d_maxpool2d(w, o, 2, { padding = "same" }, true) or x:conv2d(w, o)
         y:sum():backward()
         assert.equal(0, y:sum():item() + x.grad:sum():item() + w.grad:sum():item() + b.grad:sum():item())
-        assert.same(shape, setmetatable(x.grad.shape, nil))
+        assert.same(shape, x.grad.shape)
       end
     end
     for _, sizes in ipairs { { 3, 3, 1 }, { 5, 16, 16 }, { 5, 0, 3 }, { 5, 16, 0 } } do

@@ -43,6 +43,7 @@ local function with_overrides(self, overrides)
     fail("opt:add: argument 2 must be a table of settings such as { lr = 1e-4 }, got %s",
       check.describe(overrides))
   end
+  check.plain("opt:add", overrides)
   local options = {}
   for key, value in pairs(self.options) do options[key] = value end
   for key, value in pairs(overrides) do
@@ -241,10 +242,7 @@ function Optimizer:telemetry()
       end
     end
   end
-  for _, entry in pairs(self.by_name) do
-    if entry.before then runtime.tensor.release(entry.before) end
-    entry.before = nil
-  end
+  for _, entry in pairs(self.by_name) do entry.before = nil end
   self.watched = nil
   local figures = self.rule.telemetry and self.rule.telemetry(moved) or {}
   figures.step_rms = math.sqrt(squares / count)
