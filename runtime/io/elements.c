@@ -135,11 +135,19 @@ static sm_status read_converted(sm_tensor *out, const sm_elements *elements, siz
   return SM_OK;
 }
 
+sm_status sm_elements_tensor(sm_tensor *out, sm_memory *memory, const char *label, sm_dtype dtype,
+                             const sm_shape *shape, sm_error *error) {
+  sm_error reason = {0};
+  sm_status status = sm_tensor_new(out, memory, dtype, shape, &reason);
+  if (status == SM_OK) return SM_OK;
+  return sm_fail(error, status == SM_BAD_SHAPE ? SM_BAD_FILE : status, "%s: %s", label, reason.message);
+}
+
 sm_status sm_elements_read(sm_tensor *out, sm_memory *memory, const sm_elements *elements,
                            const sm_shape *shape, sm_error *error) {
   sm_element element = elements->element;
   sm_dtype dtype = dtype_of(element);
-  sm_status status = sm_tensor_new(out, memory, dtype, shape, error);
+  sm_status status = sm_elements_tensor(out, memory, elements->label, dtype, shape, error);
   if (status != SM_OK) return status;
   size_t count = sm_shape_count(shape);
   bool as_it_is = element == sm_element_of(dtype) && !(elements->big_endian && sm_element_bytes(element) > 1);

@@ -41,6 +41,10 @@ typedef struct sm_elements {
   void *from;
 } sm_elements;
 
+/* A tensor with undefined content for what a file or a tensor in it holds, which the message names. */
+sm_status sm_elements_tensor(sm_tensor *out, sm_memory *memory, const char *label, sm_dtype dtype,
+                             const sm_shape *shape, sm_error *error);
+
 /* out = a new tensor of this shape: floats become real (rounded to the nearest), U8 uint8, every other type
    int32, a boolean 0 or 1. SM_BAD_VALUE names the position (1-based, as they come) and the value of the first
    one that the type cannot hold. The caller has checked that there are enough bytes. */

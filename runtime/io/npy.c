@@ -158,9 +158,9 @@ static sm_status find_element(sm_elements *elements, const header *h, const char
 
 /* out = x, whose elements come in Fortran order and whose axes are therefore the reverse of shape's, in C order.
    x is released in any case. */
-static sm_status from_fortran(sm_tensor *out, sm_tensor *x, sm_memory *memory, const sm_shape *shape,
-                              sm_error *error) {
-  sm_status status = sm_tensor_new(out, memory, x->dtype, shape, error);
+static sm_status from_fortran(sm_tensor *out, sm_tensor *x, sm_memory *memory, const char *path,
+                              const sm_shape *shape, sm_error *error) {
+  sm_status status = sm_elements_tensor(out, memory, path, x->dtype, shape, error);
   if (status == SM_OK) {
     size_t bytes = sm_dtype_bytes(x->dtype), count = sm_shape_count(shape), from = 0;
     size_t stride[SM_MAX_RANK], index[SM_MAX_RANK] = {0};
@@ -237,7 +237,7 @@ static sm_status read_array(sm_tensor *out, sm_memory *memory, const sm_file *fi
   sm_shape axes = {.rank = h.shape.rank};
   for (int i = 0; i < axes.rank; i++) axes.size[i] = h.shape.size[axes.rank - 1 - i];
   status = sm_elements_read_file(&reversed, memory, file, data, &elements, &axes, error);
-  return status == SM_OK ? from_fortran(out, &reversed, memory, &h.shape, error) : status;
+  return status == SM_OK ? from_fortran(out, &reversed, memory, file->path, &h.shape, error) : status;
 }
 
 sm_status sm_npy_read(sm_tensor *out, sm_memory *memory, const char *path, sm_error *error) {

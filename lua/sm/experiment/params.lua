@@ -3,6 +3,7 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local check = require "sm.check"
 local fail = require "sm.fail"
+local json = require "sm.json"
 local random = require "sm.random"
 local file_names = require "sm.experiment.names"
 local text = require "sm.text"
@@ -61,13 +62,17 @@ local function check_default(name, default)
   end
 end
 
+local function shown(given)
+  return (type(given) == "table" or given == json.null) and json.kind(given) or text.visible(text.brief(tostring(given)))
+end
+
 local function read(name, default, given)
   local kind = kind_of(default)
   local value = readers[kind](given)
   local wrong = kind == "string" and value and file_names.not_utf8(value)
   if wrong then
     usage.fail("parameter '%s' must be UTF-8, as the record of a run is; byte %d of '%s' is not", name, wrong,
-      text.visible(value))
+      text.visible(text.brief(value)))
   end
   if value ~= nil then return value end
   local hint = ""
@@ -75,7 +80,7 @@ local function read(name, default, given)
     hint = ("; to allow fractions, write the default as %d.0"):format(default)
   end
   usage.fail("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
-    text.shortest(default), text.visible(tostring(given)), hint)
+    text.shortest(default), shown(given), hint)
 end
 
 --- What differs from the defaults, as the name of a run: "groups=4,seed=2"; "default" where nothing does. One too long
