@@ -14,7 +14,7 @@ local function wrong(path, tensors, metadata, reasons)
   for name, reason in pairs(reasons) do
     if type(name) ~= "string" or type(reason) ~= "string" or rawget(tensors, name) then return "an odd reason" end
     local ok, message = pcall(function() return tensors[name] end)
-    if ok or not tostring(message):find(path, 1, true) then return "an unread one by its name: " .. tostring(message) end
+    if ok or not tostring(message):find(path, 1, true) then return "an unread one by name: " .. tostring(message) end
   end
   for name, tensor in pairs(tensors) do
     if type(name) ~= "string" or not runtime.tensor.is_tensor(tensor) then return "no tensor" end
