@@ -10,12 +10,26 @@ local style <const> = "\27%[[%d;]*m"
 
 local short = { [7] = "\\a", [8] = "\\b", [9] = "\\t", [10] = "\\n", [11] = "\\v", [12] = "\\f", [13] = "\\r" }
 
---- Characters that show nothing and change what stands around them: they turn text about, break lines, or hide.
+--- Characters that show nothing and change what stands around them: they turn text about, break lines, or hide. From
+--- one code point to another.
+local hidden <const> = {
+  { 0x00, 0x1F }, { 0x7F, 0x9F }, { 0xAD, 0xAD }, { 0x34F, 0x34F }, { 0x61C, 0x61C }, { 0x115F, 0x1160 },
+  { 0x17B4, 0x17B5 }, { 0x180E, 0x180E }, { 0x200B, 0x200B }, { 0x200E, 0x200F }, { 0x2028, 0x202E },
+  { 0x2060, 0x206F }, { 0x3164, 0x3164 }, { 0xFEFF, 0xFEFF }, { 0xFFA0, 0xFFA0 }, { 0xFFF9, 0xFFFB },
+  { 0x1D173, 0x1D17A }, { 0xE0000, 0xE00FF }, { 0xE01F0, 0xE0FFF },
+}
+local joiners <const> = { [0x200C] = true, [0x200D] = true } -- of scripts other than Latin, and of pictures
+
 local function is_hidden(code)
-  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0xAD or code == 0x61C
-    or code >= 0x200B and code <= 0x200F and code ~= 0x200C and code ~= 0x200D
-    or code >= 0x2028 and code <= 0x202E or code >= 0x2060 and code <= 0x206F
-    or code == 0xFEFF or code >= 0xFFF9 and code <= 0xFFFB
+  for _, range in ipairs(hidden) do
+    if code <= range[2] then return code >= range[1] end
+  end
+  return false
+end
+
+--- Whether a character of a text is none of ASCII.
+local function is_foreign(text, at)
+  return (text:byte(at) or 0) >= 0x80
 end
 
 --- A text in which every control character, mark of direction and byte that is no UTF-8 is written as in a Lua string:
@@ -24,7 +38,7 @@ end
 --- @param kept string|nil characters that stay as they are: "\n\t" in messages of several lines
 function M.visible(text, kept)
   if not text:find "[\0-\31\127-\255]" then return text end
-  return (text:gsub("[\0-\31\127-\255][\128-\191]*", function(part)
+  return (text:gsub("()([\0-\31\127-\255][\128-\191]*)()", function(first, part, after)
     if kept and kept:find(part, 1, true) then return part end
     if utf8.len(part) ~= 1 then
       return (part:gsub("[\0-\31\127-\255]", function(byte)
@@ -32,7 +46,8 @@ function M.visible(text, kept)
       end))
     end
     local code = utf8.codepoint(part)
-    if not is_hidden(code) then return part end
+    local joins = joiners[code] and is_foreign(text, first - 1) and is_foreign(text, after)
+    if not is_hidden(code) and (joins or not joiners[code]) then return part end
     return short[code] or (code < 0x80 and "\\%d" or "\\u{%X}"):format(code)
   end))
 end

@@ -77,7 +77,7 @@ local function run_once(path, source, overrides, seed, certain, where)
   if not chunk then error(problem, 0) end
   modules.begin(path, where)
   require "sm.random".load_file(seed, certain)
-  params.begin(overrides, path)
+  params.begin(overrides, path, where.record)
   local result, trained, reason
   local function script() return chunk(table.unpack(arguments)) end
   if where.sought then
@@ -109,8 +109,8 @@ end
 --- @param path string names the file in messages; modules beside it can be required
 --- @param source string|nil its text; read from `path` where absent
 --- @param overrides table parameter → text or value
---- @param where table|nil as for sm.modules.begin; and by_old_rules=true: the file of a run of version 0.1.0, in which
----   nothing that a file draws followed its seed
+--- @param where table|nil as for sm.modules.begin; record=(the file of a run directory that has the overrides); and
+---   by_old_rules=true: the file of a run of version 0.1.0, in which nothing that a file draws followed its seed
 --- @return table {experiment=(nil for a plain script), source=, params=(see sm.experiment.params.finish)}
 function M.file(path, source, overrides, where)
   where = where or {}
@@ -136,16 +136,14 @@ end
 --- Reads the record of a run directory: the text that ran and the values of its parameters.
 --- @return table as `file`, made from the directory alone
 function M.run_directory(directory)
-  local json = require "sm.json"
+  local schema = require "sm.experiment.schema"
   local path = directory .. "/params.json"
-  local record, problem = json.object(M.read(path))
-  if not record or json.kind(record.values) ~= "object" then
-    error(("%s: expected the parameters of a run {\"values\": {…}}, %s"):format(path, problem or "found others"), 0)
-  end
-  local environment = require "sm.experiment.directory".record(directory)
+  local record = schema.decode(path, M.read(path), schema.settings)
+  local environment = require "sm.experiment.directory".record(directory, true)
   local loaded = M.file(directory .. "/experiment.lua", nil, environment.script or record.values, {
+    record = environment.script and directory .. "/environment.json" or path,
     sought = directory, kept = directory .. "/modules", by_old_rules = not environment.sessions,
-    beside = type(environment.file) == "string" and environment.file:match "^(.*)/[^/]*$" or nil,
+    beside = environment.file and environment.file:match "^(.*)/[^/]*$" or nil,
   })
   if not loaded.experiment then
     require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)

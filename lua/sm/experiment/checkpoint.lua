@@ -11,6 +11,7 @@ local random = require "sm.random"
 local directory_of = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
+local schema = require "sm.experiment.schema"
 
 local M = {}
 
@@ -32,21 +33,34 @@ local function encode(numbers)
   return table.concat(lines, "\n")
 end
 
+--- Enters one number in nested tables. @return boolean whether there was room for it
+local function enter(numbers, place, value)
+  local inner, last = numbers, nil
+  for key in place:gmatch "[^.]+" do
+    if last then
+      inner[last] = inner[last] or {}
+      inner = inner[last]
+      if type(inner) ~= "table" then return false end
+    end
+    last = key
+  end
+  if not last or inner[last] ~= nil then return false end
+  inner[last] = value
+  return true
+end
+
 local function decode(text, path)
   local numbers = {}
   for line in text:gmatch "[^\n]+" do
     local place, value = line:match "^([^=]+)=(.+)$"
-    if not (value and tonumber(value)) then fail("%s: the run's numbers have a line '%s'", path, line) end
-    local inner, last = numbers, nil
-    for key in place:gmatch "[^.]+" do
-      if last then
-        inner[last] = inner[last] or {}
-        inner = inner[last]
-      end
-      last = math.tointeger(tonumber(key)) or key
+    if not (place and tonumber(value) and enter(numbers, place, tonumber(value))) then
+      fail("%s: the run's numbers have a line '%s'", path, line)
     end
-    inner[last] = tonumber(value)
   end
+  local where = path .. ": the run's numbers"
+  schema.check(where, numbers, numbers.spent and schema.numbers_of_0_1_0 or schema.numbers)
+  numbers.validation = numbers.validation or {}
+  if numbers.stream.epoch > 0 then schema.check(where .. ": stream", numbers.stream, schema.place_in_data) end
   return numbers
 end
 
@@ -68,23 +82,28 @@ function M.path(directory, step)
   return ("%s/checkpoints/step-%06d.safetensors"):format(directory, step)
 end
 
---- The steps that have a checkpoint, newest first; temporary files of a killed run do not count.
+--- The steps that have a checkpoint, newest first; temporary files of a killed run do not count, nor does what no run
+--- would call so.
 function M.steps(directory)
   local steps = {}
   local folder = directory .. "/checkpoints"
   if lfs.attributes(folder, "mode") ~= "directory" then return steps end
   for name in lfs.dir(folder) do
-    local digits = name:match "^step%-(%d+)%.safetensors$"
-    if digits then steps[#steps + 1] = tonumber(digits) end
+    local step = math.tointeger(tonumber(name:match "^step%-(%d+)%.safetensors$"))
+    if step and name == M.path("", step):match "[^/]+$" then steps[#steps + 1] = step end
   end
   table.sort(steps, function(a, b) return a > b end)
   return steps
 end
 
---- Deletes all but the newest few, and what a killed run left half written.
-local function prune(directory, keep)
-  local steps = M.steps(directory)
-  for i = keep + 1, #steps do os.remove(M.path(directory, steps[i])) end
+--- Deletes all but the newest few up to a step, and what a killed run left half written. Later ones could not be read,
+--- and are left alone.
+local function prune(directory, keep, last)
+  local count = 0
+  for _, step in ipairs(M.steps(directory)) do
+    if step <= last then count = count + 1 end
+    if count > keep then os.remove(M.path(directory, step)) end
+  end
   local folder = directory .. "/checkpoints"
   for name in lfs.dir(folder) do
     if name:find "^%.step%-.*%.tmp%-" then os.remove(folder .. "/" .. name) end
@@ -107,14 +126,8 @@ local function read_spent(directory, step)
   local path = directory .. "/spent.json"
   local text = directory_of.read(path)
   if not text then return { wall = 0, training = 0 } end
-  local kept = json.object(text) or {}
-  for _, key in ipairs { "wall_seconds", "training_seconds" } do
-    if type(kept[key]) ~= "number" then
-      fail("%s: there is no number of %s; without this file, time counts from now on", path, key)
-    end
-  end
-  local of_row = kept.step == step and type(kept.row_seconds) == "number" and kept.row_seconds or nil
-  return { wall = kept.wall_seconds, training = kept.training_seconds }, of_row
+  local kept = schema.decode(path, text, schema.spent)
+  return { wall = kept.wall_seconds, training = kept.training_seconds }, kept.step == step and kept.row_seconds or nil
 end
 
 --- Forgets the time of a finished run: its summary has it.
@@ -130,7 +143,10 @@ function M.save(run)
   local tensors = {}
   for name, tensor in pairs(run.model:parameters()) do tensors["model." .. name] = tensor end
   for name, tensor in pairs(run.model:buffers()) do tensors["model." .. name] = tensor end
-  for name, tensor in pairs(run.optimizer:state()) do tensors["optimizer." .. name] = tensor end
+  local held = 0 -- tensors of the optimizer
+  for name, tensor in pairs(run.optimizer:state()) do
+    tensors["optimizer." .. name], held = tensor, held + 1
+  end
   save_spent(run)
   files.save_checked(M.path(run.directory.path, run.step), tensors, {
     format = format,
@@ -138,37 +154,59 @@ function M.save(run)
     params = run.params,
     step = ("%d"):format(run.step),
     numbers = encode {
-      random = random.state(), stream = run.stream:state(), optimizer = { steps = run.optimizer.steps },
+      random = random.state(), stream = run.stream:state(),
+      optimizer = { steps = run.optimizer.steps, tensors = held },
       tally = { loss = run.tally.loss, accuracy = run.tally.accuracy, steps = run.tally.steps },
       validation = run.validation,
     },
   })
   run.saved = run.step
-  prune(run.directory.path, run.schedule.keep)
+  prune(run.directory.path, run.schedule.keep, run.step)
+end
+
+local function require_format(path, metadata)
+  if metadata.format ~= format then
+    fail("%s: expected the format '%s', got '%s'", path, format, metadata.format or "none")
+  end
+  for _, key in ipairs { "step", "numbers", "source", "params" } do
+    if not metadata[key] then fail("%s: the metadata lack '%s'", path, key) end
+  end
+end
+
+--- Reads the checkpoint of a step, and checks what it says of itself.
+--- @param run table with schedule
+--- @return table {path=, step=, tensors=, metadata=, numbers=}
+local function read(path, step, run)
+  local tensors, metadata, unread = files.load(path)
+  for _, reason in pairs(unread) do fail("%s", reason) end
+  require_format(path, metadata)
+  if metadata.step ~= ("%d"):format(step) then fail("%s: its step is '%s'", path, metadata.step) end
+  if step > run.schedule.steps then fail("%s: the run has %d steps", path, run.schedule.steps) end
+  for name, tensor in pairs(tensors) do
+    if tensor.dtype == runtime.real and not runtime.math.is_finite(tensor) then
+      fail("%s: tensor '%s' is not finite", path, name)
+    end
+  end
+  local numbers = decode(metadata.numbers, path)
+  for place, done in pairs { tally = numbers.tally.steps, validation = (numbers.validation.best or {}).step } do
+    if done > step then fail("%s: the run's numbers: %s: it is of step %d", path, place, done) end
+  end
+  return { path = path, step = step, tensors = tensors, metadata = metadata, numbers = numbers }
 end
 
 --- The newest checkpoint that can be read. One that cannot is passed over, and said so; an older one will do.
---- @return string|nil path nil where there is no checkpoint at all
---- @return table|nil tensors
---- @return table|nil metadata
-local function newest(directory, say)
+--- @return table|nil as read gives it; nil where there is no checkpoint at all
+local function newest(run, directory, say)
   local steps = M.steps(directory)
   for _, step in ipairs(steps) do
-    local path = M.path(directory, step)
-    local ok, tensors, metadata = pcall(files.load, path)
-    if ok then return path, tensors, metadata or {} end
-    say(("passed over a checkpoint that cannot be read: %s"):format(tensors))
+    local ok, found = pcall(read, M.path(directory, step), step, run)
+    if ok then return found end
+    say(("passed over a checkpoint that cannot be read: %s"):format(found))
   end
   if #steps > 0 then fail("%s/checkpoints: not one can be read, out of %d", directory, #steps) end
 end
 
 local function require_own(path, metadata, run)
-  if metadata.format ~= format then
-    fail("%s: expected the format '%s', got '%s'", path, format, metadata.format or "none")
-  end
-  for _, key in ipairs { "step", "numbers" } do
-    if not metadata[key] then fail("%s: the metadata lack '%s'", path, key) end
-  end
   if metadata.source ~= run.source then
     fail("%s: it was saved by a different text of the experiment than %s has", path, run.file)
   end
@@ -184,6 +222,9 @@ local function restore_model(model, tensors, path)
     local saved = tensors[name]
     if not saved then fail("%s: there is no tensor '%s'", path, name) end
     local expected, got = check.describe(place), check.describe(saved)
+    if place.dtype ~= saved.dtype then
+      expected, got = ("%s of %s"):format(expected, place.dtype), ("%s of %s"):format(got, saved.dtype)
+    end
     if expected ~= got then
       fail("%s: '%s' is a %s, and the model's is a %s: it is not the model that was saved", path, name, got, expected)
     end
@@ -200,6 +241,21 @@ local function restore_model(model, tensors, path)
   return others
 end
 
+--- Puts back what training needs besides the model.
+local function restore_training(run, optimizer_state, numbers, path)
+  local optimizer, held = numbers.optimizer, 0
+  for _ in pairs(optimizer_state) do held = held + 1 end
+  if held ~= (optimizer.tensors or held) then
+    fail("%s: the optimizer had %d tensors, and here are %d", path, optimizer.tensors, held)
+  end
+  local restored, problem = pcall(function()
+    run.optimizer:restore(optimizer_state, optimizer.steps)
+    run.stream:restore(numbers.stream)
+  end)
+  if not restored then fail("%s: %s", path, problem) end
+  run.tally, run.validation = numbers.tally, numbers.validation
+end
+
 --- Puts the newest checkpoint back into a run: the weights, and unless `only_model`, all that training needs.
 --- @param run table with model, optimizer, stream, source, params
 --- @param directory string the run directory
@@ -207,19 +263,17 @@ end
 --- @param only_model boolean|nil
 --- @return boolean false where there is no checkpoint: nothing was changed
 function M.restore(run, directory, say, only_model)
-  local path, tensors, metadata = newest(directory, say)
-  if not path then return false end
-  require_own(path, metadata, run)
-  local optimizer_state = restore_model(run.model, tensors, path)
-  run.step = math.tointeger(tonumber(metadata.step)) or fail("%s: the step is '%s'", path, metadata.step)
-  local numbers = decode(metadata.numbers, path)
+  local found = newest(run, directory, say)
+  if not found then return false end
+  local path, numbers = found.path, found.numbers
+  require_own(path, found.metadata, run)
+  local optimizer_state = restore_model(run.model, found.tensors, path)
+  run.step = found.step
   random.restore(numbers.random) -- also for evaluation: a loss function may draw
   local old = numbers.spent ~= nil -- 0.1.0 kept the time here
   if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end
   if only_model then return true end
-  run.optimizer:restore(optimizer_state, numbers.optimizer.steps)
-  run.stream:restore(numbers.stream)
-  run.tally, run.validation = numbers.tally, numbers.validation or {}
+  restore_training(run, optimizer_state, numbers, path)
   if old then
     run.spent = numbers.spent
   else

@@ -3,7 +3,7 @@
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
-local json = require "sm.json"
+local schema = require "sm.experiment.schema"
 
 local M = {}
 M.__index = M
@@ -17,21 +17,21 @@ function M.read(path)
   return content
 end
 
-local function decode(path)
-  local text = M.read(path)
-  if not text then return nil end
-  local value, problem = json.object(text)
-  return value or fail("%s: expected a JSON object, %s", path, problem)
-end
-
 --- @return table|nil what summary.json says, nil while the run is unfinished
 function M.summary(path)
-  return decode(path .. "/summary.json")
+  local file <const> = path .. "/summary.json"
+  local text = M.read(file)
+  return text and schema.decode(file, text, schema.summary)
 end
 
 --- What environment.json says; empty where there is none.
-function M.record(path)
-  return decode(path .. "/environment.json") or {}
+--- @param needed boolean|nil raises where there is none
+function M.record(path, needed)
+  local file <const> = path .. "/environment.json"
+  local text = M.read(file)
+  if needed and not text then fail("there is no %s", file) end
+  local record = text and schema.decode(file, text, schema.environment) or {}
+  return record.sessions and schema.check(file, record, schema.later_environment) or record
 end
 
 --- A path from the root, without "." and "..".

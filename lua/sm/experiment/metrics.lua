@@ -44,12 +44,14 @@ local function read(path, text)
   return split(header:sub(1, -2)), text:sub(#header + 1)
 end
 
---- The complete rows up to a step, as they stand; a row that a crash cut short has no line end.
+--- The complete rows before the first that is later than a step, as they stand; a row that a crash cut short has no
+--- line end.
 local function rows_until(body, last_step)
   local kept = {}
   for line in body:gmatch "([^\n]*)\n" do
     local step = tonumber(line:match "^%d+")
-    if step and step <= last_step then kept[#kept + 1] = line .. "\n" end
+    if step and step > last_step then break end
+    kept[#kept + 1] = line .. "\n"
   end
   return table.concat(kept)
 end
@@ -79,9 +81,9 @@ end
 function M.open(path, columns, last_step)
   local rows = ""
   if last_step then
-    local body
-    columns, body = read(path)
-    rows = rows_until(body, last_step)
+    local kept, body = read(path)
+    columns, rows = kept, rows_until(body, last_step)
+    M.rows(path, table.concat(columns, ",") .. "\n" .. rows) -- raises where one is wrong
   end
   runtime.io.write_durably(path, table.concat(columns, ",") .. "\n" .. rows)
   local file, reason = io.open(path, "ab")
@@ -104,6 +106,18 @@ end
 
 local no_number <const> = { inf = true, ["-inf"] = true, nan = true, ["-nan"] = true } -- as %.9g writes them
 
+local highest <const> = { -- of what is never below 0
+  epoch = math.huge, train_accuracy = 1, validation_accuracy = 1, step_ms = math.huge,
+}
+
+--- What is wrong with the figure of a column; nil where nothing is.
+local function out_of_range(column, value)
+  local most = highest[column]
+  if not most or value >= 0 and value <= most then return nil end
+  return ("'%s' must be a number %s, got '%s'"):format(column, most == 1 and "from 0 to 1" or "of at least 0",
+    cell(value))
+end
+
 --- One row of a file: a table from column to number. A cell that is empty, or says that there was no finite number, has
 --- no figure.
 --- @return string|nil what is wrong with it
@@ -113,7 +127,10 @@ local function read_row(line, columns, row)
     position = position + 1
     local value = tonumber(text)
     if value and value - value == 0 then
-      row[columns[position] or position] = value
+      local column = columns[position] or position
+      row[column] = value
+      local wrong = out_of_range(column, value)
+      if wrong then return wrong end
     elseif text ~= "" and not no_number[text] then
       return ("'%s' must be a number or nothing, got '%s'"):format(columns[position] or "a further cell", text)
     end

@@ -12,6 +12,13 @@ local usage = require "sm.usage"
 local M = {}
 
 local overrides, record, running = {}, nil, nil
+local kept_in -- the file of a run directory that the overrides come from; nil where they are the command line's
+
+--- Raises for what the command line, or the record of a run, sets wrongly.
+local function refuse(format, ...)
+  if kept_in then fail("%s: %s", kept_in, format:format(...)) end
+  usage.fail(format, ...)
+end
 
 local function finite(number)
   return number ~= nil and number - number == 0
@@ -71,7 +78,7 @@ local function read(name, default, given)
   local value = readers[kind](given)
   local wrong = kind == "string" and value and file_names.not_utf8(value)
   if wrong then
-    usage.fail("parameter '%s' must be UTF-8, as the record of a run is; byte %d of '%s' is not", name, wrong,
+    refuse("parameter '%s' must be UTF-8, as the record of a run is; byte %d of '%s' is not", name, wrong,
       text.visible(text.brief(value)))
   end
   if value ~= nil then return value end
@@ -79,7 +86,7 @@ local function read(name, default, given)
   if kind == "integer" and finite(tonumber(given)) then
     hint = ("; to allow fractions, write the default as %d.0"):format(default)
   end
-  usage.fail("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
+  refuse("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
     text.shortest(default), shown(given), hint)
 end
 
@@ -137,7 +144,7 @@ function M.declare(defaults)
   for _, name in ipairs(sorted_keys(overrides)) do
     if declared[name] == nil then
       local suggestion = check.suggest(name, names)
-      usage.fail("unknown parameter '%s'%s", name, suggestion ~= "" and suggestion
+      refuse("unknown parameter '%s'%s", name, suggestion ~= "" and suggestion
         or "; the file declares " .. (#names > 0 and table.concat(names, ", ") or "none"))
     end
     values[name] = read(name, declared[name], overrides[name])
@@ -151,8 +158,9 @@ end
 --- Before a file is loaded: what the command line, or the record of a run, sets.
 --- @param given table name → text of the command line, or a value
 --- @param path string the file
-function M.begin(given, path)
-  overrides, record, running = given, nil, path
+--- @param from string|nil the file of a run directory that has them
+function M.begin(given, path, from)
+  overrides, record, running, kept_in = given, nil, path, from
 end
 
 --- What the command line, or the record of a run, sets of the file that is running.
@@ -168,7 +176,7 @@ function M.finish()
   local result, unused = record, next(overrides)
   overrides, record, running = {}, nil, nil
   if not result and unused then
-    usage.fail("unknown parameter '%s'; this file declares no parameters", unused)
+    refuse("unknown parameter '%s'; this file declares no parameters", unused)
   end
   return result or { defaults = {}, values = {}, differing = {}, name = "default" }
 end

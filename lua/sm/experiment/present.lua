@@ -71,8 +71,9 @@ function M.outcome(summary)
   return loss and ("validation loss %.4g"):format(loss) or "done"
 end
 
---- One line: how good, after how many steps, in what time.
+--- One line: how good, after how many steps, in what time, where that is known.
 function M.verdict(summary)
+  if not summary.steps or not summary.wall_seconds then return M.outcome(summary) end
   return ("%s after %s step%s in %s"):format(M.outcome(summary), M.thousands(summary.steps),
     summary.steps == 1 and "" or "s", M.duration(summary.wall_seconds))
 end

@@ -1,13 +1,13 @@
 --- What run directories say of themselves: found, and read. A run may be a stranger's, half copied or cut short: what
 -- does not read as it should is told with its file and field, and that run is left out.
 local lfs = require "lfs"
-local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local json = require "sm.json"
 local shortest = require "sm.text".shortest
 local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
 local metrics = require "sm.experiment.metrics"
+local schema = require "sm.experiment.schema"
 
 local M = {}
 
@@ -104,48 +104,12 @@ end
 
 -- Reading ------------------------------------------------------------------------------------------------------
 
-local function is_finite(number)
-  return number - number == 0
-end
-
 --- A value of JSON on one line; names in alphabetical order.
 --- @return string
 function M.value_text(value)
   if value == json.null or value == nil then return "null" end
   if type(value) == "table" then return (json.encode(value):gsub("\n%s*", " "):gsub("%s+$", "")) end
   return shortest(value)
-end
-
---- Raises unless every number in a value is finite.
-local function check_finite(path, place, value)
-  if type(value) == "table" then
-    for key, inner in pairs(value) do check_finite(path, ("%s.%s"):format(place, key), inner) end
-  elseif type(value) == "number" and not is_finite(value) then
-    fail("%s: '%s' must be a finite number", path, place:sub(2))
-  end
-end
-
-local in_words <const> = {
-  integer = "an integer", number = "a number", string = "a string", boolean = "true or false", object = "an object",
-  array = "an array",
-}
-
---- Raises unless the fields that are there are of their types; null is as if it were not there.
---- @param types table field → a kind of JSON, or "integer"
-local function check_fields(path, object, types)
-  for _, field in ipairs(sorted_keys(types)) do
-    local value, wanted = object[field], types[field]
-    if value == json.null then
-      object[field] = nil
-    elseif value ~= nil then
-      local fits = wanted == "integer" and math.type(value) ~= nil and math.tointeger(value) ~= nil
-        or json.kind(value) == wanted
-      if not fits then
-        fail("%s: '%s' must be %s, got %s", path, field, in_words[wanted],
-          type(value) == "number" and shortest(value) or json.kind(value))
-      end
-    end
-  end
 end
 
 --- The content of a file of a run. @return string|nil nil where there is none
@@ -161,57 +125,13 @@ end
 
 --- A file of a run that holds a JSON object.
 --- @return table|nil nil where there is no such file
-local function read_object(path, types)
+local function read_object(path, of)
   local text = content(path)
-  if not text then return nil end
-  local object, problem = json.object(text)
-  if not object then fail("%s: expected a JSON object, %s", path, problem) end
-  check_finite(path, "", object)
-  check_fields(path, object, types)
-  return object
+  return text and schema.decode(path, text, of)
 end
 
-local function required(path, types)
-  return read_object(path, types) or fail("there is no %s", path)
-end
-
-local function read_params(path)
-  local params = required(path, { values = "object", defaults = "object" })
-  if not params.values then fail("%s: there are no values", path) end
-  return params
-end
-
-local summary_types <const> = {
-  seed = "integer", steps = "integer", parameters = "integer", experiment = "string", best_validation_step = "integer",
-}
-for _, field in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "wall_seconds",
-  "best_validation_accuracy", "best_validation_loss", "training_seconds", "median_step_ms" } do
-  summary_types[field] = "number"
-end
-
-local function read_summary(path)
-  local summary = read_object(path, summary_types)
-  if summary and not summary.seed then fail("%s: there is no seed", path) end
-  return summary
-end
-
-local environment_types <const> = {
-  smrun = "string", real = "string", processor = "string", instruction_set = "string", experiment = "string",
-  variant = "string", started = "string", threads = "integer", seed = "integer", git = "object", data = "object",
-  modules = "object", declaration = "object", sessions = "array",
-}
-
-local function read_environment(path)
-  local environment = required(path, environment_types)
-  if environment.git then check_fields(path .. ": git", environment.git, { revision = "string", dirty = "boolean" }) end
-  for _, field in ipairs { "data", "modules", "declaration" } do -- maps from a place to a text
-    for place, text in pairs(environment[field] or {}) do
-      if type(text) ~= "string" then
-        fail("%s: '%s.%s' must be a string, got %s", path, field, place, json.kind(text))
-      end
-    end
-  end
-  return environment
+local function required(path, of)
+  return read_object(path, of) or fail("there is no %s", path)
 end
 
 --- The seed of a run that is not finished: as the run recorded it, or as its parameters have it.
@@ -233,9 +153,12 @@ end
 ---   unfinished), saved=(step of the newest checkpoint, or nil), rows=, columns=(of metrics.csv), text=(its complete
 ---   rows, as they stand)}
 function M.read(path, with_text)
-  local params = read_params(path .. "/params.json")
-  local summary = read_summary(path .. "/summary.json") -- before the rows, which are complete if this is there
-  local environment = read_environment(path .. "/environment.json")
+  local params = required(path .. "/params.json", schema.params)
+  local summary = read_object(path .. "/summary.json", schema.summary) -- before the rows: they are complete with it
+  local environment = required(path .. "/environment.json", schema.environment)
+  if summary and environment.seed and summary.seed ~= environment.seed then
+    fail("%s/summary.json: 'seed' is %s, and %d in environment.json", path, shortest(summary.seed), environment.seed)
+  end
   local text = content(path .. "/metrics.csv") or fail("there is no %s/metrics.csv", path)
   local rows, columns = metrics.rows(path .. "/metrics.csv", text)
   return {

@@ -249,8 +249,8 @@ local function continue(self, path)
   local original = self.record.file
   local file = original and lfs.attributes(original) and original or self.file
   sessions[#sessions + 1] = environment.session(environment.describe(file))
-  record(self, { sessions = json.array(sessions), modules = keep_modules(self) })
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.step)
+  record(self, { sessions = json.array(sessions), modules = keep_modules(self) })
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, present.thousands(self.step),
     present.thousands(self.schedule.steps)))
 end

@@ -198,9 +198,7 @@ function M.headline(settings, comparison, steps, ended)
   local run = settings[1].runs[1]
   if #settings == 1 and #settings[1].runs == 1 then
     local summary = run.summary
-    if summary then
-      return summary.steps and summary.wall_seconds and present.verdict(summary) or present.outcome(summary)
-    end
+    if summary then return present.verdict(summary) end
     local figures = run.validation and (run.validation.validation_accuracy
       and "validation accuracy " .. present.percent(run.validation.validation_accuracy)
       or ("validation loss %.4g"):format(run.validation.validation_loss)) or "nothing validated yet"

@@ -1,0 +1,198 @@
+--- What the files of a run directory hold, declared once, and checked whenever one is read: a run may be a stranger's.
+-- What a later version adds to a file is left alone.
+local fail = require "sm.fail"
+local json = require "sm.json"
+local shortest = require "sm.text".shortest
+local sorted_keys = require "sm.ordered".sorted_keys
+
+local M = {}
+
+local most_steps <const> = 2 ^ 53 -- which every reader of a file can count
+
+local function is_integer(value)
+  return math.type(value) ~= nil and math.tointeger(value) ~= nil
+end
+
+local function is_number(value)
+  return math.type(value) ~= nil and value - value == 0
+end
+
+local function from(least, most)
+  return function(value) return value >= least and value <= most end
+end
+
+local integer <const>, number <const> = { "an integer", is_integer }, { "a number", is_number }
+
+--- The kinds of values: in words, and how each is told; some have a range besides.
+local kinds <const> = {
+  string = { "a string", function(value) return type(value) == "string" end },
+  boolean = { "true or false", function(value) return type(value) == "boolean" end },
+  plain = { "a number, a string, true or false", function(value)
+    return is_number(value) or type(value) == "string" or type(value) == "boolean"
+  end },
+  object = { "an object", function(value) return json.kind(value) == "object" end },
+  array = { "an array", function(value) return json.kind(value) == "array" end },
+  integer = integer,
+  count = { "of at least 0", from(0, math.maxinteger), integer },
+  step = { "from 0 to 2^53", from(0, most_steps), integer },
+  number = number,
+  seconds = { "of at least 0", from(0, math.huge), number },
+  fraction = { "from 0 to 1", from(0, 1), number },
+}
+
+--- An object of named fields. One that is null is as if it were not there.
+--- @param fields table name → kind
+--- @param needed table|nil name → what is said where it is not there
+local function record(fields, needed)
+  return { kind = "object", fields = fields, needed = needed or {} }
+end
+
+--- An object whose names are free, or an array.
+local function each(kind, of)
+  return { kind = kind, each = of }
+end
+
+local check
+
+local function check_record(where, object, of)
+  for _, field in ipairs(sorted_keys(of.fields)) do
+    if object[field] == json.null then object[field] = nil end
+    if object[field] ~= nil then check(where, field, object[field], of.fields[field]) end
+  end
+  for _, field in ipairs(sorted_keys(of.needed)) do
+    if object[field] == nil then fail("%s: %s", where, of.needed[field]) end
+  end
+end
+
+--- What a value should be instead, in words; nil where it is of a kind.
+local function wanted(value, kind)
+  local words, fits, base = table.unpack(kinds[kind])
+  if base and not base[2](value) then return base[1] end
+  return not fits(value) and (base and base[1] .. " " .. words or words) or nil
+end
+
+--- Raises unless a value is of a kind.
+--- @param where string the file, and the object within it
+--- @param place string the name of the value there
+--- @param of string|table a name of `kinds`, a record or each of something
+function check(where, place, value, of)
+  local words = wanted(value, of.kind or of)
+  if words then
+    fail("%s: '%s' must be %s, got %s", where, place, words,
+      type(value) == "number" and shortest(value) or json.kind(value))
+  elseif of.fields then
+    check_record(("%s: %s"):format(where, place), value, of)
+  elseif of.each then
+    for _, name in ipairs(sorted_keys(value)) do check(where, ("%s.%s"):format(place, name), value[name], of.each) end
+  end
+end
+
+--- Raises unless every number in a value is finite.
+local function check_finite(path, place, value)
+  if type(value) == "table" then
+    for _, key in ipairs(sorted_keys(value)) do check_finite(path, ("%s.%s"):format(place, key), value[key]) end
+  elseif type(value) == "number" and not is_number(value) then
+    fail("%s: '%s' must be a finite number", path, place:sub(2))
+  end
+end
+
+--- Raises unless a table is such a record.
+--- @param path string of the file, for messages
+function M.check(path, object, of)
+  check_finite(path, "", object)
+  check_record(path, object, of)
+  return object
+end
+
+--- Reads a file's text, which must be a JSON object.
+--- @return table
+function M.decode(path, text, of)
+  local object, problem = json.object(text)
+  if not object then fail("%s: expected a JSON object, %s", path, problem) end
+  return M.check(path, object, of)
+end
+
+-- The files ----------------------------------------------------------------------------------------------------
+
+local git <const> = record { revision = "string", dirty = "boolean" }
+local texts <const> = each("object", "string")
+
+--- What another session of a run may have otherwise.
+local session <const> = {
+  smrun = "string", started = "string", host = "string", threads = "count", cores = "count",
+  instruction_set = "string", git = git,
+}
+
+local environment <const> = {
+  lua = "string", real = "string", processor = "string", blas = texts, experiment = "string", variant = "string",
+  file = "string", seed = "integer", drew = "boolean", data = texts, modules = texts, declaration = texts,
+  script = each("object", "plain"), sessions = each("array", record(session)),
+}
+for field, kind in pairs(session) do environment[field] = kind end
+
+M.environment = record(environment)
+
+--- Of a run that later versions than 0.1.0 began.
+M.later_environment = record({ data = texts, modules = texts, declaration = texts }, {
+  data = "there are no checksums of its data", modules = "there is no list of its modules",
+  declaration = "there is no record of what it declared",
+})
+
+M.params = record({ values = "object", defaults = "object" }, { values = "there are no values" })
+
+--- Of a run that is to run again.
+M.settings = record({ values = each("object", "plain") }, M.params.needed)
+
+local summary <const> = {
+  seed = "integer", experiment = "string", status = "string", parameters = "count", steps = "step",
+  best_validation_step = "step", wall_seconds = "seconds", training_seconds = "seconds", median_step_ms = "seconds",
+}
+for _, split in ipairs { "test_", "validation_", "best_validation_" } do
+  summary[split .. "accuracy"], summary[split .. "loss"] = "fraction", "number"
+end
+
+M.summary = record(summary, { seed = "there is no seed" })
+
+M.spent = record({
+  step = "step", wall_seconds = "seconds", training_seconds = "seconds", row_seconds = "seconds",
+}, { wall_seconds = "there are no 'wall_seconds'", training_seconds = "there are no 'training_seconds'" })
+
+-- Checkpoints --------------------------------------------------------------------------------------------------
+
+local validation <const> = record({
+  step = "step", loss = "number", accuracy = "fraction", metrics = each("object", "number"),
+}, { step = "there is no step", loss = "there is no loss" })
+
+local random <const>, streams <const> = { seed = "integer", script_seed = "integer" }, {}
+for _, name in ipairs { "seed", "general", "initialisation", "order", "dropout", "script", "script_seed" } do
+  random[name], streams[name] = random[name] or "count", ("there is no '%s'"):format(name)
+end
+local streams_of_0_1_0 <const> = {} -- which says nothing of math.random
+for name, problem in pairs(streams) do streams_of_0_1_0[name] = not name:find "^script" and problem or nil end
+
+--- @param needed table which streams of random numbers there must be
+local function numbers(needed)
+  return record({
+    random = record(random, needed),
+    stream = record({ epoch = "count", position = "count", seed = "integer", stream = "count", offset = "count" },
+      { epoch = "there is no 'epoch'", position = "there is no 'position'" }),
+    optimizer = record({ steps = "step", tensors = "count" }, { steps = "there are no 'steps'" }),
+    tally = record({ loss = "number", accuracy = "number", steps = "step", seconds = "seconds" },
+      { loss = "there is no 'loss'", steps = "there are no 'steps'" }),
+    validation = record { latest = validation, best = validation },
+    spent = record({ wall = "seconds", training = "seconds" }, { wall = "there is no 'wall'",
+      training = "there is no 'training'" }),
+  }, {
+    random = "there is no state of the random numbers", stream = "there is no place in the data",
+    optimizer = "there is no state of the optimizer", tally = "there is no tally of the steps",
+  })
+end
+
+--- What the metadata of a checkpoint have as numbers.
+M.numbers, M.numbers_of_0_1_0 = numbers(streams), numbers(streams_of_0_1_0)
+
+--- The place in the data of a run that has begun with them.
+M.place_in_data = record({}, { seed = "there is no 'seed'", stream = "there is no 'stream'",
+  offset = "there is no 'offset'" })
+
+return M
