@@ -32,7 +32,9 @@ static void axis_options(lua_State *L, int index, sm_window_options axes[2]) {
   sm_padding_kind kind = SM_PADDING_VALID;
   int type = sm_lua_field(L, index, "padding");
   if (type == LUA_TSTRING || type == LUA_TNIL) {
-    if (type == LUA_TSTRING && strcmp(lua_tostring(L, -1), "same") == 0) kind = SM_PADDING_SAME;
+    const char *name = type == LUA_TSTRING ? lua_tostring(L, -1) : "valid";
+    if (strcmp(name, "same") == 0) kind = SM_PADDING_SAME;
+    else if (strcmp(name, "valid") != 0) sm_lua_fail(L, "option 'padding' must be 'same' or 'valid', got '%s'", name);
     lua_pop(L, 1);
   } else {
     kind = SM_PADDING_EXPLICIT;

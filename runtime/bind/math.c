@@ -66,17 +66,20 @@ static double operand(lua_State *L, int index, sm_binary f) {
   return may_vanish && sm_stays_finite(value) ? value : sm_lua_constant(L, index);
 }
 
+/* f(a, b) → y, where argument `number` is one. */
+static int binary_number(lua_State *L, sm_binary f, int number) {
+  const sm_tensor *x = sm_lua_real(L, 3 - number);
+  double value = operand(L, number, f);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_binary_number(sm_lua_data(L, y), sm_lua_data(L, x), value, number == 1, f, sm_shape_count(&x->shape));
+  return 1;
+}
+
 /* f(a, b) → y, where one of the two may be a number; upvalue 1 is the sm_binary. */
 static int binary(lua_State *L) {
   sm_binary f = (sm_binary)which(L, SM_POW_GROWTH);
-  bool first_number = lua_type(L, 1) == LUA_TNUMBER, second_number = lua_type(L, 2) == LUA_TNUMBER;
-  if (first_number || second_number) {
-    const sm_tensor *x = sm_lua_real(L, first_number ? 2 : 1);
-    double value = operand(L, first_number ? 1 : 2, f);
-    const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-    sm_binary_number(sm_lua_data(L, y), sm_lua_data(L, x), value, first_number, f, sm_shape_count(&x->shape));
-    return 1;
-  }
+  for (int number = 1; number <= 2; number++)
+    if (lua_type(L, number) == LUA_TNUMBER) return binary_number(L, f, number);
   for (int operand = 1; operand <= 2; operand++)
     if (!sm_lua_test_tensor(L, operand)) sm_lua_bad_argument(L, operand, "a tensor or a number");
   const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2);

@@ -67,6 +67,10 @@ typedef struct scores {
   size_t rows, classes;
 } scores;
 
+static void to_int32(lua_State *L, const sm_tensor *out, const sm_tensor *x) {
+  sm_convert(sm_lua_data(L, out), SM_INT32, sm_lua_data(L, x), x->dtype, sm_shape_count(&x->shape));
+}
+
 /* Logits {…, classes} and labels {…} of uint8 or int32 for the operation `name`; may push a converted copy of the
    labels. */
 static scores check_scores(lua_State *L, const char *name, int logits_index, int labels_index) {
@@ -82,7 +86,7 @@ static scores check_scores(lua_State *L, const char *name, int logits_index, int
               .classes = x->shape.size[x->shape.rank - 1]};
   if (labels->dtype != SM_INT32) {
     s.labels = sm_lua_new(L, SM_INT32, &labels->shape);
-    sm_convert(sm_lua_data(L, s.labels), SM_INT32, sm_lua_data(L, labels), labels->dtype, s.rows);
+    to_int32(L, s.labels, labels);
   }
   return s;
 }

@@ -39,6 +39,11 @@ static void nested_shape(lua_State *L, int index, sm_shape *shape) {
   lua_pop(L, 1);
 }
 
+static void write_element(lua_State *L, const sm_tensor *out, size_t i, double value) {
+  char *data = sm_lua_data(L, out);
+  sm_fill(data + i * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
+}
+
 /* Converts the numbers of the nested tables at the top of the stack, depth first; *next is the next element. */
 static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
   luaL_checkstack(L, 4, "nested tables");
@@ -49,9 +54,7 @@ static void read_nested(lua_State *L, sm_tensor *out, int axis, size_t *next) {
     if (!fits(value, out->dtype))
       sm_lua_fail(L, "tensor: element %I does not fit %s: %f", (LUAI_UACINT)(*next + 1), sm_dtype_name(out->dtype),
                   value);
-    char *data = sm_lua_data(L, out);
-    sm_fill(data + *next * sm_dtype_bytes(out->dtype), out->dtype, value, 1);
-    ++*next;
+    write_element(L, out, (*next)++, value);
     return;
   }
   size_t size = out->shape.size[axis];
