@@ -101,12 +101,12 @@ void *sm_lua_take(lua_State *L, size_t bytes) {
 void sm_lua_give(lua_State *L) { give_scratch(memory_of(L)); }
 
 #ifdef SM_POISON
-/* Fully at every SM_POISON_EVERY-th chance, young at the others: what trains takes hours otherwise. */
+/* At every SM_POISON_EVERY-th chance: what trains takes hours otherwise. */
 void sm_lua_poison(lua_State *L) {
   static long every = 0, chances = 0;
-  if (!every) every = atol(getenv("SM_POISON_EVERY") ? getenv("SM_POISON_EVERY") : "1");
-  if (++chances % (every > 0 ? every : 1) == 0) lua_gc(L, LUA_GCCOLLECT);
-  else lua_gc(L, LUA_GCSTEP, 0);
+  const char *wanted = getenv("SM_POISON_EVERY");
+  if (!every) every = wanted ? atol(wanted) : 1;
+  if (every <= 1 || ++chances % every == 0) lua_gc(L, LUA_GCCOLLECT);
 }
 #endif
 

@@ -161,11 +161,14 @@ describe("a finalizer in the middle of a binding", function()
 
   --- Attacks call(g), where g is a gradient of this shape that is released meanwhile.
   local function release(shape, right, call)
-    local x
-    only({ right, RELEASED }, hostile.attack(function() x = leaf(table.unpack(shape)) end, function()
+    local x, g
+    only({ right, RELEASED }, hostile.attack(function()
+      x = leaf(table.unpack(shape))
+      g = T.gradient(x)
+    end, function()
       x.grad = nil
       seize(table.unpack(shape))
-    end, function() return call(T.gradient(x)) end))
+    end, function() return call(g) end))
   end
 
   it("releases an operand", function()
@@ -350,7 +353,8 @@ describe("what the bindings are given", function()
     local wraps = { 274177, 67280421310721 }
     for _, call in ipairs {
       function() return sm.zeros(1):reshape(wraps) end, function() return T.full(wraps, 0) end,
-      function() return runtime.random.uniform(wraps, 0, 0, 0) end, function() return T.place(sm.ones(1), wraps, 0) end,
+      function() return runtime.random.uniform(wraps, 0, 0, 0) end,
+      function() return T.place(sm.ones(1), wraps, 0) end,
       function() return K.sum_to(sm.ones(1), wraps) end, function() return K.spread(sm.ones(1), wraps, nil, 1) end,
       function() return K.max_backward(sm.ones(1), sm.zeros({ 1 }, "int32"), wraps, nil) end,
       function() return T.gather(sm.ones(1, 3), sm.zeros({ 2 }, "int32"), 0, 1 << 40) end,
