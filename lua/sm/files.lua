@@ -65,7 +65,7 @@ local function bytes_of(tensor)
   return bytes
 end
 
-local function save_safetensors(path, tensors, metadata, checked)
+local function save_safetensors(path, tensors, metadata, checked, root)
   if type(tensors) ~= "table" then
     fail("save: %s: a .safetensors file holds a table of named tensors, got %s", path,
       check.describe(tensors))
@@ -87,7 +87,7 @@ local function save_safetensors(path, tensors, metadata, checked)
   if metadata then table.insert(parts, 1, metadata_text(path, metadata, checked and checksums.of(written))) end
   local header = "{" .. table.concat(parts, ",") .. "}"
   header = header .. (" "):rep(-#header % ALIGNMENT)
-  local writer <close> = runtime.io.create(path)
+  local writer <close> = runtime.io.create(path, root)
   writer:header(checked and checksums.seal(header) or header)
   for _, tensor in ipairs(written) do writer:write(tensor) end
   writer:commit()
@@ -179,8 +179,9 @@ local function guard(tensors, reasons)
   end })
 end
 
-local function load_safetensors(path)
-  local reader <close> = runtime.io.open_safetensors(path)
+--- @param root integer|nil how much of the path names a directory beneath which no link is followed
+local function load_safetensors(path, root)
+  local reader <close> = runtime.io.open_safetensors(path, root)
   local text, data_bytes = reader:header()
   local entries, metadata = read_header(path, text, data_bytes)
   checksums.verify(path, text, metadata, entries, reader)
@@ -231,8 +232,15 @@ end
 
 --- Writes a .safetensors file as save does, with checksums that load compares.
 -- @param metadata table of strings
-function M.save_checked(path, tensors, metadata)
-  save_safetensors(path, tensors, metadata, true)
+-- @param root integer or nil: how much of the path names a directory beneath which no link is followed
+function M.save_checked(path, tensors, metadata, root)
+  save_safetensors(path, tensors, metadata, true, root)
+end
+
+--- Reads a .safetensors file as load does, beneath a directory in which no link is followed.
+-- @param root integer how much of the path names the directory
+function M.load_beneath(path, root)
+  return load_safetensors(path, root)
 end
 
 --- Reads a file of tensors. Floats of 16, 32 and 64 bits become real, rounded to the nearest (a float64 that is

@@ -21,8 +21,25 @@ local loaded = {}      -- place → text, of what the present file has loaded
 local names = {}       -- the names under which package.loaded has them
 local keeper           -- function(place, text): hears of every module once a run keeps them
 
+local most_bytes <const>, deepest <const> = 16 << 20, 32 -- of a module of a run; directories within each other
+
+--- What a run's directory has of its modules: runtime.io.beneath's functions, which follow no link there.
+--- @param directory string RUN/modules
+--- @return any what the function gives; raises where it gives a reason
+local function of_run(name, directory, place, ...)
+  local around, own_name = directory:match "^(.*)/([^/]*)$"
+  local result, reason = require "sm.runtime".io.beneath[name](around, own_name .. place, ...)
+  if result == nil and reason then error(reason, 0) end
+  return result
+end
+
 --- The whole content of a file, nil where there is none that can be read.
 local function read(path)
+  if path:find("\0", 1, true) then return nil end
+  if kept and path:sub(1, #kept + 1) == kept .. "/" then
+    return of_run("read", kept, path:sub(#kept + 1), most_bytes)
+  end
+  if lfs.attributes(path, "mode") ~= "file" then return nil end
   local file = io.open(path, "rb")
   if not file then return nil end
   local text = file:read "a"
@@ -82,7 +99,7 @@ local function find(place)
   for _, directory in ipairs(places) do
     local path = directory .. place
     local text = files[place] or read(path)
-    if text and lfs.attributes(path, "mode") ~= "directory" then return text, path end
+    if text then return text, path end
   end
 end
 
@@ -121,8 +138,9 @@ local function place_of(path)
       break
     end
   end
-  path = path:gsub("^%./+", "")
-  return path:sub(1, 1) ~= "/" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
+  if path:sub(1, 1) == "/" then return nil end
+  path = ("/" .. path):gsub("/%.%f[/]", ""):gsub("/+", "/"):sub(2)
+  return path ~= "" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
 end
 
 local function load_module(name, place, text, path)
@@ -268,24 +286,21 @@ function M.each(path, visit)
   for place, text in pairs(M.loaded(path)) do visit(place, text) end
 end
 
---- The texts that a directory keeps. @return table place → text
+--- The texts that a run keeps. @return table place → text
+--- @param directory string RUN/modules
 function M.read(directory)
   local found = {}
-  local function walk(inner)
-    local path = directory .. inner
-    if lfs.attributes(path, "mode") ~= "directory" then return end
-    for name in lfs.dir(path) do
+  local function walk(inner, level)
+    if level > deepest then error(("%s%s: too deep for modules"):format(directory, inner), 0) end
+    for name, kind in pairs(of_run("list", directory, inner) or {}) do
       local place = inner .. "/" .. name
-      if name:sub(1, 1) == "." then goto continue end
-      if lfs.attributes(directory .. place, "mode") == "directory" then
-        walk(place)
-      else
-        found[place:sub(2)] = read(directory .. place)
+      if name:sub(1, 1) ~= "." then
+        if kind == "directory" then walk(place, level + 1)
+        else found[place:sub(2)] = of_run("read", directory, place, most_bytes) end
       end
-      ::continue::
     end
   end
-  walk ""
+  walk("", 1)
   return found
 end
 

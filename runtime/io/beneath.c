@@ -20,8 +20,9 @@ const char *sm_kind_of_file(mode_t mode) {
   }
 }
 
+/* what: "cannot list: ", or "" where the reason says enough. */
 static sm_status refused(const char *path, size_t length, const char *what, sm_error *error) {
-  return sm_fail(error, SM_SYSTEM, "%.*s: cannot %s: %s", (int)length, path, what, strerror(errno));
+  return sm_fail(error, SM_SYSTEM, "%.*s: %s%s", (int)length, path, what, strerror(errno));
 }
 
 static sm_status unexpected(const char *path, size_t length, const char *wanted, mode_t found, sm_error *error) {
@@ -50,7 +51,7 @@ static sm_status enter(int *descriptor, const char *part, const char *path, size
   if (*descriptor < 0 && errno != ENOENT) {
     if (errno == ENOTDIR && fstatat(outer, part, &found, AT_SYMLINK_NOFOLLOW) == 0)
       status = unexpected(path, length, "directory", found.st_mode, error);
-    else status = refused(path, length, "open", error);
+    else status = refused(path, length, "", error);
   }
   close(outer);
   return status;
@@ -61,11 +62,11 @@ static sm_status open_root(int *descriptor, const char *path, size_t root, sm_er
   char directory[PATH_MAX];
   *descriptor = -1;
   if (root >= sizeof directory) errno = ENAMETOOLONG;
-  if (root >= sizeof directory) return refused(path, root, "open", error);
+  if (root >= sizeof directory) return refused(path, root, "", error);
   memcpy(directory, path, root);
   directory[root] = '\0';
   *descriptor = open(root ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return *descriptor >= 0 || errno == ENOENT ? SM_OK : refused(path, root, "open", error);
+  return *descriptor >= 0 || errno == ENOENT || errno == ENOTDIR ? SM_OK : refused(path, root, "", error);
 }
 
 /* What lies beneath the root of a path: the slash behind a root is not part of it. */
@@ -98,13 +99,13 @@ sm_status sm_beneath_open(int *descriptor, const char *path, size_t root, int fl
   if (status != SM_OK) return status;
   if (directory < 0) {
     errno = ENOENT;
-    return flags & O_CREAT ? refused(path, strlen(path), "open", error) : SM_OK;
+    return flags & O_CREAT ? refused(path, strlen(path), "", error) : SM_OK;
   }
   struct stat found; /* also before it is opened: to open a device may do something */
   bool other = fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(found.st_mode);
   if (!other) {
     *descriptor = openat(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
-    if (*descriptor < 0 && (errno != ENOENT || flags & O_CREAT)) status = refused(path, strlen(path), "open", error);
+    if (*descriptor < 0 && (errno != ENOENT || flags & O_CREAT)) status = refused(path, strlen(path), "", error);
     if (*descriptor >= 0) other = fstat(*descriptor, &found) != 0 || !S_ISREG(found.st_mode);
   }
   close(directory);
@@ -122,7 +123,7 @@ sm_status sm_beneath_open_directory(int *descriptor, const char *path, size_t ro
   if (status != SM_OK || *descriptor < 0) return status;
   int directory = *descriptor;
   *descriptor = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (*descriptor < 0) status = refused(path, strlen(path), "list", error);
+  if (*descriptor < 0) status = refused(path, strlen(path), "cannot list: ", error);
   close(directory);
   return status;
 }
@@ -135,7 +136,7 @@ sm_status sm_beneath_status(struct stat *found, bool *exists, const char *path, 
   if (status == SM_BAD_FILE) return SM_OK;
   if (status != SM_OK || directory < 0) return status;
   *exists = fstatat(directory, name, found, AT_SYMLINK_NOFOLLOW) == 0;
-  if (!*exists && errno != ENOENT) status = refused(path, strlen(path), "look at", error);
+  if (!*exists && errno != ENOENT) status = refused(path, strlen(path), "cannot look at: ", error);
   close(directory);
   return status;
 }
@@ -149,12 +150,12 @@ sm_status sm_beneath_make(const char *path, size_t root, sm_error *error) {
     status = next_part(part, &next, path, error);
     size_t length = next ? (size_t)(next - path - 1) : strlen(path);
     if (status == SM_OK && mkdirat(directory, part, 0777) != 0 && errno != EEXIST)
-      status = refused(path, length, "make the directory", error);
+      status = refused(path, length, "cannot make the directory: ", error);
     if (status == SM_OK) status = enter(&directory, part, path, length, error);
   }
   if (status == SM_OK && directory < 0) {
     errno = ENOENT;
-    status = refused(path, strlen(path), "make the directory", error);
+    status = refused(path, strlen(path), "cannot make the directory: ", error);
   }
   if (directory >= 0) close(directory);
   return status;
@@ -190,7 +191,7 @@ sm_status sm_beneath_remove(const char *path, size_t root, sm_error *error) {
   const char *name;
   sm_status status = sm_beneath_parent(&directory, &name, path, root, error);
   if (status != SM_OK || directory < 0) return status;
-  if (remove_entry(directory, name, 0) != 0) status = refused(path, strlen(path), "remove", error);
+  if (remove_entry(directory, name, 0) != 0) status = refused(path, strlen(path), "cannot remove: ", error);
   close(directory);
   return status;
 }

@@ -23,7 +23,7 @@ local function things(outside)
     ["a named pipe"] = function(path) sh("mkfifo '%s'", path) end,
     ["a directory"] = function(path) assert(lfs.mkdir(path)) end,
     ["a socket"] = function(path)
-      sh([[perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un($ARGV[0])) or exit 1' '%s']], path)
+      sh("perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un($ARGV[0])) or exit 1' '%s'", path)
     end,
   }
 end
@@ -166,5 +166,155 @@ describe("beneath a directory", function()
       pcall(runtime.io.create, inner .. "/link", #inner)
     end
     assert.equal(before, count())
+  end)
+end)
+
+describe("in a run directory of somebody else's", function()
+  local tiny = dofile "tests/lua/tiny_experiment.lua"
+  local top, finished, unfinished, secret, victims
+
+  setup(function()
+    top = tiny.workspace()
+    write(top .. "/blocks.lua", "return 'of a module'\n")
+    write(top .. "/tiny.lua", 'require "blocks"\n' .. tiny.text)
+    local output, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs' --quiet"):format(top, top))
+    assert.equal(0, code, output)
+    output, code = tiny.smrun(("'%s/tiny.lua' seed=2 --runs '%s/runs' --quiet"):format(top, top),
+      "SM_TEST_STOP='loss 10'")
+    assert.not_equal(0, code, output)
+    finished, unfinished = top .. "/runs/tiny/default", top .. "/runs/tiny/seed=2"
+  end)
+  teardown(function() sh("rm -rf '%s'", top) end)
+
+  before_each(function()
+    secret = top .. "/elsewhere"
+    assert(lfs.mkdir(secret))
+    for i, name in ipairs { "step-000005.safetensors", "step-000001.safetensors", ".step-000001.safetensors.tmp-1",
+      "picture-000012.png", "picture.png", "a.lua", "text" } do
+      write(secret .. "/" .. name, "secret of somebody " .. i)
+    end
+    victims = io.popen(("cd '%s' && ls -Al && cksum * .step*"):format(secret)):read "a"
+  end)
+  after_each(function() sh("rm -rf '%s' '%s/copy'", secret, top) end)
+
+  --- A copy of a run in which `name` is something else.
+  local function copy(run, name, make)
+    sh("rm -rf '%s/copy' && mkdir '%s/copy' && cp -a '%s' '%s/copy/run'", top, top, run, top)
+    local path = top .. "/copy/run/" .. name
+    sh("rm -rf '%s'", path)
+    make(path)
+    return top .. "/copy/run"
+  end
+
+  --- Runs a command on the copy: it ends soon, has no error from inside, and neither shows nor changes what is
+  --- elsewhere.
+  local function try(command)
+    local program = os.getenv "SMRUN" or "build/smrun"
+    local pipe = io.popen(("timeout 60 %s %s '%s/copy/run' 2>&1 </dev/null"):format(program, command, top))
+    local output = pipe:read "a"
+    local _, _, code = pipe:close()
+    assert.is_true(code < 124, command .. " did not end: " .. output)
+    assert.is_nil(output:find("secret of somebody", 1, true), output)
+    assert.is_nil(output:find("lua/sm/", 1, true), output)
+    local left = io.popen(("cd '%s' && ls -Al && cksum * .step*"):format(secret)):read "a"
+    assert.equal(victims, left, command)
+    local page = top .. "/copy/run/report.html"
+    if lfs.symlinkattributes(page, "mode") == "file" then
+      assert.is_nil(read(page):find("secret of somebody", 1, true))
+    end
+    return code, output
+  end
+
+  local commands <const> = { "resume", "eval", "report", "compare" }
+  local inside <const> = { "experiment.lua", "params.json", "environment.json", "metrics.csv", "summary.json",
+    "spent.json", "log.txt", "report.html", "modules/blocks.lua" }
+  local read_by <const> = { ["spent.json"] = "resume", ["log.txt"] = "resume", ["report.html"] = "report",
+    ["summary.json"] = "resume report compare", ["modules/blocks.lua"] = "resume eval",
+    ["metrics.csv"] = "resume report compare" }
+
+  for what, make in pairs(things()) do
+    it(("no file may be %s"):format(what), function()
+      for _, name in ipairs(inside) do
+        for _, command in ipairs(commands) do
+          copy(unfinished, name, what == "a symbolic link" and function(path)
+            assert(lfs.link(secret .. "/text", path, true))
+          end or make)
+          local code, output = try(command)
+          if (read_by[name] or "resume eval report compare"):find(command, 1, true) then
+            has(output, (name:match "[^/]*$"))
+            assert.not_equal(0, code, ("%s with %s: %s"):format(command, name, output))
+          end
+        end
+      end
+    end)
+  end
+
+  it("no device and no other run's file is read by a link", function()
+    for i, target in ipairs { "/dev/zero", "/dev/full", "/proc/self/environ", finished .. "/summary.json" } do
+      for j, name in ipairs(inside) do
+        for _, command in ipairs { commands[1 + (i + j) % 4] } do
+          copy(unfinished, name, function(path) assert(lfs.link(target, path, true)) end)
+          local _, output = try(command)
+          assert.is_nil(output:find("finished before", 1, true), output)
+        end
+      end
+    end
+  end)
+
+  for _, name in ipairs { "checkpoints", "plots", "modules" } do
+    it(name .. " may not be a link to somebody's directory", function()
+      for _, run in ipairs { finished, unfinished } do
+        for _, command in ipairs(commands) do
+          copy(run, name, function(path) assert(lfs.link(secret, path, true)) end)
+          local code, output = try(command)
+          if name == "checkpoints" and run == unfinished then
+            assert.not_equal(0, code)
+            has(output, "expected a directory, found a symbolic link")
+          end
+        end
+      end
+    end)
+  end
+
+  it("a picture's place may not be a link", function()
+    for _, name in ipairs { "plots/picture-000012.png", "plots/picture.png", "plots/picture-000012.csv" } do
+      copy(unfinished, name, function(path) assert(lfs.link(secret .. "/text", path, true)) end)
+      local code, output = try "resume"
+      assert.not_equal(0, code)
+      has(output, name .. ": expected a file")
+    end
+  end)
+
+  it("checkpoints that are links are not followed, and go as links", function()
+    for _, name in ipairs { "step-000001.safetensors", "step-000010.safetensors", "step-000012.safetensors",
+      ".step-000001.safetensors.tmp-1" } do
+      copy(unfinished, "checkpoints/" .. name, function(path)
+        assert(lfs.link(secret .. "/step-000001.safetensors", path, true))
+      end)
+      for _, command in ipairs(commands) do try(command) end
+    end
+  end)
+
+  it("a checkpoint of a step beyond all numbers is none", function()
+    for _, step in ipairs { "99999999999999999999999", "7", "1e3" } do
+      copy(unfinished, ("checkpoints/step-%s.safetensors"):format(step), function(path) write(path, "x") end)
+      for _, command in ipairs(commands) do
+        local code, output = try(command)
+        assert.equal(0, code, output)
+      end
+    end
+  end)
+
+  it("what is larger than any run's is not read", function()
+    for _, name in ipairs { "metrics.csv", "params.json", "environment.json", "summary.json", "experiment.lua" } do
+      copy(unfinished, name, function(path) sh("truncate -s 64G '%s'", path) end)
+      for _, command in ipairs(commands) do
+        local code, output = try(command)
+        if (read_by[name] or command):find(command, 1, true) then
+          assert.not_equal(0, code)
+          has(output, name .. ": expected at most")
+        end
+      end
+    end
   end)
 end)

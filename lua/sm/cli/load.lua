@@ -138,9 +138,13 @@ end
 function M.run_directory(directory)
   local schema = require "sm.experiment.schema"
   local path = directory .. "/params.json"
-  local record = schema.decode(path, M.read(path), schema.settings)
-  local environment = require "sm.experiment.directory".record(directory, true)
-  local loaded = M.file(directory .. "/experiment.lua", nil, environment.script or record.values, {
+  local directory_of = require "sm.experiment.directory"
+  local record = schema.decode(path, directory_of.read(path) or error(("there is no %s"):format(path), 0),
+    schema.settings)
+  local environment = directory_of.record(directory, true)
+  local file = directory .. "/experiment.lua"
+  local source = directory_of.read(file) or error(("there is no %s"):format(file), 0)
+  local loaded = M.file(file, source, environment.script or record.values, {
     record = environment.script and directory .. "/environment.json" or path,
     sought = directory, kept = directory .. "/modules", by_old_rules = not environment.sessions,
     beside = environment.file and environment.file:match "^(.*)/[^/]*$" or nil,

@@ -9,13 +9,11 @@ local M = {}
 --- @return integer exit code
 function M.report(options)
   local found, unread = paths.runs(options.words)
-  local out = options.out or report.shared_directory(found) .. "/report.html"
-  if out == "-" then
+  if options.out == "-" then
     io.stdout:write(report.page(found, nil, unread))
     return 0
   end
-  report.write(found, out, nil, unread)
-  print(text.visible(out))
+  print(text.visible(report.write(found, options.out, nil, unread)))
   return 0
 end
 

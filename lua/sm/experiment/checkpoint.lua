@@ -2,7 +2,6 @@
 -- checkpoints/step-NNNNNN.safetensors holds the parameters and buffers ("model.…") and the optimizer's memory
 -- ("optimizer.…"); its metadata hold the experiment's text and parameters and the run's numbers. Equal runs have equal
 -- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
-local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
@@ -86,14 +85,17 @@ end
 --- would call so.
 function M.steps(directory)
   local steps = {}
-  local folder = directory .. "/checkpoints"
-  if lfs.attributes(folder, "mode") ~= "directory" then return steps end
-  for name in lfs.dir(folder) do
+  for name in pairs(directory_of.list(directory, "checkpoints")) do
     local step = math.tointeger(tonumber(name:match "^step%-(%d+)%.safetensors$"))
     if step and name == M.path("", step):match "[^/]+$" then steps[#steps + 1] = step end
   end
   table.sort(steps, function(a, b) return a > b end)
   return steps
+end
+
+--- Removes a file of a run. One that cannot be removed stays.
+local function remove(directory, name)
+  runtime.io.beneath.remove(directory, name:sub(2))
 end
 
 --- Deletes all but the newest few up to a step, and what a killed run left half written. Later ones could not be read,
@@ -102,11 +104,10 @@ local function prune(directory, keep, last)
   local count = 0
   for _, step in ipairs(M.steps(directory)) do
     if step <= last then count = count + 1 end
-    if count > keep then os.remove(M.path(directory, step)) end
+    if count > keep then remove(directory, M.path("", step)) end
   end
-  local folder = directory .. "/checkpoints"
-  for name in lfs.dir(folder) do
-    if name:find "^%.step%-.*%.tmp%-" then os.remove(folder .. "/" .. name) end
+  for name in pairs(directory_of.list(directory, "checkpoints")) do
+    if name:find "^%.step%-.*%.tmp%-" then remove(directory, "/checkpoints/" .. name) end
   end
 end
 
@@ -132,7 +133,7 @@ end
 
 --- Forgets the time of a finished run: its summary has it.
 function M.finish(directory)
-  os.remove(directory .. "/spent.json")
+  remove(directory, "/spent.json")
 end
 
 --- Saves the run as it stands; older checkpoints go once this one is safe on the disk.
@@ -159,7 +160,7 @@ function M.save(run)
       tally = { loss = run.tally.loss, accuracy = run.tally.accuracy, steps = run.tally.steps },
       validation = run.validation,
     },
-  })
+  }, #run.directory.path)
   run.saved = run.step
   prune(run.directory.path, run.schedule.keep, run.step)
 end
@@ -174,10 +175,12 @@ local function require_format(path, metadata)
 end
 
 --- Reads the checkpoint of a step, and checks what it says of itself.
+--- @param directory string the run directory
 --- @param run table with schedule
 --- @return table {path=, step=, tensors=, metadata=, numbers=}
-local function read(path, step, run)
-  local tensors, metadata, unread = files.load(path)
+local function read(directory, step, run)
+  local path = M.path(directory, step)
+  local tensors, metadata, unread = files.load_beneath(path, #directory)
   for _, reason in pairs(unread) do fail("%s", reason) end
   require_format(path, metadata)
   if metadata.step ~= ("%d"):format(step) then fail("%s: its step is '%s'", path, metadata.step) end
@@ -199,7 +202,7 @@ end
 local function newest(run, directory, say)
   local steps = M.steps(directory)
   for _, step in ipairs(steps) do
-    local ok, found = pcall(read, M.path(directory, step), step, run)
+    local ok, found = pcall(read, directory, step, run)
     if ok then return found end
     say(("passed over a checkpoint that cannot be read: %s"):format(found))
   end

@@ -1,5 +1,6 @@
 --- Run directories: which one an experiment belongs in, and how it is kept to one process.
 -- runs/<experiment>/<variant>, then <variant>-2, <variant>-3, …
+-- A run may be a stranger's. What it has in its directory is reached through no link, and is a file or a directory.
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
@@ -8,13 +9,42 @@ local schema = require "sm.experiment.schema"
 local M = {}
 M.__index = M
 
---- @return string|nil the content of a file, nil where there is none
-function M.read(path)
-  local file = io.open(path, "rb")
-  if not file then return nil end
-  local content <const> = file:read "a"
-  file:close()
-  return content
+local beneath <const> = runtime.io.beneath
+local most_bytes <const> = 256 << 20 -- of a file that is read whole: three million rows of metrics.csv
+
+--- What a function of beneath gives; raises where it gives a reason.
+local function sure(result, reason, ...)
+  if result == nil and reason then fail("%s", reason) end
+  return result, reason, ...
+end
+
+--- A path as a directory and a name beneath it.
+local function split(path)
+  local directory, name = path:match "^(.*)/([^/]*)$"
+  return directory == "" and "/" or directory or ".", name or path
+end
+
+--- The content of a file of a run. Raises where it is no plain file, or too large.
+--- @param path string RUN/NAME; or RUN, which may be reached through links, as the rest may not
+--- @param name string|nil of the file beneath it
+--- @return string|nil nil where there is none
+function M.read(path, name)
+  if not name then path, name = split(path) end
+  return (sure(beneath.read(path, name, most_bytes)))
+end
+
+--- Begins a file of a run with a text, all of which is there or nothing, for more to be appended.
+--- @return file
+function M.begin(path, text)
+  local directory, name = split(path)
+  sure(beneath.write(directory, name, text))
+  return (sure(beneath.open(directory, name, "a")))
+end
+
+--- The names in a directory of a run, which may not be a link, and the kind of each.
+--- @return table name → "file", "directory", "link" or "other"; empty where there is none
+function M.list(path, name)
+  return (sure(beneath.list(path, name))) or {}
 end
 
 --- @return table|nil what summary.json says, nil while the run is unfinished
@@ -73,14 +103,12 @@ end
 
 --- Whether another process trains in a directory.
 local function is_locked(path)
-  local log <close> = io.open(path .. "/log.txt", "r+")
+  local log <close> = sure(beneath.open(path, "log.txt", "r+"))
   return log ~= nil and runtime.io.is_locked(log)
 end
 
 local function has_checkpoint(path)
-  local folder = path .. "/checkpoints"
-  if lfs.attributes(folder, "mode") ~= "directory" then return false end
-  for name in lfs.dir(folder) do
+  for name in pairs(M.list(path, "checkpoints")) do
     if name:find "%.safetensors$" and name:sub(1, 1) ~= "." then return true end
   end
   return false
@@ -134,10 +162,9 @@ end
 --- @return table handle with `.path`, `.log` (a file to append to) and `.unlocked` (why there is no lock, where a file
 ---   system gives none)
 function M.open(path)
-  make(path .. "/checkpoints")
-  make(path .. "/plots")
-  local log, reason = io.open(path .. "/log.txt", "a")
-  if not log then fail("%s", reason) end
+  make(path)
+  for _, name in ipairs { "checkpoints", "plots" } do sure(beneath.make(path, name)) end
+  local log = sure(beneath.open(path, "log.txt", "a"))
   log:setvbuf "line"
   local locked, unavailable = runtime.io.lock(log)
   if locked == false then
@@ -149,13 +176,10 @@ end
 
 M.make = make
 
---- Removes everything in a directory, and the directory. What is not there is no error.
+--- Removes a file, or a directory with all that it has. A link goes, and not what it leads to; what is not there is no
+--- error.
 function M.remove(path)
-  if lfs.symlinkattributes(path, "mode") ~= "directory" then return os.remove(path) end
-  for name in lfs.dir(path) do
-    if name ~= "." and name ~= ".." then M.remove(path .. "/" .. name) end
-  end
-  lfs.rmdir(path)
+  sure(beneath.remove(split(path)))
 end
 
 --- Removes what another run left that never came to a checkpoint. Rows that it measured stay in metrics-before.csv.
@@ -165,14 +189,22 @@ function M:clear()
   for _, name in ipairs { "plots", "modules", "metrics.csv", "report.html", "spent.json" } do
     M.remove(self.path .. "/" .. name)
   end
-  make(self.path .. "/plots")
+  sure(beneath.make(self.path, "plots"))
 end
 
 --- Writes one of the run's files so that a crash leaves all of it or none.
 --- @param name string its place below the run directory, whose directories are made
 function M:write(name, text)
-  if name:find "/" then make((self.path .. "/" .. name):match "^(.+)/") end
-  runtime.io.write_durably(self.path .. "/" .. name, text)
+  if name:find "/" then sure(beneath.make(self.path, (split(name)))) end
+  sure(beneath.write(self.path, name, text))
+end
+
+--- Raises where something else than a file lies where a view is about to write one.
+function M:check_place(name)
+  local kind = sure(beneath.status(self.path, name))
+  if kind and kind ~= "file" then
+    fail("%s/%s: expected a file to replace, found a %s", self.path, name, kind == "other" and "pipe or device" or kind)
+  end
 end
 
 function M:close()

@@ -42,15 +42,20 @@ local directory_options = {
   quiet = run_options.quiet,
 }
 
+--- The text of the user's own file, which may be a link or a pipe.
+local function read(path)
+  local file <close>, problem = io.open(path, "rb")
+  local source = file and file:read "a"
+  return source or fail("cannot read the experiment %s", problem or path)
+end
+
 local function with_source(options)
   local wrong = file_names.not_utf8(options.file)
   if wrong then
     fail("the name of the file %s must be UTF-8, as the record of its run is; byte %d is not",
       text.visible(options.file), wrong)
   end
-  if not options.source then
-    options.source = directory.read(options.file) or fail("cannot read the experiment %s", options.file)
-  end
+  options.source = options.source or read(options.file)
   wrong = file_names.not_utf8(options.source)
   if wrong then fail("%s: byte %d is not UTF-8, as every checkpoint keeps it", options.file, wrong) end
   return options
@@ -118,7 +123,10 @@ end
 local function existing(experiment, given, where)
   local options = check.options(where, given or {}, directory_options)
   local path = options.directory:gsub("(.)/+$", "%1")
-  options.file = options.file or path .. "/experiment.lua"
+  if not options.file then
+    options.file = path .. "/experiment.lua"
+    options.source = options.source or directory.read(options.file)
+  end
   local this = new_run(experiment, with_source(options))
   this.name, this.variant = directory.names(path)
   identity.check_modules(path)

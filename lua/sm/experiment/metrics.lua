@@ -1,8 +1,8 @@
 --- metrics.csv: one row every `log` steps and at every evaluation; empty cells where there is nothing.
 --- Every run's file begins with the same columns; those that its optimizer and its views add come after them.
-local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local directory = require "sm.experiment.directory"
 local statistics = require "sm.experiment.statistics"
 
 local M = {}
@@ -27,9 +27,7 @@ local function split(line)
 end
 
 local function content(path)
-  local file <close>, reason = io.open(path, "rb")
-  local text = file and file:read "a"
-  return text or fail("%s", reason or path .. " cannot be read")
+  return directory.read(path) or fail("there is no %s", path)
 end
 
 --- @param text string|nil the file's content, where it is known
@@ -85,9 +83,7 @@ function M.open(path, columns, last_step)
     columns, rows = kept, rows_until(body, last_step)
     M.rows(path, table.concat(columns, ",") .. "\n" .. rows) -- raises where one is wrong
   end
-  runtime.io.write_durably(path, table.concat(columns, ",") .. "\n" .. rows)
-  local file, reason = io.open(path, "ab")
-  if not file then fail("%s", reason) end
+  local file = directory.begin(path, table.concat(columns, ",") .. "\n" .. rows)
   return setmetatable({ path = path, file = file, columns = columns }, M)
 end
 

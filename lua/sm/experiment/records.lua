@@ -14,10 +14,10 @@ local M = {}
 local deepest <const> = 8  -- levels of directories that are searched
 local no_entry <const> = 2 -- ENOENT: it was there a moment ago
 
---- Whether a directory is a run's.
+--- Whether a directory is a run's. What kind of file it has, is told when it is read.
 function M.is_run(path)
   for _, name in ipairs { "experiment.lua", "params.json" } do
-    if lfs.attributes(path .. "/" .. name, "mode") ~= "file" then return false end
+    if not lfs.symlinkattributes(path .. "/" .. name, "mode") then return false end
   end
   return true
 end
@@ -114,13 +114,7 @@ end
 
 --- The content of a file of a run. @return string|nil nil where there is none
 local function content(path)
-  local mode = lfs.attributes(path, "mode")
-  if not mode and not lfs.symlinkattributes(path) then return nil end
-  if mode and mode ~= "file" then fail("%s: expected a file, found a %s", path, mode) end
-  local file <close>, problem = io.open(path, "rb")
-  if not file then fail("%s", problem) end
-  local text, unread = file:read "a"
-  return text or fail("%s: %s", path, unread)
+  return directory.read(path)
 end
 
 --- A file of a run that holds a JSON object.

@@ -158,13 +158,15 @@ end
 --- their plain names.
 local function draw(self, view, row)
   local plain = "plots/" .. view.name
-  local path = ("%s/%s-%06d"):format(self.directory.path, plain, self.step)
+  local name = ("%s-%06d"):format(plain, self.step)
+  local path = self.directory.path .. "/" .. name
+  for _, extension in ipairs { ".png", ".csv" } do self.directory:check_place(name .. extension) end
   view:draw(self.model, path .. ".png", {
     step = self.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row,
     title = self.variant == "default" and self.name or self.name .. "  " .. self.variant,
   })
   for _, extension in ipairs { ".png", ".csv" } do
-    local content = directory.read(path .. extension)
+    local content = directory.read(self.directory.path, name .. extension)
     if content then self.directory:write(plain .. extension, content) end
   end
 end
@@ -192,7 +194,7 @@ end
 --- @param ended table|nil what keeps the run from going on, as report.page has it
 function M:report(ended)
   local path = self.directory.path
-  local written, problem = pcall(report.write, { path }, path .. "/report.html",
+  local written, problem = pcall(report.write, { path }, nil,
     { steps = self.schedule.steps, ended = ended, pause = self.report_pause })
   if written then
     self.reported = true

@@ -8,6 +8,7 @@ local runtime = require "sm.runtime"
 local M = {}
 
 local HEADER <const> = "step,quantity,group,channel,class,other_group,value\n"
+local MOST_BYTES <const> = 16 << 20 -- of a file that is read
 
 local function quoted(text)
   text = tostring(text)
@@ -57,11 +58,11 @@ function M.write(path, numbers, step, class_names)
 end
 
 --- The entropies that a file begins with, one for each group; nil when it is no such file.
-local function entropies(path)
-  local file <close> = io.open(path, "rb")
-  if not file or file:read "L" ~= HEADER then return nil end
+local function entropies(directory, file)
+  local text = runtime.io.beneath.read(directory, file, MOST_BYTES)
+  if not text or text:sub(1, #HEADER) ~= HEADER then return nil end
   local found = {}
-  for line in file:lines() do
+  for line in text:sub(#HEADER + 1):gmatch "([^\n]*)\n" do
     local group, value = line:match "^%d+,entropy,(%d+),,,,(%S+)$"
     if not group then break end
     found[tonumber(group)] = tonumber(value)
@@ -81,7 +82,7 @@ function M.history(directory, name, step, groups)
   for file in lfs.dir(directory) do
     local digits = file:sub(1, #name + 1) == name .. "-" and file:sub(#name + 2):match "^(%d+)%.csv$"
     if digits and tonumber(digits) < step then
-      local moment = entropies(directory .. file)
+      local moment = entropies(directory, file)
       if moment and #moment == groups then
         moment.step = tonumber(digits)
         moments[#moments + 1] = moment

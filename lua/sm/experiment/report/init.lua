@@ -4,6 +4,7 @@ local runtime = require "sm.runtime"
 local fail = require "sm.fail"
 local assets = require "sm.experiment.report.assets"
 local compare = require "sm.experiment.compare"
+local directory = require "sm.experiment.directory"
 local curves = require "sm.experiment.report.curves"
 local html = require "sm.experiment.report.html"
 local pictures = require "sm.experiment.report.pictures"
@@ -166,9 +167,17 @@ function M.page(paths, options, unread)
 end
 
 --- Writes the page whole or not at all.
---- @param out string path of the file
+--- @param out string|nil path of the file; without one it is report.html in the directory that has the runs
+--- @return string its path
 function M.write(paths, out, options, unread)
-  runtime.io.write_durably(out, M.page(paths, options, unread))
+  local page = M.page(paths, options, unread)
+  if out then
+    runtime.io.write_durably(out, page)
+    return out
+  end
+  local shared = M.shared_directory(paths)
+  directory.write({ path = shared }, "report.html", page)
+  return shared .. "/report.html"
 end
 
 --- The directory that all of some paths lie in or below; a single path itself; "." where they share nothing.

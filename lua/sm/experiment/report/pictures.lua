@@ -1,7 +1,6 @@
 --- The pictures of runs over training time: plots/NAME-NNNNNN.png, one for each evaluation.
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
-local directory = require "sm.experiment.directory"
 local html = require "sm.experiment.report.html"
 local present = require "sm.experiment.present"
 
@@ -19,6 +18,12 @@ local function size_of(path)
   local beginning = file and file:read(#first_fields + 8) or ""
   if #beginning < #first_fields + 8 or beginning:sub(1, #first_fields) ~= first_fields then return nil end
   return (">I4I4"):unpack(beginning, #first_fields + 1)
+end
+
+--- What a picture's file has; nothing where it has become something else meanwhile.
+local function content(path)
+  local folder, file = path:match "^(.*)/([^/]*)$"
+  return runtime.io.beneath.read(folder, file, most_bytes) or ""
 end
 
 --- A picture; nil for what is none. A run may be a stranger's: no link leads out of it into the page.
@@ -150,7 +155,7 @@ local function frame(kind, figure, moment, shown)
   return h("img", {
     alt = ("%s at step %d%s"):format(kind.name, moment.step, figure.label and ", " .. figure.label or ""),
     width = moment.width, height = moment.height, decoding = "sync", hidden = not shown, ["data-step"] = moment.step,
-    src = { "data:image/png;base64,", html.raw(runtime.io.base64(directory.read(moment.path) or "")) },
+    src = { "data:image/png;base64,", html.raw(runtime.io.base64(content(moment.path))) },
   })
 end
 
