@@ -1,25 +1,8 @@
 --- environment.json: on what a run ran, so that a stranger can tell why two runs differ.
 local runtime = require "sm.runtime"
+local revision = require "sm.experiment.revision"
 
 local M = {}
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
--- Reads only: no lock on the index is taken, and nothing that the repository configures is run.
-local git <const> = "git --no-optional-locks -c core.fsmonitor=false -c core.hooksPath=/dev/null -C %s status "
-  .. "--porcelain=v2 --branch --no-ahead-behind --untracked-files=no 2>/dev/null"
-
---- @return table|nil {revision=, dirty=} of the repository around the file; nil without one, or without git
-local function repository(file)
-  local pipe = io.popen(git:format(quote(file:match "^(.*/)" or ".")))
-  if not pipe then return nil end
-  local status = pipe:read "a" -- headers begin with "# "; every other line is a change
-  pipe:close()
-  local revision = status:match "# branch%.oid (%x+)"
-  return revision and { revision = revision, dirty = status:find "\n[^#]" ~= nil }
-end
 
 local function first_match(path, pattern)
   local file = io.open(path)
@@ -36,7 +19,7 @@ function M.describe(file)
     smrun = runtime.version,
     lua = _VERSION,
     real = runtime.real,
-    git = repository(file),
+    git = revision.of(file),
     processor = first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]+)"),
     host = first_match("/proc/sys/kernel/hostname", "%S+") or first_match("/etc/hostname", "%S+"),
     cores = runtime.system.cores(),
