@@ -173,7 +173,7 @@ describe("a run from elsewhere", function()
       ["values/steps"] = { "1.5", "params.json: parameter 'steps' must be an integer like its default 12, got '1.5'" },
       ["values/lr"] = { '"fast"', "params.json: parameter 'lr' must be a number like its default 0.01, got 'fast'" },
       ["values/lrs"] = { "1", "params.json: unknown parameter 'lrs'; did you mean 'lr'?" },
-      ["values/seed"] = { "8", "it was saved by a run with other parameters" },
+      ["values/seed"] = { "8.5", "params.json: parameter 'seed' must be an integer like its default 1, got '8.5'" },
     } do
       put(unfinished, { ["params.json"] = with(unfinished["params.json"], field, case[1]) })
       say(case[2], "resume", "eval")

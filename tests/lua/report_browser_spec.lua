@@ -1,5 +1,8 @@
 --- Reports in a real browser: Chromium without a window. Skipped where there is none.
+local json = require "sm.json"
 local report = require "sm.experiment.report"
+local runtime = require "sm.runtime"
+local sha256 = require "sm.experiment.report.sha256"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 
 local function output_of(command)
@@ -32,8 +35,9 @@ describe("a report in a browser", function()
   --- @return table, string the lines of the console
   local function open(page, width, seconds, user)
     local path = workspace .. "/page.html"
-    local script = "<script>" .. tiny.read(user or "tests/lua/report_browser.js") .. "</script></body>"
-    tiny.write(path, (page:gsub("</body>", function() return script end)))
+    local script = tiny.read(user or "tests/lua/report_browser.js")
+    page = page:gsub("script%-src ", ("script-src 'sha256-%s' "):format(runtime.io.base64(sha256(script))), 1)
+    tiny.write(path, (page:gsub("</body>", function() return "<script>" .. script .. "</script></body>" end)))
     tiny.write(workspace .. "/frame.html", frame:format(width))
     local dom = output_of(([[cd '%s' && timeout 60 env -u LD_PRELOAD '%s' --headless --no-sandbox --disable-gpu \
       --user-data-dir='%s/profile' --disable-background-networking --disable-component-update --disable-sync \
@@ -103,6 +107,69 @@ describe("a report in a browser", function()
     local page = report.page { write_run("e/a", 1, { accuracy = 0.9 }) }
     local _, said = open(page:gsub("<main>", '<main><img alt="" src="http://192.0.2.1/picture.png">'), 1280, 2)
     assert.matches("Content Security Policy", said)
+  end)
+
+  -- Tells whether anything of a stranger's ran, was asked for or became an element.
+  local watch <const> = [[
+    addEventListener("load", () => setTimeout(() => {
+      for (const link of document.querySelectorAll("a")) link.click();
+      for (const button of document.querySelectorAll("form button")) button.click();
+      setTimeout(() => parent.postMessage([
+        "ran: " + (window.ran ?? "nothing"), "title: " + document.title,
+        "asked for: " + performance.getEntriesByType("resource").map((entry) => entry.name).join(" "),
+        "charts: " + charts.filter(({ graph }) => graph).length, "links: " + document.querySelectorAll("a").length,
+        "elements: " + document.querySelectorAll("main :is(script, style, a, form, base, svg, [style*=url])").length,
+        "pictures of others: " + document.querySelectorAll("img:not([src^='data:image/png'])").length,
+        "styled: " + getComputedStyle(document.querySelector("h1")).backgroundImage,
+        "place: " + location.href.replace(/.*\//, ""),
+      ].join("\n"), "*"), 500);
+    }, 500));
+  ]]
+  local hostile <const> = {
+    "</script><script>ran = 'a script'</script>", "<img src=x onerror=\"ran = 'an attribute'\">",
+    "'><a href=\"javascript:ran = 'a link'\">x</a>",
+    "</style><style>h1 { background: url(http://192.0.2.1/x.png) }</style>",
+    "</title><base href=\"http://192.0.2.1/\">",
+    "</pre></textarea><form action=\"http://192.0.2.1/\"><button>x</button></form>", "<!--", "]]>", "&lt;b&gt;",
+    "<div style=\"background: url(http://192.0.2.1/y.png)\">", "\"><svg onload=\"ran = 'svg'\">",
+    "javascript:ran = 'a text'",
+  }
+
+  local function seen_by(page)
+    tiny.write(workspace .. "/watch.js", watch)
+    return open(page, 1280, 5, workspace .. "/watch.js")
+  end
+
+  it_in_browser("runs, asks for and shows nothing that a stranger's texts would like to be", function()
+    local paths = {}
+    for i, text in ipairs(hostile) do
+      local quoted = json.quote(text)
+      paths[i] = write_run("e/" .. i, i, { values = { note = quoted, [quoted:sub(2, -2)] = quoted }, accuracy = 0.9,
+        source = "return '" .. text .. "'" })
+      tiny.write(paths[i] .. "/environment.json", ('{"experiment": %s, "variant": %s, "smrun": %s, "processor": %s, '
+        .. '"real": %s, "git": {"revision": %s}}'):format(quoted, quoted, quoted, quoted, quoted, quoted))
+      tiny.write(paths[i] .. "/metrics.csv", (tiny.read(paths[i] .. "/metrics.csv")
+        :gsub("cap_share", function() return (text:gsub("[,\n]", "")) end)))
+    end
+    for _, page in ipairs { report.page(paths), report.page { paths[1] }, report.page({ paths[2] }, { steps = 9,
+      ended = { how = "stopped by an error", problem = table.concat(hostile) } }) } do
+      local seen, said = seen_by(page)
+      assert.equal("", said)
+      assert.same({ "nothing", "", "0", "0", "0", "none", "page.html" }, { seen.ran, seen["asked for"], seen.links,
+        seen.elements, seen["pictures of others"], seen.styled, seen.place })
+      assert.is_true(tonumber(seen.charts) > 0)
+    end
+  end)
+
+  it_in_browser("runs and asks for nothing of a stranger's, even if a text were markup", function()
+    local page = report.page { write_run("e/a", 1, { accuracy = 0.9 }) }
+    local seen, said = seen_by((page:gsub("<main>", function() return "<main>" .. table.concat(hostile, " ", 1, 6)
+      .. table.concat(hostile, " ", 10, 11) end)))
+    for _, directive in ipairs { "script%-src", "style%-src", "base%-uri", "form%-action", "img%-src" } do
+      assert.matches("Content Security Policy directive[^\n]*" .. directive, said)
+    end
+    assert.same({ "nothing", "none", "page.html" }, { seen.ran, seen.styled, seen.place })
+    assert.equal("1", seen.links) -- the markup is there
   end)
 
   local function page_of_a_run_that_goes_on()

@@ -1,9 +1,11 @@
 local lfs = require "lfs"
+local assets = require "sm.experiment.report.assets"
 local curves = require "sm.experiment.report.curves"
 local html = require "sm.experiment.report.html"
 local pictures = require "sm.experiment.report.pictures"
 local report = require "sm.experiment.report"
 local runtime = require "sm.runtime"
+local sha256 = require "sm.experiment.report.sha256"
 local tabulate = require "sm.experiment.tabulate"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 local helpers = dofile "tests/lua/helpers.lua"
@@ -36,6 +38,39 @@ describe("the markup of a report", function()
     assert.equal("a\u{FFFD}b\u{FFFD}\u{FFFD}\t\n\u{FFFD}ü", html.escape "a\xffb\xc3\0\t\n\27ü")
     assert.truthy(utf8.len(html.escape(string.char(0xed, 0xa0, 0x80, 0xf5))))
     assert.equal("", html.escape "")
+  end)
+
+  it("shows what would turn a text about or hide in it", function()
+    assert.equal([[a\u{202E}b\u{200B}c\u{9B}d\u{E0041}]], html.escape "a\u{202E}b\u{200B}c\u{9B}d\u{E0041}")
+    assert.equal("für 😀\r\n", html.escape "für 😀\r\n")
+  end)
+
+  it("allows its own script and style by what they are, and nothing else", function()
+    local own = assets.get()
+    assert.matches("^default%-src 'none'; script%-src 'sha256%-[%w+/]+='; style%-src 'sha256%-[%w+/]+='; "
+      .. "img%-src data:; base%-uri 'none'; form%-action 'none'$", own.policy)
+    for _, text in ipairs { own.script, own.style } do
+      assert.is_nil(text:find "\r")
+      assert.is_nil(text:lower():find "</s[ct][ry]") -- where a script or a style would end
+    end
+  end)
+
+  it("has checksums by FIPS 180-4", function()
+    local function digest(text)
+      return (sha256(text):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+    end
+    assert.equal("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", digest "")
+    assert.equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", digest "abc")
+    assert.equal("248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+      digest "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")
+    assert.equal("cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0", digest(("a"):rep(1000000)))
+    local file = os.tmpname()
+    for size = 0, 130 do -- around the ends of blocks
+      tiny.write(file, ("x"):rep(size))
+      local pipe <close> = io.popen("sha256sum < " .. file)
+      assert.equal(pipe:read "a":match "%x+", digest(("x"):rep(size)))
+    end
+    os.remove(file)
   end)
 
   it("is made in one walk, also of a text that is no text at all", function()

@@ -1,5 +1,7 @@
 --- What a page is made of besides its content: the style and the script beside this file, and dygraphs.
 local fail = require "sm.fail"
+local runtime = require "sm.runtime"
+local sha256 = require "sm.experiment.report.sha256"
 
 local M = {}
 
@@ -25,17 +27,26 @@ local function dygraphs(name)
     fail("there is no %s/%s, which draws the curves of a report: install the package libjs-dygraphs, or set "
       .. "SM_DYGRAPHS to the directory that has it", place, name)
   end
+  text = text:gsub("\r\n?", "\n") -- as a browser reads it
   return (text:gsub("\n//# sourceMappingURL=[^\n]*", ""):gsub("\n/%*# sourceMappingURL=.-%*/", ""))
 end
 
---- @return string CSS
-function M.style()
-  return dygraphs "dygraph.min.css" .. "\n" .. own "report.css"
+local sources = {} -- text → how a policy names it: the same few in every page of a process
+
+--- How a Content-Security-Policy names a script or a style that stands in the page.
+local function source(text)
+  sources[text] = sources[text] or ("'sha256-%s'"):format(runtime.io.base64(sha256(text)))
+  return sources[text]
 end
 
---- @return string JavaScript
-function M.script()
-  return dygraphs "dygraph.min.js" .. "\n" .. own "series.js" .. own "report.js"
+--- What a page is made of.
+--- @return table {style=CSS, script=JavaScript, policy=(a Content-Security-Policy which allows these two by what they
+---   are, pictures that are in the page, and nothing else)}
+function M.get()
+  local style = dygraphs "dygraph.min.css" .. "\n" .. own "report.css"
+  local script = dygraphs "dygraph.min.js" .. "\n" .. own "series.js" .. own "report.js"
+  return { style = style, script = script, policy = ("default-src 'none'; script-src %s; style-src %s; img-src data:; "
+    .. "base-uri 'none'; form-action 'none'"):format(source(script), source(style)) }
 end
 
 return M

@@ -1,6 +1,7 @@
 --- A page as a tree of elements. Every text in it is escaped, so that what comes from a stranger's file stays
 -- text; only `raw` goes in as it is.
 local sorted_keys = require "sm.ordered".sorted_keys
+local visible = require "sm.text".visible
 
 local M = {}
 
@@ -24,9 +25,11 @@ local function valid(text)
 end
 
 --- A text as it stands in a page, in an element or a quoted attribute. Control characters that no page may have
--- become U+FFFD.
+--- become U+FFFD, and what would turn the text about or hide is made visible.
 function M.escape(text)
-  return (valid(text):gsub("[\0-\8\11\12\14-\31\127]", no_character):gsub("[&<>\"']", entities))
+  text = valid(text):gsub("[\0-\8\11\12\14-\31\127]", no_character)
+  if text:find "[\128-\255]" then text = visible(text, "\t\n\r") end
+  return (text:gsub("[&<>\"']", entities))
 end
 
 --- @param attributes table name → text, number, raw, a list of these, or true; false leaves the attribute out

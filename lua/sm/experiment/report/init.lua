@@ -1,5 +1,6 @@
 --- The report: one HTML file about a run, or about several, that stands alone.
--- It asks nothing of a network: a policy in its head forbids every request, and all that it shows is in it.
+-- It asks nothing of a network, and runs no script but its own: a policy in its head forbids it, and all that it shows
+-- is in it.
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
 local assets = require "sm.experiment.report.assets"
@@ -18,7 +19,6 @@ local h <const> = html.element
 
 local soonest_reload <const>, latest_reload <const> = 5, 60 -- seconds
 local following <const> = 30 * 60 -- seconds from its writing that a page looks for news
-local policy <const> = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 --- Adds to a record what the page shows besides: step (the last), validation (the last row that has some), pictures,
 --- seed_text.
@@ -135,16 +135,16 @@ function M.page(paths, options, unread)
   local name, variant = title_of(runs)
   local headline = tables.headline(settings, comparison, steps, ended)
   local reload = options and not ended and not runs[1].summary and reload_after(runs[1], options.pause or 0)
-  local drawn = pictures.node(shown_pictures(settings))
+  local drawn, own = pictures.node(shown_pictures(settings)), assets.get()
   return html.render { html.raw "<!DOCTYPE html>\n", h("html", { lang = "en" },
     h("head", {},
       h("meta", { charset = "utf-8" }),
-      h("meta", { ["http-equiv"] = "Content-Security-Policy", content = policy }),
+      h("meta", { ["http-equiv"] = "Content-Security-Policy", content = own.policy }),
       h("meta", { name = "viewport", content = "width=device-width, initial-scale=1" }),
       h("meta", { name = "color-scheme", content = "light dark" }),
       h("title", {}, ("%s · %s %s"):format(headline, name, variant)),
       h("link", { rel = "icon", href = "data:," }),
-      h("style", {}, html.raw(assets.style()))),
+      h("style", {}, html.raw(own.style))),
     h("body", { ["data-reload"] = reload, ["data-until"] = reload and os.time() + following },
       h("header", {}, h("h1", {}, name, " ", h("span", {}, variant)), h("p", { class = "headline" }, headline),
         h("p", { class = "note" }, "This page was written ", os.date "!%Y-%m-%d %H:%M:%S", " UTC by smrun ",
@@ -163,7 +163,7 @@ function M.page(paths, options, unread)
           or nil, drawn),
         section("source", "The experiment", tables.sources(settings)),
         section("environment", "Where it ran", tables.environments(runs))),
-      h("script", {}, html.raw(assets.script())))), "\n" }
+      h("script", {}, html.raw(own.script)))), "\n" }
 end
 
 --- Writes the page whole or not at all.

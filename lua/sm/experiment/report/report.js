@@ -102,6 +102,8 @@ function drawBand({ points, drawingContext: context, plotArea, color, dygraph })
 }
 
 const { linePlotter } = Dygraph.Plotters;
+// The legend of dygraphs measures a letter by a style that the page's policy forbids. A chart has its own.
+Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
 const patterns = { solid: null, dashed: [4, 3], dotted: [1, 3] };
 
 class Chart {
@@ -194,8 +196,7 @@ class Chart {
     this.graph = new Dygraph(one(".plot", this.element), file, {
       ...this.options(), dateWindow, ...options,
       customBars: this.bands, plotter: this.bands ? [drawBand, linePlotter] : linePlotter, connectSeparatedPoints: true,
-      fillAlpha: 0.18, strokeWidth: 1.5, legend: "always",
-      labelsDiv: one(".legend", this.element), legendFormatter: (data) => this.legend(data),
+      fillAlpha: 0.18, strokeWidth: 1.5, plugins: [this.legend()],
       highlightCircleSize: 3, pointSize: 3, animatedZooms: false, axisLabelFontSize: 12, xRangePad: 4, yRangePad: 6,
       highlightSeriesOpts: this.series.length > 1 ? { strokeWidth: 2.5 } : null,
       highlightSeriesBackgroundAlpha: 0.7,
@@ -211,9 +212,17 @@ class Chart {
     });
   }
 
-  // What the lines are, or what they say at the step under the pointer. As nodes, so that no stranger's name is
-  // markup.
-  legend(data) {
+  // A plugin of dygraphs that says what the lines are, or what they say at the step under the pointer.
+  legend() {
+    const write = ({ dygraph, selectedX }) => {
+      one(".legend", this.element).replaceChildren(this.legendAt(dygraph, selectedX));
+    };
+    const forget = ({ dygraph }) => write({ dygraph });
+    return { activate: () => ({ select: write, deselect: forget, didDrawChart: forget }) };
+  }
+
+  // As nodes, so that no stranger's name is markup.
+  legendAt(graph, step) {
     const several = this.settings.length > 1;
     const words = (column) => column.replaceAll("_", " ");
     const fragment = document.createDocumentFragment();
@@ -229,17 +238,17 @@ class Chart {
       item.append(text);
       fragment.append(item);
     };
-    if (data.x === undefined) {
+    if (step === undefined) {
       const first = this.columns.length > 1 ? this.series.slice(0, this.columns.length) : [];
       for (const { column, colour, line } of first) add(words(column), several ? css("--ink") : colour, line);
       if (this.note) add(this.note);
       return fragment;
     }
-    add("step " + grouped(data.x));
-    data.series.forEach((shown, i) => {
-      const { setting, column, colour, line, curve } = this.series[i], at = position(curve.steps, data.x);
-      const room = this.series.length <= 4 || shown.isHighlighted;
-      if (curve.steps[at] !== data.x || !shown.isVisible || !room) return;
+    add("step " + grouped(step));
+    this.series.forEach(({ setting, column, colour, line, curve }, i) => {
+      const at = position(curve.steps, step), label = "series " + i;
+      const room = this.series.length <= 4 || graph.getHighlightSeries() === label;
+      if (curve.steps[at] !== step || !graph.getPropertiesForSeries(label).visible || !room) return;
       const name = [several && setting.label, this.columns.length > 1 && words(column)].filter(Boolean).join(" ");
       const spread = curve.counts?.[at] > 1
         ? ` ± ${figure(curve.deviations[at], this.percent)} (n = ${curve.counts[at]})` : "";
