@@ -52,6 +52,20 @@ function M.visible(text, kept)
   end))
 end
 
+--- Writes a line to standard output, with nothing in it of others' that a terminal would obey.
+function M.print(words)
+  io.stdout:write(M.visible(words, "\n\t"), "\n")
+  io.stdout:flush()
+end
+
+--- A cell of a CSV file (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe in front; a
+--- number, negative ones too, stays as it is.
+function M.csv(cell)
+  if cell:find "^[=+@\t\r-]" and not tonumber(cell) then cell = "'" .. cell end
+  if not cell:find '[",\r\n]' then return cell end
+  return '"' .. cell:gsub('"', '""') .. '"'
+end
+
 local most_quoted <const> = 100
 
 --- What a message quotes of a name that may be endless: all of it, or its beginning and "…".

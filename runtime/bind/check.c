@@ -22,10 +22,22 @@ static void push_user_position(lua_State *L) {
   lua_pushliteral(L, "");
 }
 
+/* The message on top as sm.text.visible writes it, once that is known: plain Lua shows a message as it is. */
+static void make_visible(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "sm.visible") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_insert(L, -2);
+  lua_pushliteral(L, "\n\t"); /* stay as they are */
+  lua_pcall(L, 2, 1, 0);       /* an error in it, of no memory, is raised instead */
+}
+
 _Noreturn static void raise_message(lua_State *L) { /* [message] on top */
   push_user_position(L);
   lua_insert(L, -2);
   lua_concat(L, 2);
+  make_visible(L);
   lua_error(L);
   __builtin_unreachable();
 }

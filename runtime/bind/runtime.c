@@ -10,10 +10,13 @@ static int raise(lua_State *L) {
   sm_lua_fail(L, "%s", luaL_checkstring(L, 1));
 }
 
-/* set_library(prefix): sources that begin with it are the library's own, never the user's line. */
+/* set_library(prefix, visible): sources that begin with it are the library's own, never the user's line; what errors
+   say goes through visible(text, kept). */
 static int set_library(lua_State *L) {
   luaL_checkstring(L, 1);
-  lua_settop(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_setfield(L, LUA_REGISTRYINDEX, "sm.visible");
   lua_setfield(L, LUA_REGISTRYINDEX, "sm.own_sources");
   return 0;
 }

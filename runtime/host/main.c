@@ -46,6 +46,16 @@ static int run(lua_State *L) {
   return 1;
 }
 
+/* Bytes that a terminal might obey are written as in a Lua string. */
+static void complain(const char *message) {
+  fputs("smrun: ", stderr);
+  for (const unsigned char *at = (const unsigned char *)message; *at; at++) {
+    bool plain = *at == '\n' || *at == '\t' || (*at >= ' ' && *at < 0x7F);
+    fprintf(stderr, plain ? "%c" : "\\%03d", *at);
+  }
+  fputs("\n", stderr);
+}
+
 /* Both calls in turn; the exit code. */
 static int protected_run(lua_State *L, int argc, char **argv) {
   lua_pushcfunction(L, add_traceback);
@@ -59,7 +69,7 @@ static int protected_run(lua_State *L, int argc, char **argv) {
   }
   if (status == LUA_OK) return (int)lua_tointeger(L, -1);
   const char *message = lua_tostring(L, -1);
-  if (!sm_host_output_closed()) fprintf(stderr, "smrun: %s\n", message ? message : "an error without a text");
+  if (!sm_host_output_closed()) complain(message ? message : "an error without a text");
   return EXIT_FAILURE;
 }
 

@@ -6,6 +6,7 @@ local files = require "sm.files"
 local json = require "sm.json"
 local records = require "sm.experiment.records"
 local report = require "sm.experiment.report"
+local sheet_record = require "sm.view.record"
 local sm = require "sm"
 local tabulate = require "sm.experiment.tabulate"
 local visible = require "sm.text".visible
@@ -443,6 +444,34 @@ describe("a run from elsewhere", function()
       tiny.list(path .. "/checkpoints"))
     put(unfinished, { ["checkpoints/step-999999.safetensors"] = changed(metadata("step", "999999")) })
     has(said_by "eval", "step-999999.safetensors: the run has 12 steps")
+  end)
+
+  it("has numbers behind a sheet that are none, which the next sheet leaves out", function()
+    local first <const> = "step,quantity,group,channel,class,other_group,value\n"
+    local function write(step, lines) tiny.write(("%s/x-%06d.csv"):format(workspace, step), first .. lines) end
+    write(1, "1,entropy,1,,,,0.5\n")
+    for step, value in pairs { [2] = "1e999", [3] = "x", [4] = "nan", [5] = "-inf" } do
+      write(step, ("%d,entropy,1,,,,%s\n"):format(step, value))
+    end
+    tiny.write(workspace .. "/x-99999999999999999999.csv", first)
+    tiny.write(workspace .. "/x-000006.csv", "1,entropy,1,,,,0.5\n")
+    local moments = sheet_record.history(workspace .. "/", "x", 10, 1)
+    assert.same({ { step = 1, 0.5 } }, moments)
+  end)
+
+  it("is told by the program as by the library", function()
+    put(unfinished, { ["environment.json"] = "[]" })
+    for _, command in ipairs { "resume", "eval" } do
+      local output, code = tiny.smrun(("%s '%s'"):format(command, path))
+      assert.equal(1, code, output)
+      assert.equal(("smrun: %s/environment.json: expected a JSON object, found array\n"):format(path), output)
+    end
+    put(unfinished, { ["experiment.lua"] = "", ["params.json"] = '{"values": {}}' })
+    local output, code = tiny.smrun(("resume '%s'"):format(path))
+    assert.equal(2, code, output)
+    has(output, "is a plain script; there is no run to go on with")
+    put(unfinished, { [last] = "", [before] = false })
+    has((tiny.smrun(("eval '%s'"):format(path))), "passed over a checkpoint that cannot be read: ")
   end)
 
   it("is seen, whatever its texts have in them", function()

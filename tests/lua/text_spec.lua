@@ -8,6 +8,8 @@ describe("text for people", function()
     assert.equal([[x\u{202E}cod.exe\u{2066}\u{2028}\u{200B}\u{FEFF}\u{9B}]],
       text.visible "x\u{202E}cod.exe\u{2066}\u{2028}\u{200B}\u{FEFF}\u{9B}")
     assert.equal([[caf\233 \255\200]], text.visible "caf\233 \255\200")
+    assert.equal([[a\u{200D}b \u{200C}é \u{E0041}\u{E007F}]], text.visible "a\u{200D}b \u{200C}é \u{E0041}\u{E007F}")
+    assert.equal("👨\u{200D}👩 می\u{200C}خواهم", text.visible "👨\u{200D}👩 می\u{200C}خواهم")
     assert.equal("größer 漢字 ±é\u{301} 👍", text.visible "größer 漢字 ±é\u{301} 👍")
   end)
 

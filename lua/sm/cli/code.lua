@@ -1,5 +1,6 @@
 --- smrun -e CODE
 local loader = require "sm.cli.load"
+local text = require "sm.text"
 
 local M = {}
 
@@ -15,7 +16,8 @@ function M.code(options)
   end
   if not chunk then error(problem, 0) end
   local values = table.pack(chunk())
-  if values.n > 0 then print(table.unpack(values, 1, values.n)) end
+  for i = 1, values.n do values[i] = tostring(values[i]) end
+  if values.n > 0 then text.print(table.concat(values, "\t")) end
   return 0
 end
 

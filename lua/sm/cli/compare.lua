@@ -4,19 +4,21 @@ local compare = require "sm.experiment.compare"
 local paths = require "sm.cli.paths"
 local runtime = require "sm.runtime"
 local tabulate = require "sm.experiment.tabulate"
+local text = require "sm.text"
 
 local M = {}
 
---- Prints the tables; with --csv also writes one for other programs, and with --csv - prints that alone.
+--- Prints the tables; with --csv also writes one for other programs, and with --csv - prints that alone,
+--- in which what a terminal would obey is made visible.
 --- @return integer exit code
 function M.compare(options)
   local found, unread = paths.runs(options.words)
   local comparison = compare.runs(found, options.figure, unread)
   if options.csv == "-" then
-    io.stdout:write(tabulate.csv(comparison))
+    io.stdout:write(text.visible(tabulate.csv(comparison), "\n\t"))
     return 0
   end
-  print(tabulate.text(comparison, columns.terminal()))
+  text.print(tabulate.text(comparison, columns.terminal()))
   if options.csv then runtime.io.write_durably(options.csv, tabulate.csv(comparison)) end
   return 0
 end

@@ -3,6 +3,7 @@ local catalogue = require "sm.data.catalogue"
 local check = require "sm.check"
 local fetch = require "sm.data.fetch"
 local sorted_keys = require "sm.ordered".sorted_keys
+local text = require "sm.text"
 local usage = require "sm.usage"
 
 local M = {}
@@ -18,7 +19,7 @@ end
 --- @return integer exit code
 function M.data(options)
   for _, name in ipairs(options.words) do check_name(name) end
-  local say = options.quiet and function() end or print
+  local say = options.quiet and function() end or text.print
   for _, name in ipairs(options.words) do fetch.get(name, say) end
   return 0
 end

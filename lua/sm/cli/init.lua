@@ -5,6 +5,7 @@ local host = require "sm.host"
 local complain = require "sm.cli.complain"
 local help = require "sm.cli.help"
 local options = require "sm.cli.options"
+local text = require "sm.text"
 local traceback = require "sm.cli.traceback"
 local usage = require "sm.usage"
 
@@ -28,7 +29,7 @@ local function dispatch(arguments)
   if given.threads then host.set_threads(given.threads) end
   if command ~= "help" then return commands[command](given) end
   local output = wrong and io.stderr or io.stdout
-  output:write(help.text(given.about, options.commands[given.about]))
+  output:write(text.visible(help.text(given.about, options.commands[given.about]), "\n"))
   return wrong and exit.wrong_usage or exit.done
 end
 

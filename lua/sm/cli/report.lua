@@ -13,7 +13,7 @@ function M.report(options)
     io.stdout:write(report.page(found, nil, unread))
     return 0
   end
-  print(text.visible(report.write(found, options.out, nil, unread)))
+  text.print(report.write(found, options.out, nil, unread))
   return 0
 end
 

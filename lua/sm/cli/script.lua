@@ -52,7 +52,7 @@ local function run(path)
   local usage = require "sm.usage"
   local command, given = require "sm.cli.options".read { path, table.unpack(rawget(_G, "arg")) }
   if command ~= "file" then
-    io.stdout:write(require "sm.cli.help".text())
+    io.stdout:write(require "sm.text".visible(require "sm.cli.help".text(), "\n"))
     return 0
   end
   if #require "sm.cli.settings".read(given.words, 2) > 1 then

@@ -105,8 +105,8 @@ local function show_plan(runs, title)
     end
     rows[i] = { run.label, what, place }
   end
-  print(title)
-  print(columns.aligned(rows, 3, columns.terminal()))
+  text.print(title)
+  text.print(columns.aligned(rows, 3, columns.terminal()))
   return failures > 0 and failed_code or 0
 end
 

@@ -1,16 +1,17 @@
 --- smrun --version
 local host = require "sm.host"
+local text = require "sm.text"
 
 local M = {}
 
 local function line(name, value)
-  print(("%-16s %s"):format(name, value))
+  text.print(("%-16s %s"):format(name, value))
 end
 
 --- Prints the version; with --verbose also what it computes with.
 --- @return integer exit code
 function M.version(options)
-  print("smrun " .. host.version)
+  text.print("smrun " .. host.version)
   if not options.verbose then return 0 end
   local runtime = require "sm.runtime"
   local system = runtime.system

@@ -70,7 +70,8 @@ local function check_default(name, default)
 end
 
 local function shown(given)
-  return (type(given) == "table" or given == json.null) and json.kind(given) or text.visible(text.brief(tostring(given)))
+  local nested = type(given) == "table" or given == json.null
+  return nested and json.kind(given) or text.visible(text.brief(tostring(given)))
 end
 
 local function read(name, default, given)

@@ -269,11 +269,6 @@ function M.headline(comparison)
     M.label(comparison.columns, shown), figure, doubts(comparison))
 end
 
-local function quoted(cell)
-  if not cell:find '[",\r\n]' then return cell end
-  return '"' .. cell:gsub('"', '""') .. '"'
-end
-
 local function exact(number)
   return number and ("%.9g"):format(number) or ""
 end
@@ -342,7 +337,7 @@ function M.csv(comparison)
     rows[#rows + 1] = row
   end
   for number, row in ipairs(rows) do
-    for i, cell in ipairs(row) do row[i] = quoted(cell == absent and "" or cell) end
+    for i, cell in ipairs(row) do row[i] = text.csv(cell == absent and "" or cell) end
     lines[number] = table.concat(row, ",") .. "\n"
   end
   return table.concat(lines)

@@ -4,16 +4,12 @@
 -- @module sm.view.record
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
+local csv = require "sm.text".csv
 
 local M = {}
 
 local HEADER <const> = "step,quantity,group,channel,class,other_group,value\n"
 local MOST_BYTES <const> = 16 << 20 -- of a file that is read
-
-local function quoted(text)
-  text = tostring(text)
-  return text:find '[",\n]' and '"' .. text:gsub('"', '""') .. '"' or text
-end
 
 local function write_group(row, g, group, class_names)
   local function channel_name(option) return group.channels[option] or "none" end
@@ -43,7 +39,7 @@ function M.write(path, numbers, step, class_names)
   local lines = { HEADER }
   local function row(quantity, group, channel, class, other, value)
     lines[#lines + 1] = ("%d,%s,%s,%s,%s,%s,%.7g\n"):format(step, quantity, group or "", channel or "",
-      class and quoted(class) or "", other or "", value)
+      class and csv(tostring(class)) or "", other or "", value)
   end
   for g, group in ipairs(numbers.groups) do row("entropy", g, nil, nil, nil, group.entropy) end
   for g, group in ipairs(numbers.groups) do write_group(row, g, group, class_names) end
@@ -65,7 +61,9 @@ local function entropies(directory, file)
   for line in text:sub(#HEADER + 1):gmatch "([^\n]*)\n" do
     local group, value = line:match "^%d+,entropy,(%d+),,,,(%S+)$"
     if not group then break end
-    found[tonumber(group)] = tonumber(value)
+    local bits = tonumber(value)
+    if not bits or bits - bits ~= 0 then return nil end
+    found[tonumber(group)] = bits
   end
   return found
 end
