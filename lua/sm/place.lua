@@ -29,4 +29,10 @@ function M.line()
   return info and ("%s:%d"):format(info.short_src, info.currentline) or "?"
 end
 
+--- The message of an error that the library raised, without the user's line in front.
+function M.without_line(message)
+  local line = M.line() .. ": "
+  return message:sub(1, #line) == line and message:sub(#line + 1) or message
+end
+
 return M

@@ -356,11 +356,14 @@ describe("a run from elsewhere", function()
     { "the run's numbers: optimizer: there are no 'steps'", number("optimizer.steps", nil) },
     { "the run's numbers: optimizer: 'steps' must be an integer from 0 to 2^53", number("optimizer.steps", "-5") },
     { "the run's numbers: tally: there is no 'loss'", number("tally.loss", nil) },
-    { "the run's numbers: tally: it is of step 11", number("tally.steps", "11") },
+    { "the run's numbers: 'tally' is of step 11", number("tally.steps", "11") },
+    { "the run's numbers: 'tally.accuracy' is that of 7 steps, and there are 1", number("tally.accuracy", "7") },
+    { "the run's numbers: the optimizer has done 7 steps", number("optimizer.steps", "7") },
     { "the run's numbers: validation: best: 'accuracy' must be a number from 0 to 1",
       number("validation.best.accuracy", "2") },
     { "the run's numbers: validation: best: there is no step", number("validation.best.step", nil) },
-    { "the run's numbers: validation: it is of step 12", number("validation.best.step", "12") },
+    { "the run's numbers: 'validation.best' is of step 12", number("validation.best.step", "12") },
+    { "the run's numbers: 'validation.latest' is of step 12", number("validation.latest.step", "12") },
     { "tensor 'model.linear1.weight' is not finite", weight(0 / 0) },
     { "tensor 'model.linear1.weight' is not finite", weight(math.huge) },
   }
@@ -423,6 +426,8 @@ describe("a run from elsewhere", function()
       ["'linear1.weight.g' must be tensor {4, 9} of float32, got tensor {3}"] = function(tensors)
         tensors["optimizer.linear1.weight.g"] = sm.zeros(3)
       end,
+      ["it should have given 70 examples of 48, and stands at 21 of epoch 2"] = number("stream.position", "21"),
+      ["it should have given 70 examples of 48, and stands at 22 of epoch 3"] = number("stream.epoch", "3"),
       ["the saved run stood at example 5000 of an epoch, but there are 48"] = number("stream.position", "5000"),
     } do
       put(unfinished, { [last] = changed(change) })

@@ -11,6 +11,8 @@ local directory_of = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
 local schema = require "sm.experiment.schema"
+local shortest = require "sm.text".shortest
+local without_line = require "sm.place".without_line
 
 local M = {}
 
@@ -174,6 +176,21 @@ local function require_format(path, metadata)
   end
 end
 
+--- Raises unless the run's numbers may be those of a step.
+local function check_steps(path, step, numbers)
+  local tally, validation = numbers.tally, numbers.validation
+  for place, done in pairs { tally = tally.steps, ["validation.best"] = validation.best and validation.best.step,
+    ["validation.latest"] = validation.latest and validation.latest.step } do
+    if done > step then fail("%s: the run's numbers: '%s' is of step %d", path, place, done) end
+  end
+  if tally.accuracy and (tally.accuracy < 0 or tally.accuracy > tally.steps) then
+    fail("%s: the run's numbers: 'tally.accuracy' is that of %s steps, and there are %d", path,
+      shortest(tally.accuracy), tally.steps)
+  elseif numbers.optimizer.steps < step then
+    fail("%s: the run's numbers: the optimizer has done %d steps", path, numbers.optimizer.steps)
+  end
+end
+
 --- Reads the checkpoint of a step, and checks what it says of itself.
 --- @param directory string the run directory
 --- @param run table with schedule
@@ -191,9 +208,7 @@ local function read(directory, step, run)
     end
   end
   local numbers = decode(metadata.numbers, path)
-  for place, done in pairs { tally = numbers.tally.steps, validation = (numbers.validation.best or {}).step } do
-    if done > step then fail("%s: the run's numbers: %s: it is of step %d", path, place, done) end
-  end
+  check_steps(path, step, numbers)
   return { path = path, step = step, tensors = tensors, metadata = metadata, numbers = numbers }
 end
 
@@ -204,7 +219,7 @@ local function newest(run, directory, say)
   for _, step in ipairs(steps) do
     local ok, found = pcall(read, directory, step, run)
     if ok then return found end
-    say(("passed over a checkpoint that cannot be read: %s"):format(found))
+    say(("passed over a checkpoint that cannot be read: %s"):format(without_line(found)))
   end
   if #steps > 0 then fail("%s/checkpoints: not one can be read, out of %d", directory, #steps) end
 end
@@ -255,7 +270,12 @@ local function restore_training(run, optimizer_state, numbers, path)
     run.optimizer:restore(optimizer_state, optimizer.steps)
     run.stream:restore(numbers.stream)
   end)
-  if not restored then fail("%s: %s", path, problem) end
+  if not restored then fail("%s: %s", path, without_line(problem)) end
+  local stream, size, given = numbers.stream, #run.data.train, run.step * run.schedule.batch
+  if (stream.epoch - 1) * size + stream.position ~= given then
+    fail("%s: after %d steps it should have given %d examples of %d, and stands at %d of epoch %d", path, run.step,
+      given, size, stream.position, stream.epoch)
+  end
   run.tally, run.validation = numbers.tally, numbers.validation
 end
 

@@ -4,6 +4,7 @@ local lfs = require "lfs"
 local fail = require "sm.fail"
 local json = require "sm.json"
 local shortest = require "sm.text".shortest
+local without_line = require "sm.place".without_line
 local checkpoint = require "sm.experiment.checkpoint"
 local directory = require "sm.experiment.directory"
 local metrics = require "sm.experiment.metrics"
@@ -180,6 +181,7 @@ function M.read_all(paths, with_text)
     if ok then
       found[#found + 1] = record
     else
+      record = without_line(record)
       local from, to = record:find(path .. "/", 1, true)
       local reason = from and record:sub(1, from - 1) .. record:sub(to + 1) or record
       left_out[#left_out + 1] = { path = path, reason = reason }

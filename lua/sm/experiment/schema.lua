@@ -174,7 +174,7 @@ for name, problem in pairs(streams) do streams_of_0_1_0[name] = not name:find "^
 local function numbers(needed)
   return record({
     random = record(random, needed),
-    stream = record({ epoch = "count", position = "count", seed = "integer", stream = "count", offset = "count" },
+    stream = record({ epoch = "step", position = "count", seed = "integer", stream = "count", offset = "count" },
       { epoch = "there is no 'epoch'", position = "there is no 'position'" }),
     optimizer = record({ steps = "step", tensors = "count" }, { steps = "there are no 'steps'" }),
     tally = record({ loss = "number", accuracy = "number", steps = "step", seconds = "seconds" },
