@@ -2,7 +2,7 @@
 --- an address. What the input itself says is not held against it.
 local SIGNS <const> = {
   "sm/[%w_/]+%.lua:%d+", "attempt to ", "bad argument #", "not enough memory", "stack overflow", "0x%x%x%x%x%x%x",
-  "stack traceback", "%(a %w+ value%)",
+  "%[C%]: in ", "%(a %w+ value%)",
 }
 
 --- @param input string
