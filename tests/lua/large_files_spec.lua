@@ -11,6 +11,7 @@ local SCRIPT <const> = [[
 local sm = require "sm"
 local path, other = os.getenv "FILE", os.getenv "OTHER"
 local ok, result = pcall(function()
+  if path:find "%.run$" then return require "sm.experiment.records".read(path) end
   if not path:find "idx" then return sm.load(path) end
   return sm.data.idx { images = path, labels = other or path }
 end)
@@ -37,7 +38,7 @@ describe("a large file", function()
   teardown(function() tiny.remove(workspace) end)
   after_each(function()
     for name in lfs.dir(workspace) do
-      if name:find "^large" then os.remove(workspace .. "/" .. name) end
+      if name:find "^large" then tiny.remove(workspace .. "/" .. name) end
     end
   end)
 
@@ -123,6 +124,24 @@ describe("a large file", function()
     refuses("is not an object", "safetensors")
     write_sparse("npy", "\x93NUMPY\2\0" .. ("<I4"):pack(60000000), 60000012)
     refuses("a header of 60000000 bytes, where the file has 60000012 and 16384 are allowed", "npy")
+  end)
+
+  it("of a run's metrics is refused where a line has millions of columns", function()
+    local run = tiny.write_run(workspace, "large.run", 1, { metrics = "10,1,0.5,0.5,0.4,0.9,0.1,3\n" })
+    local metrics = tiny.read(run .. "/metrics.csv")
+    for reason, text in pairs {
+      ["metrics.csv, line 1: expected a header of at most 1048576 bytes"] =
+        metrics:gsub("\n", (",a"):rep(1e7) .. "\n", 1),
+      ["metrics.csv, line 3: expected at most 1048576 bytes"] = metrics .. (","):rep(1e7) .. "\n",
+      ["metrics.csv, line 3: expected 8 cells, got 1000001"] = metrics .. (","):rep(1e6) .. "\n",
+      ["metrics.csv: expected a header"] = ("x"):rep(1e8),
+    } do
+      helpers.write(run .. "/metrics.csv", text)
+      local out = read "run"
+      assert.equal("false", out:match "^%a+", out)
+      has(out, reason)
+      assert.is_true(#out < 2000, "a long message")
+    end
   end)
 
   it("of a hundred thousand tensors is read", function()

@@ -4,6 +4,7 @@
 -- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
 local runtime = require "sm.runtime"
 local check = require "sm.check"
+local brief = require "sm.text".brief
 local fail = require "sm.fail"
 local files = require "sm.files"
 local random = require "sm.random"
@@ -17,6 +18,7 @@ local without_line = require "sm.place".without_line
 local M = {}
 
 local format <const> = "smrun checkpoint 1"
+local deepest <const> = 8 -- names in the place of a number, of which there are up to four
 
 --- Nested tables of numbers as lines "a.b=number", each number exact (floats in hexadecimal).
 local function flatten(value, path, lines)
@@ -36,8 +38,10 @@ end
 
 --- Enters one number in nested tables. @return boolean whether there was room for it
 local function enter(numbers, place, value)
-  local inner, last = numbers, nil
+  local inner, last, depth = numbers, nil, 0
   for key in place:gmatch "[^.]+" do
+    depth = depth + 1
+    if depth > deepest then return false end
     if last then
       inner[last] = inner[last] or {}
       inner = inner[last]
@@ -55,7 +59,7 @@ local function decode(text, path)
   for line in text:gmatch "[^\n]+" do
     local place, value = line:match "^([^=]+)=(.+)$"
     if not (place and tonumber(value) and enter(numbers, place, tonumber(value))) then
-      fail("%s: the run's numbers have a line '%s'", path, line)
+      fail("%s: the run's numbers have a line '%s'", path, brief(line))
     end
   end
   local where = path .. ": the run's numbers"

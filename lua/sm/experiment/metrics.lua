@@ -1,6 +1,7 @@
 --- metrics.csv: one row every `log` steps and at every evaluation; empty cells where there is nothing.
 --- Every run's file begins with the same columns; those that its optimizer and its views add come after them.
 local check = require "sm.check"
+local brief = require "sm.text".brief
 local fail = require "sm.fail"
 local directory = require "sm.experiment.directory"
 local statistics = require "sm.experiment.statistics"
@@ -12,6 +13,7 @@ local first_columns <const> = {
   "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr", "step_ms",
 }
 local most_steps <const> = 2 ^ 53 -- which every reader of the file can count
+local most_line <const> = 1 << 20 -- bytes: some ten thousand columns
 local first_header <const> = table.concat(first_columns, ",")
 
 local function cell(value)
@@ -35,7 +37,8 @@ end
 --- @return string what follows the header
 local function read(path, text)
   text = text or content(path)
-  local header = text:match "^[^\n]*\n" or ""
+  local header = text:sub(1, math.min(text:find("\n", 1, true) or 0, most_line + 1))
+  if #header > most_line then fail("%s, line 1: expected a header of at most %d bytes", path, most_line) end
   if header:sub(1, -2) ~= first_header and header:sub(1, #first_header + 1) ~= first_header .. "," then
     fail("%s: expected a header that begins with '%s'", path, first_header)
   end
@@ -121,23 +124,26 @@ local function read_row(line, columns, row)
   local position = 0
   for text in (line .. ","):gmatch "([^,]*)," do
     position = position + 1
+    if position > #columns then
+      return ("expected %d cells, got %d"):format(#columns, select(2, line:gsub(",", ",")) + 1)
+    end
     local value = tonumber(text)
     if value and value - value == 0 then
-      local column = columns[position] or position
+      local column = columns[position]
       row[column] = value
       local wrong = out_of_range(column, value)
       if wrong then return wrong end
     elseif text ~= "" and not no_number[text] then
-      return ("'%s' must be a number or nothing, got '%s'"):format(columns[position] or "a further cell", text)
+      return ("'%s' must be a number or nothing, got '%s'"):format(brief(columns[position]), brief(text))
     end
   end
-  if position ~= #columns then return ("expected %d cells, got %d"):format(#columns, position) end
+  if position < #columns then return ("expected %d cells, got %d"):format(#columns, position) end
 end
 
 local function check_names(path, columns)
   local seen = {}
   for _, name in ipairs(columns) do
-    if seen[name] then fail("%s: two columns are called '%s'", path, name) end
+    if seen[name] then fail("%s: two columns are called '%s'", path, brief(name)) end
     seen[name] = true
   end
 end
@@ -150,12 +156,12 @@ end
 function M.rows(path, text)
   local rows, last, columns, body = {}, -1, read(path, text)
   check_names(path, columns)
-  for line in body:gmatch "([^\n]*)\n" do
-    local row = {}
-    local wrong = read_row(line, columns, row)
+  for first, stop in body:gmatch "()[^\n]*()\n" do
+    local line, row = body:sub(first, math.min(stop - 1, first + most_line)), {}
+    local wrong = #line > most_line and ("expected at most %d bytes"):format(most_line) or read_row(line, columns, row)
     if not wrong and (math.type(row.step) ~= "integer" or row.step <= last or row.step > most_steps) then
       wrong = ("'step' must be a whole number %s and at most 2^53, got '%s'"):format(
-        last < 0 and "of at least 0" or "above " .. last, line:match "^[^,]*")
+        last < 0 and "of at least 0" or "above " .. last, brief(line:match "^[^,]*"))
     end
     if wrong then fail("%s, line %d: %s", path, #rows + 2, wrong) end
     last, rows[#rows + 1] = row.step, row

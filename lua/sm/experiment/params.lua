@@ -69,6 +69,7 @@ local function check_default(name, default)
   end
 end
 
+--- What was given, for a message; the record of a run may have any value of JSON.
 local function shown(given)
   local nested = type(given) == "table" or given == json.null
   return nested and json.kind(given) or text.visible(text.brief(tostring(given)))
