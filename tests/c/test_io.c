@@ -405,6 +405,59 @@ static void refuses_damaged_compression(void **state) {
   assert_int_equal(sm_idx_read(&x, memory, path, &error), SM_BAD_FILE);
 }
 
+/* The compressed file and what is appended to it. */
+static void put_followed(const void *data, size_t bytes, const void *more, size_t more_bytes) {
+  put_compressed(data, bytes);
+  FILE *file = fopen(path, "ab");
+  assert_non_null(file);
+  assert_int_equal(fwrite(more, 1, more_bytes, file), more_bytes);
+  assert_int_equal(fclose(file), 0);
+}
+
+static void reads_members(void **state) {
+  (void)state;
+  unsigned char file[256];
+  put_compressed(idx + 7, sizeof idx - 7);
+  FILE *stream = fopen(path, "rb");
+  assert_non_null(stream);
+  size_t bytes = fread(file, 1, sizeof file, stream);
+  fclose(stream);
+  put_followed(idx, 7, file, bytes);
+  sm_tensor x;
+  assert_int_equal(sm_idx_read(&x, memory, path, &error), SM_OK);
+  assert_memory_equal(x.data, idx + 12, sizeof idx - 12);
+  sm_tensor_release(&x);
+  put_followed(idx, 7, file, bytes - 4);
+  assert_bad_idx("truncated: the compressed data have no checksum");
+  file[bytes - 4] ^= 1; /* the length */
+  put_followed(idx, 7, file, bytes);
+  assert_bad_idx("the compressed data after it are damaged: incorrect length check");
+  put_compressed(idx, sizeof idx);
+  char place[80];
+  snprintf(place, sizeof place, "byte %zu of the file: what follows the compressed data is none of them", file_bytes());
+  put_followed(idx, sizeof idx, "\0", 1);
+  assert_bad_idx(place);
+  put_followed(idx, sizeof idx, "rubbish", 7);
+  assert_bad_idx(place);
+  put_followed(idx, sizeof idx, "\x1f", 1);
+  assert_bad_idx(place);
+}
+
+static void refuses_what_grows_too_much(void **state) {
+  (void)state;
+  enum { HEADER = 8, CLAIMED = 300 << 20, MORE = CLAIMED / 98 };
+  const unsigned char large[HEADER] = {
+      0, 0, 8, 1, CLAIMED >> 24, CLAIMED >> 16 & 255, CLAIMED >> 8 & 255, CLAIMED & 255};
+  unsigned char *more = calloc(MORE, 1);
+  assert_non_null(more);
+  put_followed(large, sizeof large, more, CLAIMED / 102 - 64);
+  assert_bad_idx("the sizes {314572800} ask for 314572800 bytes of");
+  assert_int_equal(sm_memory_used(memory).live, 0);
+  put_followed(large, sizeof large, more, MORE);
+  assert_bad_idx("what follows the compressed data is none of them");
+  free(more);
+}
+
 static void refuses_what_is_no_file(void **state) {
   (void)state;
   sm_tensor x;
@@ -761,6 +814,8 @@ int main(void) {
       cmocka_unit_test(inflates_no_more_than_the_sizes_ask_for),
       cmocka_unit_test(refuses_absurd_sizes_before_allocating),
       cmocka_unit_test(refuses_damaged_compression),
+      cmocka_unit_test(reads_members),
+      cmocka_unit_test(refuses_what_grows_too_much),
       cmocka_unit_test(refuses_what_is_no_file),
       cmocka_unit_test(npy_comes_back),
       cmocka_unit_test(npy_converts),

@@ -157,6 +157,28 @@ static void labels_are_checked_by_position(void **state) {
   assert_string_equal(error.message, "label 0 at position 1, but there are no classes");
 }
 
+static void the_first_label_outside_is_found(void **state) {
+  (void)state;
+  double largest;
+  const int32_t label[] = {3, 0, 7, -1, 9, INT32_MAX};
+  assert_int_equal(sm_labels_outside(&largest, label, SM_INT32, 0, 9, 6), 3);
+  assert_int_equal(sm_labels_outside(&largest, label, SM_INT32, 0, 9, 3), 3);
+  assert_true(largest == 7);
+  assert_int_equal(sm_labels_outside(&largest, label, SM_INT32, 0, 2, 6), 0);
+  assert_int_equal(sm_labels_outside(&largest, label, SM_INT32, -1, INT32_MAX, 6), 6);
+  assert_true(largest == INT32_MAX);
+  assert_int_equal(sm_labels_outside(&largest, label, SM_INT32, 0, 9, 0), 0);
+  assert_true(largest == -1);
+  const uint8_t byte[] = {255, 0};
+  assert_int_equal(sm_labels_outside(&largest, byte, SM_UINT8, 0, 254, 2), 0);
+  assert_int_equal(sm_labels_outside(&largest, byte, SM_UINT8, 0, 255, 2), 2);
+  const real odd[] = {2, (real)0.5, NAN, INFINITY, -INFINITY};
+  for (size_t i = 1; i < 5; i++) {
+    assert_int_equal(sm_labels_outside(&largest, odd, SM_REAL, -INFINITY, 9, 1), 1);
+    assert_int_equal(sm_labels_outside(&largest, odd + i, SM_REAL, -9, 9, 1), 0);
+  }
+}
+
 static void rows_are_correct_when_the_first_largest_is_the_label(void **state) {
   (void)state;
   const real x[] = {0,      1, 0, /**/ 1,   1, 0, /**/ 1,         1,         0,
@@ -191,6 +213,7 @@ int main(void) {
       cmocka_unit_test(limits_are_safe),
       cmocka_unit_test(infinite_logits_have_their_limit),
       cmocka_unit_test(labels_are_checked_by_position),
+      cmocka_unit_test(the_first_label_outside_is_found),
       cmocka_unit_test(rows_are_correct_when_the_first_largest_is_the_label),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
