@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 enum {
-  BUFFER_BYTES = 128 * 1024,
+  MOST_BUFFERED = 128 * 1024,
   MAGIC_BYTES = 2,
   PIECE_BYTES = 1 << 30,          /* zlib counts in unsigned int */
   GZIP_ALONE = 16 + MAX_WBITS     /* inflateInit2: a header and a trailer of gzip, and no other */
@@ -21,7 +21,8 @@ sm_status sm_content_open(sm_content *content, const sm_file *file, sm_error *er
   if (file->bytes < MAGIC_BYTES) return SM_OK;
   sm_status status = sm_file_read(front, file, 0, MAGIC_BYTES, error);
   if (status != SM_OK || front[0] != magic[0] || front[1] != magic[1]) return status;
-  content->buffer = malloc(BUFFER_BYTES);
+  content->buffer_bytes = file->bytes < MOST_BUFFERED ? (size_t)file->bytes : MOST_BUFFERED;
+  content->buffer = malloc(content->buffer_bytes);
   if (!content->buffer) return no_memory(content, error);
   if (inflateInit2(&content->stream, GZIP_ALONE) != Z_OK) {
     free(content->buffer);
@@ -46,7 +47,7 @@ static sm_status read_plain(void *out, size_t *got, sm_content *content, size_t 
 /* Fills the empty buffer; leaves it empty where the file ends. */
 static sm_status fill(sm_content *content, sm_error *error) {
   uint64_t rest = content->file->bytes - content->next;
-  size_t piece = rest < BUFFER_BYTES ? (size_t)rest : BUFFER_BYTES;
+  size_t piece = rest < content->buffer_bytes ? (size_t)rest : content->buffer_bytes;
   sm_status status = sm_file_read(content->buffer, content->file, content->next, piece, error);
   if (status != SM_OK) return status;
   content->next += piece;

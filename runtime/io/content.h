@@ -15,7 +15,8 @@ typedef struct sm_content {
   bool is_cut;      /* the file ended within a member */
   bool between;     /* a member has ended, and no other begun */
   z_stream stream;
-  unsigned char *buffer; /* of compressed bytes */
+  unsigned char *buffer; /* of compressed bytes, so many */
+  size_t buffer_bytes;
 } sm_content;
 
 /* The caller keeps the file open meanwhile. After a failure the content is closed. */

@@ -7,14 +7,20 @@
 #include "input.h"
 #include "io/idx.h"
 
-enum { MOST_BYTES = 1 << 16, MAGIC = 2, LEVELS = 10 };
+enum {
+  MOST_BYTES = 1 << 16,
+  MAGIC = 2,
+  LEVELS = 10,
+  WINDOW_BITS = 9 /* little memory, which is made anew each time */
+};
 
 static uint8_t packed[4 * MOST_BYTES];
 
 /* Appends a member of gzip; returns the bytes that there are then. */
 static size_t pack(size_t used, const uint8_t *data, size_t size, int level) {
   z_stream stream = {0};
-  if (deflateInit2(&stream, level, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) finding("deflateInit2");
+  if (deflateInit2(&stream, level, Z_DEFLATED, 16 + WINDOW_BITS, 1, Z_DEFAULT_STRATEGY) != Z_OK)
+    finding("deflateInit2");
   stream.next_in = (uint8_t *)(uintptr_t)data;
   stream.avail_in = (unsigned)size;
   stream.next_out = packed + used;

@@ -35,8 +35,10 @@ make --no-print-directory -j"$(nproc)" BUILD=$out CC="$clang" SANITIZE=1 LEVELS=
 
 # harness NAME SOURCE: links a harness where its sources or the objects are newer.
 harness() {
-  if [ -x $out/bin/$1 ] && [ -z "$(find tests/fuzz/$2 tests/fuzz/input.[ch] $objects -newer $out/bin/$1)" ]; then return; fi
   mkdir -p $out/bin
+  if [ -x $out/bin/$1 ] && [ -z "$(find tests/fuzz/$2 tests/fuzz/input.[ch] $objects -newer $out/bin/$1)" ]; then
+    return
+  fi
   "$clang" -std=c11 -g -O1 -D_GNU_SOURCE -Wall -Wextra -Wno-pass-failed -fno-sanitize-recover=undefined \
     -fsanitize=fuzzer,$sanitizers -Iruntime $(pkg-config --cflags lua5.4) tests/fuzz/$2 tests/fuzz/input.c $objects \
     -o $out/bin/$1 $(pkg-config --libs lua5.4) -pthread -lz -ldl -lm -rdynamic

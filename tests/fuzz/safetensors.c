@@ -20,7 +20,8 @@ static const struct {
 
 /* A size that is small, or as odd as they come. */
 static size_t size_of(uint8_t byte) {
-  static const size_t odd[] = {SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 2 + 1, (size_t)1 << 32, ((size_t)1 << 32) - 1, 1 << 31};
+  static const size_t odd[] = {
+      SIZE_MAX, SIZE_MAX / 2, SIZE_MAX / 2 + 1, (size_t)1 << 32, ((size_t)1 << 32) - 1, (size_t)1 << 31};
   return byte < 240 ? byte % 16 : odd[byte % 6];
 }
 

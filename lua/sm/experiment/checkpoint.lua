@@ -173,7 +173,7 @@ end
 
 local function require_format(path, metadata)
   if metadata.format ~= format then
-    fail("%s: expected the format '%s', got '%s'", path, format, metadata.format or "none")
+    fail("%s: expected the format '%s', got '%s'", path, format, brief(metadata.format or "none"))
   end
   for _, key in ipairs { "step", "numbers", "source", "params" } do
     if not metadata[key] then fail("%s: the metadata lack '%s'", path, key) end
@@ -204,7 +204,9 @@ local function read(directory, step, run)
   local tensors, metadata, unread = files.load_beneath(path, #directory)
   for _, reason in pairs(unread) do fail("%s", reason) end
   require_format(path, metadata)
-  if metadata.step ~= ("%d"):format(step) then fail("%s: its step is '%s'", path, metadata.step) end
+  if metadata.step ~= ("%d"):format(step) then
+    fail("%s: its step is '%s'", path, brief(metadata.step or "none"))
+  end
   if step > run.schedule.steps then fail("%s: the run has %d steps", path, run.schedule.steps) end
   for name, tensor in pairs(tensors) do
     if tensor.dtype == runtime.real and not runtime.math.is_finite(tensor) then
