@@ -124,7 +124,7 @@ describe("fetch", function()
     os.remove(directory)
     for _, name in ipairs { "", "/bin", "/home" } do assert(lfs.mkdir(directory .. name)) end
     -- A sanitizer that is preloaded into lua5.4 has no business in the programs that it starts.
-    for _, name in ipairs { "gzip", "sha256sum", "mktemp", "mkdir", "rm", "tar", "curl" } do
+    for _, name in ipairs { "gzip", "head", "sha256sum", "mktemp", "mkdir", "rm", "tar", "curl" } do
       local found = program(name)
       if found then script(name, ("unset LD_PRELOAD\nexec '%s' \"$@\"\n"):format(found)) end
     end
@@ -232,6 +232,17 @@ os.exit(done)
     local success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
     assert.is_false(success)
     contains(output, ("file://%s/one-idx1.gz: curl was stopped, as it is beyond 64 MiB"):format(path "mirror"))
+    assert.same({}, names_in "data/tiny")
+  end)
+
+  it("inflates no more of a file than any of them can hold", function()
+    if not program "curl" then return pending "curl is not on this machine" end
+    fill("mirror", true)
+    shell(("head -c %d /dev/zero | gzip -1 > '%s'"):format(200 << 20, path "mirror/one-idx1.gz"))
+    local success, output = fetch(("SM_TINY_MIRROR='file://%s'"):format(path "mirror"))
+    assert.is_false(success)
+    local sum = shell(("head -c %d /dev/zero | sha256sum"):format(128 << 20)):match "^%x+"
+    contains(output, "one-idx1.gz: wrong content: expected SHA-256", "found " .. sum)
     assert.same({}, names_in "data/tiny")
   end)
 
