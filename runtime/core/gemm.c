@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/gemm_buffers.h"
 #include "core/gemm_direct.h"
 #include "core/gemm_thin.h"
 #include "core/math.h"
@@ -131,6 +132,7 @@ static sm_status choose_products(sm_error *error) {
 
 static sm_status load(sm_error *error) {
   sm_status status = choose_products(error);
+  if (!status) status = sm_gemm_buffers_check(error);
   if (status) return status;
   void *library = open_library(error);
   if (!library) return SM_SYSTEM;
@@ -172,6 +174,7 @@ static sm_status load(sm_error *error) {
                    "%s: this OpenBLAS has no kernels \"%s\" for this processor, and took %s",
                    kernels_variable, wanted, blas.kernel);
   }
+  sm_gemm_buffers_open(library);
   blas.gemm = gemm;
   return SM_OK;
 }
@@ -199,7 +202,9 @@ static void call_gemm(int op_a, int op_b, int m, int n, int k, const real *a, in
   int threads = blas.omp_threads ? blas.omp_threads() : 1;
   if (threads > 1) blas.set_omp_threads(1);
   if (blas.serial) pthread_mutex_lock(&blas.turn);
+  sm_gemm_buffers_enter();
   blas.gemm(ROW_MAJOR, op_a, op_b, m, n, k, 1, a, ld_a, b, ld_b, beta, c, ld_c);
+  sm_gemm_buffers_leave();
   if (blas.serial) pthread_mutex_unlock(&blas.turn);
   if (threads > 1) blas.set_omp_threads(threads);
 }
