@@ -23,9 +23,15 @@ static const sm_colour nothing = {0};
 
 /* ---- arguments ---- */
 
-static sm_canvas *check_canvas(lua_State *L) {
+/* The canvas of argument 1; open_canvas, below, gives it once no Lua code can run any more. */
+static sm_canvas *const *check_canvas(lua_State *L) {
   sm_canvas **box = luaL_testudata(L, 1, METATABLE);
   if (!box) sm_lua_bad_argument(L, 1, "a canvas");
+  return box;
+}
+
+static sm_canvas *open_canvas(lua_State *L, sm_canvas *const *box) {
+  sm_lua_poison(L);
   if (!*box) sm_lua_fail(L, "this canvas was closed");
   return *box;
 }
@@ -47,6 +53,11 @@ static rectangle check_rectangle(lua_State *L) {
 
 static void check_status(lua_State *L, sm_status status, const sm_error *error) {
   if (status != SM_OK) sm_lua_raise(L, error);
+}
+
+/* What was given in place of something else: a string itself, else its type; what tostring gives would be Lua code. */
+static const char *given(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : luaL_typename(L, index);
 }
 
 static const char *check_text(lua_State *L, int index) {
@@ -90,23 +101,21 @@ static double option_number(lua_State *L, int index, const char *key, double abs
 /* A colour, or nothing when the option is absent. */
 static sm_colour option_colour(lua_State *L, int index, const char *key) {
   sm_colour colour = nothing;
-  if (lua_getfield(L, index, key) != LUA_TNIL && !read_colour(L, -1, &colour))
-    sm_lua_fail(L, "canvas: option '%s' must be a colour like \"#1a2b3c\", got %s", key,
-                luaL_tolstring(L, -1, NULL));
+  if (sm_lua_field(L, index, key) != LUA_TNIL && !read_colour(L, -1, &colour))
+    sm_lua_fail(L, "canvas: option '%s' must be a colour like \"#1a2b3c\", got %s", key, given(L, -1));
   lua_pop(L, 1);
   return colour;
 }
 
 /* The colour of what is nothing but its colour. */
 static sm_colour required_colour(lua_State *L, int index) {
-  if (lua_getfield(L, index, "colour") == LUA_TNIL) sm_lua_fail(L, "canvas: option 'colour' is missing");
+  if (sm_lua_field(L, index, "colour") == LUA_TNIL) sm_lua_fail(L, "canvas: option 'colour' is missing");
   lua_pop(L, 1);
   return option_colour(L, index, "colour");
 }
 
 static sm_font option_font(lua_State *L, int index) {
   sm_font font = {option_number(L, index, "size", 0), sm_lua_field_boolean(L, index, "bold")};
-  if (font.size <= 0) sm_lua_fail(L, "canvas: option 'size' of a text must be above 0");
   return font;
 }
 
@@ -114,12 +123,10 @@ static sm_align option_align(lua_State *L, int index) {
   static const char *const names[] = {[SM_ALIGN_LEFT] = "left", [SM_ALIGN_CENTRE] = "centre",
                                       [SM_ALIGN_RIGHT] = "right"};
   sm_align align = SM_ALIGN_LEFT;
-  if (lua_getfield(L, index, "align") != LUA_TNIL) {
-    const char *given = luaL_tolstring(L, -1, NULL);
-    while (align <= SM_ALIGN_RIGHT && strcmp(given, names[align]) != 0) align++;
+  if (sm_lua_field(L, index, "align") != LUA_TNIL) {
+    while (align <= SM_ALIGN_RIGHT && strcmp(given(L, -1), names[align]) != 0) align++;
     if (align > SM_ALIGN_RIGHT)
-      sm_lua_fail(L, "canvas: option 'align' must be \"left\", \"centre\" or \"right\", got %s", given);
-    lua_pop(L, 1);
+      sm_lua_fail(L, "canvas: option 'align' must be \"left\", \"centre\" or \"right\", got %s", given(L, -1));
   }
   lua_pop(L, 1);
   return align;
@@ -127,7 +134,9 @@ static sm_align option_align(lua_State *L, int index) {
 
 /* ---- functions ---- */
 
+/* The collector sees a picture as a few bytes: before a large one it returns those that nobody holds. */
 static int new_canvas(lua_State *L) {
+  enum { large = 1 << 24 }; /* pixels */
   int width = (int)sm_lua_integer(L, 1, 1, SM_CANVAS_LARGEST_SIDE);
   int height = (int)sm_lua_integer(L, 2, 1, SM_CANVAS_LARGEST_SIDE);
   sm_colour background;
@@ -135,6 +144,7 @@ static int new_canvas(lua_State *L) {
   sm_canvas **box = lua_newuserdatauv(L, sizeof *box, 0);
   *box = NULL;
   luaL_setmetatable(L, METATABLE);
+  if (width * height >= large) sm_lua_collect_all(L);
   sm_error error;
   check_status(L, sm_canvas_new(box, width, height, background, &error), &error);
   return 1;
@@ -148,7 +158,7 @@ static int close_canvas(lua_State *L) {
 }
 
 static int size(lua_State *L) {
-  const sm_canvas *canvas = check_canvas(L);
+  const sm_canvas *canvas = open_canvas(L, check_canvas(L));
   lua_pushinteger(L, sm_canvas_width(canvas));
   lua_pushinteger(L, sm_canvas_height(canvas));
   return 2;
@@ -156,36 +166,38 @@ static int size(lua_State *L) {
 
 static int rect(lua_State *L) {
   static const char *const names[] = {"fill", "stroke", "thickness", "radius", NULL};
-  sm_canvas *canvas = check_canvas(L);
+  sm_canvas *const *canvas = check_canvas(L);
   rectangle r = check_rectangle(L);
   check_options(L, 6, names);
   sm_box box = {.fill = option_colour(L, 6, "fill"), .stroke = option_colour(L, 6, "stroke"),
                 .thickness = option_number(L, 6, "thickness", 1), .radius = option_number(L, 6, "radius", 0)};
   sm_error error;
-  check_status(L, sm_canvas_rect(canvas, r.x, r.y, r.width, r.height, &box, &error), &error);
+  check_status(L, sm_canvas_rect(open_canvas(L, canvas), r.x, r.y, r.width, r.height, &box, &error), &error);
   return 0;
 }
 
 static int line(lua_State *L) {
   static const char *const names[] = {"colour", "thickness", NULL};
-  sm_canvas *canvas = check_canvas(L);
+  sm_canvas *const *canvas = check_canvas(L);
   if (lua_type(L, 2) != LUA_TTABLE || lua_rawlen(L, 2) % 2 != 0)
     sm_lua_bad_argument(L, 2, "a table {x1, y1, x2, y2, …}");
   check_options(L, 3, names);
   sm_colour colour = required_colour(L, 3);
   double thickness = option_number(L, 3, "thickness", 1);
   size_t numbers = lua_rawlen(L, 2);
+  if (numbers / 2 > SM_CANVAS_MOST_POINTS)
+    sm_lua_fail(L, "a line has at most %d points, got %I", SM_CANVAS_MOST_POINTS, (LUAI_UACINT)(numbers / 2));
   double *points = lua_newuserdatauv(L, numbers * sizeof *points, 0);
   for (size_t i = 0; i < numbers; i++) {
     bool number = lua_rawgeti(L, 2, (lua_Integer)i + 1) == LUA_TNUMBER;
     points[i] = lua_tonumber(L, -1);
     if (!number || !isfinite(points[i]))
       sm_lua_fail(L, "line: coordinate %d must be a finite number, got %s", (int)i + 1,
-                  luaL_tolstring(L, -1, NULL));
+                  number ? "one that is not" : luaL_typename(L, -1));
     lua_pop(L, 1);
   }
   sm_error error;
-  check_status(L, sm_canvas_line(canvas, points, colour, thickness, numbers / 2, &error), &error);
+  check_status(L, sm_canvas_line(open_canvas(L, canvas), points, colour, thickness, numbers / 2, &error), &error);
   return 0;
 }
 
@@ -204,7 +216,7 @@ static int measure(lua_State *L) {
 
 static int text(lua_State *L) {
   static const char *const names[] = {"size", "bold", "align", "colour", NULL};
-  sm_canvas *canvas = check_canvas(L);
+  sm_canvas *const *canvas = check_canvas(L);
   double x = check_finite(L, 2), y = check_finite(L, 3);
   const char *string = check_text(L, 4);
   check_options(L, 5, names);
@@ -212,15 +224,18 @@ static int text(lua_State *L) {
   sm_error error;
   sm_align align = option_align(L, 5);
   sm_colour colour = required_colour(L, 5);
-  check_status(L, sm_canvas_text(canvas, x, y, string, font, align, colour, &error), &error);
+  check_status(L, sm_canvas_text(open_canvas(L, canvas), x, y, string, font, align, colour, &error), &error);
   return 0;
 }
 
 /* Pushes the colours of option "map" as a block of memory and returns it. */
 static sm_colour *push_map(lua_State *L, int index, size_t *entries) {
-  if (lua_getfield(L, index, "map") != LUA_TTABLE || lua_rawlen(L, -1) == 0)
+  if (sm_lua_field(L, index, "map") != LUA_TTABLE || lua_rawlen(L, -1) == 0)
     sm_lua_fail(L, "image: option 'map' must be a table of colours for a tensor {height, width}");
   *entries = lua_rawlen(L, -1);
+  if (*entries > SM_CANVAS_MOST_COLOURS)
+    sm_lua_fail(L, "image: option 'map' has at most %d colours, got %I", SM_CANVAS_MOST_COLOURS,
+                (LUAI_UACINT)*entries);
   sm_colour *map = lua_newuserdatauv(L, *entries * sizeof *map, 0);
   for (size_t i = 0; i < *entries; i++) {
     lua_rawgeti(L, -2, (lua_Integer)i + 1);
@@ -233,7 +248,7 @@ static sm_colour *push_map(lua_State *L, int index, size_t *entries) {
 
 static int image(lua_State *L) {
   static const char *const names[] = {"low", "high", "map", NULL};
-  sm_canvas *canvas = check_canvas(L);
+  sm_canvas *const *canvas = check_canvas(L);
   rectangle r = check_rectangle(L);
   const sm_tensor *values = sm_lua_real(L, 6);
   check_options(L, 7, names);
@@ -245,28 +260,29 @@ static int image(lua_State *L) {
     sm_lua_fail(L, "image: expected a tensor {height, width} or {height, width, 3}, got %s",
                 sm_shape_text(written, shape));
   }
-  size_t rows = shape->size[0], columns = shape->size[1], count = rows * columns;
+  size_t rows = shape->size[0], columns = shape->size[1], count = rows * columns, entries = 0;
+  if (rows > SM_CANVAS_LARGEST_SIDE || columns > SM_CANVAS_LARGEST_SIDE)
+    sm_lua_fail(L, "an image has at most %d pixels on a side, got %I rows, %I columns", SM_CANVAS_LARGEST_SIDE,
+                (LUAI_UACINT)rows, (LUAI_UACINT)columns);
+  if (rgb && sm_lua_field(L, 7, "map") != LUA_TNIL)
+    sm_lua_fail(L, "image: option 'map' is for a tensor {height, width}; three channels are rgb");
+  const sm_colour *map = rgb ? NULL : push_map(L, 7, &entries);
   sm_colour *pixels = lua_newuserdatauv(L, count * sizeof *pixels, 0);
+  sm_canvas *open = open_canvas(L, canvas);
+  const real *numbers = sm_lua_data(L, values);
   sm_error error;
-  sm_status status;
-  if (rgb) {
-    if (lua_getfield(L, 7, "map") != LUA_TNIL)
-      sm_lua_fail(L, "image: option 'map' is for a tensor {height, width}; three channels are rgb");
-    status = sm_colour_rgb(pixels, values->data, low, high, count, &error);
-  } else {
-    size_t entries;
-    const sm_colour *map = push_map(L, 7, &entries);
-    status = sm_colour_map(pixels, values->data, map, low, high, entries, count, &error);
-  }
+  sm_status status = rgb ? sm_colour_rgb(pixels, numbers, low, high, count, &error)
+                         : sm_colour_map(pixels, numbers, map, low, high, entries, count, &error);
   check_status(L, status, &error);
-  check_status(L, sm_canvas_image(canvas, r.x, r.y, r.width, r.height, pixels, rows, columns, &error), &error);
+  check_status(L, sm_canvas_image(open, r.x, r.y, r.width, r.height, pixels, rows, columns, &error), &error);
   return 0;
 }
 
 static int save(lua_State *L) {
-  sm_canvas *canvas = check_canvas(L);
+  sm_canvas *const *canvas = check_canvas(L);
+  const char *path = check_text(L, 2);
   sm_error error;
-  check_status(L, sm_canvas_save(canvas, check_text(L, 2), &error), &error);
+  check_status(L, sm_canvas_save(open_canvas(L, canvas), path, &error), &error);
   return 0;
 }
 
@@ -281,6 +297,7 @@ int luaopen_sm_canvas(lua_State *L) {
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
+  sm_lua_protect(L);
   luaL_newlib(L, functions);
   return 1;
 }

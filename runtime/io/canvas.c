@@ -3,6 +3,7 @@
 #include <cairo.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "io/durable.h"
 
@@ -19,6 +20,27 @@ static sm_status check_cairo(cairo_status_t status, sm_error *error) {
   if (status == CAIRO_STATUS_SUCCESS) return SM_OK;
   sm_status kind = status == CAIRO_STATUS_NO_MEMORY ? SM_NO_MEMORY : SM_BAD_VALUE;
   return sm_fail(error, kind, "cannot draw: %s", cairo_status_to_string(status));
+}
+
+static sm_status check_within(double value, double least, double most, const char *what, sm_error *error) {
+  if (value >= least && value <= most) return SM_OK;
+  return sm_fail(error, SM_BAD_VALUE, "%s must be from %.0f to %.0f, got %g", what, least, most, value);
+}
+
+static sm_status check_far(double value, const char *what, sm_error *error) {
+  return check_within(value, -SM_CANVAS_FARTHEST, SM_CANVAS_FARTHEST, what, error);
+}
+
+static sm_status check_rectangle(double x, double y, double width, double height, sm_error *error) {
+  sm_status status = check_far(x, "x", error);
+  if (status == SM_OK) status = check_far(y, "y", error);
+  if (status == SM_OK) status = check_far(width, "a width", error);
+  if (status == SM_OK) status = check_far(height, "a height", error);
+  return status;
+}
+
+static sm_status check_thickness(double thickness, sm_error *error) {
+  return check_within(thickness, 0, SM_CANVAS_THICKEST, "the thickness of a stroke", error);
 }
 
 static void set_colour(cairo_t *cairo, sm_colour colour) {
@@ -92,6 +114,10 @@ int sm_canvas_height(const sm_canvas *canvas) { return cairo_image_surface_get_h
 sm_status sm_canvas_rect(sm_canvas *canvas, double x, double y, double width, double height,
                          const sm_box *box, sm_error *error) {
   cairo_t *cairo = canvas->cairo;
+  sm_status status = check_rectangle(x, y, width, height, error);
+  if (status == SM_OK) status = check_thickness(box->thickness, error);
+  if (status == SM_OK) status = check_far(box->radius, "the radius of a rectangle", error);
+  if (status != SM_OK) return status;
   if (box->fill.alpha) {
     trace_box(cairo, x, y, width, height, box->radius);
     set_colour(cairo, box->fill);
@@ -107,21 +133,38 @@ sm_status sm_canvas_rect(sm_canvas *canvas, double x, double y, double width, do
   return check_cairo(cairo_status(cairo), error);
 }
 
+/* The points of one stroke: what it takes grows with their square. The pieces of a longer line share a segment, so that
+   the corner between them is round, too. */
+enum { PIECE = 1000 };
+
 sm_status sm_canvas_line(sm_canvas *canvas, const double *points, sm_colour colour, double thickness,
                          size_t count, sm_error *error) {
   cairo_t *cairo = canvas->cairo;
-  cairo_new_path(cairo);
-  for (size_t i = 0; i < count; i++) cairo_line_to(cairo, points[2 * i], points[2 * i + 1]);
+  sm_status status = check_thickness(thickness, error);
+  if (count > SM_CANVAS_MOST_POINTS)
+    return sm_fail(error, SM_BAD_VALUE, "a line has at most %d points, got %zu", SM_CANVAS_MOST_POINTS, count);
+  for (size_t i = 0; i < 2 * count && status == SM_OK; i++)
+    status = check_far(points[i], i % 2 ? "the y of a point" : "the x of a point", error);
+  if (status != SM_OK) return status;
   set_colour(cairo, colour);
   cairo_set_line_width(cairo, thickness);
   cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
-  cairo_stroke(cairo);
+  for (size_t first = 0; first == 0 || first + 2 < count; first += PIECE - 2) {
+    cairo_new_path(cairo);
+    for (size_t i = first; i < count && i < first + PIECE; i++) cairo_line_to(cairo, points[2 * i], points[2 * i + 1]);
+    cairo_stroke(cairo);
+  }
   return check_cairo(cairo_status(cairo), error);
 }
 
 /* ---- text ---- */
 
 sm_status sm_text_measure(sm_text_extents *extents, const char *text, sm_font font, sm_error *error) {
+  if (!(font.size > 0 && font.size <= SM_CANVAS_LARGEST_FONT))
+    return sm_fail(error, SM_BAD_VALUE, "the size of a text must be above 0 and at most %d, got %g",
+                   SM_CANVAS_LARGEST_FONT, font.size);
+  if (strlen(text) > SM_CANVAS_LONGEST_TEXT)
+    return sm_fail(error, SM_BAD_VALUE, "a text has at most %d bytes, got %zu", SM_CANVAS_LONGEST_TEXT, strlen(text));
   cairo_scaled_font_t *scaled = new_font(font);
   cairo_text_extents_t of_text;
   cairo_font_extents_t of_font;
@@ -136,7 +179,9 @@ sm_status sm_text_measure(sm_text_extents *extents, const char *text, sm_font fo
 sm_status sm_canvas_text(sm_canvas *canvas, double x, double y, const char *text, sm_font font,
                          sm_align align, sm_colour colour, sm_error *error) {
   sm_text_extents extents;
-  sm_status status = sm_text_measure(&extents, text, font, error);
+  sm_status status = check_far(x, "x", error);
+  if (status == SM_OK) status = check_far(y, "y", error);
+  if (status == SM_OK) status = sm_text_measure(&extents, text, font, error);
   if (status != SM_OK) return status;
   const double before[] = {[SM_ALIGN_LEFT] = 0, [SM_ALIGN_CENTRE] = 0.5, [SM_ALIGN_RIGHT] = 1};
   cairo_t *cairo = canvas->cairo;
@@ -157,9 +202,11 @@ sm_status sm_canvas_image(sm_canvas *canvas, double x, double y, double width, d
   if (rows > SM_CANVAS_LARGEST_SIDE || columns > SM_CANVAS_LARGEST_SIDE)
     return sm_fail(error, SM_BAD_VALUE, "an image has at most %d pixels on a side, got %zu rows, %zu columns",
                    SM_CANVAS_LARGEST_SIDE, rows, columns);
+  sm_status status = check_rectangle(x, y, width, height, error);
+  if (status != SM_OK) return status;
   if (!rows || !columns || width <= 0 || height <= 0) return SM_OK;
   cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)columns, (int)rows);
-  sm_status status = check_cairo(cairo_surface_status(image), error);
+  status = check_cairo(cairo_surface_status(image), error);
   if (status == SM_OK) {
     unsigned char *bytes = cairo_image_surface_get_data(image);
     size_t stride = (size_t)cairo_image_surface_get_stride(image);

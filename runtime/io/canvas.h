@@ -1,6 +1,6 @@
 /* Pictures: a small drawing vocabulary over cairo, saved as PNG. Lengths are pixels, x grows to the right and
    y downwards, and a coordinate names the edge between pixels: a rectangle at whole numbers has crisp sides.
-   The caller has checked that coordinates are finite. */
+   What is beyond the bounds below, or not finite, is SM_BAD_VALUE, and nothing is drawn. */
 #ifndef SM_CANVAS_H
 #define SM_CANVAS_H
 
@@ -11,7 +11,16 @@
 #include "core/status.h"
 #include "core/tensor.h"
 
-enum { SM_CANVAS_LARGEST_SIDE = 16384 };
+/* Within these, drawing takes seconds, not hours. */
+enum {
+  SM_CANVAS_LARGEST_SIDE = 16384,    /* of a canvas and of an image, in pixels */
+  SM_CANVAS_FARTHEST = 1000000,      /* a coordinate, a side or a radius, either way */
+  SM_CANVAS_THICKEST = 100,          /* a stroke */
+  SM_CANVAS_MOST_POINTS = 100000,    /* of a line */
+  SM_CANVAS_LARGEST_FONT = 500,      /* the size of a text */
+  SM_CANVAS_LONGEST_TEXT = 10000,    /* bytes */
+  SM_CANVAS_MOST_COLOURS = 1 << 16   /* of a map */
+};
 
 typedef struct sm_canvas sm_canvas;
 
@@ -50,7 +59,8 @@ int sm_canvas_height(const sm_canvas *canvas);
 sm_status sm_canvas_rect(sm_canvas *canvas, double x, double y, double width, double height,
                          const sm_box *box, sm_error *error);
 
-/* One stroke through points (count, 2) of x and y. */
+/* One stroke through points (count, 2) of x and y; a line of more than a thousand is several, where a translucent one
+   shows that it crosses itself. */
 sm_status sm_canvas_line(sm_canvas *canvas, const double *points, sm_colour colour, double thickness,
                          size_t count, sm_error *error);
 

@@ -382,9 +382,70 @@ describe("canvas", function()
       message(picture.image, picture, 0, 0, 1, 1, sm.zeros(2), {}))
     assert.matches("value 2 of the image is not finite: inf",
       message(picture.image, picture, 0, 0, 2, 1, sm.tensor { { 0, math.huge } }, { map = { "#000000" } }))
-    picture:size()
-    getmetatable(picture).__close(picture)
-    getmetatable(picture).__close(picture)
+    do local _ <close> = picture end
+    do local _ <close> = picture end
     assert.matches("this canvas was closed", message(picture.size, picture))
   end)
+
+  it("draws within bounds, and says where they are", function()
+    local picture, black, many = canvas.new(30, 20, "#ffffff"), "#000000", {}
+    for i = 1, 70000 do many[i] = black end
+    local function has(part, name, ...)
+      local ok, problem = pcall(picture[name], picture, ...)
+      assert.is_false(ok)
+      assert.is_truthy(problem:find(part, 1, true), problem)
+    end
+    has("x must be from -1000000 to 1000000, got 1e+300", "rect", 1e300, 0, 10, 10, { fill = black })
+    has("a width must be", "rect", 0, 0, -1e7, 10, { fill = black })
+    has("the radius of a rectangle must be", "rect", 0, 0, 10, 10, { fill = black, radius = 1e300 })
+    has("the thickness of a stroke must be", "rect", 0, 0, 10, 10, { stroke = black, thickness = 1e300 })
+    has("the thickness of a stroke must be", "line", { 0, 0, 9, 9 }, { colour = black, thickness = -1 })
+    has("the y of a point must be", "line", { 0, 0, 0, -1e300 }, { colour = black })
+    has("a line has at most", "line", table.pack(("x"):rep(200000):byte(1, -1)), { colour = black })
+    has("a text has at most", "text", 0, 0, ("x"):rep(1000000), { colour = black, size = 10 })
+    has("the size of a text must be above 0", "text", 0, 0, "x", { colour = black, size = 1e300 })
+    has("the size of a text must be above 0", "text", 0, 0, "x", { colour = black, size = 0 })
+    has("y must be", "text", 0, 1e300, "x", { colour = black, size = 10 })
+    has("a height must be", "image", 0, 0, 10, 1e300, sm.zeros(2, 2), { map = { black } })
+    has("an image has at most 16384 pixels on a side", "image", 0, 0, 9, 9, sm.zeros(20000, 1), { map = { black } })
+    has("at most 65536 colours", "image", 0, 0, 9, 9, sm.zeros(1, 1),
+      { map = many })
+    picture:rect(-10, -10, 1e6, 1e6, { fill = black, radius = 1e6 }) -- the largest that there are
+  end)
+
+  it("is its own alone: nothing takes another object for it, and no Lua code runs between its checks and its drawing",
+    function()
+      local picture, other = canvas.new(30, 20, "#ffffff"), canvas.new(30, 20, "#ffffff")
+      assert.is_false(getmetatable(picture))
+      for _, name in ipairs { "size", "rect", "line", "text", "image", "save" } do
+        for _, object in ipairs { sm.zeros(1), io.stdout, {}, 1 } do
+          assert.matches("must be a canvas", select(2, pcall(picture[name], object)))
+        end
+      end
+      local function never() error "Lua code ran" end
+      local lively = { __index = never, __tostring = never, __len = never, __name = "lively" }
+      other:rect(0, 0, 9, 9, setmetatable({ fill = "#000000" }, lively))
+      other:line(setmetatable({ 0, 0, 9, 9 }, lively), setmetatable({ colour = "#000000" }, lively))
+      other:text(0, 9, "x", setmetatable({ colour = "#000000", size = 9 }, lively))
+      other:image(0, 0, 9, 9, sm.zeros(2, 2), setmetatable({ map = setmetatable({ "#000000" }, lively) }, lively))
+      for _, option in ipairs { "colour", "align" } do
+        local options = { colour = "#000000", size = 9, [option] = setmetatable({}, lively) }
+        assert.matches("option '" .. option .. "' must be", select(2, pcall(other.text, other, 0, 9, "x", options)))
+      end
+      assert.matches("coordinate 1 must be a finite number", select(2, pcall(other.line, other,
+        { setmetatable({}, lively), 1 }, { colour = "#000000" })))
+      local closer = coroutine.wrap(function()
+        local _ <close> = picture
+        coroutine.yield()
+      end)
+      closer()
+      local values = sm.zeros(2, 2)
+      setmetatable({}, { __gc = function() closer() end })
+      local problem
+      for _ = 1, 100000 do -- until the finalizer has closed it, wherever that was
+        local ok, message = pcall(picture.image, picture, 0, 0, 9, 9, values, { map = { "#000000" } })
+        if not ok then problem = message break end
+      end
+      assert.matches("this canvas was closed", problem)
+    end)
 end)
