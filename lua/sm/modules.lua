@@ -12,6 +12,8 @@ local own <const> = {
   lfs = true, argparse = true, ["sm.runtime"] = true, ["sm.canvas"] = true, ["sm.host"] = true,
 }
 local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/modules%.lua$"
+local scripts <const> = package.loaded._G -- the globals of scripts; smrun gives the library others
+local cpath            -- where C modules are found, once that is settled
 local relative = ""    -- the templates of package.path that begin in the working directory
 local kept             -- the directory of the modules of a run or a sweep, where they come first; or nil
 local places = {}      -- the directories beside the file
@@ -47,10 +49,14 @@ local function read(path)
   return text
 end
 
+--- What is said of a binary chunk (string.dump, luac): a corrupted one can do anything to the program.
+M.binary = "expected Lua text, got a binary chunk, which Lua does not check"
+
 --- Lua text as it is compiled: without the mark of its encoding, and without a first line for the shell.
-function M.compile(text, path, environment, mode)
+function M.compile(text, path, environment)
   local code = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
-  return load(code, "@" .. path, mode or "t", environment or _G)
+  if code:find "^\n?\27" then return nil, ("%s: %s"):format(path, M.binary) end
+  return load(code, "@" .. path, "t", environment or scripts)
 end
 
 --- The directory that a file lies in, ending in "/".
@@ -193,16 +199,17 @@ end
 
 local lua_loadfile = loadfile
 
---- loadfile as Lua has it; a file beside the one that is run is a module of it.
+--- loadfile as Lua has it, for text alone; a file beside the one that is run is a module of it.
 local function load_file(...)
   local path, mode, environment = ...
+  if type(mode) == "string" and not mode:find "t" then return nil, ("%s: %s"):format(tostring(path), M.binary) end
   local place = #places > 0 and place_of(path)
   local text = place and (kept and read(kept .. "/" .. place) or read(path))
-  if not text then return lua_loadfile(...) end
+  if not text then return lua_loadfile(path, "t", select(3, ...)) end
   if shared then text = publish(place, text) end
   note(place, text)
-  if select("#", ...) < 3 then environment = _G end
-  return M.compile(text, path, environment, mode or "bt")
+  if select("#", ...) < 3 then environment = scripts end
+  return M.compile(text, path, environment)
 end
 
 local function do_file(...)
@@ -215,22 +222,53 @@ local installed = false
 local function install()
   if installed then return end
   installed = true
-  rawset(_G, "loadfile", load_file)
-  rawset(_G, "dofile", do_file)
-  table.insert(package.searchers, 2, search_beside)
-  table.insert(package.searchers, 3, search_path)
+  rawset(scripts, "loadfile", load_file)
+  rawset(scripts, "dofile", do_file)
+  table.insert(package.searchers, 3, search_beside) -- behind what finds the library
+  table.insert(package.searchers, 4, search_path)
   package.searchers[#package.searchers + 1] = search_relative
 end
 
---- Takes the templates that begin in the working directory out of package.path: a file there that is named as what the
---- library needs must not come in its place.
-function M.shield()
+--- The templates of a path that begin at the root, and the others.
+local function split(path)
   local absolute, others = {}, {}
-  for template in package.path:gmatch "[^;]+" do
+  for template in path:gmatch "[^;]+" do
     local list = template:sub(1, 1) == "/" and absolute or others
     list[#list + 1] = template
   end
-  package.path, relative = table.concat(absolute, ";"), table.concat(others, ";")
+  return table.concat(absolute, ";"), table.concat(others, ";")
+end
+
+--- A module of the system's, or of LUA_PATH.
+local function search_text(name)
+  local path, tried = package.searchpath(name, package.path)
+  if not path then return tried end
+  local chunk, problem = M.compile(read(path) or "", path)
+  if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, problem), 0) end
+  return chunk, path
+end
+
+--- One of Lua's searchers for C modules, as long as it looks where the person who started the program said.
+local function settled(search)
+  return function(name)
+    if rawget(package, "cpath") ~= cpath then
+      error(("module '%s': package.cpath is not for an experiment to change; the environment variable LUA_CPATH says "
+        .. "where else C modules lie"):format(name), 0)
+    end
+    return search(name)
+  end
+end
+
+--- In smrun. Takes the templates that begin in the working directory out of package.path and package.cpath: a file
+--- there that is named as what the library needs must not come in its place. Lua modules are then text, and C modules
+--- come from where they are now.
+function M.shield()
+  package.path, relative = split(package.path)
+  cpath = split(package.cpath)
+  package.cpath = cpath
+  local searchers <const> = package.searchers -- preload, the library, and Lua's own: of text, of C, of parts of those
+  searchers[3] = search_text
+  for i = 4, #searchers do searchers[i] = settled(searchers[i]) end
   install()
 end
 

@@ -49,22 +49,25 @@ static void set_path(lua_State *L, const char *field, const char *first, const c
   lua_pop(L, 2);
 }
 
-/* A searcher (package.searchers) for the modules of the library, whose directories are upvalues 1 (Lua) and 2 (C). */
+/* A searcher (package.searchers) for the modules of the library, whose directories are upvalues 1 (Lua) and 2 (C).
+   Upvalue 3 is what its Lua files have as globals, 4 is package.loadlib. */
 static int search_library(lua_State *L) {
   static const char *const forms[] = {"%s/%s.lua", "%s/%s/init.lua"};
   const char *name = luaL_checkstring(L, 1), *file = luaL_gsub(L, name, ".", "/");
+  if (strchr(name, '/') || (strcmp(file, "sm") != 0 && strncmp(file, "sm/", 3) != 0)) return 0;
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     const char *path = lua_pushfstring(L, forms[i], lua_tostring(L, lua_upvalueindex(1)), file);
     if (access(path, R_OK) != 0) continue;
-    if (luaL_loadfile(L, path) != LUA_OK)
+    if (luaL_loadfilex(L, path, "t") != LUA_OK)
       return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
+    lua_pushvalue(L, lua_upvalueindex(3));
+    lua_setupvalue(L, -2, 1);
     lua_pushstring(L, path);
     return 2;
   }
   const char *path = lua_pushfstring(L, "%s/%s.so", lua_tostring(L, lua_upvalueindex(2)), file);
   if (access(path, R_OK) != 0) return 0;
-  lua_getglobal(L, "package");
-  lua_getfield(L, -1, "loadlib");
+  lua_pushvalue(L, lua_upvalueindex(4));
   lua_pushstring(L, path);
   lua_pushfstring(L, "luaopen_%s", luaL_gsub(L, name, ".", "_"));
   lua_remove(L, -2);
@@ -75,7 +78,34 @@ static int search_library(lua_State *L) {
   return 2;
 }
 
-/* Puts it behind that of package.preload, for directories whose names mean something in a path of templates. */
+/* Pushes a table with what the one on top of the stack has. */
+static void push_copy(lua_State *L) {
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, -3);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_settable(L, -4);
+  }
+}
+
+/* Pushes globals of the library's own: Lua's standard libraries as they are now, out of a script's reach. The table
+   `package` is the one that `require` works with. */
+static void push_globals(lua_State *L) {
+  static const char *const libraries[] = {"coroutine", "debug", "io", "math", "os", "string", "table", "utf8"};
+  lua_pushglobaltable(L);
+  push_copy(L);
+  lua_remove(L, -2);
+  for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
+    lua_getfield(L, -1, libraries[i]);
+    push_copy(L);
+    lua_setfield(L, -3, libraries[i]);
+    lua_pop(L, 1);
+  }
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -2, "_G");
+}
+
+/* Puts the searcher behind that of package.preload. */
 static void add_searcher(lua_State *L, const char *scripts, const char *modules) {
   lua_getglobal(L, "package");
   lua_getfield(L, -1, "searchers");
@@ -85,7 +115,9 @@ static void add_searcher(lua_State *L, const char *scripts, const char *modules)
   }
   lua_pushstring(L, scripts);
   lua_pushstring(L, modules);
-  lua_pushcclosure(L, search_library, 2);
+  push_globals(L);
+  lua_getfield(L, -5, "loadlib");
+  lua_pushcclosure(L, search_library, 4);
   lua_seti(L, -2, 2);
 }
 
@@ -104,8 +136,8 @@ void sm_host_set_paths(lua_State *L) {
   if (access(probe, R_OK) != 0) {
     luaL_error(L, "the library of smrun is not where it should be: cannot read %s (%s)", probe, strerror(errno));
   }
+  add_searcher(L, scripts, modules);
   if (strpbrk(scripts, ";?") || strpbrk(modules, ";?")) {
-    add_searcher(L, scripts, modules);
     scripts = modules = "/dev/null"; /* where no file can be */
   }
   const char *lua_path = lua_pushfstring(L, "%s/?.lua;%s/?/init.lua", scripts, scripts);

@@ -7,11 +7,12 @@
 /* Pushes the path of this program. Raises when the system does not tell. */
 void sm_host_push_executable(lua_State *L);
 
-/* Puts the library in front of package.path and package.cpath, then the system's modules, then those that the
-   environment (LUA_PATH, LUA_CPATH) names. From the build directory the library is the source tree's; otherwise
-   it is PREFIX/share/smrun/lua and PREFIX/lib/smrun for a program at PREFIX/bin/smrun. Where ';' or
-   '?' is in their names, a searcher of its own finds the library instead. Raises when it is not there, saying where it
-   was looked for. */
+/* Puts a searcher for the library behind that of package.preload: its Lua files run with globals of their own, copies
+   of Lua's, so that no script changes what they call. The library is also in front of package.path and package.cpath,
+   unless ';' or '?' is in its directories' names; then come the system's modules, then those that the environment
+   (LUA_PATH, LUA_CPATH) names. From the build directory the library is the source tree's; otherwise it is
+   PREFIX/share/smrun/lua and PREFIX/lib/smrun for a program at PREFIX/bin/smrun. Raises when it is not there, saying
+   where it was looked for. */
 void sm_host_set_paths(lua_State *L);
 
 #endif

@@ -11,6 +11,7 @@
 #include "host/interrupt.h"
 #include "host/locate.h"
 #include "host/process.h"
+#include "host/stack.h"
 #include "host/threads.h"
 
 static int interrupted(lua_State *L) {
@@ -110,6 +111,7 @@ int sm_host_open(lua_State *L) {
     {"ended", ended},
     {"stop", stop},
     {"sleep", sleep_seconds},
+    {"guarded", sm_host_guarded},
     {NULL, NULL},
   };
   luaL_newlib(L, functions);

@@ -14,7 +14,8 @@
    gather(words, seconds)  → what it wrote to standard output, and "done", "failed", "late" or "interrupted"
    ended(process)      nil while it runs, then once "exit", code or "signal", number
    stop(process)       asks it to stop; only before `ended` has told its end
-   sleep(seconds)      at most; a signal ends it */
+   sleep(seconds)      at most; a signal ends it
+   guarded(f)          → a function that calls f while the C stack has room (host/stack.h) */
 int sm_host_open(lua_State *L);
 
 #endif

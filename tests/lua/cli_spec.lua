@@ -232,7 +232,7 @@ describe("smrun", function()
       write("syntax.lua", "local x = 1\nlocal y = = 2\n")
       assert_failure("syntax.lua:2: unexpected symbol near '='", {}, "syntax.lua")
       write("binary.lua", string.dump(load "return 1"))
-      assert_failure("attempt to load a binary chunk (mode is 't')", {}, "binary.lua")
+      assert_failure("binary.lua: expected Lua text, got a binary chunk, which Lua does not check", {}, "binary.lua")
     end)
 
     it("for a stray global, by its name and line, also in a function that is called later", function()

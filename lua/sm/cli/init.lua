@@ -1,6 +1,7 @@
 --- The command line of smrun: reads it, runs the command, reports what went wrong.
 require "sm.modules".shield() -- before anything else is required
 require "sm.packages"
+require "sm.cli.globals"
 local host = require "sm.host"
 local complain = require "sm.cli.complain"
 local help = require "sm.cli.help"

@@ -18,7 +18,7 @@ end
 --- @param offered table|nil name → function that gives the value of one more global when it is first read
 function M.environment(arguments, offered)
   local globals, environment = {}, {}
-  for name, value in pairs(_G) do globals[name] = value end
+  for name, value in pairs(package.loaded._G) do globals[name] = value end
   globals.arg, globals._G = arguments, environment
   setmetatable(globals, {
     __index = function(_, name)

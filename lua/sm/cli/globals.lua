@@ -1,0 +1,122 @@
+--- What a script gets of Lua's standard libraries. The library itself has copies of them, as they were before. So
+--- nothing that a script replaces changes what the library does, and nothing that reaches behind Lua's types, where
+--- an object could be taken for another, is within a script's reach.
+local host = require "sm.host"
+local modules = require "sm.modules"
+local place = require "sm.place"
+
+local scripts <const> = package.loaded._G
+
+local OTHER_TYPE <const> = "it could give an object of the library another type"
+local INSIDE <const> = "it reaches into functions that are not the script's"
+
+--- What is left out, and why.
+local LEFT_OUT <const> = {
+  debug = {
+    debug = "it runs what it reads unchecked",
+    getmetatable = "getmetatable gives what an object shows", setmetatable = OTHER_TYPE,
+    getregistry = "the library keeps there what must not be lost", getuservalue = OTHER_TYPE, setuservalue = OTHER_TYPE,
+    setlocal = INSIDE, setupvalue = INSIDE, upvalueid = INSIDE, upvaluejoin = INSIDE,
+    setcstacklimit = "the limit protects the program", sethook = "Ctrl-C needs the hook",
+  },
+  package = { loadlib = "LUA_CPATH says where C modules lie, and require loads them" },
+}
+
+local function leave_out(room, name, why)
+  scripts[room][name] = function()
+    error(("%s.%s is not available in an experiment: %s"):format(room, name, why), 2)
+  end
+end
+
+--- f(…), whose errors name the script's line: for a tail call.
+local function call(name, f, ...)
+  local results = table.pack(pcall(f, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  error((tostring(results[2]):gsub("'%?'", "'" .. name .. "'", 1)), 2)
+end
+
+--- debug.getlocal of levels and functions of a script's.
+local function get_local(...)
+  local thread, where, index = nil, ...
+  if type(where) == "thread" then thread, where, index = ... end
+  local level = type(where) ~= "function" and math.tointeger(where)
+  local info
+  if thread and level then
+    info = debug.getinfo(thread, level, "S")
+  elseif where then
+    info = debug.getinfo(level and level + 1 or where, "S")
+  end
+  if info and not place.is_users(info) then return nil end
+  if thread or not level then return call("getlocal", debug.getlocal, ...) end
+  return call("getlocal", debug.getlocal, level + 2, index) -- behind `call` and pcall
+end
+
+--- debug.getupvalue of a script's own functions.
+local function get_upvalue(...)
+  local f = ...
+  if type(f) == "function" and not place.is_users(debug.getinfo(f, "S")) then return nil end
+  return call("getupvalue", debug.getupvalue, ...)
+end
+
+--- load as Lua has it, for text alone.
+local function load_text(chunk, name, mode, ...)
+  local binary = type(mode) == "string" and not mode:find "t" or type(chunk) == "string" and chunk:byte() == 27
+  if binary then return nil, modules.binary end
+  return call("load", load, chunk, name, "t", ...)
+end
+
+--- collectgarbage without what would leave tensors lying about: they are returned by young collections.
+local function collect(option, ...)
+  option = option or "collect"
+  if option == "generational" and select("#", ...) == 0 then return option end -- as it is
+  if option == "count" or option == "collect" or option == "step" or option == "isrunning" then
+    return call("collectgarbage", collectgarbage, option, ...)
+  end
+  error(('collectgarbage: expected "collect", "step", "count" or "isrunning", got %s; smrun collects in generational '
+    .. "mode, which its tensors need"):format(type(option) == "string" and ("%q"):format(option) or type(option)), 2)
+end
+
+local close <const> = host.guarded(coroutine.close)
+
+local function results_of(thread, ok, ...)
+  if ok then return ... end
+  local problem = ...
+  if coroutine.status(thread) == "dead" then
+    local closed, further = close(thread)
+    if not closed then problem = further end
+  end
+  error(problem, 2)
+end
+
+--- coroutine.wrap, which closes what has failed as coroutine.close does.
+local function wrap(f)
+  if type(f) ~= "function" then return call("wrap", coroutine.wrap, f) end
+  local thread = coroutine.create(f)
+  return function(...) return results_of(thread, coroutine.resume(thread, ...)) end
+end
+
+--- Methods of strings: those of the library's own table first, then what a script has put into `string`.
+local function share_string_methods()
+  local methods <const> = getmetatable("")
+  methods.__index = setmetatable(string, { __index = scripts.string })
+  methods.__metatable = setmetatable({}, {
+    __index = { __index = scripts.string },
+    __newindex = function()
+      error("the metatable of strings is not for an experiment to change; functions in the table 'string' are methods, "
+        .. "too", 2)
+    end,
+    __metatable = false,
+  })
+end
+
+for room, names in pairs(LEFT_OUT) do
+  for name, why in pairs(names) do leave_out(room, name, why) end
+end
+scripts.debug.getlocal = get_local
+scripts.debug.getupvalue = get_upvalue
+scripts.load = load_text
+scripts.collectgarbage = collect
+scripts.coroutine.close = close
+scripts.coroutine.wrap = wrap
+share_string_methods()
+getmetatable(io.stdout).__metatable = false
