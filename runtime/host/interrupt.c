@@ -5,25 +5,45 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A signal has no argument for its handler, so that what it needs is kept here. */
-static volatile sig_atomic_t interrupted, graceful, output_closed;
+static volatile sig_atomic_t interrupted, graceful, output_closed, raised;
 static lua_State *volatile interrupted_state;
 static pthread_t main_thread;
 static struct timespec first_signal; /* when the first one came; used in the handler alone */
+static volatile sig_atomic_t asked;  /* which signal that was; 0: one whose outcome is not watched */
 
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice at once; a person who
    means it the second time is slower. Seconds. */
 static const double second_thoughts = 0.5;
+
+/* Seconds that may pass after a signal: until a training loop has asked for it, which it does once a step; until Lua
+   has been stopped, which a function of its libraries or a kernel may hold up; until what the error has set off is
+   over, which a script may have caught. */
+enum { UNTIL_ASKED = 60, UNTIL_RAISED = 5, UNTIL_ENDED = 30 };
 
 /* Runs at the next instruction of the main Lua thread after a signal. A coroutine has a hook of its own: one that
    runs when the signal comes is stopped when it gives control back. */
 static void stop(lua_State *L, lua_Debug *event) {
   (void)event;
   lua_sethook(L, NULL, 0, 0);
+  raised = 1;
+  alarm(UNTIL_ENDED);
   lua_pushliteral(L, "interrupted");
   lua_error(L);
+}
+
+static void stop_soon(lua_State *L) {
+  lua_sethook(L, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  alarm(UNTIL_RAISED);
+}
+
+static void die(int signal_number) {
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
 }
 
 static double since(const struct timespec *before) {
@@ -39,16 +59,32 @@ static void on_signal(int signal_number) {
   } else if (signal_number == SIGPIPE && output_closed) {
     /* known already: the write fails, and that is all */
   } else if (signal_number != SIGPIPE && interrupted) {
-    if (since(&first_signal) >= second_thoughts) {
-      signal(signal_number, SIG_DFL);
-      raise(signal_number);
-    }
+    if (since(&first_signal) >= second_thoughts) die(signal_number);
   } else {
     lua_State *L = interrupted_state;
     clock_gettime(CLOCK_MONOTONIC, &first_signal);
     if (signal_number == SIGPIPE) output_closed = 1;
     interrupted = 1;
-    if (!graceful && L) lua_sethook(L, stop, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    asked = signal_number;
+    if (!graceful && L) stop_soon(L);
+    else alarm(L ? UNTIL_ASKED : UNTIL_RAISED);
+  }
+  errno = saved_errno;
+}
+
+/* Nobody has answered a signal in time. */
+static void on_alarm(int signal_number) {
+  static const char message[] = "\nsmrun: killed, for what ran did not stop\n";
+  int saved_errno = errno;
+  lua_State *L = interrupted_state;
+  if (!pthread_equal(pthread_self(), main_thread)) {
+    pthread_kill(main_thread, signal_number);
+  } else if (graceful && !raised && L) {
+    graceful = 0;
+    stop_soon(L);
+  } else if (asked) {
+    if (write(STDERR_FILENO, message, strlen(message)) < 0) errno = saved_errno;
+    die(asked);
   }
   errno = saved_errno;
 }
@@ -64,11 +100,19 @@ void sm_host_catch_signals(lua_State *L) {
     bool ignored = sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN;
     if (!ignored || signals[i] == SIGPIPE) sigaction(signals[i], &action, NULL);
   }
+  action.sa_handler = on_alarm;
+  sigaction(SIGALRM, &action, NULL);
 }
 
 void sm_host_release_signals(void) { interrupted_state = NULL; }
 
-bool sm_host_interrupted(void) { return interrupted != 0; }
+bool sm_host_interrupted(void) {
+  if (interrupted) { /* the library knows, and does what is left to do */
+    asked = 0;
+    alarm(0);
+  }
+  return interrupted != 0;
+}
 
 bool sm_host_output_closed(void) { return output_closed != 0; }
 

@@ -6,9 +6,10 @@
 #include <stdbool.h>
 
 /* From here on SIGINT, SIGTERM, SIGHUP and a write to a closed pipe stop the Lua code of `L`, the main state:
-   by the error "interrupted" in whatever it runs, or, while it asked for grace, by a flag alone. A second signal,
-   half a second later or more, kills; further writes to a closed pipe merely fail. Signals that the parent process
-   ignores stay ignored. */
+   by the error "interrupted" in whatever it runs, or, while it asked for grace, by a flag alone. Where nobody asks for
+   the flag within a minute, the error comes after all. Where the error cannot come within 5 seconds, since a function
+   in C runs, or the program goes on for another 30, the signal kills. So does a second one, half a second later or
+   more; further writes to a closed pipe merely fail. Signals that the parent process ignores stay ignored. */
 void sm_host_catch_signals(lua_State *L);
 
 /* A signal stops no Lua code from here on: to be called before the state is closed. */
@@ -17,7 +18,7 @@ void sm_host_release_signals(void);
 /* true: a signal only sets the flag. */
 void sm_host_be_graceful(bool on);
 
-/* Whether a signal asked to stop. */
+/* Whether a signal asked to stop. Whoever is told so is trusted to end: no time is counted from then on. */
 bool sm_host_interrupted(void);
 
 /* Whether a write found its reader gone. */

@@ -328,6 +328,16 @@ describe("smrun", function()
       assert.equal(128 + 15, status)
     end)
 
+    it("also where a function of Lua's runs for ever, or a finalizer at the end, and says so", function()
+      for _, code in ipairs {
+        "print 'ready' print(('a'):rep(1e5):find(('a-'):rep(150) .. 'b'))",
+        "setmetatable({}, { __gc = function() print 'ready' while true do end end })",
+      } do
+        local status, _, err = interrupted("TERM", code)
+        assert.same({ 128 + 15, "\nsmrun: killed, for what ran did not stop\n" }, { status, err })
+      end
+    end)
+
     it("quietly when nobody reads any more", function()
       local status, out, err = shell [[{ "$SMRUN" -e 'while true do print(1) end'; echo $? >status; } | head -1]]
       assert.same({ 0, "1\n", "" }, { status, out, err })
