@@ -6,7 +6,7 @@
 --   --level    hides what the processor has beyond an instruction-set level from the loader: base, x86-64-v3, …
 --   --kernel   has OpenBLAS take these kernels: Haswell, SkylakeX, Zen, …
 -- Environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4, EMULATOR="command" runs programs for another
--- processor, among them the one that LUA="file" names.
+-- processor, among them the one that LUA="file" names. HELPER=file is busted's --helper, and leaves C tests out.
 local lfs = require "lfs"
 
 local passed, failed = 0, 0
@@ -31,7 +31,7 @@ local UNSET = "env -u LUA_INIT -u LUA_INIT_5_4 -u LUA_PATH_5_4 -u LUA_CPATH_5_4 
   .. "-u OPENBLAS_CORETYPE -u OPENBLAS_NUM_THREADS -u OMP_NUM_THREADS -u SM_TRACEBACK -u NO_COLOR "
   .. "-u CMOCKA_MESSAGE_OUTPUT -u CMOCKA_XML_FILE -u CMOCKA_TEST_FILTER -u CMOCKA_SKIP_FILTER "
 
-local emulator = os.getenv "EMULATOR" or ""
+local emulator, helper = os.getenv "EMULATOR" or "", os.getenv "HELPER"
 local options, builds = {}, {}
 for _, argument in ipairs(arg) do
   local name, value = argument:match "^%-%-(%w+)=?(.*)$"
@@ -100,6 +100,7 @@ local function spec(build, name)
   end
   local busted = emulator == "" and "busted --lua=lua5.4"
     or ("%s '%s' /usr/bin/busted"):format(emulator, os.getenv "LUA")
+  if helper then busted = ("%s --helper='%s'"):format(busted, helper) end
   local output, success = run(("%s %s -o plainTerminal '%s'"):format(environment(assignments), busted, name))
   local good = tonumber(output:match "(%d+) success") or 0
   local bad = (tonumber(output:match "(%d+) failure") or 0) + (tonumber(output:match "(%d+) error") or 0)
@@ -131,7 +132,8 @@ end
 
 for _, build in ipairs(builds) do
   check_machine(build)
-  for _, name in ipairs(files(build .. "/tests", "^test_[%w_]+$")) do c_test(build .. "/tests/" .. name) end
+  local programs = helper and {} or files(build .. "/tests", "^test_[%w_]+$")
+  for _, name in ipairs(programs) do c_test(build .. "/tests/" .. name) end
   for _, name in ipairs(files("tests/lua", "_spec%.lua$")) do
     local subject = name:match "^(.*)_spec"
     local whole = not build:find "double$" and emulator == ""
