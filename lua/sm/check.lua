@@ -36,11 +36,14 @@ local function contains(a, b)
     or (" " .. long:gsub("[^%w]+", " ") .. " "):find(" " .. short .. " ", 1, true) ~= nil
 end
 
+local LONGEST_WORD <const> = 100 -- longer ones are no slips, and comparing takes the product of the lengths
+
 --- The candidate nearest to a mistyped word, as the end of a message.
 -- @param word string
 -- @param candidates array of strings
 -- @return `"; did you mean 'x'?"`, or `""` when nothing is near
 function M.suggest(word, candidates)
+  if #word > LONGEST_WORD then return "" end
   local best, least = nil, math.max(1, #word // 3) + 1
   for _, candidate in ipairs(candidates) do
     local d = distance(word:lower(), candidate:lower())
@@ -93,7 +96,8 @@ local function in_bounds(value, rule)
 end
 
 local function label(key)
-  return type(key) == "number" and ("argument %d"):format(key) or ("option '%s'"):format(key)
+  if math.type(key) == "integer" then return ("argument %d"):format(key) end
+  return type(key) == "string" and ("option '%s'"):format(key) or "the key " .. M.describe(key)
 end
 
 -- Raises unless a number that a kernel gets is one, and within its bounds, as the kernel has it too.
@@ -137,9 +141,21 @@ function M.plain(where, given)
   local meta = getmetatable(given)
   local shown = meta == nil or type(meta) == "table" and (rawget(meta, "__index") == nil or rawget(meta, "__pairs"))
   if not shown then
-    fail("%s: expected a plain table of options; this one's metatable has an __index, and what that adds would not be "
+    fail("%s: expected a plain table; this one's metatable has an __index, and what that adds would not be "
       .. "seen: copy it in", where)
   end
+end
+
+--- What `pairs` gives for a table of options, checked; for one without a `__pairs` no metamethod runs.
+function M.each(where, given)
+  M.plain(where, given)
+  local meta = getmetatable(given)
+  local own = type(meta) == "table" and rawget(meta, "__pairs")
+  if own == nil or own == false then return next, given end
+  local iterator, state, first
+  if M.is_callable(own) then iterator, state, first = pairs(given) end
+  if not M.is_callable(iterator) then fail("%s: this table's __pairs gives nothing to go through", where) end
+  return iterator, state, first
 end
 
 --- Checks an option table against its specification and fills in the defaults.
@@ -153,9 +169,8 @@ function M.options(where, given, spec)
   if given ~= nil and type(given) ~= "table" then
     fail("%s: expected a table of options, got %s", where, M.describe(given))
   end
-  if given then M.plain(where, given) end
   local result = {}
-  for key, value in pairs(given or {}) do
+  for key, value in M.each(where, given or {}) do
     local rule = spec[key]
     if not rule then
       local known = {}
@@ -198,8 +213,10 @@ local MOST_CHANNELS <const> = (1 << 31) - 1
 -- @return a copy
 function M.sizes(where, sizes)
   local copy = {}
-  if #sizes == 0 then fail("%s: option 'sizes' must have at least one size", where) end
-  for group, size in ipairs(sizes) do
+  M.plain(where, sizes)
+  if rawlen(sizes) == 0 then fail("%s: option 'sizes' must have at least one size", where) end
+  for group = 1, rawlen(sizes) do
+    local size = rawget(sizes, group)
     if math.type(size) ~= "integer" or size < 1 then
       fail("%s: size %d must be an integer of at least 1, got %s", where, group, M.describe(size))
     elseif size > MOST_CHANNELS then
@@ -220,24 +237,39 @@ end
 --- silence (nil is none), and errors find the user's line even in `return f(…)`.
 -- @param name of the function, for messages
 -- @param f function; one with `...` takes any number, and one written in C checks its own
--- @param options {method=false, takes=}: method for x:name(…), whose message does not count x; takes says in words what
---   f takes, "one table of options" (default: how many arguments)
+-- @param options {method=false, takes=, parameters=}: method for x:name(…), whose message does not count x; takes says
+--   in words what f takes, "one table of options" (default: how many arguments); parameters says how many f has, where
+--   f itself does not
 function M.public(name, f, options)
   local info = debug.getinfo(f, "Su")
-  if info.what == "C" then return f end
-  if info.isvararg then return runtime.traced(f) end
   local method, takes = options and options.method, options and options.takes
-  local count = method and info.nparams - 1 or info.nparams
+  local parameters = options and options.parameters
+  if info.what == "C" then return f end
+  if info.isvararg and not parameters then return runtime.traced(f) end
+  parameters = parameters or info.nparams
+  local count = method and parameters - 1 or parameters
   takes = takes or ("%s argument%s"):format(count == 0 and "no" or count, count == 1 and "" or "s")
-  return runtime.traced(f, info.nparams, function(extra)
+  return runtime.traced(f, parameters, function(extra)
     fail("%s takes %s, got %s%s", name, takes, count == 0 and "" or "another argument, ", M.describe(extra))
   end)
 end
 
---- As public, for methods that a table has.
+--- Makes methods of a class public; one that is called on anything else raises, as in `set.batches(10)`.
 -- @param prefix of their names in messages: "opt:"
-function M.public_methods(class, prefix, names)
-  for _, name in ipairs(names) do class[name] = M.public(prefix .. name, class[name], { method = true }) end
+-- @param of what they are called on, in words: "a data set"
+-- @param is function: whether a value is that; by default one with this class as its metatable
+function M.public_methods(class, prefix, names, of, is)
+  is = is or function(value) return getmetatable(value) == class end
+  for _, name in ipairs(names) do
+    local method = class[name]
+    local function checked(self, ...)
+      if not is(self) then
+        fail("%s%s is a method of %s, as in x:%s(…), got %s", prefix, name, of, name, M.describe(self))
+      end
+      return method(self, ...)
+    end
+    class[name] = M.public(prefix .. name, checked, { method = true, parameters = debug.getinfo(method, "u").nparams })
+  end
 end
 
 --- Closes a module: reading a name that it does not have is an error that says which there are, and its functions are

@@ -22,6 +22,21 @@ local function position_text(shape, index)
   return "{" .. table.concat(position, ", ") .. "}"
 end
 
+--- What is checked, as a list of its own.
+local function list(inputs)
+  if is_tensor(inputs) then return { inputs } end
+  if type(inputs) ~= "table" or rawlen(inputs) == 0 then
+    fail("gradcheck: argument 2 must be a tensor or a list of tensors, got %s", check.describe(inputs))
+  end
+  local found = {}
+  for i = 1, rawlen(inputs) do
+    local x = rawget(inputs, i)
+    if not is_tensor(x) then fail("gradcheck: input %d must be a tensor, got %s", i, check.describe(x)) end
+    found[i] = x
+  end
+  return found
+end
+
 --- Compares the gradients of f with central differences, for every element of every input.
 -- The output is projected on fixed pseudo-random weights, so one backward pass checks all of it.
 -- @param f function of tensors → tensor; it must compute the same each time it is called
@@ -37,13 +52,7 @@ return function(f, inputs, options)
     tolerance = { type = "number", above = 0, default = exact and 1e-6 or 2e-2 },
   })
   if not check.is_callable(f) then fail("gradcheck: argument 1 must be a function, got %s", check.describe(f)) end
-  if is_tensor(inputs) then inputs = { inputs } end
-  if type(inputs) ~= "table" or #inputs == 0 then
-    fail("gradcheck: argument 2 must be a tensor or a list of tensors, got %s", check.describe(inputs))
-  end
-  for i, x in ipairs(inputs) do
-    if not is_tensor(x) then fail("gradcheck: input %d must be a tensor, got %s", i, check.describe(x)) end
-  end
+  inputs = list(inputs)
   local function weight(i) return math.sin(i * 1.7) + 0.3 end
   local function project()
     local sum = 0
@@ -53,6 +62,7 @@ return function(f, inputs, options)
   local kept = {}
   local _ <close> = setmetatable({}, { __close = function()
     for x, before in pairs(kept) do
+      runtime.tensor.copy_(x, before.numbers)
       x.grad = before.gradient
       if not before.tracked then autograd.requires_grad(x, false) end
     end
@@ -60,7 +70,7 @@ return function(f, inputs, options)
   for _, x in ipairs(inputs) do
     local tracked = autograd.tracks(x)
     if not tracked then autograd.requires_grad(x) end
-    kept[x] = { gradient = x.grad, tracked = tracked }
+    kept[x] = { numbers = runtime.tensor.to(x), gradient = x.grad, tracked = tracked }
     x.grad = nil
   end
   local output = f(table.unpack(inputs))

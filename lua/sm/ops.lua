@@ -125,7 +125,7 @@ end
 --- Another element type: "float32" (the double build: "float64"), "uint8", "int32". The tensor itself if it has it.
 function ops.to(x, dtype)
   if dtype == nil then fail "to: expected a dtype, got nil" end
-  return x.dtype == dtype and x or T.to(x, dtype)
+  return T.is_tensor(x) and x.dtype == dtype and x or T.to(x, dtype)
 end
 
 function ops.transpose(x)

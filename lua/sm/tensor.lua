@@ -55,7 +55,9 @@ end
 function M.arange(...)
   local given = table.pack(...)
   local dtype
-  if type(given[given.n]) == "string" then dtype, given.n = given[given.n], given.n - 1 end
+  if type(given[given.n]) == "string" then
+    dtype, given[given.n], given.n = given[given.n], nil, given.n - 1
+  end
   if given.n > 3 then fail("arange takes first, limit and step, got a fourth, %s", check.describe(given[4])) end
   for i = 1, math.max(1, given.n) do
     if type(given[i]) ~= "number" or given[i] - given[i] ~= 0 then

@@ -33,7 +33,21 @@ static void make_visible(lua_State *L) {
   lua_pcall(L, 2, 1, 0);       /* an error in it, of no memory, is raised instead */
 }
 
+/* A message that quotes something very long loses its middle: it is read by people. */
+static void shorten(lua_State *L) { /* [message] on top */
+  enum { MOST = 4000, BEGINNING = 1000, END = 500 };
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  if (length <= MOST) return;
+  lua_pushlstring(L, text, BEGINNING);
+  lua_pushfstring(L, " … (%I bytes) … ", (LUAI_UACINT)(length - BEGINNING - END));
+  lua_pushlstring(L, text + length - END, END);
+  lua_concat(L, 3);
+  lua_replace(L, -2);
+}
+
 _Noreturn static void raise_message(lua_State *L) { /* [message] on top */
+  shorten(L);
   push_user_position(L);
   lua_insert(L, -2);
   lua_concat(L, 2);

@@ -95,6 +95,6 @@ function dataset:__tostring()
   return self.description
 end
 
-check.public_methods(dataset, "", { "stream", "batches" })
+check.public_methods(dataset, "", { "stream", "batches" }, "a data set")
 
 return M

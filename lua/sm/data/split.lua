@@ -80,6 +80,9 @@ end
 -- @param size integer, examples in a batch
 -- @return iterator of x {size, …}, y {size, …}
 function split:batches(size)
+  if getmetatable(self) ~= split then
+    fail("batches is a method of a split, as in set.validation:batches(…), got %s", check.describe(self))
+  end
   size = M.check_size("batches", size)
   local done, total = 0, #self
   local index = runtime.tensor.range(0, 1, total, "int32")

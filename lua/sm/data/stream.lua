@@ -4,6 +4,7 @@ local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
+local check_size = require "sm.data.split".check_size
 
 local M = {}
 
@@ -51,7 +52,7 @@ end
 -- @param size integer, examples in this batch (default: the stream's)
 -- @return x real {size, …}, y {size, …}
 function stream:next(size)
-  size = size or self.size
+  size = size and check_size("next", size) or self.size
   if self.position == #self.split then self:turn() end
   if self.position + size > #self.split then return self.split:gather(self:straddle(size), 0, size) end
   local first = self.position
@@ -83,6 +84,6 @@ function stream:restore(state)
   end
 end
 
-check.public_methods(stream, "", { "next" })
+check.public_methods(stream, "", { "next" }, "a stream of batches")
 
 return M

@@ -18,6 +18,20 @@ local function deviation(where, value)
   return value
 end
 
+--- fan_in, or fan_in + fan_out, checked: whoever calls an initialiser may not be a layer.
+local function sum_of(...)
+  local sum = 0
+  for i = 1, select("#", ...) do
+    local fan = select(i, ...)
+    if math.type(fan) == nil or fan ~= fan or fan <= 0 then
+      fail("an initialiser takes a shape, fan_in and fan_out: argument %d must be a number above 0, got %s", i + 1,
+        check.describe(fan))
+    end
+    sum = sum + fan
+  end
+  return sum
+end
+
 local function normal(shape, std)
   return random.normal(shape, STREAM) * std
 end
@@ -56,22 +70,22 @@ end
 --- Normal, variance 2/fan_in: keeps the scale of activations through relus. He et al. 2015,
 --- arxiv.org/abs/1502.01852.
 function M.he_normal()
-  return function(shape, fan_in) return normal(shape, math.sqrt(2 / fan_in)) end
+  return function(shape, fan_in) return normal(shape, math.sqrt(2 / sum_of(fan_in))) end
 end
 
 --- As he_normal, uniform in ±sqrt(6/fan_in).
 function M.he_uniform()
-  return function(shape, fan_in) return uniform(shape, math.sqrt(6 / fan_in)) end
+  return function(shape, fan_in) return uniform(shape, math.sqrt(6 / sum_of(fan_in))) end
 end
 
 --- Normal, variance 2/(fan_in + fan_out): keeps the scale both ways. Glorot and Bengio 2010.
 function M.glorot_normal()
-  return function(shape, fan_in, fan_out) return normal(shape, math.sqrt(2 / (fan_in + fan_out))) end
+  return function(shape, fan_in, fan_out) return normal(shape, math.sqrt(2 / sum_of(fan_in, fan_out))) end
 end
 
 --- As glorot_normal, uniform in ±sqrt(6/(fan_in + fan_out)).
 function M.glorot_uniform()
-  return function(shape, fan_in, fan_out) return uniform(shape, math.sqrt(6 / (fan_in + fan_out))) end
+  return function(shape, fan_in, fan_out) return uniform(shape, math.sqrt(6 / sum_of(fan_in, fan_out))) end
 end
 
 return check.closed(M, "sm.nn.init", "initialisers")

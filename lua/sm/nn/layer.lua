@@ -264,7 +264,9 @@ function Layer:layer(path)
     if layer.path == path then found = layer end
   end)
   if not found then
-    fail("the model has no layer '%s'%s (layers: %s)", tostring(path), check.suggest(tostring(path), paths),
+    local word = (type(path) == "string" or type(path) == "number") and tostring(path)
+    fail("the model has no layer %s%s (layers: %s)", word and "'" .. word .. "'" or check.describe(path),
+      word and check.suggest(word, paths) or "",
       #paths > 0 and table.concat(paths, ", ") or "none")
   end
   return found
@@ -272,7 +274,8 @@ end
 
 Layer.__tostring = summary.of
 
-check.public_methods(Layer, "", { "build", "activations", "parameters", "buffers", "train", "eval", "layer" })
+check.public_methods(Layer, "", { "build", "activations", "parameters", "buffers", "train", "eval", "layer" },
+  "a model", M.is)
 Layer.__call = check.public("the model", Layer.__call, { method = true })
 
 -- Constructors ----------------------------------------------------------------------------------------------

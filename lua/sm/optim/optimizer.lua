@@ -43,10 +43,9 @@ local function with_overrides(self, overrides)
     fail("opt:add: argument 2 must be a table of settings such as { lr = 1e-4 }, got %s",
       check.describe(overrides))
   end
-  check.plain("opt:add", overrides)
   local options = {}
   for key, value in pairs(self.options) do options[key] = value end
-  for key, value in pairs(overrides) do
+  for key, value in check.each("opt:add", overrides) do
     if WHOLE[key] then fail("opt:add: '%s' holds for the whole optimizer, not for a group", key) end
     options[key] = value
   end
@@ -74,14 +73,14 @@ function Optimizer:add(parameters, overrides)
     group.source = parameters
   elseif type(parameters) == "table" then
     local names = {}
-    for name in pairs(parameters) do names[#names + 1] = name end
+    for name in next, parameters do names[#names + 1] = name end
     table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
     if #names == 0 then
       fail("opt:add: the table is empty; a layer has no tensors before the model is built, but model:parameters() may "
         .. "be added before: they are taken in as soon as they are there")
     end
-    for _, name in ipairs(names) do check_parameter(self, name, parameters[name]) end
-    for _, name in ipairs(names) do take(self, group, name, parameters[name]) end
+    for _, name in ipairs(names) do check_parameter(self, name, rawget(parameters, name)) end
+    for _, name in ipairs(names) do take(self, group, name, rawget(parameters, name)) end
   else
     fail("opt:add takes model:parameters(), a table of named tensors or a tensor, got %s",
       check.describe(parameters))
@@ -316,7 +315,7 @@ end
 
 check.public_methods(Optimizer, "opt:", {
   "add", "parameters", "zero_grad", "rate", "step", "watch", "telemetry", "state", "restore",
-})
+}, "an optimizer")
 
 -- Rules -----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 --- Schedules: plain functions from the step (1 for the first) to a learning rate. Wherever an optimizer takes
 --- `lr`, it takes a number or any such function; `warmup` takes one too, so that they can be put together.
 local check = require "sm.check"
+local fail = require "sm.fail"
 
 local M = {}
 
@@ -10,8 +11,12 @@ local getinfo = debug.getinfo
 local words = setmetatable({}, { __mode = "k" })
 
 local function described(rate, format, ...)
-  words[rate] = format:format(...)
-  return rate
+  local function schedule(step)
+    if type(step) ~= "number" then fail("a schedule takes the step, a number, got %s", check.describe(step)) end
+    return rate(step)
+  end
+  words[schedule] = format:format(...)
+  return schedule
 end
 
 --- A learning rate as it stands in the record of a run: a number as it is, a schedule in words.

@@ -1,0 +1,152 @@
+--- What the library says to arguments that nobody should give: one plain error, at the caller's own line.
+local check = require "sm.check"
+local sm = require "sm"
+
+--- The message of a call that must fail, without the caller's position; positions of the library are left in it.
+local function message(f, ...)
+  local ok, text = pcall(f, ...)
+  assert.is_false(ok)
+  assert.equal("string", type(text))
+  return (text:gsub("^tests/lua/hostile_spec%.lua:%d+: ", ""))
+end
+
+local function raise() error "a metamethod ran" end
+
+local hostile <const> = { __pairs = raise, __len = raise, __index = raise }
+
+describe("a table of options", function()
+  it("is read without its metamethods", function()
+    local lying = setmetatable({ lr = 0.1 }, hostile)
+    assert.equal(0.1, sm.optim.sgd(lying).options.lr)
+    assert.same({ 2, 4 }, (function()
+      local sizes = setmetatable({ 2, 2 }, hostile)
+      return sm.ones(2, 4):softmax { sizes = sizes }.shape
+    end)())
+    assert.equal(1, #sm.nn.sequential(setmetatable({ sm.nn.relu() }, hostile)).layers)
+    local opt = sm.optim.sgd { lr = 0.1 }
+    opt:add(setmetatable({ w = sm.ones(2):requires_grad() }, hostile), setmetatable({ lr = 0.2 }, hostile))
+    assert.equal(1, #opt:parameters())
+    assert.is_true(sm.gradcheck(function(x) return x * x end, setmetatable({ sm.ones(2) }, hostile)) < 2e-2)
+  end)
+
+  it("is refused with keys of any kind", function()
+    for key, shown in pairs {
+      [1.5] = "the key number 1.5", [true] = "the key boolean true", [print] = "the key function", [3] = "argument 3",
+    } do
+      assert.equal("nn.batchnorm: unexpected " .. shown .. ": number 1 (options: epsilon, momentum, name)",
+        message(sm.nn.batchnorm, { [key] = 1 }))
+    end
+  end)
+end)
+
+describe("a message", function()
+  it("loses the middle of what is very long", function()
+    local long = ("a"):rep(1000000)
+    for _, text in ipairs {
+      message(sm.seed, long), message(sm.save, long, 1), message(sm.optim.sgd, { [long] = 1 }),
+      message(function() return sm.ones(2):sum(long) end),
+    } do
+      assert.is_true(#text < 2000, #text)
+      assert.matches("aaa … %(%d+ bytes%) … .*", text)
+    end
+  end)
+
+  it("suggests nothing for a word that is no slip", function()
+    local steps = 0
+    debug.sethook(function() steps = steps + 1 end, "", 1000)
+    local suggestion = check.suggest(("a"):rep(100000), { "steps", "batch" })
+    debug.sethook()
+    assert.equal("", suggestion)
+    assert.is_true(steps < 10, steps)
+  end)
+end)
+
+describe("a method", function()
+  local set = sm.data.tensors { inputs = sm.ones(4, 2), targets = sm.zeros({ 4 }, "int32") }
+  local model, opt = sm.nn.linear { 2 }, sm.optim.sgd { lr = 0.1 }
+
+  it("called on something else says what it is called on", function()
+    for _, other in ipairs { 1, "x", {}, print, sm.ones(1), io.stdout } do
+      local given = check.describe(other)
+      for _, case in ipairs {
+        { model, { "build", "activations", "parameters", "buffers", "train", "eval", "layer" }, "", "a model" },
+        { opt, { "add", "parameters", "zero_grad", "rate", "step", "watch", "telemetry", "state", "restore" }, "opt:",
+          "an optimizer" },
+        { set, { "stream", "batches" }, "", "a data set" }, { set:stream(2), { "next" }, "", "a stream of batches" },
+      } do
+        local object, names, prefix, what = table.unpack(case)
+        for _, name in ipairs(names) do
+          assert.equal(("%s%s is a method of %s, as in x:%s(…), got %s"):format(prefix, name, what, name, given),
+            message(object[name], other))
+        end
+      end
+      assert.equal("batches is a method of a split, as in set.validation:batches(…), got " .. given,
+        message(set.train.batches, other))
+    end
+  end)
+
+  it("counts its arguments as before", function()
+    assert.matches("^opt:step takes no arguments, got number 1$", message(function() opt:step(1) end))
+    assert.matches("^build takes 2 arguments, got another argument, number 1$",
+      message(function() model:build({ 2 }, nil, 1) end))
+  end)
+
+  it("of a model names what is no path by its type", function()
+    for _, path in ipairs { {}, print, io.stdout } do
+      assert.equal(("the model has no layer %s (layers: none)"):format(type(path)),
+        message(function() model:layer(path) end))
+    end
+  end)
+
+  it("of a stream takes a size", function()
+    local stream = set:stream(2)
+    for _, size in ipairs { "2", {}, 0, -1, 1.5, math.mininteger } do
+      assert.equal("next: the batch size must be an integer of at least 1, got " .. check.describe(size),
+        message(function() stream:next(size) end))
+    end
+  end)
+
+  it("of a tensor converts nothing but tensors", function()
+    assert.matches("^to: argument 1 must be a tensor, got ", message(sm.ones(1).to, print, "uint8"))
+  end)
+end)
+
+it("a schedule takes a step", function()
+  for _, schedule in ipairs {
+    sm.optim.constant(0.1), sm.optim.step { lr = 1, every = 2, factor = 0.5 }, sm.optim.cosine { lr = 1, steps = 2 },
+    sm.optim.warmup { steps = 2, after = 1 },
+  } do
+    for _, step in ipairs { "1", {}, print } do
+      assert.equal("a schedule takes the step, a number, got " .. check.describe(step), message(schedule, step))
+    end
+    assert.matches("^a schedule takes the step, a number, got nil$", message(schedule))
+  end
+end)
+
+it("an initialiser takes the numbers of values that it divides by", function()
+  local init = sm.nn.init
+  for _, make in ipairs { init.he_normal, init.he_uniform, init.glorot_normal, init.glorot_uniform } do
+    for _, fan in ipairs { "2", {}, 0, -1, 0 / 0 } do
+      assert.equal("an initialiser takes a shape, fan_in and fan_out: argument 2 must be a number above 0, got "
+        .. check.describe(fan), message(make(), { 2 }, fan, 2))
+    end
+  end
+  assert.matches("argument 3 must be a number above 0, got nil$", message(init.glorot_normal(), { 2 }, 2))
+end)
+
+it("arange takes an element type after any of its numbers", function()
+  assert.same({ 0, 1, 2 }, sm.arange(3, "int32"):totable())
+  assert.same({ 1, 2 }, sm.arange(1, 3, "int32"):totable())
+  assert.same({ 1, 3 }, sm.arange(1, 5, 2, "int32"):totable())
+end)
+
+it("gradcheck puts its inputs back when the function raises on the way", function()
+  local calls, x = 0, sm.tensor { 1, 2 }
+  local function failing(y)
+    calls = calls + 1
+    if calls > 3 then error "stop" end
+    return y * y
+  end
+  assert.is_false((pcall(sm.gradcheck, failing, x)))
+  assert.same({ 1, 2 }, x:totable())
+end)
