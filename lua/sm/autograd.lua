@@ -35,13 +35,33 @@ function M.is_leaf(x)
   return get_node(x) == true
 end
 
+-- What follows a call that changed something for its time. The variable that Lua closes restores after an error; a call
+-- that ends well restores without a call from C, which may be one too many for the C stack. A coroutine that ends with
+-- an error closes no variable.
+local function after(restore, ...)
+  restore()
+  return ...
+end
+
+local function after_protected(restore, ok, ...)
+  restore()
+  if not ok then error((...), 0) end
+  return ...
+end
+
+local function restoring(restore, f, ...)
+  if coroutine.isyieldable() then return after_protected(restore, pcall(f, ...)) end
+  return after(restore, f(...))
+end
+
 --- Calls f(...) without recording and returns its results. f: a function, or what can be called like one, a model.
 function M.no_grad(f, ...)
   if not check.is_callable(f) then fail("no_grad: expected a function, got %s", check.describe(f)) end
   local before = enabled
-  local _ <close> = setmetatable({}, { __close = function() enabled = before end })
+  local function restore() enabled = before end
+  local _ <close> = setmetatable({}, { __close = restore })
   enabled = false
-  return f(...)
+  return restoring(restore, f, ...)
 end
 
 --- Whether `record` would record what is computed from these now.
@@ -93,9 +113,10 @@ end
 --   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it}
 function M.observe(given, f, ...)
   local before = observer
-  local _ <close> = setmetatable({}, { __close = function() observer = before end })
+  local function restore() observer = before end
+  local _ <close> = setmetatable({}, { __close = restore })
   observer = given
-  return f(...)
+  return restoring(restore, f, ...)
 end
 
 --- Marks a tensor as a leaf whose gradient is wanted. `x:requires_grad(false)` takes that back.

@@ -69,6 +69,12 @@ function M.describe(value)
   return kind
 end
 
+--- A key as messages quote it: of what is no word, its description, and nothing of the caller's runs.
+function M.word(key)
+  local kind = type(key)
+  return (kind == "string" or kind == "number" or kind == "boolean") and tostring(key) or M.describe(key)
+end
+
 local function is_type(value, kind)
   if kind == "real" then kind = "number" end
   if kind == "integer" then return type(value) == "number" and math.tointeger(value) ~= nil end
@@ -209,8 +215,7 @@ end
 
 local MOST_CHANNELS <const> = (1 << 31) - 1
 
---- Raises unless `sizes` is a list of at least one integer of at least 1: the sizes of groups.
--- @return a copy
+--- The sizes of groups as a list of one's own; raises unless they are a list of at least one integer of at least 1.
 function M.sizes(where, sizes)
   local copy = {}
   M.plain(where, sizes)
@@ -229,8 +234,8 @@ end
 
 --- Whether a value can be called: a function, or a model or any other value with a `__call`.
 function M.is_callable(value)
-  local meta = getmetatable(value)
-  return type(value) == "function" or type(meta) == "table" and meta.__call ~= nil
+  local meta = debug.getmetatable(value)
+  return type(value) == "function" or meta ~= nil and type(rawget(meta, "__call")) == "function"
 end
 
 --- A public function: as f, but more arguments than it has parameters are an error, where Lua would drop them in
@@ -290,7 +295,7 @@ function M.closed(module, name, what)
     __tostring = function() return ("%s, with %s"):format(name, select(2, known())) end,
     __index = function(_, key)
       local names, list = known()
-      fail("%s has no '%s'%s (%s)", name, tostring(key), M.suggest(tostring(key), names), list)
+      fail("%s has no '%s'%s (%s)", name, M.word(key), M.suggest(M.word(key), names), list)
     end,
   })
 end

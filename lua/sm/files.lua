@@ -26,7 +26,7 @@ local function names_of(path, what, map)
     fail("save: %s: this table was read without '%s', which would be lost; copy what is to be saved into a new one",
       path, missing)
   end
-  for name in pairs(map) do
+  for name in next, map do
     if type(name) ~= "string" or not utf8.len(name) then
       fail("save: %s: the names of %s must be strings of UTF-8, got %s", path, what, check.describe(name))
     end

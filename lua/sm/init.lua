@@ -60,7 +60,7 @@ end
 return setmetatable(sm, {
   __index = function(_, name)
     local load = LAZY[name]
-    if not load then fail("sm has no '%s'%s", name, check.suggest(tostring(name), names)) end
+    if not load then fail("sm has no '%s'%s", check.word(name), check.suggest(check.word(name), names)) end
     sm[name] = load()
     return sm[name]
   end,

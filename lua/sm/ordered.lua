@@ -26,7 +26,7 @@ local function in_lines(map)
 end
 
 local function refuse(_, key)
-  fail("this map is read-only; '%s' cannot be added to it", tostring(key))
+  fail("this map is read-only; '%s' cannot be added to it", require "sm.check".word(key))
 end
 
 --- An empty ordered map.
@@ -47,7 +47,7 @@ end
 --- The keys of any map of strings, in alphabetical order.
 function M.sorted_keys(map)
   local keys = {}
-  for key in pairs(map) do keys[#keys + 1] = key end
+  for key in next, map do keys[#keys + 1] = key end
   table.sort(keys)
   return keys
 end

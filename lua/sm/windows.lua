@@ -17,7 +17,7 @@ local function shown(value)
   if type(value) ~= "table" or getmetatable(value) then return check.describe(value) end
   local items = {}
   for i, item in ipairs(value) do items[i] = type(item) == "number" and tostring(item) or check.describe(item) end
-  for key in pairs(value) do
+  for key in next, value do
     if not items[key] then return "a table that is no list" end
   end
   return "{" .. table.concat(items, ", ") .. "}"
@@ -29,7 +29,7 @@ local function both_axes(value, least)
   if type(value) ~= "table" then pair = { value, value } end
   if getmetatable(pair) or #pair ~= 2 then return nil end
   local sizes = {}
-  for axis, size in pairs(pair) do
+  for axis, size in next, pair do
     local whole = math.type(size) and (axis == 1 or axis == 2) and math.tointeger(size)
     if not whole or whole < least or whole > M.MOST then return nil end
     sizes[axis] = whole

@@ -20,6 +20,7 @@ local function write_file(name, bytes)
 end
 
 write_file("experiment.lua", "return nil\n")
+assert(require "lfs".mkdir "runs")
 write_file("images.idx", string.pack(">I4I4I4I4", 0x803, 4, 3, 3) .. ("\1"):rep(36))
 write_file("labels.idx", string.pack(">I4I4", 0x801, 4) .. "\0\1\2\3")
 sm.save("kept.npy", sm.ones(2, 2))

@@ -78,7 +78,11 @@ local OPTIONS = {
   run = function(g)
     return { file = "experiment.lua", runs = "runs", quiet = true, dry_run = g:chance(0.7), again = g:chance(0.5) }
   end,
-  finished = function() return { directory = "runs/named/default", quiet = true } end,
+  finished = function(g) -- a run of the experiment that is asked
+    local ok, result = pcall(g.receiver.run, g.receiver, { file = "experiment.lua", runs = "runs", quiet = true })
+    return { directory = ok and result.directory or "runs/none", file = "experiment.lua", quiet = true }
+  end,
+  reshaped = function(g) return g:pick { { 16 }, { 2, 8 }, { -1, 4 }, { 4, -1 } } end,
   moment = function(g) return { step = 1, title = "title", data = WORD.pictures(g) } end,
   state = function(g)
     local state = {}
@@ -136,6 +140,12 @@ WORD = {
   end,
   layer = function() return sm.nn.relu() end,
   file = function(g) return g:name(io.tmpfile(), "file", "io.tmpfile()") end,
+  loss = function(g)
+    local x = g:name(sm.ones(4, 4):requires_grad(), "t", "sm.ones(4, 4):requires_grad()")
+    return g:name((x * g:tensor "matrix"):sum(), "t", "(%s * …):sum()", g:text(x))
+  end,
+  runs = function() return "runs" end,
+  entry = function(g) return g:pick { "a", "b/c", "d.txt" } end,
   key = function(g) return g:pick { "grad", "shape", 1 } end,
   w = function() return "w" end,
   F32 = function() return "F32" end,
@@ -168,14 +178,14 @@ local RECIPE <const> = {
   ["sm.optim.cosine"] = "@cosine", ["sm.optim.warmup"] = "@warmup",
   ["sm.data.tensors"] = "@tensors", ["sm.data.mnist_mini"] = "@mini", ["sm.data.idx"] = "@idx",
   ["sm.view.filters"] = "@filters", ["sm.view.groups"] = "@groups", ["sm.view.paint"] = "@paint",
-  ["tensor:reshape"] = "@shape", ["tensor:select"] = "int", ["tensor:slice"] = "int ?int", ["tensor:to"] = "dtype",
+  ["tensor:reshape"] = "@reshaped", ["tensor:select"] = "int", ["tensor:slice"] = "int ?int", ["tensor:to"] = "dtype",
   ["tensor:copy_"] = "matrix", ["tensor:clamp"] = "num num", ["tensor:matmul"] = "matrix",
   ["tensor:linear"] = "matrix ?vector ?bool", ["tensor:conv2d"] = "filters ?@conv",
   ["tensor:conv2d_transpose"] = "filters ?@turned", ["tensor:maxpool2d"] = "int ?@pool",
   ["tensor:avgpool2d"] = "int ?@pool", ["tensor:conv2d_maxpool2d"] = "filters @conv int @pool ?bool",
   ["tensor:softmax"] = "?@softmax", ["tensor:dropout"] = "prob", ["tensor:cross_entropy"] = "labels",
   ["tensor:accuracy"] = "labels", ["tensor:sum"] = "?axis", ["tensor:mean"] = "?axis", ["tensor:max"] = "?axis",
-  ["tensor:argmax"] = "?axis", ["tensor:backward"] = "?matrix", ["tensor:requires_grad"] = "?bool",
+  ["tensor:argmax"] = "?axis", ["tensor:backward"] = "", ["tensor:requires_grad"] = "?bool",
   ["tensor.__index"] = "int", ["tensor.grad"] = "matrix", ["tensor.__concat"] = "any", ["tensor.__eq"] = "tensor",
   ["model:build"] = "@batchlike ?dtype", ["model.__call"] = "matrix", ["model:activations"] = "matrix",
   ["model:layer"] = "path", ["optimizer:add"] = "@parameters", ["optimizer:restore"] = "@state int",
@@ -199,7 +209,7 @@ local RECIPE <const> = {
   ["tensor.full"] = "@shape ?num ?dtype", ["tensor.range"] = "num num int ?dtype", ["tensor.place"] = "row @like int",
   ["tensor.gather"] = "matrix index zero int", ["tensor.gather_bytes"] = "bytes index zero int num",
   ["tensor.copy_"] = "matrix matrix", ["tensor.tensor"] = "@numbers ?dtype", ["tensor.same_shape"] = "tensor tensor",
-  ["tensor.set_gradient"] = "matrix matrix", ["tensor.reshape"] = "tensor @shape", ["tensor.select"] = "tensor int",
+  ["tensor.set_gradient"] = "matrix matrix", ["tensor.reshape"] = "matrix @reshaped", ["tensor.select"] = "tensor int",
   ["tensor.slice"] = "tensor int int", ["tensor.to"] = "tensor dtype",
   ["tape.set_node"] = "tensor bool", ["tape.set_overwritten"] = "tensor bool", ["tape.versions"] = "tensor tensor",
   ["math.clamp"] = "matrix num num", ["math.clamp_backward"] = "matrix matrix num num", ["math.sum_to"] = "batch @like",
@@ -225,13 +235,17 @@ local RECIPE <const> = {
   ["io.read_npy"] = "readable", ["io.read_idx"] = "idxfile", ["io.write_npy"] = "npy tensor",
   ["io.write_durably"] = "npy str", ["io.base64"] = "str", ["io.checksum"] = "tensor",
   ["io.open_safetensors"] = "kept", ["io.create"] = "safe",
+  ["tensor.labels_outside"] = "tensor num num",
+  ["beneath.read"] = "runs entry big", ["beneath.write"] = "runs entry str",
+  ["beneath.open"] = "runs entry str", ["beneath.status"] = "runs entry", ["beneath.list"] = "runs entry",
+  ["beneath.make"] = "runs entry", ["beneath.remove"] = "runs entry",
   ["runtime.raise"] = "str", ["runtime.traced"] = "f int f",
 }
 -- What works on one kind of tensor alone gets that as its receiver.
 local RECEIVER <const> = {
   conv2d = "image", conv2d_transpose = "image", maxpool2d = "image", avgpool2d = "image", conv2d_maxpool2d = "image",
   matmul = "matrix", linear = "matrix", cross_entropy = "matrix", accuracy = "matrix", copy_ = "matrix",
-  transpose = "matrix", softmax = "matrix", dropout = "matrix", item = "one",
+  transpose = "matrix", backward = "loss", reshape = "matrix", softmax = "matrix", dropout = "matrix", item = "one",
 }
 
 --- One argument for a word.
@@ -256,7 +270,9 @@ function Recipes.arguments(g, entry)
   end
   if entry.kind then
     local kind = RECEIVER[entry.key]
-    add(entry.kind ~= "tensor" and g:object(entry.kind) or kind and g:chance(0.9) and g:tensor(kind) or g:tensor())
+    add(entry.kind ~= "tensor" and g:object(entry.kind) or kind and g:chance(0.9) and Recipes.argument(g, kind)
+      or g:tensor())
+    g.receiver = arguments[1]
   end
   if words then
     for word in words:gmatch "%S+" do add(Recipes.argument(g, word)) end

@@ -149,6 +149,11 @@ local MAKE = {
         if g:chance(0.7) then
           x.grad = sm.ones(4, 4)
           text = text .. " and a gradient of ones"
+          if g:chance(0.3) then
+            opt:watch()
+            opt:step()
+            text = text .. ", after a step that was watched"
+          end
         end
       end
       return opt, text

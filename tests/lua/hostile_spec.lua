@@ -39,6 +39,51 @@ describe("a table of options", function()
   end)
 end)
 
+--- What f gives; an error where that takes more than some million instructions.
+local function bounded(f)
+  debug.sethook(function() error "endless" end, "", 10000000)
+  local results = table.pack(pcall(f))
+  debug.sethook()
+  assert(results[1], results[2])
+  return table.unpack(results, 2, results.n)
+end
+
+describe("a list", function()
+  local function without_end(list, value)
+    return setmetatable(list, { __index = function() return value end })
+  end
+
+  it("ends where it ends", function()
+    bounded(function()
+      assert.same({ 4 }, sm.nn.linear { 2 }:build(without_end({ 4 }, 1)).input_shape)
+      assert.same({ 2, 4 }, sm.ones(2, 4):softmax { sizes = without_end({ 2, 2 }, 2) }.shape)
+      assert.equal(1, #sm.view.paint { pairs = without_end({ { 0, 1 } }, { 2, 3 }) }.pairs)
+    end)
+  end)
+
+  it("is a layer's own", function()
+    local sizes = { 2, 2 }
+    local layer = sm.nn.softmax { sizes = sizes }
+    sizes[1] = 1000
+    assert.same({ 2, 4 }, layer(sm.ones(2, 4)).shape)
+  end)
+end)
+
+it("a key that is no word is named by its type, not by its address", function()
+  local opt, named = sm.optim.sgd { lr = 0.1 }, sm.nn.linear { 2 }:build { 2 }:parameters()
+  for _, key in ipairs { {}, print, io.stdout, coroutine.create(print), sm.ones(1) } do
+    for _, f in ipairs {
+      function() opt:add { [key] = 1 } end, function() opt:restore({ [key] = 1 }, 0) end,
+      function() return sm[key] end, function() return sm.nn[key] end, function() named[key] = 1 end,
+      function() sm.experiment { [key] = 1 } end,
+    } do
+      local text = message(f)
+      assert.is_nil(text:match "0x", text)
+      assert.truthy(text:find(check.describe(key), 1, true), text)
+    end
+  end
+end)
+
 describe("a message", function()
   it("loses the middle of what is very long", function()
     local long = ("a"):rep(1000000)
@@ -93,7 +138,7 @@ describe("a method", function()
 
   it("of a model names what is no path by its type", function()
     for _, path in ipairs { {}, print, io.stdout } do
-      assert.equal(("the model has no layer %s (layers: none)"):format(type(path)),
+      assert.equal(("the model has no layer '%s' (layers: none)"):format(type(path)),
         message(function() model:layer(path) end))
     end
   end)
@@ -108,6 +153,36 @@ describe("a method", function()
 
   it("of a tensor converts nothing but tensors", function()
     assert.matches("^to: argument 1 must be a tensor, got ", message(sm.ones(1).to, print, "uint8"))
+  end)
+end)
+
+describe("no_grad", function()
+  local function records()
+    return (sm.ones(1):requires_grad() * 2):tracks()
+  end
+
+  it("ends where it begins just above the end of the C stack", function()
+    local function nest(depth)
+      if depth > 0 then return (("x"):gsub("x", function() nest(depth - 1) end)) end
+      pcall(sm.no_grad, function() end)
+    end
+    for depth = 100, 199 do
+      pcall(nest, depth)
+      assert.is_true(records(), depth)
+    end
+  end)
+
+  it("ends with a coroutine that an error ends", function()
+    local co = coroutine.create(function() sm.no_grad(error, "stop") end)
+    local ok, text = coroutine.resume(co)
+    assert.same({ false, "stop", true }, { ok, text, records() })
+  end)
+
+  it("calls nothing that only seems to be callable", function()
+    for _, called in ipairs { "x", {}, 1 } do
+      local value = setmetatable({}, { __call = called })
+      assert.equal("no_grad: expected a function, got table", message(sm.no_grad, value))
+    end
   end)
 end)
 

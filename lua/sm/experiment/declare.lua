@@ -66,7 +66,7 @@ end
 --- @return table array of {name=, measure=}, sorted by name: the functions that were given
 local function check_metrics(metrics)
   local names, functions = {}, {}
-  for key, value in pairs(metrics) do
+  for key, value in next, metrics do
     if math.type(key) == "integer" and type(value) == "string" then
       check_metric(value)
       names[#names + 1] = value
@@ -74,7 +74,7 @@ local function check_metrics(metrics)
       functions[#functions + 1] = { name = key, measure = value }
     else
       fail("experiment: option 'metrics' takes names and named functions, such as { \"accuracy\", f1 = function("
-        .. "output, target) … end }, got %s = %s", tostring(key), check.describe(value))
+        .. "output, target) … end }, got %s = %s", check.word(key), check.describe(value))
     end
   end
   table.sort(functions, function(one, other) return one.name < other.name end)
@@ -82,9 +82,9 @@ local function check_metrics(metrics)
 end
 
 local function check_views(views)
-  for position, view in pairs(views) do
+  for position, view in next, views do
     if math.type(position) ~= "integer" or not has_methods(view, view_methods) then
-      fail("experiment: option 'views' must be a list of views of sm.view, got %s = %s", tostring(position),
+      fail("experiment: option 'views' must be a list of views of sm.view, got %s = %s", check.word(position),
         check.describe(view))
     end
   end

@@ -107,12 +107,12 @@ local function read_only(values)
     __index = function(_, name)
       local value = values[name]
       if value == nil then
-        fail("no parameter '%s' is declared%s", tostring(name), check.suggest(tostring(name), names))
+        fail("no parameter '%s' is declared%s", check.word(name), check.suggest(check.word(name), names))
       end
       return value
     end,
     __newindex = function(_, name)
-      fail("parameters cannot be assigned; set '%s' in sm.params or on the command line", tostring(name))
+      fail("parameters cannot be assigned; set '%s' in sm.params or on the command line", check.word(name))
     end,
     __tostring = function()
       local words = {}
@@ -138,7 +138,7 @@ function M.declare(defaults)
   end
   if record then fail("sm.params was called already; declare all parameters in one table") end
   local declared, values, differing = {}, {}, {}
-  for name, default in pairs(defaults) do
+  for name, default in next, defaults do
     check_default(name, default)
     declared[name], values[name] = default, default
   end

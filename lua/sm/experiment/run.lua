@@ -134,10 +134,10 @@ end
 local function enter(row, view, names, figures)
   local declared = {}
   for _, name in ipairs(names) do declared[name] = true end
-  for name, value in pairs(figures) do
+  for name, value in next, figures do
     if not declared[name] then
-      fail("view '%s' measured '%s', which is none of its metric_names%s", view.name, tostring(name),
-        check.suggest(tostring(name), names))
+      fail("view '%s' measured '%s', which is none of its metric_names%s", view.name, check.word(name),
+        check.suggest(check.word(name), names))
     elseif math.type(value) == nil or value - value ~= 0 then
       fail("view '%s' must measure a finite number for the column '%s', or nothing, got %s", view.name, name,
         check.describe(value))

@@ -23,7 +23,7 @@ M.softmax = layer.define("softmax", {
   setup = function(self, where)
     local options = self.options
     if options.groups and options.sizes then fail("%s takes groups or sizes, got both", where) end
-    if options.sizes then check.sizes(where, options.sizes) end
+    if options.sizes then options.sizes = check.sizes(where, options.sizes) end
     self.grouping = {
       groups = not options.sizes and (options.groups or 1) or nil,
       sizes = options.sizes,

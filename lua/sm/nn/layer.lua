@@ -170,11 +170,12 @@ end
 --- @return the model
 function Layer:build(shape, dtype)
   dtype = dtype or runtime.real
-  local valid = type(shape) == "table"
-  for _, size in ipairs(valid and shape or {}) do
-    valid = valid and math.type(size) == "integer" and size > 0
+  local sizes, valid = {}, type(shape) == "table" and rawlen(shape) > 0
+  for axis = 1, valid and rawlen(shape) or 0 do
+    local size = rawget(shape, axis)
+    sizes[axis], valid = size, valid and math.type(size) == "integer" and size > 0
   end
-  if not valid or #shape == 0 then
+  if not valid then
     fail("model:build takes the shape of one example without the batch axis, such as {28, 28, 1}; got %s",
       check.describe(shape))
   elseif not pcall(tensor.zeros, { 0 }, dtype) then
@@ -183,12 +184,12 @@ function Layer:build(shape, dtype)
   elseif self.parent then
     fail("layer '%s' is part of a model; build the whole model", self.path)
   elseif not self.input_shape then
-    build(self, shape, dtype)
+    build(self, sizes, dtype)
   elseif self.input_dtype ~= dtype then
     fail("the model is built for examples of %s already, got %s", self.input_dtype, check.describe(dtype))
-  elseif shape_text(self.input_shape) ~= shape_text(shape) then
+  elseif shape_text(self.input_shape) ~= shape_text(sizes) then
     fail("the model is built for examples of shape %s already, got %s", shape_text(self.input_shape),
-      shape_text(shape))
+      shape_text(sizes))
   end
   return self
 end
@@ -264,9 +265,7 @@ function Layer:layer(path)
     if layer.path == path then found = layer end
   end)
   if not found then
-    local word = (type(path) == "string" or type(path) == "number") and tostring(path)
-    fail("the model has no layer %s%s (layers: %s)", word and "'" .. word .. "'" or check.describe(path),
-      word and check.suggest(word, paths) or "",
+    fail("the model has no layer '%s'%s (layers: %s)", check.word(path), check.suggest(check.word(path), paths),
       #paths > 0 and table.concat(paths, ", ") or "none")
   end
   return found

@@ -303,10 +303,10 @@ function Optimizer:restore(tensors, steps)
       end
     end
   end
-  for name in pairs(tensors) do
+  for name in next, tensors do
     if not expected[name] then
-      fail("opt:restore: '%s' is no state of %s%s", tostring(name), self.name,
-        check.suggest(tostring(name), ordered.sorted_keys(expected)))
+      fail("opt:restore: '%s' is no state of %s%s", check.word(name), self.name,
+        check.suggest(check.word(name), ordered.sorted_keys(expected)))
     end
   end
   for _, entry in pairs(self.by_name) do entry.state, entry.last = states[entry], 0 end

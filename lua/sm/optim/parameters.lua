@@ -14,7 +14,7 @@ local is_tensor = runtime.tensor.is_tensor
 function M.check(self, name, value, of_model)
   local where = type(of_model) == "string" and " (added at " .. of_model .. ")" or ""
   if not is_tensor(value) then
-    fail("opt:add: '%s' must be a tensor, got %s", tostring(name), check.describe(value))
+    fail("opt:add: '%s' must be a tensor, got %s", check.word(name), check.describe(value))
   elseif type(name) ~= "string" then
     fail("opt:add takes a table of named tensors; %s is not a name", check.describe(name))
   elseif value.dtype ~= runtime.real then

@@ -21,14 +21,21 @@ local BATCH = 250                       -- paintings at once: a few dozen megaby
 
 local View = declaration.class "view.paint"
 
+--- The pairs of labels as tables of one's own, or nil where none are given.
 local function check_pairs(given)
-  for i, pair in ipairs(given or {}) do
-    local valid = type(pair) == "table" and #pair == 2 and pair[1] ~= pair[2]
-    for k = 1, valid and 2 or 0 do valid = valid and math.type(pair[k]) == "integer" and pair[k] >= 0 end
+  if not given then return nil end
+  local couples = {}
+  for i = 1, rawlen(given) do
+    local pair = rawget(given, i)
+    local couple = type(pair) == "table" and rawlen(pair) == 2 and { rawget(pair, 1), rawget(pair, 2) } or {}
+    local valid = couple[1] ~= couple[2]
+    for k = 1, 2 do valid = valid and math.type(couple[k]) == "integer" and couple[k] >= 0 end
     if not valid then
       fail("view.paint: pair %d must be the labels of two classes, such as {3, 8}; got %s", i, check.describe(pair))
     end
+    couples[i] = couple
   end
+  return couples
 end
 
 --- The pairs of neighbours: {{0, 1}, {2, 3}, …}.
@@ -150,6 +157,6 @@ return function(given)
     seed = { type = "integer", default = 1 },
     name = { type = "string", default = "paint" },
   })
-  check_pairs(options.pairs)
+  options.pairs = check_pairs(options.pairs)
   return View.new(options)
 end
