@@ -12,21 +12,29 @@ end
 
 local function raise() error "a metamethod ran" end
 
-local hostile <const> = { __pairs = raise, __len = raise, __index = raise }
+local hostile <const> = { __len = raise, __eq = raise, __newindex = raise }
 
 describe("a table of options", function()
   it("is read without its metamethods", function()
-    local lying = setmetatable({ lr = 0.1 }, hostile)
-    assert.equal(0.1, sm.optim.sgd(lying).options.lr)
-    assert.same({ 2, 4 }, (function()
-      local sizes = setmetatable({ 2, 2 }, hostile)
-      return sm.ones(2, 4):softmax { sizes = sizes }.shape
-    end)())
+    assert.equal(0.1, sm.optim.sgd(setmetatable({ lr = 0.1 }, hostile)).options.lr)
+    assert.same({ 2, 4 }, sm.ones(2, 4):softmax { sizes = setmetatable({ 2, 2 }, hostile) }.shape)
     assert.equal(1, #sm.nn.sequential(setmetatable({ sm.nn.relu() }, hostile)).layers)
     local opt = sm.optim.sgd { lr = 0.1 }
     opt:add(setmetatable({ w = sm.ones(2):requires_grad() }, hostile), setmetatable({ lr = 0.2 }, hostile))
     assert.equal(1, #opt:parameters())
     assert.is_true(sm.gradcheck(function(x) return x * x end, setmetatable({ sm.ones(2) }, hostile)) < 2e-2)
+  end)
+
+  it("is refused where pairs has nothing to go through", function()
+    for _, gives in ipairs { "x", 1, {}, function() end, function() return 1 end } do
+      local function lying() return setmetatable({}, { __pairs = gives }) end
+      for where, f in pairs { ["optim.sgd"] = sm.optim.sgd, ["nn.sequential"] = sm.nn.sequential,
+        ["sm.params"] = sm.params, experiment = sm.experiment } do
+        assert.equal(where .. ": this table's __pairs gives nothing to go through", message(f, lying()))
+      end
+      assert.equal("opt:add: this table's __pairs gives nothing to go through",
+        message(function() sm.optim.sgd { lr = 1 }:add(sm.ones(1), lying()) end))
+    end
   end)
 
   it("is refused with keys of any kind", function()
@@ -49,16 +57,17 @@ local function bounded(f)
 end
 
 describe("a list", function()
-  local function without_end(list, value)
-    return setmetatable(list, { __index = function() return value end })
-  end
-
-  it("ends where it ends", function()
-    bounded(function()
-      assert.same({ 4 }, sm.nn.linear { 2 }:build(without_end({ 4 }, 1)).input_shape)
-      assert.same({ 2, 4 }, sm.ones(2, 4):softmax { sizes = without_end({ 2, 2 }, 2) }.shape)
-      assert.equal(1, #sm.view.paint { pairs = without_end({ { 0, 1 } }, { 2, 3 }) }.pairs)
-    end)
+  it("is refused where a metamethod would prolong it", function()
+    local function without_end(list, value)
+      return setmetatable(list, { __index = function() return value end })
+    end
+    for _, f in ipairs {
+      function() sm.nn.linear { 2 }:build(without_end({ 4 }, 1)) end,
+      function() sm.ones(2, 4):softmax { sizes = without_end({ 2, 2 }, 2) } end,
+      function() sm.view.paint { pairs = without_end({ { 0, 1 } }, { 2, 3 }) } end,
+    } do
+      assert.matches("expected a plain table", bounded(function() return message(f) end))
+    end
   end)
 
   it("is a layer's own", function()

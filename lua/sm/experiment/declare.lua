@@ -66,7 +66,7 @@ end
 --- @return table array of {name=, measure=}, sorted by name: the functions that were given
 local function check_metrics(metrics)
   local names, functions = {}, {}
-  for key, value in next, metrics do
+  for key, value in check.each("experiment: option 'metrics'", metrics) do
     if math.type(key) == "integer" and type(value) == "string" then
       check_metric(value)
       names[#names + 1] = value
@@ -82,7 +82,7 @@ local function check_metrics(metrics)
 end
 
 local function check_views(views)
-  for position, view in next, views do
+  for position, view in check.each("experiment: option 'views'", views) do
     if math.type(position) ~= "integer" or not has_methods(view, view_methods) then
       fail("experiment: option 'views' must be a list of views of sm.view, got %s = %s", check.word(position),
         check.describe(view))

@@ -138,7 +138,7 @@ function M.declare(defaults)
   end
   if record then fail("sm.params was called already; declare all parameters in one table") end
   local declared, values, differing = {}, {}, {}
-  for name, default in next, defaults do
+  for name, default in check.each("sm.params", defaults) do
     check_default(name, default)
     declared[name], values[name] = default, default
   end

@@ -7,7 +7,7 @@ local shape_text = require "sm.text".shape
 -- Splits what a container was given into its options and the array of its layers.
 local function split(where, given)
   local options, layers, last = {}, {}, 0
-  for key, value in next, given do
+  for key, value in check.each(where, given) do
     if math.type(key) == "integer" and key > 0 then
       layers[key] = value
       last = math.max(last, key)

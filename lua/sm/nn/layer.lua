@@ -170,6 +170,7 @@ end
 --- @return the model
 function Layer:build(shape, dtype)
   dtype = dtype or runtime.real
+  if type(shape) == "table" then check.plain("model:build", shape) end
   local sizes, valid = {}, type(shape) == "table" and rawlen(shape) > 0
   for axis = 1, valid and rawlen(shape) or 0 do
     local size = rawget(shape, axis)

@@ -24,6 +24,7 @@ local View = declaration.class "view.paint"
 --- The pairs of labels as tables of one's own, or nil where none are given.
 local function check_pairs(given)
   if not given then return nil end
+  check.plain("view.paint", given)
   local couples = {}
   for i = 1, rawlen(given) do
     local pair = rawget(given, i)
