@@ -8,7 +8,7 @@
 --   --quiet    no table of functions at the end
 -- A case that fails is printed with its seed: `--seed=S --calls=1` replays it. The exit status is 1 where one did.
 local CASES_AT_ONCE <const> = 400     -- that one process runs at most
-local SECONDS_AT_ONCE <const> = 12    -- of processor time, after which it begins no other case
+local SECONDS_AT_ONCE <const> = 12    -- after which it begins no other case
 local LIMIT <const> = 4               -- seconds of processor time that one call may take
 local KILL <const> = 45               -- … after which the process is ended
 local MEMORY <const> = 3 << 20        -- KiB of addresses, in builds without sanitizer
@@ -59,12 +59,12 @@ local prefix <const> = environment()
 local limits <const> = ("ulimit -c 0; ulimit -t %d; %s"):format(KILL, sanitized and "" or "ulimit -v " .. MEMORY .. ";")
 
 --- Runs cases in a process of their own: what it wrote, its errors, and how it ended.
-local function run(first, count, trace)
+local function run(first, count, trace, at_once)
   local scratch = directory .. "/cases"
   os.execute(("rm -rf '%s' && mkdir '%s'"):format(scratch, scratch))
   local _, how, code = os.execute(("cd '%s' && { %s env %s timeout -k 1 %d lua5.4 '%s/tests/fuzz/child.lua' %d %d %d "
     .. "'%s' %d </dev/null >output 2>errors; }"):format(scratch, limits, prefix, 8 * KILL, root, first, count,
-    SECONDS_AT_ONCE, trace or "", sanitized and 3 * LIMIT or LIMIT))
+    at_once or SECONDS_AT_ONCE, trace or "", sanitized and 3 * LIMIT or LIMIT))
   return read(scratch .. "/log"), read(scratch .. "/errors"), how == "exit" and code == 0, ("%s %s"):format(how, code)
 end
 
@@ -131,7 +131,8 @@ end
 local started, next_seed = os.time(), seed
 while next_seed - seed < most and os.time() - started < seconds do
   local count = math.min(CASES_AT_ONCE, most - (next_seed - seed))
-  local log, errors, ended_well, how = run(next_seed, count, count == 1 and "trace" or nil)
+  local left = math.max(1, math.min(SECONDS_AT_ONCE, started + seconds - os.time())) // 1
+  local log, errors, ended_well, how = run(next_seed, count, count == 1 and "trace" or nil, left)
   if count == 1 then print(lines_of(log)) end
   local after = take(log)
   if not ended_well then after = report_crash(next_seed, log, errors, how) end

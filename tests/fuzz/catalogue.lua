@@ -6,7 +6,9 @@ local sm = require "sm"
 local Catalogue = {}
 
 -- What sets up the library itself, once, and no call of a script's can be meant to change.
-local LEFT_OUT <const> = { ["runtime.set_library"] = true, ["tape.set_overwritten_node"] = true }
+local LEFT_OUT <const> = {
+  ["runtime.set_library"] = true, ["tape.set_overwritten_node"] = true, ["tensor.define"] = true,
+}
 
 -- What changes its arguments, by its name: methods whose names end in _ do as well.
 local CHANGES <const> = {
@@ -33,7 +35,7 @@ end
 
 -- Whether Lua values can be called.
 local function callable(value)
-  local meta = getmetatable(value)
+  local meta = debug.getmetatable(value)
   return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
@@ -82,13 +84,13 @@ function Catalogue.find(g)
       end
     end
   end
-  seen[runtime.tensor.methods], seen[runtime.tensor.metatable] = true, true
+  local _, tensor_methods = debug.getupvalue(debug.getmetatable(sm.zeros(1)).__index, 1) -- no script sees them
   for _ in pairs(sm) do end -- loads every room
   walk("sm", sm)
   walk("runtime", runtime, true)
   walk("canvas", require "sm.canvas")
-  for _, key in ipairs(sorted(runtime.tensor.methods)) do
-    add { name = "tensor:" .. key, key = key, f = runtime.tensor.methods[key], kind = "tensor" }
+  for _, key in ipairs(sorted(tensor_methods)) do
+    add { name = "tensor:" .. key, key = key, f = tensor_methods[key], kind = "tensor" }
   end
   for _, key in ipairs(sorted(OPERATORS)) do
     add { name = "tensor." .. key, f = OPERATORS[key], kind = "tensor", public = true }
@@ -99,7 +101,7 @@ function Catalogue.find(g)
     if callable(object) then
       add { name = kind .. ".__call", f = function(x, ...) return x(...) end, kind = kind, public = true }
     end
-    local class, methods = getmetatable(object), {}
+    local class, methods = debug.getmetatable(object), {}
     while type(class) == "table" do
       local index = rawget(class, "__index")
       for _, t in ipairs { class, type(index) == "table" and index or nil } do
@@ -110,7 +112,7 @@ function Catalogue.find(g)
       if rawget(class, "__tostring") and not methods.__tostring then
         methods.__tostring = tostring
       end
-      class = getmetatable(class)
+      class = debug.getmetatable(class)
     end
     for _, key in ipairs(sorted(methods)) do
       add { name = kind .. ":" .. key, key = key, f = methods[key], kind = kind }

@@ -72,7 +72,7 @@ function Oracle.complaint(message, given, internal)
       return leak[1]
     end
   end
-  if #message > 6000 then return ("a message of %d bytes"):format(#message) end
+  if #message > 6000 and not internal then return ("a message of %d bytes"):format(#message) end
 end
 
 --- A computation that touches what calls may have upset: streams, the tape, kernels. Its figures as text.

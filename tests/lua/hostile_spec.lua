@@ -195,6 +195,26 @@ describe("no_grad", function()
   end)
 end)
 
+describe("a data set", function()
+  local set = sm.data.tensors { inputs = sm.ones(16, 2), targets = sm.zeros({ 16 }, "int32") }
+
+  it("gives no batch of more epochs than can be shuffled at once", function()
+    for _, size in ipairs { 160001, 1 << 31, 1 << 62, math.maxinteger } do
+      assert.equal(("a batch of %d examples would take each of 16 more than 10000 times"):format(size),
+        bounded(function() return message(function() set:stream(size):next() end) end))
+      assert.matches("^a batch of", message(function() set:batches(size, { epochs = math.huge })() end))
+    end
+    assert.equal(16, #(set:batches(1 << 62)()))
+    assert.equal(160000, #(set:stream(160000):next()))
+  end)
+
+  it("goes through any number of epochs", function()
+    for _, epochs in ipairs { 1 << 60, 1 << 62, math.maxinteger, 1e300 } do
+      assert.equal(5, #(set:batches(5, { epochs = epochs })()))
+    end
+  end)
+end)
+
 it("a schedule takes a step", function()
   for _, schedule in ipairs {
     sm.optim.constant(0.1), sm.optim.step { lr = 1, every = 2, factor = 0.5 }, sm.optim.cosine { lr = 1, steps = 2 },

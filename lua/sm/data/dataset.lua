@@ -82,7 +82,7 @@ function dataset:batches(size, options)
   if epochs < math.huge and epochs % 1 ~= 0 then
     fail("batches: option 'epochs' must be an integer or math.huge, got %s", epochs)
   end
-  local source, rest = stream.new(self.train, size), epochs * #self.train
+  local source, rest = stream.new(self.train, size), epochs * 1.0 * #self.train
   return function()
     local count = math.min(size, rest)
     if count == 0 then return nil end

@@ -35,8 +35,13 @@ function stream:turn()
   self.epoch, self.position = self.epoch + 1, 0
 end
 
+local MOST_EPOCHS <const> = 10000 -- of one batch: each is shuffled, however few examples it has
+
 --- The next `size` positions as a tensor of their own, over as many epochs as that takes.
 function stream:straddle(size)
+  if size > MOST_EPOCHS * #self.split then
+    fail("a batch of %d examples would take each of %d more than %d times", size, #self.split, MOST_EPOCHS)
+  end
   local index, filled = runtime.tensor.full({ size }, nil, "int32"), 0
   while filled < size do
     if self.position == #self.split then self:turn() end
