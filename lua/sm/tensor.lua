@@ -130,22 +130,42 @@ setmetatable(methods, {
   end,
 })
 
+local LONGEST_AXIS <const>, MOST_SHOWN <const> = 8, 20000
+
+--- How many numbers each axis shows at either end where it is longer than twice as many: 3 of an axis of more than 8; 1
+-- of the first axes where there would be too many numbers in all.
+local function ends_of(shape)
+  local ends, total = {}, 1
+  for axis, size in ipairs(shape) do
+    ends[axis] = size > LONGEST_AXIS and 3 or LONGEST_AXIS
+    total = total * math.max(1, math.min(size, 2 * ends[axis]))
+  end
+  for axis, size in ipairs(shape) do
+    if total <= MOST_SHOWN then break end
+    total = total // math.max(1, math.min(size, 2 * ends[axis])) * math.max(1, math.min(size, 2))
+    ends[axis] = 1
+  end
+  return ends
+end
+
 --- Numbers of a tensor as text: nested braces, long axes shortened in the middle.
-local function format(x, indent, number)
+local function format(x, ends, axis, number)
   if #x.shape == 0 then return number(x:item()) end
-  local parts, size = {}, x.shape[1]
-  local shown = size > 8 and 3 or size
-  for i = 1, shown do parts[i] = format(T.select(x, i), indent .. " ", number) end
+  local parts, size, indent = {}, x.shape[1], (" "):rep(axis - 1)
+  local shown = size > 2 * ends[axis] and ends[axis] or size
+  for i = 1, shown do parts[i] = format(T.select(x, i), ends, axis + 1, number) end
   if shown < size then parts[shown + 1] = "…" end
   for i = math.max(shown, size - shown) + 1, size do
-    parts[#parts + 1] = format(T.select(x, i), indent .. " ", number)
+    parts[#parts + 1] = format(T.select(x, i), ends, axis + 1, number)
   end
   return "{" .. table.concat(parts, #x.shape > 1 and ",\n" .. indent .. " " or ", ") .. "}"
 end
 
 local function text(x)
   local real = x.dtype == runtime.real
-  local numbers = format(x, "", function(v) return v ~= v and "nan" or (real and "%.4g" or "%d"):format(v) end)
+  local numbers = format(x, ends_of(x.shape), 1, function(v)
+    return v ~= v and "nan" or (real and "%.4g" or "%d"):format(v)
+  end)
   return ("%s  %s %s"):format(numbers, x.dtype, shape_text(x.shape))
 end
 

@@ -104,9 +104,9 @@ static sm_status check_size(const sm_content *from, sm_element element, const sm
   }
   if (bytes > LARGE_BYTES && bytes / USUAL_RATIO > stored) {
     return sm_fail(error, SM_BAD_FILE,
-                   "%s: byte %d: the sizes %s ask for %zu bytes of %llu compressed ones, more than %d times as "
-                   "many; if that is right, gunzip the file first", path, MAGIC_BYTES, sm_shape_text(text, shape), bytes, stored,
-                   USUAL_RATIO);
+                   "%s: byte %d: the sizes %s ask for %zu bytes of %llu compressed ones, more than %d times as many; "
+                   "if that is right, gunzip the file first", path, MAGIC_BYTES, sm_shape_text(text, shape), bytes,
+                   stored, USUAL_RATIO);
   }
   return SM_OK;
 }

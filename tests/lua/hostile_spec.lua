@@ -195,6 +195,16 @@ describe("no_grad", function()
   end)
 end)
 
+it("a tensor of many axes is printed in short", function()
+  for _, shape in ipairs { { 8, 8, 8, 8, 8, 8, 8, 8 }, { 8, 8, 8, 8, 8, 8, 8, 0 }, { 1 << 40, 8, 8, 8, 8, 0 } } do
+    local text = bounded(function() return tostring(sm.zeros(shape, "uint8")) end)
+    assert.is_true(#text < 200000, #text)
+    assert.matches("…", text)
+  end
+  local _, numbers = tostring(sm.ones { 8, 8, 8, 8 }):gsub("%f[%w]1%f[%W]", "")
+  assert.equal(8 ^ 4, numbers)
+end)
+
 describe("a data set", function()
   local set = sm.data.tensors { inputs = sm.ones(16, 2), targets = sm.zeros({ 16 }, "int32") }
 
