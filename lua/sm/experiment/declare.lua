@@ -1,6 +1,7 @@
 --- What an experiment declares, checked at once: unknown keys, wrong types, missing parts.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local file_names = require "sm.experiment.names"
 local user_line = require "sm.place".line
 
 local M = {}
@@ -86,6 +87,10 @@ local function check_views(views)
     if math.type(position) ~= "integer" or not has_methods(view, view_methods) then
       fail("experiment: option 'views' must be a list of views of sm.view, got %s = %s", check.word(position),
         check.describe(view))
+    end
+    if not file_names.is_part(view.name) then -- of its pictures' names
+      fail("experiment: option 'views': the name of a view is at most %d bytes of UTF-8 without slashes and control "
+        .. "characters, and does not begin with a dot, got %s", file_names.most_bytes, check.describe(view.name))
     end
   end
 end

@@ -176,6 +176,13 @@ end
 
 M.make = make
 
+--- Makes a directory that nobody has made before, and those above it.
+function M.make_new(path)
+  make((split(path)))
+  local made, reason = lfs.mkdir(path)
+  if not made then fail("cannot make the directory %s: %s", path, reason) end
+end
+
 --- Removes a file, or a directory with all that it has. A link goes, and not what it leads to; what is not there is no
 --- error.
 function M.remove(path)

@@ -6,6 +6,14 @@ local M = {}
 local most_bytes <const> = 200 -- of a name: a file system takes 255, and "-2" and the like are added
 local kept_bytes <const> = 180 -- of a name that is longer
 
+M.most_bytes = most_bytes
+
+--- Whether a value can begin the name of a file, which is seen and lies nowhere else.
+function M.is_part(value)
+  return type(value) == "string" and #value <= most_bytes and utf8.len(value) ~= nil
+    and value:find "^[^%c/.][^%c/]*$" ~= nil
+end
+
 --- Where a text stops being UTF-8. @return integer|nil the position of a byte
 function M.not_utf8(text)
   local _, position = utf8.len(text)
