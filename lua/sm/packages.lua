@@ -6,13 +6,22 @@ local PACKAGES <const> = { argparse = "lua-argparse", lfs = "lua-filesystem" }
 local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/packages%.lua$"
 local loadlib <const>, getmetatable_of <const> = package.loadlib, debug.getmetatable
 
---- The templates of a path that begin at the root.
-local function absolute(path)
+--- The templates of a path that a test takes.
+local function templates(path, takes)
   local list = {}
   for template in path:gmatch "[^;]+" do
-    if template:sub(1, 1) == "/" then list[#list + 1] = template end
+    if takes(template) then list[#list + 1] = template end
   end
   return table.concat(list, ";")
+end
+
+local function at_root(template)
+  return template:sub(1, 1) == "/"
+end
+
+--- Not in the working directory itself, where anything may lie: "build/lib/?.so" names one on purpose.
+local function in_a_directory(template)
+  return ("/" .. template):gsub("/%.%f[/]", ""):gsub("/+", "/"):find "^/[^?]+/" ~= nil
 end
 
 --- A directory of lfs takes any object for one when it is closed.
@@ -39,11 +48,12 @@ end
 local function search(name)
   local missing = PACKAGES[name]
   if name == "sm" or name:sub(1, 3) == "sm." then
-    return find(name, ("%s?.lua;%s?/init.lua"):format(library, library), absolute(package.cpath))
+    return find(name, ("%s?.lua;%s?/init.lua"):format(library, library),
+      templates(package.cpath, in_a_directory))
   elseif not missing then
     return nil
   end
-  local loader, path = find(name, absolute(package.path), absolute(package.cpath))
+  local loader, path = find(name, templates(package.path, at_root), templates(package.cpath, at_root))
   if not loader then
     error(("the Lua module '%s' is missing: install Debian's package %s"):format(name, missing), 0)
   end
