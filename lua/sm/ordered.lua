@@ -44,6 +44,11 @@ function M.set(map, key, value)
   rawset(map, key, value)
 end
 
+--- The list of a map's keys in their order, which is the map's own.
+function M.keys(map)
+  return getmetatable(map).keys
+end
+
 --- The keys of any map of strings, in alphabetical order.
 function M.sorted_keys(map)
   local keys = {}

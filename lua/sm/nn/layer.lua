@@ -22,6 +22,7 @@ local M = {}
 
 local is_tensor = runtime.tensor.is_tensor
 
+local DTYPES <const> = { [runtime.real] = true, uint8 = true, int32 = true }
 local INTERRUPTED = "interrupted" -- what the host raises at Ctrl-C, in whatever runs just then
 
 local Layer = {}
@@ -132,14 +133,35 @@ local function publish(waiting)
   end
 end
 
+-- For `local _ <close> = …`: puts the modes of all layers back and, unless `state.done`, makes the model what it was
+-- before. Where memory has run out Lua has none for a further call either, so this makes none.
+local function undoing(root, state)
+  local layers, modes, maps, keys = {}, {}, {}, {}
+  walk(root, function(layer)
+    layers[#layers + 1], modes[#modes + 1] = layer, layer.training
+    for _, map in ipairs { layer.parameter_map, layer.buffer_map } do
+      maps[#maps + 1], keys[#keys + 1] = map, ordered.keys(map)
+    end
+  end)
+  return setmetatable({}, { __close = function()
+    for i = 1, #layers do layers[i].training = modes[i] end
+    root.waiting = nil
+    if state.done then return end
+    for i = 1, #layers do layers[i].input_shape, layers[i].output_shape = nil, nil end
+    for i = 1, #maps do
+      local map, names = maps[i], keys[i]
+      for j = #names, 1, -1 do
+        if map[names[j]] then map[names[j]] = nil end
+        names[j] = nil
+      end
+    end
+  end })
+end
+
 -- Sends one example of zeros through the model, in evaluation mode and without a graph; each layer makes its
 -- parameters as the example reaches it. Either the whole model is built or, after an error, nothing of it.
 local function build(root, shape, dtype)
-  local training, shapes, begun = {}, {}, {}
-  root.waiting = {}
-  walk(root, function(layer)
-    training[layer], layer.training = layer.training, false
-  end)
+  local shapes, begun, state = {}, {}, {}
   local observer = { batch = "N" }
   function observer.before(layer, x)
     if not layer.build_values or begun[layer] then return end -- a container may apply a layer more than once
@@ -150,17 +172,15 @@ local function build(root, shape, dtype)
   function observer.after(layer, x, y)
     shapes[layer] = { without_batch(x.shape), without_batch(y.shape) }
   end
-  local ok, message = pcall(function()
-    local example = tensor.zeros({ 1, table.unpack(shape) }, dtype)
-    autograd.no_grad(function() return root:apply(example, observer) end)
-  end)
-  walk(root, function(layer) layer.training = training[layer] end)
-  local waiting = root.waiting
-  root.waiting = nil
-  if not ok then error(message, 0) end
-  walk(root, function(layer) layer.input_shape, layer.output_shape = table.unpack(shapes[layer]) end)
+  local _ <close> = undoing(root, state)
+  root.waiting = {}
+  walk(root, function(layer) layer.training = false end)
+  local example = tensor.zeros({ 1, table.unpack(shape) }, dtype)
+  autograd.no_grad(function() return root:apply(example, observer) end)
+  publish(root.waiting)
   root.input_dtype = dtype
-  publish(waiting)
+  walk(root, function(layer) layer.input_shape, layer.output_shape = table.unpack(shapes[layer]) end)
+  state.done = true
 end
 
 --- Builds the model: infers all shapes and draws all parameters, in order, from the stream "initialisation".
@@ -179,7 +199,7 @@ function Layer:build(shape, dtype)
   if not valid then
     fail("model:build takes the shape of one example without the batch axis, such as {28, 28, 1}; got %s",
       check.describe(shape))
-  elseif not pcall(tensor.zeros, { 0 }, dtype) then
+  elseif not DTYPES[dtype] then
     fail("model:build: argument 2 must be the type of the examples' elements, such as \"int32\", got %s",
       check.describe(dtype))
   elseif self.parent then
