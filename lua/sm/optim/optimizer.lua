@@ -176,22 +176,32 @@ local function state_of(self, group, entry)
   return entry.state
 end
 
+-- What a step needs of memory and of schedules, before it moves anything.
+local function prepare(self, step, scale)
+  for _, group in ipairs(self.groups) do
+    local call = group.call
+    call.lr, call.step, call.scale = rate_at(self, group.options, step), step, scale
+    for _, entry in ipairs(group.entries) do
+      if gradient_of(entry.tensor) then state_of(self, group, entry) end
+    end
+  end
+end
+
 --- Moves every parameter that has a gradient; those without one stay as they are, and so does their state.
 --- A gradient that is not finite is an error which names the parameter, and so is one whose square, or the step that
 --- follows from it, does not fit the numbers of tensors. The step is then not counted: the elements in question are as
 --- they were, with their state; others, and parameters before this one, have moved.
 function Optimizer:step()
   adopt(self)
-  local step, scale, moved = self.steps + 1, clipping(self), false
+  local step, moved = self.steps + 1, false
+  prepare(self, step, clipping(self))
   for _, group in ipairs(self.groups) do
     local call = group.call
-    call.lr, call.step, call.scale = rate_at(self, group.options, step), step, scale
     for _, entry in ipairs(group.entries) do
       local gradient = gradient_of(entry.tensor)
       if gradient then
         moved, entry.last = true, step
-        local state = state_of(self, group, entry)
-        if not self.rule.update(entry.tensor, gradient, state, call) then
+        if not self.rule.update(entry.tensor, gradient, entry.state, call) then
           refuse(entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
         end
       end
