@@ -43,8 +43,12 @@ static struct {
           .lock = PTHREAD_MUTEX_INITIALIZER,
           .wake = PTHREAD_COND_INITIALIZER};
 
-static _Thread_local int own_index;       /* in the work at hand, in the order of first items */
-static _Thread_local uint32_t own_number; /* of the work in which this thread last had an item */
+/* A library that is loaded by a running program has a thread's variables allocated when the thread first uses them, and
+   the C library ends the program where there is no memory for that. In this model they are there from the beginning. */
+#define OF_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
+
+OF_THREAD int own_index;       /* in the work at hand, in the order of first items */
+OF_THREAD uint32_t own_number; /* of the work in which this thread last had an item */
 
 enum {
   PATIENCE = 500 * 1000, /* nanoseconds that a helper looks for work before it sleeps: more than there usually
