@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "io/durable.h"
 
@@ -15,6 +16,18 @@ struct sm_canvas {
 };
 
 /* ---- helpers ---- */
+
+/* cairo and the libraries under it may crash, or leave out what they should draw, where an allocation fails: a polygon
+   jumps back into a function that has returned, a text loses its glyphs. So nothing is begun without more room than it
+   takes; large images are allocated apart from that, and checked. */
+enum { ROOM = 32 << 20 };
+
+static sm_status find_room(size_t bytes, sm_error *error) {
+  void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) return sm_fail(error, SM_NO_MEMORY, "out of memory: nothing can be drawn");
+  munmap(room, bytes);
+  return SM_OK;
+}
 
 static sm_status check_cairo(cairo_status_t status, sm_error *error) {
   if (status == CAIRO_STATUS_SUCCESS) return SM_OK;
@@ -86,13 +99,15 @@ sm_status sm_canvas_new(sm_canvas **canvas, int width, int height, sm_colour bac
   if (width < 1 || height < 1 || width > SM_CANVAS_LARGEST_SIDE || height > SM_CANVAS_LARGEST_SIDE)
     return sm_fail(error, SM_BAD_VALUE, "a canvas has 1 to %d pixels on a side, got %d x %d",
                    SM_CANVAS_LARGEST_SIDE, width, height);
+  sm_status status = find_room(ROOM, error);
+  if (status != SM_OK) return status;
   sm_canvas *made = calloc(1, sizeof *made);
   if (!made) return sm_fail(error, SM_NO_MEMORY, "out of memory for a canvas of %d x %d", width, height);
   made->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height);
   made->cairo = cairo_create(made->surface);
   set_colour(made->cairo, background);
   cairo_paint(made->cairo);
-  sm_status status = check_cairo(cairo_status(made->cairo), error);
+  status = check_cairo(cairo_status(made->cairo), error);
   if (status == SM_OK) *canvas = made;
   else sm_canvas_free(made);
   return status;
@@ -117,6 +132,7 @@ sm_status sm_canvas_rect(sm_canvas *canvas, double x, double y, double width, do
   sm_status status = check_rectangle(x, y, width, height, error);
   if (status == SM_OK) status = check_thickness(box->thickness, error);
   if (status == SM_OK) status = check_far(box->radius, "the radius of a rectangle", error);
+  if (status == SM_OK) status = find_room(ROOM, error);
   if (status != SM_OK) return status;
   if (box->fill.alpha) {
     trace_box(cairo, x, y, width, height, box->radius);
@@ -135,7 +151,7 @@ sm_status sm_canvas_rect(sm_canvas *canvas, double x, double y, double width, do
 
 /* The points of one stroke: what it takes grows with their square. The pieces of a longer line share a segment, so that
    the corner between them is round, too. */
-enum { PIECE = 1000 };
+enum { PIECE = 1000, ROOM_OF_CROSSING = 128 };
 
 sm_status sm_canvas_line(sm_canvas *canvas, const double *points, sm_colour colour, double thickness,
                          size_t count, sm_error *error) {
@@ -145,6 +161,8 @@ sm_status sm_canvas_line(sm_canvas *canvas, const double *points, sm_colour colo
     return sm_fail(error, SM_BAD_VALUE, "a line has at most %d points, got %zu", SM_CANVAS_MOST_POINTS, count);
   for (size_t i = 0; i < 2 * count && status == SM_OK; i++)
     status = check_far(points[i], i % 2 ? "the y of a point" : "the x of a point", error);
+  size_t most = count < PIECE ? count : PIECE;
+  if (status == SM_OK) status = find_room(ROOM + most * most * ROOM_OF_CROSSING, error);
   if (status != SM_OK) return status;
   set_colour(cairo, colour);
   cairo_set_line_width(cairo, thickness);
@@ -165,13 +183,15 @@ sm_status sm_text_measure(sm_text_extents *extents, const char *text, sm_font fo
                    SM_CANVAS_LARGEST_FONT, font.size);
   if (strlen(text) > SM_CANVAS_LONGEST_TEXT)
     return sm_fail(error, SM_BAD_VALUE, "a text has at most %d bytes, got %zu", SM_CANVAS_LONGEST_TEXT, strlen(text));
+  sm_status status = find_room(ROOM, error);
+  if (status != SM_OK) return status;
   cairo_scaled_font_t *scaled = new_font(font);
   cairo_text_extents_t of_text;
   cairo_font_extents_t of_font;
   cairo_scaled_font_text_extents(scaled, text, &of_text);
   cairo_scaled_font_extents(scaled, &of_font);
   *extents = (sm_text_extents){of_text.x_advance, of_font.ascent, of_font.descent};
-  sm_status status = check_cairo(cairo_scaled_font_status(scaled), error);
+  status = check_cairo(cairo_scaled_font_status(scaled), error);
   cairo_scaled_font_destroy(scaled);
   return status;
 }
@@ -207,6 +227,7 @@ sm_status sm_canvas_image(sm_canvas *canvas, double x, double y, double width, d
   if (!rows || !columns || width <= 0 || height <= 0) return SM_OK;
   cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)columns, (int)rows);
   status = check_cairo(cairo_surface_status(image), error);
+  if (status == SM_OK) status = find_room(ROOM, error);
   if (status == SM_OK) {
     unsigned char *bytes = cairo_image_surface_get_data(image);
     size_t stride = (size_t)cairo_image_surface_get_stride(image);
@@ -287,7 +308,8 @@ static cairo_status_t write_some(void *closure, const unsigned char *data, unsig
 
 sm_status sm_canvas_save(sm_canvas *canvas, const char *path, sm_error *error) {
   png_sink sink = {.error = error};
-  sm_status status = sm_writer_open(&sink.writer, path, error);
+  sm_status status = find_room(ROOM, error);
+  if (status == SM_OK) status = sm_writer_open(&sink.writer, path, error);
   if (status != SM_OK) return status;
   cairo_surface_flush(canvas->surface);
   cairo_status_t drawn = cairo_surface_write_to_png_stream(canvas->surface, write_some, &sink);
