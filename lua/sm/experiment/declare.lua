@@ -40,6 +40,7 @@ local function has_methods(value, methods)
   if type(value) ~= "table" then return false end
   for _, name in ipairs(methods) do
     local ok, method = pcall(function() return value[name] end) -- strict tables raise where a key is unknown
+    if not ok and check.ran_out(method) then error(method, 0) end
     if not ok or type(method) ~= "function" then return false end
   end
   return true
