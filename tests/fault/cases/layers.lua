@@ -1,0 +1,104 @@
+-- Layers and models: building, both passes, what they tell of themselves.
+return function(add)
+  local sm, nn, images, rows
+
+  local function prepare()
+    sm = require "sm"
+    nn = sm.nn
+    sm.seed(5)
+    images, rows = sm.rand(2, 8, 8, 1), sm.randn(4, 3)
+  end
+
+  -- The output, the gradients of its sum, and all that the model keeps.
+  local function trained(model, x)
+    local y = model(x)
+    local out = { y, tostring(model), model.input_shape }
+    if y:tracks() then y:sum():backward() end
+    for name, parameter in pairs(model:parameters()) do out[#out + 1] = { name, parameter, parameter.grad } end
+    for name, buffer in pairs(model:buffers()) do out[#out + 1] = { name, buffer } end
+    return out
+  end
+
+  local function case(name, run)
+    add(name, run, { prepare = prepare, before = function() sm.seed(5) end })
+  end
+
+  for _, kind in ipairs { "relu", "softplus", "sigmoid", "tanh", "flatten" } do
+    case("layer " .. kind, function()
+      sm.seed(1)
+      return trained(nn.sequential { nn.linear { 4 }, nn[kind](), nn.linear { 2 } }, rows)
+    end)
+  end
+
+  case("layers over images", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.conv2d { 4, kernel = 3, padding = "same" }, nn.batchnorm(), nn.softmax { groups = 2 }, nn.maxpool2d { 2 },
+      nn.avgpool2d { 2 }, nn.dropout { 0.3 }, nn.flatten(), nn.linear { 3 },
+    }, images)
+  end)
+
+  case("layers in one pass", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.conv2d { 4, kernel = 3 }, nn.relu(), nn.maxpool2d { 2 }, nn.flatten(), nn.linear { 5 }, nn.relu(),
+      nn.linear { 2 },
+    }, images)
+  end)
+
+  case("residual and fn", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.residual { nn.linear { 3 }, nn.tanh() }, nn.fn(function(x) return x * x end), nn.linear { 2, name = "last" },
+    }, rows)
+  end)
+
+  case("initialisers", function()
+    sm.seed(1)
+    local out = {}
+    for _, init in ipairs { nn.init.truncated_normal(0.1), nn.init.normal(0.1), nn.init.constant(2), nn.init.zeros(),
+      nn.init.he_normal(), nn.init.he_uniform(), nn.init.glorot_normal(), nn.init.glorot_uniform() } do
+      out[#out + 1] = init({ 3, 2 }, 3, 2)
+    end
+    return out
+  end)
+
+  case("a model's methods", function()
+    sm.seed(1)
+    local model = nn.sequential { nn.linear { 4 }, nn.dropout { 0.5 }, nn.linear { 2 } }
+    model:build({ 3 }, sm.rand(1).dtype)
+    model:eval()
+    local evaluated = model(rows)
+    model:train()
+    local activations = {}
+    for name, y in pairs(model:activations(rows)) do activations[#activations + 1] = { name, y } end
+    return { evaluated, activations, model:layer("linear2").weight, model:layer("linear1").input_shape,
+      model:layer("dropout1").training }
+  end)
+
+  -- A model that was not built because memory ran out is built the next time, with the same numbers, in its mode.
+  local model
+  add("build again", function()
+    model(rows)
+    local out = { model(rows), model.training, model:layer("dropout1").training, tostring(model) }
+    for name, parameter in pairs(model:parameters()) do out[#out + 1] = { name, parameter } end
+    for name, buffer in pairs(model:buffers()) do out[#out + 1] = { name, buffer } end
+    return out
+  end, { prepare = prepare, before = function()
+    sm.seed(1)
+    model = nn.sequential { nn.linear { 4 }, nn.batchnorm(), nn.dropout { 0.5 }, nn.linear { 2 } }
+  end, after = function(built)
+    if built then return end
+    assert(model.training and model:layer("dropout1").training, "the model is in evaluation mode")
+    local count = 0
+    for _ in pairs(model:parameters()) do count = count + 1 end
+    assert(model.input_shape and count == 6 or not model.input_shape and count == 0, "the model is built in part")
+  end })
+
+  -- Memory that runs out within no_grad leaves the recording as it was.
+  case("no_grad ends", function()
+    local leaf = sm.ones(2):requires_grad()
+    local inside = sm.no_grad(function() return { (leaf * 2):tracks(), (leaf:exp() + 1):tracks() } end)
+    return { inside, (leaf * 2):tracks() }
+  end)
+end
