@@ -288,7 +288,7 @@ describe("metamethods of a table of options", function()
       function() return x:softmax(behind { groups = 1 }) end,
       function() return sm.optim.sgd(behind { lr = 1 }) end,
     } do
-      has(message(call), "expected a plain table of options")
+      has(message(call), "expected a plain table; this one's metatable has an __index")
     end
     for _, call in ipairs {
       function() return sm.zeros(behind { 2, 3 }) end,
