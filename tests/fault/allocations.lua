@@ -217,7 +217,9 @@ for _, cold in ipairs { true, false } do
   end
   try_all(plans, settings.seconds and settings.seconds * (cold and 0.2 or 0.8))
 end
+local missed = settings.case == "" and dofile "tests/fault/coverage.lua".missed(cases) or {}
+if #missed > 0 then print("no case calls " .. table.concat(missed, ", ")) end
 support.remove(home)
 print(("%d cases, seed %d: %d of %d places tried, %d allocations and calls failed, %d errors raised, %d broken")
   :format(counted, settings.seed, tried, places, failed, raised, broken))
-os.exit(broken == 0 and tried > 0)
+os.exit(broken == 0 and tried > 0 and #missed == 0)

@@ -1,10 +1,10 @@
 -- Loading: what fails half-way is loaded whole the next time.
 return function(add)
   -- Lua's own require passes over a file for which it gets no memory to open it, and the loader of shared libraries has
-  -- words of its own. OpenBLAS is looked for once.
+  -- words of its own. OpenBLAS is looked for once, and so is room for its buffers.
   local function more()
-    return { cold = true, lasting = { "^cannot load OpenBLAS" }, also = { "^[^\n]*module '[%w.]+' not found",
-      "failed to map segment", "cannot open shared object", "cannot create shared object" } }
+    return { cold = true, lasting = { "^cannot load OpenBLAS", "^out of memory: OpenBLAS" }, also = {
+      "^[^\n]*module '[%w.]+' not found", "failed to map segment", "cannot open shared object", "cannot create shared object" } }
   end
 
   add("load sm", function()

@@ -56,7 +56,8 @@ return function(add)
 
   case("arithmetic", function()
     return gradients(function(a, c)
-      return (a + c - c * a / (c + 3)) ^ 2 + -a + a ^ c + 2 * a - 1 / (c + 2)
+      local by_name = a:add(c):sub(2):mul(c):div(a:add(1)):pow(2):neg()
+      return (a + c - c * a / (c + 3)) ^ 2 + -a + a ^ c + 2 * a - 1 / (c + 2) + by_name
     end, x, x[1])
   end)
 
