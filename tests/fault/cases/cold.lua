@@ -4,7 +4,8 @@ return function(add)
   -- words of its own. OpenBLAS is looked for once, and so is room for its buffers.
   local function more()
     return { cold = true, lasting = { "^cannot load OpenBLAS", "^out of memory: OpenBLAS" }, also = {
-      "^[^\n]*module '[%w.]+' not found", "failed to map segment", "cannot open shared object", "cannot create shared object" } }
+      "^[^\n]*module '[%w.]+' not found", "failed to map segment",
+      "cannot open shared object", "cannot create shared object" } }
   end
 
   add("load sm", function()
