@@ -81,28 +81,21 @@ return sm.experiment {
     support.write(file, text)
   end
 
+  local undisturbed
   add("train", function()
     quietly(train)
     return outcome()
-  end, { prepare = prepare, file = ".", before = function() support.remove(runs) end, after = function()
+  end, { file = ".", prepare = function()
+    prepare()
+    support.remove(runs)
+    quietly(train)
+    undisturbed = support.digest(outcome())
+  end, before = function() support.remove(runs) end, after = function()
     whole()
     quietly(train) -- goes on, or begins anew
-    assert(support.digest(outcome()) == support.digest(outcome()))
+    assert(support.digest(outcome()) == undisturbed, "the run that goes on ends elsewhere")
   end })
 
-  local kept
-  local function stopped()
-    support.remove(runs)
-    for path, content in pairs(kept) do
-      local at = runs
-      lfs.mkdir(runs)
-      for part in path:gmatch "([^/]+)/" do
-        at = at .. "/" .. part
-        lfs.mkdir(at)
-      end
-      support.write(runs .. "/" .. path, content)
-    end
-  end
   local function keep(directory, below, found)
     for name in lfs.dir(directory) do
       local path = directory .. "/" .. name
@@ -113,42 +106,59 @@ return sm.experiment {
     end
     return found
   end
-  local function after_a_stop(interrupted)
-    return function()
+
+  -- A run that is there before each call as it was left once: prepare and before of a case.
+  local function left(interrupted, more)
+    local kept
+    function more.prepare()
       prepare()
       support.remove(runs)
       quietly(train, interrupted)
       kept = keep(runs, "", {})
     end
+    local before = more.before
+    function more.before()
+      support.remove(runs)
+      lfs.mkdir(runs)
+      for path, content in pairs(kept) do
+        local at = runs
+        for part in path:gmatch "([^/]+)/" do
+          at = at .. "/" .. part
+          lfs.mkdir(at)
+        end
+        support.write(runs .. "/" .. path, content)
+      end
+      if before then before() end
+    end
+    return more
   end
 
   add("resume", function()
     quietly(call, "resume")
     return outcome()
-  end, { prepare = after_a_stop(true), before = stopped, after = whole, file = "." })
+  end, left(true, { after = whole, file = "." }))
 
   add("eval", function()
     local result = quietly(call, "evaluate")
     return { type(result), support.read(run .. "/metrics.csv") }
-  end, { prepare = after_a_stop(false), before = stopped, file = "." })
+  end, left(false, { file = "." }))
 
   add("report", function()
     local report = require "sm.experiment.report"
     report.write({ run }, home .. "/report.html")
     return (support.read(home .. "/report.html"):gsub("was written [%d:-]+ [%d:]+", ""))
-  end, { prepare = after_a_stop(false), before = function()
-    stopped()
+  end, left(false, { before = function()
     support.write(home .. "/report.html", "old")
   end, file = ".", after = function(done)
     local content = support.read(home .. "/report.html")
     assert(content == "old" and not done or content:find "</html>%s*$", "half a report")
-  end })
+  end }))
 
   add("compare", function()
     local compare, tabulate = require "sm.experiment.compare", require "sm.experiment.tabulate"
     local comparison = compare.runs({ run, run }, nil, {})
     return { tabulate.csv(comparison), tabulate.text(comparison, 80) }
-  end, { prepare = after_a_stop(false), before = stopped, file = ".", loose = true }) -- a run may be left out
+  end, left(false, { file = ".", loose = true })) -- a run may be left out
 
   add("params and experiments", function()
     local loaded = quietly(require "sm.cli.load".file, file, nil, { lr = "0.5", seed = "3" })
