@@ -175,15 +175,20 @@ function M.copy_(x, y)
   return x
 end
 
+-- Raises where a node was walked already, and what its gradient needs is gone.
+local function check_whole(node)
+  if not node.backward then
+    fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
+      .. "results are freed; compute the loss again", node.name)
+  end
+end
+
 --- Every node that `root` depends on, latest first.
 local function nodes_before(root)
   local nodes, seen, stack = {}, { [root] = true }, { root }
   while #stack > 0 do
     local node = table.remove(stack)
-    if not node.backward then
-      fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
-        .. "results are freed; compute the loss again", node.name)
-    end
+    check_whole(node)
     nodes[#nodes + 1] = node
     for i = 1, node.inputs.n do
       local input = get_node(node.inputs[i])
@@ -237,9 +242,11 @@ function M.backward(root, gradient)
   for _, current in ipairs(nodes_before(node)) do
     local gy = arrived[current]
     if gy then
+      check_whole(current)
       check_saved(current)
       foreign[gy] = foreign[gy] or current.foreign
       local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy]))
+      check_whole(current) -- user code may have walked the graph meanwhile
       for i = 1, current.inputs.n do
         local g, input = gradients[i], current.inputs[i]
         local target = get_node(input)

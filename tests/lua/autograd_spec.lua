@@ -134,6 +134,24 @@ describe("autograd", function()
     assert.equal("backward: the graph of this 'sum' was already walked by an earlier backward() and its intermediate "
       .. "results are freed; compute the loss again", message(loss.backward, loss))
   end)
+  it("refuses a graph that is walked while it is walked", function()
+    local x, loss = sm.ones(2):requires_grad(), nil
+    local again = sm.op { name = "again", forward = function(_, v) return v * 2 end,
+      backward = function(_, gy)
+        loss:backward()
+        return gy * 2
+      end }
+    loss = again(x * 3):sum()
+    assert.matches("already walked by an earlier backward", message(loss.backward, loss))
+    local y = x * 3
+    local other = y:sum()
+    local inner = sm.op { name = "inner", forward = function(_, v) return v * 2 end,
+      backward = function(_, gy)
+        other:backward()
+        return gy * 2
+      end }
+    assert.matches("the graph of this 'mul' was already walked", message(function() inner(y):sum():backward() end))
+  end)
 
   it("says what is wrong with a loss", function()
     local x = sm.ones(2):requires_grad()
