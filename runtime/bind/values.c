@@ -160,13 +160,16 @@ static int totable(lua_State *L) {
   return 1;
 }
 
+static size_t first_outside(lua_State *L, const sm_tensor *x, double low, double high, double *largest) {
+  return sm_labels_outside(largest, sm_lua_data(L, x), x->dtype, low, high, sm_shape_count(&x->shape));
+}
+
 /* labels_outside(x, low, high): the position (1-based) and the value of the first element that is no integer from low
    to high; or nil, and the largest of all elements, low - 1 where there are none */
 static int labels_outside(lua_State *L) {
   double low = sm_lua_number(L, 2), high = sm_lua_number(L, 3), largest;
   const sm_tensor *x = sm_lua_tensor(L, 1);
-  size_t count = sm_shape_count(&x->shape);
-  size_t found = sm_labels_outside(&largest, sm_lua_data(L, x), x->dtype, low, high, count);
+  size_t count = sm_shape_count(&x->shape), found = first_outside(L, x, low, high, &largest);
   if (found < count) {
     lua_pushinteger(L, (lua_Integer)found + 1);
     push_element(L, x, found);
