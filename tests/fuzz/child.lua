@@ -113,10 +113,11 @@ local function call(seed, g)
     for i = 2, math.min(results.n, 4) do
       local value, kind = results[i], type(results[i])
       if runtime.tensor.is_tensor(value) then
-        if not g.names[value] then g:name(value, "r") end
+        if not g.names[value] then g:say("-- gives %s", g.names[g:name(value, "r")]) end
         g:keep("tensor", value)
       elseif (kind == "table" or kind == "function" or kind == "userdata") and not g.names[value] then
         g:keep("result", g:name(value, "r"))
+        g:say("-- gives %s", g.names[value])
       end
     end
     Oracle.prints(results)

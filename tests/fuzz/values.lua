@@ -230,8 +230,9 @@ function Values:declaration()
   }
 end
 
---- Any object that there is.
+--- Any object that there is, a result of an earlier call among them.
 function Values:anything()
+  if self.pool.result and self:chance(0.3) then return self:pick(self.pool.result) end
   if self:chance(0.4) then return self:tensor() end
   return self:object(self:pick(Values.KINDS))
 end
