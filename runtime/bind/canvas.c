@@ -295,9 +295,9 @@ int luaopen_sm_canvas(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", close_canvas}, {"__close", close_canvas}, {NULL, NULL}};
   luaL_newmetatable(L, METATABLE);
   luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
+  sm_lua_functions(L, methods);
   lua_setfield(L, -2, "__index");
   sm_lua_protect(L);
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
   return 1;
 }

@@ -139,6 +139,11 @@ describe("a method", function()
     end
   end)
 
+  it("of a picture names itself, however it is called", function()
+    local picture = require "sm.canvas".new(4, 4, "#ffffff")
+    assert.equal('text: argument 3 must be a number, got string "x"', message(picture.text, picture, 1, "x"))
+  end)
+
   it("counts its arguments as before", function()
     assert.matches("^opt:step takes no arguments, got number 1$", message(function() opt:step(1) end))
     assert.matches("^build takes 2 arguments, got another argument, number 1$",
