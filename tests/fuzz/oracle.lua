@@ -50,7 +50,7 @@ local LEAKS <const> = {
   { "an error of the library's own code", "bad argument #%d+ to '[%w_.]+' %(" },
   { "an error of the library's own code", "number has no integer representation" },
   { "an error of the library's own code", "invalid [ovk]%l+ " },
-  { "a C address", "0x%x%x%x%x%x%x" },
+  { "a C address", "0x%d*[a-f]%x%x%x" },
   { "a control code", "[\0-\8\11-\31\127]" },
 }
 
