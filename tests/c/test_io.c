@@ -112,6 +112,17 @@ static void names_path_and_reason(void **state) {
   assert_message(sm_write_durably("/nowhere/at/all", "x", 1, &error), SM_SYSTEM,
                  "/nowhere/at/all: cannot create");
   assert_message(sm_write_durably("/nowhere/at/all", "x", 1, &error), SM_SYSTEM, "No such file or directory");
+  char far[4200]; /* the reason stands at the end of a message, however long the path */
+  memset(far, 'x', sizeof far);
+  far[0] = '/';
+  for (size_t length = 980; length < sizeof far; length++) {
+    far[length] = '\0';
+    sm_tensor x;
+    assert_message(sm_npy_read(&x, memory, far, &error), SM_SYSTEM, ": cannot open: File name too long");
+    assert_true(strncmp(error.message, far, 400) == 0 && strlen(error.message) < sizeof error.message);
+    far[length] = 'x';
+    if (length > 1040) length += 97;
+  }
   assert_message(sm_write_durably("/tmp/", "x", 1, &error), SM_BAD_VALUE, "a directory");
   unlink(path);
   assert_int_equal(mkdir(path, 0777), 0);
