@@ -146,7 +146,7 @@ function M.declare(defaults)
   for _, name in ipairs(sorted_keys(overrides)) do
     if declared[name] == nil then
       local suggestion = check.suggest(name, names)
-      refuse("unknown parameter '%s'%s", name, suggestion ~= "" and suggestion
+      refuse("unknown parameter '%s'%s", text.brief(name), suggestion ~= "" and suggestion
         or "; the file declares " .. (#names > 0 and table.concat(names, ", ") or "none"))
     end
     values[name] = read(name, declared[name], overrides[name])
@@ -178,7 +178,7 @@ function M.finish()
   local result, unused = record, next(overrides)
   overrides, record, running = {}, nil, nil
   if not result and unused then
-    refuse("unknown parameter '%s'; this file declares no parameters", unused)
+    refuse("unknown parameter '%s'; this file declares no parameters", text.brief(unused))
   end
   return result or { defaults = {}, values = {}, differing = {}, name = "default" }
 end
