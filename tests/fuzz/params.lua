@@ -47,16 +47,14 @@ return function(input)
   if not ok then return plain(list, input) end
   if #list == 0 or #list > 10000 then return #list .. " settings" end
   if type(swept) ~= "table" then return "no list of what is swept" end
-  for i = 1, math.min(#list, 3) do
-    for name, text in pairs(list[i]) do
-      if type(text) ~= "string" then return "a value that is no text" end
-      local back, one = pcall(settings.read, { settings.word(name, text) }, 1)
-      if not back then return "not read back: " .. tostring(one) end
-      if #one ~= 1 or one[1][name] ~= text then
-        return ("%s=%s is read back as %s"):format(name, text, tostring(one[1][name]))
-      end
+  local last = list[#list]
+  for name, text in pairs(last) do
+    if type(text) ~= "string" then return "a value that is no text" end
+    local back, one = pcall(settings.read, { settings.word(name, text) }, 1)
+    if not back then return "not read back: " .. tostring(one) end
+    if #one ~= 1 or one[1][name] ~= text then
+      return ("%s=%s is read back as %s"):format(name, text, tostring(one[1][name]))
     end
-    local bad = declare(list[i], input)
-    if bad then return bad end
   end
+  return declare(last, input)
 end
