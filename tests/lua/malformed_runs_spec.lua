@@ -249,6 +249,22 @@ describe("links to runs", function()
   end)
 end)
 
+describe("a search for runs", function()
+  it("ends, and says so, where a link leads to more than can be searched", function()
+    local workspace = tiny.workspace()
+    tiny.write_run(workspace, "e/a", 1, { accuracy = 0.5 })
+    assert(lfs.link("/", workspace .. "/e/link", true))
+    local most <const>, found, unread = records.most_entries, {}, {}
+    records.most_entries = 50
+    records.find(workspace .. "/e", found, unread)
+    records.most_entries = most
+    tiny.remove(workspace)
+    assert.equal(workspace .. "/e/a", found[1])
+    assert.equal(workspace .. "/e", unread[#unread].path)
+    has(unread[#unread].reason, "more than 50 files and directories are there; not all were searched")
+  end)
+end)
+
 describe("compare, told by names and values", function()
   local workspace
   before_each(function() workspace = tiny.workspace() end)

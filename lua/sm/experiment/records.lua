@@ -12,6 +12,9 @@ local schema = require "sm.experiment.schema"
 
 local M = {}
 
+--- How many entries of directories are looked at in one search: a link may lead to all that a machine has.
+M.most_entries = 300000
+
 local deepest <const> = 8  -- levels of directories that are searched
 local no_entry <const> = 2 -- ENOENT: it was there a moment ago
 
@@ -48,7 +51,8 @@ local function add_link(path, links, unread)
 end
 
 --- The directories in a directory, and the links to some, each sorted.
-local function directories_in(path, unread)
+local function directories_in(path, walk)
+  local unread = walk.unread
   local listed, iterate, handle = pcall(lfs.dir, path)
   if not listed then
     unread[#unread + 1] = { path = path, reason = "the directory cannot be read: " .. reason_of(iterate) }
@@ -57,6 +61,8 @@ local function directories_in(path, unread)
   local directories, links = {}, {}
   for name in iterate, handle do
     local inner = path .. "/" .. name
+    walk.entries = walk.entries + 1
+    if walk.entries > M.most_entries then break end
     if name:sub(1, 1) ~= "." then
       local mode, problem, code = lfs.symlinkattributes(inner, "mode")
       if mode == "directory" then
@@ -75,6 +81,7 @@ end
 
 --- One walk over directories. Links are kept for later, so that a run is called by its own path where it has one here.
 local function search(walk, path, level)
+  if walk.entries > M.most_entries then return end
   local place = place_of(path)
   if not place or walk.seen[place] then return end
   walk.seen[place] = true
@@ -84,7 +91,7 @@ local function search(walk, path, level)
       walk.found[place], walk.found[#walk.found + 1] = true, path
     end
   elseif level < deepest then
-    local directories, links = directories_in(path, walk.unread)
+    local directories, links = directories_in(path, walk)
     for _, inner in ipairs(directories) do search(walk, inner, level + 1) end
     for _, inner in ipairs(links) do walk.links[#walk.links + 1] = { path = inner, level = level + 1 } end
   end
@@ -95,10 +102,15 @@ end
 --- @param unread table|nil array of {path=, reason=}: what cannot be searched is appended
 --- @return integer how many there are here, counting those that were found before
 function M.find(path, found, unread)
-  local walk = { found = found, unread = unread or {}, seen = {}, links = {}, count = 0 }
-  search(walk, path:gsub("(.)/+$", "%1"), 1)
+  local walk = { found = found, unread = unread or {}, seen = {}, links = {}, count = 0, entries = 0 }
+  path = path:gsub("(.)/+$", "%1")
+  search(walk, path, 1)
   for _, link in ipairs(walk.links) do -- which may be more with each
     search(walk, link.path, link.level)
+  end
+  if walk.entries > M.most_entries then
+    walk.unread[#walk.unread + 1] = { path = path,
+      reason = ("more than %d files and directories are there; not all were searched"):format(M.most_entries) }
   end
   return walk.count
 end
