@@ -39,7 +39,10 @@ end
 
 local function find(name, scripts, modules)
   local path = package.searchpath(name, scripts)
-  if path then return assert(loadfile(path, "t")), path end
+  if path then
+    local file <close> = assert(io.open(path, "rb"))
+    return assert(load(file:read "a", "@" .. path, "t")), path -- loadfile would note it as a module of the run
+  end
   path = package.searchpath(name, modules)
   if path then return assert(loadlib(path, "luaopen_" .. name:gsub("%.", "_"))), path end
 end
