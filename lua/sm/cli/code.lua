@@ -16,8 +16,9 @@ function M.code(options)
   end
   if not chunk then error(problem, 0) end
   local values = table.pack(chunk())
-  for i = 1, values.n do values[i] = tostring(values[i]) end
-  if values.n > 0 then text.print(table.concat(values, "\t")) end
+  local words = {}
+  for i = 1, values.n do words[i] = tostring(values[i]) end
+  if values.n > 0 then text.print(table.concat(words, "\t")) end
   return 0
 end
 
