@@ -149,10 +149,15 @@ local function place_of(path)
   return path ~= "" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
 end
 
-local function load_module(name, place, text, path)
-  if shared then text = publish(place, text) end
+local function compile_module(name, text, path)
   local chunk, problem = M.compile(text, path)
   if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, problem), 0) end
+  return chunk
+end
+
+local function load_module(name, place, text, path)
+  if shared then text = publish(place, text) end
+  local chunk = compile_module(name, text, path)
   names[#names + 1] = name
   note(place, text)
   return chunk, path
@@ -188,13 +193,25 @@ local function search_beside(name)
   return table.concat(tried, "\n\t")
 end
 
+--- The text that a path of templates finds, and where; or nil and where it is not. package.searchpath would open what
+--- is no file, and wait.
+local function search_templates(name, path)
+  local inner, tried = name:gsub("%.", "/"):gsub("%%", "%%%%"), {}
+  for template in path:gmatch "[^;]+" do
+    local file = template:gsub("%?", inner)
+    local text = read(file)
+    if text then return text, file end
+    tried[#tried + 1] = ("no file '%s'"):format(file)
+  end
+  return nil, table.concat(tried, "\n\t")
+end
+
 --- In the working directory, as package.path has it, after all else.
 local function search_relative(name)
   if relative == "" or own[name] then return nil end
-  local path, tried = package.searchpath(name, relative)
-  if not path then return tried end
-  local place = candidates(name)[path:find "/init%.lua$" and 2 or 1]
-  return load_module(name, place, read(path) or "", path)
+  local text, path = search_templates(name, relative)
+  if not text then return path end
+  return load_module(name, candidates(name)[path:find "/init%.lua$" and 2 or 1], text, path)
 end
 
 local lua_loadfile = loadfile
@@ -241,11 +258,9 @@ end
 
 --- A module of the system's, or of LUA_PATH.
 local function search_text(name)
-  local path, tried = package.searchpath(name, package.path)
-  if not path then return tried end
-  local chunk, problem = M.compile(read(path) or "", path)
-  if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, problem), 0) end
-  return chunk, path
+  local text, path = search_templates(name, package.path)
+  if not text then return path end
+  return compile_module(name, text, path), path
 end
 
 --- One of Lua's searchers for C modules, as long as it looks where the person who started the program said.

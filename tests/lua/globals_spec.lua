@@ -175,6 +175,16 @@ describe("a script", function()
     has(err, "module 'late' not found")
   end)
 
+  it("does not wait for a pipe that is named as a module", function()
+    assert.same({ 0 }, { (shell "mkfifo pipe.lua") })
+    write("script.lua", 'package.path = require "lfs".currentdir() .. "/?.lua"\nrequire "pipe"')
+    for _, command in ipairs { '"$SMRUN" script.lua', [["$SMRUN" -e 'require "pipe"']] } do
+      local status, _, err = shell("timeout 100 " .. command)
+      assert.equal(1, status)
+      has(err, "module 'pipe' not found")
+    end
+  end)
+
   it("closes coroutines in coroutines as far as the stack goes", function()
     assert.equal("true\tfalse\tfalse\n196\n", output_of [[
       local thread, closed
