@@ -2,6 +2,8 @@
 -- They are found by name in directories rather than by package.path, whose templates give ';' and '?' a meaning.
 -- Needs nothing of the numeric libraries, so that a line of plain Lua runs at once.
 
+require "sm.packages" -- whose searcher comes before those below
+
 local M = {}
 
 -- Required when it is first needed, since `shield` comes before.
@@ -13,6 +15,7 @@ local own <const> = {
 }
 local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/modules%.lua$"
 local scripts <const> = package.loaded._G -- the globals of scripts; smrun gives the library others
+local lua_searcher <const> = package.loaded["sm.host"] and 4 or 3 -- the place of Lua's own, behind the library's
 local cpath            -- where C modules are found, once that is settled
 local relative = ""    -- the templates of package.path that begin in the working directory
 local kept             -- the directory of the modules of a run or a sweep, where they come first; or nil
@@ -241,8 +244,8 @@ local function install()
   installed = true
   rawset(scripts, "loadfile", load_file)
   rawset(scripts, "dofile", do_file)
-  table.insert(package.searchers, 3, search_beside) -- behind what finds the library
-  table.insert(package.searchers, 4, search_path)
+  table.insert(package.searchers, lua_searcher, search_beside)
+  table.insert(package.searchers, lua_searcher + 1, search_path)
   package.searchers[#package.searchers + 1] = search_relative
 end
 
@@ -281,9 +284,9 @@ function M.shield()
   package.path, relative = split(package.path)
   cpath = split(package.cpath)
   package.cpath = cpath
-  local searchers <const> = package.searchers -- preload, the library, and Lua's own: of text, of C, of parts of those
-  searchers[3] = search_text
-  for i = 4, #searchers do searchers[i] = settled(searchers[i]) end
+  local searchers <const> = package.searchers -- Lua's own are one of text, one of C and one of parts of those
+  searchers[lua_searcher] = search_text
+  for i = lua_searcher + 1, #searchers do searchers[i] = settled(searchers[i]) end
   install()
 end
 

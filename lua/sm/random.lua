@@ -188,7 +188,8 @@ local function randomseed(...)
 end
 
 -- Modules and functions of the user's see the same table, whenever they were loaded.
-rawset(math, "random", runtime.traced(random))
-rawset(math, "randomseed", runtime.traced(randomseed))
+local scripts <const> = package.loaded.math -- what scripts have; smrun gives the library a copy
+rawset(scripts, "random", runtime.traced(random))
+rawset(scripts, "randomseed", runtime.traced(randomseed))
 
 return M
