@@ -273,8 +273,9 @@ static int image(lua_State *L) {
   sm_error error;
   sm_status status = rgb ? sm_colour_rgb(pixels, numbers, low, high, count, &error)
                          : sm_colour_map(pixels, numbers, map, low, high, entries, count, &error);
-  check_status(L, status, &error);
-  check_status(L, sm_canvas_image(open, r.x, r.y, r.width, r.height, pixels, rows, columns, &error), &error);
+  if (status == SM_OK)
+    status = sm_canvas_image(open, r.x, r.y, r.width, r.height, pixels, rows, columns, &error);
+  if (status != SM_OK) sm_lua_raise(L, &error);
   return 0;
 }
 
