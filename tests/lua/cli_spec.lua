@@ -331,10 +331,14 @@ describe("smrun", function()
     it("also where a function of Lua's runs for ever, or a finalizer at the end, and says so", function()
       for _, code in ipairs {
         "print 'ready' print(('a'):rep(1e5):find(('a-'):rep(150) .. 'b'))",
-        "setmetatable({}, { __gc = function() print 'ready' while true do end end })",
+        "local kept = setmetatable({}, { __gc = function() print 'ready' while true do end end })",
       } do
-        local status, _, err = interrupted("TERM", code)
-        assert.same({ 128 + 15, "\nsmrun: killed, for what ran did not stop\n" }, { status, err })
+        local status, _, err = shell(([[mkfifo line; env --default-signal "$SMRUN" -e %s >line &
+          used() { cut -d' ' -f14 /proc/$1/stat; }
+          read ready <line; begun=$(used $!); while [ $(used $!) -lt $((begun + 5)) ]; do sleep 0.05; done
+          kill -TERM $!; wait $!; status=$?; rm line; exit $status]]):format(quote(code)))
+        assert.equal(128 + 15, status)
+        helpers.has(err, "smrun: killed, for what ran did not stop\n")
       end
     end)
 
