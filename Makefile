@@ -60,7 +60,7 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
-.PHONY: all help deps deps-run deps-test deps-check data run test check check-debian docs install uninstall clean
+.PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian docs install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
@@ -96,6 +96,9 @@ test: deps-test ## install what is missing, build, run every test at this proces
 
 check: deps-check ## every level and kernel, sanitizers, valgrind, luacheck, warnings as errors, the reference
 	@tests/check.sh
+
+torture: deps-check ## fuzzers, failing allocations, hostile finalizers, malformed files: hours
+	@tests/torture.sh
 
 check-debian: ## the README's commands and every level in bare Debians (needs root and debootstrap)
 	@tests/debian.sh

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The slow checks: lint and the reference, warnings as errors with two compilers, every instruction-set level and set of
-# OpenBLAS's kernels, aarch64, the tests under AddressSanitizer and UndefinedBehaviorSanitizer, and a short training run
-# under valgrind. Stops at the first that fails; says at the end what this machine could not run. WITHOUT=aarch64 in the
-# environment leaves the emulator out, which takes as long as half of the rest.
+# OpenBLAS's kernels, aarch64, the tests under AddressSanitizer and UndefinedBehaviorSanitizer, a few minutes of
+# `make torture`, and a short training run under valgrind. Stops at the first that fails; says at the end what this
+# machine could not run. WITHOUT=aarch64 in the environment leaves the emulator out, which takes as long as half of the
+# rest.
 set -eu
 cd "$(dirname "$0")/.."
 not_run=build/not-run.txt
@@ -48,6 +49,9 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
   lua5.4 tests/run.lua build/sanitize
+
+step fuzzers, failing allocations, hostile finalizers: a few minutes of \`make torture\`
+tests/torture.sh quick
 
 step a short training run under valgrind
 build all
