@@ -109,6 +109,22 @@ describe("a run that was stopped", function()
   end)
 
   -- SIGTERM is handled as SIGINT is; os.execute, which sends it here, shields its caller from SIGINT.
+  it("goes on, and is evaluated, with views of the library's, which know the line where they were declared", function()
+    local file, run = workspace .. "/views.lua", workspace .. "/runs/views/default"
+    tiny.write(file, tiny.text:gsub("sm.randn%(60, 4%)", "sm.randn(60, 4, 4, 1)")
+      :gsub("nn.linear { 9 }", "nn.conv2d { 9, kernel = 3 }"):gsub("nn.linear { 3 }", "nn.flatten(), %0")
+      :gsub("views = { picture }", 'views = { sm.view.filters "conv1", sm.view.groups "conv1" }'))
+    local _, code = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace), "SM_TEST_STOP='loss 12'")
+    assert.equal(137, code)
+    for _, case in ipairs { { "eval", "after step 5" }, { "resume", "goes on after step 5 of 12" } } do
+      local command, words = table.unpack(case)
+      local output, again = tiny.smrun(("%s '%s'"):format(command, run))
+      assert.equal(0, again, output)
+      assert.truthy(output:find(words, 1, true), output)
+      assert.is_nil(output:find "was run with", output)
+    end
+  end)
+
   it("exits 130 after a signal, and resumes from the command line", function()
     local output, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
       "SM_TEST_SIGNAL='kill -TERM' SM_TEST_STOP='loss 7'")

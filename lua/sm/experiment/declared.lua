@@ -126,7 +126,8 @@ end
 local function add_views(lines, place, views)
   for position, view in ipairs(views) do
     for key, value in next, view do
-      if key_text(key) and is_plain(value) then lines[("%s.%d.%s"):format(place, position, key)] = tostring(value) end
+      local name = key ~= "where" and is_plain(value) and key_text(key)
+      if name then lines[("%s.%d.%s"):format(place, position, name)] = tostring(value) end
     end
   end
 end
