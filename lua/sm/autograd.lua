@@ -175,12 +175,10 @@ function M.copy_(x, y)
   return x
 end
 
--- Raises where a node was walked already, and what its gradient needs is gone.
-local function check_whole(node)
-  if not node.backward then
-    fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
-      .. "results are freed; compute the loss again", node.name)
-  end
+-- Says that a node was walked already, so that what its gradient needs is gone.
+local function refuse_walked(node)
+  fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
+    .. "results are freed; compute the loss again", node.name)
 end
 
 --- Every node that `root` depends on, latest first.
@@ -188,7 +186,7 @@ local function nodes_before(root)
   local nodes, seen, stack = {}, { [root] = true }, { root }
   while #stack > 0 do
     local node = table.remove(stack)
-    check_whole(node)
+    if not node.backward then refuse_walked(node) end
     nodes[#nodes + 1] = node
     for i = 1, node.inputs.n do
       local input = get_node(node.inputs[i])
@@ -242,13 +240,14 @@ function M.backward(root, gradient)
   for _, current in ipairs(nodes_before(node)) do
     local gy = arrived[current]
     if gy then
-      check_whole(current)
+      if not current.backward then refuse_walked(current) end
       check_saved(current)
       foreign[gy] = foreign[gy] or current.foreign
       local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy]))
-      check_whole(current) -- user code may have walked the graph meanwhile
-      for i = 1, current.inputs.n do
-        local g, input = gradients[i], current.inputs[i]
+      if not current.backward then refuse_walked(current) end -- by user code, meanwhile
+      local inputs = current.inputs
+      for i = 1, inputs.n do
+        local g, input = gradients[i], inputs[i]
         local target = get_node(input)
         if g and target then
           if not same_shape(g, input) then
@@ -277,7 +276,7 @@ function M.backward(root, gradient)
           release(g)
         end
       end
-      local rest = gradients[current.inputs.n + 1]
+      local rest = gradients[inputs.n + 1]
       if rest then release(rest) end
       arrived[current] = nil
       let_go(gy)

@@ -143,21 +143,22 @@ local function check_value(where, key, value, rule)
 end
 
 --- Raises where pairs may not show all that a table of options has.
+-- @return its metatable's own `__pairs`; nil or false where there is none
 function M.plain(where, given)
   local meta = getmetatable(given)
-  local shown = meta == nil or type(meta) == "table" and (rawget(meta, "__index") == nil or rawget(meta, "__pairs"))
-  if not shown then
+  if meta == nil then return nil end
+  local own = type(meta) == "table" and rawget(meta, "__pairs")
+  if type(meta) ~= "table" or not own and rawget(meta, "__index") ~= nil then
     fail("%s: expected a plain table; this one's metatable has an __index, and what that adds would not be "
       .. "seen: copy it in", where)
   end
+  return own
 end
 
 --- What `pairs` gives for a table of options, checked; for one without a `__pairs` no metamethod runs.
 function M.each(where, given)
-  M.plain(where, given)
-  local meta = getmetatable(given)
-  local own = type(meta) == "table" and rawget(meta, "__pairs")
-  if own == nil or own == false then return next, given end
+  local own = M.plain(where, given)
+  if not own then return next, given end
   local iterator, state, first
   if M.is_callable(own) then iterator, state, first = pairs(given) end
   if not M.is_callable(iterator) then fail("%s: this table's __pairs gives nothing to go through", where) end

@@ -170,9 +170,9 @@ local function clipping(self)
   return norm > limit and limit / norm or 1
 end
 
--- The state tensors of a parameter, made when it is first needed.
-local function state_of(self, group, entry)
-  if not entry.state then entry.state = self.rule.state(entry.tensor.shape, group.options) end
+-- Makes the state tensors of a parameter.
+local function make_state(self, group, entry)
+  entry.state = self.rule.state(entry.tensor.shape, group.options)
   return entry.state
 end
 
@@ -182,7 +182,7 @@ local function prepare(self, step, scale)
     local call = group.call
     call.lr, call.step, call.scale = rate_at(self, group.options, step), step, scale
     for _, entry in ipairs(group.entries) do
-      if gradient_of(entry.tensor) then state_of(self, group, entry) end
+      if not entry.state and gradient_of(entry.tensor) then make_state(self, group, entry) end
     end
   end
 end
@@ -201,7 +201,7 @@ function Optimizer:step()
       local gradient = gradient_of(entry.tensor)
       if gradient then
         moved, entry.last = true, step
-        if not self.rule.update(entry.tensor, gradient, entry.state, call) then
+        if not self.rule.update(entry.tensor, gradient, entry.state or make_state(self, group, entry), call) then
           refuse(entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
         end
       end
