@@ -3,13 +3,14 @@
 
 #include "bind/bind.h"
 
-static const char *const METATABLE = "sm.tensor";
+static const char metatable = 0; /* its address is the key of the metatable that all tensors share */
 
 /* Pushes a released tensor, so that whatever fails next leaves nothing behind. */
 static sm_tensor *push_released(lua_State *L) {
   sm_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, SM_USER_VALUES);
   *tensor = (sm_tensor){0};
-  luaL_setmetatable(L, METATABLE);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  lua_setmetatable(L, -2);
   sm_lua_poison(L);
   return tensor;
 }
@@ -48,7 +49,14 @@ void sm_lua_released(lua_State *L) {
                  "keep a copy with :clone()");
 }
 
-sm_tensor *sm_lua_test_tensor(lua_State *L, int index) { return luaL_testudata(L, index, METATABLE); }
+sm_tensor *sm_lua_test_tensor(lua_State *L, int index) {
+  sm_tensor *tensor = lua_touserdata(L, index);
+  if (!tensor || !lua_getmetatable(L, index)) return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  bool is_one = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is_one ? tensor : NULL;
+}
 
 sm_tensor *sm_lua_tensor(lua_State *L, int index) {
   sm_tensor *tensor = sm_lua_test_tensor(L, index);
@@ -209,7 +217,7 @@ static int length(lua_State *L) {
 
 /* Sets field `name` of the tensors' metatable to the value on top, and pops it. */
 static void set_field(lua_State *L, const char *name) {
-  luaL_getmetatable(L, METATABLE);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
   lua_insert(L, -2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
@@ -238,7 +246,9 @@ void sm_lua_open_tensor(lua_State *L) {
       {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count}, {"define", define},
       {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
-  luaL_newmetatable(L, METATABLE);
+  luaL_newmetatable(L, "sm.tensor"); /* as Lua's own messages call it */
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
   lua_pushcfunction(L, set_index);
   lua_setfield(L, -2, "__newindex");
   lua_pushcfunction(L, length);
