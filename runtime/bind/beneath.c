@@ -19,7 +19,8 @@ typedef struct opened {
 } opened;
 
 static int close_opened(lua_State *L) {
-  opened *open = luaL_checkudata(L, 1, OPEN);
+  opened *open = luaL_testudata(L, 1, OPEN);
+  if (!open) return 0;
   if (open->listing) closedir(open->listing);
   else if (open->descriptor >= 0) close(open->descriptor);
   *open = (opened){.descriptor = -1};
@@ -37,14 +38,10 @@ static opened *push_opened(lua_State *L) {
 
 /* The path that the first two arguments make, which is pushed; *root = the length of the directory. */
 static const char *push_path(lua_State *L, size_t *root) {
-  for (int i = 1; i <= 2; i++) {
-    size_t length = 0;
-    const char *text = lua_type(L, i) == LUA_TSTRING ? lua_tolstring(L, i, &length) : NULL;
-    if (!text || strlen(text) != length) sm_lua_bad_argument(L, i, i == 1 ? "a directory" : "a name");
-  }
-  lua_tolstring(L, 1, root);
+  const char *directory = sm_lua_text(L, 1, "a directory"), *name = sm_lua_text(L, 2, "a name");
+  *root = strlen(directory);
   if (*root == 0) sm_lua_bad_argument(L, 1, "a directory");
-  return lua_pushfstring(L, "%s/%s", lua_tostring(L, 1), lua_tostring(L, 2));
+  return lua_pushfstring(L, "%s/%s", directory, name);
 }
 
 static int push_reason(lua_State *L, const sm_error *error) {
@@ -97,8 +94,7 @@ static int read_text(lua_State *L) {
 static int write_text(lua_State *L) {
   size_t root, bytes;
   const char *path = push_path(L, &root);
-  if (lua_type(L, 3) != LUA_TSTRING) sm_lua_bad_argument(L, 3, "a string");
-  const char *content = lua_tolstring(L, 3, &bytes);
+  const char *content = sm_lua_string(L, 3, &bytes);
   sm_error error;
   return done(L, sm_write_durably_beneath(path, root, content, bytes, &error), &error);
 }
@@ -209,14 +205,7 @@ void sm_lua_add_beneath(lua_State *L) {
   static const luaL_Reg functions[] = {{"read", read_text}, {"write", write_text}, {"open", open_stream},
                                        {"status", status},  {"list", list},        {"make", make},
                                        {"remove", remove_all}, {NULL, NULL}};
-  luaL_newmetatable(L, OPEN);
-  lua_pushcfunction(L, close_opened);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, close_opened);
-  lua_setfield(L, -2, "__close");
-  lua_pushboolean(L, false);
-  lua_setfield(L, -2, "__metatable");
-  lua_pop(L, 1);
-  luaL_newlib(L, functions);
+  sm_lua_class(L, OPEN, NULL, close_opened);
+  sm_lua_functions(L, functions);
   lua_setfield(L, -2, "beneath");
 }

@@ -47,6 +47,10 @@ static inline void sm_lua_poison(lua_State *L) { (void)L; }
 /* Hides the metatable on top from getmetatable, so that no script calls what it holds with another object. */
 void sm_lua_protect(lua_State *L);
 
+/* A protected metatable, in the registry under `name`, with these methods or NULL; `close` also runs when a value is
+   collected or its <close> variable ends. */
+void sm_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close);
+
 /* Tensors. The user values of a tensor hold what the tape needs. */
 enum {
   SM_GRADIENT = 1,
@@ -90,6 +94,8 @@ int sm_lua_axis(lua_State *L, int index, const sm_shape *shape);      /* 1-based
 double sm_lua_number(lua_State *L, int index);
 double sm_lua_constant(lua_State *L, int index);                      /* for a kernel; raises unless it survives */
 lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high);
+const char *sm_lua_string(lua_State *L, int index, size_t *bytes);     /* bytes may be NULL */
+const char *sm_lua_text(lua_State *L, int index, const char *what);    /* a string without zero bytes: "a path" */
 double sm_lua_field_number(lua_State *L, int index, const char *key, double absent);
 bool sm_lua_field_boolean(lua_State *L, int index, const char *key);
 int sm_lua_field(lua_State *L, int index, const char *key); /* pushes the field of a table; its type */

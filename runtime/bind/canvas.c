@@ -24,7 +24,7 @@ static const sm_colour nothing = {0};
 /* ---- arguments ---- */
 
 /* The canvas of argument 1; open_canvas, below, gives it once no Lua code can run any more. */
-static sm_canvas *const *check_canvas(lua_State *L) {
+static sm_canvas **check_canvas(lua_State *L) {
   sm_canvas **box = luaL_testudata(L, 1, METATABLE);
   if (!box) sm_lua_bad_argument(L, 1, "a canvas");
   return box;
@@ -61,11 +61,7 @@ static const char *given(lua_State *L, int index) {
 }
 
 static const char *check_text(lua_State *L, int index) {
-  size_t length;
-  if (lua_type(L, index) != LUA_TSTRING) sm_lua_bad_argument(L, index, "a string");
-  const char *text = lua_tolstring(L, index, &length);
-  if (strlen(text) != length) sm_lua_bad_argument(L, index, "a string without zero bytes");
-  return text;
+  return sm_lua_text(L, index, "a string without zero bytes");
 }
 
 /* False unless the value at index is "#rrggbb" or "#rrggbbaa". */
@@ -151,7 +147,7 @@ static int new_canvas(lua_State *L) {
 }
 
 static int close_canvas(lua_State *L) {
-  sm_canvas **box = luaL_checkudata(L, 1, METATABLE);
+  sm_canvas **box = check_canvas(L);
   sm_canvas_free(*box);
   *box = NULL;
   return 0;
@@ -293,12 +289,7 @@ int luaopen_sm_canvas(lua_State *L) {
   static const luaL_Reg functions[] = {{"new", new_canvas}, {"measure", measure}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"size", size}, {"rect", rect},   {"line", line}, {"text", text},
                                      {"image", image}, {"save", save}, {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {{"__gc", close_canvas}, {"__close", close_canvas}, {NULL, NULL}};
-  luaL_newmetatable(L, METATABLE);
-  luaL_setfuncs(L, metamethods, 0);
-  sm_lua_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  sm_lua_protect(L);
+  sm_lua_class(L, METATABLE, methods, close_canvas);
   sm_lua_functions(L, functions);
   return 1;
 }

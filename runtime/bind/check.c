@@ -118,6 +118,20 @@ void sm_lua_protect(lua_State *L) {
   lua_setfield(L, -2, "__metatable");
 }
 
+void sm_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
+  luaL_newmetatable(L, name);
+  if (methods) {
+    sm_lua_functions(L, methods);
+    lua_setfield(L, -2, "__index");
+  }
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__close");
+  sm_lua_protect(L);
+  lua_pop(L, 1);
+}
+
 static const char shape_metatable = 0; /* its address is the key of the metatable that all shapes share */
 
 /* Whether the table at index has a metatable, other than that of shapes. */
@@ -246,6 +260,18 @@ lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer
     sm_lua_bad_argument(L, index, lua_tostring(L, -1));
   }
   return value;
+}
+
+const char *sm_lua_string(lua_State *L, int index, size_t *bytes) {
+  if (lua_type(L, index) != LUA_TSTRING) sm_lua_bad_argument(L, index, "a string");
+  return lua_tolstring(L, index, bytes);
+}
+
+const char *sm_lua_text(lua_State *L, int index, const char *what) {
+  size_t length = 0;
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
+  if (!text || strlen(text) != length) sm_lua_bad_argument(L, index, what);
+  return text;
 }
 
 int sm_lua_field(lua_State *L, int index, const char *key) {

@@ -19,17 +19,8 @@ static const char *const WRITER = "sm.writer";
 
 /* Arguments are read first, then what is pushed is made, and only then is a reader or writer looked at: an allocation
    may collect, and a finalizer close it. */
-static const char *check_string(lua_State *L, int index, size_t *bytes) {
-  if (lua_type(L, index) != LUA_TSTRING) sm_lua_bad_argument(L, index, "a string");
-  return lua_tolstring(L, index, bytes);
-}
 
-static const char *check_path(lua_State *L, int index) {
-  size_t length = 0;
-  const char *path = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &length) : NULL;
-  if (!path || strlen(path) != length) sm_lua_bad_argument(L, index, "a path");
-  return path;
-}
+static const char *check_path(lua_State *L, int index) { return sm_lua_text(L, index, "a path"); }
 
 static uint64_t check_offset(lua_State *L, int index) {
   return (uint64_t)sm_lua_integer(L, index, 0, LUA_MAXINTEGER);
@@ -72,7 +63,7 @@ static int write_npy(lua_State *L) {
 static int write_durably(lua_State *L) {
   const char *path = check_path(L, 1);
   size_t bytes;
-  const char *content = check_string(L, 2, &bytes);
+  const char *content = sm_lua_string(L, 2, &bytes);
   sm_error error;
   fflush(stdout);
   if (sm_write_durably(path, content, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
@@ -82,7 +73,7 @@ static int write_durably(lua_State *L) {
 /* base64(bytes) → text */
 static int base64(lua_State *L) {
   size_t bytes;
-  const char *data = check_string(L, 1, &bytes);
+  const char *data = sm_lua_string(L, 1, &bytes);
   size_t length = sm_base64_length(bytes);
   luaL_Buffer buffer;
   sm_base64_encode(luaL_buffinitsize(L, &buffer, length), data, bytes);
@@ -202,7 +193,7 @@ static int reader_header(lua_State *L) {
    here; offsets into the data, last exclusive */
 static int reader_read(lua_State *L) {
   check_reader(L);
-  const char *name = check_string(L, 2, NULL), *dtype = check_string(L, 3, NULL);
+  const char *name = sm_lua_string(L, 2, NULL), *dtype = sm_lua_string(L, 3, NULL);
   sm_shape shape;
   sm_lua_sizes(L, 4, &shape);
   uint64_t first = check_offset(L, 5), last = check_offset(L, 6);
@@ -262,7 +253,7 @@ static int create(lua_State *L) {
 /* writer:header(json): the front of a safetensors file */
 static int writer_header(lua_State *L) {
   size_t bytes;
-  const char *json = check_string(L, 2, &bytes);
+  const char *json = sm_lua_string(L, 2, &bytes);
   sm_writer *writer = check_writer(L);
   sm_error error;
   if (sm_safetensors_write_header(writer, json, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
@@ -290,21 +281,6 @@ static int writer_abandon(lua_State *L) {
   return 0;
 }
 
-/* A metatable with its methods, out of a script's reach; `close` also runs when a value is collected or its <close>
-   variable ends. */
-static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction close) {
-  luaL_newmetatable(L, name);
-  sm_lua_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushboolean(L, false);
-  lua_setfield(L, -2, "__metatable");
-  lua_pushcfunction(L, close);
-  lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, close);
-  lua_setfield(L, -2, "__close");
-  lua_pop(L, 1);
-}
-
 void sm_lua_open_io(lua_State *L) {
   static const luaL_Reg reader[] = {{"header", reader_header},
                                     {"read", reader_read},
@@ -328,8 +304,8 @@ void sm_lua_open_io(lua_State *L) {
                                        {"open_safetensors", open_safetensors},
                                        {"create", create},
                                        {NULL, NULL}};
-  new_class(L, READER, reader, reader_close);
-  new_class(L, WRITER, writer, writer_abandon);
+  sm_lua_class(L, READER, reader, reader_close);
+  sm_lua_class(L, WRITER, writer, writer_abandon);
   sm_lua_functions(L, functions);
   sm_lua_add_beneath(L);
 }

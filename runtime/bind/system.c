@@ -122,7 +122,7 @@ void sm_lua_open_system(lua_State *L) {
                                        {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
                                        {"rows", rows}, {"width", width}, {"process_id", process_id}, {"blas", blas},
                                        {NULL, NULL}};
-  luaL_newlib(L, functions);
+  sm_lua_functions(L, functions);
   lua_pushstring(L, sm_instruction_set());
   lua_setfield(L, -2, "instruction_set");
   lua_pushstring(L, sm_conv2d_rule());
