@@ -145,10 +145,10 @@ end
 --- Raises where pairs may not show all that a table of options has.
 -- @return its metatable's own `__pairs`; nil or false where there is none
 function M.plain(where, given)
-  local meta = getmetatable(given)
-  if meta == nil then return nil end
-  local own = type(meta) == "table" and rawget(meta, "__pairs")
-  if type(meta) ~= "table" or not own and rawget(meta, "__index") ~= nil then
+  local meta = debug.getmetatable(given)
+  if not meta then return nil end
+  local own = rawget(meta, "__pairs")
+  if not own and rawget(meta, "__index") ~= nil then
     fail("%s: expected a plain table; this one's metatable has an __index, and what that adds would not be "
       .. "seen: copy it in", where)
   end

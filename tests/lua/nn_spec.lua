@@ -34,6 +34,7 @@ describe("a model", function()
     assert.are.same({ 3136, 1024 }, parameters["linear1.weight"].shape)
     assert.is_true(parameters["linear2.bias"]:tracks())
     assert.are.same({ 7, 7, 64 }, model:layer("maxpool2").output_shape)
+    assert.are.equal("{28, 28, 1}", tostring(model.input_shape))
     assert.are.same({ 2, 10 }, model(sm.zeros(2, 28, 28, 1)).shape)
     assert.are.equal(0, #model:buffers())
   end)
@@ -137,6 +138,7 @@ total                                                         3,274,634]]):gmatc
     local model = nn.linear { 2 }:build { 3 }
     local weight = model.weight
     assert.are.equal(model, model:build { 3 })
+    assert.are.equal(model, model:build(sm.zeros(3).shape))
     assert.are.equal(weight, model.weight)
     has(error_of(model.build, model, { 4 }), "built for examples of shape {3} already, got {4}")
     has(error_of(model.build, model, 3), "model:build takes the shape of one example")

@@ -39,9 +39,9 @@ local function label(layer)
   return layer.path ~= "" and layer.path or layer.kind
 end
 
--- The shape of one example, out of a batch.
+-- The shape of one example, out of a batch; text as a tensor's shape is.
 local function without_batch(shape)
-  return table.move(shape, 2, #shape, 1, {})
+  return debug.setmetatable(table.move(shape, 2, #shape, 1, {}), debug.getmetatable(shape))
 end
 
 -- Calls visit(layer) for a layer and everything in it, containers before their layers.
