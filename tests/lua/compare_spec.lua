@@ -374,6 +374,15 @@ describe("compare", function()
     assert.truthy(text:find(row), text)
   end)
 
+  it("marks a revision with changes, and one of which that is not known", function()
+    for seed, dirty in ipairs { "false", "true", "null" } do
+      write_run("e/" .. dirty, seed, { accuracy = 0.9, revision = "aaaaaaaaaa", dirty = dirty })
+    end
+    local found = {}
+    for _, setting in ipairs(of "".settings) do found[setting.traits.revision] = true end
+    assert.same({ ["aaaaaaa"] = true, ["aaaaaaa+"] = true, ["aaaaaaa?"] = true }, found)
+  end)
+
   it("compares many settings with the first alone", function()
     for groups = 1, 5 do
       for seed = 1, 2 do

@@ -251,6 +251,13 @@ describe("a report", function()
     has(page, "default-src &#39;none&#39;")
   end)
 
+  it("says of a revision whether files had changed since, and where that is not known", function()
+    for dirty, words in pairs { ["false"] = "", ["true"] = ", with changes", null = ", perhaps with changes" } do
+      local path = write_run("e/" .. dirty, 1, { accuracy = 0.5, revision = "abcdef", dirty = dirty })
+      has(section(report.page { path }, "environment"), ("<td>git revision</td><td>abcdef%s</td>"):format(words))
+    end
+  end)
+
   it("holds pictures alone, and none through a link", function()
     local path = write_run("e/a", 1, { metrics = "30,1,,,2.3,0.1,0.5,\n", accuracy = 0.5 })
     write_pictures(path, "p", 30)
@@ -330,6 +337,7 @@ describe("a report", function()
     has(page, "± one standard deviation")
     has(section(page, "settings"), "<td>2</td><td>1, 2</td><td>finished</td>")
     has(section(page, "environment"), "<td>groups=1,seed=2</td>")
+    has(section(page, "settings"), "<summary>1 parameter is the same in all</summary>")
     has(section(page, "settings"), "<td>lr</td><td>0.1</td>")
     local comparison = require "sm.experiment.compare".runs(paths)
     for _, one in ipairs(tabulate.tables(comparison)) do

@@ -62,8 +62,8 @@ return sm.experiment {
 M.read, M.write = helpers.read, helpers.write
 
 --- Writes a run directory by hand. `given` may set values (of the parameters, as JSON), accuracy (on test data),
---- validation (the name and value of a figure, as JSON; "" for none), unfinished, source, revision, threads, columns
---- (after those that every metrics.csv has), metrics (its rows).
+--- validation (the name and value of a figure, as JSON; "" for none), unfinished, source, revision, dirty (as JSON),
+--- threads, columns (after those that every metrics.csv has), metrics (its rows).
 --- @return string its path
 function M.write_run(workspace, name, seed, given)
   local path = workspace .. "/" .. name
@@ -74,8 +74,8 @@ function M.write_run(workspace, name, seed, given)
   M.write(path .. "/experiment.lua", given.source or "return 1")
   M.write(path .. "/params.json", ('{"values": {%s}}'):format(table.concat(values, ", ")))
   M.write(path .. "/environment.json", ('{"smrun": "0.1", "real": "float32", "threads": %d, "git": %s}')
-    :format(given.threads or 1, given.revision and ('{"revision": "%s", "dirty": false}'):format(given.revision)
-      or "null"))
+    :format(given.threads or 1, given.revision
+      and ('{"revision": "%s", "dirty": %s}'):format(given.revision, given.dirty or "false") or "null"))
   M.write(path .. "/metrics.csv", "step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,"
     .. "step_ms" .. (given.columns or "") .. "\n" .. (given.metrics or ""))
   if given.unfinished then return path end

@@ -35,10 +35,11 @@ local function numbering()
   end
 end
 
+--- The revision, with a "+" where files had changed since, and a "?" where that is not known.
 local function revision(environment)
   local git = environment.git
-  if type(git) ~= "table" or not git.revision then return absent end
-  return git.revision:sub(1, revision_digits) .. (git.dirty and "+" or "")
+  if not git or not git.revision then return absent end
+  return git.revision:sub(1, revision_digits) .. (git.dirty == nil and "?" or git.dirty and "+" or "")
 end
 
 --- What tells one setting from another, but for parameters.

@@ -87,7 +87,8 @@ local function common_parameters(settings, columns)
   end
   if #rows == 1 then return nil end
   return h("details", { ["data-key"] = "common parameters" },
-    h("summary", {}, ("%d parameters are the same in all"):format(#rows - 1)), table_node(rows, true, 2))
+    h("summary", {}, #rows == 2 and "1 parameter is the same in all"
+      or ("%d parameters are the same in all"):format(#rows - 1)), table_node(rows, true, 2))
 end
 
 --- What differs.
@@ -162,7 +163,8 @@ local function environment_rows(environment)
   for _, key in ipairs(sorted_keys(environment)) do
     local value = environment[key]
     if key == "git" and value.revision then
-      rows[#rows + 1] = { "git revision", value.revision .. (value.dirty and ", with changes" or "") }
+      local changes = value.dirty == nil and ", perhaps with changes" or value.dirty and ", with changes" or ""
+      rows[#rows + 1] = { "git revision", value.revision .. changes }
     elseif key ~= "started" and (type(value) == "string" or type(value) == "number") then
       rows[#rows + 1] = { (key:gsub("_", " ")), text(value) }
     end
