@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -21,12 +22,11 @@ enum {
 static struct {
   void *(*take)(int unused);
   void (*give)(void *buffer);
-  pthread_once_t once;
   pthread_mutex_t lock;
   pthread_cond_t left;
-  bool limited; /* fewer buffers than threads */
-  int free;     /* of them, if so */
-} buffers = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
+  atomic_int threads; /* for which there are buffers, as far as memory has room */
+  int count, free;    /* of buffers; where there are fewer than threads, those that nobody uses */
+} buffers = {.lock = PTHREAD_MUTEX_INITIALIZER, .left = PTHREAD_COND_INITIALIZER};
 
 static bool has_room(size_t mib) {
   void *room = mmap(NULL, mib * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -48,20 +48,28 @@ void sm_gemm_buffers_open(void *library) {
 }
 
 /* Has OpenBLAS map as many buffers as there are threads, or as memory has room for. */
-static void prepare(void) {
-  if (!buffers.take) return;
+static void prepare(int threads) {
   void *taken[MOST_BUFFERS];
-  int threads = sm_thread_count(), wanted = threads < MOST_BUFFERS ? threads : MOST_BUFFERS, count = 0;
-  taken[count++] = buffers.take(0);
-  while (count < wanted && has_room(BUFFER + LEFT)) taken[count++] = buffers.take(0);
+  int wanted = threads < MOST_BUFFERS ? threads : MOST_BUFFERS, count = 0;
+  while (count < wanted && (count == 0 || count < buffers.count || has_room(BUFFER + LEFT)))
+    taken[count++] = buffers.take(0);
   for (int i = 0; i < count; i++) buffers.give(taken[i]);
-  buffers.limited = count < threads;
-  buffers.free = count;
+  if (count > buffers.count) buffers.count = count;
+  buffers.free = buffers.count;
 }
 
+/* The number of threads changes between the works of threads, never within one. */
+static bool is_limited(void) { return buffers.take && buffers.count < sm_thread_count(); }
+
 void sm_gemm_buffers_enter(void) {
-  pthread_once(&buffers.once, prepare);
-  if (!buffers.limited) return;
+  int threads = sm_thread_count();
+  if (buffers.take && atomic_load(&buffers.threads) != threads) {
+    pthread_mutex_lock(&buffers.lock);
+    if (buffers.threads != threads) prepare(threads);
+    atomic_store(&buffers.threads, threads);
+    pthread_mutex_unlock(&buffers.lock);
+  }
+  if (!is_limited()) return;
   pthread_mutex_lock(&buffers.lock);
   while (buffers.free == 0) pthread_cond_wait(&buffers.left, &buffers.lock);
   buffers.free--;
@@ -69,7 +77,7 @@ void sm_gemm_buffers_enter(void) {
 }
 
 void sm_gemm_buffers_leave(void) {
-  if (!buffers.limited) return;
+  if (!is_limited()) return;
   pthread_mutex_lock(&buffers.lock);
   buffers.free++;
   pthread_cond_signal(&buffers.left);

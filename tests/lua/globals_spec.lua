@@ -341,11 +341,17 @@ describe("a limit on memory", function()
       local sm = require "sm"
       local a = sm.randn(300, 300)
       for _ = 1, 3 do a:matmul(a) end
+      require "sm.runtime".system.set_threads(4)
+      for _ = 1, 3 do a:matmul(a) end
     ]])
-    for _, limit in ipairs { 60000, 100000, 150000, 200000, 250000, 300000, 400000, 600000 } do
-      local status, _, err = shell(('ulimit -v %d; SMRUN_GEMM=blas OMP_NUM_THREADS=4 timeout 100 "$SMRUN" product.lua')
-        :format(limit))
-      assert.is_true(status == 0 or #err > 0 and status ~= 124, limit .. ": " .. err)
+    for threads, limits in pairs {
+      [1] = { 300000, 350000, 400000 }, [4] = { 60000, 100000, 150000, 200000, 250000, 300000 },
+    } do
+      for _, limit in ipairs(limits) do
+        local status, _, err = shell(('ulimit -v %d; SMRUN_GEMM=blas timeout 100 "$SMRUN" --threads %d product.lua')
+          :format(limit, threads))
+        assert.is_true(status == 0 or #err > 0 and status ~= 124, limit .. ": " .. err)
+      end
     end
   end)
 end)
