@@ -36,11 +36,10 @@ typedef char *get_text_function(void);
 typedef void set_number_function(int number);
 
 /* The one state of the core that belongs to the process: a shared library is loaded once, and so is this.
-   Written by load_once alone, under pthread_once; only the lock changes afterwards. */
+   Written by load alone, under a lock; only the other lock changes afterwards. */
 static struct {
-  pthread_once_t once;
-  sm_error outcome;
-  gemm_function *gemm;
+  pthread_mutex_t loading;
+  gemm_function *gemm; /* NULL before it is loaded */
   bool serial;                      /* the build without threads */
   get_number_function *omp_threads; /* where it is the OpenMP build, or NULL */
   set_number_function *set_omp_threads;
@@ -48,7 +47,7 @@ static struct {
   const char *config, *kernel;
   sm_gemm_kernel products; /* what sm_matmul uses: SMRUN_GEMM */
   char path[PATH_MAX];
-} blas = {.once = PTHREAD_ONCE_INIT, .turn = PTHREAD_MUTEX_INITIALIZER, .config = "", .kernel = ""};
+} blas = {.loading = PTHREAD_MUTEX_INITIALIZER, .turn = PTHREAD_MUTEX_INITIALIZER, .config = "", .kernel = ""};
 
 #if defined(__x86_64__)
 #define DEBIAN_LIBRARIES "/usr/lib/x86_64-linux-gnu/"
@@ -179,13 +178,11 @@ static sm_status load(sm_error *error) {
   return SM_OK;
 }
 
-/* The status is load's answer, for a candidate that failed before another was loaded has left its message. */
-static void load_once(void) { blas.outcome.status = load(&blas.outcome); }
-
 sm_status sm_blas_load(sm_error *error) {
-  pthread_once(&blas.once, load_once);
-  if (blas.outcome.status == SM_OK) return SM_OK;
-  return sm_fail(error, blas.outcome.status, "%s", blas.outcome.message);
+  pthread_mutex_lock(&blas.loading);
+  sm_status status = blas.gemm ? SM_OK : load(error);
+  pthread_mutex_unlock(&blas.loading);
+  return status;
 }
 
 const char *sm_blas_config(void) { return blas.config; }

@@ -6,9 +6,8 @@
 
 #include "core/tensor.h"
 
-/* Loads OpenBLAS once per process; later calls return the first one's result. OPENBLAS_CORETYPE in the
-   environment is respected, and SM_BAD_VALUE where OpenBLAS took other kernels; where it is not set, the processor's
-   best are chosen.
+/* Loads OpenBLAS once per process; after a failure the next call tries again. OPENBLAS_CORETYPE in the environment is
+   respected, and SM_BAD_VALUE where OpenBLAS took other kernels; where it is not set, the processor's best are chosen.
    OpenBLAS then stays on the thread that calls it, in the whole process. Its pthread and OpenMP builds serve
    threads side by side; its serial build takes one product at a time. SM_SYSTEM with the loader's message.
    SMRUN_GEMM in the environment, direct or blas, sets what computes sm_matmul; SM_BAD_VALUE where it is
