@@ -1,6 +1,7 @@
 --- .safetensors files whole, with what their JSON says, and their checksums. What is read is written and read back. The
 --- input is the header's text and, behind a NUL, the data; or, where it begins with a NUL, a file as it is.
 local write = ...
+require "sm.tensor" -- fields of tensors
 local runtime = require "sm.runtime"
 local files = require "sm.files"
 local plain = require "plain"
