@@ -75,6 +75,9 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "tensor", sm_lua_open_tensor);
   add(L, "tape", sm_lua_open_tape);
   add(L, "math", sm_lua_open_math);
+  add(L, "stride", sm_lua_open_stride);
+  add(L, "index", sm_lua_open_index);
+  add(L, "compare", sm_lua_open_compare);
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);
   add(L, "optim", sm_lua_open_optim);
