@@ -19,6 +19,9 @@ local sm = {
   seed = random.seed,
   no_grad = autograd.no_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
 }
+for _, operation in ipairs(require "sm.ops.records") do
+  if operation.call then sm[operation.name] = operation.f end
+end
 for name, f in pairs(sm) do sm[name] = check.public("sm." .. name, f) end
 sm.version = runtime.version
 

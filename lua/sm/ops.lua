@@ -128,10 +128,6 @@ function ops.to(x, dtype)
   return T.is_tensor(x) and x.dtype == dtype and x or T.to(x, dtype)
 end
 
-function ops.transpose(x)
-  return record(K.transpose(x), "transpose", function(gy) return K.transpose(gy) end, nil, x)
-end
-
 -- Products.
 function ops.matmul(a, b)
   return record(K.matmul(a, b), "matmul", function(gy)
@@ -235,6 +231,10 @@ function ops.cross_entropy(logits, labels)
   return record(loss, "cross_entropy", function(gy)
     return S.cross_entropy_backward(gy, log_sum, logits, labels)
   end, saved(logits, labels), logits)
+end
+
+for _, operation in ipairs(require "sm.ops.records") do
+  if not operation.call then ops[operation.name] = operation.f end
 end
 
 return ops

@@ -156,7 +156,7 @@ describe("tensor", function()
       { "sum takes 1 argument, got another argument, number 2", function() x:sum(1, 2) end },
       { "slice takes 2 arguments, got another argument, number 2", function() x:slice(1, 2, 2) end },
       { "relu takes no arguments, got number 0.1", function() x:relu(0.1) end },
-      { "transpose takes no arguments, got number 1", function() x:transpose(1, 5) end },
+      { "tanh takes no arguments, got number 1", function() x:tanh(1, 5) end },
       { "argmax takes 1 argument, got another argument, boolean true", function() x:argmax(2, true) end },
       { "item takes no arguments, got string \"number\"", function() x[1][1]:item "number" end },
       { "sm.seed takes 1 argument, got another argument, number 2", function() sm.seed(1, 2) end },

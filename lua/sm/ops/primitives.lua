@@ -1,0 +1,87 @@
+--- What operations of several families are made of, recorded as they are. Arguments have been checked.
+-- @module sm.ops.primitives
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+
+local T, V, I = runtime.tensor, runtime.stride, runtime.index
+local record = autograd.record
+
+local M = {}
+
+function M.copy(list)
+  return table.move(list, 1, #list, 1, {})
+end
+
+--- Elements between neighbours along each axis of a row-major tensor.
+function M.steps_of(shape)
+  local steps, next = {}, 1
+  for axis = #shape, 1, -1 do steps[axis], next = next, next * shape[axis] end
+  return steps
+end
+
+--- The same elements in another shape, sharing storage.
+function M.view(x, shape)
+  return record(T.reshape(x, shape), "reshape", function(gy) return M.view(gy, x.shape) end, nil, x)
+end
+
+--- A tensor of `shape` with x in it from `before` on (0-based, negative where x begins earlier), and `value` around.
+function M.place(x, shape, before, value, name)
+  return record(V.pad(x, shape, before, value), name, function(gy)
+    local back = {}
+    for axis, first in ipairs(before) do back[axis] = -first end
+    return M.place(gy, x.shape, back, 0, "pad")
+  end, nil, x)
+end
+
+--- Axes of size 1, and new ones in front, repeated up to `shape`.
+function M.expanded(x, shape)
+  local own, steps, from = x.shape, M.steps_of(x.shape), {}
+  for axis, size in ipairs(shape) do
+    local i = axis - #shape + #own
+    from[axis] = own[i] == size and steps[i] or 0
+  end
+  return record(V.view(x, shape, shape, from, 0), "expand", function(gy) return M.sum_to(gy, own) end, nil, x)
+end
+
+--- The sum of x over the axes that expanding a tensor of `shape` to x's has repeated.
+function M.sum_to(x, shape)
+  local y = runtime.math.sum_to(x, shape)
+  if y == x then return x end
+  return record(y, "sum_to", function(gy) return M.expanded(gy, x.shape) end, nil, x)
+end
+
+--- The gradient of an operand that was broadcast; false for one that wants none, a number for example.
+function M.reduced(gy, x)
+  return autograd.tracks(x) and M.sum_to(gy, x.shape)
+end
+
+--- Elements of an axis by their positions, counted from 1, for all of the other axes.
+function M.index_select(x, axis, positions, name)
+  return record(I.index_select(x, axis, positions, 1), name, function(gy)
+    return M.index_add(gy, x.shape, axis, positions)
+  end, autograd.saved(positions), x)
+end
+
+--- Zeros of `shape`, and each element of x along the axis added at its position.
+function M.index_add(x, shape, axis, positions)
+  return record(I.index_add(shape, axis, positions, 1, x), "index_add", function(gy)
+    return M.index_select(gy, axis, positions, "index_select")
+  end, autograd.saved(positions), x)
+end
+
+--- x[i, index[i, j, k], k] along an axis; positions count from `first`: 1, or 0 for labels.
+-- @param kernel of runtime.index with the name for messages
+function M.gather(x, axis, index, first, name)
+  return record(I[name](x, axis, index, first), name, function(gy)
+    return M.scatter_add(x.shape, axis, index, first, gy)
+  end, autograd.saved(index), x)
+end
+
+--- Zeros of a shape, or a copy of a tensor, and src[i, j, k] added at [i, index[i, j, k], k].
+function M.scatter_add(x, axis, index, first, src)
+  return record(I.scatter_add(x, axis, index, first, src), "scatter_add", function(gy)
+    return gy, autograd.tracks(src) and M.gather(gy, axis, index, first, "gather")
+  end, autograd.saved(index), x, src)
+end
+
+return M
