@@ -1,7 +1,9 @@
 --- All operations that are records, family by family: see sm.ops.shape.
 -- @module sm.ops.records
 local all = {}
-for _, family in ipairs { require "sm.ops.shape", require "sm.ops.parts", require "sm.ops.fill" } do
+for _, family in ipairs {
+  require "sm.ops.shape", require "sm.ops.parts", require "sm.ops.fill", require "sm.ops.index", require "sm.ops.sort",
+} do
   table.move(family, 1, #family, #all + 1, all)
 end
 return all
