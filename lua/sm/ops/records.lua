@@ -3,6 +3,7 @@
 local all = {}
 for _, family in ipairs {
   require "sm.ops.shape", require "sm.ops.parts", require "sm.ops.fill", require "sm.ops.index", require "sm.ops.sort",
+  require "sm.ops.compare",
 } do
   table.move(family, 1, #family, #all + 1, all)
 end

@@ -1,0 +1,142 @@
+--- Operations that are records against PyTorch, where it is installed; skipped by name where it is not.
+local sm = require "sm"
+local runtime = require "sm.runtime"
+
+local function run(command)
+  return (os.execute(command .. " >/dev/null 2>&1"))
+end
+
+local inf, nan = math.huge, 0 / 0
+
+-- Ours, and the same in PyTorch. x and y are {3, 4, 5}, z has special values, i and j are positions from 1, p and q the
+-- same from 0, labels count from 0, c is a condition.
+local CASES <const> = {
+  permute = { function(t) return t.x:permute(3, 1, 2) end, "x.permute(2, 0, 1)" },
+  transpose = { function(t) return t.x:transpose(1, -1) end, "x.transpose(0, -1)" },
+  squeeze = { function(t) return t.x:slice(1, 1):squeeze() end, "x[:1].squeeze()" },
+  unsqueeze = { function(t) return t.x:unsqueeze(-1) end, "x.unsqueeze(-1)" },
+  expand = { function(t) return t.x:narrow(2, 1, 1):expand { 2, 3, 6, -1 } end, "x[:, :1].expand(2, 3, 6, -1)" },
+  flip = { function(t) return t.x:flip { 1, -1 } end, "x.flip(0, -1)" },
+  roll = { function(t) return t.x:roll({ 2, -1 }, { 3, 1 }) end, "x.roll((2, -1), (2, 0))" },
+  roll_flat = { function(t) return t.x:roll(7) end, "x.roll(7)" },
+  narrow = { function(t) return t.x:narrow(2, -3, 2) end, "x.narrow(1, -3, 2)" },
+  split = { function(t) return t.x:split(2, 2) end, "x.split(2, 1)" },
+  split_sizes = { function(t) return t.x:split({ 1, 0, 4 }, 3) end, "x.split([1, 0, 4], 2)" },
+  cat = { function(t) return sm.cat({ t.x, t.y, t.x }, 2) end, "torch.cat([x, y, x], 1)" },
+  stack = { function(t) return sm.stack({ t.x, t.y }, -1) end, "torch.stack([x, y], -1)" },
+  pad = { function(t) return t.x:pad { 1, -2, 0, 3, value = 0.5 } end, "F.pad(x, (1, -2, 0, 3), value=0.5)" },
+  pad_reflect = { function(t) return t.x:pad { 3, 2, mode = "reflect" } end, "F.pad(x, (3, 2), mode='reflect')" },
+  pad_replicate = { function(t) return t.x:pad { 3, 7, mode = "replicate" } end, "F.pad(x, (3, 7), mode='replicate')" },
+  pad_circular = { function(t) return t.x:pad { 3, 2, mode = "circular" } end, "F.pad(x, (3, 2), mode='circular')" },
+  tile = { function(t) return t.x:tile(2, 1, 3) end, "x.tile(2, 1, 3)" },
+  tile_few = { function(t) return t.x:tile(2) end, "x.tile(2)" },
+  tile_many = { function(t) return t.x:tile(2, 1, 1, 2) end, "x.tile(2, 1, 1, 2)" },
+  index_select = { function(t) return t.x:index_select(3, t.i) end, "x.index_select(2, p)" },
+  gather = { function(t) return t.x:gather(2, t.j) end, "x.gather(1, q)" },
+  scatter_add = { function(t) return t.x:scatter_add(2, t.j, t.y:pad { 0, -2, 0, -2, 0, -1 }) end,
+    "x.scatter_add(1, q, y[:2, :2, :3])" },
+  pick = { function(t) return t.x:pick(t.labels) end, "x.gather(2, labels.unsqueeze(-1)).squeeze(-1)" },
+  one_hot = { function(t) return sm.one_hot(t.labels, 5) end, "F.one_hot(labels, 5)" },
+  predict = { function(t) return t.x:predict() end, "x.argmax(-1)" },
+  argmin = { function(t) return t.x:argmin(2) end, "x.argmin(1) + 1" },
+  sort = { function(t) return (t.x:sort(2)) end, "x.sort(1)[0]" },
+  sort_special = { function(t) return (t.z:sort(-1, { descending = true })) end, "z.sort(-1, descending=True)[0]" },
+  argsort_special = { function(t) return t.z:argsort(1) end, "z.sort(dim=0, stable=True)[1] + 1" },
+  topk = { function(t) return (t.x:topk(2)) end, "x.topk(2)[0]" },
+  topk_smallest = { function(t) return (t.x:topk(3, 2, { largest = false })) end, "x.topk(3, 1, largest=False)[0]" },
+  lt = { function(t) return t.x:lt(t.y) end, "x < y" },
+  ge_special = { function(t) return t.z:ge(0) end, "z >= 0" },
+  eq_special = { function(t) return t.z:eq(t.z) end, "z == z" },
+  ne_special = { function(t) return t.z:ne(t.z) end, "z != z" },
+  where = { function(t) return sm.where(t.c, t.x, t.y) end, "torch.where(c != 0, x, y)" },
+  maximum = { function(t) return sm.maximum(t.x, t.y) end, "torch.maximum(x, y)" },
+  minimum = { function(t) return sm.minimum(t.x, t.y:slice(1, 1)) end, "torch.minimum(x, y[:1])" },
+  ties = { function(t) return sm.maximum(t.x, sm.minimum(t.y, t.x)) end, "torch.maximum(x, torch.minimum(y, x))" },
+  maximum_special = { function(t) return sm.maximum(t.z, t.z:flip(1)) end, "torch.maximum(z, z.flip(0))" },
+  sign = { function(t) return t.x:sign() end, "x.sign()" },
+  floor = { function(t) return (t.x * 4):floor() end, "(x * 4).floor()" },
+  round = { function(t) return t.halves:round() end, "halves.round()" },
+  isfinite = { function(t) return t.z:isfinite() end, "z.isfinite()" },
+  any = { function(t) return t.z:any(1) end, "z.any(0)" },
+  all = { function(t) return t.z:all() end, "z.all()" },
+}
+
+local function inputs()
+  sm.seed(9)
+  local special = { nan, 1, -inf, 0, 2, inf, -1, nan, 0, 1, inf, 3 }
+  return {
+    x = sm.randn(3, 4, 5), y = sm.randn(3, 4, 5), z = sm.tensor(special):reshape(6, 2),
+    i = sm.tensor({ 5, 1, 1, 3 }, "int32"), p = sm.tensor({ 4, 0, 0, 2 }, "int32"),
+    j = sm.tensor({ { { 4, 1, 1 }, { 2, 2, 2 } }, { { 1, 3, 1 }, { 1, 1, 4 } } }, "int32"),
+    q = sm.tensor({ { { 3, 0, 0 }, { 1, 1, 1 } }, { { 0, 2, 0 }, { 0, 0, 3 } } }, "int32"),
+    labels = sm.tensor({ { 0, 4, 2, 2 }, { 1, 1, 3, 0 }, { 4, 4, 0, 2 } }, "int32"),
+    c = sm.randn(3, 4, 5):gt(0), halves = sm.arange(12) * 0.5 - 2.75,
+  }
+end
+
+--- How far two tensors are from each other, relative to the largest finite number; infinite where shapes or NaN differ.
+local function distance(a, b)
+  if tostring(a.shape) ~= tostring(b.shape) then return inf end
+  local ours, theirs = a:reshape(-1):totable(), b:reshape(-1):totable()
+  local worst, scale = 0, 1e-3
+  for _, value in ipairs(theirs) do
+    if value - value == 0 then scale = math.max(scale, math.abs(value)) end
+  end
+  for k, value in ipairs(ours) do
+    local same = value == theirs[k] or value ~= value and theirs[k] ~= theirs[k]
+    local apart = math.abs(value - theirs[k]) / scale
+    if not same then worst = math.max(worst, apart == apart and apart or inf) end
+  end
+  return worst
+end
+
+describe("PyTorch", function()
+  local python
+  for _, candidate in ipairs { "/usr/bin/python3", "python3" } do
+    python = python or run(candidate .. " -c 'import torch, numpy'") and candidate
+  end
+
+  it("agrees on operations that are records and on their gradients", function()
+    if not python then
+      pending "python3-torch is not installed"
+      return
+    end
+    local directory = os.tmpname()
+    os.remove(directory)
+    assert(run(("mkdir '%s'"):format(directory)))
+    finally(function() run(("rm -r '%s'"):format(directory)) end)
+    local function path(name) return ("%s/%s"):format(directory, name) end
+    local given = inputs()
+    for name, tensor in pairs(given) do sm.save(path(name .. ".npy"), tensor) end
+    local list = assert(io.open(path "cases.txt", "w"))
+    for name, case in pairs(CASES) do list:write(name, "\t", case[2], "\n") end
+    list:close()
+    assert.is_true(run(("%s tests/torch_records.py '%s'"):format(python, directory)), "the reference did not run")
+
+    local allowed = runtime.real == "float64" and 1e-12 or 2e-6
+    for name, case in pairs(CASES) do
+      local t = inputs()
+      local x, y = t.x:requires_grad(), t.y:requires_grad()
+      local result = case[1](t)
+      if sm.is_tensor(result) then result = { result } end
+      for k, one in ipairs(result) do
+        local theirs = sm.load(path(("torch-%s-%d.npy"):format(name, k)))
+        local apart = distance(one, theirs)
+        assert.is_true(apart <= allowed, ("%s, result %d: %g apart"):format(name, k, apart))
+      end
+      if result[1]:tracks() then
+        local weights = {}
+        for k = 1, #result[1]:reshape(-1) do weights[k] = math.cos(k - 1) end
+        result[1]:backward(sm.tensor(weights):reshape(result[1].shape))
+        for key, leaf in pairs { x = x, y = y } do
+          local theirs = io.open(path(("grad-%s-%s.npy"):format(key, name)))
+          if theirs then
+            theirs:close()
+            local apart = distance(leaf.grad, sm.load(path(("grad-%s-%s.npy"):format(key, name))))
+            assert.is_true(apart <= allowed, ("%s, gradient of %s: %g apart"):format(name, key, apart))
+          end
+        end
+      end
+    end
+  end)
+end)
