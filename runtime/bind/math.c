@@ -250,16 +250,6 @@ static int matmul(lua_State *L) {
   return 1;
 }
 
-static int transpose(lua_State *L) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  char text[SM_SHAPE_TEXT];
-  if (x->shape.rank != 2) sm_lua_fail(L, "transpose: expected a matrix, got shape %s", sm_shape_text(text, &x->shape));
-  sm_shape shape = {.rank = 2, .size = {x->shape.size[1], x->shape.size[0]}};
-  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  sm_transpose(sm_lua_data(L, out), sm_lua_data(L, x), x->shape.size[0], x->shape.size[1]);
-  return 1;
-}
-
 static void add_closure(lua_State *L, const char *name, lua_CFunction function, int which) {
   lua_pushinteger(L, which);
   lua_pushstring(L, name); /* for messages: see sm_lua_bad_argument */
@@ -272,7 +262,7 @@ void sm_lua_open_math(lua_State *L) {
       {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"sum_to", sum_to}, {"sum", sum}, {"mean", mean},
       {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread},
       {"sum_of_squares", sum_of_squares}, {"is_finite", is_finite}, {"rounded", rounded}, {"matmul", matmul},
-      {"transpose", transpose}, {NULL, NULL}};
+      {NULL, NULL}};
   static const struct {
     const char *forward, *backward;
     sm_unary f;

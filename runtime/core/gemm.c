@@ -368,27 +368,3 @@ void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool rel
                bool transpose_b, size_t m, size_t n, size_t k) {
   sm_matmul_by(c, a, b, bias, relu, transpose_a, transpose_b, m, n, k, blas.products);
 }
-
-typedef struct transposition {
-  real *out;
-  const real *x;
-  size_t rows, columns;
-} transposition;
-
-static void transpose_strip(const void *work, size_t strip) {
-  const transposition *of = work;
-  size_t rows = of->rows, columns = of->columns, first = strip * TILE_EDGE;
-  size_t last = first + TILE_EDGE < columns ? first + TILE_EDGE : columns;
-  for (size_t row = 0; row < rows; row += TILE_EDGE) {
-    size_t end = row + TILE_EDGE < rows ? row + TILE_EDGE : rows;
-    for (size_t j = first; j < last; j++) {
-      for (size_t i = row; i < end; i++) of->out[j * rows + i] = of->x[i * columns + j];
-    }
-  }
-}
-
-void sm_transpose(real *out, const real *x, size_t rows, size_t columns) {
-  if (rows == 0) return;
-  sm_parallel(ceil_divide(columns, TILE_EDGE), rows * columns, transpose_strip,
-              &(transposition){out, x, rows, columns});
-}

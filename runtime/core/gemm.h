@@ -44,7 +44,4 @@ sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, si
 void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
                   bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel);
 
-/* out (columns, rows) = the transpose of x (rows, columns). */
-void sm_transpose(real *out, const real *x, size_t rows, size_t columns);
-
 #endif

@@ -451,20 +451,6 @@ static void an_empty_sum_is_zero_or_adds_nothing(void **state) {
   assert_same_bits(kept, same, 6);
 }
 
-static void transposing_swaps_rows_and_columns(void **state) {
-  (void)state;
-  static const size_t sizes[][2] = {{1, 1}, {0, 4}, {4, 0}, {1, 37}, {37, 1}, {16, 32}, {33, 47}, {200, 150}};
-  for (size_t s = 0; s < COUNT_OF(sizes); s++) {
-    size_t rows = sizes[s][0], columns = sizes[s][1];
-    real *x = numbers(rows * columns, 5), *out = unwritten(rows * columns);
-    sm_transpose(out, x, rows, columns);
-    for (size_t i = 0; i < rows; i++) {
-      for (size_t j = 0; j < columns; j++) assert_true(out[j * rows + i] == x[i * columns + j]);
-    }
-    free(x), free(out);
-  }
-}
-
 int main(void) {
   /* Forks come before the first thread. */
   const struct CMUnitTest loading[] = {
@@ -488,7 +474,6 @@ int main(void) {
       cmocka_unit_test(a_direct_product_steps_by_its_leading_dimensions),
       cmocka_unit_test(a_serial_product_steps_by_its_leading_dimensions),
       cmocka_unit_test(an_empty_sum_is_zero_or_adds_nothing),
-      cmocka_unit_test(transposing_swaps_rows_and_columns),
   };
   return cmocka_run_group_tests(loading, NULL, NULL) + cmocka_run_group_tests(multiplying, NULL, NULL);
 }
