@@ -62,6 +62,18 @@ describe("a file's experiment", function()
 
   after_each(function() os.execute("rm -rf " .. quote(workspace)) end)
 
+  it("cannot be left by a yield", function()
+    write("e.lua", head .. "local _ = " .. declaration:gsub("schedule", "loss = function(x, t) coroutine.yield() "
+      .. "return x:cross_entropy(t) end,\n  schedule") .. 'print "went on"\nreturn _\n')
+    for _, command in ipairs { "lua5.4", '"$SMRUN"' } do
+      local status, out, err = shell(command .. " e.lua --quiet")
+      assert.equal(1, status)
+      assert.matches("^smrun: attempt to yield", err)
+      assert.is_false(has_run "e/default")
+      assert.equal("went on\n", out)
+    end
+  end)
+
   it("is trained by plain Lua as by smrun", function()
     write("width.lua", "return 2\n")
     write("e.lua", 'local width = require "width"\n' .. head .. 'local noise = sm.randn(4, 2)\n' .. "return "

@@ -65,11 +65,14 @@ local function run(path)
 end
 
 --- The hook of Ctrl-C would raise an error wherever the main thread is; this is another one, so that the run can save.
+--- It is none that the run could leave by a yield: nobody would come back to it, as across a function of C.
 local function hand_over(path)
   handed_over = true
   coroutine.wrap(function()
-    local ok, result = xpcall(run, require "sm.cli.traceback".handler, path)
-    os.exit(ok and result or require "sm.cli.complain"(result), true)
+    (" "):gsub(".", function()
+      local ok, result = xpcall(run, require "sm.cli.traceback".handler, path)
+      os.exit(ok and result or require "sm.cli.complain"(result), true)
+    end)
   end)()
 end
 
