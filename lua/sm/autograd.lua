@@ -21,9 +21,20 @@ local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_g
 local is_shared, is_part = runtime.tape.is_shared, runtime.tape.is_part
 local set_overwritten = runtime.tape.set_overwritten
 
-local enabled = true
+local status <const>, running <const> = coroutine.status, coroutine.running
+-- The coroutines that are inside no_grad. What one of them resumes is inside as well; one that has yielded, or that an
+-- error has ended, concerns nobody.
+local within, any_within = setmetatable({}, { __mode = "k" }), false
 local observer -- see M.observe
 local count = 0 -- nodes made so far: a node's number is larger than that of all it depends on
+
+local function is_inside()
+  for thread in next, within do
+    local is = status(thread)
+    if is == "running" or is == "normal" then return true end
+  end
+  return false
+end
 
 --- True when x, a leaf or computed from one, wants a gradient.
 function M.tracks(x)
@@ -57,16 +68,20 @@ end
 --- Calls f(...) without recording and returns its results. f: a function, or what can be called like one, a model.
 function M.no_grad(f, ...)
   if not check.is_callable(f) then fail("no_grad: expected a function, got %s", check.describe(f)) end
-  local before = enabled
-  local function restore() enabled = before end
+  local thread = running()
+  local before = within[thread]
+  local function restore()
+    within[thread] = before
+    any_within = next(within) ~= nil
+  end
   local _ <close> = setmetatable({}, { __close = restore })
-  enabled = false
+  within[thread], any_within = true, true
   return restoring(restore, f, ...)
 end
 
 --- Whether `record` would record what is computed from these now.
 function M.records(...)
-  if not enabled then return false end
+  if any_within and is_inside() then return false end
   for i = 1, select("#", ...) do
     if get_node((select(i, ...))) then return true end
   end
@@ -76,7 +91,7 @@ end
 --- The tensors whose numbers a gradient will need, with the versions that these have now: the argument `saved` of
 -- `record`. What is no tensor is passed over; nil where nothing is recorded.
 function M.saved(...)
-  return enabled and versions(...) or nil
+  return not (any_within and is_inside()) and versions(...) or nil
 end
 
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
@@ -158,7 +173,7 @@ runtime.tape.set_overwritten_node { number = 0, name = "copy_", inputs = { n = 0
 -- the result of an operation that is recorded, and where y is one, a gradient that reaches x raises.
 -- @return x
 function M.copy_(x, y)
-  if not enabled then return runtime.tensor.copy_(x, y) end
+  if any_within and is_inside() then return runtime.tensor.copy_(x, y) end
   local from = origin(x)
   local free = from == nil or type(from) == "table" and from.overwritten
   if not free and from ~= true then -- a leaf or a part of one may get others
