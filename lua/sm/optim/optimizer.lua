@@ -176,11 +176,17 @@ local function make_state(self, group, entry)
   return entry.state
 end
 
--- What a step needs of memory and of schedules, before it moves anything.
-local function prepare(self, step, scale)
+-- What a step needs of schedules and of memory, before it moves anything. The schedules come first: what they do to
+-- gradients and groups holds for the step.
+local function prepare(self, step)
+  for _, group in ipairs(self.groups) do group.call.lr = rate_at(self, group.options, step) end
+  if self.steps ~= step - 1 then
+    fail("opt:step: the schedule of %s has called opt:step or opt:restore in the middle of step %d", self.name, step)
+  end
+  local scale = clipping(self)
   for _, group in ipairs(self.groups) do
     local call = group.call
-    call.lr, call.step, call.scale = rate_at(self, group.options, step), step, scale
+    call.step, call.scale = step, scale
     for _, entry in ipairs(group.entries) do
       if not entry.state and gradient_of(entry.tensor) then make_state(self, group, entry) end
     end
@@ -194,7 +200,7 @@ end
 function Optimizer:step()
   adopt(self)
   local step, moved = self.steps + 1, false
-  prepare(self, step, clipping(self))
+  prepare(self, step)
   for _, group in ipairs(self.groups) do
     local call = group.call
     for _, entry in ipairs(group.entries) do
