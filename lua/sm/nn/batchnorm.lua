@@ -19,10 +19,10 @@ return layer.define("batchnorm", {
 
   build_values = function(self, shape)
     local channels = { shape[#shape] }
-    self:parameter("weight", channels, tensor.ones)
-    self:parameter("bias", channels, tensor.zeros)
-    self:buffer("mean", tensor.zeros(channels))
-    self:buffer("variance", tensor.ones(channels))
+    self:make_parameter("weight", channels, tensor.ones)
+    self:make_parameter("bias", channels, tensor.zeros)
+    self:make_buffer("mean", tensor.zeros(channels))
+    self:make_buffer("variance", tensor.ones(channels))
   end,
 
   forward = function(self, x)

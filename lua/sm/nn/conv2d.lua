@@ -34,9 +34,9 @@ return layer.define("conv2d", {
     if #shape ~= 4 then error("it takes images, {batch, height, width, channels}", 0) end
     local channels = shape[4]
     local fan_in, fan_out = kernel * kernel * channels, kernel * kernel * filters
-    self:parameter("weight", { kernel, kernel, channels, filters }, options.init, fan_in, fan_out)
+    self:make_parameter("weight", { kernel, kernel, channels, filters }, options.init, fan_in, fan_out)
     if options.bias then
-      self:parameter("bias", { filters }, options.bias_init or initialise.zeros(), fan_in, fan_out)
+      self:make_parameter("bias", { filters }, options.bias_init or initialise.zeros(), fan_in, fan_out)
       self.window.bias = self.bias
     end
   end,

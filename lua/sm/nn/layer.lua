@@ -23,6 +23,7 @@ local M = {}
 local is_tensor = runtime.tensor.is_tensor
 
 local DTYPES <const> = { [runtime.real] = true, uint8 = true, int32 = true }
+local DEEPEST <const> = 1000 -- containers within each other
 local INTERRUPTED = "interrupted" -- what the host raises at Ctrl-C, in whatever runs just then
 
 local Layer = {}
@@ -45,9 +46,11 @@ local function without_batch(shape)
 end
 
 -- Calls visit(layer) for a layer and everything in it, containers before their layers.
-local function walk(layer, visit)
+local function walk(layer, visit, depth)
+  depth = depth or 1
+  if depth > DEEPEST then fail "a model contains itself: the layers in it lead back to one that holds them" end
   visit(layer)
-  for _, inner in ipairs(layer.layers or {}) do walk(inner, visit) end
+  for _, inner in ipairs(layer.layers or {}) do walk(inner, visit, depth + 1) end
 end
 
 -- Errors inside a layer -------------------------------------------------------------------------------------
@@ -58,8 +61,10 @@ end
 local function explain(layer, x, message, batch)
   if type(message) ~= "string" or message == INTERRUPTED then error(message, 0) end
   local line, text = message:match("^([^\n]-:%d+): (.*)$")
+  local given = check.describe(x)
+  if is_tensor(x) then given = batch and shape_text(without_batch(x.shape), batch) or shape_text(x.shape) end
   error(("%s: in layer '%s' (%s) given %s: %s"):format(layer.own_line and line or layer.where, label(layer),
-    layer.kind, batch and shape_text(without_batch(x.shape), batch) or shape_text(x.shape), text or message), 0)
+    layer.kind, given, text or message), 0)
 end
 
 -- y = layer(x). The observer, if any, has `before(layer, x)`, `after(layer, x, y)` and `batch`, what to call
@@ -102,7 +107,7 @@ end
 --- @param init function (shape, fan_in, fan_out) → tensor
 --- @param fan_in integer number of values that reach one output
 --- @param fan_out integer number of outputs that one input reaches
-function Layer:parameter(name, shape, init, fan_in, fan_out)
+function Layer:make_parameter(name, shape, init, fan_in, fan_out)
   local value = init(shape, fan_in, fan_out)
   if not is_tensor(value) then
     error(("the initialiser of '%s' must return a tensor, got %s"):format(name, check.describe(value)), 0)
@@ -116,7 +121,7 @@ function Layer:parameter(name, shape, init, fan_in, fan_out)
 end
 
 --- For a layer's build_values: keeps a tensor that is saved with the model but not trained, as self[name].
-function Layer:buffer(name, value)
+function Layer:make_buffer(name, value)
   add_value(self, "buffer_map", name, value)
 end
 
@@ -161,6 +166,7 @@ end
 -- Sends one example of zeros through the model, in evaluation mode and without a graph; each layer makes its
 -- parameters as the example reaches it. Either the whole model is built or, after an error, nothing of it.
 local function build(root, shape, dtype)
+  if root.waiting then fail "the model is being built: its own layers and initialisers cannot build or use it" end
   local shapes, begun, state = {}, {}, {}
   local observer = { batch = "N" }
   function observer.before(layer, x)
@@ -292,7 +298,10 @@ function Layer:layer(path)
   return found
 end
 
-Layer.__tostring = summary.of
+function Layer:__tostring()
+  walk(self, function() end)
+  return summary.of(self)
+end
 
 check.public_methods(Layer, "", { "build", "activations", "parameters", "buffers", "train", "eval", "layer" },
   "a model", M.is)
@@ -301,11 +310,12 @@ Layer.__call = check.public("the model", Layer.__call, { method = true })
 -- Constructors ----------------------------------------------------------------------------------------------
 
 -- Gives a layer, and everything in it, the path it has in its container.
-local function place(layer, path)
-  layer.path = path
-  for _, inner in ipairs(layer.layers or {}) do
-    place(inner, path == "" and inner.name or path .. "." .. inner.name)
-  end
+local function place(root)
+  walk(root, function(layer)
+    for _, inner in ipairs(layer.layers or {}) do
+      inner.path = layer.path == "" and inner.name or layer.path .. "." .. inner.name
+    end
+  end)
 end
 
 --- Takes layers into a container: checks that each is free, names it by kind and order ("conv2" is the second
@@ -329,7 +339,7 @@ function M.adopt(container, layers)
     layer.parent = container
   end
   container.layers = layers
-  place(container, "")
+  place(container)
 end
 
 local function check_name(where, name)

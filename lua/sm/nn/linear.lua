@@ -24,9 +24,9 @@ return layer.define("linear", {
   build_values = function(self, shape)
     local options = self.options
     local inputs, outputs = shape[#shape], options[1]
-    self:parameter("weight", { inputs, outputs }, options.init, inputs, outputs)
+    self:make_parameter("weight", { inputs, outputs }, options.init, inputs, outputs)
     if options.bias then
-      self:parameter("bias", { outputs }, options.bias_init or initialise.zeros(), inputs, outputs)
+      self:make_parameter("bias", { outputs }, options.bias_init or initialise.zeros(), inputs, outputs)
     end
   end,
 
