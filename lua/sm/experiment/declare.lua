@@ -83,7 +83,9 @@ local function check_metrics(metrics)
   return names, functions
 end
 
+--- @return table array of the views, in the order of their positions, also where one between them is nil
 local function check_views(views)
+  local positions, at, list = {}, {}, {}
   for position, view in check.each("experiment: option 'views'", views) do
     if math.type(position) ~= "integer" or not has_methods(view, view_methods) then
       fail("experiment: option 'views' must be a list of views of sm.view, got %s = %s", check.word(position),
@@ -93,7 +95,11 @@ local function check_views(views)
       fail("experiment: option 'views': the name of a view is at most %d bytes of UTF-8 without slashes and control "
         .. "characters, and does not begin with a dot, got %s", file_names.most_bytes, check.describe(view.name))
     end
+    positions[#positions + 1], at[position] = position, view
   end
+  table.sort(positions)
+  for i, position in ipairs(positions) do list[i] = at[position] end
+  return list
 end
 
 --- @param given table what the user wrote
@@ -108,7 +114,7 @@ function M.declare(given)
       check.describe(declaration.loss), check.suggest(declaration.loss, { "cross_entropy" }))
   end
   declaration.metric_names, declaration.metric_functions = check_metrics(declaration.metrics)
-  check_views(declaration.views)
+  declaration.views = check_views(declaration.views)
   local name = declaration.name -- of a directory, too
   if name and not name:find "^[%w_][%w_.+-]*$" then
     fail("experiment: option 'name' is letters, digits, _ . + and -, beginning with a letter, got %s",
