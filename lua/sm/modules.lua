@@ -140,7 +140,7 @@ end
 local function place_of(path)
   if type(path) ~= "string" then return nil end
   local around = table.move(places, 1, #places, 1, {})
-  around[#around + 1] = lfs.currentdir() .. "/"
+  around[#around + 1] = (lfs.currentdir() or ".") .. "/"
   for _, directory in ipairs(around) do
     if path:sub(1, #directory) == directory then
       path = path:sub(#directory + 1)

@@ -411,3 +411,32 @@ describe("a name leads nowhere but into the runs directory", function()
     end
   end)
 end)
+
+describe("a current directory that has been removed", function()
+  local top
+  before_each(function()
+    top = workspace()
+    write(top .. "/tiny.lua", dofile("tests/lua/tiny_experiment.lua").text)
+  end)
+  after_each(function() sh("rm -rf '%s'", top) end)
+
+  --- What the program says there.
+  local function try(command)
+    local code, output, errors = helpers.shell(top, "mkdir gone && cd gone && rmdir ../gone && " .. command)
+    assert.is_nil(errors:find("attempt to", 1, true), errors)
+    return code, output .. errors
+  end
+
+  it("is named where a path counts from it, and is nothing to other commands", function()
+    local code, said = try "$SMRUN ../tiny.lua steps=2 --runs ../runs"
+    assert.equal(1, code)
+    has(said, "the current directory has been removed; expected a path that begins with /, got ../tiny.lua")
+    code, said = try "SM_DATA=some HOME=/nowhere $SMRUN -e 'return require [[sm]].data.mnist {}'"
+    assert.equal(1, code)
+    has(said, "data.mnist: its files are in none of ./some/mnist, ./some, ")
+    code, said = try(("$SMRUN %s/tiny.lua steps=2 --quiet --runs %s/runs"):format(top, top))
+    assert.equal(0, code, said)
+    code, said = try("$SMRUN resume " .. top .. "/runs/tiny/steps=2")
+    assert.equal(0, code, said)
+  end)
+end)

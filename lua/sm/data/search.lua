@@ -15,7 +15,7 @@ local function named_directory(name)
   local path = variable(name)
   if not path then return nil end
   if path:find "^~/" or path == "~" then path = (variable "HOME" or "~") .. path:sub(2) end
-  if path:sub(1, 1) ~= "/" then path = lfs.currentdir() .. "/" .. path:gsub("^%./+", "") end
+  if path:sub(1, 1) ~= "/" then path = (lfs.currentdir() or ".") .. "/" .. path:gsub("^%./+", "") end
   return (path:gsub("(.)/+$", "%1"))
 end
 

@@ -66,7 +66,11 @@ end
 
 --- A path from the root, without "." and "..".
 local function absolute(path)
-  if path:sub(1, 1) ~= "/" then path = lfs.currentdir() .. "/" .. path end
+  if path:sub(1, 1) ~= "/" then
+    local here = lfs.currentdir()
+    if not here then fail("the current directory has been removed; expected a path that begins with /, got %s", path) end
+    path = here .. "/" .. path
+  end
   local parts = {}
   for part in path:gmatch "[^/]+" do
     if part == ".." then parts[#parts] = nil elseif part ~= "." then parts[#parts + 1] = part end
