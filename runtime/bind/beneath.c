@@ -104,11 +104,11 @@ static int close_stream(lua_State *L) {
   return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
 }
 
-/* open(directory, name, "a" or "r+") → a file of Lua's; nil alone where there is none to change */
+/* open(directory, name, "r", "a" or "r+") → a file of Lua's; nil alone where there is none to read or change */
 static int open_stream(lua_State *L) {
   size_t root;
   const char *path = push_path(L, &root), *mode = luaL_checkstring(L, 3);
-  int flags = *mode == 'a' ? O_WRONLY | O_APPEND | O_CREAT : O_RDWR;
+  int flags = *mode == 'a' ? O_WRONLY | O_APPEND | O_CREAT : mode[1] ? O_RDWR : O_RDONLY;
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
   stream->closef = NULL; /* not open yet */
   luaL_setmetatable(L, LUA_FILEHANDLE);

@@ -144,7 +144,7 @@ describe("the pictures of a report", function()
   local function moments(bytes, ...)
     local list = {}
     for i, step in ipairs { ... } do
-      list[i] = { step = step, path = "/dev/null", bytes = bytes, width = 1, height = 1 }
+      list[i] = { step = step, run = "/dev", name = "null", bytes = bytes, width = 1, height = 1 }
     end
     return list
   end

@@ -1,5 +1,4 @@
 --- The pictures of runs over training time: plots/NAME-NNNNNN.png, one for each evaluation.
-local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local html = require "sm.experiment.report.html"
 local present = require "sm.experiment.present"
@@ -7,44 +6,32 @@ local present = require "sm.experiment.present"
 local M = {}
 
 local h <const> = html.element
+local beneath <const> = runtime.io.beneath
 
 local most_moments <const> = 25         -- of one picture
 local most_bytes <const> = 24 * 1024 ^ 2 -- of all pictures of a page, as PNG
 
---- The size of a PNG, so that the page knows its layout before it has decoded it; nil where the file begins otherwise.
-local function size_of(path)
+--- A picture; nil for what is none. A run may be a stranger's: no link leads out of it into the page. Its size is known
+--- before it is decoded, so that the page has its layout.
+local function picture_at(run, name, step)
   local first_fields <const> = "\x89PNG\r\n\26\n\0\0\0\13IHDR"
-  local file <close> = io.open(path, "rb")
+  local file <close> = beneath.open(run, name, "r")
   local beginning = file and file:read(#first_fields + 8) or ""
   if #beginning < #first_fields + 8 or beginning:sub(1, #first_fields) ~= first_fields then return nil end
-  return (">I4I4"):unpack(beginning, #first_fields + 1)
-end
-
---- What a picture's file has; nothing where it has become something else meanwhile.
-local function content(path)
-  local folder, file = path:match "^(.*)/([^/]*)$"
-  return runtime.io.beneath.read(folder, file, most_bytes) or ""
-end
-
---- A picture; nil for what is none. A run may be a stranger's: no link leads out of it into the page.
-local function picture_at(path, step)
-  local file = lfs.symlinkattributes(path)
-  if not file or file.mode ~= "file" then return nil end
-  local width, height = size_of(path)
-  return width and { step = step, path = path, bytes = file.size, width = width, height = height }
+  local width, height = (">I4I4"):unpack(beginning, #first_fields + 1)
+  return { step = step, run = run, name = name, bytes = file:seek "end", width = width, height = height }
 end
 
 --- The pictures of a run.
 --- @param path string the run directory
 --- @param last_step integer later ones are of a run that was resumed from before them, and are left out
---- @return table name → array of {step=, path=, bytes=, width=, height=} in the order of training
+--- @return table name → array of {step=, run=, name=(beneath it), bytes=, width=, height=} in the order of training
 function M.find(path, last_step)
-  local found, folder = {}, path .. "/plots"
-  if lfs.symlinkattributes(folder, "mode") ~= "directory" then return found end
-  for file in lfs.dir(folder) do
+  local found = {}
+  for file in pairs(beneath.list(path, "plots") or {}) do
     local name, digits = file:match "^(.+)%-(%d+)%.png$"
     local step = math.tointeger(tonumber(digits))
-    local picture = step and step <= last_step and picture_at(folder .. "/" .. file, step)
+    local picture = step and step <= last_step and picture_at(path, "plots/" .. file, step)
     if picture then
       found[name] = found[name] or {}
       table.insert(found[name], picture)
@@ -155,7 +142,8 @@ local function frame(kind, figure, moment, shown)
   return h("img", {
     alt = ("%s at step %d%s"):format(kind.name, moment.step, figure.label and ", " .. figure.label or ""),
     width = moment.width, height = moment.height, decoding = "sync", hidden = not shown, ["data-step"] = moment.step,
-    src = { "data:image/png;base64,", html.raw(runtime.io.base64(content(moment.path))) },
+    src = { "data:image/png;base64,",
+      html.raw(runtime.io.base64(beneath.read(moment.run, moment.name, most_bytes) or "")) },
   })
 end
 
