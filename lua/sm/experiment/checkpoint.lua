@@ -17,6 +17,7 @@ local without_line = require "sm.place".without_line
 
 local M = {}
 
+local remove <const> = runtime.io.beneath.remove -- what cannot be removed stays
 local format <const> = "smrun checkpoint 1"
 local deepest <const> = 8 -- names in the place of a number, of which there are up to four
 
@@ -83,8 +84,13 @@ function M.last(run)
     or "there is no checkpoint yet"
 end
 
+--- The place of a checkpoint beneath the run directory.
+local function name_of(step)
+  return ("checkpoints/step-%06d.safetensors"):format(step)
+end
+
 function M.path(directory, step)
-  return ("%s/checkpoints/step-%06d.safetensors"):format(directory, step)
+  return directory .. "/" .. name_of(step)
 end
 
 --- The steps that have a checkpoint, newest first; temporary files of a killed run do not count, nor does what no run
@@ -93,15 +99,10 @@ function M.steps(directory)
   local steps = {}
   for name in pairs(directory_of.list(directory, "checkpoints")) do
     local step = math.tointeger(tonumber(name:match "^step%-(%d+)%.safetensors$"))
-    if step and name == M.path("", step):match "[^/]+$" then steps[#steps + 1] = step end
+    if step and "checkpoints/" .. name == name_of(step) then steps[#steps + 1] = step end
   end
   table.sort(steps, function(a, b) return a > b end)
   return steps
-end
-
---- Removes a file of a run. One that cannot be removed stays.
-local function remove(directory, name)
-  runtime.io.beneath.remove(directory, name:sub(2))
 end
 
 --- Deletes all but the newest few up to a step, and what a killed run left half written. Later ones could not be read,
@@ -110,10 +111,10 @@ local function prune(directory, keep, last)
   local count = 0
   for _, step in ipairs(M.steps(directory)) do
     if step <= last then count = count + 1 end
-    if count > keep then remove(directory, M.path("", step)) end
+    if count > keep then remove(directory, name_of(step)) end
   end
   for name in pairs(directory_of.list(directory, "checkpoints")) do
-    if name:find "^%.step%-.*%.tmp%-" then remove(directory, "/checkpoints/" .. name) end
+    if name:find "^%.step%-.*%.tmp%-" then remove(directory, "checkpoints/" .. name) end
   end
 end
 
@@ -139,7 +140,7 @@ end
 
 --- Forgets the time of a finished run: its summary has it.
 function M.finish(directory)
-  remove(directory, "/spent.json")
+  remove(directory, "spent.json")
 end
 
 --- Saves the run as it stands; older checkpoints go once this one is safe on the disk.

@@ -203,11 +203,16 @@ function M:clear()
   sure(beneath.make(self.path, "plots"))
 end
 
---- Writes one of the run's files so that a crash leaves all of it or none.
---- @param name string its place below the run directory, whose directories are made
+--- Writes a file of a directory so that a crash leaves all of it or none.
+--- @param name string its place beneath the directory, in which directories are made for it
+function M.write_in(path, name, text)
+  if name:find "/" then sure(beneath.make(path, (split(name)))) end
+  sure(beneath.write(path, name, text))
+end
+
+--- Writes one of the run's files.
 function M:write(name, text)
-  if name:find "/" then sure(beneath.make(self.path, (split(name)))) end
-  sure(beneath.write(self.path, name, text))
+  M.write_in(self.path, name, text)
 end
 
 --- Raises where something else than a file lies where a view is about to write one.

@@ -125,15 +125,10 @@ function M.value_text(value)
   return shortest(value)
 end
 
---- The content of a file of a run. @return string|nil nil where there is none
-local function content(path)
-  return directory.read(path)
-end
-
 --- A file of a run that holds a JSON object.
 --- @return table|nil nil where there is no such file
 local function read_object(path, of)
-  local text = content(path)
+  local text = directory.read(path)
   return text and schema.decode(path, text, of)
 end
 
@@ -166,12 +161,12 @@ function M.read(path, with_text)
   if summary and environment.seed and summary.seed ~= environment.seed then
     fail("%s/summary.json: 'seed' is %s, and %d in environment.json", path, shortest(summary.seed), environment.seed)
   end
-  local text = content(path .. "/metrics.csv") or fail("there is no %s/metrics.csv", path)
+  local text = directory.read(path .. "/metrics.csv") or fail("there is no %s/metrics.csv", path)
   local rows, columns = metrics.rows(path .. "/metrics.csv", text)
   return {
     path = path,
     name = environment.experiment or summary and summary.experiment or (directory.names(path)),
-    source = content(path .. "/experiment.lua") or fail("there is no %s/experiment.lua", path),
+    source = directory.read(path .. "/experiment.lua") or fail("there is no %s/experiment.lua", path),
     values = params.values,
     defaults = params.defaults or {},
     seed = summary and math.tointeger(summary.seed) or declared_seed(environment, params.values),

@@ -176,7 +176,7 @@ function M.write(paths, out, options, unread)
     return out
   end
   local shared = M.shared_directory(paths)
-  directory.write({ path = shared }, "report.html", page)
+  directory.write_in(shared, "report.html", page)
   return shared .. "/report.html"
 end
 
