@@ -120,6 +120,13 @@ describe("the modules of an experiment", function()
     output, code = smrun "eval runs/e/default"
     assert.equal(1, code)
     has("runs/e/default/modules/late.lua is missing", output)
+    write("runs/e/default/modules/late.lua", "return 1")
+    write("runs/e/default/modules/net/blocks.lua", "error 'it was run'")
+    for _, command in ipairs { "eval", "resume" } do
+      output, code = smrun(command .. " runs/e/default")
+      assert.equal(1, code)
+      has("runs/e/default/modules/net/blocks.lua is not the text that the run was trained with", output)
+    end
   end)
 
   it("are found beside the file whatever its directory is called, and beside what a link points to", function()

@@ -144,6 +144,7 @@ function M.run_directory(directory)
   local environment = directory_of.record(directory, true)
   local file = directory .. "/experiment.lua"
   local source = directory_of.read(file) or error(("there is no %s"):format(file), 0)
+  require "sm.experiment.identity".check_modules(directory) -- before one runs
   local loaded = M.file(file, source, environment.script or record.values, {
     record = environment.script and directory .. "/environment.json" or path,
     sought = directory, kept = directory .. "/modules", by_old_rules = not environment.sessions,
