@@ -269,7 +269,7 @@ describe("in a run directory of somebody else's", function()
           local code, output = try(command)
           if name == "checkpoints" and run == unfinished then
             assert.not_equal(0, code)
-            has(output, "expected a directory, found a symbolic link")
+            has(output, "expected a directory, found a symbolic link; only a whole run directory may be one")
           end
         end
       end

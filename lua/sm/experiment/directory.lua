@@ -14,7 +14,9 @@ local most_bytes <const> = 256 << 20 -- of a file that is read whole: three mill
 
 --- What a function of beneath gives; raises where it gives a reason.
 local function sure(result, reason, ...)
-  if result == nil and reason then fail("%s", reason) end
+  if result == nil and reason then
+    fail("%s%s", reason, reason:find "a symbolic link$" and "; only a whole run directory may be one" or "")
+  end
   return result, reason, ...
 end
 
