@@ -331,6 +331,8 @@ describe("groups", function()
     has(error_of(opt.add, opt, sm.zeros(1)), "opt:add: 'parameter1' wants no gradient")
     has(error_of(opt.add, opt, {}), "opt:add: the table is empty; a layer has no tensors before the model is built")
     has(error_of(opt.add, opt, { fine = leaf { 1 }, y = 3 }), "'y' must be a tensor, got number 3")
+    has(error_of(opt.add, opt, setmetatable({ x = leaf { 1 } }, { __index = { y = leaf { 1 } } })),
+      "opt:add: expected a plain table; this one's metatable has an __index")
     opt:add { fine = leaf { 1 } } -- nothing was taken from the table that was refused
     has(error_of(opt.add, opt, { leaf { 1 } }), "number 1 is not a name")
     has(error_of(opt.add, opt, 3),

@@ -72,15 +72,15 @@ function Optimizer:add(parameters, overrides)
     for name, value in pairs(parameters) do check_parameter(self, name, value, true) end
     group.source = parameters
   elseif type(parameters) == "table" then
-    local names = {}
-    for name in next, parameters do names[#names + 1] = name end
+    local names, values = {}, {}
+    for name, value in check.each("opt:add", parameters) do names[#names + 1], values[name] = name, value end
     table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
     if #names == 0 then
       fail("opt:add: the table is empty; a layer has no tensors before the model is built, but model:parameters() may "
         .. "be added before: they are taken in as soon as they are there")
     end
-    for _, name in ipairs(names) do check_parameter(self, name, rawget(parameters, name)) end
-    for _, name in ipairs(names) do take(self, group, name, rawget(parameters, name)) end
+    for _, name in ipairs(names) do check_parameter(self, name, values[name]) end
+    for _, name in ipairs(names) do take(self, group, name, values[name]) end
   else
     fail("opt:add takes model:parameters(), a table of named tensors or a tensor, got %s",
       check.describe(parameters))
