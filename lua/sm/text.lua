@@ -69,9 +69,11 @@ end
 local most_quoted <const> = 100
 
 --- What a message quotes of a name that may be endless: all of it, or its beginning and "…".
-function M.brief(text)
-  if #text <= most_quoted then return text end
-  return text:sub(1, most_quoted):gsub("[\192-\255][\128-\191]*$", "") .. "…"
+--- @param most integer|nil bytes that are no more than a name; 100 by default
+function M.brief(text, most)
+  most = most or most_quoted
+  if #text <= most then return text end
+  return text:sub(1, most):gsub("[\192-\255][\128-\191]*$", "") .. "…"
 end
 
 --- runtime.system; nil where the runtime cannot be loaded, which is said by a message like any other.

@@ -13,10 +13,16 @@ function wrong_usage:__tostring()
   return self.message
 end
 
+local LONGEST_WORD <const> = 1000 -- that is quoted whole; a path may be long
+
 --- Raises a usage error.
 --- @param format string one line without a full stop, as for string.format
 function M.fail(format, ...)
-  error(setmetatable({ message = text.visible(format:format(...)) }, wrong_usage), 0)
+  local words = table.pack(...)
+  for i = 1, words.n do
+    if type(words[i]) == "string" then words[i] = text.brief(words[i], LONGEST_WORD) end
+  end
+  error(setmetatable({ message = text.visible(format:format(table.unpack(words, 1, words.n))) }, wrong_usage), 0)
 end
 
 --- Says what the program was called, argv[0].
