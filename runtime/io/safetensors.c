@@ -86,8 +86,9 @@ sm_status sm_safetensors_read(sm_tensor *out, sm_memory *memory, const sm_safete
                    name, (unsigned long long)first, (unsigned long long)last,
                    (unsigned long long)tensors->data_bytes);
   }
-  size_t all_bits;
-  if (!sm_shape_extent(&all_bits, shape, bits) || all_bits % 8 != 0 || all_bits / 8 != last - first) {
+  unsigned unit = bits % 8 == 0 ? bits / 8 : bits, units = bits % 8 == 0 ? 1 : 8; /* bytes, or bits */
+  size_t all;
+  if (!sm_shape_extent(&all, shape, unit) || all % units != 0 || all / units != last - first) {
     char text[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_FILE, "%s: tensor '%s' of type %s and shape %s does not fit its %llu bytes",
                    path, name, dtype, sm_shape_text(text, shape), (unsigned long long)(last - first));

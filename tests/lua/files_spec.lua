@@ -106,6 +106,17 @@ describe("files", function()
     assert.equal(string.pack("<s8", header) .. string.pack("<i4i4B", 1, 2, 5), read "x.safetensors")
   end)
 
+  it("keep the shape of what is empty", function()
+    for _, shape in ipairs { { 0 }, { 0, 1 << 60 }, { 1 << 60, 0 }, { 1 << 30, 0, 1 << 30 } } do
+      for _, name in ipairs { "empty.safetensors", "empty.npy" } do
+        local file, x = path(name), sm.zeros(shape, "int32")
+        sm.save(file, name:find "npy" and x or { x = x })
+        local y = sm.load(file)
+        assert.same(shape, (name:find "npy" and y or y.x).shape)
+      end
+    end
+  end)
+
   it("keep the order of an ordered map", function()
     local map = ordered.new()
     for _, name in ipairs { "z", "a", "m" } do ordered.set(map, name, sm.tensor({ 1 }, "uint8")) end
