@@ -14,7 +14,7 @@ local own <const> = {
   lfs = true, argparse = true, ["sm.runtime"] = true, ["sm.canvas"] = true, ["sm.host"] = true,
 }
 local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/modules%.lua$"
-local scripts <const> = package.loaded._G -- the globals of scripts; smrun gives the library others
+local scripts <const> = package.loaded._G or _G -- the globals of scripts; smrun gives the library others
 local lua_searcher <const> = package.loaded["sm.host"] and 4 or 3 -- the place of Lua's own, behind the library's
 local cpath            -- where C modules are found, once that is settled
 local relative = ""    -- the templates of package.path that begin in the working directory

@@ -151,6 +151,32 @@ describe("a script", function()
     has(out, "modle")
   end)
 
+  it("changes nothing for the library by what it does to package", function()
+    for _, harm in ipairs {
+      "package.searchers = nil", "for i = 1, #package.searchers do package.searchers[i] = nil end",
+      "table.insert(package.searchers, 1, function() return function() return {} end end)",
+      "for name in pairs(package.loaded) do package.loaded[name] = nil end",
+      "for _, name in ipairs { 'data', 'check', 'experiment' } do package.loaded['sm.' .. name] = {} end",
+      "for _, name in ipairs { 'sm.data', 'sm.experiment', 'lfs' } do package.preload[name] = function() end end",
+    } do
+      assert.matches("^sm%.data, with [^\n]*\tsm%.view, with [^\n]*\n$", output_of([[
+        local sm = require "sm"
+        ]] .. harm .. [[
+
+        print(sm.data, sm.view)
+        local _ = sm.experiment {
+          data = sm.data.tensors { inputs = sm.ones(4, 2), targets = sm.zeros({ 4 }, "int32") },
+          model = sm.nn.linear { 2 }, optimizer = sm.optim.sgd { lr = 1 }, schedule = { steps = 1, batch = 1 },
+        }
+        return _ and nil, os.exit()]]))
+    end
+    assert.equal("true\t3.0\n", output_of [[
+      for name in pairs(package.loaded) do package.loaded[name] = nil end
+      local sm = require "sm"
+      local y = sm.ones(1) + 2
+      print(require "sm" == sm, y:item())]])
+  end)
+
   it("adds methods to strings, and replaces none", function()
     assert.equal("<x>\tX\tmine\ttrue\tfalse\n", output_of [[
       function string.quoted(s) return "<" .. s .. ">" end

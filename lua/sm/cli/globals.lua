@@ -109,6 +109,27 @@ local function share_string_methods()
   })
 end
 
+--- require for the library's own files: nothing that a script does to package.loaded, preload or searchers comes
+--- between them.
+local function library_require()
+  local searchers <const> = table.move(package.searchers, 2, #package.searchers, 1, {}) -- not preload
+  local kept = {}
+  for name, module in pairs(package.loaded) do kept[name] = module end
+  return function(name)
+    if kept[name] ~= nil then return kept[name] end
+    for _, searcher in ipairs(searchers) do
+      local loader, path = searcher(name)
+      if type(loader) == "function" then
+        local module = loader(name, path)
+        kept[name], package.loaded[name] = module, module
+        return module
+      end
+    end
+    error(("the library's module '%s' is missing"):format(name), 0)
+  end
+end
+
+rawset(_G, "require", library_require())
 for room, names in pairs(LEFT_OUT) do
   for name, why in pairs(names) do leave_out(room, name, why) end
 end

@@ -4,6 +4,8 @@
 
 local M = {}
 
+local scripts <const> = package.loaded._G or _G -- the globals of scripts; smrun gives the library others
+
 local function sorted_names(map)
   local names = {}
   for name in pairs(map) do
@@ -18,7 +20,7 @@ end
 --- @param offered table|nil name → function that gives the value of one more global when it is first read
 function M.environment(arguments, offered)
   local globals, environment = {}, {}
-  for name, value in pairs(package.loaded._G) do globals[name] = value end
+  for name, value in pairs(scripts) do globals[name] = value end
   globals.arg, globals._G = arguments, environment
   setmetatable(globals, {
     __index = function(_, name)
