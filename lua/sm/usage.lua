@@ -13,7 +13,7 @@ function wrong_usage:__tostring()
   return self.message
 end
 
-local LONGEST_WORD <const> = 1000 -- that is quoted whole; a path may be long
+local LONGEST_WORD <const> = 500 -- bytes: that is quoted whole; a path may be long
 
 --- Raises a usage error.
 --- @param format string one line without a full stop, as for string.format
