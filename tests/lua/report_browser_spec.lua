@@ -251,6 +251,23 @@ describe("a report in a browser", function()
     assert.equal(seen["rows at first"], seen["rows at large again"])
   end)
 
+  it_in_browser("writes whole steps below its charts, however few or many they are", function()
+    local script = workspace .. "/look.js"
+    tiny.write(script, [[addEventListener("load", () => {
+      drawAll();
+      const labels = [...document.querySelectorAll(".dygraph-axis-label-x")].map((label) => label.textContent);
+      parent.postMessage("labels: " + labels.filter((label) => label).join(" "), "*");
+    });]])
+    for last, word in pairs { [2] = "1", [2000] = "1,000", [1 << 53] = "2e%+15" } do
+      local path = tiny.write_run(workspace, "e/" .. last, 1, { accuracy = 0.9,
+        metrics = ("1,1,0.5,0.5,0.4,0.9,0.1,3\n%d,1,0.4,0.5,0.4,0.9,0.1,3\n"):format(last) })
+      local seen, said = open(report.page { path }, 1280, 5, script)
+      assert.equal("", said)
+      assert.truthy((" " .. seen.labels .. " "):find(" " .. word .. " "), seen.labels)
+      assert.is_nil(seen.labels:find ".%..*,", seen.labels)
+    end
+  end)
+
   it_in_browser("shows 50 runs of 2,000 rows, as settings and as seeds", function()
     local settings, seeds = {}, {}
     for number = 1, 50 do

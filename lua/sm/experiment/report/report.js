@@ -6,6 +6,8 @@ const one = (selector, within = document) => within.querySelector(selector);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const keyOf = (element) => element.dataset.key ?? element.id;
 const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+// A step below an axis: there are whole ones alone, and a long number would be cut off.
+const onAxis = (step) => step % 1 ? "" : step < 1e8 ? grouped(step) : step.toExponential();
 
 // --- Remembering: what the reader has set lasts over a reload ---------------------------------------------
 
@@ -201,7 +203,7 @@ class Chart {
       highlightSeriesOpts: this.series.length > 1 ? { strokeWidth: 2.5 } : null,
       highlightSeriesBackgroundAlpha: 0.7,
       axes: {
-        x: { axisLabelFormatter: (step) => grouped(step), pixelsPerLabel: 70 },
+        x: { axisLabelFormatter: onAxis, pixelsPerLabel: 70 },
         y: {
           axisLabelFormatter: (value) => figure(value, this.percent).replace(/\.?0+ %$/, " %"),
           axisLabelWidth: 56,
