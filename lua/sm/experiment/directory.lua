@@ -70,7 +70,9 @@ end
 local function absolute(path)
   if path:sub(1, 1) ~= "/" then
     local here = lfs.currentdir()
-    if not here then fail("the current directory has been removed; expected a path that begins with /, got %s", path) end
+    if not here then
+      fail("the current directory has been removed; expected a path that begins with /, got %s", path)
+    end
     path = here .. "/" .. path
   end
   local parts = {}
