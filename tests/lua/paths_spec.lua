@@ -231,11 +231,12 @@ describe("in a run directory of somebody else's", function()
   local read_by <const> = { ["spent.json"] = "resume", ["log.txt"] = "resume", ["report.html"] = "report",
     ["summary.json"] = "resume report compare", ["modules/blocks.lua"] = "resume eval",
     ["metrics.csv"] = "resume report compare" }
+  local tried_by_all <const> = { ["a symbolic link"] = true, ["a named pipe"] = true } -- others by a command in turn
 
   for what, make in pairs(things()) do
     it(("no file may be %s"):format(what), function()
       for i, name in ipairs(inside) do
-        for _, command in ipairs(what:find "^a [sn]%w* [lp]" and commands or { commands[1 + i % 4] }) do
+        for _, command in ipairs(tried_by_all[what] and commands or { commands[1 + i % 4] }) do
           copy(unfinished, name, what == "a symbolic link" and function(path)
             assert(lfs.link(secret .. "/text", path, true))
           end or make)
@@ -252,11 +253,9 @@ describe("in a run directory of somebody else's", function()
   it("no device and no other run's file is read by a link", function()
     for i, target in ipairs { "/dev/zero", "/dev/full", "/proc/self/environ", finished .. "/summary.json" } do
       for j, name in ipairs(inside) do
-        for _, command in ipairs { commands[1 + (i + j) % 4] } do
-          copy(unfinished, name, function(path) assert(lfs.link(target, path, true)) end)
-          local _, output = try(command)
-          assert.is_nil(output:find("finished before", 1, true), output)
-        end
+        copy(unfinished, name, function(path) assert(lfs.link(target, path, true)) end)
+        local _, output = try(commands[1 + (i + j) % 4])
+        assert.is_nil(output:find("finished before", 1, true), output)
       end
     end
   end)
