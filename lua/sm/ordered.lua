@@ -14,7 +14,9 @@ local function in_order(map)
   return function()
     position = position + 1
     local key = keys[position]
-    return key, map[key]
+    local value = key ~= nil and map[key]
+    if value == nil then fail("this map is read-only, but '%s' was taken out of it", key) end
+    return key, value
   end
 end
 

@@ -170,6 +170,19 @@ describe("a method", function()
   end)
 end)
 
+it("a model's parameters cannot be taken out of their map in silence", function()
+  local model = sm.nn.linear { 2 }:build { 3 }
+  local parameters, words = model:parameters(), "this map is read-only, but 'bias' was taken out of it"
+  parameters.bias = nil
+  for _, f in ipairs {
+    function() for _ in pairs(parameters) do end end, -- luacheck: ignore
+    function() sm.optim.sgd { lr = 1 }:add(parameters) end, function() tostring(model) end,
+    function() sm.save(os.tmpname() .. ".safetensors", parameters) end,
+  } do
+    assert.equal(words, (message(f):gsub("^save: [^:]*: ", "")))
+  end
+end)
+
 describe("no_grad", function()
   local function records()
     return (sm.ones(1):requires_grad() * 2):tracks()
