@@ -2,6 +2,8 @@
 -- @module sm.place
 local M = {}
 
+local MOST_LEVELS <const> = 10000 -- to look through: finding each takes longer the deeper it is
+
 --- What the sources of the library begin with: "@<directory>/".
 M.prefix = debug.getinfo(1, "S").source:match "^(@.*/)[^/]*$"
 
@@ -16,11 +18,11 @@ end
 function M.innermost()
   local level = 2
   local info = debug.getinfo(level, "Sl")
-  while info and not M.is_users(info) do
+  while info and level < MOST_LEVELS and not M.is_users(info) do
     level = level + 1
     info = debug.getinfo(level, "Sl")
   end
-  return info
+  return info and M.is_users(info) and info or nil
 end
 
 --- "file.lua:9", the line of the user's that is running; "?" where none is.

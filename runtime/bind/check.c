@@ -8,8 +8,9 @@ static void push_user_position(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, "sm.own_sources");
   size_t length = 0;
   const char *library = lua_tolstring(L, -1, &length);
+  enum { MOST_LEVELS = 10000 }; /* finding each takes longer the deeper it is */
   lua_Debug info;
-  for (int level = 0; lua_getstack(L, level, &info); level++) {
+  for (int level = 0; level < MOST_LEVELS && lua_getstack(L, level, &info); level++) {
     lua_getinfo(L, "Sl", &info);
     bool ours = library && strncmp(info.source, library, length) == 0;
     if (info.currentline > 0 && !ours) {

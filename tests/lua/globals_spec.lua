@@ -288,6 +288,21 @@ describe("a script", function()
       has(err, "smrun: ")
     end
   end)
+
+  it("is blamed for a stack that overflows, not the line of the library where it is full", function()
+    assert_fails("smrun: script.lua:2: stack overflow\nstack traceback:\n\tscript.lua:2: in ", [[
+      local sm = require "sm"
+      local function f(n) return sm.zeros(1) + f(n + 1) end
+      f(1)]])
+    write("script.lua", [[
+      local sm, op = require "sm", nil
+      op = sm.op { name = "r", forward = function(_, x) return op(x) end, backward = print }
+      op(sm.zeros(1))]])
+    local status, _, err = shell '"$SMRUN" script.lua' -- with no line of the user's for thousands of levels
+    assert.equal(1, status)
+    assert.matches("^smrun: .*stack overflow", err)
+    assert.is_nil(err:find "/sm/", err)
+  end)
 end)
 
 describe("a file named as a module of the library or of the system", function()

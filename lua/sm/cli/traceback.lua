@@ -1,6 +1,6 @@
 --- What an error looks like to the person who wrote the experiment: the message, and the lines of their own
 -- files that led to it. SM_TRACEBACK=full shows every level.
-local is_users = require "sm.place".is_users
+local position = require "sm.place"
 local modules = require "sm.modules"
 local syntax = require "sm.cli.syntax"
 local text = require "sm.text"
@@ -33,10 +33,18 @@ local function table_text(value)
   return "an error that is a table: {" .. shown .. rest .. "}"
 end
 
+--- Where calls without end overflow the stack is chance: it is the user's line that matters, not one of the library's.
+local function blame_user(message)
+  local file, rest = message:match "^([^:\n]*):%d+: (.*stack overflow.*)$"
+  if not file or ("@" .. file):sub(1, #position.prefix) ~= position.prefix then return message end
+  local line = position.line()
+  return line == "?" and rest or line .. ": " .. rest
+end
+
 --- An error value as text; any value may be raised.
 local function text_of(value)
   if type(value) == "string" then
-    value = modules.shorten(value)
+    value = blame_user(modules.shorten(value))
     return #value > bytes_shown and value or value .. syntax.hint(value)
   end
   local meta = getmetatable(value)
@@ -70,7 +78,7 @@ local function users_lines(level)
   local lines, walked = {}, 0
   local info = debug.getinfo(level, "Sln")
   while info and walked < levels_walked do
-    if is_users(info) then
+    if position.is_users(info) then
       if #lines == levels_shown then
         lines[#lines + 1] = "\t…"
         break
