@@ -76,6 +76,7 @@ local function attempt(case, kind, n, length, way, expected)
   local wrong = {}
   local function complain(format, ...) wrong[#wrong + 1] = (format:format(...):gsub("\n", "\\n")) end
   inject.limit(LIMIT)
+  if case.settle then case.settle() end
   if case.before then case.before() end
   local before = standing()
   if kind == "room" and n > 0 then

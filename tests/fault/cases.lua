@@ -1,5 +1,6 @@
 --- The cases of tests/fault/allocations.lua: between them every public function. A case has
 ---   name; run() → what must be the same each time; before() ahead of each run; prepare() once;
+---   settle() puts in place what the library keeps of the last call, ahead of the first;
 ---   after(ok) checks what a run has left; cold: what it loads must not be loaded before;
 ---   loose: with something failing it may give less, and say so;
 --   also: patterns of errors that do, too; lasting: of those that stay;

@@ -22,6 +22,9 @@ function M.public()
   add("sm.nn.init.", sm.nn.init)
   local x = sm.zeros(1)
   for name in METHODS:gmatch "[%w_]+" do found[x[name]] = "x:" .. name end
+  for _, record in ipairs(require "sm.ops.records") do
+    if not record.call then found[x[record.name]] = "x:" .. record.name end
+  end
   local layer = getmetatable(getmetatable(sm.nn.relu()))
   add("model:", layer, { build = true, activations = true, parameters = true, buffers = true, train = true,
     eval = true, layer = true })

@@ -282,3 +282,16 @@ it("gradcheck puts its inputs back when the function raises on the way", functio
   assert.is_false((pcall(sm.gradcheck, failing, x)))
   assert.same({ 1, 2 }, x:totable())
 end)
+
+it("a list of axes is read without its metamethods", function()
+  local function list(...) return setmetatable({ ... }, { __len = function() return {} end }) end
+  assert.same({ 2 }, sm.ones(1, 2):squeeze(list(1)).shape)
+  assert.same({ 2, 4 }, sm.ones(1, 2):tile(list(2, 2)).shape)
+  assert.same({ 2, 1 }, sm.stack(list(sm.ones(1), sm.ones(1))).shape)
+end)
+
+it("a value with a zero byte is no path", function()
+  local settings = require "sm.cli.settings"
+  local word = settings.word("a", "/\0b,c")
+  assert.same({ { a = "/\0b,c" } }, (settings.read({ word }, 1)))
+end)

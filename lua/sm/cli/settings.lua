@@ -41,7 +41,8 @@ end
 
 --- Whether a text with commas is the path of something, such as runs/x/groups=4,seed=2.
 local function is_path(text)
-  return text:find "[/=]" ~= nil and text:find(",", 1, true) ~= nil and lfs.attributes(text) ~= nil
+  return text:find "[/=]" ~= nil and not text:find("\0", 1, true) and text:find(",", 1, true) ~= nil
+    and lfs.attributes(text) ~= nil
 end
 
 --- @return table array of texts

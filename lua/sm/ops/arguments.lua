@@ -61,8 +61,8 @@ function M.list(where, given, what)
   if type(given) ~= "table" then return { given } end
   check.plain(where, given)
   local copy = {}
-  for i = 1, #given do
-    copy[i] = given[i]
+  for i = 1, rawlen(given) do
+    copy[i] = rawget(given, i)
     if copy[i] == nil then fail("%s: expected %s, got one with a gap at %d", where, what, i) end
   end
   return copy

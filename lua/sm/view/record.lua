@@ -2,6 +2,7 @@
 -- "step,quantity,group,channel,class,other_group,value". The entropies come first, so that the sheets of
 -- later steps can look back without reading further.
 -- @module sm.view.record
+local fail = require "sm.fail"
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local csv = require "sm.text".csv
@@ -77,7 +78,9 @@ end
 -- @return array of {step=, [group]=}, in order
 function M.history(directory, name, step, groups)
   local moments = {}
-  for file in lfs.dir(directory) do
+  local opened, files, state = pcall(lfs.dir, directory)
+  if not opened then fail("%s", files) end
+  for file in files, state, nil, state do
     local digits = file:sub(1, #name + 1) == name .. "-" and file:sub(#name + 2):match "^(%d+)%.csv$"
     if digits and tonumber(digits) < step then
       local moment = entropies(directory, file)

@@ -81,6 +81,12 @@ return sm.experiment {
     support.write(file, text)
   end
 
+  -- The library keeps the experiment that a file declared last.
+  local function settle()
+    support.remove(runs)
+    quietly(train)
+  end
+
   local undisturbed
   add("train", function()
     quietly(train)
@@ -90,7 +96,7 @@ return sm.experiment {
     support.remove(runs)
     quietly(train)
     undisturbed = support.digest(outcome())
-  end, before = function() support.remove(runs) end, after = function()
+  end, settle = settle, before = function() support.remove(runs) end, after = function()
     whole()
     quietly(train) -- goes on, or begins anew
     assert(support.digest(outcome()) == undisturbed, "the run that goes on ends elsewhere")
@@ -136,7 +142,7 @@ return sm.experiment {
   add("resume", function()
     quietly(call, "resume")
     return outcome()
-  end, left(true, { after = whole, file = "." }))
+  end, left(true, { settle = settle, after = whole, file = "." }))
 
   add("eval", function()
     local result = quietly(call, "evaluate")

@@ -75,6 +75,32 @@ return function(add)
       x:argmax(2), x:argmax() }
   end)
 
+  -- Operations that are records, by the first of their own samples.
+  local samples
+  local function prepare_records()
+    prepare()
+    samples = {}
+    local function real(...) return sm.randn { ... } end
+    local function integers(dtype)
+      return function(first, ...)
+        return type(first) == "table" and sm.tensor(first, dtype) or sm.zeros({ first, ... }, dtype)
+      end
+    end
+    local makers = { real = real, int32 = integers "int32", uint8 = integers "uint8", tensor = sm.tensor }
+    for _, record in ipairs(require "sm.ops.records") do samples[record] = record.samples(makers)[1] end
+  end
+  for _, family in ipairs { "shape", "parts", "fill", "index", "sort", "compare" } do
+    case("operations, " .. family, function()
+      local out = {}
+      for _, record in ipairs(require("sm.ops." .. family)) do
+        local f = record.call and sm[record.name] or x[record.name]
+        local results = table.pack(f(table.unpack(samples[record])))
+        for i = 1, results.n do out[#out + 1] = results[i] end
+      end
+      return out
+    end, { prepare = prepare_records })
+  end
+
   case("views and gradients", function()
     return gradients(function(a)
       return a:reshape(3, 4):transpose():slice(2, 3) * a[1]:slice(1, 3) + a:select(2) + a:detach():slice(1, 2)
