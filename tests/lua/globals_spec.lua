@@ -177,6 +177,12 @@ describe("a script", function()
       print(require "sm" == sm, y:item())]])
   end)
 
+  it("prints what a terminal would obey in a visible form", function()
+    assert.equal("\\27[31mred\\r\t1\tnil\ta\tb\n\n\\u{202E}x\n", output_of [[
+      print("\27[31mred\r", 1, nil, "a\tb\n")
+      print("\u{202E}x")]])
+  end)
+
   it("adds methods to strings, and replaces none", function()
     assert.equal("<x>\tX\tmine\ttrue\tfalse\n", output_of [[
       function string.quoted(s) return "<" .. s .. ">" end

@@ -4,6 +4,7 @@
 local host = require "sm.host"
 local modules = require "sm.modules"
 local place = require "sm.place"
+local text = require "sm.text"
 
 local scripts <const> = package.loaded._G
 
@@ -95,6 +96,13 @@ local function wrap(f)
   return function(...) return results_of(thread, coroutine.resume(thread, ...)) end
 end
 
+--- print as Lua has it, with nothing in it that a terminal would obey: what is printed may be somebody else's text.
+local function print_visibly(...)
+  local parts = table.pack(...)
+  for i = 1, parts.n do parts[i] = tostring(parts[i]) end
+  text.print(table.concat(parts, "\t", 1, parts.n))
+end
+
 --- Methods of strings: those of the library's own table first, then what a script has put into `string`.
 local function share_string_methods()
   local methods <const> = getmetatable("")
@@ -136,6 +144,7 @@ end
 scripts.debug.getlocal = get_local
 scripts.debug.getupvalue = get_upvalue
 scripts.load = load_text
+scripts.print = print_visibly
 scripts.collectgarbage = collect
 scripts.coroutine.close = close
 scripts.coroutine.wrap = wrap
