@@ -23,7 +23,7 @@ static const double second_thoughts = 0.5;
 /* Seconds that may pass after a signal: until a training loop has asked for it, which it does once a step; until Lua
    has been stopped, which a function of its libraries or a kernel may hold up; until what the error has set off is
    over, which a script may have caught. */
-enum { UNTIL_ASKED = 60, UNTIL_RAISED = 5, UNTIL_ENDED = 30 };
+enum { UNTIL_ASKED = 600, UNTIL_RAISED = 5, UNTIL_ENDED = 30 };
 
 /* Runs at the next instruction of the main Lua thread after a signal. A coroutine has a hook of its own: one that
    runs when the signal comes is stopped when it gives control back. */
