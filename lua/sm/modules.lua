@@ -85,6 +85,7 @@ local function candidates(name)
   return { place .. ".lua", place .. "/init.lua" }
 end
 
+--- Whether a name means a module of the library, or one that it needs.
 local function is_library(name)
   if own[name] then return true end
   for _, place in ipairs(candidates(name)) do
@@ -92,6 +93,8 @@ local function is_library(name)
   end
   return false
 end
+
+M.is_library = is_library
 
 local function note(place, text)
   if loaded[place] == text then return end

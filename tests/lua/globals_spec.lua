@@ -177,6 +177,13 @@ describe("a script", function()
       print(require "sm" == sm, y:item())]])
   end)
 
+  it("gets the modules that the library has, whoever requires them first", function()
+    assert.equal("true\ttrue\ttrue\n", output_of [[
+      local nn, lfs = require "sm.nn", require "lfs"
+      local sm = require "sm"
+      print(nn == sm.nn, require "sm.optim" == sm.optim, lfs == require "lfs")]])
+  end)
+
   it("prints what a terminal would obey in a visible form", function()
     assert.equal("\\27[31mred\\r\t1\tnil\ta\tb\n\n\\u{202E}x\n", output_of [[
       print("\27[31mred\r", 1, nil, "a\tb\n")

@@ -137,7 +137,16 @@ local function library_require()
   end
 end
 
-rawset(_G, "require", library_require())
+local library <const>, lua_require <const> = library_require(), require
+
+--- require as Lua has it; of the library's own modules a script gets those that the library has.
+local function require_for_scripts(name)
+  if type(name) == "string" and modules.is_library(name) then return library(name) end
+  return lua_require(name)
+end
+
+rawset(_G, "require", library)
+scripts.require = require_for_scripts
 for room, names in pairs(LEFT_OUT) do
   for name, why in pairs(names) do leave_out(room, name, why) end
 end
