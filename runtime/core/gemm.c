@@ -173,9 +173,9 @@ static sm_status load(sm_error *error) {
                    "%s: this OpenBLAS has no kernels \"%s\" for this processor, and took %s",
                    kernels_variable, wanted, blas.kernel);
   }
-  sm_gemm_buffers_open(library);
-  blas.gemm = gemm;
-  return SM_OK;
+  status = sm_gemm_buffers_open(library, error);
+  if (status == SM_OK) blas.gemm = gemm;
+  return status;
 }
 
 sm_status sm_blas_load(sm_error *error) {

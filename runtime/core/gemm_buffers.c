@@ -33,18 +33,24 @@ static bool has_room(size_t mib) {
   return room != MAP_FAILED && munmap(room, mib * MIB) == 0;
 }
 
-sm_status sm_gemm_buffers_check(sm_error *error) {
-  if (has_room(BUFFER + LIBRARY + SPARE)) return SM_OK;
-  return sm_fail(error, SM_NO_MEMORY, "out of memory: OpenBLAS needs %d MiB of address space to begin with (is there a "
-                 "limit, as ulimit -v sets it?)", BUFFER + LIBRARY + SPARE);
+static sm_status check_room(size_t mib, sm_error *error) {
+  if (has_room(mib)) return SM_OK;
+  return sm_fail(error, SM_NO_MEMORY, "out of memory: OpenBLAS needs %zu MiB of address space to begin with (is there a "
+                 "limit, as ulimit -v sets it?)", mib);
 }
 
-void sm_gemm_buffers_open(void *library) {
+sm_status sm_gemm_buffers_check(sm_error *error) { return check_room(BUFFER + LIBRARY + SPARE, error); }
+
+/* Newer versions keep the buffer that they took while they were loaded for a thread of their own. */
+sm_status sm_gemm_buffers_open(void *library, sm_error *error) {
   void *take = dlsym(library, "blas_memory_alloc"), *give = dlsym(library, "blas_memory_free");
-  if (!take || !give) return;
+  if (!take || !give) return SM_OK;
+  sm_status status = check_room(BUFFER + 1, error);
+  if (status != SM_OK) return status;
   memcpy(&buffers.take, &take, sizeof take); /* ISO C has no cast to a function */
   memcpy(&buffers.give, &give, sizeof give);
   buffers.give(buffers.take(0)); /* OpenBLAS keeps it for its calls */
+  return SM_OK;
 }
 
 /* Has OpenBLAS map as many buffers as there are threads, or as memory has room for. */
