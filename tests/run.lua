@@ -17,9 +17,10 @@ local OPERATIONS = {
 
 -- Every other spec touches numbers that an instruction set or a kernel may change.
 local NO_NUMBERS = {
-  cli = true, compare = true, control_codes = true, descriptors = true, documents = true, fetch = true,
-  globals = true, house = true, install = true, large_files = true, malformed_files = true, malformed_runs = true,
-  numbers = true, old_runs = true, paint = true, params = true, report = true, report_browser = true,
+  bindings = true, cli = true, compare = true, control_codes = true, descriptors = true, documents = true,
+  fetch = true, file_bindings = true, foreign_runs = true, globals = true, hostile = true, house = true,
+  install = true, large_files = true, malformed_files = true, malformed_runs = true, numbers = true, old_runs = true,
+  paint = true, params = true, raising = true, reentry = true, report = true, report_browser = true,
   run_identity = true, runner = true, sweep = true, text = true,
 }
 

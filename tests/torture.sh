@@ -27,7 +27,11 @@ else
 fi
 
 step what reads files, fed with random ones
-tests/fuzz/run.sh "$([ "$quick" ] && echo 30s || echo 1000000)"
+amount=$([ "$quick" ] && echo 30s || echo 1000000)
+tests/fuzz/run.sh 1 >build/fuzz.log || { cat build/fuzz.log; exit 1; } # builds them
+tests/fuzz/run.sh $amount idx npy tensors json &
+tests/fuzz/run.sh $amount gzip safetensors csv params
+wait $!
 
 step allocations and calls of the system that fail
 tests/fault/allocations.sh build seconds="$([ "$quick" ] && echo 20 || echo 600)"
