@@ -35,8 +35,8 @@ static bool has_room(size_t mib) {
 
 static sm_status check_room(size_t mib, sm_error *error) {
   if (has_room(mib)) return SM_OK;
-  return sm_fail(error, SM_NO_MEMORY, "out of memory: OpenBLAS needs %zu MiB of address space to begin with (is there a "
-                 "limit, as ulimit -v sets it?)", mib);
+  return sm_fail(error, SM_NO_MEMORY, "out of memory: OpenBLAS needs %zu MiB of address space to begin with (is there "
+                 "a limit, as ulimit -v sets it?)", mib);
 }
 
 sm_status sm_gemm_buffers_check(sm_error *error) { return check_room(BUFFER + LIBRARY + SPARE, error); }
