@@ -323,8 +323,8 @@ describe("a name leads nowhere but into the runs directory", function()
   local top
   before_each(function()
     top = tiny.workspace()
-    assert(lfs.mkdir(top .. "/work"))
-    write(top .. "/work/tiny.lua", (tiny.text:gsub("blow_up = 0,", 'blow_up = 0, note = os.getenv "NOTE" or "x",')
+    assert(lfs.mkdir(top .. "/desk"))
+    write(top .. "/desk/tiny.lua", (tiny.text:gsub("blow_up = 0,", 'blow_up = 0, note = os.getenv "NOTE" or "x",')
       :gsub("return sm.experiment {", 'return sm.experiment { name = os.getenv "NAME",')
       :gsub('name = "picture"', 'name = os.getenv "VIEW" or "picture"')))
   end)
@@ -332,13 +332,13 @@ describe("a name leads nowhere but into the runs directory", function()
 
   --- Runs a command where it may write below `runs` alone.
   local function try(command, runs)
-    local code, output, errors = helpers.shell(top .. "/work", "timeout 60 " .. command)
-    for _, name in ipairs { "out", "err" } do os.remove(top .. "/work/" .. name) end
+    local code, output, errors = helpers.shell(top .. "/desk", "timeout 60 " .. command)
+    for _, name in ipairs { "out", "err" } do os.remove(top .. "/desk/" .. name) end
     assert.is_true(code < 124, errors)
     assert.is_nil(errors:find("lua/sm/", 1, true), errors)
     assert.is_nil(errors:find "[\0-\8\11-\31\127]", errors)
-    for name in lfs.dir(top) do assert.truthy(({ ["."] = 1, [".."] = 1, work = 1, ["tiny.lua"] = 1 })[name], name) end
-    for name in lfs.dir(top .. "/work") do
+    for name in lfs.dir(top) do assert.truthy(({ ["."] = 1, [".."] = 1, desk = 1, ["tiny.lua"] = 1 })[name], name) end
+    for name in lfs.dir(top .. "/desk") do
       assert.is_true(name == "." or name == ".." or name:find "%.lua$" ~= nil or name == (runs or "runs"), name)
     end
     return code, output, errors
@@ -375,7 +375,7 @@ describe("a name leads nowhere but into the runs directory", function()
   it("of a file", function()
     for _, name in ipairs { "..lua", "...lua", ".lua", ".hidden.lua", "a\nb.lua", "-x.lua", "%.lua",
       ("f"):rep(250) .. ".lua" } do
-      write(top .. "/work/" .. name, tiny.text)
+      write(top .. "/desk/" .. name, tiny.text)
       assert.equal(0, (try(("$SMRUN %s steps=2 --quiet"):format(helpers.quote("./" .. name)))))
     end
   end)
@@ -387,7 +387,7 @@ describe("a name leads nowhere but into the runs directory", function()
           helpers.quote(runs)), runs)
         assert.equal(0, code, errors)
       end
-      sh("rm -rf -- '%s/work/%s'", top, runs)
+      sh("rm -rf -- '%s/desk/%s'", top, runs)
     end
     for _, runs in ipairs { "tiny.lua", "/dev/null", "/dev/full", ("r"):rep(300) } do
       local code, _, errors = try(("$SMRUN tiny.lua steps=2 --quiet --runs=%s"):format(helpers.quote(runs)))
@@ -398,11 +398,11 @@ describe("a name leads nowhere but into the runs directory", function()
 
   it("that a record of a run has", function()
     assert.equal(0, (try "$SMRUN tiny.lua steps=2 --quiet"))
-    local path = top .. "/work/runs/tiny/steps=2/environment.json"
+    local path = top .. "/desk/runs/tiny/steps=2/environment.json"
     for _, name in ipairs { "../../x", "/etc/x", ".." } do
       write(path, (read(path):gsub('"experiment": "[^"]*"', ('"experiment": "%s"'):format(name))
         :gsub('"variant": "[^"]*"', ('"variant": "%s"'):format(name))))
-      os.remove(top .. "/work/runs/tiny/steps=2/summary.json")
+      os.remove(top .. "/desk/runs/tiny/steps=2/summary.json")
       assert.equal(0, (try "$SMRUN resume runs/tiny/steps=2"))
       for _, command in ipairs { "eval", "report", "compare" } do
         assert.equal(0, (try(("$SMRUN %s runs/tiny/steps=2"):format(command))))
