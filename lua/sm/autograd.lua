@@ -1,4 +1,4 @@
---- The tape: which tensor was computed from which, and the walk back over it (reverse-mode differentiation).
+--- The tape: which tensor was computed from which. sm.gradients walks back over it.
 --
 -- A tensor's node is nil (no gradient wanted), true (a leaf that wants one) or a table: how it was computed.
 -- A tensor that is made by an operation with no tracked input has no node, so nothing is kept for it.
@@ -6,20 +6,13 @@
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
-local shape_text = require "sm.text".shape
 
 local M = {}
 
 local get_node, set_node, is_tensor = runtime.tape.node, runtime.tape.set_node, runtime.tensor.is_tensor
-local versions, changed = runtime.tape.versions, runtime.tape.changed
+local versions = runtime.tape.versions
 local same_shape = runtime.tensor.same_shape
-local add = runtime.math.add
--- Gives memory back at once; nobody else gets it in hand. A library that is loaded again leaves that to the collector.
-local release = runtime.tensor.release or function() end
-runtime.tensor.release = nil
-local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
-local is_shared, is_part = runtime.tape.is_shared, runtime.tape.is_part
-local set_overwritten = runtime.tape.set_overwritten
+local is_part, set_overwritten = runtime.tape.is_part, runtime.tape.set_overwritten
 
 local status <const>, running <const> = coroutine.status, coroutine.running
 -- The coroutines that are inside no_grad. What one of them resumes is inside as well; one that has yielded, or that an
@@ -94,6 +87,18 @@ function M.saved(...)
   return not (any_within and is_inside()) and versions(...) or nil
 end
 
+local function recorder(twice)
+  return function(output, name, backward, saved, ...)
+    if observer and observer.operation then observer.operation(output, name, ...) end
+    if M.records(...) then
+      count = count + 1
+      set_node(output, { number = count, name = name, backward = backward, saved = saved, twice = twice,
+        inputs = { n = select("#", ...), ... } })
+    end
+    return output
+  end
+end
+
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
 -- @param output a fresh tensor
 -- @param name of the operation, for messages
@@ -103,25 +108,11 @@ end
 -- @param saved what M.saved gave for the tensors that `backward` reads; nil when it reads none
 -- @param ... the inputs; what is no tensor is passed over
 -- @return output
-function M.record(output, name, backward, saved, ...)
-  if observer and observer.operation then observer.operation(output, name, ...) end
-  if M.records(...) then
-    count = count + 1
-    set_node(output, { number = count, name = name, backward = backward, saved = saved,
-      inputs = { n = select("#", ...), ... } })
-  end
-  return output
-end
+M.record = recorder(nil)
 
---- Raises when a tensor that a node's gradient needs was changed in place since the node was recorded.
-local function check_saved(node)
-  local x = node.saved and changed(node.saved)
-  if x then
-    fail("backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's step has "
-      .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
-      shape_text(x.shape), node.name)
-  end
-end
+--- The same for an operation whose gradient has a gradient: `backward` gets a third argument, true where it is to be
+-- written with recorded operations. Elsewhere nothing is recorded while it runs.
+M.record_twice = recorder(true)
 
 --- Calls f(...) with somebody who looks on, and returns its results. Where nobody does, that costs one comparison.
 -- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
@@ -190,126 +181,23 @@ function M.copy_(x, y)
   return x
 end
 
--- Says that a node was walked already, so that what its gradient needs is gone.
-local function refuse_walked(node)
-  fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
-    .. "results are freed; compute the loss again", node.name)
-end
-
---- Every node that `root` depends on, latest first.
-local function nodes_before(root)
-  local nodes, seen, stack = {}, { [root] = true }, { root }
-  while #stack > 0 do
-    local node = table.remove(stack)
-    if not node.backward then refuse_walked(node) end
-    nodes[#nodes + 1] = node
-    for i = 1, node.inputs.n do
-      local input = get_node(node.inputs[i])
-      if type(input) == "table" and not seen[input] then
-        seen[input] = true
-        stack[#stack + 1] = input
-      end
-    end
+--- Calls f(listener) as a walk back needs it: recording only where `graph` says so, and unheard by the observer, who is
+-- the listener.
+function M.walking(graph, f)
+  if graph and any_within and is_inside() then
+    fail "create_graph: nothing is recorded inside sm.no_grad, so the gradients could have none themselves"
   end
-  table.sort(nodes, function(a, b) return a.number > b.number end)
-  return nodes
+  local listener = observer
+  local function restore() observer = listener end
+  local _ <close> = setmetatable({}, { __close = restore })
+  observer = nil
+  if graph then return restoring(restore, f, listener) end
+  return restoring(restore, M.no_grad, f, listener)
 end
 
 --- Whether a value can be the gradient of x.
-local function is_gradient(value, x)
+function M.is_gradient(value, x)
   return is_tensor(value) and value.dtype == runtime.real and same_shape(value, x)
-end
-
---- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
--- Frees the graph: a second walk over it is an error.
--- @param root tensor of one element, or any with a gradient given
--- @param gradient of root, same shape; 1 by default
-function M.backward(root, gradient)
-  local node = get_node(root)
-  if not node then fail "backward: this tensor depends on no tensor that requires a gradient" end
-  if gradient == nil then
-    if runtime.tensor.count(root) ~= 1 then
-      fail("backward: expected a loss of one element, got shape %s; reduce it, or pass its gradient",
-        shape_text(root.shape))
-    end
-    gradient = runtime.tensor.full(root.shape, 1)
-  elseif not is_gradient(gradient, root) then
-    fail("backward: the gradient must be a %s tensor of shape %s, got %s", runtime.real,
-      shape_text(root.shape), check.describe(gradient))
-  end
-  if node == true then
-    local before = get_gradient(root)
-    set_gradient(root, before and add(before, gradient) or runtime.tensor.to(gradient))
-    return
-  end
-
-  -- Gradients on their way, by node or leaf. `holders` counts the places that hold a gradient; one that nobody
-  -- holds any more goes back to the pool at once. What user code has seen is left to the collector.
-  local arrived, holders, foreign = { [node] = gradient }, { [gradient] = 1 }, { [gradient] = true }
-  local function let_go(g)
-    holders[g] = holders[g] - 1
-    if holders[g] == 0 and not foreign[g] then release(g) end
-  end
-  local leaves = {}
-
-  for _, current in ipairs(nodes_before(node)) do
-    local gy = arrived[current]
-    if gy then
-      if not current.backward then refuse_walked(current) end
-      check_saved(current)
-      foreign[gy] = foreign[gy] or current.foreign
-      local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy]))
-      if not current.backward then refuse_walked(current) end -- by user code, meanwhile
-      local inputs = current.inputs
-      for i = 1, inputs.n do
-        local g, input = gradients[i], inputs[i]
-        local target = get_node(input)
-        if g and target then
-          if not same_shape(g, input) then
-            fail("backward: the gradient of '%s' for its input %d has shape %s, the input %s", current.name, i,
-              shape_text(g.shape), shape_text(input.shape))
-          end
-          if target == true then
-            if not arrived[input] then
-              leaves[#leaves + 1] = input
-              if observer and observer.leaf then observer.leaf(input, current.name) end
-            end
-            target = input
-          end
-          foreign[g] = foreign[g] or current.foreign
-          holders[g] = (holders[g] or 0) + 1
-          local sum = arrived[target]
-          if sum then
-            local total = add(sum, g)
-            holders[total] = 1
-            let_go(sum)
-            let_go(g)
-            g = total
-          end
-          arrived[target] = g
-        elseif g and not holders[g] and not current.foreign then
-          release(g)
-        end
-      end
-      local rest = gradients[inputs.n + 1]
-      if rest then release(rest) end
-      arrived[current] = nil
-      let_go(gy)
-    end
-    if not current.overwritten then current.backward, current.inputs, current.saved = false, { n = 0 }, nil end
-  end
-  for _, leaf in ipairs(leaves) do
-    local g, before = arrived[leaf], get_gradient(leaf)
-    if before then
-      local total = add(before, g)
-      let_go(g)
-      g = total
-    elseif holders[g] > 1 or foreign[g] or is_shared(g) then -- another leaf's as well, or seen by user code
-      holders[g] = holders[g] - 1
-      g = runtime.tensor.to(g)
-    end
-    set_gradient(leaf, g)
-  end
 end
 
 -- Appends to `found` the tensors in a table and in the plain tables within it, each of which is looked at once.
@@ -348,7 +236,7 @@ function M.op(definition)
       local gradients = table.pack(M.no_grad(o.backward, ctx, gy))
       for i = 1, inputs.n do
         local g = gradients[i]
-        if g ~= nil and not (is_tensor(inputs[i]) and is_gradient(g, inputs[i])) then
+        if g ~= nil and not (is_tensor(inputs[i]) and M.is_gradient(g, inputs[i])) then
           fail("op '%s': backward returned %s as the gradient of argument %d, which is %s", o.name, check.describe(g),
             i, check.describe(inputs[i]))
         end

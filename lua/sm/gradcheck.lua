@@ -4,6 +4,7 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local gradients = require "sm.gradients"
 
 local is_tensor = runtime.tensor.is_tensor
 
@@ -79,7 +80,7 @@ return function(f, inputs, options)
   local weights = {}
   for i = 1, #first do weights[i] = weight(i) end
   if autograd.tracks(output) then
-    autograd.backward(output, runtime.tensor.reshape(runtime.tensor.tensor(weights), output.shape))
+    gradients.backward(output, runtime.tensor.reshape(runtime.tensor.tensor(weights), output.shape))
   end
   for i, y in ipairs(elements(autograd.no_grad(f, table.unpack(inputs)))) do
     if y ~= first[i] and (y == y or first[i] == first[i]) then

@@ -18,6 +18,7 @@ local sm = {
   randn = tensor.randn, rand = tensor.rand, is_tensor = runtime.tensor.is_tensor,
   seed = random.seed,
   no_grad = autograd.no_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
+  grad = require "sm.gradients".grad,
 }
 for _, operation in ipairs(require "sm.ops.records") do
   if operation.call then sm[operation.name] = operation.f end

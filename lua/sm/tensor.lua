@@ -5,6 +5,7 @@ local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
+local gradients = require "sm.gradients"
 local ops = require "sm.ops"
 local random = require "sm.random"
 local shape_text = require "sm.text".shape
@@ -116,7 +117,7 @@ methods.copy_ = autograd.copy_
 --- The same numbers, sharing storage, without history.
 function methods.detach(x) return runtime.tape.detach(x) end
 
-methods.backward, methods.requires_grad, methods.tracks = autograd.backward, autograd.requires_grad, autograd.tracks
+methods.backward, methods.requires_grad, methods.tracks = gradients.backward, autograd.requires_grad, autograd.tracks
 
 -- Every method refuses arguments that it does not take: x:relu(0.1) is an error.
 for name, method in pairs(methods) do methods[name] = check.public(name, method, { method = true }) end

@@ -9,7 +9,7 @@ local primitives = require "sm.ops.primitives"
 local shape_text = require "sm.text".shape
 
 local T, C = runtime.tensor, runtime.compare
-local record, saved, tracks = autograd.record, autograd.saved, autograd.tracks
+local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
 local reduced = primitives.reduced
 
 local records = {}

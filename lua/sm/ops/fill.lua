@@ -9,7 +9,7 @@ local primitives = require "sm.ops.primitives"
 local shape_text = require "sm.text".shape
 
 local V = runtime.stride
-local record = autograd.record
+local record = autograd.record_twice
 local copy, steps_of, view = primitives.copy, primitives.steps_of, primitives.view
 
 local records = {}

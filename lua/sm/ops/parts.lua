@@ -9,7 +9,7 @@ local primitives = require "sm.ops.primitives"
 local shape_text = require "sm.text".shape
 
 local T, V = runtime.tensor, runtime.stride
-local record = autograd.record
+local record = autograd.record_twice
 local copy, place, view = primitives.copy, primitives.place, primitives.view
 
 local records = {}
@@ -24,7 +24,7 @@ local function beginning(shape, axis, first)
 end
 
 --- `length` elements of an axis after the first `skipped`. Along the first axis they share storage.
--- @param gradient function(gy, before) → gradient of x, where gy begins at `before`
+-- @param gradient function(gy, before, graph) → gradient of x, where gy begins at `before`; graph: to be recorded
 local function part(x, axis, skipped, length, gradient)
   local shape = x.shape
   local y
@@ -35,8 +35,8 @@ local function part(x, axis, skipped, length, gradient)
     size[axis] = length
     y = V.pad(x, size, beginning(shape, axis, -skipped), 0)
   end
-  return record(y, axis == 1 and "slice" or "narrow", function(gy)
-    return gradient(gy, beginning(shape, axis, skipped))
+  return record(y, axis == 1 and "slice" or "narrow", function(gy, _, graph)
+    return gradient(gy, beginning(shape, axis, skipped), graph)
   end, nil, x)
 end
 
@@ -123,7 +123,8 @@ define {
     end
     -- The pieces' gradients are added in place to one tensor, the gradient of this handle, which nobody else has.
     local whole, sum = view(x, shape), nil
-    local function gradient(gy, before)
+    local function gradient(gy, before, graph)
+      if graph then return place(gy, shape, before, 0, "pad") end
       if sum then
         V.add_into(sum, gy, before)
         return
@@ -137,6 +138,7 @@ define {
     end
     return pieces
   end,
+  twice = true,
   view = function(_, _, axis) return axis == nil or axis == 1 end,
   reference = function(new, x, sizes, axis)
     axis = axis or 1

@@ -4,7 +4,7 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 
 local T, V, I = runtime.tensor, runtime.stride, runtime.index
-local record = autograd.record
+local record = autograd.record_twice
 
 local M = {}
 

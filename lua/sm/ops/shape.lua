@@ -12,7 +12,7 @@ local fail = require "sm.fail"
 local shape_text = require "sm.text".shape
 
 local V = runtime.stride
-local record = autograd.record
+local record = autograd.record_twice
 local copy, steps_of, view = primitives.copy, primitives.steps_of, primitives.view
 
 local records = {}

@@ -7,7 +7,7 @@ local arguments = require "sm.ops.arguments"
 local check = require "sm.check"
 local primitives = require "sm.ops.primitives"
 
-local record = autograd.record
+local record = autograd.record_twice
 
 local records = {}
 

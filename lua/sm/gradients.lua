@@ -1,0 +1,257 @@
+--- The walk back over the tape: reverse-mode differentiation.
+-- @module sm.gradients
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local shape_text = require "sm.text".shape
+
+local M = {}
+
+local get_node, is_tensor = runtime.tape.node, runtime.tensor.is_tensor
+local changed, is_shared = runtime.tape.changed, runtime.tape.is_shared
+local same_shape, add, record_twice = runtime.tensor.same_shape, runtime.math.add, autograd.record_twice
+local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
+-- Gives memory back at once; nobody else gets it in hand. A library that is loaded again leaves that to the collector.
+local release = runtime.tensor.release or function() end
+runtime.tensor.release = nil
+
+--- Raises when a tensor that a node's gradient needs was changed in place since the node was recorded.
+local function check_saved(node)
+  local x = node.saved and changed(node.saved)
+  if x then
+    fail("backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's step has "
+      .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
+      shape_text(x.shape), node.name)
+  end
+end
+
+-- Says that a node was walked already, so that what its gradient needs is gone.
+local function refuse_walked(node)
+  fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
+    .. "results are freed; compute the loss again", node.name)
+end
+
+--- Every node that `root` depends on, latest first.
+local function nodes_before(root)
+  local nodes, seen, stack = {}, { [root] = true }, { root }
+  while #stack > 0 do
+    local node = table.remove(stack)
+    if not node.backward then refuse_walked(node) end
+    nodes[#nodes + 1] = node
+    for i = 1, node.inputs.n do
+      local input = get_node(node.inputs[i])
+      if type(input) == "table" and not seen[input] then
+        seen[input] = true
+        stack[#stack + 1] = input
+      end
+    end
+  end
+  table.sort(nodes, function(a, b) return a.number > b.number end)
+  return nodes
+end
+
+--- The sum of two gradients of one shape, recorded.
+local function sum_of(a, b)
+  return record_twice(add(a, b), "add", function(gy) return gy, gy end, nil, a, b)
+end
+
+--- A gradient with memory of its own.
+local function copy_of(g)
+  return record_twice(runtime.tensor.to(g), "clone", function(gy) return gy end, nil, g)
+end
+
+local OPTIONS = { create_graph = { type = "boolean", default = false }, gradient = { type = {} } }
+
+--- The gradient of `root` with which a walk begins.
+local function first_gradient(where, root, gradient)
+  if gradient == nil then
+    if runtime.tensor.count(root) ~= 1 then
+      fail("%s: expected a loss of one element, got shape %s; reduce it, or pass its gradient", where,
+        shape_text(root.shape))
+    end
+    return runtime.tensor.full(root.shape, 1)
+  elseif not autograd.is_gradient(gradient, root) then
+    fail("%s: the gradient must be a %s tensor of shape %s, got %s", where, runtime.real,
+      shape_text(root.shape), check.describe(gradient))
+  end
+  return gradient
+end
+
+--- The nodes among these that depend on one that is wanted, or on a leaf that is.
+local function leading_to(nodes, wanted)
+  local leads = {}
+  for i = #nodes, 1, -1 do
+    local node = nodes[i]
+    leads[node] = wanted[node]
+    for k = 1, node.inputs.n do
+      local input = node.inputs[k]
+      local before = get_node(input)
+      if before == true and wanted[input] or leads[before] then leads[node] = true end
+    end
+  end
+  return leads
+end
+
+--- The walk: gradients of `root` for leaves and nodes.
+-- @param gradient of root
+-- @param wanted set of leaves and nodes, or nil for all leaves
+-- @param graph whether the gradients are recorded, so that they have gradients; the graph then stays
+-- @param listener the observer, or nil
+-- @return gradients by leaf or node; leaves in the order in which the walk came to them; own(g), a gradient to keep,
+--   with memory that nobody else has; let_go(g) of one that is not kept
+local function walk(root, gradient, wanted, graph, listener)
+  local node = get_node(root)
+  -- Gradients on their way, by node or leaf. `holders` counts the places that hold a gradient; one that nobody
+  -- holds any more goes back to the pool at once. What user code has seen is left to the collector.
+  local arrived, holders, foreign = { [node] = gradient }, { [gradient] = 1 }, { [gradient] = true }
+  local leaves, found = {}, {}
+  local plus = graph and sum_of or add
+  local function let_go(g)
+    holders[g] = holders[g] - 1
+    if holders[g] == 0 and not foreign[g] and not graph then release(g) end
+  end
+  local function own(g)
+    if graph or holders[g] > 1 or foreign[g] or is_shared(g) then -- another's as well, or seen by user code
+      holders[g] = holders[g] - 1
+      return copy_of(g)
+    end
+    return g
+  end
+  if node == true then return { [root] = gradient }, { root }, own, let_go end
+
+  local nodes = nodes_before(node)
+  local leads = wanted and leading_to(nodes, wanted)
+  for _, current in ipairs(nodes) do
+    local gy = arrived[current]
+    if gy and wanted and wanted[current] then
+      found[current] = gy
+      holders[gy] = holders[gy] + 1
+    end
+    if gy and (not leads or leads[current]) then
+      if not current.backward then refuse_walked(current) end
+      check_saved(current)
+      if graph and not current.twice and not current.overwritten then
+        fail("the gradient of '%s' has no gradient itself, which create_graph asks for", current.name)
+      end
+      foreign[gy] = foreign[gy] or current.foreign
+      local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy] and not graph, graph))
+      if not current.backward then refuse_walked(current) end -- by user code, meanwhile
+      local inputs = current.inputs
+      for i = 1, inputs.n do
+        local g, input = gradients[i], inputs[i]
+        local target = get_node(input)
+        if g and target and (not leads or leads[target] or wanted[input]) then
+          if not same_shape(g, input) then
+            fail("backward: the gradient of '%s' for its input %d has shape %s, the input %s", current.name, i,
+              shape_text(g.shape), shape_text(input.shape))
+          end
+          if target == true then
+            if not arrived[input] then
+              leaves[#leaves + 1] = input
+              if listener and listener.leaf then listener.leaf(input, current.name) end
+            end
+            target = input
+          end
+          foreign[g] = foreign[g] or current.foreign
+          holders[g] = (holders[g] or 0) + 1
+          local sum = arrived[target]
+          if sum then
+            local total = plus(sum, g)
+            holders[total] = 1
+            let_go(sum)
+            let_go(g)
+            g = total
+          end
+          arrived[target] = g
+        elseif g and not holders[g] and not current.foreign and not graph then
+          release(g)
+        end
+      end
+      local rest = gradients[inputs.n + 1]
+      if rest and not graph then release(rest) end
+    end
+    if gy then
+      arrived[current] = nil
+      let_go(gy)
+    end
+    if not graph and not current.overwritten then
+      current.backward, current.inputs, current.saved = false, { n = 0 }, nil
+    end
+  end
+  for _, leaf in ipairs(leaves) do found[leaf] = arrived[leaf] end
+  return found, leaves, own, let_go
+end
+
+--- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
+-- Frees the graph: a second walk over it is an error.
+-- @param root tensor of one element, or any with a gradient given
+-- @param given gradient of root, same shape, 1 by default; or options {gradient=, create_graph=false}: with
+--   create_graph the gradients are computed by operations that are recorded, and have gradients themselves. Then the
+--   graph stays
+function M.backward(root, given)
+  if not get_node(root) then fail "backward: this tensor depends on no tensor that requires a gradient" end
+  local graph = false
+  if type(given) == "table" then
+    local o = check.options("backward", given, OPTIONS)
+    graph, given = o.create_graph, o.gradient
+  end
+  local gradient = first_gradient("backward", root, given)
+  autograd.walking(graph, function(listener)
+    local found, leaves, own, let_go = walk(root, gradient, nil, graph, listener)
+    for _, leaf in ipairs(leaves) do
+      local g, before = found[leaf], get_gradient(leaf)
+      if before then
+        local total = graph and sum_of(before, g) or add(before, g)
+        let_go(g)
+        set_gradient(leaf, total)
+      else
+        set_gradient(leaf, own(g))
+      end
+    end
+  end)
+end
+
+--- The gradients of y with respect to tensors, leaves or computed from such; their `grad` stays as it is.
+-- Without create_graph the graph is freed, as by backward.
+-- @param y tensor of one element, or any with a gradient given
+-- @param inputs list of tensors on which y depends, or one
+-- @param options {create_graph=false: whether the gradients are computed by operations that are recorded, so that they
+--   have gradients themselves; gradient=of y, 1 by default}
+-- @return list of gradients
+function M.grad(y, inputs, options)
+  if not is_tensor(y) then fail("sm.grad: expected a tensor, got %s", check.describe(y)) end
+  if is_tensor(inputs) then inputs = { inputs } end
+  if type(inputs) ~= "table" or rawlen(inputs) == 0 then
+    fail("sm.grad: argument 2 must be a list of tensors, got %s", check.describe(inputs))
+  end
+  local o = check.options("sm.grad", options, OPTIONS)
+  local keys, wanted = {}, {}
+  for i = 1, rawlen(inputs) do
+    local x = rawget(inputs, i)
+    if not is_tensor(x) then fail("sm.grad: input %d must be a tensor, got %s", i, check.describe(x)) end
+    local node = get_node(x)
+    if not node then
+      fail("sm.grad: input %d, of shape %s, wants no gradient: call requires_grad() before y is computed", i,
+        shape_text(x.shape))
+    end
+    keys[i] = node == true and x or node
+    wanted[keys[i]] = true
+  end
+  local gradient = first_gradient("sm.grad", y, o.gradient)
+  return autograd.walking(o.create_graph, function(listener)
+    if not get_node(y) then fail "sm.grad: y depends on no tensor that requires a gradient" end
+    local found, _, own = walk(y, gradient, wanted, o.create_graph, listener)
+    local result = {}
+    for i, key in ipairs(keys) do
+      if not found[key] then
+        fail("sm.grad: y does not depend on input %d, of shape %s", i, shape_text(inputs[i].shape))
+      end
+      result[i] = own(found[key])
+    end
+    return result
+  end)
+end
+
+return M
+
