@@ -4,6 +4,8 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
+local primitives = require "sm.ops.primitives"
+local where = require "sm.ops.compare".where
 local windows = require "sm.windows"
 local shape_text = require "sm.text".shape
 
@@ -25,6 +27,17 @@ local function rows_of(x, w)
   return T.reshape(x, { rows, features }), shape
 end
 
+--- The gradients of `linear`, recorded.
+-- @param y what it gave where relu comes after, else false or nil
+local function linear_gradients(gy, x, w, b, y)
+  if y then gy = where(runtime.compare.gt(y, 0), gy, 0) end
+  local flat = primitives.view(gy, { -1, w.shape[2] })
+  local rows = primitives.view(x, { -1, w.shape[1] })
+  local gx, gb = tracks(x) and primitives.view(primitives.product(flat, w, false, true), x.shape), nil
+  if tracks(b) then gb = primitives.view(primitives.sum(flat, 1), b.shape) end
+  return gx, tracks(w) and primitives.product(rows, flat, true, false), gb
+end
+
 --- x {…, in} · w {in, out} + b {out} or {1, out}; b may be nil.
 -- @param relu whether relu comes after
 function M.linear(x, w, b, relu)
@@ -35,7 +48,8 @@ function M.linear(x, w, b, relu)
     shape[#shape] = product.shape[2]
     y = T.reshape(product, shape)
   end
-  return record(y, "linear", function(gy, reuse)
+  return autograd.record_twice(y, "linear", function(gy, reuse, graph)
+    if graph then return linear_gradients(gy, x, w, b, relu and y) end
     local flat = shape and T.reshape(gy, product.shape) or gy
     local passed = relu and K.relu_backward(flat, product, product, reuse) or flat
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)

@@ -200,7 +200,7 @@ function M.backward(root, given)
   autograd.walking(graph, function(listener)
     local found, leaves, own, let_go = walk(root, gradient, nil, graph, listener)
     for _, leaf in ipairs(leaves) do
-      local g, before = found[leaf], get_gradient(leaf)
+      local g, before = found[leaf], graph and leaf.grad or get_gradient(leaf) -- what the graph has is seen: it stays
       if before then
         local total = graph and sum_of(before, g) or add(before, g)
         let_go(g)

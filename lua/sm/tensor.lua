@@ -6,7 +6,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
 local gradients = require "sm.gradients"
-local ops = require "sm.ops"
+local records = require "sm.ops.records"
 local random = require "sm.random"
 local shape_text = require "sm.text".shape
 
@@ -88,8 +88,11 @@ function M.randn(...) return random.normal(real_sizes("randn", ...), "general") 
 
 function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") end
 
-local methods = {}
-for name, operation in pairs(ops) do methods[name] = operation end
+local methods, operations = {}, {}
+for _, operation in ipairs(records) do
+  operations[operation.name] = operation.f
+  if not operation.call then methods[operation.name] = operation.f end
+end
 
 --- conv2d, relu where it is true, and maxpool2d, in one pass with the same bits.
 function methods.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
@@ -170,7 +173,7 @@ local function text(x)
   return ("%s  %s %s"):format(numbers, x.dtype, shape_text(x.shape))
 end
 
-T.define(methods, { add = ops.add, sub = ops.sub, mul = ops.mul, div = ops.div, pow = ops.pow, unm = ops.neg,
-  tostring = text })
+T.define(methods, { add = operations.add, sub = operations.sub, mul = operations.mul, div = operations.div,
+  pow = operations.pow, unm = operations.neg, tostring = text })
 
 return M

@@ -5,8 +5,10 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local primitives = require "sm.ops.primitives"
 
-local C, tracks = runtime.conv, autograd.tracks
+local T, C = runtime.tensor, runtime.conv
+local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
 
 local M = {}
 
@@ -64,6 +66,12 @@ function M.pool(where, kernel, options)
   return size, { stride = stride, padding = padding }
 end
 
+--- The gradient of avgpool2d, recorded.
+local function spread_windows(gy, shape, size, o)
+  return record(C.avgpool2d_backward(gy, shape, size, o), "avgpool2d", function(gx) return M.avgpool2d(gx, size, o) end,
+    nil, gy)
+end
+
 local CONV2D = {
   stride = { type = "integer", min = 1, max = M.MOST, default = 1 },
   padding = { type = { "integer", "string" }, min = 0, max = M.MOST, choices = { "same", "valid" }, default = "same" },
@@ -73,13 +81,61 @@ local CONV2D = {
 --- A convolution's options, checked: {stride=1, padding="same"|"valid"|n, bias={out}}.
 function M.conv2d(options) return check.options("conv2d", options, CONV2D) end
 
+local conv, data, filter
+
 --- The gradients of the images x, the filters w and the bias b of a convolution with options o; nil or false for what
 -- is not tracked.
-function M.conv2d_gradients(gy, x, w, b, o)
+-- @param graph whether they are recorded
+function M.conv2d_gradients(gy, x, w, b, o, graph)
+  if graph then
+    local gb
+    if tracks(b) then
+      local shape = gy.shape
+      gb = primitives.view(primitives.sum(primitives.view(gy, { T.count(gy) // shape[4], shape[4] }), 1), b.shape)
+    end
+    return tracks(x) and data(gy, w, x.shape, o), tracks(w) and filter(gy, x, w.shape, o), gb
+  end
   local gx = tracks(x) and C.conv2d_backward_data(gy, w, x.shape, o)
   if not (tracks(w) or tracks(b)) then return gx end
   local gw, gb = C.conv2d_backward_filter(gy, x, w.shape, o, tracks(b))
   return gx, gw, gb
+end
+
+--- The same for what C.conv2d_backward_data or C.conv2d_transpose make of y, whose gradient is gx.
+function M.transpose_gradients(gx, y, w, o, graph)
+  if graph then return tracks(y) and conv(gx, w, o), tracks(w) and filter(y, gx, w.shape, o) end
+  return tracks(y) and C.conv2d(gx, w, nil, o), tracks(w) and (C.conv2d_backward_filter(y, gx, w.shape, o, false))
+end
+
+-- A convolution without a bias and its two gradients, recorded. Each is linear in both of its operands, and their
+-- gradients are the two others.
+function conv(x, w, o)
+  return record(C.conv2d(x, w, nil, o), "conv2d", function(gy, _, graph)
+    return M.conv2d_gradients(gy, x, w, nil, o, graph)
+  end, saved(x, w), x, w)
+end
+
+function data(gy, w, shape, o)
+  return record(C.conv2d_backward_data(gy, w, shape, o), "conv2d", function(gx, _, graph)
+    return M.transpose_gradients(gx, gy, w, o, graph)
+  end, saved(gy, w), gy, w)
+end
+
+function filter(gy, x, shape, o)
+  return record((C.conv2d_backward_filter(gy, x, shape, o, false)), "conv2d", function(gw, _, graph)
+    if graph then return tracks(gy) and conv(x, gw, o), tracks(x) and data(gy, gw, x.shape, o) end
+    return tracks(gy) and C.conv2d(x, gw, nil, o), tracks(x) and C.conv2d_backward_data(gy, gw, x.shape, o)
+  end, saved(gy, x), gy, x)
+end
+
+--- The mean of every window, recorded.
+-- @param kernel, options as for x:avgpool2d
+function M.avgpool2d(x, kernel, options)
+  local size, o = M.pool("avgpool2d", kernel, options)
+  return record(C.avgpool2d(x, size, o), "avgpool2d", function(gy, _, graph)
+    if graph then return spread_windows(gy, x.shape, size, o) end
+    return C.avgpool2d_backward(gy, x.shape, size, o)
+  end, nil, x)
 end
 
 return M

@@ -50,8 +50,8 @@ static sm_window_options window_options(lua_State *L, int index) {
   return axes[0];
 }
 
-static void check(lua_State *L, sm_status status, const sm_error *error) {
-  if (status != SM_OK) sm_lua_raise(L, error);
+static void check(lua_State *L, const char *name, sm_status status, const sm_error *error) {
+  if (status != SM_OK) sm_lua_fail(L, "%s: %s", name, error->message);
 }
 
 static void expect_shape(lua_State *L, int index, const char *what, const sm_shape *expected) {
@@ -74,7 +74,7 @@ static planned plan_conv2d(lua_State *L) {
   planned p = {.x = sm_lua_real(L, 1), .w = sm_lua_real(L, 2), .bias = sm_lua_real_or_nil(L, 3)};
   sm_window_options options = window_options(L, 4);
   sm_error error;
-  check(L, sm_conv2d_plan(&p.conv, &p.y, &p.x->shape, &p.w->shape, &options, &error), &error);
+  check(L, "conv2d", sm_conv2d_plan(&p.conv, &p.y, &p.x->shape, &p.w->shape, &options, &error), &error);
   if (p.bias) expect_shape(L, 3, "bias", &(sm_shape){.rank = 1, .size = {p.conv.filters}});
   return p;
 }
@@ -115,7 +115,7 @@ static int conv2d_backward_data(lua_State *L) {
   sm_window_options options = window_options(L, 4);
   sm_conv2d conv;
   sm_error error;
-  check(L, sm_conv2d_plan(&conv, &y, &x, &w->shape, &options, &error), &error);
+  check(L, "conv2d", sm_conv2d_plan(&conv, &y, &x, &w->shape, &options, &error), &error);
   expect_shape(L, 1, "gradient", &y);
   return push_backward_data(L, gy, w, &x, &conv);
 }
@@ -129,7 +129,7 @@ static int conv2d_backward_filter(lua_State *L) {
   bool want_bias = lua_toboolean(L, 5);
   sm_conv2d conv;
   sm_error error;
-  check(L, sm_conv2d_plan(&conv, &y, &x->shape, &w, &options, &error), &error);
+  check(L, "conv2d", sm_conv2d_plan(&conv, &y, &x->shape, &w, &options, &error), &error);
   expect_shape(L, 1, "gradient", &y);
   const sm_tensor *gw = sm_lua_new(L, SM_REAL, &w), *gbias = NULL;
   if (want_bias) gbias = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {conv.filters}});
@@ -152,8 +152,9 @@ static int conv2d_transpose(lua_State *L) {
   }
   sm_conv2d conv;
   sm_error error;
-  check(L, sm_conv2d_transpose_plan(&conv, &x, &y->shape, &w->shape, &options, size.rank ? size.size : NULL, &error),
-        &error);
+  sm_status status =
+      sm_conv2d_transpose_plan(&conv, &x, &y->shape, &w->shape, &options, size.rank ? size.size : NULL, &error);
+  check(L, "conv2d_transpose", status, &error);
   return push_backward_data(L, y, w, &x, &conv);
 }
 
@@ -181,7 +182,8 @@ static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const sm_
   axis_options(L, index + 1, axes);
   sm_window window;
   sm_error error;
-  check(L, plan(&window, y, x, kernel[0], kernel[1], axes, &error), &error);
+  check(L, plan == sm_maxpool_plan ? "maxpool2d" : "avgpool2d",
+        plan(&window, y, x, kernel[0], kernel[1], axes, &error), &error);
   return window;
 }
 

@@ -369,7 +369,8 @@ describe("what a script passes", function()
       }
       return declared.declaration(sm.experiment(given).declaration, false)
     end
-    local init, optim, ops = sm.nn.init, sm.optim, require "sm.ops"
+    local init, optim, ops = sm.nn.init, sm.optim, {}
+    for _, operation in ipairs(require "sm.ops.records") do ops[operation.name] = operation.f end
     local seen = {}
     for _, make in ipairs {
       function() return { init = init.glorot_normal() } end,

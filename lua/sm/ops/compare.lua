@@ -3,6 +3,7 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local arguments = require "sm.ops.arguments"
+local broadcast = require "sm.ops.broadcast"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
@@ -23,37 +24,6 @@ local function operand(where, value)
   end
 end
 
---- For references: f of operands that broadcast; numbers are such.
-local function broadcast(new, f, ...)
-  local given, shape = { ... }, {}
-  for _, x in ipairs(given) do
-    local own = type(x) == "table" and x.shape or {}
-    while #shape < #own do table.insert(shape, 1, 1) end
-    for i = 0, #own - 1 do
-      if own[#own - i] ~= 1 then shape[#shape - i] = own[#own - i] end
-    end
-  end
-  return new(shape, function(p)
-    local values = {}
-    for k, x in ipairs(given) do
-      if type(x) == "table" then
-        local from = {}
-        for i, size in ipairs(x.shape) do from[i] = size == 1 and 1 or p[#p - #x.shape + i] end
-        values[k] = x:at(from)
-      else
-        values[k] = x
-      end
-    end
-    return f(table.unpack(values))
-  end)
-end
-
-local function pairs_of(s)
-  return { { s.real(2, 3), s.real(2, 3) }, { s.real(2, 3), 0.5 }, { s.real(3, 1), s.real(1, 4) },
-    { s.real(4), s.real() },
-    { s.real(0, 3), s.real(3) }, { s.real(), s.real() }, { s.real(2, 1, 3), s.real(4, 1) } }
-end
-
 local COMPARISONS <const> = {
   { "lt", "less than", function(a, b) return a < b end }, { "le", "at most", function(a, b) return a <= b end },
   { "gt", "greater than", function(a, b) return a > b end }, { "ge", "at least", function(a, b) return a >= b end },
@@ -71,9 +41,11 @@ for _, comparison in ipairs(COMPARISONS) do
       return C[name](x, y)
     end,
     differentiable = false,
-    reference = function(new, x, y) return broadcast(new, function(a, b) return holds(a, b) and 1 or 0 end, x, y) end,
+    reference = function(new, x, y)
+      return broadcast.reference(new, function(a, b) return holds(a, b) and 1 or 0 end, x, y)
+    end,
     samples = function(s)
-      local more = pairs_of(s)
+      local more = broadcast.pairs_of(s)
       more[#more + 1] = { s.tensor { 1, 2, 3 }, 2 }
       more[#more + 1] = { s.int32 { 1, -2, 300 }, s.uint8 { 1, 2, 200 } }
       more[#more + 1] = { s.int32 { 1, 2, 3 }, 2.5 }
@@ -117,7 +89,9 @@ define {
     end, saved(condition), condition, a, b)
   end,
   twice = true,
-  reference = function(new, c, a, b) return broadcast(new, function(x, y, z) return x ~= 0 and y or z end, c, a, b) end,
+  reference = function(new, c, a, b)
+    return broadcast.reference(new, function(x, y, z) return x ~= 0 and y or z end, c, a, b)
+  end,
   samples = function(s)
     local c = s.uint8 { { 1, 0, 1 }, { 0, 0, 2 } }
     return { { c, s.real(2, 3), s.real(2, 3) }, { c, s.real(2, 3), 0 }, { c, 1, -1 }, { c, s.real(), s.real(3) },
@@ -152,13 +126,13 @@ for _, name in ipairs { "maximum", "minimum" } do
     twice = true,
     dtypes = "real",
     reference = function(new, x, y)
-      return broadcast(new, function(a, b)
+      return broadcast.reference(new, function(a, b)
         if a ~= a or b ~= b then return 0 / 0 end
         return sign * math.max(sign * a, sign * b)
       end, x, y)
     end,
     samples = function(s)
-      local more = pairs_of(s)
+      local more = broadcast.pairs_of(s)
       more[#more + 1] = { 0.25, s.real(3) }
       return more
     end,

@@ -179,6 +179,7 @@ define {
       return view(gy, x.shape)
     end, nil, x)
   end,
+  twice = true,
   reference = function(new, x, ...)
     local repeats, own, shape = { ... }, copy(x.shape), {}
     local added = math.max(0, #repeats - #own)

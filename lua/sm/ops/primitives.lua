@@ -3,7 +3,7 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 
-local T, V, I = runtime.tensor, runtime.stride, runtime.index
+local T, V, I, K = runtime.tensor, runtime.stride, runtime.index, runtime.math
 local record = autograd.record_twice
 
 local M = {}
@@ -45,7 +45,7 @@ end
 
 --- The sum of x over the axes that expanding a tensor of `shape` to x's has repeated.
 function M.sum_to(x, shape)
-  local y = runtime.math.sum_to(x, shape)
+  local y = K.sum_to(x, shape)
   if y == x then return x end
   return record(y, "sum_to", function(gy) return M.expanded(gy, x.shape) end, nil, x)
 end
@@ -53,6 +53,34 @@ end
 --- The gradient of an operand that was broadcast; false for one that wants none, a number for example.
 function M.reduced(gy, x)
   return autograd.tracks(x) and M.sum_to(gy, x.shape)
+end
+
+--- The sum along an axis, which is dropped, or over all elements; nil is all.
+function M.sum(x, axis, name)
+  return record(K.sum(x, axis), name or "sum", function(gy) return M.spread(gy, x.shape, axis, 1) end, nil, x)
+end
+
+--- A tensor of `shape` that repeats x times a number along an axis.
+function M.spread(x, shape, axis, scale)
+  return record(K.spread(x, shape, axis, scale), "spread", function(gy)
+    local sum = M.sum(gy, axis)
+    return scale == 1 and sum or sum * scale
+  end, nil, x)
+end
+
+--- The product of two matrices, each of which may be transposed.
+function M.product(a, b, transpose_a, transpose_b, name)
+  return record(K.matmul(a, b, transpose_a, transpose_b), name or "matmul", function(gy, _, graph)
+    local product = graph and M.product or K.matmul
+    local ga, gb
+    if autograd.tracks(a) then
+      if transpose_a then ga = product(b, gy, transpose_b, true) else ga = product(gy, b, false, not transpose_b) end
+    end
+    if autograd.tracks(b) then
+      if transpose_b then gb = product(gy, a, true, transpose_a) else gb = product(a, gy, not transpose_a, false) end
+    end
+    return ga, gb
+  end, autograd.saved(autograd.tracks(a) and b, autograd.tracks(b) and a), a, b)
 end
 
 --- Elements of an axis by their positions, counted from 1, for all of the other axes.

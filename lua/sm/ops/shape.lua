@@ -1,7 +1,8 @@
 --- Other shapes and orders of the same elements. An operation is one record:
 -- name, doc; f, forward and gradient side by side; `call` for what is no method ("sm.cat"); twice where its gradient is
 -- written with operations, so that it has a gradient itself; reference, a slow one on arrays of Lua's numbers; samples
--- and refused arguments, which tests/lua/records_spec.lua runs through.
+-- and refused arguments, which tests/lua/records_spec.lua runs through. dtypes = "real": it takes no others; special =
+-- false: special values are no test of it; unnamed: its errors, such as an operator's, do not begin with its name.
 -- @module sm.ops.shape
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
