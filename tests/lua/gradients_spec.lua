@@ -74,6 +74,17 @@ describe("sm.grad", function()
   end)
 end)
 
+describe("the gradients of norm and logsumexp where there is nothing to go by", function()
+  it("are 0, also a second time", function()
+    for _, case in ipairs { { "norm", 0 }, { "logsumexp", -math.huge } } do
+      local x = sm.full({ 3 }, case[2]):requires_grad()
+      local g = sm.grad(x[case[1]](x), x, { create_graph = true })[1]
+      assert.same({ 0, 0, 0 }, g:totable())
+      assert.same({ 0, 0, 0 }, sm.grad(g:sum(), x)[1]:totable())
+    end
+  end)
+end)
+
 describe("create_graph", function()
   it("keeps the graph, and gives gradients that have gradients", function()
     local x = sm.tensor { 1, 2, -3 }:requires_grad()

@@ -153,7 +153,7 @@ describe("tensor", function()
       { "arange takes first, limit and step, got a fourth, number 4", function() sm.arange(1, 2, 3, 4) end },
       { "size 1 of a shape must be an integer of at least 0, got string \"6\"", function() x:reshape("6") end },
       { "to: expected a dtype, got nil", function() x:to() end },
-      { "sum takes 1 argument, got another argument, number 2", function() x:sum(1, 2) end },
+      { "sum: expected a table of options, got number 2", function() x:sum(1, 2) end },
       { "slice takes 2 arguments, got another argument, number 2", function() x:slice(1, 2, 2) end },
       { "relu takes no arguments, got number 0.1", function() x:relu(0.1) end },
       { "tanh takes no arguments, got number 1", function() x:tanh(1, 5) end },
