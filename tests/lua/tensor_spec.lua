@@ -173,7 +173,8 @@ describe("tensor", function()
       { "softmax: 6 channels cannot be divided into 4 equal groups (input {5, 6})",
         function() sm.zeros(5, 6):softmax { groups = 4 } end },
       { "softmax: option 'temperature' must be above 0, got 0", function() x:softmax { temperature = 0 } end },
-      { "softmax: unknown option 'group'; did you mean 'groups'? (options: groups, off, scale, sizes, temperature)",
+      { "softmax: unknown option 'group'; did you mean 'groups'? (options: axis, groups, off, scale, sizes, "
+        .. "temperature)",
         function() x:softmax { group = 2 } end },
       { "softmax: give groups (equal ones) or sizes (uneven ones), not both",
         function() x:softmax { groups = 1, sizes = { 3 } } end },
