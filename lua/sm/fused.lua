@@ -10,7 +10,7 @@ local windows = require "sm.windows"
 local shape_text = require "sm.text".shape
 
 local T, K, C = runtime.tensor, runtime.math, runtime.conv
-local record, records, saved, tracks = autograd.record, autograd.records, autograd.saved, autograd.tracks
+local record, records, saved, tracks = autograd.record_twice, autograd.records, autograd.saved, autograd.tracks
 
 local M = {}
 
@@ -48,7 +48,7 @@ function M.linear(x, w, b, relu)
     shape[#shape] = product.shape[2]
     y = T.reshape(product, shape)
   end
-  return autograd.record_twice(y, "linear", function(gy, reuse, graph)
+  return record(y, "linear", function(gy, reuse, graph)
     if graph then return linear_gradients(gy, x, w, b, relu and y) end
     local flat = shape and T.reshape(gy, product.shape) or gy
     local passed = relu and K.relu_backward(flat, product, product, reuse) or flat
@@ -59,13 +59,25 @@ function M.linear(x, w, b, relu)
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 
+--- The gradient of what `maxpool2d` was given, recorded.
+-- @param which the positions of the maxima
+-- @param y what it gave where relu comes before, else false or nil
+local function maxpool_gradient(gy, which, shape, size, o, y)
+  if y then gy = where(runtime.compare.gt(y, 0), gy, 0) end
+  local images = shape[1]
+  local flat, own = { images, shape[2] * shape[3] * shape[4] }, { images, T.count(which) // math.max(1, images) }
+  local sources = T.reshape(C.maxpool2d_sources(which, shape, size, o), own)
+  return primitives.view(primitives.scatter_add(flat, 2, sources, 0, primitives.view(gy, sources.shape)), shape)
+end
+
 --- The largest value of every window.
 -- @param kernel, options as for maxpool2d
 -- @param relu whether relu comes before
 function M.maxpool2d(x, kernel, options, relu)
   local size, o = windows.pool("maxpool2d", kernel, options)
   local y, which = C.maxpool2d(x, size, o, relu, records(x))
-  return record(y, "maxpool2d", function(gy)
+  return record(y, "maxpool2d", function(gy, _, graph)
+    if graph then return maxpool_gradient(gy, which, x.shape, size, o, relu and y) end
     return C.maxpool2d_backward(gy, which, x.shape, size, o, relu and y or nil)
   end, saved(relu and y), x)
 end
@@ -78,7 +90,11 @@ function M.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
   local o, size, p = windows.conv2d(options), windows.pool("maxpool2d", kernel, pool_options)
   local b = o.bias
   local y, which, shape = C.conv2d_maxpool2d(x, w, b, o, size, p, relu, records(x, w, b))
-  return record(y, "conv2d_maxpool2d", function(gy)
+  return record(y, "conv2d_maxpool2d", function(gy, _, graph)
+    if graph then
+      local between = maxpool_gradient(gy, which, shape, size, p, relu and y)
+      return windows.conv2d_gradients(between, x, w, b, o, true)
+    end
     local between = C.maxpool2d_backward(gy, which, shape, size, p, relu and y or nil)
     local gx, gw, gb = windows.conv2d_gradients(between, x, w, b, o)
     return gx, gw, gb, between

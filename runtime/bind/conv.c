@@ -224,6 +224,24 @@ static int maxpool2d_backward(lua_State *L) {
   return 1;
 }
 
+/* maxpool2d_sources(which, shape of x, kernel, options) → the element of its image that each maximum is, from 0 */
+static int maxpool2d_sources(lua_State *L) {
+  sm_shape x, y;
+  sm_lua_shape(L, 2, &x);
+  sm_window window = pool_window(L, 3, sm_maxpool_plan, &x, &y);
+  const sm_tensor *which = sm_lua_typed(L, 1, sm_maxpool_position_type(&window));
+  expect_shape(L, 1, "positions", &y);
+  size_t pixels;
+  if (!sm_multiply(&pixels, window.height, window.width) || !sm_multiply(&pixels, pixels, window.channels) ||
+      pixels > INT32_MAX)
+    sm_lua_fail(L, "maxpool2d: a gradient of the gradient needs images of at most %d elements", INT32_MAX);
+  const sm_tensor *source = sm_lua_new(L, SM_INT32, &y);
+  const void *positions = sm_lua_data(L, which);
+  if (!sm_maxpool_positions_fit(positions, &window)) sm_lua_bad_argument(L, 1, "positions within the window");
+  sm_maxpool_sources(sm_lua_data(L, source), positions, &window);
+  return 1;
+}
+
 /* conv2d_maxpool2d(x, w, bias or nil, options, kernel, pool's options, relu, whether which is wanted) → y, which or
    nil, shape of what was pooled */
 static int conv2d_maxpool2d(lua_State *L) {
@@ -270,6 +288,7 @@ void sm_lua_open_conv(lua_State *L) {
                                        {"conv2d_maxpool2d", conv2d_maxpool2d},
                                        {"maxpool2d", maxpool2d},
                                        {"maxpool2d_backward", maxpool2d_backward},
+                                       {"maxpool2d_sources", maxpool2d_sources},
                                        {"avgpool2d", avgpool2d},
                                        {"avgpool2d_backward", avgpool2d_backward},
                                        {NULL, NULL}};

@@ -243,6 +243,22 @@ bool sm_maxpool_positions_fit(const void *which, const sm_window *window) {
   return largest < pixels;
 }
 
+void sm_maxpool_sources(int32_t *source, const void *which, const sm_window *window) {
+  bool wide = sm_maxpool_position_type(window) == SM_INT32;
+  size_t channels = window->channels, at = 0;
+  for (size_t row = 0; row < window->batch * window->out_height; row++) {
+    size_t top = row % window->out_height * window->stride;
+    for (size_t left = 0, x = 0; x < window->out_width; x++, left += window->stride_across) {
+      for (size_t c = 0; c < channels; c++, at++) {
+        size_t position = wide ? (size_t)((const int32_t *)which)[at] : ((const uint8_t *)which)[at];
+        size_t down = top + position / window->kernel_width - window->top;
+        size_t across = left + position % window->kernel_width - window->left;
+        source[at] = (int32_t)((down * window->width + across) * channels + c);
+      }
+    }
+  }
+}
+
 /* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
 static bool windows_are_apart(const sm_window *window) {
   return window->stride >= window->kernel_height && window->stride_across >= window->kernel_width;

@@ -24,6 +24,10 @@ void sm_maxpool_forward(real *y, void *which, const real *x, bool relu, const sm
 /* Whether all positions, as sm_maxpool_forward gives them, lie within the window. */
 bool sm_maxpool_positions_fit(const void *which, const sm_window *window);
 
+/* source (of y's shape) = the element of its image {height, width, channels} that each maximum is, from 0. Images have
+   at most INT32_MAX elements. */
+void sm_maxpool_sources(int32_t *source, const void *which, const sm_window *window);
+
 /* y: what the forward pass gave with relu, NULL without. */
 void sm_maxpool_backward(real *gx, const real *gy, const void *which, const real *y, const sm_window *window);
 

@@ -140,8 +140,6 @@ describe("create_graph", function()
     assert.equal(expected, message(sm.grad, twice(x):sum(), { x }, { create_graph = true }))
     assert.equal(expected, message(function() twice(x):sum():backward { create_graph = true } end))
     assert.same({ 2, 2 }, sm.grad(twice(x):sum(), { x })[1]:totable())
-    local image = sm.ones(1, 4, 4, 1):requires_grad()
-    helpers.has(message(sm.grad, image:maxpool2d(2):sum(), { image }, { create_graph = true }), "'maxpool2d'")
   end)
 
   it("notices what changed in place", function()
@@ -175,7 +173,7 @@ local function check_penalty(model, x)
     local along = {}
     for i = 1, #w:reshape(-1) do along[i] = math.sin(i * 1.7) + 0.3 end
     along = sm.tensor(along):reshape(w.shape)
-    local step = exact and 1e-5 or 1e-2
+    local step = exact and 1e-5 or 1e-3
     local function at(distance)
       sm.no_grad(function() w:copy_(flat + along * distance) end)
       return penalty(false):item()
@@ -203,6 +201,11 @@ describe("a gradient penalty, as WGAN-GP has it, through", function()
   it("convolutions and grouped softmax", function()
     check_penalty(nn.sequential { nn.conv2d { 4, kernel = 3 }, nn.softmax { groups = 2 }, nn.avgpool2d { 2 },
       nn.flatten(), nn.linear { 1 } }, sm.randn(2, 4, 4, 2))
+  end)
+  it("convolution, relu and max-pool in one pass", function()
+    check_penalty(nn.sequential { nn.conv2d { 4, kernel = 3 }, nn.relu(), nn.maxpool2d { 2 },
+      nn.conv2d { 3, kernel = 3 }, nn.maxpool2d { 2 }, nn.flatten(), nn.linear { 2 }, nn.tanh() },
+      sm.randn(2, 8, 8, 2))
   end)
   it("batch normalisation", function()
     check_penalty(nn.sequential { nn.linear { 6 }, nn.batchnorm(), nn.tanh(), nn.linear { 2 }, nn.tanh() },

@@ -157,7 +157,7 @@ for _, name in ipairs { "maxpool2d", "avgpool2d" } do
       .. "larger than any number, and padding never wins;" or "mean of every window; padding is not counted;"),
     f = maximum and function(x, kernel, options) return fused.maxpool2d(x, kernel, options, false) end
       or windows.avgpool2d,
-    twice = not maximum,
+    twice = true,
     dtypes = "real",
     special = maximum,
     reference = function(new, x, kernel, o)
