@@ -250,6 +250,43 @@ static int matmul(lua_State *L) {
   return 1;
 }
 
+/* The axes of a stack of matrices before the last two. */
+static sm_shape batch_of(const sm_shape *shape) {
+  sm_shape batch = *shape;
+  batch.rank -= 2;
+  return batch;
+}
+
+/* matmul_batch(a, b, transpose_a, transpose_b) → op(a) op(b) of matrices in the last two axes; the others broadcast */
+static int matmul_batch(lua_State *L) {
+  const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2);
+  bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4);
+  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
+  sm_shape_text(first, &a->shape);
+  sm_shape_text(second, &b->shape);
+  if (a->shape.rank < 2 || b->shape.rank < 2)
+    sm_lua_fail(L, "matmul: expected matrices, got shapes %s and %s", first, second);
+  const size_t *size_a = a->shape.size + a->shape.rank - 2, *size_b = b->shape.size + b->shape.rank - 2;
+  size_t m = size_a[transpose_a], k = size_a[!transpose_a], n = size_b[!transpose_b], inner = size_b[transpose_b];
+  if (k != inner)
+    sm_lua_fail(L, "matmul: %s and %s do not fit: the inner sizes %I and %I differ", first, second, (LUAI_UACINT)k,
+                (LUAI_UACINT)inner);
+  if (m > SM_GEMM_LIMIT || n > SM_GEMM_LIMIT || k > SM_GEMM_LIMIT)
+    sm_lua_fail(L, "matmul: %s and %s are too large for BLAS, which counts to %d", first, second, SM_GEMM_LIMIT);
+  sm_shape batch_a = batch_of(&a->shape), batch_b = batch_of(&b->shape);
+  sm_broadcast batches;
+  sm_error error;
+  if (sm_broadcast_plan(&batches, &batch_a, &batch_b, &error) != SM_OK)
+    sm_lua_fail(L, "matmul: %s and %s: the axes before the matrices: %s", first, second, error.message);
+  sm_shape shape = batches.shape;
+  shape.size[shape.rank++] = m;
+  shape.size[shape.rank++] = n;
+  const sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
+  real *out = sm_lua_data(L, c);
+  sm_matmul_batch(out, sm_lua_data(L, a), sm_lua_data(L, b), transpose_a, transpose_b, m, n, k, &batches);
+  return 1;
+}
+
 static void add_closure(lua_State *L, const char *name, lua_CFunction function, int which) {
   lua_pushinteger(L, which);
   lua_pushstring(L, name); /* for messages: see sm_lua_bad_argument */
@@ -262,6 +299,7 @@ void sm_lua_open_math(lua_State *L) {
       {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"sum_to", sum_to}, {"sum", sum}, {"mean", mean},
       {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread},
       {"sum_of_squares", sum_of_squares}, {"is_finite", is_finite}, {"rounded", rounded}, {"matmul", matmul},
+      {"matmul_batch", matmul_batch},
       {NULL, NULL}};
   static const struct {
     const char *forward, *backward;

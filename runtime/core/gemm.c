@@ -368,3 +368,33 @@ void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool rel
                bool transpose_b, size_t m, size_t n, size_t k) {
   sm_matmul_by(c, a, b, bias, relu, transpose_a, transpose_b, m, n, k, blas.products);
 }
+
+typedef struct batch {
+  product one; /* the first */
+  const sm_broadcast *batches;
+} batch;
+
+static void batch_tile(const void *work, size_t index) {
+  const batch *of = work;
+  const sm_broadcast *batches = of->batches;
+  product one = of->one;
+  size_t tiles = (size_t)(one.tiles.rows * one.tiles.columns), number = index / tiles;
+  one.c += number * one.m * one.n;
+  for (int axis = batches->rank; axis-- > 0; number /= batches->size[axis]) {
+    size_t at = number % batches->size[axis];
+    one.a += at * batches->step_a[axis] * one.m * one.k;
+    one.b += at * batches->step_b[axis] * one.k * one.n;
+  }
+  product_tile(&one, index % tiles);
+}
+
+void sm_matmul_batch(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, size_t m, size_t n,
+                     size_t k, const sm_broadcast *batches) {
+  size_t count = sm_shape_count(&batches->shape);
+  if (count == 0 || m == 0 || n == 0) return;
+  bool by_rule = blas.products == SM_GEMM_BY_RULE;
+  bool direct = (by_rule ? sm_matmul_choice(transpose_a, transpose_b, m, n, k) : blas.products) != SM_GEMM_BLAS;
+  grid tiles = grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
+  const batch work = {{c, a, b, NULL, false, transpose_a, transpose_b, direct, m, n, k, tiles}, batches};
+  sm_parallel(count * (size_t)(tiles.rows * tiles.columns), SM_LARGE, batch_tile, &work);
+}

@@ -4,6 +4,7 @@
 #ifndef SM_GEMM_H
 #define SM_GEMM_H
 
+#include "core/pointwise.h"
 #include "core/tensor.h"
 
 /* Loads OpenBLAS once per process; after a failure the next call tries again. OPENBLAS_CORETYPE in the environment is
@@ -33,6 +34,10 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
    are contiguous. */
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
                bool transpose_b, size_t m, size_t n, size_t k);
+
+/* Each of c's matrices (batch, m, n) = op(a) * op(b); `batches` says which of theirs, its steps count in matrices. */
+void sm_matmul_batch(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, size_t m, size_t n,
+                     size_t k, const sm_broadcast *batches);
 
 typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS, SM_GEMM_THIN } sm_gemm_kernel;
 

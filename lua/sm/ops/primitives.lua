@@ -4,7 +4,7 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 
 local T, V, I, K = runtime.tensor, runtime.stride, runtime.index, runtime.math
-local record = autograd.record_twice
+local record, tracks = autograd.record_twice, autograd.tracks
 
 local M = {}
 
@@ -52,7 +52,7 @@ end
 
 --- The gradient of an operand that was broadcast; false for one that wants none, a number for example.
 function M.reduced(gy, x)
-  return autograd.tracks(x) and M.sum_to(gy, x.shape)
+  return tracks(x) and M.sum_to(gy, x.shape)
 end
 
 --- The sum along an axis, which is dropped, or over all elements; nil is all.
@@ -68,20 +68,26 @@ function M.spread(x, shape, axis, scale)
   end, nil, x)
 end
 
---- The product of two matrices, each of which may be transposed.
-function M.product(a, b, transpose_a, transpose_b, name)
-  return record(K.matmul(a, b, transpose_a, transpose_b), name or "matmul", function(gy, _, graph)
-    local product = graph and M.product or K.matmul
-    local ga, gb
-    if autograd.tracks(a) then
-      if transpose_a then ga = product(b, gy, transpose_b, true) else ga = product(gy, b, false, not transpose_b) end
-    end
-    if autograd.tracks(b) then
-      if transpose_b then gb = product(gy, a, true, transpose_a) else gb = product(a, gy, not transpose_a, false) end
-    end
-    return ga, gb
-  end, autograd.saved(autograd.tracks(a) and b, autograd.tracks(b) and a), a, b)
+--- f(a, b, transpose_a, transpose_b), recorded: products of matrices, each of which may be transposed.
+local function multiplying(kernel)
+  local function f(a, b, transpose_a, transpose_b)
+    return record(kernel(a, b, transpose_a, transpose_b), "matmul", function(gy, _, graph)
+      local product = graph and f or kernel
+      local ga, gb
+      if tracks(a) then
+        if transpose_a then ga = product(b, gy, transpose_b, true) else ga = product(gy, b, false, not transpose_b) end
+      end
+      if tracks(b) then
+        if transpose_b then gb = product(gy, a, true, transpose_a) else gb = product(a, gy, not transpose_a, false) end
+      end
+      return ga and M.sum_to(ga, a.shape), gb and M.sum_to(gb, b.shape)
+    end, autograd.saved(tracks(a) and b, tracks(b) and a), a, b)
+  end
+  return f
 end
+
+M.product = multiplying(K.matmul) -- of two matrices
+M.products = multiplying(K.matmul_batch) -- of those in the last two axes; the axes before broadcast
 
 --- Elements of an axis by their positions, counted from 1, for all of the other axes.
 function M.index_select(x, axis, positions, name)
@@ -108,7 +114,7 @@ end
 --- Zeros of a shape, or a copy of a tensor, and src[i, j, k] added at [i, index[i, j, k], k].
 function M.scatter_add(x, axis, index, first, src)
   return record(I.scatter_add(x, axis, index, first, src), "scatter_add", function(gy)
-    return gy, autograd.tracks(src) and M.gather(gy, axis, index, first, "gather")
+    return gy, tracks(src) and M.gather(gy, axis, index, first, "gather")
   end, autograd.saved(index), x, src)
 end
 

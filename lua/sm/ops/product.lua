@@ -1,35 +1,97 @@
 --- Matrix products. See sm.ops.shape for what a record has.
 -- @module sm.ops.product
+local runtime = require "sm.runtime"
+local arguments = require "sm.ops.arguments"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
 local primitives = require "sm.ops.primitives"
+local shape_text = require "sm.text".shape
+
+local T = runtime.tensor
 
 local records = {}
 
 local function define(given) records[#records + 1] = given end
 
+--- Products of any rank but 0: see the record.
+local function matmul(a, b)
+  arguments.real("matmul", a)
+  arguments.real("matmul", b)
+  local own, other = a.shape, b.shape
+  if #own == 2 and #other == 2 then return primitives.product(a, b, false, false) end
+  if #own == 0 or #other == 0 then
+    fail("matmul: expected matrices or vectors, got shapes %s and %s", shape_text(own), shape_text(other))
+  end
+  local inner = other[math.max(1, #other - 1)]
+  if own[#own] ~= inner then
+    fail("matmul: %s and %s do not fit: the inner sizes %d and %d differ", shape_text(own), shape_text(other),
+      own[#own], inner)
+  end
+  local shape = table.move(own, 1, #own - 1, 1, {}) -- of the result where b is one matrix
+  if #other > 1 then shape[#shape + 1] = other[#other] end
+  if #other <= 2 and T.count(a) > 0 then
+    local rows = primitives.view(a, { -1, own[#own] })
+    local matrix = #other == 2 and b or primitives.view(b, { other[1], 1 })
+    return primitives.view(primitives.product(rows, matrix, false, false), shape)
+  end
+  local y = primitives.products(#own == 1 and primitives.view(a, { 1, own[1] }) or a,
+    #other == 1 and primitives.view(b, { other[1], 1 }) or b, false, false)
+  local left = y.shape
+  if #other == 1 then table.remove(left) end
+  if #own == 1 then table.remove(left, #other == 1 and #left or #left - 1) end
+  return #left == #y.shape and y or primitives.view(y, left)
+end
+
 define {
   name = "matmul",
-  doc = "a:matmul(b): the product of two matrices.",
-  f = function(a, b) return primitives.product(a, b, false, false) end,
+  doc = "a:matmul(b): the product of two matrices, or of the matrices in the last two axes, where the axes before "
+    .. "broadcast. A vector is a row as a, a column as b, and leaves no axis.",
+  f = matmul,
   twice = true,
   dtypes = "real",
   special = false,
   reference = function(new, a, b)
-    return new({ a.shape[1], b.shape[2] }, function(p)
+    local rows, columns, batch = a.shape, b.shape, {}
+    local inner = rows[#rows]
+    for i = 1, math.max(#rows, #columns) - 2 do
+      local x, y = rows[#rows - 1 - i] or 1, columns[#columns - 1 - i] or 1
+      table.insert(batch, 1, x == 1 and y or x)
+    end
+    local shape, first = table.move(batch, 1, #batch, 1, {}), #batch
+    if #rows > 1 then shape[#shape + 1] = rows[#rows - 1] end
+    if #columns > 1 then shape[#shape + 1] = columns[#columns] end
+    local function position(of, p)
+      local at = {}
+      for i = 1, #of - 2 do at[i] = of[i] == 1 and 1 or p[first - (#of - 2) + i] end
+      return at
+    end
+    return new(shape, function(p)
       local sum = 0
-      for i = 1, a.shape[2] do sum = sum + a:at { p[1], i } * b:at { i, p[2] } end
+      for i = 1, inner do
+        local from, to = position(rows, p), position(columns, p)
+        if #rows > 1 then from[#from + 1] = p[first + 1] end
+        from[#from + 1], to[#to + 1] = i, i
+        if #columns > 1 then to[#to + 1] = p[#p] end
+        sum = sum + a:at(from) * b:at(to)
+      end
       return sum
     end)
   end,
   samples = function(s)
     return { { s.real(3, 4), s.real(4, 5) }, { s.real(0, 4), s.real(4, 2) }, { s.real(2, 0), s.real(0, 3) },
-      { s.real(1, 1), s.real(1, 1) }, { s.real(40, 33) * 0.01, s.real(33, 17) * 0.01 } }
+      { s.real(1, 1), s.real(1, 1) }, { s.real(40, 33) * 0.01, s.real(33, 17) * 0.01 },
+      { s.real(2, 3, 4), s.real(2, 4, 2) }, { s.real(2, 3, 4), s.real(4, 2) }, { s.real(3, 4), s.real(2, 4, 2) },
+      { s.real(2, 1, 2, 3), s.real(3, 3, 2) }, { s.real(4), s.real(4) }, { s.real(2, 3), s.real(3) },
+      { s.real(3), s.real(3, 2) }, { s.real(2, 2, 3), s.real(3) }, { s.real(3), s.real(2, 3, 2) },
+      { s.real(0, 2, 3), s.real(3, 2) }, { s.real(2, 2, 0), s.real(2, 0, 2) }, { s.real(0, 2, 3), s.real(3) },
+      { s.real(5, 9, 20) * 0.1, s.real(5, 20, 9) * 0.1 } }
   end,
   refused = function(s)
-    return { { "expected two matrices, got shapes {2} and {2}", s.real(2), s.real(2) },
+    return { { "expected matrices or vectors, got shapes {} and {2}", s.real(), s.real(2) },
       { "{2, 3} and {2, 3} do not fit: the inner sizes 3 and 2 differ", s.real(2, 3), s.real(2, 3) },
+      { "{2, 2, 3} and {2, 2, 3} do not fit: the inner sizes 3 and 2 differ", s.real(2, 2, 3), s.real(2, 2, 3) },
+      { "the axes before the matrices: shapes {2} and {3} do not broadcast", s.real(2, 2, 3), s.real(3, 3, 2) },
       { "got nil", s.real(2, 2) } }
   end,
 }
