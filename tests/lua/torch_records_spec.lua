@@ -59,6 +59,45 @@ local CASES <const> = {
   isfinite = { function(t) return t.z:isfinite() end, "z.isfinite()" },
   any = { function(t) return t.z:any(1) end, "z.any(0)" },
   all = { function(t) return t.z:all() end, "z.all()" },
+  sum_axes = { function(t) return t.x:sum { 1, -1 } end, "x.sum((0, -1))" },
+  mean_axes = { function(t) return t.x:mean({ 1, 2 }, { keepdim = true }) end, "x.mean((0, 1), keepdim=True)" },
+  max_keep = { function(t) return t.x:max(2, { keepdim = true }) end, "x.max(1, keepdim=True)[0]" },
+  min = { function(t) return t.x:min(2) end, "x.min(1)[0]" },
+  var = { function(t) return t.x:var { 1, 3 } end, "x.var((0, 2))" },
+  var_biased = { function(t) return t.x:var(2, { unbiased = false }) end, "x.var(1, unbiased=False)" },
+  std = { function(t) return t.x:std(-1, { keepdim = true }) end, "x.std(-1, keepdim=True)" },
+  norm = { function(t) return t.x:norm { 2, 3 } end, "torch.linalg.vector_norm(x, dim=(1, 2))" },
+  logsumexp = { function(t) return t.x:logsumexp { 1, 3 } end, "x.logsumexp((0, 2))" },
+  logsumexp_special = { function(t) return t.z:logsumexp(2) end, "z.logsumexp(1)" },
+  softmax_axis = { function(t) return t.x:softmax { axis = 2 } end, "x.softmax(1)" },
+  softmax_axes = { function(t) return t.x:softmax { axis = { 1, 2 }, temperature = 0.7 } end,
+    "(x / 0.7).flatten(0, 1).softmax(0).reshape(3, 4, 5)" },
+  log_softmax = { function(t) return t.x:log_softmax { axis = 1 } end, "x.log_softmax(0)" },
+  mse = { function(t) return t.x:mse(t.y) end, "F.mse_loss(x, y)" },
+  l1 = { function(t) return t.x:l1(t.y) end, "F.l1_loss(x, y)" },
+  huber = { function(t) return t.x:huber(t.y, { delta = 0.6 }) end, "F.huber_loss(x, y, delta=0.6)" },
+  bce_with_logits = { function(t) return t.x:bce_with_logits(t.y:sigmoid()) end,
+    "F.binary_cross_entropy_with_logits(x, y.sigmoid())" },
+  kl_div = { function(t) return t.x:log_softmax():kl_div(t.y:softmax()) end,
+    "F.kl_div(x.log_softmax(-1), y.softmax(-1), reduction='batchmean')" },
+  kl_div_none = { function(t) return t.x:log_softmax():kl_div(t.y:relu()) end,
+    "F.kl_div(x.log_softmax(-1), y.relu(), reduction='batchmean')" },
+  hinge = { function(t) return t.x:hinge(t.y:sign()) end, "(1 - x * y.sign()).relu().mean()" },
+  cosine = { function(t) return t.x:cosine(t.y) end, "(1 - F.cosine_similarity(x, y, dim=-1)).mean()" },
+  matmul_stack = { function(t) return t.x:matmul(t.y:transpose(2, 3)) end, "x @ y.transpose(1, 2)" },
+  matmul_broadcast = { function(t) return t.x:unsqueeze(2):matmul(t.y:transpose(2, 3)) end,
+    "x.unsqueeze(1) @ y.transpose(1, 2)" },
+  matmul_matrix = { function(t) return t.x:matmul(t.y[1]:transpose()) end, "x @ y[0].t()" },
+  matmul_left = { function(t) return t.y[1]:transpose():matmul(t.x) end, "y[0].t() @ x" },
+  matmul_vectors = { function(t) return t.x:matmul(t.y[1][2]) end, "x @ y[0, 1]" },
+  dot = { function(t) return t.x[2][1]:matmul(t.y[1][2]) end, "x[1, 0] @ y[0, 1]" },
+  penalty = { function(t) -- a gradient of a gradient
+    local g = sm.grad(((t.x:matmul(t.y[1]:transpose())):tanh() ^ 2):sum(), t.x, { create_graph = true })[1]
+    return g:norm(-1)
+  end, "torch.autograd.grad(((x @ y[0].t()).tanh() ** 2).sum(), x, create_graph=True)[0].norm(dim=-1)" },
+  hessian_softmax = { function(t)
+    return sm.grad((t.x:softmax { axis = 2 } * t.y):sum(), t.x, { create_graph = true })[1]
+  end, "torch.autograd.grad((x.softmax(1) * y).sum(), x, create_graph=True)[0]" },
 }
 
 local function inputs()
