@@ -288,6 +288,12 @@ describe("operations that are records", function()
     end
   end)
 
+  it("read lists as they are, whatever a metatable says of their length", function()
+    local list = setmetatable({ 2, 1 }, { __len = function() return {} end })
+    assert.same({ 3, 2 }, real(2, 3):permute(list).shape)
+    assert.same({ 4, 3 }, real(2, 3):tile(list).shape)
+  end)
+
   for _, operation in ipairs(records) do
     describe(operation.name, function()
       it("agrees with its reference, also for slices, other types and special values", function()

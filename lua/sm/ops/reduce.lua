@@ -307,7 +307,7 @@ define {
     .. "dropped, or over all elements; safe for large x.",
   f = function(x, axis, options)
     return reduced("logsumexp", x, axis, options, function(part, along_axis)
-      local shape = part.shape
+      local shape = arguments.real("logsumexp", part).shape
       local largest = K.max(part, along_axis)
       largest = C.where(C.isfinite(largest), largest, 0)
       local shifted = K.sub(part, K.spread(largest, shape, along_axis, 1))
@@ -334,6 +334,7 @@ define {
   samples = samples,
   refused = function(s)
     return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 }, { 'got string "x"', s.real(2), "x" },
+      { "expected a tensor, got number 3", 3 },
       { "of nothing: shape {0, 3} is empty along the axis", s.real(0, 3), 1 } }
   end,
 }
