@@ -114,6 +114,7 @@ void sm_lua_open_math(lua_State *L);
 void sm_lua_open_stride(lua_State *L);
 void sm_lua_open_index(lua_State *L);
 void sm_lua_open_compare(lua_State *L);
+void sm_lua_open_expression(lua_State *L);
 void sm_lua_open_conv(lua_State *L);
 void sm_lua_open_softmax(lua_State *L);
 void sm_lua_open_optim(lua_State *L);

@@ -78,6 +78,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "stride", sm_lua_open_stride);
   add(L, "index", sm_lua_open_index);
   add(L, "compare", sm_lua_open_compare);
+  add(L, "expression", sm_lua_open_expression);
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);
   add(L, "optim", sm_lua_open_optim);

@@ -46,33 +46,21 @@ static inline bool holds(double a, double b, sm_comparison f) {
   return a != b;
 }
 
-static inline bool holds_real(real a, real b, sm_comparison f) {
-  switch (f) {
-    case SM_LT: return a < b;
-    case SM_LE: return a <= b;
-    case SM_GT: return a > b;
-    case SM_GE: return a >= b;
-    case SM_EQ: return a == b;
-    case SM_NE: break;
-  }
-  return a != b;
-}
-
 /* f is a constant at every call, so that each loop is compiled for its comparison. */
 static inline __attribute__((always_inline)) void compare_run(uint8_t *y, const real *a, const real *b, bool step_a,
                                                               bool step_b, const sm_comparison f, size_t n) {
   const real number_a = *a, number_b = *b;
   if (step_a && step_b) {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = holds_real(a[i], b[i], f);
+    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], b[i], f);
   } else if (step_a) {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = holds_real(a[i], number_b, f);
+    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], number_b, f);
   } else if (step_b) {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = holds_real(number_a, b[i], f);
+    for (size_t i = 0; i < n; i++) y[i] = sm_holds(number_a, b[i], f);
   } else {
-    memset(y, holds_real(number_a, number_b, f), n);
+    memset(y, sm_holds(number_a, number_b, f), n);
   }
 }
 
@@ -194,29 +182,35 @@ static inline real extreme(real a, real b, sm_extreme f) {
   return a > b ? 0 : a == b ? (real)0.5 : 1;
 }
 
-static inline __attribute__((always_inline)) void extreme_run_of(const choosing *of, const sm_strided_place *place,
-                                                                 size_t first, size_t n, const sm_extreme f) {
-  const real *a = (const real *)of->x[1] + place->at[1], *b = (const real *)of->x[2] + place->at[2];
-  const bool step_a = advances(of, 1), step_b = advances(of, 2);
-  real *y = (real *)of->y + first, number_a = *a, number_b = *b;
+static inline __attribute__((always_inline)) void extreme_run_of(real *y, const real *a, const real *b, size_t step_a,
+                                                                 size_t step_b, const sm_extreme f, size_t n) {
+  const real number_a = *a, number_b = *b;
   if (step_a && step_b) {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) y[i] = extreme(a[i], b[i], f);
   } else if (step_a) {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) y[i] = extreme(a[i], number_b, f);
+  } else if (step_b) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = extreme(number_a, b[i], f);
   } else {
-    for (size_t i = 0; i < n; i++) y[i] = extreme(number_a, step_b ? b[i] : number_b, f);
+    for (size_t i = 0; i < n; i++) y[i] = extreme(number_a, number_b, f);
+  }
+}
+
+void sm_extreme_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_extreme f, size_t n) {
+  switch (f) {
+    case SM_MAXIMUM: extreme_run_of(y, a, b, step_a, step_b, SM_MAXIMUM, n); break;
+    case SM_MINIMUM: extreme_run_of(y, a, b, step_a, step_b, SM_MINIMUM, n); break;
+    case SM_MAXIMUM_SHARE: extreme_run_of(y, a, b, step_a, step_b, SM_MAXIMUM_SHARE, n); break;
+    case SM_MINIMUM_SHARE: extreme_run_of(y, a, b, step_a, step_b, SM_MINIMUM_SHARE, n); break;
   }
 }
 
 static void extreme_run(const choosing *of, const sm_strided_place *place, size_t first, size_t n) {
-  switch ((sm_extreme)of->f) {
-    case SM_MAXIMUM: extreme_run_of(of, place, first, n, SM_MAXIMUM); break;
-    case SM_MINIMUM: extreme_run_of(of, place, first, n, SM_MINIMUM); break;
-    case SM_MAXIMUM_SHARE: extreme_run_of(of, place, first, n, SM_MAXIMUM_SHARE); break;
-    case SM_MINIMUM_SHARE: extreme_run_of(of, place, first, n, SM_MINIMUM_SHARE); break;
-  }
+  sm_extreme_run((real *)of->y + first, (const real *)of->x[1] + place->at[1], (const real *)of->x[2] + place->at[2],
+                 advances(of, 1), advances(of, 2), (sm_extreme)of->f, n);
 }
 
 static void extreme_block(const void *work, size_t block) { each_run(work, block, extreme_run); }
@@ -238,22 +232,28 @@ static inline real nearest(real x) { return rintf(x); }
 
 static inline real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }
 
+void sm_step_run(real *y, const real *x, sm_stepped f, size_t n) {
+  switch (f) {
+    case SM_SIGN:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = sign_of(x[i]);
+      break;
+    case SM_FLOOR:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = floor_of(x[i]);
+      break;
+    case SM_ROUND:
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) y[i] = nearest(x[i]);
+      break;
+  }
+}
+
 static void step_block(const void *work, size_t block) {
   const choosing *of = work;
   sm_range range = sm_block(of->n, block);
-  const real *x = of->x[1];
-  real *y = of->y;
-  switch ((sm_stepped)of->f) {
-    case SM_SIGN:
-      for (size_t i = range.first; i < range.last; i++) y[i] = sign_of(x[i]);
-      break;
-    case SM_FLOOR:
-      for (size_t i = range.first; i < range.last; i++) y[i] = floor_of(x[i]);
-      break;
-    case SM_ROUND:
-      for (size_t i = range.first; i < range.last; i++) y[i] = nearest(x[i]);
-      break;
-  }
+  sm_step_run((real *)of->y + range.first, (const real *)of->x[1] + range.first, (sm_stepped)of->f,
+              range.last - range.first);
 }
 
 void sm_step(real *y, const real *x, sm_stepped f, size_t n) {

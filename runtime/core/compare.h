@@ -8,6 +8,19 @@
 
 typedef enum sm_comparison { SM_LT, SM_LE, SM_GT, SM_GE, SM_EQ, SM_NE } sm_comparison;
 
+/* Whether two numbers compare so. */
+static inline bool sm_holds(real a, real b, sm_comparison f) {
+  switch (f) {
+    case SM_LT: return a < b;
+    case SM_LE: return a <= b;
+    case SM_GT: return a > b;
+    case SM_GE: return a >= b;
+    case SM_EQ: return a == b;
+    case SM_NE: break;
+  }
+  return a != b;
+}
+
 typedef struct sm_operand {
   const void *data;
   sm_dtype dtype;
@@ -27,10 +40,15 @@ typedef enum sm_extreme { SM_MAXIMUM, SM_MINIMUM, SM_MAXIMUM_SHARE, SM_MINIMUM_S
 
 void sm_extreme_of(real *y, const real *a, const real *b, sm_extreme f, const sm_strided *axes);
 
+/* The same on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one number. y
+   may be an operand. */
+void sm_extreme_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_extreme f, size_t n);
+
 /* -1, 0 or 1; the largest integer that is not larger; the nearest integer, of two the even one. NaN stays NaN. */
 typedef enum sm_stepped { SM_SIGN, SM_FLOOR, SM_ROUND } sm_stepped;
 
 void sm_step(real *y, const real *x, sm_stepped f, size_t n);
+void sm_step_run(real *y, const real *x, sm_stepped f, size_t n); /* on the calling thread; y may be x */
 
 void sm_is_finite(uint8_t *y, const real *x, size_t n); /* y = 1 where x is neither infinite nor NaN, else 0 */
 

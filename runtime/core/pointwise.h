@@ -9,6 +9,9 @@ typedef enum sm_unary { SM_NEG, SM_EXP, SM_LOG, SM_SQRT, SM_ABS, SM_TANH, SM_SIG
 /* y = f(x), n elements; y may be x. softplus is log(1 + exp x), which neither overflows nor loses small values. */
 void sm_unary_forward(real *y, const real *x, sm_unary f, size_t n);
 
+/* The same on the calling thread. */
+void sm_unary_run(real *y, const real *x, sm_unary f, size_t n);
+
 /* gx = gy * f'(x); x and y are the forward pass's input and output. The derivative of abs and of relu at 0 is 0. */
 void sm_unary_backward(real *gx, const real *gy, const real *x, const real *y, sm_unary f, size_t n);
 
@@ -33,6 +36,10 @@ sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shap
 
 /* y = f(a, b), y of plan->shape. */
 void sm_binary_forward(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan);
+
+/* y = f(a, b) on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one number
+   outside of y. y may be an operand that advances. At most one of the two steps is 0, unless n is 1. */
+void sm_binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n);
 
 /* y = f(a, value), or f(value, b) when swapped; n elements. */
 void sm_binary_number(real *y, const real *x, double value, bool swapped, sm_binary f, size_t n);

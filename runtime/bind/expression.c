@@ -1,0 +1,143 @@
+/* Expressions that are computed in one pass: runtime.expression. */
+#include "bind/bind.h"
+#include "core/expression.h"
+
+static const char CLASS[] = "sm.expression";
+
+enum { FIELDS = 4 }; /* of an instruction in Lua: what it computes, and three operands */
+
+static size_t length(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TTABLE) sm_lua_bad_argument(L, index, "a list of numbers");
+  sm_lua_plain_list(L, index);
+  lua_Unsigned count = lua_rawlen(L, index);
+  if (count > (lua_Unsigned)SM_EXPRESSION_VALUES * FIELDS)
+    sm_lua_fail(L, "pointwise: the function is too large: it takes more than %d numbers and steps",
+                SM_EXPRESSION_VALUES - SM_EXPRESSION_INPUTS - SM_EXPRESSION_OUTPUTS);
+  return (size_t)count;
+}
+
+static int integer(lua_State *L, int list, size_t position) {
+  lua_rawgeti(L, list, (lua_Integer)position);
+  int exact = 0;
+  lua_Integer value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &exact) : 0;
+  if (!exact || value < 0 || value > INT16_MAX) sm_lua_bad_argument(L, list, "a list of small integers");
+  lua_pop(L, 1);
+  return (int)value;
+}
+
+/* make(inputs, constants, instructions, outputs) → an expression. Instructions have four integers each: one of
+   `operations`, and the values that are its operands. Values count from 0: the inputs, the constants, the results of the
+   instructions. Every number is checked. */
+static int make(lua_State *L) {
+  const int inputs = (int)sm_lua_integer(L, 1, 0, INT16_MAX);
+  const size_t constants = length(L, 2), fields = length(L, 3), outputs = length(L, 4);
+  if (fields % FIELDS != 0) sm_lua_bad_argument(L, 3, "a list of four integers for each instruction");
+  const size_t instructions = fields / FIELDS, head = sizeof(sm_expression);
+  if (outputs > SM_EXPRESSION_OUTPUTS) sm_lua_bad_argument(L, 4, "a shorter list");
+  sm_expression *e = lua_newuserdatauv(
+      L, head + instructions * sizeof(sm_instruction) + constants * sizeof(real), 0);
+  sm_instruction *instruction = (sm_instruction *)(e + 1);
+  real *constant = (real *)(instruction + instructions);
+  *e = (sm_expression){.inputs = inputs, .constants = (int)constants, .instructions = (int)instructions,
+                       .outputs = (int)outputs, .constant = constant, .instruction = instruction};
+  for (size_t i = 0; i < constants; i++) {
+    lua_rawgeti(L, 2, (lua_Integer)i + 1);
+    if (lua_type(L, -1) != LUA_TNUMBER) sm_lua_bad_argument(L, 2, "a list of numbers");
+    double value = lua_tonumber(L, -1);
+    if (!sm_stays_finite(value))
+      sm_lua_fail(L, "pointwise: the number %f in the function does not fit " SM_REAL_NAME, value);
+    constant[i] = (real)value;
+    lua_pop(L, 1);
+  }
+  for (size_t i = 0; i < instructions; i++) {
+    const size_t at = i * FIELDS + 1;
+    const int code = integer(L, 3, at);
+    instruction[i] = (sm_instruction){.family = (sm_family)(code / 16), .f = code % 16};
+    for (size_t k = 0; k < 3; k++) instruction[i].operand[k] = integer(L, 3, at + 1 + k);
+  }
+  for (size_t k = 0; k < outputs; k++) e->output[k] = integer(L, 4, k + 1);
+  sm_error error;
+  if (sm_expression_make(e, &error) != SM_OK) sm_lua_raise(L, &error);
+  luaL_setmetatable(L, CLASS);
+  return 1;
+}
+
+/* run(expression, x, …) → its outputs. An input is a tensor, real or uint8, or a number. */
+static int run(lua_State *L) {
+  const sm_expression *e = luaL_testudata(L, 1, CLASS);
+  if (!e) sm_lua_bad_argument(L, 1, "an expression");
+  if (lua_gettop(L) != e->inputs + 1)
+    sm_lua_fail(L, "run: expected an expression and %d inputs, got %d", e->inputs, lua_gettop(L) - 1);
+  luaL_checkstack(L, e->outputs + 4, NULL);
+  const sm_tensor *given[SM_EXPRESSION_INPUTS];
+  const sm_shape *shapes[SM_EXPRESSION_INPUTS];
+  const void *inputs[SM_EXPRESSION_INPUTS];
+  sm_dtype dtypes[SM_EXPRESSION_INPUTS];
+  real numbers[SM_EXPRESSION_INPUTS];
+  const sm_shape scalar = {0};
+  for (int i = 0; i < e->inputs; i++) {
+    const int index = i + 2;
+    given[i] = NULL;
+    shapes[i] = &scalar;
+    dtypes[i] = SM_REAL;
+    if (lua_type(L, index) == LUA_TNUMBER) {
+      numbers[i] = (real)sm_lua_constant(L, index);
+    } else {
+      if (!sm_lua_test_tensor(L, index)) sm_lua_bad_argument(L, index, "a tensor or a number");
+      given[i] = sm_lua_tensor(L, index);
+      shapes[i] = &given[i]->shape;
+      dtypes[i] = given[i]->dtype;
+      if (dtypes[i] == SM_INT32) sm_lua_bad_argument(L, index, "a " SM_REAL_NAME " or uint8 tensor or a number");
+    }
+  }
+  sm_expression_plan plan;
+  sm_error error;
+  if (sm_expression_plan_of(&plan, e, shapes, dtypes, &error) != SM_OK)
+    sm_lua_fail(L, "pointwise: %s", error.message);
+  const sm_tensor *y[SM_EXPRESSION_OUTPUTS];
+  for (int k = 0; k < e->outputs; k++) y[k] = sm_lua_new(L, SM_REAL, &plan.shape);
+  const size_t bytes = sm_expression_scratch(&plan);
+  void *scratch = sm_lua_take(L, bytes);
+  if (sm_expression_scratch(&plan) > bytes)
+    sm_lua_fail(L, "pointwise: the number of threads was changed during the call");
+  real *out[SM_EXPRESSION_OUTPUTS];
+  for (int i = 0; i < e->inputs; i++) inputs[i] = given[i] ? sm_lua_data(L, given[i]) : &numbers[i];
+  for (int k = 0; k < e->outputs; k++) out[k] = sm_lua_data(L, y[k]);
+  sm_expression_run(out, inputs, e, &plan, scratch);
+  sm_lua_give(L);
+  return e->outputs;
+}
+
+void sm_lua_open_expression(lua_State *L) {
+  static const luaL_Reg functions[] = {{"make", make}, {"run", run}, {NULL, NULL}};
+  static const struct {
+    const char *name;
+    int family, f;
+  } operations[] = {{"neg", SM_OF_ONE, SM_NEG},       {"exp", SM_OF_ONE, SM_EXP},
+                    {"log", SM_OF_ONE, SM_LOG},       {"sqrt", SM_OF_ONE, SM_SQRT},
+                    {"abs", SM_OF_ONE, SM_ABS},       {"tanh", SM_OF_ONE, SM_TANH},
+                    {"sigmoid", SM_OF_ONE, SM_SIGMOID}, {"relu", SM_OF_ONE, SM_RELU},
+                    {"softplus", SM_OF_ONE, SM_SOFTPLUS},
+                    {"add", SM_OF_TWO, SM_ADD},       {"sub", SM_OF_TWO, SM_SUB},
+                    {"mul", SM_OF_TWO, SM_MUL},       {"div", SM_OF_TWO, SM_DIV},
+                    {"pow", SM_OF_TWO, SM_POW},       {"pow_slope", SM_OF_TWO, SM_POW_SLOPE},
+                    {"pow_growth", SM_OF_TWO, SM_POW_GROWTH},
+                    {"lt", SM_COMPARED, SM_LT},       {"le", SM_COMPARED, SM_LE},
+                    {"gt", SM_COMPARED, SM_GT},       {"ge", SM_COMPARED, SM_GE},
+                    {"eq", SM_COMPARED, SM_EQ},       {"ne", SM_COMPARED, SM_NE},
+                    {"maximum", SM_EXTREME, SM_MAXIMUM}, {"minimum", SM_EXTREME, SM_MINIMUM},
+                    {"maximum_share", SM_EXTREME, SM_MAXIMUM_SHARE},
+                    {"minimum_share", SM_EXTREME, SM_MINIMUM_SHARE},
+                    {"sign", SM_STEPPED, SM_SIGN},    {"floor", SM_STEPPED, SM_FLOOR},
+                    {"round", SM_STEPPED, SM_ROUND},  {"where", SM_CHOSEN, 0}};
+  luaL_newmetatable(L, CLASS);
+  sm_lua_protect(L);
+  lua_pop(L, 1);
+  sm_lua_functions(L, functions);
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+    lua_pushinteger(L, operations[i].family * 16 + operations[i].f);
+    lua_setfield(L, -2, operations[i].name);
+  }
+  lua_setfield(L, -2, "operations");
+}

@@ -1,0 +1,342 @@
+#include "core/expression.h"
+
+#include <string.h>
+
+#include "core/parallel.h"
+
+/* ---- making ---- */
+
+int sm_family_operands(sm_family family) {
+  switch (family) {
+    case SM_OF_ONE:
+    case SM_STEPPED: return 1;
+    case SM_OF_TWO:
+    case SM_COMPARED:
+    case SM_EXTREME: return 2;
+    case SM_CHOSEN: break;
+  }
+  return 3;
+}
+
+int sm_family_last(sm_family family) {
+  switch (family) {
+    case SM_OF_ONE: return SM_SOFTPLUS;
+    case SM_OF_TWO: return SM_POW_GROWTH;
+    case SM_COMPARED: return SM_NE;
+    case SM_EXTREME: return SM_MINIMUM_SHARE;
+    case SM_STEPPED: return SM_ROUND;
+    case SM_CHOSEN: break;
+  }
+  return 0;
+}
+
+static sm_status check(const sm_expression *e, sm_error *error) {
+  if (e->inputs < 0 || e->inputs > SM_EXPRESSION_INPUTS)
+    return sm_fail(error, SM_BAD_VALUE, "an expression has at most %d inputs, got %d", SM_EXPRESSION_INPUTS, e->inputs);
+  if (e->outputs < 1 || e->outputs > SM_EXPRESSION_OUTPUTS)
+    return sm_fail(error, SM_BAD_VALUE, "an expression has 1 to %d outputs, got %d", SM_EXPRESSION_OUTPUTS, e->outputs);
+  if (e->constants < 0 || e->instructions < 0 || e->constants > SM_EXPRESSION_VALUES ||
+      e->instructions > SM_EXPRESSION_VALUES ||
+      e->inputs + e->constants + e->instructions > SM_EXPRESSION_VALUES - SM_EXPRESSION_OUTPUTS)
+    return sm_fail(error, SM_BAD_VALUE, "an expression has at most %d numbers and steps together, got %d",
+                   SM_EXPRESSION_VALUES - SM_EXPRESSION_OUTPUTS - e->inputs, e->constants + e->instructions);
+  int known = e->inputs + e->constants;
+  for (int i = 0; i < e->instructions; i++, known++) {
+    const sm_instruction *at = &e->instruction[i];
+    if ((int)at->family < 0 || at->family > SM_CHOSEN || at->f < 0 || at->f > sm_family_last(at->family))
+      return sm_fail(error, SM_BAD_VALUE, "instruction %d of an expression is none", i + 1);
+    for (int k = 0; k < sm_family_operands(at->family); k++)
+      if (at->operand[k] < 0 || at->operand[k] >= known)
+        return sm_fail(error, SM_BAD_VALUE, "operand %d of instruction %d of an expression is value %d of %d", k + 1,
+                       i + 1, at->operand[k], known);
+  }
+  for (int k = 0; k < e->outputs; k++)
+    if (e->output[k] < 0 || e->output[k] >= known)
+      return sm_fail(error, SM_BAD_VALUE, "output %d of an expression is value %d of %d", k + 1, e->output[k], known);
+  return SM_OK;
+}
+
+/* A register that is free; one more where none is. */
+static int take_register(sm_expression *e, bool *taken) {
+  int number = 0;
+  while (taken[number]) number++;
+  taken[number] = true;
+  if (number >= e->registers) e->registers = number + 1;
+  return number;
+}
+
+sm_status sm_expression_make(sm_expression *e, sm_error *error) {
+  sm_status status = check(e, error);
+  if (status) return status;
+  const int given = e->inputs + e->constants, first_register = given + e->outputs;
+  int place[SM_EXPRESSION_VALUES], last[SM_EXPRESSION_VALUES]; /* where a value lies, and which instruction is last */
+  bool taken[SM_EXPRESSION_VALUES] = {0};
+  for (int value = 0; value < given + e->instructions; value++) {
+    place[value] = value < given ? value : -1;
+    last[value] = -1;
+  }
+  memset(e->reads, 0, sizeof e->reads);
+  for (int i = 0; i < e->instructions; i++) {
+    const sm_instruction *at = &e->instruction[i];
+    for (int k = 0; k < sm_family_operands(at->family); k++) last[at->operand[k]] = i;
+  }
+  for (int k = e->outputs - 1; k >= 0; k--)
+    if (e->output[k] >= given) place[e->output[k]] = given + k;
+  for (int value = 0; value < e->inputs; value++) e->reads[value] = last[value] >= 0;
+  e->registers = 0;
+  for (int i = 0; i < e->instructions; i++) {
+    sm_instruction *at = &e->instruction[i];
+    const int result = given + i;
+    for (int k = 0; k < sm_family_operands(at->family); k++) {
+      const int value = at->operand[k];
+      at->operand[k] = place[value];
+      if (last[value] == i && place[value] >= first_register) taken[place[value] - first_register] = false;
+    }
+    if (place[result] < 0) {
+      int number = take_register(e, taken);
+      place[result] = first_register + number;
+      taken[number] = last[result] >= 0;
+    }
+    at->to = place[result];
+  }
+  for (int k = 0; k < e->outputs; k++) {
+    if (e->output[k] < e->inputs) e->reads[e->output[k]] = true;
+    e->output[k] = place[e->output[k]];
+  }
+  return SM_OK;
+}
+
+/* ---- planning ---- */
+
+static sm_reading reading_of(const sm_strided *axes, const sm_shape *shape, size_t n) {
+  size_t count = sm_shape_count(shape);
+  if (count == 1) return SM_ONE;
+  if (count == n) return SM_IN_ORDER;
+  return axes->rank == 2 && axes->step[2][0] == 0 && axes->size[1] <= SM_EXPRESSION_BLOCK ? SM_PERIODIC : SM_WALKED;
+}
+
+sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *e, const sm_shape *const shapes[],
+                                const sm_dtype *dtypes, sm_error *error) {
+  sm_strided axes;
+  plan->shape = (sm_shape){0};
+  for (int i = 0; i < e->inputs; i++) {
+    const sm_shape *two[] = {&plan->shape, shapes[i]};
+    sm_shape both;
+    sm_status status = sm_strided_broadcast(&axes, &both, two, 2, error);
+    if (status) return status;
+    plan->shape = both;
+  }
+  plan->n = sm_shape_count(&plan->shape);
+  plan->blocks = e->registers;
+  for (int i = 0; i < e->inputs; i++) {
+    const sm_shape *two[] = {&plan->shape, shapes[i]};
+    sm_shape both;
+    sm_status status = sm_strided_broadcast(&plan->input[i].axes, &both, two, 2, error);
+    if (status) return status;
+    plan->input[i].dtype = dtypes[i];
+    plan->input[i].reading = e->reads[i] ? reading_of(&plan->input[i].axes, shapes[i], plan->n) : SM_IGNORED;
+    plan->blocks += plan->input[i].reading != SM_IGNORED;
+  }
+  return SM_OK;
+}
+
+size_t sm_expression_scratch(const sm_expression_plan *plan) {
+  return sm_workers(sm_blocks(plan->n)) * (size_t)plan->blocks * SM_EXPRESSION_BLOCK * sizeof(real);
+}
+
+/* ---- running ---- */
+
+/* Where a value lies for the block at hand: n numbers, or with a step of 0 one for all of them. */
+typedef struct located {
+  const real *data;
+  size_t step;
+} located;
+
+typedef struct running {
+  real *const *out;
+  const void *const *inputs;
+  const sm_expression *expression;
+  const sm_expression_plan *plan;
+  real *scratch;
+} running;
+
+static void load(real *to, const void *from, sm_dtype dtype, size_t first, size_t n) {
+  if (dtype == SM_UINT8) {
+    const uint8_t *x = (const uint8_t *)from + first;
+    for (size_t i = 0; i < n; i++) to[i] = x[i];
+  } else {
+    memcpy(to, (const real *)from + first, n * sizeof *to);
+  }
+}
+
+/* A block of an input whose numbers repeat, from element `first` of the result on. */
+static void load_periodic(real *to, const void *from, sm_dtype dtype, size_t period, size_t first, size_t n) {
+  size_t phase = first % period, filled = period < n ? period : n;
+  size_t head = period - phase < filled ? period - phase : filled;
+  load(to, from, dtype, phase, head);
+  load(to + head, from, dtype, 0, filled - head);
+  while (filled < n) { /* a multiple of the period */
+    size_t more = filled < n - filled ? filled : n - filled;
+    memcpy(to + filled, to, more * sizeof *to);
+    filled += more;
+  }
+}
+
+static void load_walked(real *to, const void *from, sm_dtype dtype, const sm_strided *axes, size_t first, size_t n) {
+  sm_strided_place place = sm_strided_start(axes, first);
+  const bool advances = axes->step[2][axes->rank - 1] != 0;
+  for (size_t done = 0; done < n;) {
+    size_t run = sm_strided_run(&place, axes), left = n - done;
+    if (run > left) run = left;
+    if (advances) {
+      load(to + done, from, dtype, (size_t)place.at[2], run);
+    } else {
+      load(to + done, from, dtype, (size_t)place.at[2], 1);
+      for (size_t i = 1; i < run; i++) to[done + i] = to[done];
+    }
+    sm_strided_advance(&place, axes, run);
+    done += run;
+  }
+}
+
+/* The inputs' numbers for n elements of the result from `first` on. */
+static void locate_inputs(located *places, const running *of, real *spare, size_t first, size_t n) {
+  const sm_expression_plan *plan = of->plan;
+  for (int i = 0; i < of->expression->inputs; i++) {
+    const sm_dtype dtype = plan->input[i].dtype;
+    const sm_strided *axes = &plan->input[i].axes;
+    const void *from = of->inputs[i];
+    places[i] = (located){spare, 1};
+    switch (plan->input[i].reading) {
+      case SM_IGNORED: continue;
+      case SM_IN_ORDER:
+        if (dtype == SM_REAL) places[i].data = (const real *)from + first;
+        else load(spare, from, dtype, first, n);
+        break;
+      case SM_ONE:
+        load(spare, from, dtype, 0, 1);
+        places[i].step = 0;
+        break;
+      case SM_PERIODIC: load_periodic(spare, from, dtype, axes->size[1], first, n); break;
+      case SM_WALKED: load_walked(spare, from, dtype, axes, first, n); break;
+    }
+    spare += SM_EXPRESSION_BLOCK;
+  }
+}
+
+/* f and the steps are constants at every call, so that each loop is compiled for them. */
+static inline __attribute__((always_inline)) void compare_run(real *y, const real *a, const real *b, size_t step_a,
+                                                              size_t step_b, const sm_comparison f, size_t n) {
+  const real number_a = *a, number_b = *b;
+  if (step_a && step_b) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], b[i], f) ? 1 : 0;
+  } else if (step_a) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], number_b, f) ? 1 : 0;
+  } else if (step_b) {
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) y[i] = sm_holds(number_a, b[i], f) ? 1 : 0;
+  } else {
+    y[0] = sm_holds(number_a, number_b, f) ? 1 : 0;
+  }
+}
+
+static void compare(real *y, const real *const *x, const size_t *step, sm_comparison f, size_t n) {
+  switch (f) {
+    case SM_LT: compare_run(y, x[0], x[1], step[0], step[1], SM_LT, n); break;
+    case SM_LE: compare_run(y, x[0], x[1], step[0], step[1], SM_LE, n); break;
+    case SM_GT: compare_run(y, x[0], x[1], step[0], step[1], SM_GT, n); break;
+    case SM_GE: compare_run(y, x[0], x[1], step[0], step[1], SM_GE, n); break;
+    case SM_EQ: compare_run(y, x[0], x[1], step[0], step[1], SM_EQ, n); break;
+    case SM_NE: compare_run(y, x[0], x[1], step[0], step[1], SM_NE, n); break;
+  }
+}
+
+static inline __attribute__((always_inline)) void choose_run(real *y, const real *c, const real *a, const real *b,
+                                                             const bool step_a, const bool step_b, size_t n) {
+  const real number_a = *a, number_b = *b;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    real first = step_a ? a[i] : number_a, second = step_b ? b[i] : number_b;
+    y[i] = c[i] != 0 ? first : second;
+  }
+}
+
+/* The step of the result. */
+static size_t choose(real *y, const real *const *x, const size_t *step, size_t n) {
+  if (step[0] == 0) {
+    int which = x[0][0] != 0 ? 1 : 2;
+    memmove(y, x[which], (step[which] ? n : 1) * sizeof *y);
+    return step[which];
+  }
+  if (step[1] && step[2]) choose_run(y, x[0], x[1], x[2], true, true, n);
+  else if (step[1]) choose_run(y, x[0], x[1], x[2], true, false, n);
+  else if (step[2]) choose_run(y, x[0], x[1], x[2], false, true, n);
+  else choose_run(y, x[0], x[1], x[2], false, false, n);
+  return 1;
+}
+
+/* One instruction over n elements, or once where all operands are one number. Such a number is copied first: y may lie
+   where it does. */
+static size_t execute(real *y, const sm_instruction *at, const located *places, size_t n) {
+  real number[3];
+  const real *x[3];
+  size_t step[3], any = 0;
+  for (int k = 0; k < sm_family_operands(at->family); k++) {
+    const located *from = &places[at->operand[k]];
+    if (!from->step) number[k] = *from->data;
+    x[k] = from->step ? from->data : &number[k];
+    any |= step[k] = from->step;
+  }
+  if (!any) n = 1;
+  switch (at->family) {
+    case SM_OF_ONE: sm_unary_run(y, x[0], (sm_unary)at->f, n); break;
+    case SM_OF_TWO: sm_binary_run(y, x[0], x[1], step[0], step[1], (sm_binary)at->f, n); break;
+    case SM_COMPARED: compare(y, x, step, (sm_comparison)at->f, n); break;
+    case SM_EXTREME: sm_extreme_run(y, x[0], x[1], step[0], step[1], (sm_extreme)at->f, n); break;
+    case SM_STEPPED: sm_step_run(y, x[0], (sm_stepped)at->f, n); break;
+    case SM_CHOSEN: return choose(y, x, step, n);
+  }
+  return any;
+}
+
+/* Puts what an output is where it belongs, unless it was computed there. */
+static void finish(real *y, const located *from, size_t n) {
+  if (from->step) {
+    if (from->data != y) memcpy(y, from->data, n * sizeof *y);
+  } else {
+    const real number = *from->data;
+    for (size_t i = 0; i < n; i++) y[i] = number;
+  }
+}
+
+static void run_block(const void *work, size_t block) {
+  const running *of = work;
+  const sm_expression *e = of->expression;
+  const int given = e->inputs + e->constants, first_register = given + e->outputs;
+  sm_range range = sm_block(of->plan->n, block);
+  real *own = of->scratch + (size_t)sm_thread_index() * (size_t)of->plan->blocks * SM_EXPRESSION_BLOCK;
+  real *spare = own + (size_t)e->registers * SM_EXPRESSION_BLOCK;
+  located places[SM_EXPRESSION_VALUES];
+  for (int i = 0; i < e->constants; i++) places[e->inputs + i] = (located){&e->constant[i], 0};
+  for (size_t first = range.first, n; first < range.last; first += n) {
+    n = range.last - first < SM_EXPRESSION_BLOCK ? range.last - first : SM_EXPRESSION_BLOCK;
+    locate_inputs(places, of, spare, first, n);
+    for (int i = 0; i < e->instructions; i++) {
+      const sm_instruction *at = &e->instruction[i];
+      real *y = at->to < first_register ? of->out[at->to - given] + first
+                                        : own + (size_t)(at->to - first_register) * SM_EXPRESSION_BLOCK;
+      size_t step = execute(y, at, places, n);
+      places[at->to] = (located){y, step};
+    }
+    /* From the last: an output that is another's value finds it before that one is filled. */
+    for (int k = e->outputs - 1; k >= 0; k--) finish(of->out[k] + first, &places[e->output[k]], n);
+  }
+}
+
+void sm_expression_run(real *const *out, const void *const *inputs, const sm_expression *expression,
+                       const sm_expression_plan *plan, void *scratch) {
+  running work = {out, inputs, expression, plan, scratch};
+  sm_parallel_blocks(plan->n, run_block, &work);
+}

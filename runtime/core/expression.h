@@ -1,0 +1,75 @@
+/* A machine for expressions of numbers: f(x, y, …) of every element in one pass over memory. It goes through the
+   elements by blocks that stay in the first-level cache, one instruction after the other over each block, with the
+   kernels of the single operations and their bits. Operands broadcast as in NumPy. */
+#ifndef SM_EXPRESSION_H
+#define SM_EXPRESSION_H
+
+#include "core/compare.h"
+#include "core/pointwise.h"
+#include "core/stride.h"
+
+enum {
+  SM_EXPRESSION_INPUTS = 32,
+  SM_EXPRESSION_OUTPUTS = 32,
+  SM_EXPRESSION_VALUES = 1024, /* inputs, constants and results of instructions together */
+  SM_EXPRESSION_BLOCK = 1024   /* elements */
+};
+
+/* Which enumeration says what an instruction computes. SM_CHOSEN is where(c, a, b): a where c is not 0, else b.
+   Comparisons give the numbers 1 and 0. */
+typedef enum sm_family { SM_OF_ONE, SM_OF_TWO, SM_COMPARED, SM_EXTREME, SM_STEPPED, SM_CHOSEN } sm_family;
+
+/* Values are numbered: the inputs, the constants, the results of the instructions in their order. An operand is such a
+   number. */
+typedef struct sm_instruction {
+  sm_family family;
+  int f; /* sm_unary, sm_binary, sm_comparison, sm_extreme, sm_stepped, 0 */
+  int operand[3];
+  int to; /* for sm_expression_make */
+} sm_instruction;
+
+int sm_family_operands(sm_family family); /* 1, 2 or 3 */
+int sm_family_last(sm_family family);     /* the largest f */
+
+/* Before sm_expression_make the caller sets all but `registers` and `reads`. After it operands are places: the inputs,
+   the constants, the outputs, the registers. */
+typedef struct sm_expression {
+  int inputs, constants, instructions, outputs;
+  int output[SM_EXPRESSION_OUTPUTS]; /* values */
+  const real *constant;
+  sm_instruction *instruction;
+  int registers;                       /* blocks that results are kept in until their last use */
+  bool reads[SM_EXPRESSION_INPUTS];    /* whether an input is used */
+} sm_expression;
+
+/* Checks every number in an expression, and gives each result a register until its last use. SM_BAD_VALUE names what
+   is wrong. */
+sm_status sm_expression_make(sm_expression *expression, sm_error *error);
+
+typedef enum sm_reading { SM_IGNORED, SM_IN_ORDER, SM_ONE, SM_PERIODIC, SM_WALKED } sm_reading;
+
+/* How the inputs of one call broadcast. */
+typedef struct sm_expression_plan {
+  sm_shape shape;        /* of the outputs */
+  size_t n;              /* elements of it */
+  int blocks;            /* of scratch that a thread has: the registers, and inputs that are brought into order */
+  struct {
+    sm_reading reading;
+    sm_dtype dtype;
+    sm_strided axes; /* SM_WALKED: operand 2 is the input; SM_PERIODIC: the last of the two axes */
+  } input[SM_EXPRESSION_INPUTS];
+} sm_expression_plan;
+
+/* The outputs have the shape to which all inputs broadcast, also those that nothing reads; types are real or uint8, whose numbers become real. A number
+   has rank 0. SM_BAD_SHAPE as from sm_strided_broadcast. */
+sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *expression, const sm_shape *const shapes[],
+                                const sm_dtype *dtypes, sm_error *error);
+
+/* Bytes of scratch that sm_expression_run needs; with other threads it may be more. */
+size_t sm_expression_scratch(const sm_expression_plan *plan);
+
+/* out[k], new memory of plan->shape each, from the inputs' numbers. */
+void sm_expression_run(real *const *out, const void *const *inputs, const sm_expression *expression,
+                       const sm_expression_plan *plan, void *scratch);
+
+#endif
