@@ -19,6 +19,7 @@ local sm = {
   seed = random.seed,
   no_grad = autograd.no_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
   grad = require "sm.gradients".grad,
+  pointwise = require "sm.ops.traced".pointwise,
 }
 for _, operation in ipairs(require "sm.ops.records") do
   if operation.call then sm[operation.name] = operation.f end

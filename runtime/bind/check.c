@@ -85,7 +85,9 @@ static const char *describe(lua_State *L, int index) {
       return lua_pushfstring(L, "number %s", text);
     }
     case LUA_TNONE: return lua_pushliteral(L, "nothing");
-    default: return lua_pushstring(L, luaL_typename(L, index));
+    default: /* a metatable may have a name, which is read raw */
+      if (luaL_getmetafield(L, index, "__name") == LUA_TSTRING) return lua_tostring(L, -1);
+      return lua_pushstring(L, luaL_typename(L, index));
   }
 }
 

@@ -57,7 +57,7 @@ static int make(lua_State *L) {
   }
   for (size_t k = 0; k < outputs; k++) e->output[k] = integer(L, 4, k + 1);
   sm_error error;
-  if (sm_expression_make(e, &error) != SM_OK) sm_lua_raise(L, &error);
+  if (sm_expression_make(e, &error) != SM_OK) sm_lua_fail(L, "pointwise: %s", error.message);
   luaL_setmetatable(L, CLASS);
   return 1;
 }

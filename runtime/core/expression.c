@@ -37,9 +37,9 @@ static sm_status check(const sm_expression *e, sm_error *error) {
     return sm_fail(error, SM_BAD_VALUE, "an expression has 1 to %d outputs, got %d", SM_EXPRESSION_OUTPUTS, e->outputs);
   if (e->constants < 0 || e->instructions < 0 || e->constants > SM_EXPRESSION_VALUES ||
       e->instructions > SM_EXPRESSION_VALUES ||
-      e->inputs + e->constants + e->instructions > SM_EXPRESSION_VALUES - SM_EXPRESSION_OUTPUTS)
-    return sm_fail(error, SM_BAD_VALUE, "an expression has at most %d numbers and steps together, got %d",
-                   SM_EXPRESSION_VALUES - SM_EXPRESSION_OUTPUTS - e->inputs, e->constants + e->instructions);
+      e->constants + e->instructions > SM_EXPRESSION_VALUES - SM_EXPRESSION_OUTPUTS - SM_EXPRESSION_INPUTS)
+    return sm_fail(error, SM_BAD_VALUE, "the function is too large: it takes more than %d numbers and steps",
+                   SM_EXPRESSION_VALUES - SM_EXPRESSION_OUTPUTS - SM_EXPRESSION_INPUTS);
   int known = e->inputs + e->constants;
   for (int i = 0; i < e->instructions; i++, known++) {
     const sm_instruction *at = &e->instruction[i];

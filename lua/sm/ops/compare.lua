@@ -8,6 +8,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
 local shape_text = require "sm.text".shape
+local symbols = require "sm.ops.symbols"
 
 local T, C = runtime.tensor, runtime.compare
 local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
@@ -65,6 +66,7 @@ define {
   call = "sm.where",
   doc = "sm.where(c, a, b): a where c (uint8) is not 0, else b; tensors of one type or numbers, which broadcast.",
   f = function(condition, a, b)
+    if symbols.any(condition, a, b) then return symbols.operate("where", condition, a, b) end
     arguments.tensor("where", condition, "a uint8 tensor as the condition")
     if condition.dtype ~= "uint8" then
       fail("where: the condition must be a uint8 tensor, as comparisons give, got %s %s", condition.dtype,
@@ -115,6 +117,7 @@ for _, name in ipairs { "maximum", "minimum" } do
     doc = ("sm.%s(a, b): the %s of two tensors or a tensor and a number, which broadcast; NaN wins. Where both are "
       .. "equal each gets half of the gradient."):format(name, name == "maximum" and "larger" or "smaller"),
     f = function(a, b)
+      if symbols.any(a, b) then return symbols.operate(name, a, b) end
       operand(name, a)
       operand(name, b)
       if type(a) ~= "number" then arguments.real(name, a) end

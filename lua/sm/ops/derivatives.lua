@@ -1,0 +1,97 @@
+--- Derivatives of expressions, as expressions of the same graph.
+-- @module sm.ops.derivatives
+local symbols = require "sm.ops.symbols"
+
+local apply = symbols.apply
+
+local function number(node, value) return symbols.number(node.graph, value) end
+
+local function nothing() end
+
+local function less_one(power) return apply("sub", power, number(power, 1)) end
+
+-- For every operation: from its node y and the gradient g of that, the gradients of its operands, nil where there is
+-- none. They are what the single operations compute, term by term.
+local RULES = {
+  detach = nothing, sign = nothing, floor = nothing, round = nothing,
+  lt = nothing, le = nothing, gt = nothing, ge = nothing, eq = nothing, ne = nothing,
+  maximum_share = nothing, minimum_share = nothing,
+  neg = function(g) return apply("neg", g) end,
+  exp = function(g, y) return apply("mul", g, y) end,
+  log = function(g, _, a) return apply("div", g, a) end,
+  sqrt = function(g, y) return apply("div", g, apply("mul", number(g, 2), y)) end,
+  abs = function(g, _, a) return apply("mul", g, apply("sign", a)) end,
+  tanh = function(g, y)
+    local one = number(g, 1)
+    return apply("mul", g, apply("mul", apply("sub", one, y), apply("add", one, y)))
+  end,
+  sigmoid = function(g, y) return apply("mul", g, apply("mul", y, apply("sub", number(g, 1), y))) end,
+  relu = function(g, _, a) return apply("where", apply("gt", a, number(g, 0)), g, number(g, 0)) end,
+  softplus = function(g, _, a) return apply("mul", g, apply("sigmoid", a)) end,
+  add = function(g) return g, g end,
+  sub = function(g) return g, apply("neg", g) end,
+  mul = function(g, _, a, b) return apply("mul", g, b), apply("mul", g, a) end,
+  div = function(g, y, _, b) return apply("div", g, b), apply("neg", apply("div", apply("mul", g, y), b)) end,
+  where = function(g, _, c)
+    local zero = number(g, 0)
+    return nil, apply("where", c, g, zero), apply("where", c, zero, g)
+  end,
+  pow = function(g, _, a, b)
+    if b.op ~= "number" then
+      return apply("mul", g, apply("pow_slope", a, b)), apply("mul", g, apply("pow_growth", a, b))
+    end
+    if b.value == 0 then return nil end
+    return apply("mul", g, apply("mul", apply("pow", a, less_one(b)), b))
+  end,
+  -- b a^(b-1): by a, b times the slope of a^(b-1); by b, a^(b-1) + b a^(b-1) log a
+  pow_slope = function(g, _, a, b)
+    local less = less_one(b)
+    return apply("mul", g, apply("mul", b, apply("pow_slope", a, less))),
+      apply("mul", g, apply("add", apply("pow", a, less), apply("mul", b, apply("pow_growth", a, less))))
+  end,
+  -- a^b log a: by a, a^(b-1) + b a^(b-1) log a; by b, a^b (log a)², 0 where a^b log a is
+  pow_growth = function(g, y, a, b)
+    local less, zero = less_one(b), number(g, 0)
+    return apply("mul", g, apply("add", apply("pow", a, less), apply("mul", b, apply("pow_growth", a, less)))),
+      apply("mul", g, apply("where", apply("eq", y, zero), zero, apply("mul", y, apply("log", a))))
+  end,
+}
+
+for _, op in ipairs { "maximum", "minimum" } do
+  local share = op .. "_share"
+  RULES[op] = function(g, _, a, b) return apply("mul", g, apply(share, a, b)), apply("mul", g, apply(share, b, a)) end
+end
+
+local M = {}
+
+--- The gradients of a root by inputs.
+-- @param root node
+-- @param gradient node: that of the root
+-- @param inputs list of nodes
+-- @return list of nodes, in the order of the inputs
+function M.of(root, gradient, inputs)
+  local graph, depends, arrived = root.graph, {}, { [root] = gradient }
+  for _, input in ipairs(inputs) do depends[input] = true end
+  for id = 1, root.id do
+    local node = graph[id]
+    for _, operand in ipairs(node) do depends[node] = depends[node] or depends[operand] end
+  end
+  for id = root.id, 1, -1 do
+    local node = graph[id]
+    local g, rule = arrived[node], RULES[node.op]
+    if g and rule and depends[node] then
+      local gradients = table.pack(rule(g, node, node[1], node[2], node[3]))
+      for i = 1, gradients.n do
+        local operand, part = node[i], gradients[i]
+        if part and depends[operand] then
+          arrived[operand] = arrived[operand] and apply("add", arrived[operand], part) or part
+        end
+      end
+    end
+  end
+  local found = {}
+  for i, input in ipairs(inputs) do found[i] = arrived[input] or symbols.number(graph, 0) end
+  return found
+end
+
+return M

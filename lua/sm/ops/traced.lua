@@ -1,0 +1,172 @@
+--- sm.pointwise: functions of elements that are traced, differentiated, and computed in one pass over memory.
+-- @module sm.ops.traced
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local derivatives = require "sm.ops.derivatives"
+local fail = require "sm.fail"
+local primitives = require "sm.ops.primitives"
+local symbols = require "sm.ops.symbols"
+
+local T, E = runtime.tensor, runtime.expression
+local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
+
+local M = {}
+
+-- An expression: { inputs = nodes, roots = nodes, names } of one graph; `program` is it compiled, `reads[i]` whether it
+-- uses input i, and `gradients` its gradients by which they are of.
+
+--- Compiles an expression, once.
+local function compiled(expression)
+  if expression.program then return expression.program end
+  local graph, value, used, last = expression.roots[1].graph, {}, {}, 0
+  for _, root in ipairs(expression.roots) do
+    used[root] = true
+    last = math.max(last, root.id)
+  end
+  for id = last, 1, -1 do
+    for _, operand in ipairs(used[graph[id]] and graph[id] or {}) do used[operand] = true end
+  end
+  local reads, constants, instructions, outputs = {}, {}, {}, {}
+  for i, input in ipairs(expression.inputs) do
+    value[input] = i - 1
+    reads[i] = used[input] or false
+  end
+  for id = 1, last do
+    local node = graph[id]
+    if used[node] and node.op == "number" then
+      value[node] = #expression.inputs + #constants
+      constants[#constants + 1] = node.value
+    end
+  end
+  local next_value = #expression.inputs + #constants
+  for id = 1, last do
+    local node = graph[id]
+    if used[node] and node.op == "detach" then
+      value[node] = value[node[1]]
+    elseif used[node] and E.operations[node.op] then
+      instructions[#instructions + 1] = E.operations[node.op]
+      for k = 1, 3 do instructions[#instructions + 1] = node[k] and value[node[k]] or 0 end
+      value[node] = next_value
+      next_value = next_value + 1
+    end
+  end
+  for k, root in ipairs(expression.roots) do outputs[k] = value[root] end
+  expression.program = E.make(#expression.inputs, constants, instructions, outputs)
+  expression.reads = reads
+  return expression.program
+end
+
+--- The gradients of a root by those inputs that are wanted: an expression of the root's gradient and the inputs.
+-- @param wanted list of booleans
+local function gradients_of(expression, root, wanted)
+  local key = ("%d"):format(root)
+  for i = 1, #expression.inputs do key = key .. (wanted[i] and "+" or "-") end
+  local known = expression.gradients[key]
+  if known then return known end
+  local graph, by = expression.roots[root].graph, {}
+  for i, input in ipairs(expression.inputs) do by[#by + 1] = wanted[i] and input or nil end
+  local gy = symbols.input(graph)
+  local inputs = { gy, table.unpack(expression.inputs) }
+  known = { inputs = inputs, roots = derivatives.of(expression.roots[root], gy, by), gradients = {} }
+  compiled(known)
+  expression.gradients[key] = known
+  return known
+end
+
+--- A gradient of each argument that wants one, from those of the expression's result; false for the others.
+local function backward(gradients, gy, wanted, given)
+  local computed, by, position = { M.run(gradients, gy, table.unpack(given, 1, given.n)) }, {}, 0
+  for i = 1, given.n do
+    by[i] = false
+    if wanted[i] then
+      position = position + 1
+      by[i] = primitives.sum_to(computed[position], given[i].shape)
+    end
+  end
+  return table.unpack(by, 1, given.n)
+end
+
+--- Computes all roots, and records each as an operation of its own.
+-- @return one tensor for each root
+function M.run(expression, ...)
+  local results = table.pack(E.run(compiled(expression), ...))
+  local recorded, given, wanted = autograd.records(...), nil, {}
+  if recorded then
+    given = table.pack(...)
+    for i = 1, given.n do wanted[i] = tracks(given[i]) end
+  end
+  for root, y in ipairs(results) do
+    local gradients, read = recorded and gradients_of(expression, root, wanted), {}
+    for i = 1, recorded and given.n or 0 do read[i] = gradients.reads[i + 1] and given[i] end
+    record(y, "pointwise", function(gy) return backward(gradients, gy, wanted, given) end,
+      recorded and saved(table.unpack(read, 1, given.n)) or nil, ...)
+  end
+  return table.unpack(results)
+end
+
+--- The expression that a function computes of `count` arguments.
+local function trace(f, count)
+  local graph, inputs, arguments = symbols.graph(), {}, {}
+  for i = 1, count do
+    inputs[i] = symbols.input(graph)
+    arguments[i] = symbols.symbol(inputs[i])
+  end
+  local results = table.pack(f(table.unpack(arguments)))
+  local y = results[1]
+  if results.n ~= 1 then fail("pointwise: the function must return one value, it returned %d", results.n) end
+  if not symbols.is_symbol(y) then
+    if T.is_tensor(y) then fail "pointwise: the function returned a tensor that does not depend on its arguments" end
+    fail("pointwise: the function must return what it computes of its arguments, it returned %s", check.describe(y))
+  end
+  local expression = { inputs = inputs, roots = { symbols.node(y, graph) }, gradients = {} }
+  compiled(expression)
+  graph.closed = true
+  return expression
+end
+
+local MOST <const> = 16 -- arguments; gradients have more inputs
+
+--- Raises unless arguments are tensors and numbers, at least one a tensor.
+local function check_arguments(count, ...)
+  local given = select("#", ...)
+  if given ~= count then
+    fail("pointwise: the function takes %d argument%s, got %d", count, count == 1 and "" or "s", given)
+  end
+  local tensors = 0
+  for i = 1, count do
+    local x = select(i, ...)
+    if T.is_tensor(x) then
+      tensors = tensors + 1
+      if x.dtype == "int32" then
+        fail("pointwise: argument %d must be a %s or uint8 tensor or a number, got an int32 tensor", i, runtime.real)
+      end
+    elseif type(x) ~= "number" then
+      fail("pointwise: argument %d must be a tensor or a number, got %s", i, check.describe(x))
+    end
+  end
+  if tensors == 0 then fail "pointwise: at least one argument must be a tensor" end
+end
+
+--- A function of tensors and numbers that computes f of every element, in one pass over memory; operands broadcast.
+-- f is called once, with symbols. It may use operators, the methods of symbols, sm.where, comparisons, sm.maximum and
+-- sm.minimum. What it reads from outside is read then, so numbers that change are arguments. The result is of the real
+-- type; arguments may be uint8 tensors, too. Its gradients are one pass as well, and have gradients of their own.
+-- @param f function of 1 to 16 arguments that returns one value
+-- @return function(...) of as many tensors and numbers, at least one a tensor
+function M.pointwise(f)
+  if type(f) ~= "function" then fail("pointwise: expected a function, got %s", check.describe(f)) end
+  local info = debug.getinfo(f, "u")
+  if info.isvararg then fail "pointwise: the function must name its arguments, and not take any number of them" end
+  local count = info.nparams
+  if count < 1 or count > MOST then
+    fail("pointwise: the function must take 1 to %d arguments, it takes %d", MOST, count)
+  end
+  local expression = trace(f, count)
+  return runtime.traced(function(...)
+    check_arguments(count, ...)
+    return (M.run(expression, ...))
+  end)
+end
+
+return M
