@@ -26,8 +26,8 @@ static int integer(lua_State *L, int list, size_t position) {
 }
 
 /* make(inputs, constants, instructions, outputs) → an expression. Instructions have four integers each: one of
-   `operations`, and the values that are its operands. Values count from 0: the inputs, the constants, the results of the
-   instructions. Every number is checked. */
+   `operations`, and the values that are its operands. Values count from 0: the inputs, the constants, the results of
+   the instructions. Every number is checked. */
 static int make(lua_State *L) {
   const int inputs = (int)sm_lua_integer(L, 1, 0, INT16_MAX);
   const size_t constants = length(L, 2), fields = length(L, 3), outputs = length(L, 4);

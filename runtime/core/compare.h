@@ -40,8 +40,8 @@ typedef enum sm_extreme { SM_MAXIMUM, SM_MINIMUM, SM_MAXIMUM_SHARE, SM_MINIMUM_S
 
 void sm_extreme_of(real *y, const real *a, const real *b, sm_extreme f, const sm_strided *axes);
 
-/* The same on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one number. y
-   may be an operand. */
+/* The same on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one number.
+   y may be an operand. */
 void sm_extreme_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_extreme f, size_t n);
 
 /* -1, 0 or 1; the largest integer that is not larger; the nearest integer, of two the even one. NaN stays NaN. */

@@ -60,10 +60,10 @@ typedef struct sm_expression_plan {
   } input[SM_EXPRESSION_INPUTS];
 } sm_expression_plan;
 
-/* The outputs have the shape to which all inputs broadcast, also those that nothing reads; types are real or uint8, whose numbers become real. A number
-   has rank 0. SM_BAD_SHAPE as from sm_strided_broadcast. */
-sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *expression, const sm_shape *const shapes[],
-                                const sm_dtype *dtypes, sm_error *error);
+/* The outputs have the shape to which all inputs broadcast, also those that nothing reads; types are real or uint8,
+   whose numbers become real. A number has rank 0. SM_BAD_SHAPE as from sm_strided_broadcast. */
+sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *expression,
+                                const sm_shape *const shapes[], const sm_dtype *dtypes, sm_error *error);
 
 /* Bytes of scratch that sm_expression_run needs; with other threads it may be more. */
 size_t sm_expression_scratch(const sm_expression_plan *plan);

@@ -37,8 +37,8 @@ sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shap
 /* y = f(a, b), y of plan->shape. */
 void sm_binary_forward(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan);
 
-/* y = f(a, b) on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one number
-   outside of y. y may be an operand that advances. At most one of the two steps is 0, unless n is 1. */
+/* y = f(a, b) on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one
+   number outside of y. y may be an operand that advances. At most one of the two steps is 0, unless n is 1. */
 void sm_binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n);
 
 /* y = f(a, value), or f(value, b) when swapped; n elements. */

@@ -57,7 +57,8 @@ local function compiled(expression)
   return expression.program
 end
 
---- The gradients of a root by those inputs that are wanted: an expression of the root's gradient and the inputs.
+--- The gradients of a root by those inputs that are wanted: an expression of the root's gradient and the inputs. For
+-- input i, `from[i]` is the number of its root, 0 where its gradient is that of the root.
 -- @param wanted list of booleans
 local function gradients_of(expression, root, wanted)
   local key = ("%d"):format(root)
@@ -67,24 +68,39 @@ local function gradients_of(expression, root, wanted)
   local graph, by = expression.roots[root].graph, {}
   for i, input in ipairs(expression.inputs) do by[#by + 1] = wanted[i] and input or nil end
   local gy = symbols.input(graph)
-  local inputs = { gy, table.unpack(expression.inputs) }
-  known = { inputs = inputs, roots = derivatives.of(expression.roots[root], gy, by), gradients = {} }
-  compiled(known)
+  local nodes = derivatives.of(expression.roots[root], gy, by)
+  local roots, number, from, position = {}, { [gy] = 0 }, {}, 0
+  for i = 1, #expression.inputs do
+    if wanted[i] then
+      position = position + 1
+      local node = nodes[position]
+      if not number[node] then
+        roots[#roots + 1] = node
+        number[node] = #roots
+      end
+      from[i] = number[node]
+    end
+  end
+  known = { inputs = { gy, table.unpack(expression.inputs) }, roots = roots, from = from, gradients = {}, reads = {} }
+  if #roots > 0 then compiled(known) end
   expression.gradients[key] = known
   return known
 end
 
---- A gradient of each argument that wants one, from those of the expression's result; false for the others.
-local function backward(gradients, gy, wanted, given)
-  local computed, by, position = { M.run(gradients, gy, table.unpack(given, 1, given.n)) }, {}, 0
+--- A gradient of each argument that wants one, from those of the expression's result; false for the others. Then one
+-- tensor more, which nobody needs, where there is one.
+local function backward(gradients, gy, given)
+  local computed = #gradients.roots > 0 and { M.run(gradients, gy, table.unpack(given, 1, given.n)) } or {}
+  computed[0] = gy
+  local by, kept, rest = {}, { [gy] = true }, nil
   for i = 1, given.n do
-    by[i] = false
-    if wanted[i] then
-      position = position + 1
-      by[i] = primitives.sum_to(computed[position], given[i].shape)
-    end
+    local from = gradients.from[i]
+    by[i] = from and primitives.sum_to(computed[from], given[i].shape) or false
+    kept[by[i]] = true
   end
-  return table.unpack(by, 1, given.n)
+  for _, g in ipairs(computed) do rest = rest or not kept[g] and g or nil end
+  by[given.n + 1] = rest
+  return table.unpack(by, 1, given.n + 1)
 end
 
 --- Computes all roots, and records each as an operation of its own.
@@ -99,7 +115,7 @@ function M.run(expression, ...)
   for root, y in ipairs(results) do
     local gradients, read = recorded and gradients_of(expression, root, wanted), {}
     for i = 1, recorded and given.n or 0 do read[i] = gradients.reads[i + 1] and given[i] end
-    record(y, "pointwise", function(gy) return backward(gradients, gy, wanted, given) end,
+    record(y, "pointwise", function(gy) return backward(gradients, gy, given) end,
       recorded and saved(table.unpack(read, 1, given.n)) or nil, ...)
   end
   return table.unpack(results)
