@@ -281,6 +281,12 @@ describe("sm.pointwise", function()
     has(message(f, x, sm.zeros(2)), "shapes {2, 3} and {2} do not broadcast")
     has(message(f, x, sm.zeros({ 3 }, "int32")), "argument 2 must be a " .. runtime.real .. " or uint8 tensor")
     assert.matches("^tests/lua/pointwise_spec%.lua:%d+: ", helpers.error_of(function() return f(x, sm.zeros(2)) end))
+    local by = sm.pointwise(function(v, factor, divisor) return v * factor / divisor end)
+    assert.is_true(by(sm.ones(1), 1e-320, 1):item() < 1e-300)
+    if not exact then
+      has(message(by, x, 1, 1e-60), "argument 3 must be a number that fits float32, where this is 0, got number 1e-60")
+      has(message(by, x, 1e60, 1), "argument 2 must be a number that fits float32, where this is inf, got number 1e+60")
+    end
   end)
 
   it("has symbols of one call only", function()

@@ -104,14 +104,18 @@ end
 
 local VANISHING = { add = { true, true }, sub = { true, true }, mul = { true, true }, div = { true, false } }
 
---- A number in a function must be one as a real, too; one that is nearly 0 may become it where 0 does as well.
-local function check_number(op, position, value)
+--- Whether an operand that is nearly 0 may become it: a summand or a factor may.
+function M.may_vanish(op, position) return VANISHING[op] ~= nil and VANISHING[op][position] end
+
+--- The number that a kernel has of one, and whether it is one, too: not infinite, nor 0 unless it may vanish.
+function M.rounded(value, may_vanish)
   local kept = runtime.math.rounded(value)
-  local finite = (kept - kept == 0) == (value - value == 0)
-  local vanishing = VANISHING[op] and VANISHING[op][position]
-  if not finite or not vanishing and (kept == 0) ~= (value == 0) then
-    fail("pointwise: the number %s does not fit %s, where it is %g", value, runtime.real, kept)
-  end
+  return kept, (kept - kept == 0) == (value - value == 0) and (may_vanish or (kept == 0) == (value == 0))
+end
+
+local function check_number(op, position, value)
+  local kept, fits = M.rounded(value, M.may_vanish(op, position))
+  if not fits then fail("pointwise: the number %s does not fit %s, where it is %g", value, runtime.real, kept) end
 end
 
 local function node_of(op, position, value, graph)

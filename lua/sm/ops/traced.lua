@@ -143,25 +143,46 @@ end
 
 local MOST <const> = 16 -- arguments; gradients have more inputs
 
+--- The inputs of an expression that a number nearly 0 may not become 0 for, by their positions.
+local function strict_inputs(expression)
+  local strict, position = {}, {}
+  for i, input in ipairs(expression.inputs) do position[input] = i end
+  for _, node in ipairs(expression.roots[1].graph) do
+    for k, operand in ipairs(node) do
+      if position[operand] and not symbols.may_vanish(node.op, k) then strict[position[operand]] = true end
+    end
+  end
+  return strict
+end
+
 --- Raises unless arguments are tensors and numbers, at least one a tensor.
-local function check_arguments(count, ...)
-  local given = select("#", ...)
-  if given ~= count then
-    fail("pointwise: the function takes %d argument%s, got %d", count, count == 1 and "" or "s", given)
+-- @return the arguments, with numbers as a kernel has them
+local function checked(count, strict, ...)
+  local given = table.pack(...)
+  if given.n ~= count then
+    fail("pointwise: the function takes %d argument%s, got %d", count, count == 1 and "" or "s", given.n)
   end
   local tensors = 0
   for i = 1, count do
-    local x = select(i, ...)
+    local x = given[i]
     if T.is_tensor(x) then
       tensors = tensors + 1
       if x.dtype == "int32" then
         fail("pointwise: argument %d must be a %s or uint8 tensor or a number, got an int32 tensor", i, runtime.real)
       end
-    elseif type(x) ~= "number" then
+    elseif type(x) == "number" then
+      local kept, fits = symbols.rounded(x, not strict[i])
+      if not fits then
+        fail("pointwise: argument %d must be a number that fits %s, where this is %g, got %s", i, runtime.real, kept,
+          check.describe(x))
+      end
+      given[i] = kept
+    else
       fail("pointwise: argument %d must be a tensor or a number, got %s", i, check.describe(x))
     end
   end
   if tensors == 0 then fail "pointwise: at least one argument must be a tensor" end
+  return table.unpack(given, 1, count)
 end
 
 --- A function of tensors and numbers that computes f of every element, in one pass over memory; operands broadcast.
@@ -179,10 +200,8 @@ function M.pointwise(f)
     fail("pointwise: the function must take 1 to %d arguments, it takes %d", MOST, count)
   end
   local expression = trace(f, count)
-  return runtime.traced(function(...)
-    check_arguments(count, ...)
-    return (M.run(expression, ...))
-  end)
+  local strict = strict_inputs(expression)
+  return runtime.traced(function(...) return (M.run(expression, checked(count, strict, ...))) end)
 end
 
 return M
