@@ -6,7 +6,7 @@
 
 /* ---- making ---- */
 
-int sm_family_operands(sm_family family) {
+static int operands_of(sm_family family) {
   switch (family) {
     case SM_OF_ONE:
     case SM_STEPPED: return 1;
@@ -45,7 +45,7 @@ static sm_status check(const sm_expression *e, sm_error *error) {
     const sm_instruction *at = &e->instruction[i];
     if ((int)at->family < 0 || at->family > SM_CHOSEN || at->f < 0 || at->f > sm_family_last(at->family))
       return sm_fail(error, SM_BAD_VALUE, "instruction %d of an expression is none", i + 1);
-    for (int k = 0; k < sm_family_operands(at->family); k++)
+    for (int k = 0; k < operands_of(at->family); k++)
       if (at->operand[k] < 0 || at->operand[k] >= known)
         return sm_fail(error, SM_BAD_VALUE, "operand %d of instruction %d of an expression is value %d of %d", k + 1,
                        i + 1, at->operand[k], known);
@@ -77,8 +77,9 @@ sm_status sm_expression_make(sm_expression *e, sm_error *error) {
   }
   memset(e->reads, 0, sizeof e->reads);
   for (int i = 0; i < e->instructions; i++) {
-    const sm_instruction *at = &e->instruction[i];
-    for (int k = 0; k < sm_family_operands(at->family); k++) last[at->operand[k]] = i;
+    sm_instruction *at = &e->instruction[i];
+    at->operands = operands_of(at->family);
+    for (int k = 0; k < at->operands; k++) last[at->operand[k]] = i;
   }
   for (int k = e->outputs - 1; k >= 0; k--)
     if (e->output[k] >= given) place[e->output[k]] = given + k;
@@ -87,7 +88,7 @@ sm_status sm_expression_make(sm_expression *e, sm_error *error) {
   for (int i = 0; i < e->instructions; i++) {
     sm_instruction *at = &e->instruction[i];
     const int result = given + i;
-    for (int k = 0; k < sm_family_operands(at->family); k++) {
+    for (int k = 0; k < at->operands; k++) {
       const int value = at->operand[k];
       at->operand[k] = place[value];
       if (last[value] == i && place[value] >= first_register) taken[place[value] - first_register] = false;
@@ -283,7 +284,7 @@ static size_t execute(real *y, const sm_instruction *at, const located *places, 
   real number[3];
   const real *x[3];
   size_t step[3], any = 0;
-  for (int k = 0; k < sm_family_operands(at->family); k++) {
+  for (int k = 0; k < at->operands; k++) {
     const located *from = &places[at->operand[k]];
     if (!from->step) number[k] = *from->data;
     x[k] = from->step ? from->data : &number[k];

@@ -25,10 +25,9 @@ typedef struct sm_instruction {
   sm_family family;
   int f; /* sm_unary, sm_binary, sm_comparison, sm_extreme, sm_stepped, 0 */
   int operand[3];
-  int to; /* for sm_expression_make */
+  int operands, to; /* for sm_expression_make: how many there are, and where the result goes */
 } sm_instruction;
 
-int sm_family_operands(sm_family family); /* 1, 2 or 3 */
 int sm_family_last(sm_family family);     /* the largest f */
 
 /* Before sm_expression_make the caller sets all but `registers` and `reads`. After it operands are places: the inputs,

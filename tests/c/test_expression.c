@@ -1,4 +1,5 @@
-/* The machine for expressions: random ones against one element at a time, one against formulas in double, what is refused. */
+/* The machine for expressions: random ones against one element at a time, one against a formula in double, and what is
+   refused. */
 #include "numbers.h"
 
 #include "core/expression.h"
@@ -158,10 +159,10 @@ static void gelu_is_near_the_formula(void **state) {
   (void)state;
   enum { X, HALF, ONE, TWO_PI, SMALL, THREE, CUBE, SCALED, SUM, INSIDE, TANH, MORE, HALVED, Y };
   const real constant[] = {(real)0.5, 1, (real)0.8, (real)0.04, 3};
-  sm_instruction steps[] = {{SM_OF_TWO, SM_POW, {X, THREE}, 0},    {SM_OF_TWO, SM_MUL, {CUBE, SMALL}, 0},
-                            {SM_OF_TWO, SM_ADD, {X, SCALED}, 0},   {SM_OF_TWO, SM_MUL, {TWO_PI, SUM}, 0},
-                            {SM_OF_ONE, SM_TANH, {INSIDE}, 0},     {SM_OF_TWO, SM_ADD, {ONE, TANH}, 0},
-                            {SM_OF_TWO, SM_MUL, {HALF, X}, 0},     {SM_OF_TWO, SM_MUL, {HALVED, MORE}, 0}};
+  sm_instruction steps[] = {{SM_OF_TWO, SM_POW, {X, THREE}, 0, 0},    {SM_OF_TWO, SM_MUL, {CUBE, SMALL}, 0, 0},
+                            {SM_OF_TWO, SM_ADD, {X, SCALED}, 0, 0},   {SM_OF_TWO, SM_MUL, {TWO_PI, SUM}, 0, 0},
+                            {SM_OF_ONE, SM_TANH, {INSIDE}, 0, 0},     {SM_OF_TWO, SM_ADD, {ONE, TANH}, 0, 0},
+                            {SM_OF_TWO, SM_MUL, {HALF, X}, 0, 0},     {SM_OF_TWO, SM_MUL, {HALVED, MORE}, 0, 0}};
   sm_expression e = {.inputs = 1, .constants = 5, .instructions = COUNT_OF(steps), .outputs = 1, .output = {Y},
                      .constant = constant, .instruction = steps};
   sm_error error;
@@ -189,11 +190,11 @@ static void what_is_no_expression_is_refused(void **state) {
   const struct {
     sm_instruction at;
     int inputs, output;
-  } bad[] = {{{SM_OF_TWO, SM_ADD, {0, 2, 0}, 0}, 1, 2},      {{SM_OF_TWO, SM_ADD, {-1, 0, 0}, 0}, 1, 2},
-             {{SM_OF_ONE, SM_SOFTPLUS + 1, {0}, 0}, 1, 2},    {{(sm_family)(SM_CHOSEN + 1), 0, {0}, 0}, 1, 2},
-             {{SM_CHOSEN, 0, {0, 0, 1000000}, 0}, 1, 2},      {{SM_OF_ONE, -1, {0}, 0}, 1, 2},
-             {{SM_OF_ONE, SM_EXP, {0}, 0}, 1, 3},             {{SM_OF_ONE, SM_EXP, {0}, 0}, 1, -1},
-             {{SM_OF_ONE, SM_EXP, {0}, 0}, SM_EXPRESSION_INPUTS + 1, 0}, {{SM_OF_ONE, SM_EXP, {0}, 0}, -1, 0}};
+  } bad[] = {{{SM_OF_TWO, SM_ADD, {0, 2, 0}, 0, 0}, 1, 2},      {{SM_OF_TWO, SM_ADD, {-1, 0, 0}, 0, 0}, 1, 2},
+             {{SM_OF_ONE, SM_SOFTPLUS + 1, {0}, 0, 0}, 1, 2},    {{(sm_family)(SM_CHOSEN + 1), 0, {0}, 0, 0}, 1, 2},
+             {{SM_CHOSEN, 0, {0, 0, 1000000}, 0, 0}, 1, 2},      {{SM_OF_ONE, -1, {0}, 0, 0}, 1, 2},
+             {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, 1, 3},             {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, 1, -1},
+             {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, SM_EXPRESSION_INPUTS + 1, 0}, {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, -1, 0}};
   for (size_t i = 0; i < COUNT_OF(bad); i++) {
     sm_instruction at = bad[i].at;
     sm_expression e = {.inputs = bad[i].inputs, .constants = 1, .instructions = 1, .outputs = 1,

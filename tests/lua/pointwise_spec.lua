@@ -145,6 +145,48 @@ describe("sm.pointwise", function()
     end
   end
 
+  local STEPS = {
+    function(x, y) return x + y end, function(x, y) return x - y end, function(x, y) return x * y end,
+    function(x, y) return x / (y:abs() + 1) end, function(x) return x * 0.5 + 1 end, function(x) return 1 - x end,
+    function(x) return -x end, function(x) return x:tanh() end, function(x) return x:sigmoid() end,
+    function(x) return x:relu() end, function(x) return x:softplus() end, function(x) return x:tanh():exp() end,
+    function(x) return (x:abs() + 0.1):sqrt() end, function(x) return (x:abs() + 0.5):log() end,
+    function(x) return x ^ 2 end, function(x) return x:tanh() ^ 3 end, function(x) return (x:abs() + 0.5) ^ -0.5 end,
+    function(x, y) return (x:abs() + 0.5) ^ y:tanh() end, function(x) return x:clamp(-0.5, 0.7) end,
+    function(x, y) return sm.maximum(x, y) end, function(x, y) return sm.minimum(x, y) end,
+    function(x) return sm.maximum(x, 0.25) end, function(x, y) return sm.where(x:lt(y), x * 2, y) end,
+    function(x, y) return sm.where(x:ge(0), y, 0.5) end, function(x, y) return x:sign() * y end,
+    function(x, y) return x:round() + y end, function(x, y) return x:floor() * y end,
+    function(x) return x * 1 end, function(x) return x - 0 end, function(x) return x / 1 end,
+  }
+
+  it("has the bits of the operations in random functions, and their gradients", function()
+    local random = math.random
+    for seed = 1, 150 do
+      local function f(a, b, c)
+        math.randomseed(seed)
+        local values = { a, b, c }
+        for _ = 1, random(3, 12) do
+          values[#values + 1] = STEPS[random(#STEPS)](values[random(#values)], values[random(#values)])
+        end
+        return values[#values] + values[random(#values)] * a
+      end
+      sm.seed(seed)
+      local inputs = { sm.randn(5, 7):requires_grad(), sm.randn(7):requires_grad(), sm.randn(5, 1):requires_grad() }
+      local y, want = sm.pointwise(f)(table.unpack(inputs)), f(table.unpack(inputs))
+      assert.same(want.shape, y.shape)
+      assert.same(numbers(want:detach()), numbers(y:detach()), "function " .. seed)
+      local g = sm.randn(y.shape)
+      y:backward(g)
+      local got = {}
+      for i, x in ipairs(inputs) do got[i], x.grad = x.grad, nil end
+      want:backward(g)
+      for i, x in ipairs(inputs) do
+        assert_near(got[i], x.grad or sm.zeros(x.shape), ("function %d, gradient %d"):format(seed, i))
+      end
+    end
+  end)
+
   it("has the same bits with any number of threads", function()
     local f = sm.pointwise(affine)
     local x, m, d, s, b = sm.randn(37, 1000), sm.randn(37, 1), sm.rand(37, 1) + 1, sm.randn(1000), sm.randn(1)
