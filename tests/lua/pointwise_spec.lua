@@ -246,6 +246,20 @@ describe("sm.pointwise", function()
     assert.same({ 0, 0 }, x.grad:totable())
   end)
 
+  it("is of use within another, and with one tensor in two places", function()
+    local half = sm.pointwise(function(x, t) return (x * t):tanh() end)
+    local whole = sm.pointwise(function(x, y) return half(x, 0.5) + half(y, x) end)
+    local x, y = sm.randn(4):requires_grad(), sm.randn(4):requires_grad()
+    local function composed(a, b) return (a * 0.5):tanh() + (b * a):tanh() end
+    assert_near(whole(x, y), composed(x, y), "nested")
+    for i, g in ipairs(sm.grad(whole(x, y):sum(), { x, y })) do
+      assert_near(g, sm.grad(composed(x, y):sum(), { x, y })[i], "nested, gradient " .. i)
+    end
+    assert_near(sm.grad(whole(x, x):sum(), x)[1], sm.grad(composed(x, x):sum(), x)[1], "one in two places")
+    has(message(sm.pointwise, function(v) return half(v) end), "the function takes 2 arguments, got 1")
+    has(message(sm.pointwise, function(v) return half(v, x) end), "'pointwise' got a tensor {4} from outside")
+  end)
+
   it("keeps no history where nothing wants a gradient, or twice", function()
     local f = sm.pointwise(swish)
     local x = sm.randn(3)
@@ -337,7 +351,7 @@ describe("sm.pointwise", function()
     has(message(sm.pointwise, function(x) return x + kept end), "a symbol is of use only in the call")
     has(message(sm.pointwise, function(_) return kept end), "a symbol is of use only in the call")
     has(message(function() return kept + 1 end), "a symbol is of use only in the call")
-    has(message(f, kept), "argument 1 must be a tensor or a number")
+    has(message(f, kept), "a symbol is of use only in the call")
   end)
 
   it("says that a function is too large", function()

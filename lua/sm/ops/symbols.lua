@@ -131,20 +131,39 @@ local function node_of(op, position, value, graph)
   fail("pointwise: '%s' expected a symbol or a number as operand %d, got %s", op, position, check.describe(value))
 end
 
---- An operation on symbols and numbers, at least one a symbol.
-function M.operate(op, ...)
+--- The nodes of symbols and numbers, at least one a symbol.
+local function nodes_of(op, ...)
   local graph, nodes = nil, {}
   for i = 1, select("#", ...) do
     local value = select(i, ...)
     if not graph and M.is_symbol(value) then graph = rawget(value, NODE).graph end
   end
-  for i = 1, select("#", ...) do nodes[i] = node_of(op, i, select(i, ...), graph) end
-  return M.symbol(M.apply(op, table.unpack(nodes)))
+  for i = 1, select("#", ...) do nodes[i] = node_of(op, i, (select(i, ...)), graph) end
+  return nodes, graph
 end
 
---- Whether one of three values is a symbol, which an operation on tensors then leaves to M.operate.
-function M.any(a, b, c)
-  return M.is_symbol(a) or M.is_symbol(b) or M.is_symbol(c)
+--- An operation on symbols and numbers, at least one a symbol.
+function M.operate(op, ...) return M.symbol(M.apply(op, table.unpack((nodes_of(op, ...))))) end
+
+--- A node of another graph, with symbols and numbers, at least one a symbol, in the place of its inputs.
+function M.substitute(root, inputs, ...)
+  local nodes, graph = nodes_of("pointwise", ...)
+  local into = {}
+  for i, input in ipairs(inputs) do into[input] = nodes[i] end
+  for id = 1, root.id do
+    local node = root.graph[id]
+    if node.op == "number" then
+      into[node] = M.number(graph, node.value)
+    elseif node.op ~= "input" then
+      into[node] = M.apply(node.op, into[node[1]], into[node[2]], into[node[3]])
+    end
+  end
+  return M.symbol(into[root])
+end
+
+--- Whether one of some values is a symbol, which an operation on tensors then leaves to M.operate.
+function M.any(value, ...)
+  return M.is_symbol(value) or select("#", ...) > 0 and M.any(...)
 end
 
 local methods = {}

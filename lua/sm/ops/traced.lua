@@ -158,11 +158,7 @@ end
 --- Raises unless arguments are tensors and numbers, at least one a tensor.
 -- @return the arguments, with numbers as a kernel has them
 local function checked(count, strict, ...)
-  local given = table.pack(...)
-  if given.n ~= count then
-    fail("pointwise: the function takes %d argument%s, got %d", count, count == 1 and "" or "s", given.n)
-  end
-  local tensors = 0
+  local given, tensors = table.pack(...), 0
   for i = 1, count do
     local x = given[i]
     if T.is_tensor(x) then
@@ -187,8 +183,9 @@ end
 
 --- A function of tensors and numbers that computes f of every element, in one pass over memory; operands broadcast.
 -- f is called once, with symbols. It may use operators, the methods of symbols, sm.where, comparisons, sm.maximum and
--- sm.minimum. What it reads from outside is read then, so numbers that change are arguments. The result is of the real
--- type; arguments may be uint8 tensors, too. Its gradients are one pass as well, and have gradients of their own.
+-- sm.minimum, and other traced functions. What it reads from outside is read then, so numbers that change are
+-- arguments. The result is of the real type; arguments may be uint8 tensors, too. Its gradients are one pass as well,
+-- and have gradients of their own.
 -- @param f function of 1 to 16 arguments that returns one value
 -- @return function(...) of as many tensors and numbers, at least one a tensor
 function M.pointwise(f)
@@ -201,7 +198,14 @@ function M.pointwise(f)
   end
   local expression = trace(f, count)
   local strict = strict_inputs(expression)
-  return runtime.traced(function(...) return (M.run(expression, checked(count, strict, ...))) end)
+  return runtime.traced(function(...)
+    local given = select("#", ...)
+    if given ~= count then
+      fail("pointwise: the function takes %d argument%s, got %d", count, count == 1 and "" or "s", given)
+    end
+    if symbols.any(...) then return symbols.substitute(expression.roots[1], expression.inputs, ...) end
+    return (M.run(expression, checked(count, strict, ...)))
+  end)
 end
 
 return M
