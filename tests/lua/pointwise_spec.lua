@@ -379,6 +379,34 @@ describe("runtime.expression", function()
     end
   end)
 
+  it("makes of random numbers a program that runs, or an error", function()
+    local random, made = math.random, 0
+    math.randomseed(3)
+    for _ = 1, 2000 do
+      local inputs, constants, instructions, outputs = random(0, 3), {}, {}, {}
+      for i = 1, random(0, 2) do constants[i] = random() end
+      for i = 1, random(0, 6) do
+        local known = inputs + #constants + i - 1
+        instructions[#instructions + 1] = random(0, 5) * 16 + random(0, 4)
+        for _ = 1, 3 do instructions[#instructions + 1] = random(0, math.max(0, known - (random(9) > 1 and 1 or 0))) end
+      end
+      for k = 1, random(1, 3) do outputs[k] = random(0, math.max(0, inputs + #constants + #instructions // 4 - 1)) end
+      local ok, program = pcall(E.make, inputs, constants, instructions, outputs)
+      if ok then
+        made = made + 1
+        local x, count = {}, 0
+        for i = 1, inputs do
+          x[i] = random(3) == 1 and random() or random(2) == 1 and sm.randn(2, 3) or sm.ones({ 3 }, "uint8")
+          count = math.max(count, sm.is_tensor(x[i]) and #numbers(x[i]) or 1)
+        end
+        local y = { E.run(program, table.unpack(x)) }
+        assert.equal(#outputs, #y)
+        for _, tensor in ipairs(y) do assert.equal(math.max(1, count), #numbers(tensor)) end
+      end
+    end
+    assert.is_true(made > 100 and made < 1900, made)
+  end)
+
   it("is given to run alone, with its inputs", function()
     local program = E.make(2, {}, { add, 0, 1, 0 }, { 2 })
     assert.same({ 3 }, E.run(program, sm.tensor { 1 }, 2):totable())
