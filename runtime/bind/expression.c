@@ -62,12 +62,18 @@ static int make(lua_State *L) {
   return 1;
 }
 
-/* run(expression, x, …) → its outputs. An input is a tensor, real or uint8, or a number. */
+/* run(expression, periods or nil, x, …) → its outputs. An input is a tensor, real or uint8, or a number. An output
+   whose period is not 0 is as many sums, in a tensor of one axis: element i is added to sum i % period. */
 static int run(lua_State *L) {
   const sm_expression *e = luaL_testudata(L, 1, CLASS);
   if (!e) sm_lua_bad_argument(L, 1, "an expression");
-  if (lua_gettop(L) != e->inputs + 1)
-    sm_lua_fail(L, "run: expected an expression and %d inputs, got %d", e->inputs, lua_gettop(L) - 1);
+  if (lua_gettop(L) != e->inputs + 2)
+    sm_lua_fail(L, "run: expected an expression, periods and %d inputs, got %d", e->inputs, lua_gettop(L) - 2);
+  int periods[SM_EXPRESSION_OUTPUTS] = {0};
+  if (!lua_isnil(L, 2)) {
+    if (length(L, 2) != (size_t)e->outputs) sm_lua_bad_argument(L, 2, "a period for each output");
+    for (int k = 0; k < e->outputs; k++) periods[k] = integer(L, 2, (size_t)k + 1);
+  }
   luaL_checkstack(L, e->outputs + 4, NULL);
   const sm_tensor *given[SM_EXPRESSION_INPUTS];
   const sm_shape *shapes[SM_EXPRESSION_INPUTS];
@@ -76,7 +82,7 @@ static int run(lua_State *L) {
   real numbers[SM_EXPRESSION_INPUTS];
   const sm_shape scalar = {0};
   for (int i = 0; i < e->inputs; i++) {
-    const int index = i + 2;
+    const int index = i + 3;
     given[i] = NULL;
     shapes[i] = &scalar;
     dtypes[i] = SM_REAL;
@@ -95,7 +101,12 @@ static int run(lua_State *L) {
   if (sm_expression_plan_of(&plan, e, shapes, dtypes, &error) != SM_OK)
     sm_lua_fail(L, "pointwise: %s", error.message);
   const sm_tensor *y[SM_EXPRESSION_OUTPUTS];
-  for (int k = 0; k < e->outputs; k++) y[k] = sm_lua_new(L, SM_REAL, &plan.shape);
+  for (int k = 0; k < e->outputs; k++)
+    if (periods[k] && sm_expression_sum(&plan, k, (size_t)periods[k], &error) != SM_OK) sm_lua_raise(L, &error);
+  for (int k = 0; k < e->outputs; k++) {
+    const sm_shape sums = {1, {plan.period[k]}};
+    y[k] = sm_lua_new(L, SM_REAL, periods[k] ? &sums : &plan.shape);
+  }
   const size_t bytes = sm_expression_scratch(&plan);
   void *scratch = sm_lua_take(L, bytes);
   if (sm_expression_scratch(&plan) > bytes)

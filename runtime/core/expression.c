@@ -8,11 +8,8 @@
 
 static int operands_of(sm_family family) {
   switch (family) {
-    case SM_OF_ONE:
-    case SM_STEPPED: return 1;
-    case SM_OF_TWO:
-    case SM_COMPARED:
-    case SM_EXTREME: return 2;
+    case SM_OF_ONE: case SM_STEPPED: return 1;
+    case SM_OF_TWO: case SM_COMPARED: case SM_EXTREME: return 2;
     case SM_CHOSEN: break;
   }
   return 3;
@@ -129,6 +126,8 @@ sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *e
   }
   plan->n = sm_shape_count(&plan->shape);
   plan->blocks = e->registers;
+  plan->outputs = e->outputs;
+  memset(plan->period, 0, sizeof plan->period);
   for (int i = 0; i < e->inputs; i++) {
     const sm_shape *two[] = {&plan->shape, shapes[i]};
     sm_shape both;
@@ -141,8 +140,26 @@ sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *e
   return SM_OK;
 }
 
+sm_status sm_expression_sum(sm_expression_plan *plan, int output, size_t period, sm_error *error) {
+  if (period < 1 || period > SM_EXPRESSION_BLOCK || plan->n % period != 0)
+    return sm_fail(error, SM_BAD_VALUE, "%zu elements are not added up to %zu sums", plan->n, period);
+  plan->blocks += plan->period[output] == 0;
+  plan->period[output] = period;
+  return SM_OK;
+}
+
+/* Partial sums of an output in one block of threads: as many as fill vectors, a multiple of the period. */
+static size_t lanes_of(size_t period) { return period == 0 ? 0 : (SM_LINE + period - 1) / period * period; }
+
+static size_t all_lanes(const sm_expression_plan *plan) {
+  size_t lanes = 0;
+  for (int k = 0; k < plan->outputs; k++) lanes += lanes_of(plan->period[k]);
+  return lanes;
+}
+
 size_t sm_expression_scratch(const sm_expression_plan *plan) {
-  return sm_workers(sm_blocks(plan->n)) * (size_t)plan->blocks * SM_EXPRESSION_BLOCK * sizeof(real);
+  return sm_workers(sm_blocks(plan->n)) * (size_t)plan->blocks * SM_EXPRESSION_BLOCK * sizeof(real) +
+         sm_blocks(plan->n) * all_lanes(plan) * sizeof(double);
 }
 
 /* ---- running ---- */
@@ -158,6 +175,7 @@ typedef struct running {
   const void *const *inputs;
   const sm_expression *expression;
   const sm_expression_plan *plan;
+  double *sums; /* of every block, the lanes of every output */
   real *scratch;
 } running;
 
@@ -312,6 +330,17 @@ static void finish(real *y, const located *from, size_t n) {
   }
 }
 
+/* Adds n elements of an output, the first of which is number `first`, to its lanes. */
+static void add_up(double *sums, size_t lanes, const real *x, size_t first, size_t n) {
+  for (size_t lane = first % lanes; n > 0; lane = 0) {
+    size_t run = lanes - lane < n ? lanes - lane : n;
+#pragma omp simd
+    for (size_t i = 0; i < run; i++) sums[lane + i] += (double)x[i];
+    x += run;
+    n -= run;
+  }
+}
+
 static void run_block(const void *work, size_t block) {
   const running *of = work;
   const sm_expression *e = of->expression;
@@ -320,24 +349,50 @@ static void run_block(const void *work, size_t block) {
   real *own = of->scratch + (size_t)sm_thread_index() * (size_t)of->plan->blocks * SM_EXPRESSION_BLOCK;
   real *spare = own + (size_t)e->registers * SM_EXPRESSION_BLOCK;
   located places[SM_EXPRESSION_VALUES];
+  const size_t lanes = all_lanes(of->plan);
+  double *sums = of->sums + block * lanes;
+  for (size_t i = 0; i < lanes; i++) sums[i] = 0;
   for (int i = 0; i < e->constants; i++) places[e->inputs + i] = (located){&e->constant[i], 0};
   for (size_t first = range.first, n; first < range.last; first += n) {
     n = range.last - first < SM_EXPRESSION_BLOCK ? range.last - first : SM_EXPRESSION_BLOCK;
-    locate_inputs(places, of, spare, first, n);
+    real *out[SM_EXPRESSION_OUTPUTS], *next = spare;
+    for (int k = 0; k < e->outputs; k++) {
+      out[k] = of->plan->period[k] ? next : of->out[k] + first;
+      next += of->plan->period[k] ? SM_EXPRESSION_BLOCK : 0;
+    }
+    locate_inputs(places, of, next, first, n);
     for (int i = 0; i < e->instructions; i++) {
       const sm_instruction *at = &e->instruction[i];
-      real *y = at->to < first_register ? of->out[at->to - given] + first
+      real *y = at->to < first_register ? out[at->to - given]
                                         : own + (size_t)(at->to - first_register) * SM_EXPRESSION_BLOCK;
       size_t step = execute(y, at, places, n);
       places[at->to] = (located){y, step};
     }
     /* From the last: an output that is another's value finds it before that one is filled. */
-    for (int k = e->outputs - 1; k >= 0; k--) finish(of->out[k] + first, &places[e->output[k]], n);
+    for (int k = e->outputs - 1; k >= 0; k--) finish(out[k], &places[e->output[k]], n);
+    double *own_sums = sums;
+    for (int k = 0; k < e->outputs; k++) {
+      const size_t own_lanes = lanes_of(of->plan->period[k]);
+      if (own_lanes) add_up(own_sums, own_lanes, out[k], first, n);
+      own_sums += own_lanes;
+    }
   }
 }
 
 void sm_expression_run(real *const *out, const void *const *inputs, const sm_expression *expression,
                        const sm_expression_plan *plan, void *scratch) {
-  running work = {out, inputs, expression, plan, scratch};
+  const size_t blocks = sm_blocks(plan->n), lanes = all_lanes(plan);
+  double *sums = scratch; /* first, so that they are aligned */
+  running work = {out, inputs, expression, plan, sums, (real *)(sums + blocks * lanes)};
   sm_parallel_blocks(plan->n, run_block, &work);
+  for (int k = 0; k < plan->outputs; k++) {
+    const size_t period = plan->period[k], own_lanes = lanes_of(period);
+    for (size_t i = 0; i < period; i++) {
+      double sum = 0;
+      for (size_t block = 0; block < blocks; block++)
+        for (size_t lane = i; lane < own_lanes; lane += period) sum += sums[block * lanes + lane];
+      out[k][i] = (real)sum;
+    }
+    sums += own_lanes;
+  }
 }

@@ -187,6 +187,50 @@ static void gelu_is_near_the_formula(void **state) {
   free(scratch), free(want), free(x), free(y);
 }
 
+/* x², added up by several periods at once, and in full */
+static void outputs_are_added_up(void **state) {
+  (void)state;
+  sm_instruction square = {SM_OF_TWO, SM_MUL, {0, 0}, 0, 0};
+  enum { ALL = 5 };
+  const size_t periods[ALL] = {0, 1, 3, 1000, 24};
+  sm_expression e = {.inputs = 1, .instructions = 1, .outputs = ALL, .output = {1, 1, 1, 1, 0}, .instruction = &square};
+  sm_error error;
+  assert_int_equal(sm_expression_make(&e, &error), SM_OK);
+  const size_t counts[] = {0, 3000, 51000, 6144000};
+  for (size_t c = 0; c < 3 + (size_t)(stride_of_cases() == 1); c++) {
+    const sm_shape shape = {1, {counts[c]}}, *shapes[] = {&shape};
+    const sm_dtype dtype = SM_REAL;
+    sm_expression_plan plan;
+    assert_int_equal(sm_expression_plan_of(&plan, &e, shapes, &dtype, &error), SM_OK);
+    for (int k = 1; k < ALL; k++) assert_int_equal(sm_expression_sum(&plan, k, periods[k], &error), SM_OK);
+    assert_int_equal(sm_expression_sum(&plan, 1, 0, &error), SM_BAD_VALUE);
+    assert_int_equal(sm_expression_sum(&plan, 1, SM_EXPRESSION_BLOCK + 1, &error), SM_BAD_VALUE);
+    if (plan.n > 0) assert_int_equal(sm_expression_sum(&plan, 1, 7, &error), SM_BAD_VALUE);
+    real *x = numbers(plan.n, 9), *first[ALL];
+    for (int threads = 1; threads <= 3; threads++) {
+      sm_set_thread_count(threads);
+      real *out[ALL];
+      for (int k = 0; k < ALL; k++) out[k] = unwritten(k ? periods[k] : plan.n);
+      void *scratch = block_of(sm_expression_scratch(&plan));
+      sm_expression_run(out, (const void *const[]){x}, &e, &plan, scratch);
+      free(scratch);
+      for (int k = 0; k < ALL; k++) {
+        if (threads == 1) first[k] = out[k];
+        else assert_same_bits(out[k], first[k], k ? periods[k] : plan.n), free(out[k]);
+      }
+    }
+    for (int k = 1; k < ALL; k++) {
+      for (size_t i = 0; i < periods[k]; i++) {
+        long double sum = 0;
+        for (size_t at = i; at < plan.n; at += periods[k]) sum += k == 4 ? x[at] : first[0][at];
+        assert_near(first[k][i], (double)sum, fabs((double)sum));
+      }
+    }
+    for (int k = 0; k < ALL; k++) free(first[k]);
+    free(x);
+  }
+}
+
 static void what_is_no_expression_is_refused(void **state) {
   (void)state;
   const real constant[] = {1};
@@ -216,6 +260,7 @@ static void what_is_no_expression_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(random_expressions_are_computed),
                                      cmocka_unit_test(gelu_is_near_the_formula),
+                                     cmocka_unit_test(outputs_are_added_up),
                                      cmocka_unit_test(what_is_no_expression_is_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

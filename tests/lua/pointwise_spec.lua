@@ -399,7 +399,7 @@ describe("runtime.expression", function()
           x[i] = random(3) == 1 and random() or random(2) == 1 and sm.randn(2, 3) or sm.ones({ 3 }, "uint8")
           count = math.max(count, sm.is_tensor(x[i]) and #numbers(x[i]) or 1)
         end
-        local y = { E.run(program, table.unpack(x)) }
+        local y = { E.run(program, nil, table.unpack(x)) }
         assert.equal(#outputs, #y)
         for _, tensor in ipairs(y) do assert.equal(math.max(1, count), #numbers(tensor)) end
       end
@@ -407,15 +407,27 @@ describe("runtime.expression", function()
     assert.is_true(made > 100 and made < 1900, made)
   end)
 
+  it("adds outputs up", function()
+    local program = E.make(1, {}, { add, 0, 0, 0 }, { 1, 0, 1 })
+    local x = sm.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
+    local full, columns, all = E.run(program, { 0, 3, 1 }, x)
+    assert.same({ { 2, 4, 6 }, { 8, 10, 12 } }, full:totable())
+    assert.same({ 5, 7, 9 }, columns:totable())
+    assert.same({ 42 }, all:totable())
+    for _, bad in ipairs { { 4, 0, 0 }, { 0, 0 }, { 0, -1, 0 }, { 2000, 0, 0 }, "x", { 0, "1", 0 } } do
+      assert.is_false((pcall(E.run, program, bad, x)))
+    end
+  end)
+
   it("is given to run alone, with its inputs", function()
     local program = E.make(2, {}, { add, 0, 1, 0 }, { 2 })
-    assert.same({ 3 }, E.run(program, sm.tensor { 1 }, 2):totable())
-    assert.is_false((pcall(E.run, program, sm.tensor { 1 })))
-    assert.is_false((pcall(E.run, program, sm.tensor { 1 }, 2, 3)))
-    assert.is_false((pcall(E.run, program, sm.tensor { 1 }, {})))
-    assert.is_false((pcall(E.run, io.stdout, sm.tensor { 1 }, 1)))
-    assert.is_false((pcall(E.run, {}, sm.tensor { 1 }, 1)))
-    assert.is_false((pcall(E.run, program, sm.tensor({ 1 }, "int32"), 1)))
+    assert.same({ 3 }, E.run(program, nil, sm.tensor { 1 }, 2):totable())
+    assert.is_false((pcall(E.run, program, nil, sm.tensor { 1 })))
+    assert.is_false((pcall(E.run, program, nil, sm.tensor { 1 }, 2, 3)))
+    assert.is_false((pcall(E.run, program, nil, sm.tensor { 1 }, {})))
+    assert.is_false((pcall(E.run, io.stdout, nil, sm.tensor { 1 }, 1)))
+    assert.is_false((pcall(E.run, {}, nil, sm.tensor { 1 }, 1)))
+    assert.is_false((pcall(E.run, program, nil, sm.tensor({ 1 }, "int32"), 1)))
     assert.is_false(getmetatable(program))
   end)
 end)

@@ -57,45 +57,77 @@ local function compiled(expression)
   return expression.program
 end
 
+local MOST_SUMS <const> = 1024 -- that are added up in the same pass
+
+--- How many sums the gradient of a tensor is, which broadcasting has repeated as a whole: 0 where it is not.
+local function period_of(shape, whole)
+  local count, repeated = 1, 1
+  for i = 1, #whole do
+    local own = shape[i - #whole + #shape] or 1
+    count, repeated = count * own, repeated * whole[i]
+    if own ~= whole[i] and own ~= 1 or own == 1 and whole[i] ~= 1 and count > 1 then return 0 end
+  end
+  return (count == repeated or count > MOST_SUMS or repeated == 0) and 0 or count
+end
+
 --- The gradients of a root by those inputs that are wanted: an expression of the root's gradient and the inputs. For
--- input i, `from[i]` is the number of its root, 0 where its gradient is that of the root.
--- @param wanted list of booleans
+-- input i, `from[i]` is the number of its root, 0 where its gradient is that of the root; for root k, `periods[k]` says
+-- how many sums it is.
+-- @param wanted list: how many sums the gradient of each input is, or false
 local function gradients_of(expression, root, wanted)
   local key = ("%d"):format(root)
-  for i = 1, #expression.inputs do key = key .. (wanted[i] and "+" or "-") end
+  for i = 1, #expression.inputs do key = ("%s %s"):format(key, wanted[i]) end
   local known = expression.gradients[key]
   if known then return known end
   local graph, by = expression.roots[root].graph, {}
   for i, input in ipairs(expression.inputs) do by[#by + 1] = wanted[i] and input or nil end
   local gy = symbols.input(graph)
   local nodes = derivatives.of(expression.roots[root], gy, by)
-  local roots, number, from, position = {}, { [gy] = 0 }, {}, 0
+  local roots, periods, number, from, position = {}, {}, { [0] = { [gy] = 0 } }, {}, 0
   for i = 1, #expression.inputs do
-    if wanted[i] then
+    local period = wanted[i]
+    if period then
       position = position + 1
+      number[period] = number[period] or {}
       local node = nodes[position]
-      if not number[node] then
-        roots[#roots + 1] = node
-        number[node] = #roots
+      if not number[period][node] then
+        roots[#roots + 1], periods[#roots + 1] = node, period
+        number[period][node] = #roots
       end
-      from[i] = number[node]
+      from[i] = number[period][node]
     end
   end
-  known = { inputs = { gy, table.unpack(expression.inputs) }, roots = roots, from = from, gradients = {}, reads = {} }
+  known = { inputs = { gy, table.unpack(expression.inputs) }, roots = roots, periods = periods, from = from,
+    gradients = {}, reads = {} }
   if #roots > 0 then compiled(known) end
   expression.gradients[key] = known
   return known
 end
 
---- A gradient of each argument that wants one, from those of the expression's result; false for the others. Then one
--- tensor more, which nobody needs, where there is one.
-local function backward(gradients, gy, given)
-  local computed = #gradients.roots > 0 and { M.run(gradients, gy, table.unpack(given, 1, given.n)) } or {}
+--- A gradient of each argument that wants one, from that of one of the expression's results; false for the others. Then
+-- one tensor more, which nobody needs, where there is one.
+local function backward(expression, root, gy, wanted, given)
+  local recorded, sums = autograd.records(gy, table.unpack(given, 1, given.n)), {}
+  for i = 1, given.n do
+    sums[i] = wanted[i] and (recorded and 0 or period_of(given[i].shape, gy.shape))
+  end
+  local gradients = gradients_of(expression, root, sums)
+  local computed = {}
+  if #gradients.roots > 0 and recorded then
+    computed = { M.run(gradients, gy, table.unpack(given, 1, given.n)) }
+  elseif #gradients.roots > 0 then
+    computed = { E.run(gradients.program, gradients.periods, gy, table.unpack(given, 1, given.n)) }
+  end
   computed[0] = gy
   local by, kept, rest = {}, { [gy] = true }, nil
   for i = 1, given.n do
     local from = gradients.from[i]
-    by[i] = from and primitives.sum_to(computed[from], given[i].shape) or false
+    if from and sums[i] > 0 then
+      by[i] = T.reshape(computed[from], given[i].shape)
+      kept[computed[from]] = true
+    else
+      by[i] = from and primitives.sum_to(computed[from], given[i].shape) or false
+    end
     kept[by[i]] = true
   end
   for _, g in ipairs(computed) do rest = rest or not kept[g] and g or nil end
@@ -106,16 +138,19 @@ end
 --- Computes all roots, and records each as an operation of its own.
 -- @return one tensor for each root
 function M.run(expression, ...)
-  local results = table.pack(E.run(compiled(expression), ...))
-  local recorded, given, wanted = autograd.records(...), nil, {}
+  local results = table.pack(E.run(compiled(expression), nil, ...))
+  local recorded, given, wanted, plain = autograd.records(...), nil, {}, {}
   if recorded then
     given = table.pack(...)
-    for i = 1, given.n do wanted[i] = tracks(given[i]) end
+    for i = 1, given.n do
+      wanted[i] = tracks(given[i])
+      plain[i] = wanted[i] and 0
+    end
   end
   for root, y in ipairs(results) do
-    local gradients, read = recorded and gradients_of(expression, root, wanted), {}
+    local gradients, read = recorded and gradients_of(expression, root, plain), {}
     for i = 1, recorded and given.n or 0 do read[i] = gradients.reads[i + 1] and given[i] end
-    record(y, "pointwise", function(gy) return backward(gradients, gy, given) end,
+    record(y, "pointwise", function(gy) return backward(expression, root, gy, wanted, given) end,
       recorded and saved(table.unpack(read, 1, given.n)) or nil, ...)
   end
   return table.unpack(results)
