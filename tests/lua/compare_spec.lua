@@ -1,8 +1,8 @@
 local lfs = require "lfs"
-local compare = require "sm.experiment.compare"
-local records = require "sm.experiment.records"
-local statistics = require "sm.experiment.statistics"
-local tabulate = require "sm.experiment.tabulate"
+local compare = require "sm.study.compare"
+local records = require "sm.study.records"
+local statistics = require "sm.study.statistics"
+local tabulate = require "sm.study.tables"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 
 local function near(expected, actual, tolerance)

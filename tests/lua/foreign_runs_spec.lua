@@ -1,14 +1,14 @@
 --- Run directories from elsewhere, whose files say what no run would: for every file and field, what resume, eval,
 --- compare and report say of it. None fails inside the library, and none goes on with a wrong number.
 local lfs = require "lfs"
-local compare = require "sm.experiment.compare"
+local compare = require "sm.study.compare"
 local files = require "sm.files"
 local json = require "sm.json"
-local records = require "sm.experiment.records"
-local report = require "sm.experiment.report"
+local records = require "sm.study.records"
+local report = require "sm.report"
 local sheet_record = require "sm.view.record"
 local sm = require "sm"
-local tabulate = require "sm.experiment.tabulate"
+local tabulate = require "sm.study.tables"
 local visible = require "sm.text".visible
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 local has = dofile "tests/lua/helpers.lua".has

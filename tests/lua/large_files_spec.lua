@@ -11,7 +11,7 @@ local SCRIPT <const> = [[
 local sm = require "sm"
 local path, other = os.getenv "FILE", os.getenv "OTHER"
 local ok, result = pcall(function()
-  if path:find "%.run$" then return require "sm.experiment.records".read(path) end
+  if path:find "%.run$" then return require "sm.study.records".read(path) end
   if not path:find "idx" then return sm.load(path) end
   return sm.data.idx { images = path, labels = other or path }
 end)

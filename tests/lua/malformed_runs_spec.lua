@@ -1,7 +1,7 @@
 --- Runs that are half copied, cut short, written by others, or out of reach: told with the reason, and left out.
 local lfs = require "lfs"
-local compare = require "sm.experiment.compare"
-local records = require "sm.experiment.records"
+local compare = require "sm.study.compare"
+local records = require "sm.study.records"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 local helpers = dofile "tests/lua/helpers.lua"
 local has = helpers.has

@@ -1,8 +1,8 @@
 --- Reports in a real browser: Chromium without a window. Skipped where there is none.
 local json = require "sm.json"
-local report = require "sm.experiment.report"
+local report = require "sm.report"
 local runtime = require "sm.runtime"
-local sha256 = require "sm.experiment.report.sha256"
+local sha256 = require "sm.report.sha256"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 
 local function output_of(command)

@@ -1,12 +1,12 @@
 local lfs = require "lfs"
-local assets = require "sm.experiment.report.assets"
-local curves = require "sm.experiment.report.curves"
-local html = require "sm.experiment.report.html"
-local pictures = require "sm.experiment.report.pictures"
-local report = require "sm.experiment.report"
+local assets = require "sm.report.assets"
+local curves = require "sm.report.curves"
+local html = require "sm.report.html"
+local pictures = require "sm.report.pictures"
+local report = require "sm.report"
 local runtime = require "sm.runtime"
-local sha256 = require "sm.experiment.report.sha256"
-local tabulate = require "sm.experiment.tabulate"
+local sha256 = require "sm.report.sha256"
+local tabulate = require "sm.study.tables"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 local helpers = dofile "tests/lua/helpers.lua"
 local has = helpers.has
@@ -339,7 +339,7 @@ describe("a report", function()
     has(section(page, "environment"), "<td>groups=1,seed=2</td>")
     has(section(page, "settings"), "<summary>1 parameter is the same in all</summary>")
     has(section(page, "settings"), "<td>lr</td><td>0.1</td>")
-    local comparison = require "sm.experiment.compare".runs(paths)
+    local comparison = require "sm.study.compare".runs(paths)
     for _, one in ipairs(tabulate.tables(comparison)) do
       has(page, html.escape(one.title))
       for _, row in ipairs(one.rows) do

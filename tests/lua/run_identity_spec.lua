@@ -483,8 +483,8 @@ describe("a run's integers", function()
         json.decode(read(("runs/e/seed=%s,stop=true/summary.json"):format(seed))).seed)
     end
     has("4 runs", works "compare runs" .. "4 runs")
-    local records = require "sm.experiment.records".read_all(require "sm.cli.paths".runs { workspace .. "/runs" })
-    local settings = require "sm.experiment.compare".settings(records, {})
+    local records = require "sm.study.records".read_all(require "sm.cli.paths".runs { workspace .. "/runs" })
+    local settings = require "sm.study.compare".settings(records, {})
     assert.equal(1, #settings)
     local seeds = 0
     for _ in pairs(settings[1].runs) do seeds = seeds + 1 end
@@ -521,7 +521,7 @@ describe("a run directory", function()
     assert.equal(130, code)
     os.rename(workspace .. "/runs/e", workspace .. "/runs/renamed")
     os.rename(workspace .. "/runs/renamed/seed=2,stop=true", workspace .. "/runs/renamed/moved")
-    local records = require "sm.experiment.records"
+    local records = require "sm.study.records"
     assert.equal("e", records.read(workspace .. "/runs/renamed/moved").name)
     assert.equal(2, records.read(workspace .. "/runs/renamed/moved").seed)
     local output

@@ -1,5 +1,5 @@
 local lfs = require "lfs"
-local board = require "sm.experiment.board"
+local board = require "sm.terminal.board"
 local settings = require "sm.cli.settings"
 local usage = require "sm.usage"
 local tiny = dofile "tests/lua/tiny_experiment.lua"

@@ -1,9 +1,9 @@
 --- smrun compare RUN…
-local columns = require "sm.experiment.columns"
-local compare = require "sm.experiment.compare"
+local columns = require "sm.study.columns"
+local compare = require "sm.study.compare"
 local paths = require "sm.cli.paths"
 local runtime = require "sm.runtime"
-local tabulate = require "sm.experiment.tabulate"
+local tabulate = require "sm.study.tables"
 local text = require "sm.text"
 
 local M = {}

@@ -94,7 +94,7 @@ end
 --- @return table array of paths
 --- @return table array of {path=, reason=}: directories and links that cannot be searched
 function M.runs(words)
-  local records = require "sm.experiment.records"
+  local records = require "sm.study.records"
   local found, unread, first = {}, {}, nil
   for _, word in ipairs(words) do
     local mode = lfs.attributes(word, "mode")

@@ -1,6 +1,6 @@
 --- smrun report RUN…
 local paths = require "sm.cli.paths"
-local report = require "sm.experiment.report"
+local report = require "sm.report"
 local text = require "sm.text"
 
 local M = {}

@@ -2,7 +2,7 @@
 --- parameters that get none, and losses that compare every example with every other by accident.
 local autograd = require "sm.autograd"
 local layer = require "sm.nn.layer"
-local present = require "sm.experiment.present"
+local present = require "sm.terminal.present"
 local runtime = require "sm.runtime"
 local user_line = require "sm.place".line
 local shape_text = require "sm.text".shape

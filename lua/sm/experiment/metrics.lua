@@ -4,7 +4,7 @@ local check = require "sm.check"
 local brief = require "sm.text".brief
 local fail = require "sm.fail"
 local directory = require "sm.experiment.directory"
-local statistics = require "sm.experiment.statistics"
+local statistics = require "sm.study.statistics"
 
 local M = {}
 M.__index = M

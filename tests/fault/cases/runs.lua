@@ -150,7 +150,7 @@ return sm.experiment {
   end, left(false, { file = "." }))
 
   add("report", function()
-    local report = require "sm.experiment.report"
+    local report = require "sm.report"
     report.write({ run }, home .. "/report.html")
     return (support.read(home .. "/report.html"):gsub("was written [%d:-]+ [%d:]+", ""))
   end, left(false, { before = function()
@@ -161,7 +161,7 @@ return sm.experiment {
   end }))
 
   add("compare", function()
-    local compare, tabulate = require "sm.experiment.compare", require "sm.experiment.tabulate"
+    local compare, tabulate = require "sm.study.compare", require "sm.study.tables"
     local comparison = compare.runs({ run, run }, nil, {})
     return { tabulate.csv(comparison), tabulate.text(comparison, 80) }
   end, left(false, { file = ".", loose = true })) -- a run may be left out

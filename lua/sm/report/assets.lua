@@ -1,7 +1,7 @@
 --- What a page is made of besides its content: the style and the script beside this file, and dygraphs.
 local fail = require "sm.fail"
 local runtime = require "sm.runtime"
-local sha256 = require "sm.experiment.report.sha256"
+local sha256 = require "sm.report.sha256"
 
 local M = {}
 

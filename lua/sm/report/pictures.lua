@@ -1,7 +1,7 @@
 --- The pictures of runs over training time: plots/NAME-NNNNNN.png, one for each evaluation.
 local runtime = require "sm.runtime"
-local html = require "sm.experiment.report.html"
-local present = require "sm.experiment.present"
+local html = require "sm.report.html"
+local present = require "sm.terminal.present"
 
 local M = {}
 

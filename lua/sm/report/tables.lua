@@ -1,9 +1,9 @@
 --- The tables of a report: parameters and settings, what came out, on what it ran, and the experiment's text.
 local sorted_keys = require "sm.ordered".sorted_keys
-local html = require "sm.experiment.report.html"
-local present = require "sm.experiment.present"
-local records = require "sm.experiment.records"
-local tabulate = require "sm.experiment.tabulate"
+local html = require "sm.report.html"
+local present = require "sm.terminal.present"
+local records = require "sm.study.records"
+local tabulate = require "sm.study.tables"
 local visible = require "sm.text".visible
 
 local M = {}

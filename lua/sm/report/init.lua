@@ -3,15 +3,15 @@
 -- is in it.
 local runtime = require "sm.runtime"
 local fail = require "sm.fail"
-local assets = require "sm.experiment.report.assets"
-local compare = require "sm.experiment.compare"
+local assets = require "sm.report.assets"
+local compare = require "sm.study.compare"
 local directory = require "sm.experiment.directory"
-local curves = require "sm.experiment.report.curves"
-local html = require "sm.experiment.report.html"
-local pictures = require "sm.experiment.report.pictures"
-local records = require "sm.experiment.records"
-local tables = require "sm.experiment.report.tables"
-local tabulate = require "sm.experiment.tabulate"
+local curves = require "sm.report.curves"
+local html = require "sm.report.html"
+local pictures = require "sm.report.pictures"
+local records = require "sm.study.records"
+local tables = require "sm.report.tables"
+local tabulate = require "sm.study.tables"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- A comparison as tables: for people, and for other programs.
-local present = require "sm.experiment.present"
-local columns_of = require "sm.experiment.columns"
-local compare = require "sm.experiment.compare"
+local present = require "sm.terminal.present"
+local columns_of = require "sm.study.columns"
+local compare = require "sm.study.compare"
 local text = require "sm.text"
 
 local M = {}

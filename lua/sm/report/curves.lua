@@ -1,7 +1,7 @@
 --- The curves of runs: which columns of metrics.csv share a chart. The figures themselves go into the page as the
 -- text of metrics.csv; report.js draws them.
-local html = require "sm.experiment.report.html"
-local present = require "sm.experiment.present"
+local html = require "sm.report.html"
+local present = require "sm.terminal.present"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- What a person sees of a sweep: on a terminal one live line per run, elsewhere a line when something happens.
 local runtime = require "sm.runtime"
 local text = require "sm.text"
-local present = require "sm.experiment.present"
+local present = require "sm.terminal.present"
 
 local M = {}
 M.__index = M
@@ -20,7 +20,7 @@ local colour = {
 }
 
 --- @param runs table as for jobs.pursue; each with a label
---- @param progress table of sm.experiment.progress
+--- @param progress table of sm.terminal.progress
 --- @param count integer how many run at once
 function M.new(runs, progress, count)
   local width = 0

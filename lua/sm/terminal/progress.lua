@@ -3,7 +3,7 @@
 -- metrics.csv is one plain line, without control codes.
 local runtime = require "sm.runtime"
 local text = require "sm.text"
-local present = require "sm.experiment.present"
+local present = require "sm.terminal.present"
 
 local M = {}
 M.__index = M

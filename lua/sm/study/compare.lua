@@ -4,9 +4,9 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local shortest = require "sm.text".shortest
-local records = require "sm.experiment.records"
+local records = require "sm.study.records"
 local suggest = require "sm.check".suggest
-local statistics = require "sm.experiment.statistics"
+local statistics = require "sm.study.statistics"
 
 local M = {}
 
