@@ -41,7 +41,7 @@ local LAZY = {
       or require "sm.cli.script".params)
   end,
   experiment = function()
-    return check.public("sm.experiment", in_smrun and require "sm.experiment".declare
+    return check.public("sm.experiment", in_smrun and require "sm.cli.host".experiment
       or require "sm.cli.script".experiment)
   end,
 }

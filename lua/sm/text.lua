@@ -76,6 +76,14 @@ function M.brief(text, most)
   return text:sub(1, most):gsub("[\192-\255][\128-\191]*$", "") .. "…"
 end
 
+local most_names <const> = 4
+
+--- A list of names, which may be long: conv1.weight, conv1.bias, linear1.weight, linear1.bias and 3 more
+function M.few(names)
+  local first = table.concat(names, ", ", 1, math.min(#names, most_names))
+  return #names > most_names and ("%s and %d more"):format(first, #names - most_names) or first
+end
+
 --- runtime.system; nil where the runtime cannot be loaded, which is said by a message like any other.
 local function system()
   local loaded, runtime = pcall(require, "sm.runtime")

@@ -1,4 +1,5 @@
 local lfs = require "lfs"
+local host = require "sm.cli.host"
 local sm = require "sm"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 
@@ -20,6 +21,7 @@ end
 
 describe("a run that was stopped", function()
   local workspace, base, reference
+  local interrupted = host.interrupted
   setup(function()
     workspace = tiny.workspace()
     base = workspace .. "/runs/tiny/default"
@@ -28,7 +30,7 @@ describe("a run that was stopped", function()
   end)
   teardown(function() tiny.remove(workspace) end)
   after_each(function()
-    package.loaded["sm.host"] = nil
+    host.interrupted = interrupted
     tiny.remove(workspace .. "/runs")
   end)
 
@@ -42,20 +44,17 @@ describe("a run that was stopped", function()
   end
 
   local function interrupt_after(polls)
-    package.loaded["sm.host"] = {
-      graceful = function() end,
-      interrupted = function()
-        polls = polls - 1
-        return polls < 0
-      end,
-    }
+    host.interrupted = function()
+      polls = polls - 1
+      return polls < 0
+    end
   end
 
   it("finishes the step, saves, says how to go on; and goes on with the same bits", function()
     for _, step in ipairs { 0, 1, 5, 8, 11 } do
       interrupt_after(step)
       local printed, result = tiny.run(workspace)
-      package.loaded["sm.host"] = nil
+      host.interrupted = interrupted
       assert.is_true(result.interrupted)
       assert.truthy(printed:find(("interrupted after step %d of 12"):format(step), 1, true), printed)
       assert.truthy(printed:find(("smrun resume '%s'"):format(base), 1, true), printed)
@@ -73,7 +72,7 @@ describe("a run that was stopped", function()
       interrupt_after(polls)
       tiny.run(workspace)
     end
-    package.loaded["sm.host"] = nil
+    host.interrupted = interrupted
     local printed, result = tiny.run(workspace)
     assert.truthy(printed:find("goes on after step 7 of 12", 1, true), printed)
     assert.equal(base, result.directory)
@@ -138,7 +137,7 @@ describe("a run that was stopped", function()
   it("passes over what a killed process left, and a checkpoint that cannot be read", function()
     interrupt_after(7)
     tiny.run(workspace)
-    package.loaded["sm.host"] = nil
+    host.interrupted = interrupted
     tiny.write(base .. "/checkpoints/.step-000009.safetensors.tmp-123", "half")
     tiny.write(base .. "/checkpoints/step-000011.safetensors", "not a checkpoint")
     local csv = tiny.read(base .. "/metrics.csv")
@@ -153,7 +152,7 @@ describe("a run that was stopped", function()
   it("refuses a checkpoint of another text, and a directory without a readable one", function()
     interrupt_after(7)
     tiny.run(workspace)
-    package.loaded["sm.host"] = nil
+    host.interrupted = interrupted
     tiny.write(base .. "/experiment.lua", tiny.text .. "\n")
     local ok, message = pcall(tiny.call, "resume", base)
     assert.is_false(ok)
@@ -170,7 +169,7 @@ describe("a run that was stopped", function()
   it("tells a checkpoint of a model of other shapes by the tensor, and changes nothing", function()
     interrupt_after(7)
     tiny.run(workspace)
-    package.loaded["sm.host"] = nil
+    host.interrupted = interrupted
     local name = "linear1.weight"
     local path = base .. "/checkpoints/step-000007.safetensors"
     local tensors, metadata = sm.load(path)
@@ -187,7 +186,7 @@ describe("a run that was stopped", function()
   it("can be evaluated without a trace", function()
     interrupt_after(7)
     tiny.run(workspace)
-    package.loaded["sm.host"] = nil
+    host.interrupted = interrupted
     local log = tiny.read(base .. "/log.txt")
     local printed, result = tiny.call("evaluate", base)
     assert.equal(7, result.step)

@@ -1,6 +1,7 @@
 --- Loads the text of an experiment, or of a plain script, in an environment where a stray global is an error.
 -- What brings the numeric libraries with it (sm.check, sm.fail and all above them) is required where it is
 -- used, so that a line of plain Lua runs at once.
+local host = require "sm.cli.host"
 
 local M = {}
 
@@ -53,14 +54,9 @@ function M.read(path)
   return text
 end
 
-local function is_experiment(value)
-  local experiments = package.loaded["sm.experiment"]
-  return experiments ~= nil and experiments.is(value)
-end
-
 --- Raises where the file declares an experiment and lets it fall.
 local function check_returned(path, result)
-  local experiments = package.loaded["sm.experiment"]
+  local experiments = host.declared_any()
   local forgotten = experiments and experiments.forgotten(path)
   if forgotten and result == nil then error(forgotten, 0) end
 end
@@ -93,7 +89,7 @@ local function run_once(path, source, overrides, seed, certain, where)
   if reason then error(("%s: the script that is kept there does not come to this run again: %s")
     :format(where.sought, reason), 0) end
   check_returned(path, result)
-  if result ~= nil and not is_experiment(result) then
+  if result ~= nil and not (host.declared_any() and host.declared_any().is(result)) then
     error(("%s: expected the file to return an experiment (return sm.experiment { … }) or nothing, got %s")
       :format(path, require "sm.check".describe(result)), 0)
   end

@@ -21,7 +21,7 @@ function M.file(options)
   if not loaded.experiment then return 0 end
   return exit_code(loaded.experiment:run {
     file = path, source = loaded.source, params = loaded.params, runs = options.runs or "runs",
-    again = options.again, quiet = options.quiet, dry_run = options.dry_run, interrupted = options.interrupted,
+    again = options.again, quiet = options.quiet, dry_run = options.dry_run,
   })
 end
 

@@ -2,7 +2,7 @@
 --- Where it first asks for its parameters or declares an experiment, it is handed over: it begins anew, as smrun would
 --- run it, and the program ends when that has ended. The experiments of other files are left to their callers, unless
 --- this one returns something, and so are those of other files' functions, a test's for example.
-local experiments = require "sm.experiment"
+local host = require "sm.cli.host"
 local params = require "sm.experiment.params"
 local place = require "sm.place"
 
@@ -35,11 +35,6 @@ local function script()
   return outermost and (direct or returns(path)) and path or nil
 end
 
---- Whether somebody has pressed Ctrl-C: plain Lua answers by a hook on its main thread.
-local function interrupted()
-  return debug.gethook(debug.getregistry()[1]) == "external hook" -- 1: LUA_RIDX_MAINTHREAD
-end
-
 --- Forgets the modules that the file has loaded, which are its text as well.
 local function forget_modules()
   for name in pairs(package.loaded) do
@@ -59,7 +54,7 @@ local function run(path)
     usage.fail("more than one value is a sweep; %s runs those", usage.program())
   end
   if given.threads then require "sm.runtime".system.set_threads(given.threads) end
-  given.interrupted = interrupted
+  host.answer_signals()
   forget_modules()
   return require "sm.cli.run".file(given)
 end
@@ -88,6 +83,6 @@ end
 M.params = guarded(params.declare)
 
 --- `sm.experiment` under plain Lua.
-M.experiment = guarded(experiments.declare)
+M.experiment = guarded(host.experiment)
 
 return M

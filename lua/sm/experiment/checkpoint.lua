@@ -66,6 +66,9 @@ local function decode(text, path)
   local where = path .. ": the run's numbers"
   schema.check(where, numbers, numbers.spent and schema.numbers_of_0_1_0 or schema.numbers)
   numbers.validation = numbers.validation or {}
+  if numbers.spent then -- 0.1.0 kept the time here
+    numbers.spent.row, numbers.tally.seconds = numbers.tally.seconds, nil
+  end
   if numbers.stream.epoch > 0 then schema.check(where .. ": stream", numbers.stream, schema.place_in_data) end
   return numbers
 end
@@ -73,7 +76,7 @@ end
 local function refuse_non_finite(run, kind, tensors)
   for name, tensor in pairs(tensors) do
     if not runtime.math.is_finite(tensor) then
-      fail("step %d: %s '%s' is not finite; nothing was saved, %s", run.step, kind, name, M.last(run))
+      fail("step %d: %s '%s' is not finite; nothing was saved, %s", run.state.step, kind, name, M.last(run))
     end
   end
 end
@@ -122,20 +125,20 @@ end
 local function save_spent(run)
   local spent = run:spent_so_far()
   run.directory:write("spent.json", json.encode {
-    step = run.step, wall_seconds = spent.wall, training_seconds = spent.training, row_seconds = run.tally.seconds,
+    step = run.state.step, wall_seconds = spent.wall, training_seconds = spent.training, row_seconds = spent.row,
   })
 end
 
 --- What save_spent has kept; without it, in a directory that was copied in part say, time counts from now on.
 --- @param step integer of the checkpoint
---- @return table {wall=, training=}
---- @return number|nil the seconds of the steps since the last row, where they are known
+--- @return table {wall=, training=, row=(nil where it is not known)}
 local function read_spent(directory, step)
   local path = directory .. "/spent.json"
   local text = directory_of.read(path)
   if not text then return { wall = 0, training = 0 } end
   local kept = schema.decode(path, text, schema.spent)
-  return { wall = kept.wall_seconds, training = kept.training_seconds }, kept.step == step and kept.row_seconds or nil
+  return { wall = kept.wall_seconds, training = kept.training_seconds, row = kept.step == step and kept.row_seconds
+    or nil }
 end
 
 --- Forgets the time of a finished run: its summary has it.
@@ -143,33 +146,42 @@ function M.finish(directory)
   remove(directory, "spent.json")
 end
 
+--- The tensors of a model that a checkpoint keeps.
+--- @return table name → tensor
+function M.tensors_of(model)
+  local tensors = {}
+  for _, map in ipairs { model:parameters(), model:buffers() } do
+    for name, tensor in pairs(map) do tensors["model." .. name] = tensor end
+  end
+  return tensors
+end
+
+--- All numbers of a run that a checkpoint keeps.
+--- @param held integer the tensors of the optimizer
+local function numbers_of(run, held)
+  return {
+    random = random.state(), stream = run.stream:state(), optimizer = { steps = run.optimizer.steps, tensors = held },
+    tally = run.state.tally, validation = run.state.validation,
+  }
+end
+
 --- Saves the run as it stands; older checkpoints go once this one is safe on the disk.
 function M.save(run)
-  if run.saved == run.step then return end
+  local step <const> = run.state.step
+  if run.saved == step then return end
   refuse_non_finite(run, "parameter", run.model:parameters())
   refuse_non_finite(run, "buffer", run.model:buffers())
-  local tensors = {}
-  for name, tensor in pairs(run.model:parameters()) do tensors["model." .. name] = tensor end
-  for name, tensor in pairs(run.model:buffers()) do tensors["model." .. name] = tensor end
-  local held = 0 -- tensors of the optimizer
+  local tensors, held = M.tensors_of(run.model), 0
   for name, tensor in pairs(run.optimizer:state()) do
     tensors["optimizer." .. name], held = tensor, held + 1
   end
   save_spent(run)
-  files.save_checked(M.path(run.directory.path, run.step), tensors, {
-    format = format,
-    source = run.source,
-    params = run.params,
-    step = ("%d"):format(run.step),
-    numbers = encode {
-      random = random.state(), stream = run.stream:state(),
-      optimizer = { steps = run.optimizer.steps, tensors = held },
-      tally = { loss = run.tally.loss, accuracy = run.tally.accuracy, steps = run.tally.steps },
-      validation = run.validation,
-    },
+  files.save_checked(M.path(run.directory.path, step), tensors, {
+    format = format, source = run.source, params = run.params, step = ("%d"):format(step),
+    numbers = encode(numbers_of(run, held)),
   }, #run.directory.path)
-  run.saved = run.step
-  prune(run.directory.path, run.schedule.keep, run.step)
+  run.saved = step
+  prune(run.directory.path, run.schedule.keep, step)
 end
 
 local function require_format(path, metadata)
@@ -241,9 +253,7 @@ end
 
 --- Puts the model's tensors back. @return table the other tensors, without "optimizer."
 local function restore_model(model, tensors, path)
-  local wanted, others = {}, {}
-  for name, tensor in pairs(model:parameters()) do wanted["model." .. name] = tensor end
-  for name, tensor in pairs(model:buffers()) do wanted["model." .. name] = tensor end
+  local wanted, others = M.tensors_of(model), {}
   for name, place in pairs(wanted) do
     local saved = tensors[name]
     if not saved then fail("%s: there is no tensor '%s'", path, name) end
@@ -279,12 +289,12 @@ local function restore_training(run, optimizer_state, numbers, path)
     run.stream:restore(numbers.stream)
   end)
   if not restored then fail("%s: %s", path, without_line(problem)) end
-  local stream, size, given = numbers.stream, #run.data.train, run.step * run.schedule.batch
+  local step <const> = run.state.step
+  local stream, size, given = numbers.stream, #run.data.train, step * run.schedule.batch
   if (stream.epoch - 1) * size + stream.position ~= given then
-    fail("%s: after %d steps it should have given %d examples of %d, and stands at %d of epoch %d", path, run.step,
+    fail("%s: after %d steps it should have given %d examples of %d, and stands at %d of epoch %d", path, step,
       given, size, stream.position, stream.epoch)
   end
-  run.tally, run.validation = numbers.tally, numbers.validation
 end
 
 --- Puts the newest checkpoint back into a run: the weights, and unless `only_model`, all that training needs.
@@ -299,18 +309,14 @@ function M.restore(run, directory, say, only_model)
   local path, numbers = found.path, found.numbers
   require_own(path, found.metadata, run)
   local optimizer_state = restore_model(run.model, found.tensors, path)
-  run.step = found.step
+  run.state = { step = found.step, tally = numbers.tally, validation = numbers.validation }
   random.restore(numbers.random) -- also for evaluation: a loss function may draw
-  local old = numbers.spent ~= nil -- 0.1.0 kept the time here
+  local old = numbers.spent ~= nil
   if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end
   if only_model then return true end
   restore_training(run, optimizer_state, numbers, path)
-  if old then
-    run.spent = numbers.spent
-  else
-    run.spent, run.tally.seconds = read_spent(directory, run.step)
-  end
-  run.saved = run.step
+  run.spent = old and numbers.spent or read_spent(directory, found.step)
+  run.saved = found.step
   return true
 end
 

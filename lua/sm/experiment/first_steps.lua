@@ -1,11 +1,12 @@
 --- What a run looks at over its first steps, and never again: tensors that get gradients but are in no checkpoint,
 --- parameters that get none, and losses that compare every example with every other by accident.
 local autograd = require "sm.autograd"
+local checkpoint = require "sm.experiment.checkpoint"
 local layer = require "sm.nn.layer"
-local present = require "sm.terminal.present"
 local runtime = require "sm.runtime"
 local user_line = require "sm.place".line
-local shape_text = require "sm.text".shape
+local text = require "sm.text"
+local shape_text = text.shape
 
 local M = {}
 
@@ -33,7 +34,7 @@ local arithmetic <const> = { add = true, sub = true, mul = true, div = true, pow
 
 --- run.objective(…), with a warning, once, of a stretched product in it.
 function M.loss(run, ...)
-  if run.step >= steps or run.stretched then return run.objective(...) end
+  if run.state.step >= steps or run.stretched then return run.objective(...) end
   return autograd.observe({
     operation = function(output, name, a, b)
       if run.stretched or not arithmetic[name] or type(a) == "number" or type(b) == "number"
@@ -53,9 +54,7 @@ end
 --- All that a checkpoint keeps of the model. @return table from tensor to true
 local function kept(model)
   local tensors = {}
-  for _, map in ipairs { model:parameters(), model:buffers() } do
-    for _, tensor in pairs(map) do tensors[tensor] = true end
-  end
+  for _, tensor in pairs(checkpoint.tensors_of(model)) do tensors[tensor] = true end
   return tensors
 end
 
@@ -180,12 +179,12 @@ local function warn_of_unreached(run, learnt)
   end
   if #names == 0 then return end
   run.progress:say(("warning: in %d steps no gradient has reached %s; such parameters stay as they are")
-    :format(run.step, present.names(names)))
+    :format(run.state.step, text.few(names)))
 end
 
 --- loss:backward(), with warnings of leaves, and of parameters that are none.
 function M.backward(run, loss)
-  if run.step > steps then return loss:backward() end
+  if run.state.step > steps then return loss:backward() end
   run.leaves = run.leaves or { saved = kept(run.model), learnt = {}, seen = setmetatable({}, { __mode = "k" }) }
   local saved, learnt, reached = run.leaves.saved, run.leaves.learnt, {}
   autograd.observe({
@@ -194,7 +193,7 @@ function M.backward(run, loss)
     end,
   }, loss.backward, loss)
   local still, moved = judge(run.leaves.seen, reached)
-  if run.step == steps then warn_of_unreached(run, learnt) end
+  if run.state.step == steps then warn_of_unreached(run, learnt) end
   warn(run, still, "nothing moves it")
   warn(run, moved, "the file changes it, but no checkpoint has it")
 end

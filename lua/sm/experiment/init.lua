@@ -7,8 +7,8 @@ local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local identity = require "sm.experiment.identity"
 local file_names = require "sm.experiment.names"
+local numbers = require "sm.numbers"
 local place_of = require "sm.place"
-local present = require "sm.terminal.present"
 local random = require "sm.random"
 local run = require "sm.experiment.run"
 local text = require "sm.text"
@@ -63,12 +63,12 @@ end
 
 local function already_finished(this, path)
   local summary = directory.summary(path)
-  present.finished_already(this, path, summary)
+  this.host.finished_already(this, path, summary)
   return { directory = path, summary = summary }
 end
 
 local function new_run(experiment, options)
-  local this = run.new(experiment.declaration, options)
+  local this = run.new(experiment.declaration, options, experiment.host)
   this.identity = identity.of(experiment.declaration,
     { source = this.source, params = this.params, file = this.file, from_file = experiment.from_file })
   return this
@@ -98,7 +98,7 @@ function Experiment:run(options)
   local this, path, state, reason = place(self, options, "experiment:run")
   if options.dry_run then
     this:build()
-    present.plan(this, ("%s (%s)"):format(path, state))
+    this.host.plan(this, ("%s (%s)"):format(path, state))
     return { directory = path }
   end
   if state == "finished" then return already_finished(this, path) end
@@ -156,18 +156,18 @@ function Experiment:evaluate(options)
   this:build(true)
   local say = function(line) this.progress:say(line) end
   if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
-  local result = { step = this.step }
+  local result = { step = this.state.step }
   for _, split in ipairs { "validation", "test" } do
     if this.data[split] then
       local loss, accuracy, metrics = evaluate.split(this, this.data[split])
       result[split] = { loss = loss, accuracy = accuracy, metrics = metrics }
-      this.progress:conclude(("%-10s   %s"):format(split, present.figures(loss, accuracy, metrics)))
+      this.progress:conclude(("%-10s   %s"):format(split, numbers.figures(loss, accuracy, metrics)))
     end
   end
   if not this.data.validation and not this.data.test then
     this.progress:conclude(("%s has neither validation nor test examples to evaluate"):format(this.data.name))
   end
-  this.progress:say(("%s   after step %d"):format(path, this.step))
+  this.progress:say(("%s   after step %d"):format(path, this.state.step))
   return result
 end
 
@@ -233,10 +233,11 @@ end
 --- `sm.experiment`: checks a declaration at once; nothing is drawn or trained yet.
 --- @param given table {data=, model=, optimizer=, loss="cross_entropy", metrics={}, views={}, seed=1, name=,
 ---   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
-function M.declare(given)
+--- @param host table the program around it, as sm.cli.host
+function M.declare(given, host)
   local declaration, info = declare.declare(given), place_of.innermost() or {}
   declared.source, declared.line = info.source, info.currentline
-  return setmetatable({ declaration = declaration, declared_with = declared }, Experiment)
+  return setmetatable({ declaration = declaration, declared_with = declared, host = host }, Experiment)
 end
 
 --- What to say of a file that has run and neither returned nor used the experiments that it declared; nil where it has

@@ -3,8 +3,8 @@
 local check = require "sm.check"
 local brief = require "sm.text".brief
 local fail = require "sm.fail"
+local median = require "sm.numbers".median
 local directory = require "sm.experiment.directory"
-local statistics = require "sm.study.statistics"
 
 local M = {}
 M.__index = M
@@ -173,7 +173,7 @@ end
 function M.median(path, column)
   local values = {}
   for _, row in ipairs(M.rows(path)) do values[#values + 1] = row[column] end
-  return statistics.median(values)
+  return median(values)
 end
 
 return M

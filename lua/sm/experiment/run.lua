@@ -12,12 +12,10 @@ local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
 local metrics = require "sm.experiment.metrics"
 local file_names = require "sm.experiment.names"
-local present = require "sm.terminal.present"
-local progress = require "sm.terminal.progress"
-local report = require "sm.report"
 local train = require "sm.experiment.train"
 local model_summary = require "sm.nn.summary"
 local modules = require "sm.modules"
+local thousands = require "sm.numbers".thousands
 local shape_text = require "sm.text".shape
 
 local M = {}
@@ -26,15 +24,12 @@ M.__index = M
 local now = runtime.system.now
 local share_of_report <const> = 1 / 20 -- of a run's time, at most
 
-local function never()
-  return false
-end
-
 --- What a run is before anything of it is built.
 --- @param declaration table as declare gives it
---- @param options table {file=, source=, params=, quiet=}
-function M.new(declaration, options)
-  local host, params = package.loaded["sm.host"], options.params
+--- @param options table {file=, source=, params=, quiet=, interrupted=}
+--- @param host table the program around it, as sm.cli.host
+function M.new(declaration, options, host)
+  local params = options.params
   return setmetatable({
     file = options.file,
     source = options.source,
@@ -56,14 +51,13 @@ function M.new(declaration, options)
     views = declaration.views,
     view_columns = {},                 -- for each view the columns that it adds to metrics.csv
     seed = declaration.seed,
-    progress = progress.new(options),
-    interrupted = options.interrupted or host and host.interrupted or never,
-    step = 0,                          -- steps done
+    host = host,
+    progress = host.screen(options),
+    interrupted = options.interrupted or host.interrupted,
+    state = train.new_state(),         -- all numbers that a checkpoint keeps, but for those that others have
+    spent = { wall = 0, training = 0, row = 0 }, -- seconds, in all processes until now; row: see train.new_state
     saved = nil,                       -- the step of the newest checkpoint
-    tally = train.new_tally(),
-    validation = {},                   -- latest and best: {step=, loss=, accuracy=, metrics=}
-    spent = { wall = 0, training = 0 }, -- seconds; wall: of earlier processes
-    began = now(),
+    began = now(),                     -- this process
     next_report = 0, report_pause = 0, -- the time before which none is written; seconds
   }, M)
 end
@@ -126,7 +120,8 @@ end
 
 --- Seconds since the run first began, those of earlier processes included.
 function M:spent_so_far()
-  return { wall = self.spent.wall + now() - self.began, training = self.spent.training }
+  local spent = self.spent
+  return { wall = spent.wall + now() - self.began, training = spent.training, row = spent.row }
 end
 
 --- Enters into a row of metrics.csv what a view measures.
@@ -158,11 +153,11 @@ end
 --- their plain names.
 local function draw(self, view, row)
   local plain = "plots/" .. view.name
-  local name = ("%s-%06d"):format(plain, self.step)
+  local name = ("%s-%06d"):format(plain, self.state.step)
   local path = self.directory.path .. "/" .. name
   for _, extension in ipairs { ".png", ".csv" } do self.directory:check_place(name .. extension) end
   view:draw(self.model, path .. ".png", {
-    step = self.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row,
+    step = self.state.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row,
     title = self.variant == "default" and self.name or self.name .. "  " .. self.variant,
   })
   for _, extension in ipairs { ".png", ".csv" } do
@@ -184,7 +179,7 @@ end
 --- reports. At the last step the end of the run writes it.
 function M:follow()
   local began = now()
-  if self.step == self.schedule.steps or began < self.next_report then return end
+  if self.state.step == self.schedule.steps or began < self.next_report then return end
   self:report()
   self.report_pause = (now() - began) / share_of_report
   self.next_report = now() + self.report_pause
@@ -194,7 +189,7 @@ end
 --- @param ended table|nil what keeps the run from going on, as report.page has it
 function M:report(ended)
   local path = self.directory.path
-  local written, problem = pcall(report.write, { path }, nil,
+  local written, problem = pcall(self.host.report, path,
     { steps = self.schedule.steps, ended = ended, pause = self.report_pause })
   if written then
     self.reported = true
@@ -242,7 +237,7 @@ local function begin(self, path)
   })
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns)
-  present.plan(self, path)
+  self.host.plan(self, path)
 end
 
 local function continue(self, path)
@@ -251,10 +246,10 @@ local function continue(self, path)
   local original = self.record.file
   local file = original and lfs.attributes(original) and original or self.file
   sessions[#sessions + 1] = environment.session(environment.describe(file))
-  self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.step)
+  self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.state.step)
   record(self, { sessions = json.array(sessions), modules = keep_modules(self) })
-  self.progress:say(("%s   goes on after step %s of %s\n"):format(path, present.thousands(self.step),
-    present.thousands(self.schedule.steps)))
+  self.progress:say(("%s   goes on after step %s of %s\n"):format(path, thousands(self.state.step),
+    thousands(self.schedule.steps)))
 end
 
 --- To the digits of metrics.csv: a float32 has no more to say.
@@ -268,13 +263,13 @@ local function conclude(self, path)
   if self.data.test then
     test_loss, test_accuracy, test_metrics = evaluate.split(self, self.data.test)
   end
-  local latest, best = self.validation.latest or {}, self.validation.best or {}
+  local latest, best = self.state.validation.latest or {}, self.state.validation.best or {}
   local spent = self:spent_so_far()
   local summary = {
     status = "finished",
     experiment = self.name,
     seed = self.seed,
-    steps = self.step,
+    steps = self.state.step,
     parameters = model_summary.parameter_count(self.model),
     test_accuracy = rounded(test_accuracy),
     test_loss = rounded(test_loss),
@@ -298,8 +293,7 @@ end
 --- Whatever happens, the screen, the signals and the log are left in order.
 --- @param problem any the error that ended the run, if one did
 function M:__close(problem)
-  local host = package.loaded["sm.host"]
-  if host then host.graceful(false) end
+  self.host.graceful(false)
   self.progress:clear()
   if problem ~= nil then
     local message = tostring(type(problem) == "table" and problem.message or problem)
@@ -332,15 +326,14 @@ function M:pursue(path, reason)
     train.check_fresh(self)
     begin(self, path)
   end
-  local host = package.loaded["sm.host"]
-  if host then host.graceful(true) end
+  self.host.graceful(true)
   if train.train(run) == "interrupted" then
     self:report { how = "interrupted" }
-    present.interrupted(self, path)
+    self.host.interrupted_run(self, path)
     return { interrupted = true, directory = path }
   end
   local summary = conclude(self, path)
-  present.finished(self, path, summary)
+  self.host.finished(self, path, summary)
   return { directory = path, summary = summary }
 end
 

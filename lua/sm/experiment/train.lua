@@ -14,9 +14,15 @@ local function finite(number)
   return number - number == 0
 end
 
---- What has been summed up since the last row of metrics.csv.
-function M.new_tally()
-  return { loss = 0, accuracy = 0, steps = 0, seconds = 0 } -- seconds: nil where they are not known
+--- What has been summed up since the last row of metrics.csv; run.spent.row has the seconds.
+local function new_tally()
+  return { loss = 0, accuracy = 0, steps = 0 }
+end
+
+--- What a run has come to before its first step. A checkpoint keeps it whole.
+--- @return table {step=(steps done), tally=, validation={latest=, best=}, each {step=, loss=, accuracy=, metrics=}}
+function M.new_state()
+  return { step = 0, tally = new_tally(), validation = {} }
 end
 
 local function first_not_finite(tensors)
@@ -38,7 +44,7 @@ end
 
 local function stop(run, what, value, inputs)
   local shown = value == value and ("%g"):format(value) or "nan"
-  fail("step %d: the %s is %s; %s; %s", run.step, what, shown, culprit(run, inputs), checkpoint.last(run))
+  fail("step %d: the %s is %s; %s; %s", run.state.step, what, shown, culprit(run, inputs), checkpoint.last(run))
 end
 
 local function has_gradient(model)
@@ -48,7 +54,7 @@ local function has_gradient(model)
 end
 
 local function fail_without_parameters(run)
-  fail("step %d: the loss depends on no parameter of the model", run.step)
+  fail("step %d: the loss depends on no parameter of the model", run.state.step)
 end
 
 --- One step of the optimizer; what it says of a gradient is completed with the step.
@@ -58,7 +64,7 @@ local function follow_gradient(run)
   if not has_gradient(run.model) then fail_without_parameters(run) end
   local place = type(message) == "string" and message:match "gradient of '.-' is .+$"
   if not place then error(message, 0) end
-  fail("step %d: the %s; %s", run.step, place, checkpoint.last(run))
+  fail("step %d: the %s; %s", run.state.step, place, checkpoint.last(run))
 end
 
 --- @return number loss
@@ -69,7 +75,7 @@ local function learn_from_one_batch(run)
   local output = run.model(inputs)
   local loss = first_steps.loss(run, output, targets, inputs)
   local value = loss:item()
-  run.step = run.step + 1
+  run.state.step = run.state.step + 1
   if not finite(value) then stop(run, "loss", value, inputs) end
   if not loss:tracks() then fail_without_parameters(run) end
   first_steps.backward(run, loss)
@@ -82,13 +88,13 @@ local function take_a_step(run)
   local loss, accuracy = learn_from_one_batch(run)
   runtime.tensor.collect()
   local ended = now()
-  local tally = run.tally
+  local tally, spent = run.state.tally, run.spent
   tally.steps = tally.steps + 1
   tally.loss = tally.loss + loss
   tally.accuracy = accuracy and tally.accuracy and tally.accuracy + accuracy
-  tally.seconds = tally.seconds and tally.seconds + (ended - began)
-  run.spent.training = run.spent.training + (ended - began)
-  run.progress:step(run.step, run.schedule.steps, loss, accuracy, ended - began, ended)
+  spent.row = spent.row and spent.row + (ended - began)
+  spent.training = spent.training + (ended - began)
+  run.progress:step(run.state.step, run.schedule.steps, loss, accuracy, ended - began, ended)
 end
 
 local function better(new, old)
@@ -102,29 +108,30 @@ local function validate(run)
   local loss, accuracy, metrics = evaluate.split(run, run.data.validation, function(value, inputs)
     if not finite(value) then stop(run, "loss on the validation data", value, inputs) end
   end)
-  local figures = { step = run.step, loss = loss, accuracy = accuracy, metrics = metrics }
-  run.validation.latest = figures
-  if better(figures, run.validation.best) then run.validation.best = figures end
+  local figures = { step = run.state.step, loss = loss, accuracy = accuracy, metrics = metrics }
+  local kept = run.state.validation
+  kept.latest = figures
+  if better(figures, kept.best) then kept.best = figures end
   return figures
 end
 
 --- The means since the last row; the tally starts anew.
 local function row_of(run, validation)
-  local tally = run.tally
+  local tally, seconds = run.state.tally, run.spent.row
   local row = {
-    step = run.step, epoch = run.stream.epoch, lr = run.optimizer:rate(),
+    step = run.state.step, epoch = run.stream.epoch, lr = run.optimizer:rate(),
     validation_loss = validation.loss, validation_accuracy = validation.accuracy,
   }
   for name, value in pairs(validation.metrics or {}) do row["validation_" .. name] = value end
   if tally.steps > 0 then
     row.train_loss = tally.loss / tally.steps
     row.train_accuracy = tally.accuracy and tally.accuracy / tally.steps
-    row.step_ms = tally.seconds and 1000 * tally.seconds / tally.steps
+    row.step_ms = seconds and 1000 * seconds / tally.steps
     if run.optimizer.telemetry_names then
       for name, value in pairs(run.optimizer:telemetry()) do row[name] = value end
     end
   end
-  run.tally = M.new_tally()
+  run.state.tally, run.spent.row = new_tally(), 0
   return row
 end
 
@@ -136,7 +143,7 @@ end
 
 --- What is due at this step: a row, an evaluation with its pictures, a checkpoint. The last step has it all.
 local function milestones(run)
-  local step, schedule = run.step, run.schedule
+  local step, schedule = run.state.step, run.schedule
   local due, evaluating = row_due(schedule, step)
   if due then
     local validation = evaluating and validate(run) or {}
@@ -163,18 +170,18 @@ function M.check_fresh(run)
 end
 
 --- Trains until the schedule is done or the user interrupts.
---- @param run table model, optimizer, stream, objective, schedule, step, …
+--- @param run table model, optimizer, stream, objective, schedule, state, …
 --- @return string "trained" or "interrupted"
 function M.train(run)
   run.model:train()
   trained[run.model] = true
   if not run.saved then run:draw() end
-  while run.step < run.schedule.steps do
+  while run.state.step < run.schedule.steps do
     if run.interrupted() then
       checkpoint.save(run)
       return "interrupted"
     end
-    if run.optimizer.telemetry_names and row_due(run.schedule, run.step + 1) then run.optimizer:watch() end
+    if run.optimizer.telemetry_names and row_due(run.schedule, run.state.step + 1) then run.optimizer:watch() end
     take_a_step(run)
     milestones(run)
   end

@@ -1,7 +1,7 @@
 --- The curves of runs: which columns of metrics.csv share a chart. The figures themselves go into the page as the
 -- text of metrics.csv; report.js draws them.
 local html = require "sm.report.html"
-local present = require "sm.terminal.present"
+local numbers = require "sm.numbers"
 
 local M = {}
 
@@ -113,8 +113,8 @@ function M.node(all)
   if #nodes == 0 then return h("p", {}, "There are no figures yet.") end
   return {
     #settings < #all and h("p", { class = "note" }, ("These are the curves of the first %s of %s settings: those of "
-      .. "all would be more than a browser can bear. The tables below have all."):format(present.thousands(#settings),
-      present.thousands(#all))) or false,
+      .. "all would be more than a browser can bear. The tables below have all."):format(numbers.thousands(#settings),
+      numbers.thousands(#all))) or false,
     controls(settings), h("noscript", {}, h("p", {}, "The curves are drawn by JavaScript, which is off.")),
     h("div", { class = "charts" }, nodes), explanation(settings), figures,
   }

@@ -1,7 +1,7 @@
 --- The pictures of runs over training time: plots/NAME-NNNNNN.png, one for each evaluation.
 local runtime = require "sm.runtime"
 local html = require "sm.report.html"
-local present = require "sm.terminal.present"
+local numbers = require "sm.numbers"
 
 local M = {}
 
@@ -152,7 +152,7 @@ local function figure_node(kind, figure)
   for i, moment in ipairs(figure.moments) do frames[i] = frame(kind, figure, moment, i == last) end
   return h("figure", {}, h("div", { class = "frames" }, frames),
     figure.label and h("figcaption", {}, figure.label, ", ",
-      h("span", { class = "at" }, "step ", present.thousands(figure.moments[last].step))))
+      h("span", { class = "at" }, "step ", numbers.thousands(figure.moments[last].step))))
 end
 
 local function kind_node(number, kind)
@@ -166,7 +166,7 @@ local function kind_node(number, kind)
         min = 0, max = #steps - 1, step = 1, value = #steps - 1,
         ["aria-valuetext"] = ("step %d"):format(steps[#steps]),
       })),
-      h("output", { ["for"] = id }, present.thousands(steps[#steps])),
+      h("output", { ["for"] = id }, numbers.thousands(steps[#steps])),
       h("label", {}, h("input", {
         type = "checkbox", ["data-key"] = "whole " .. kind.name, class = "whole",
       }), " full size")),

@@ -1,8 +1,9 @@
 --- The tables of a report: parameters and settings, what came out, on what it ran, and the experiment's text.
 local sorted_keys = require "sm.ordered".sorted_keys
 local html = require "sm.report.html"
-local present = require "sm.terminal.present"
+local numbers = require "sm.numbers"
 local records = require "sm.study.records"
+local verdict = require "sm.experiment.outcome".verdict
 local tabulate = require "sm.study.tables"
 local visible = require "sm.text".visible
 
@@ -53,7 +54,7 @@ local function parameters(run)
 end
 
 local function state(run)
-  return run.summary and "finished" or "unfinished, at step " .. present.thousands(run.step)
+  return run.summary and "finished" or "unfinished, at step " .. numbers.thousands(run.step)
 end
 
 --- The settings: what differs between them, their seeds, how far their runs are.
@@ -104,14 +105,14 @@ local function four_digits(number)
 end
 
 local outcome_rows <const> = {
-  { "test_accuracy", "test accuracy", present.percent }, { "test_loss", "test loss", four_digits },
-  { "validation_accuracy", "validation accuracy, last", present.percent },
+  { "test_accuracy", "test accuracy", numbers.percent }, { "test_loss", "test loss", four_digits },
+  { "validation_accuracy", "validation accuracy, last", numbers.percent },
   { "validation_loss", "validation loss, last", four_digits },
-  { "best_validation_accuracy", "validation accuracy, best", present.percent },
+  { "best_validation_accuracy", "validation accuracy, best", numbers.percent },
   { "best_validation_loss", "validation loss, best", four_digits },
-  { "best_validation_step", "best at step", present.thousands }, { "steps", "steps", present.thousands },
-  { "parameters", "weights", present.thousands }, { "training_seconds", "time of training", present.duration },
-  { "wall_seconds", "time in all", present.duration }, { "median_step_ms", "median step", present.milliseconds },
+  { "best_validation_step", "best at step", numbers.thousands }, { "steps", "steps", numbers.thousands },
+  { "parameters", "weights", numbers.thousands }, { "training_seconds", "time of training", numbers.duration },
+  { "wall_seconds", "time in all", numbers.duration }, { "median_step_ms", "median step", numbers.milliseconds },
 }
 
 --- What came out of one run.
@@ -200,12 +201,12 @@ function M.headline(settings, comparison, steps, ended)
   local run = settings[1].runs[1]
   if #settings == 1 and #settings[1].runs == 1 then
     local summary = run.summary
-    if summary then return present.verdict(summary) end
+    if summary then return verdict(summary) end
     local figures = run.validation and (run.validation.validation_accuracy
-      and "validation accuracy " .. present.percent(run.validation.validation_accuracy)
+      and "validation accuracy " .. numbers.percent(run.validation.validation_accuracy)
       or ("validation loss %.4g"):format(run.validation.validation_loss)) or "nothing validated yet"
-    return ("%s, at step %s%s%s"):format(figures, present.thousands(run.step),
-      steps and " of " .. present.thousands(steps) or "", ended and "; " .. ended.how or "")
+    return ("%s, at step %s%s%s"):format(figures, numbers.thousands(run.step),
+      steps and " of " .. numbers.thousands(steps) or "", ended and "; " .. ended.how or "")
   end
   if not comparison then return "no run is finished yet" end
   local so_far = #comparison.settings < #settings

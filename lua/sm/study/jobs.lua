@@ -101,10 +101,10 @@ end
 ---   step=, accuracy= (on validation data), pace= (seconds per step) and seconds= tell how far they are
 --- @param count integer how many at once
 --- @param place string a directory for what they write to standard error
+--- @param host table as sm.host: start, stop, ended, sleep, graceful, interrupted
 --- @param watch function(run) is called when a run begins and when it ends, and often without one
 --- @return boolean whether a signal stopped the sweep; then those that ran have saved
-function M.pursue(runs, count, place, watch)
-  local host = package.loaded["sm.host"]
+function M.pursue(runs, count, place, host, watch)
   local jobs <close> = setmetatable({ host = host, running = {}, watch = watch, directory = place, started = 0 }, M)
   local next_run = 1
   host.graceful(true)

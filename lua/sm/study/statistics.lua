@@ -25,13 +25,7 @@ function M.deviation(values)
   return #values > 1 and variance(values) ^ 0.5 or nil
 end
 
---- @return number|nil nil for no values
-function M.median(values)
-  if #values == 0 then return nil end
-  local sorted, half = table.move(values, 1, #values, 1, {}), #values // 2
-  table.sort(sorted)
-  return #sorted % 2 == 1 and sorted[half + 1] or (sorted[half] + sorted[half + 1]) / 2
-end
+M.median = require "sm.numbers".median
 
 --- Simpson's rule.
 local function integral(f, from, to, panels)

@@ -1,5 +1,5 @@
 --- A comparison as tables: for people, and for other programs.
-local present = require "sm.terminal.present"
+local numbers = require "sm.numbers"
 local columns_of = require "sm.study.columns"
 local compare = require "sm.study.compare"
 local text = require "sm.text"
@@ -22,7 +22,7 @@ local function spread(figure, key)
   local deviation = figure.deviation
   if is_accuracy(key) then
     return deviation and ("%.2f ± %.2f %%"):format(100 * figure.mean, 100 * deviation)
-      or present.percent(figure.mean)
+      or numbers.percent(figure.mean)
   end
   return deviation and ("%.4g ± %.2g"):format(figure.mean, deviation) or ("%.4g"):format(figure.mean)
 end
@@ -74,7 +74,7 @@ local function what_came_out(comparison)
     local row = names_of(comparison, setting)
     row[#row + 1] = seeds_text(setting)
     for _, key in ipairs(keys) do row[#row + 1] = spread(setting.figures[key], key) end
-    row[#row + 1] = setting.step_ms and present.milliseconds(setting.step_ms) or absent
+    row[#row + 1] = setting.step_ms and numbers.milliseconds(setting.step_ms) or absent
     rows[#rows + 1] = row
   end
   return {
@@ -87,7 +87,7 @@ end
 local function time_text(time, setting)
   local count = time.steps and time.steps.count or 0
   local reached = count == 0 and absent or ("%s steps, %s"):format(
-    present.thousands(math.floor(time.steps.mean + 0.5)), present.duration(time.seconds.mean))
+    numbers.thousands(math.floor(time.steps.mean + 0.5)), numbers.duration(time.seconds.mean))
   return ("%s (%d of %d)"):format(reached, count, #setting.seeds)
 end
 

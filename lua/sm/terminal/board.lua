@@ -1,7 +1,8 @@
 --- What a person sees of a sweep: on a terminal one live line per run, elsewhere a line when something happens.
 local runtime = require "sm.runtime"
 local text = require "sm.text"
-local present = require "sm.terminal.present"
+local numbers = require "sm.numbers"
+local outcome = require "sm.experiment.outcome"
 
 local M = {}
 M.__index = M
@@ -58,22 +59,22 @@ local function first_line(message)
 end
 
 local function percent(fraction)
-  return fraction and present.percent(fraction) or ""
+  return fraction and numbers.percent(fraction) or ""
 end
 
 --- Step, validation accuracy, and what else there is to say.
 local function cells(run)
   if run.state == "failed" then return { "", "", first_line(run.problem) } end
   if run.summary then
-    return { present.thousands(run.summary.steps), percent(run.summary.validation_accuracy),
-      present.outcome(run.summary) }
+    return { numbers.thousands(run.summary.steps), percent(run.summary.validation_accuracy),
+      outcome.best(run.summary) }
   end
   local step = run.step or run.saved > 0 and run.saved
   local left = run.state == "running" and left_of(run)
   return {
-    step and ("%s/%s"):format(present.thousands(step), present.thousands(run.steps)) or "",
+    step and ("%s/%s"):format(numbers.thousands(step), numbers.thousands(run.steps)) or "",
     percent(run.accuracy),
-    left and present.duration(left) .. " left" or "",
+    left and numbers.duration(left) .. " left" or "",
   }
 end
 
@@ -130,7 +131,7 @@ local function draw(self)
   local lines = {}
   for i, run in ipairs(chosen(self, room)) do lines[i] = line_of(self, run, columns) end
   local left = left_of_all(self)
-  local summary = totals(self.runs) .. (left and ("   about %s left"):format(present.duration(left)) or "")
+  local summary = totals(self.runs) .. (left and ("   about %s left"):format(numbers.duration(left)) or "")
   lines[#lines + 1] = text.clip(summary, columns)
   local up = self.lines > 0 and ("\27[%dA"):format(self.lines) or ""
   io.stdout:write(up, table.concat(lines, "\27[K\n"), "\27[K\n\27[J")
@@ -141,8 +142,8 @@ end
 --- What is said of a run where no table is drawn.
 local function event(self, run)
   local what = run.state == "running" and (run.saved > 0
-      and ("goes on after step %s"):format(present.thousands(run.saved)) or "begins")
-    or run.state == "finished" and present.verdict(run.summary)
+      and ("goes on after step %s"):format(numbers.thousands(run.saved)) or "begins")
+    or run.state == "finished" and outcome.verdict(run.summary)
     or run.state == "failed" and "failed: " .. first_line(run.problem)
     or "interrupted"
   self.progress:say(("%s   %s"):format(text.visible(run.label), what))

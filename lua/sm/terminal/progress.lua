@@ -3,7 +3,7 @@
 -- metrics.csv is one plain line, without control codes.
 local runtime = require "sm.runtime"
 local text = require "sm.text"
-local present = require "sm.terminal.present"
+local numbers = require "sm.numbers"
 
 local M = {}
 M.__index = M
@@ -99,11 +99,11 @@ local between <const>, narrow <const> = "   ", "  " -- figures; the second where
 function M:row(row, steps, metrics)
   local place = ("step %6d/%d"):format(row.step, steps)
   local training, validation = {}, nil
-  if row.train_loss then training[1] = "train " .. present.figures(row.train_loss, row.train_accuracy) end
-  if row.step_ms then training[#training + 1] = present.milliseconds(row.step_ms) .. "/step" end
+  if row.train_loss then training[1] = "train " .. numbers.figures(row.train_loss, row.train_accuracy) end
+  if row.step_ms then training[#training + 1] = numbers.milliseconds(row.step_ms) .. "/step" end
   training = #training > 0 and table.concat(training, between)
   if row.validation_loss then
-    validation = "validation " .. present.figures(row.validation_loss, row.validation_accuracy, metrics)
+    validation = "validation " .. numbers.figures(row.validation_loss, row.validation_accuracy, metrics)
   end
   if not training and not validation then return end
   if self.terminal and not validation then
@@ -143,9 +143,9 @@ function M:step(step, steps, loss, accuracy, seconds, at)
   self.drawn = at
   local columns = text.columns() - 1
   local place = ("step %6d/%d "):format(step, steps)
-  local figures = "  " .. present.figures(self.loss, self.accuracy)
-  local pace = ("%s%s/step"):format(between, present.milliseconds(1000 * self.seconds))
-  local left = ("%s%s left"):format(between, present.duration((steps - step) * self.seconds))
+  local figures = "  " .. numbers.figures(self.loss, self.accuracy)
+  local pace = ("%s%s/step"):format(between, numbers.milliseconds(1000 * self.seconds))
+  local left = ("%s%s left"):format(between, numbers.duration((steps - step) * self.seconds))
   local rest
   for _, ending in ipairs { pace .. left, left, "" } do
     rest = figures .. ending

@@ -1,0 +1,172 @@
+--- A sweep: every combination of settings, each an ordinary run in a process of its own.
+local runtime = require "sm.runtime"
+local modules = require "sm.modules"
+local numbers = require "sm.numbers"
+local outcome = require "sm.experiment.outcome"
+local text = require "sm.text"
+local usage = require "sm.usage"
+local columns = require "sm.study.columns"
+local compare = require "sm.study.compare"
+local directory = require "sm.experiment.directory"
+local jobs = require "sm.study.jobs"
+local tables = require "sm.study.tables"
+
+local M = {}
+
+--- The parameters that are swept, as they are given: groups=4,seed=2.
+local function given_label(setting, swept)
+  local parts = {}
+  for i, name in ipairs(swept) do parts[i] = name .. "=" .. text.visible(setting[name]) end
+  return table.concat(parts, ",")
+end
+
+--- What one combination would do: a run for jobs.pursue, its state "waiting", "done" or "failed".
+--- @param texts table place → text of the modules that the sweep uses: those that this run loads first are added
+local function plan_one(given, host, setting, texts)
+  local run = { label = given_label(setting, given.swept), setting = setting, saved = 0, steps = 0 }
+  local ok, result = xpcall(function()
+    local loaded = host.load(setting)
+    if not loaded.experiment then
+      usage.fail("%s is a plain script; a sweep needs a file that returns an experiment", given.path)
+    end
+    return loaded.experiment:plan {
+      file = given.path, source = loaded.source, params = loaded.params, runs = given.runs, again = given.again,
+      quiet = true, dry_run = given.dry_run,
+    }
+  end, host.handler)
+  for place, module_text in pairs(modules.loaded(given.path)) do texts[place] = module_text end
+  collectgarbage()
+  if ok then
+    run.directory, run.steps, run.saved = result.directory, result.steps, result.saved
+    run.plan, run.summary = result.state, result.summary or nil
+    run.state = result.state == "finished" and "done" or "waiting"
+  elseif usage.is(result) or host.processes.interrupted() then
+    error(usage.is(result) and result or result.message, 0)
+  else
+    run.state, run.problem = "failed", result.message .. (result.lines and "\n" .. result.lines or "")
+  end
+  return run
+end
+
+local function plan(given, host, texts)
+  local runs, places, swept = {}, {}, given.swept
+  for i, setting in ipairs(given.combinations) do
+    local run = plan_one(given, host, setting, texts)
+    local other = run.directory and places[run.directory]
+    if other then
+      usage.fail("'%s' and '%s' are the same run", given_label(other.setting, swept), given_label(setting, swept))
+    end
+    if run.directory then places[run.directory] = run end
+    runs[i] = run
+  end
+  return runs
+end
+
+local function number_waiting(runs)
+  local count = 0
+  for _, run in ipairs(runs) do count = count + (run.state == "waiting" and 1 or 0) end
+  return count
+end
+
+--- @return boolean whether all can be done
+local function show_plan(runs, title)
+  local rows, failures = {}, 0
+  for i, run in ipairs(runs) do
+    local what, place = "new", run.directory
+    if run.state == "failed" then
+      failures = failures + 1
+      what, place = "fails", run.problem:match "^[^\n]*"
+    elseif run.state == "done" then
+      what = "done: " .. outcome.best(run.summary)
+    elseif run.saved > 0 then
+      what = ("resume after step %s"):format(numbers.thousands(run.saved))
+    elseif run.plan == "unfinished" then
+      what = "again from the first step"
+    end
+    rows[i] = { run.label, what, place }
+  end
+  text.print(title)
+  text.print(columns.aligned(rows, 3, columns.terminal()))
+  return failures == 0
+end
+
+--- Whole errors, after the table that had room for one line.
+local function show_failures(runs, complain)
+  for _, run in ipairs(runs) do
+    if run.state == "failed" then complain { message = ("%s: %s"):format(run.label, run.problem) } end
+  end
+end
+
+local function show_comparison(runs, screen)
+  local paths = {}
+  for _, run in ipairs(runs) do
+    if run.summary then paths[#paths + 1] = run.directory end
+  end
+  if #paths > 0 then screen:say("\n" .. tables.text(compare.runs(paths), columns.terminal()) .. "\n") end
+end
+
+local function all_done(runs)
+  for _, run in ipairs(runs) do
+    if not run.summary then return false end
+  end
+  return true
+end
+
+--- Runs all that is not done, and compares what came out.
+local function pursue(runs, given, host, count, workplace)
+  local screen = host.screen
+  local watcher = host.board(runs, screen, count)
+  for _, run in ipairs(runs) do
+    if run.state == "done" then
+      if not screen.terminal then screen:say(("%s   done before: %s"):format(run.label, run.directory)) end
+    elseif run.state == "failed" then
+      watcher:update(run)
+    end
+  end
+  local interrupted = jobs.pursue(runs, count, workplace, host.processes, function(run) watcher:update(run) end)
+  show_failures(runs, host.complain)
+  if not interrupted then show_comparison(runs, screen) end
+  local ending = interrupted and "; the same command goes on" or ""
+  screen:conclude(("%s: %s%s"):format(given.path, watcher:totals(), ending))
+  return not interrupted and all_done(runs), interrupted
+end
+
+--- A hidden directory beside the runs, for as long as the sweep goes on: the texts that all its runs use, so that an
+--- edit meanwhile changes none of them, and what they write to standard error.
+local function open_workplace(runs_directory, source, texts)
+  local path = ("%s/.sweep-%d-%d"):format(runs_directory:gsub("(.)/+$", "%1"), runtime.system.process_id(), os.time())
+  directory.make_new(path)
+  local place = setmetatable({ path = path, text = path .. "/experiment.lua" }, {
+    __close = function() directory.remove(path) end,
+  })
+  directory.write(place, "experiment.lua", source)
+  for name, module_text in pairs(texts) do directory.write(place, "modules/" .. name, module_text) end
+  return place
+end
+
+--- Runs every combination of settings that is not done, or shows what that would be.
+--- @param given table {path=(of the experiment's file), source=(its text), combinations=(array of settings),
+---   swept=(array of the names of the parameters that take more than one value), runs=(a directory), again=, dry_run=,
+---   jobs=(how many at once)}
+--- @param host table the program around it: {load=function(setting), which gives {experiment=, source=, params=} as
+---   sm.cli.load does, words=function(setting, text_path, threads), which gives the words of a command, processes=(as
+---   sm.host: start, stop, ended, sleep, graceful, interrupted), handler=(for xpcall), complain=function(problem),
+---   screen=(as sm.terminal.progress), board=function(runs, screen, count), which gives what hears of the runs}
+--- @return boolean whether all is done, or can be
+--- @return boolean whether a signal stopped it
+function M.run(given, host)
+  local texts = {}
+  local runs = plan(given, host, texts)
+  local waiting = number_waiting(runs)
+  local count = math.max(1, math.min(given.jobs, waiting))
+  local threads = math.max(1, runtime.system.threads() // count)
+  local title = ("%s: %d runs, %d to do, %d at once with %d thread%s each"):format(given.path, #runs, waiting, count,
+    threads, threads == 1 and "" or "s")
+  if given.dry_run then return show_plan(runs, title), false end
+  local workplace <close> = open_workplace(given.runs, given.source, texts)
+  for _, run in ipairs(runs) do run.words = host.words(run.setting, workplace.text, threads) end
+  host.screen:say(title)
+  return pursue(runs, given, host, count, workplace.path)
+end
+
+return M
