@@ -171,7 +171,7 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 BENCH_FLAGS := -O3 -march=native -fopenmp -Itests/bench
 CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -Iruntime -MMD -MP
 KERNELS := $(patsubst %,$(BUILD)/bench/%.o,kernels cases cases_optim measure $(if $(ONEDNN),peer_onednn,peer_none))
-.PHONY: deps-bench bench bench-accuracy bench-programs
+.PHONY: deps-bench bench bench-accuracy bench-operations bench-programs
 bench: deps-test ## time everything against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS=quick
 	@$(MAKE) --no-print-directory $(JOBS) all bench-programs \
 	  ONEDNN=$$($(CXX) -std=c++17 -fsyntax-only -x c++ tests/bench/onednn.hpp 2>/dev/null && echo yes)
@@ -180,6 +180,10 @@ bench: deps-test ## time everything against PyTorch and oneDNN (see deps-bench):
 bench-accuracy: deps-test ## seconds of training to 98 %, 99 % and 99.2 %, also in PyTorch: docs/results/accuracy.md
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@lua5.4 tests/bench/run.lua $(BUILD) accuracy $(ARGS)
+
+bench-operations: deps-test ## time single operations, forward and back, against PyTorch; ARGS="gelu rounds=5"
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@lua5.4 tests/bench/operations.lua $(BUILD) $(ARGS)
 
 bench-programs: $(BUILD)/bench/kernels $(if $(ONEDNN),$(BUILD)/bench/onednn_step)
 	@:

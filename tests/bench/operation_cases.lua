@@ -1,0 +1,30 @@
+--- What `make bench-operations` times, forward and back, a line each:
+--- { name, shapes by the names of the inputs, ours as a function of them, the same in PyTorch, options }.
+--- In PyTorch's expression the inputs have their names, besides torch, F, and math. Options: `images` are names of
+--- inputs {N, height, width, channels} that PyTorch gets as {N, channels, height, width}, in whichever of its memory
+--- formats is faster; `filters` {height, width, in, out} as {out, in, height, width}; `fixed` want no gradient;
+--- `positive` are numbers from 0.5 to 1.5; `labels` name → { shape, classes }; `composed` is ours written with single
+--- operations, which is timed as well. Names in one string are separated by spaces.
+local sm = require "sm"
+
+local image <const> = { x = { 50, 28, 28, 32 } }
+local both <const> = { x = { 50, 28, 28, 32 }, y = { 50, 28, 28, 32 } }
+
+local function tanh_gelu(x) return 0.5 * x * (1 + (0.7978845608028654 * (x + 0.044715 * x ^ 3)):tanh()) end
+local function swish(x) return x * x:sigmoid() end
+local function huber(x, y)
+  local d = (x - y):abs()
+  local near = sm.minimum(d, 1)
+  return near * near * 0.5 + (d - near)
+end
+
+local traced_gelu, traced_swish, traced_huber = sm.pointwise(tanh_gelu), sm.pointwise(swish), sm.pointwise(huber)
+
+return {
+  { "traced_gelu", image, function(t) return traced_gelu(t.x) end, "F.gelu(x, approximate='tanh')",
+    { composed = function(t) return tanh_gelu(t.x) end } },
+  { "traced_swish", image, function(t) return traced_swish(t.x) end, "F.silu(x)",
+    { composed = function(t) return swish(t.x) end } },
+  { "traced_huber", both, function(t) return traced_huber(t.x, t.y):mean() end, "F.huber_loss(x, y)",
+    { composed = function(t) return huber(t.x, t.y):mean() end, fixed = "y" } },
+}
