@@ -108,9 +108,12 @@ function methods.totable(x) return T.totable(x) end
 --- Position of the largest element along an axis (1-based; ties: the first), int32. Not differentiable.
 function methods.argmax(x, axis) return (runtime.math.argmax(x, axis)) end
 
+local ACCURACY <const> = { ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1 } }
+
 --- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.
-function methods.accuracy(logits, labels)
-  local correct, rows = S.correct(logits, labels)
+-- @param options {ignore=a label whose rows do not count}
+function methods.accuracy(logits, labels, options)
+  local correct, rows = S.correct(logits, labels, check.options("accuracy", options, ACCURACY).ignore)
   return correct / rows
 end
 

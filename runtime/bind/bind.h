@@ -99,6 +99,10 @@ const char *sm_lua_text(lua_State *L, int index, const char *what);    /* a stri
 double sm_lua_field_number(lua_State *L, int index, const char *key, double absent);
 bool sm_lua_field_boolean(lua_State *L, int index, const char *key);
 int sm_lua_field(lua_State *L, int index, const char *key); /* pushes the field of a table; its type */
+/* Index number `wrong`, 0-based, of a tensor of them has a value that an axis of `size` has not; they count from
+   `first`: 1 positions, 0 labels. */
+_Noreturn void sm_lua_bad_index(lua_State *L, const char *name, const sm_tensor *tensor, size_t wrong, int32_t value,
+                                int32_t first, size_t size);
 _Noreturn void sm_lua_bad_argument(lua_State *L, int index, const char *expected);
 
 /* Pushes a table of functions, each of which carries its name for messages, however it is called. */

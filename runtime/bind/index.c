@@ -21,31 +21,35 @@ static indexed read_indices(lua_State *L, int argument) {
   return given;
 }
 
+void sm_lua_bad_index(lua_State *L, const char *name, const sm_tensor *tensor, size_t wrong, int32_t value,
+                      int32_t first, size_t size) {
+  const char *what = first ? "position" : "label", *hint = "";
+  lua_Integer end = (lua_Integer)size;
+  if (first && value == 0) hint = "; positions count from 1";
+  if (!first && value == end) hint = "; labels count from 0";
+  char text[SM_MAX_RANK * 22 + 1] = "";
+  size_t place[SM_MAX_RANK];
+  int rank = tensor->shape.rank;
+  for (int axis = rank - 1; axis >= 0; axis--) {
+    place[axis] = wrong % tensor->shape.size[axis] + 1;
+    wrong /= tensor->shape.size[axis];
+  }
+  for (int axis = 0, used = 0; axis < rank; axis++)
+    used += snprintf(text + used, sizeof text - (size_t)used, axis ? ", %zu" : "%zu", place[axis]);
+  if (size == 0)
+    sm_lua_fail(L, "%s: got %s %d at {%s}, but there are none to choose from", name, what, (int)value, text);
+  sm_lua_fail(L, "%s: expected %ss from %d to %I, got %d at {%s}%s", name, what, (int)first,
+              (LUAI_UACINT)(end - 1 + first), (int)value, text, hint);
+}
+
 /* The indices of an axis of `size`; raises for the first that it does not have. To be called after all allocations. */
 static sm_indices check_indices(lua_State *L, const indexed *of, size_t size) {
   const sm_indices index = {sm_lua_data(L, of->tensor), of->tensor->dtype, of->first,
                             sm_shape_count(&of->tensor->shape)};
   size_t wrong = sm_indices_check(&index, size);
-  if (wrong == index.count) return index;
-  lua_Integer value = sm_index_at(&index, wrong), end = (lua_Integer)size;
-  const char *what = of->first ? "position" : "label", *hint = "";
-  if (of->first && value == 0) hint = "; positions count from 1";
-  if (!of->first && value == end) hint = "; labels count from 0";
-  char text[SM_MAX_RANK * 22 + 1] = "";
-  size_t rest = wrong;
-  size_t place[SM_MAX_RANK];
-  int rank = of->tensor->shape.rank;
-  for (int axis = rank - 1; axis >= 0; axis--) {
-    place[axis] = rest % of->tensor->shape.size[axis] + 1;
-    rest /= of->tensor->shape.size[axis];
-  }
-  for (int axis = 0, used = 0; axis < rank; axis++)
-    used += snprintf(text + used, sizeof text - (size_t)used, axis ? ", %zu" : "%zu", place[axis]);
-  if (size == 0)
-    sm_lua_fail(L, "%s: got %s %I at {%s}, but there are none to choose from", of->name, what, (LUAI_UACINT)value,
-                text);
-  sm_lua_fail(L, "%s: expected %ss from %d to %I, got %I at {%s}%s", of->name, what, (int)of->first,
-              (LUAI_UACINT)(end - 1 + of->first), (LUAI_UACINT)value, text, hint);
+  if (wrong < index.count)
+    sm_lua_bad_index(L, of->name, of->tensor, wrong, sm_index_at(&index, wrong), of->first, size);
+  return index;
 }
 
 /* The axis of argument `index`, which must be there. */

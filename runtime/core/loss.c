@@ -1,22 +1,26 @@
 #include "core/loss.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/math.h"
 #include "core/parallel.h"
 
 enum { BLOCK = 256 /* classes whose exponentials are taken at once */ };
 
-sm_status sm_labels_check(const int32_t *label, size_t rows, size_t classes, sm_error *error) {
-  for (size_t row = 0; row < rows; row++) {
-    if (label[row] >= 0 && (size_t)label[row] < classes) continue;
-    if (classes == 0)
-      return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, but there are no classes",
-                     (int)label[row], row + 1);
-    return sm_fail(error, SM_BAD_VALUE, "label %d at position %zu, expected 0 to %zu", (int)label[row],
-                   row + 1, classes - 1);
+/* Whether a row counts. */
+static bool counts(const sm_target *target, size_t row) {
+  return !target->ignores || target->label[row] != target->ignored;
+}
+
+size_t sm_labels_check(const sm_target *target, size_t rows, size_t classes) {
+  size_t row = 0;
+  while (row < rows) {
+    bool named = target->label[row] >= 0 && (size_t)target->label[row] < classes;
+    if (!named && counts(target, row)) break;
+    row++;
   }
-  return SM_OK;
+  return row;
 }
 
 static double label_at(const void *label, sm_dtype dtype, size_t i) {
@@ -60,72 +64,146 @@ static double row_sum(const real *x, real top, size_t classes) {
 /* What the chunks of rows share. */
 typedef struct scores {
   const real *x;
-  const int32_t *label;
+  const sm_target *target;
   size_t rows, classes, chunks;
   real *log_sum, *gx, scale;
-  double *loss;    /* (chunks) sums of it */
-  size_t *correct; /* (chunks) */
+  double *loss, *divisor;   /* (chunks) sums of them */
+  double spread;            /* what smoothing gives to each class, but for its weight, … */
+  double spread_sum;        /* … and to all of them, with it */
+  size_t *correct, *counted; /* (chunks) */
 } scores;
 
-static void run(sm_task *chunk, const scores *of) {
+static void run(sm_task *chunk, scores *of) {
+  const sm_target *target = of->target;
+  of->chunks = sm_batch_chunks(of->rows);
+  of->spread = target->smoothing / (double)of->classes;
+  of->spread_sum = target->smoothing;
+  if (target->weight) of->spread_sum = 0;
+  for (size_t i = 0; i < of->classes && target->weight && target->smoothing > 0; i++)
+    of->spread_sum += of->spread * (double)target->weight[i];
   sm_parallel(of->chunks, of->rows * of->classes, chunk, of);
+}
+
+static double weight_of(const sm_target *target, size_t class) {
+  return target->weight ? (double)target->weight[class] : 1;
+}
+
+/* t[class] of a row of probabilities. */
+static inline double target_at(const scores *of, const real *probability, size_t class) {
+  double share = (1 - of->target->smoothing) * (double)probability[class] + of->spread;
+  return of->target->weight ? share * (double)of->target->weight[class] : share;
+}
+
+/* Of a row whose logits x are not above `top`: *sum = the sum of its target, and t[j] (x[j] - top) added up. Nothing is
+   added where t[j] is 0. */
+static double target_dot(double *sum, const scores *of, size_t row, const real *x, real top) {
+  const sm_target *target = of->target;
+  double dot = 0;
+#define LESS(i) (x[i] == -INFINITY ? -(double)INFINITY : (double)(x[i] == top ? 0 : (double)x[i] - (double)top))
+  if (target->label) {
+    size_t label = (size_t)target->label[row];
+    double share = (1 - target->smoothing) * weight_of(target, label);
+    *sum = share + of->spread_sum;
+    if (share != 0) dot = share * LESS(label);
+    for (size_t i = 0; i < of->classes && target->smoothing > 0; i++) {
+      double spread = of->spread * weight_of(target, i);
+      if (spread != 0) dot += spread * LESS(i);
+    }
+  } else {
+    const real *probability = target->probability + row * of->classes;
+    *sum = 0;
+    for (size_t i = 0; i < of->classes; i++) {
+      double share = target_at(of, probability, i);
+      *sum += share;
+      if (share != 0) dot += share * LESS(i);
+    }
+  }
+#undef LESS
+  return dot;
 }
 
 static void forward_chunk(const void *work, size_t chunk) {
   const scores *of = work;
+  const sm_target *target = of->target;
   sm_range range = sm_chunk(of->rows, of->chunks, chunk);
-  double loss = 0;
+  double loss = 0, divisor = 0;
   for (size_t row = range.first; row < range.last; row++) {
+    of->log_sum[row] = 0;
+    if (!counts(target, row)) continue;
     const real *from = of->x + row * of->classes;
-    real top = row_max(from, of->classes), at_label = from[of->label[row]];
-    double sum = log(row_sum(from, top, of->classes));
-    of->log_sum[row] = (real)sum;
-    loss += at_label == -INFINITY ? sum + INFINITY : at_label == top ? sum : sum - ((double)at_label - (double)top);
+    real top = row_max(from, of->classes);
+    double log_sum = log(row_sum(from, top, of->classes)), share;
+    double dot = target_dot(&share, of, row, from, top);
+    of->log_sum[row] = (real)log_sum;
+    loss += share * log_sum - dot;
+    divisor += target->label ? weight_of(target, (size_t)target->label[row]) : 1;
   }
   of->loss[chunk] = loss;
+  of->divisor[chunk] = divisor;
 }
 
-void sm_cross_entropy_forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows,
-                              size_t classes) {
-  double partial[SM_BATCH_CHUNKS], total = 0;
-  size_t chunks = sm_batch_chunks(rows);
-  run(forward_chunk, &(scores){.x = x,
-                               .label = label,
-                               .rows = rows,
-                               .classes = classes,
-                               .chunks = chunks,
-                               .log_sum = log_sum,
-                               .loss = partial});
-  for (size_t chunk = 0; chunk < chunks; chunk++) total += partial[chunk];
-  *loss = (real)(total / (double)rows);
+void sm_cross_entropy_forward(real *loss, real *log_sum, double *divisor, const real *x, const sm_target *target,
+                              size_t rows, size_t classes) {
+  double losses[SM_BATCH_CHUNKS], divisors[SM_BATCH_CHUNKS], total = 0;
+  scores work = {.x = x, .target = target, .rows = rows, .classes = classes, .log_sum = log_sum, .loss = losses,
+                 .divisor = divisors};
+  run(forward_chunk, &work);
+  *divisor = 0;
+  for (size_t chunk = 0; chunk < work.chunks; chunk++) {
+    total += losses[chunk];
+    *divisor += divisors[chunk];
+  }
+  *loss = (real)(total / *divisor);
 }
 
 static void backward_chunk(const void *work, size_t chunk) {
   const scores *of = work;
+  const sm_target *target = of->target;
   const real scale = of->scale;
   size_t classes = of->classes;
   sm_range range = sm_chunk(of->rows, of->chunks, chunk);
   for (size_t row = range.first; row < range.last; row++) {
     const real *from = of->x + row * classes;
-    real *to = of->gx + row * classes, top = row_max(from, classes), sum = of->log_sum[row];
-    size_t hit = (size_t)of->label[row];
-    real at_label = sm_exp(below(from[hit], top) - sum) - 1;
+    real *to = of->gx + row * classes;
+    if (!counts(target, row)) {
+      memset(to, 0, classes * sizeof *to);
+      continue;
+    }
+    real top = row_max(from, classes), sum = of->log_sum[row];
+    if (!target->label) {
+      const real *probability = target->probability + row * classes;
+      double all = 0;
+      for (size_t i = 0; i < classes; i++) all += target_at(of, probability, i);
+      const real share = (real)all;
 #pragma omp simd
-    for (size_t i = 0; i < classes; i++) to[i] = scale * sm_exp(below(from[i], top) - sum);
-    to[hit] = scale * at_label;
+      for (size_t i = 0; i < classes; i++)
+        to[i] = scale * (share * sm_exp(below(from[i], top) - sum) - (real)target_at(of, probability, i));
+      continue;
+    }
+    size_t hit = (size_t)target->label[row];
+    const real at_label = (real)((1 - target->smoothing) * weight_of(target, hit));
+    const real share = (real)((double)at_label + of->spread_sum);
+    const real at_hit = share * sm_exp(below(from[hit], top) - sum) - at_label;
+    if (target->smoothing > 0) {
+      const real *weight = target->weight, spread = (real)of->spread;
+#pragma omp simd
+      for (size_t i = 0; i < classes; i++) {
+        real rest = weight ? spread * weight[i] : spread;
+        to[i] = scale * (share * sm_exp(below(from[i], top) - sum) - rest);
+      }
+      to[hit] = scale * (at_hit - (weight ? spread * weight[hit] : spread));
+    } else {
+#pragma omp simd
+      for (size_t i = 0; i < classes; i++) to[i] = scale * (share * sm_exp(below(from[i], top) - sum));
+      to[hit] = scale * at_hit;
+    }
   }
 }
 
-void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label,
-                               size_t rows, size_t classes) {
-  run(backward_chunk, &(scores){.x = x,
-                                .label = label,
-                                .rows = rows,
-                                .classes = classes,
-                                .chunks = sm_batch_chunks(rows),
-                                .log_sum = (real *)log_sum,
-                                .gx = gx,
-                                .scale = (real)((double)gy / (double)rows)});
+void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, double divisor, const real *x,
+                               const sm_target *target, size_t rows, size_t classes) {
+  run(backward_chunk, &(scores){.x = x, .target = target, .rows = rows, .classes = classes,
+                                .log_sum = (real *)log_sum, .gx = gx, .scale = (real)((double)gy / divisor)});
 }
 
 /* NaN is larger than nothing and nothing is larger than it, so a row that holds one is not correct. */
@@ -139,17 +217,25 @@ static bool is_correct(const real *x, size_t label, size_t classes) {
 static void correct_chunk(const void *work, size_t chunk) {
   const scores *of = work;
   sm_range range = sm_chunk(of->rows, of->chunks, chunk);
-  size_t correct = 0;
-  for (size_t row = range.first; row < range.last; row++)
-    correct += is_correct(of->x + row * of->classes, (size_t)of->label[row], of->classes);
+  size_t correct = 0, counted = 0;
+  for (size_t row = range.first; row < range.last; row++) {
+    if (!counts(of->target, row)) continue;
+    counted++;
+    correct += is_correct(of->x + row * of->classes, (size_t)of->target->label[row], of->classes);
+  }
   of->correct[chunk] = correct;
+  of->counted[chunk] = counted;
 }
 
-size_t sm_correct(const real *x, const int32_t *label, size_t rows, size_t classes) {
-  size_t partial[SM_BATCH_CHUNKS], correct = 0, chunks = sm_batch_chunks(rows);
-  run(correct_chunk,
-      &(scores){
-          .x = x, .label = label, .rows = rows, .classes = classes, .chunks = chunks, .correct = partial});
-  for (size_t chunk = 0; chunk < chunks; chunk++) correct += partial[chunk];
+size_t sm_correct(size_t *rows, const real *x, const sm_target *target, size_t classes) {
+  size_t corrects[SM_BATCH_CHUNKS], counteds[SM_BATCH_CHUNKS], correct = 0;
+  scores work = {.x = x, .target = target, .rows = *rows, .classes = classes, .correct = corrects,
+                 .counted = counteds};
+  run(correct_chunk, &work);
+  *rows = 0;
+  for (size_t chunk = 0; chunk < work.chunks; chunk++) {
+    correct += corrects[chunk];
+    *rows += counteds[chunk];
+  }
   return correct;
 }

@@ -12,6 +12,24 @@ static int32_t *labels(size_t rows, size_t classes, uint32_t seed) {
   return label;
 }
 
+/* Of labels, with no options. */
+static void forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows, size_t classes) {
+  double divisor;
+  sm_cross_entropy_forward(loss, log_sum, &divisor, x, &(sm_target){.label = label}, rows, classes);
+  assert_true(divisor == (double)rows);
+}
+
+static void backward(real *gx, real gy, const real *log_sum, const real *x, const int32_t *label, size_t rows,
+                     size_t classes) {
+  sm_cross_entropy_backward(gx, gy, log_sum, (double)rows, x, &(sm_target){.label = label}, rows, classes);
+}
+
+static size_t correct_rows(const real *x, const int32_t *label, size_t rows, size_t classes) {
+  size_t counted = rows, correct = sm_correct(&counted, x, &(sm_target){.label = label}, classes);
+  assert_int_equal(counted, rows);
+  return correct;
+}
+
 /* The loss of one row, with column `moved` raised by `step`. */
 static double row_reference(const real *x, int32_t label, size_t classes, size_t moved, double step) {
   double top = -INFINITY, sum = 0;
@@ -35,11 +53,11 @@ static void the_loss_is_its_definition(void **state) {
     for (size_t i = 0; i < rows; i++)
       want += row_reference(x + i * classes, label[i], classes, 0, 0) / (double)rows;
     sm_set_thread_count(1);
-    sm_cross_entropy_forward(&loss, log_sum, x, label, rows, classes);
+    forward(&loss, log_sum, x, label, rows, classes);
     assert_near((double)loss, want, 1);
     for (int threads = 2; threads <= 3; threads++) {
       sm_set_thread_count(threads);
-      sm_cross_entropy_forward(&same, same_sum, x, label, rows, classes);
+      forward(&same, same_sum, x, label, rows, classes);
       assert_same_bits(&same, &loss, 1);
       assert_same_bits(same_sum, log_sum, rows);
     }
@@ -58,8 +76,8 @@ static void its_gradient_agrees_with_differences(void **state) {
     real *x = numbers(n, 3), *log_sum = unwritten(rows), *gx = unwritten(n), *same = unwritten(n), loss;
     int32_t *label = labels(rows, classes, 4);
     sm_set_thread_count(1);
-    sm_cross_entropy_forward(&loss, log_sum, x, label, rows, classes);
-    sm_cross_entropy_backward(gx, (real)0.5, log_sum, x, label, rows, classes);
+    forward(&loss, log_sum, x, label, rows, classes);
+    backward(gx, (real)0.5, log_sum, x, label, rows, classes);
     for (size_t i = 0; i < n; i += 1 + n / 5000) {
       size_t row = i / classes, j = i % classes;
       const real *from = x + row * classes;
@@ -69,7 +87,7 @@ static void its_gradient_agrees_with_differences(void **state) {
       assert_true(fabs((double)gx[i] - want) <= tolerance / (double)rows);
     }
     sm_set_thread_count(3);
-    sm_cross_entropy_backward(same, (real)0.5, log_sum, x, label, rows, classes);
+    backward(same, (real)0.5, log_sum, x, label, rows, classes);
     assert_same_bits(same, gx, n);
     free(x);
     free(log_sum);
@@ -86,27 +104,27 @@ static void limits_are_safe(void **state) {
   real loss, log_sum, gx[3];
 
   const real tie[] = {huge, huge, -huge};
-  sm_cross_entropy_forward(&loss, &log_sum, tie, label, 1, 3);
-  sm_cross_entropy_backward(gx, 1, &log_sum, tie, label, 1, 3);
+  forward(&loss, &log_sum, tie, label, 1, 3);
+  backward(gx, 1, &log_sum, tie, label, 1, 3);
   assert_near((double)loss, log(2), 1);
   assert_near((double)gx[0], 0.5, 1);
   assert_near((double)gx[1], -0.5, 1);
   assert_true(gx[2] == 0);
 
   const real masked[] = {-inf, 2, 2};
-  sm_cross_entropy_forward(&loss, &log_sum, masked, label, 1, 3);
-  sm_cross_entropy_backward(gx, 1, &log_sum, masked, label, 1, 3);
+  forward(&loss, &log_sum, masked, label, 1, 3);
+  backward(gx, 1, &log_sum, masked, label, 1, 3);
   assert_near((double)loss, log(2), 1);
   assert_true(gx[0] == 0);
 
   const real impossible[] = {0, -inf, 0}, nothing[] = {-inf, -inf, -inf}, unknown[] = {0, 0, NAN};
-  sm_cross_entropy_forward(&loss, &log_sum, impossible, label, 1, 3);
+  forward(&loss, &log_sum, impossible, label, 1, 3);
   assert_true(loss == inf);
-  sm_cross_entropy_forward(&loss, &log_sum, nothing, label, 1, 3);
+  forward(&loss, &log_sum, nothing, label, 1, 3);
   assert_true(loss == inf);
-  sm_cross_entropy_forward(&loss, &log_sum, unknown, label, 1, 3);
+  forward(&loss, &log_sum, unknown, label, 1, 3);
   assert_true(isnan(loss));
-  sm_cross_entropy_forward(&loss, NULL, NULL, NULL, 0, 3);
+  forward(&loss, NULL, NULL, NULL, 0, 3);
   assert_true(isnan(loss));
 }
 
@@ -131,11 +149,11 @@ static void infinite_logits_have_their_limit(void **state) {
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     real loss, log_sum, gx[3];
-    sm_cross_entropy_forward(&loss, &log_sum, cases[i].x, &cases[i].label, 1, 3);
+    forward(&loss, &log_sum, cases[i].x, &cases[i].label, 1, 3);
     if (isnan(cases[i].loss)) assert_true(isnan(loss));
     else if (isinf(cases[i].loss)) assert_true((double)loss == cases[i].loss);
     else assert_near((double)loss, cases[i].loss, 1);
-    sm_cross_entropy_backward(gx, 1, &log_sum, cases[i].x, &cases[i].label, 1, 3);
+    backward(gx, 1, &log_sum, cases[i].x, &cases[i].label, 1, 3);
     for (int k = 0; k < 3; k++) {
       if (isnan(cases[i].gradient[k])) assert_true(isnan(gx[k]));
       else assert_near((double)gx[k], cases[i].gradient[k], 1);
@@ -145,16 +163,78 @@ static void infinite_logits_have_their_limit(void **state) {
 
 static void labels_are_checked_by_position(void **state) {
   (void)state;
-  sm_error error;
   const int32_t high[] = {0, 9, 10, -1}, low[] = {3, -1};
-  assert_int_equal(sm_labels_check(high, 2, 10, &error), SM_OK);
-  assert_int_equal(sm_labels_check(high, 0, 0, &error), SM_OK);
-  assert_int_equal(sm_labels_check(high, 4, 10, &error), SM_BAD_VALUE);
-  assert_string_equal(error.message, "label 10 at position 3, expected 0 to 9");
-  assert_int_equal(sm_labels_check(low, 2, 10, &error), SM_BAD_VALUE);
-  assert_string_equal(error.message, "label -1 at position 2, expected 0 to 9");
-  assert_int_equal(sm_labels_check(high, 1, 0, &error), SM_BAD_VALUE);
-  assert_string_equal(error.message, "label 0 at position 1, but there are no classes");
+  const sm_target target = {.label = high}, other = {.label = low};
+  assert_int_equal(sm_labels_check(&target, 2, 10), 2);
+  assert_int_equal(sm_labels_check(&target, 0, 0), 0);
+  assert_int_equal(sm_labels_check(&target, 4, 10), 2);
+  assert_int_equal(sm_labels_check(&target, 1, 0), 0);
+  assert_int_equal(sm_labels_check(&other, 2, 10), 1);
+  const sm_target ignoring = {.label = high, .ignores = true, .ignored = 10};
+  assert_int_equal(sm_labels_check(&ignoring, 4, 10), 3);
+}
+
+/* Every kind of target against the definition; gradients against differences. */
+static void targets_are_weighted_smoothed_and_ignored(void **state) {
+  (void)state;
+  enum { rows = 37, classes = 7, n = rows * classes };
+  const double h = 1e-5, tolerance = sizeof(real) == sizeof(double) ? 1e-8 : 2e-6;
+  real *x = numbers(n, 7), *q = numbers(n, 8), *w = numbers(classes, 9);
+  int32_t *label = labels(rows, classes, 10);
+  for (size_t i = 0; i < n; i++) q[i] = (real)fabs((double)q[i]);
+  for (size_t i = 0; i < classes; i++) w[i] = (real)(fabs((double)w[i]) + 0.2);
+  q[3] = 0;
+  for (int kind = 0; kind < 16; kind++) {
+    sm_target target = {.smoothing = kind & 1 ? 0.15 : 0, .weight = kind & 2 ? w : NULL};
+    if (kind & 4) target.probability = q;
+    else target.label = label;
+    if (kind & 8) {
+      if (kind & 4) continue;
+      target.ignores = true;
+      target.ignored = 2;
+    }
+    double want = 0, divide = 0, divisor;
+    for (size_t i = 0; i < rows; i++) {
+      if (target.ignores && label[i] == target.ignored) continue;
+      for (size_t j = 0; j < classes; j++) {
+        double share = kind & 4 ? (double)q[i * classes + j] : label[i] == (int32_t)j;
+        share = (share * (1 - target.smoothing) + target.smoothing / classes) * (kind & 2 ? (double)w[j] : 1);
+        want += share * row_reference(x + i * classes, (int32_t)j, classes, 0, 0);
+      }
+      divide += kind & 4 || !(kind & 2) ? 1 : (double)w[label[i]];
+    }
+    real loss, log_sum[rows], gx[n], same[n];
+    sm_set_thread_count(1);
+    sm_cross_entropy_forward(&loss, log_sum, &divisor, x, &target, rows, classes);
+    assert_near((double)loss, want / divide, 1);
+    assert_near(divisor, divide, 1);
+    sm_cross_entropy_backward(gx, (real)0.5, log_sum, divisor, x, &target, rows, classes);
+    for (size_t i = 0; i < rows; i++) {
+      bool ignored = target.ignores && label[i] == target.ignored;
+      for (size_t moved = 0; moved < classes; moved++) {
+        double slope = 0;
+        for (size_t j = 0; j < classes && !ignored; j++) {
+          double share = kind & 4 ? (double)q[i * classes + j] : label[i] == (int32_t)j;
+          share = (share * (1 - target.smoothing) + target.smoothing / classes) * (kind & 2 ? (double)w[j] : 1);
+          slope += share * (row_reference(x + i * classes, (int32_t)j, classes, moved, h) -
+                            row_reference(x + i * classes, (int32_t)j, classes, moved, -h)) / (2 * h);
+        }
+        assert_true(fabs((double)gx[i * classes + moved] - 0.5 * slope / divide) <= tolerance);
+      }
+    }
+    sm_set_thread_count(3);
+    sm_cross_entropy_backward(same, (real)0.5, log_sum, divisor, x, &target, rows, classes);
+    assert_same_bits(same, gx, n);
+  }
+  const int32_t none[] = {5, 5};
+  const sm_target nothing = {.label = none, .ignores = true, .ignored = 5};
+  real loss, log_sum[2], gx[6];
+  double divisor;
+  sm_cross_entropy_forward(&loss, log_sum, &divisor, x, &nothing, 2, 3);
+  sm_cross_entropy_backward(gx, 1, log_sum, divisor, x, &nothing, 2, 3);
+  assert_true(isnan(loss) && divisor == 0);
+  for (size_t i = 0; i < 6; i++) assert_true(gx[i] == 0);
+  free(x), free(q), free(w), free(label);
 }
 
 static void the_first_label_outside_is_found(void **state) {
@@ -185,7 +265,7 @@ static void rows_are_correct_when_the_first_largest_is_the_label(void **state) {
                     /**/ 0, 0, 0, /**/ NAN, 1, 0, /**/ -INFINITY, -INFINITY, -3};
   const int32_t label[] = {1, 0, 1, 0, 1, 2};
   const size_t want[] = {0, 1, 2, 2, 3, 3, 4}; /* of the first rows */
-  for (size_t rows = 0; rows <= 6; rows++) assert_int_equal(sm_correct(x, label, rows, 3), want[rows]);
+  for (size_t rows = 0; rows <= 6; rows++) assert_int_equal(correct_rows(x, label, rows, 3), want[rows]);
 
   enum { rows = 9000, classes = 10 };
   real *many = numbers(rows * classes, 5);
@@ -200,7 +280,7 @@ static void rows_are_correct_when_the_first_largest_is_the_label(void **state) {
   }
   for (int threads = 1; threads <= 3; threads++) {
     sm_set_thread_count(threads);
-    assert_int_equal(sm_correct(many, guess, rows, classes), correct);
+    assert_int_equal(correct_rows(many, guess, rows, classes), correct);
   }
   free(many);
   free(guess);
@@ -212,6 +292,7 @@ int main(void) {
       cmocka_unit_test(its_gradient_agrees_with_differences),
       cmocka_unit_test(limits_are_safe),
       cmocka_unit_test(infinite_logits_have_their_limit),
+      cmocka_unit_test(targets_are_weighted_smoothed_and_ignored),
       cmocka_unit_test(labels_are_checked_by_position),
       cmocka_unit_test(the_first_label_outside_is_found),
       cmocka_unit_test(rows_are_correct_when_the_first_largest_is_the_label),

@@ -82,6 +82,20 @@ local CASES <const> = {
     "F.kl_div(x.log_softmax(-1), y.softmax(-1), reduction='batchmean')" },
   kl_div_none = { function(t) return t.x:log_softmax():kl_div(t.y:relu()) end,
     "F.kl_div(x.log_softmax(-1), y.relu(), reduction='batchmean')" },
+  cross_entropy = { function(t) return t.x:cross_entropy(t.labels) end,
+    "F.cross_entropy(x.permute(0, 2, 1), labels)" },
+  cross_entropy_weight = { function(t) return t.x:cross_entropy(t.labels, { weight = t.w, label_smoothing = 0.2 }) end,
+    "F.cross_entropy(x.permute(0, 2, 1), labels, weight=w, label_smoothing=0.2)" },
+  cross_entropy_ignore = { function(t)
+    return t.x:cross_entropy(t.labels, { weight = t.w, ignore = 4, label_smoothing = 0.1 })
+  end, "F.cross_entropy(x.permute(0, 2, 1), labels, weight=w, label_smoothing=0.1, ignore_index=4)" },
+  cross_entropy_ignored = { function(t) return t.x:cross_entropy(t.labels:eq(9), { ignore = 0 }) end,
+    "F.cross_entropy(x.permute(0, 2, 1), labels * 0, ignore_index=0)" },
+  cross_entropy_soft = { function(t)
+    return t.x:cross_entropy(t.y:softmax(), { weight = t.w, label_smoothing = 0.1 })
+  end, "F.cross_entropy(x.permute(0, 2, 1), y.softmax(-1).permute(0, 2, 1), weight=w, label_smoothing=0.1)" },
+  nll = { function(t) return -t.x:log_softmax():pick(t.labels):mean() end,
+    "F.nll_loss(x.log_softmax(-1).permute(0, 2, 1), labels)" },
   hinge = { function(t) return t.x:hinge(t.y:sign()) end, "(1 - x * y.sign()).relu().mean()" },
   cosine = { function(t) return t.x:cosine(t.y) end, "(1 - F.cosine_similarity(x, y, dim=-1)).mean()" },
   matmul_stack = { function(t) return t.x:matmul(t.y:transpose(2, 3)) end, "x @ y.transpose(1, 2)" },
@@ -109,7 +123,7 @@ local function inputs()
     j = sm.tensor({ { { 4, 1, 1 }, { 2, 2, 2 } }, { { 1, 3, 1 }, { 1, 1, 4 } } }, "int32"),
     q = sm.tensor({ { { 3, 0, 0 }, { 1, 1, 1 } }, { { 0, 2, 0 }, { 0, 0, 3 } } }, "int32"),
     labels = sm.tensor({ { 0, 4, 2, 2 }, { 1, 1, 3, 0 }, { 4, 4, 0, 2 } }, "int32"),
-    c = sm.randn(3, 4, 5):gt(0), halves = sm.arange(12) * 0.5 - 2.75,
+    w = sm.tensor { 0.5, 2, 0.1, 0, 1.25 }, c = sm.randn(3, 4, 5):gt(0), halves = sm.arange(12) * 0.5 - 2.75,
   }
 end
 
