@@ -12,7 +12,8 @@ local lfs = require "lfs"
 local passed, failed = 0, 0
 local OPERATIONS = {
   autograd = true, graphs = true, inplace = true, integers = true, nn = true, ops = true, optim = true,
-  pointwise = true, range = true, records = true, tensor = true, torch = true, torch_records = true,
+  pointwise = true, range = true, records = true, sequences = true, tensor = true, torch = true,
+  torch_records = true,
 }
 
 -- Every other spec touches numbers that an instruction set or a kernel may change.

@@ -23,10 +23,11 @@ static indexed read_indices(lua_State *L, int argument) {
 
 void sm_lua_bad_index(lua_State *L, const char *name, const sm_tensor *tensor, size_t wrong, int32_t value,
                       int32_t first, size_t size) {
-  const char *what = first ? "position" : "label", *hint = "";
+  bool tokens = strcmp(name, "embedding") == 0;
+  const char *what = first ? "position" : tokens ? "token" : "label", *hint = "";
   lua_Integer end = (lua_Integer)size;
   if (first && value == 0) hint = "; positions count from 1";
-  if (!first && value == end) hint = "; labels count from 0";
+  if (!first && value == end) hint = tokens ? "; tokens count from 0" : "; labels count from 0";
   char text[SM_MAX_RANK * 22 + 1] = "";
   size_t place[SM_MAX_RANK];
   int rank = tensor->shape.rank;
@@ -188,6 +189,7 @@ void sm_lua_open_index(lua_State *L) {
                                        {"one_hot", one_hot},
                                        {"pick", gather}, /* the same, by the names that errors give */
                                        {"pick_gradient", scatter_add},
+                                       {"embedding", index_select},
                                        {"topk", topk},
                                        {NULL, NULL}};
   sm_lua_functions(L, functions);

@@ -37,6 +37,7 @@ local CASES <const> = {
     "x.scatter_add(1, q, y[:2, :2, :3])" },
   pick = { function(t) return t.x:pick(t.labels) end, "x.gather(2, labels.unsqueeze(-1)).squeeze(-1)" },
   one_hot = { function(t) return sm.one_hot(t.labels, 5) end, "F.one_hot(labels, 5)" },
+  embedding = { function(t) return t.x[1]:embedding(t.q) end, "F.embedding(q, x[0])" },
   predict = { function(t) return t.x:predict() end, "x.argmax(-1)" },
   argmin = { function(t) return t.x:argmin(2) end, "x.argmin(1) + 1" },
   sort = { function(t) return (t.x:sort(2)) end, "x.sort(1)[0]" },

@@ -10,6 +10,7 @@ return check.closed({
   residual = container.residual,
   conv2d = require "sm.nn.conv2d",
   linear = require "sm.nn.linear",
+  embedding = require "sm.nn.embedding",
   softmax = activation.softmax,
   relu = activation.relu,
   sigmoid = activation.sigmoid,

@@ -213,6 +213,45 @@ define {
 }
 
 define {
+  name = "embedding",
+  doc = "x:embedding(tokens): of a table x {count, …} the row of each token {…}, which counts from 0. The gradient "
+    .. "adds up the rows of equal tokens, always in the same order.",
+  f = function(x, tokens)
+    local shape = arguments.tensor("embedding", x).shape
+    if #shape == 0 then fail "embedding: expected a table {count, …}, got shape {}" end
+    integers("embedding", "tokens", tokens)
+    local own = copy(tokens.shape)
+    if #own + #shape - 1 > arguments.MOST_AXES then
+      fail("embedding: a tensor has at most %d axes, and tokens %s of a table %s would have %d", arguments.MOST_AXES,
+        shape_text(own), shape_text(shape), #own + #shape - 1)
+    end
+    return primitives.view(primitives.index_select(x, 1, tokens, "embedding", 0), table.move(shape, 2, #shape, #own + 1,
+      own))
+  end,
+  twice = true,
+  reference = function(new, x, tokens)
+    local shape, count = copy(tokens.shape), #tokens.shape
+    return new(table.move(x.shape, 2, #x.shape, count + 1, shape), function(p)
+      local from = { tokens:at(table.move(p, 1, count, 1, {})) + 1 }
+      return x:at(table.move(p, count + 1, #p, 2, from))
+    end)
+  end,
+  samples = function(s)
+    return { { s.real(4, 3), s.int32 { { 3, 0 }, { 3, 1 } } }, { s.real(3), s.uint8 { 2, 2, 0 } },
+      { s.real(2, 3, 2), s.int32 { 1 } }, { s.real(5, 2), s.tensor(4, "int32") }, { s.real(5, 2), s.int32(0, 3) },
+      { s.real(3, 0), s.int32 { 1 } }, { s.real(20, 130), s.int32 { { 7, 7, 0, 19 } } } }
+  end,
+  refused = function(s)
+    return { { "expected tokens from 0 to 2, got 3 at {2, 1}; tokens count from 0", s.real(3, 2),
+      s.int32 { { 1 }, { 3 } } },
+      { "expected tokens from 0 to 2, got -1 at {1}", s.real(3, 2), s.int32 { -1 } },
+      { "the tokens must be an int32 or uint8 tensor", s.real(3, 2), s.real(2) },
+      { "there are none to choose from", s.real(0, 2), s.int32 { 0 } }, { "got shape {}", s.real(), s.int32 { 0 } },
+      { "would have 9", s.real(1, 1, 1, 1, 1), s.int32(1, 1, 1, 1, 1) }, { "got table", s.real(2), { 1 } } }
+  end,
+}
+
+define {
   name = "one_hot",
   call = "sm.one_hot",
   doc = "sm.one_hot(labels, n): 1 at the label of each, else 0, along a new last axis of n; labels count from 0.",

@@ -89,17 +89,20 @@ end
 M.product = multiplying(K.matmul) -- of two matrices
 M.products = multiplying(K.matmul_batch) -- of those in the last two axes; the axes before broadcast
 
---- Elements of an axis by their positions, counted from 1, for all of the other axes.
-function M.index_select(x, axis, positions, name)
-  return record(I.index_select(x, axis, positions, 1), name, function(gy)
-    return M.index_add(gy, x.shape, axis, positions)
+--- Elements of an axis by their positions, for all of the other axes.
+-- @param name of the operation, for messages: "embedding", or another for a plain selection
+-- @param first what positions count from: 1 unless it is given
+function M.index_select(x, axis, positions, name, first)
+  local select = name == "embedding" and I.embedding or I.index_select
+  return record(select(x, axis, positions, first or 1), name, function(gy)
+    return M.index_add(gy, x.shape, axis, positions, first)
   end, autograd.saved(positions), x)
 end
 
 --- Zeros of `shape`, and each element of x along the axis added at its position.
-function M.index_add(x, shape, axis, positions)
-  return record(I.index_add(shape, axis, positions, 1, x), "index_add", function(gy)
-    return M.index_select(gy, axis, positions, "index_select")
+function M.index_add(x, shape, axis, positions, first)
+  return record(I.index_add(shape, axis, positions, first or 1, x), "index_add", function(gy)
+    return M.index_select(gy, axis, positions, "index_select", first)
   end, autograd.saved(positions), x)
 end
 
