@@ -213,18 +213,20 @@ local function tensors_in(values, found, seen)
   return found
 end
 
+local OPERATION = check.spec("sm.op", {
+  name = { type = "string", required = true, doc = "what errors call it" },
+  forward = { type = "function", required = true, doc = "function(ctx, ...) → tensor" },
+  backward = { type = "function", required = true,
+    doc = "function(ctx, gy) → one gradient or nil for each argument of forward" },
+})
+
 --- A new differentiable operation written in Lua.
--- @param definition {name=, forward=function(ctx, ...) → tensor, backward=function(ctx, gy) → one gradient or nil per
---   argument of forward}. ctx is a table of its own for every call, to carry what backward needs. Neither function
---   is itself recorded. The inputs, the output and the tensors in ctx, in tables too, may not be changed in place
---   before backward.
+-- @param definition a table of options. ctx is a table of its own for every call, to carry what backward needs. Neither
+--   function is itself recorded. The inputs, the output and the tensors in ctx, in tables too, may not be changed in
+--   place before backward.
 -- @return function(...) → tensor
 function M.op(definition)
-  local o = check.options("sm.op", definition, {
-    name = { type = "string", required = true },
-    forward = { type = "function", required = true },
-    backward = { type = "function", required = true },
-  })
+  local o = check.options("sm.op", definition, OPERATION)
   return function(...)
     local inputs, ctx = table.pack(...), {}
     local output = M.no_grad(o.forward, ctx, ...)

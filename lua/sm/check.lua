@@ -165,12 +165,24 @@ function M.each(where, given)
   return iterator, state, first
 end
 
+--- The specifications of options that public functions take, by the function's name: the reference shows them.
+M.specs = {}
+
+--- Notes what options a public function takes.
+-- @param where its public name: "data.idx"; "experiment: schedule" for a table within another
+-- @param spec as for options
+-- @return spec
+function M.spec(where, spec)
+  M.specs[where] = spec
+  return spec
+end
+
 --- Checks an option table against its specification and fills in the defaults.
 -- @param where the public name for messages: "nn.conv2d"
 -- @param given table of options, or nil
 -- @param spec table: key → {type=, default=, required=, min=, max=, above=, below=, choices=}. type is "number",
 --   "real" (a number for a kernel: it must survive rounding to the kernels' numbers), "integer", "string", "boolean",
---   "table", "function", "tensor" or an array of these ("real" comes first).
+--   "table", "function", "tensor" or an array of these ("real" comes first). doc=, a few words, is for the reference.
 -- @return a new table; unknown keys, wrong types and values out of range are errors
 function M.options(where, given, spec)
   if given ~= nil and type(given) ~= "table" then
@@ -266,12 +278,16 @@ function M.public(name, f, options)
   end)
 end
 
+--- What is public of classes, by what their objects are called, for the reference: {class=, names=}.
+M.classes = {}
+
 --- Makes methods of a class public; one that is called on anything else raises, as in `set.batches(10)`.
 -- @param prefix of their names in messages: "opt:"
 -- @param of what they are called on, in words: "a data set"
 -- @param is function: whether a value is that; by default one with this class as its metatable
 function M.public_methods(class, prefix, names, of, is)
   is = is or function(value) return getmetatable(value) == class end
+  M.classes[of] = { class = class, names = names }
   for _, name in ipairs(names) do
     local method = class[name]
     local function checked(self, ...)

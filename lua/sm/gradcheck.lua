@@ -38,20 +38,23 @@ local function list(inputs)
   return found
 end
 
+local exact <const> = runtime.real == "float64"
+local OPTIONS <const> = check.spec("sm.gradcheck", {
+  epsilon = { type = "number", above = 0, default = exact and 1e-5 or 1e-2,
+    doc = "the step; 1e-5 in the double build" },
+  tolerance = { type = "number", above = 0, default = exact and 1e-6 or 2e-2,
+    doc = "the greatest relative error; 1e-6 in the double build" },
+})
+
 --- Compares the gradients of f with central differences, for every element of every input.
 -- The output is projected on fixed pseudo-random weights, so one backward pass checks all of it.
 -- @param f function of tensors → tensor; it must compute the same each time it is called
 -- @param inputs a tensor or an array of tensors of the real type; they are put back as they were
--- @param options {epsilon=, tolerance=}: step, and greatest relative error (1e-6 in the double build, where this is
---   meant to be used; 2e-2 in the float build)
+-- @param options a table; the double build is where this is meant to be used
 -- @return the greatest relative error: |analytic - numeric| / max(|analytic|, |numeric|, 1e-3 of the input's largest).
 --   Raises, naming the worst element, when it is above the tolerance.
 return function(f, inputs, options)
-  local exact = runtime.real == "float64"
-  local o = check.options("sm.gradcheck", options, {
-    epsilon = { type = "number", above = 0, default = exact and 1e-5 or 1e-2 },
-    tolerance = { type = "number", above = 0, default = exact and 1e-6 or 2e-2 },
-  })
+  local o = check.options("sm.gradcheck", options, OPTIONS)
   if not check.is_callable(f) then fail("gradcheck: argument 1 must be a function, got %s", check.describe(f)) end
   inputs = list(inputs)
   local function weight(i) return math.sin(i * 1.7) + 0.3 end

@@ -61,7 +61,14 @@ local function copy_of(g)
   return record_twice(runtime.tensor.to(g), "clone", function(gy) return gy end, nil, g)
 end
 
-local OPTIONS = { create_graph = { type = "boolean", default = false }, gradient = { type = {} } }
+local OPTIONS = {
+  create_graph = { type = "boolean", default = false,
+    doc = "whether the gradients are computed by recorded operations, so that they have gradients themselves" },
+  gradient = { type = {}, doc = "the gradient of y, a tensor of its shape; 1 where it is absent" },
+}
+check.spec("x:backward", OPTIONS)
+check.spec("sm.grad", OPTIONS)
+
 
 --- The gradient of `root` with which a walk begins.
 local function first_gradient(where, root, gradient)
@@ -186,9 +193,7 @@ end
 --- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
 -- Frees the graph: a second walk over it is an error.
 -- @param root tensor of one element, or any with a gradient given
--- @param given gradient of root, same shape, 1 by default; or options {gradient=, create_graph=false}: with
---   create_graph the gradients are computed by operations that are recorded, and have gradients themselves. Then the
---   graph stays
+-- @param given gradient of root, same shape, 1 by default; or a table of options. With create_graph the graph stays
 function M.backward(root, given)
   if not get_node(root) then fail "backward: this tensor depends on no tensor that requires a gradient" end
   local graph = false
@@ -216,8 +221,6 @@ end
 -- Without create_graph the graph is freed, as by backward.
 -- @param y tensor of one element, or any with a gradient given
 -- @param inputs list of tensors on which y depends, or one
--- @param options {create_graph=false: whether the gradients are computed by operations that are recorded, so that they
---   have gradients themselves; gradient=of y, 1 by default}
 -- @return list of gradients
 function M.grad(y, inputs, options)
   if not is_tensor(y) then fail("sm.grad: expected a tensor, got %s", check.describe(y)) end

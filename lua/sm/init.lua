@@ -15,7 +15,9 @@ local tensor = require "sm.tensor"
 
 local sm = {
   tensor = tensor.tensor, zeros = tensor.zeros, ones = tensor.ones, full = tensor.full, arange = tensor.arange,
-  randn = tensor.randn, rand = tensor.rand, is_tensor = runtime.tensor.is_tensor,
+  randn = tensor.randn, rand = tensor.rand,
+  --- sm.is_tensor(x): whether a value is a tensor.
+  is_tensor = runtime.tensor.is_tensor,
   seed = random.seed,
   no_grad = autograd.no_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
   grad = require "sm.gradients".grad,

@@ -35,24 +35,29 @@ end
 -- @param dtype "float32" (the default; "float64" in the double build), "uint8", "int32"
 function M.tensor(values, dtype) return T.tensor(values, dtype) end
 
---- Tensors filled with one value: zeros(2, 3), zeros({2, 3}, "uint8"), full({2, 3}, 7).
+--- sm.zeros(2, 3), sm.zeros({2, 3}, "uint8"): a tensor of 0; a dtype follows a table of sizes.
 function M.zeros(...)
   local shape, dtype = sizes("zeros", ...)
   return T.full(shape, 0, dtype)
 end
 
+--- sm.ones(2, 3), sm.ones({2, 3}, "uint8"): a tensor of 1; a dtype follows a table of sizes.
 function M.ones(...)
   local shape, dtype = sizes("ones", ...)
   return T.full(shape, 1, dtype)
 end
 
+--- sm.full({2, 3}, 7): a tensor of one number.
+-- @param shape a table of sizes
+-- @param value a number
+-- @param dtype as for sm.tensor
 function M.full(shape, value, dtype)
   if type(value) ~= "number" then fail("full: the value must be a number, got %s", check.describe(value)) end
   return T.full(shape, value, dtype)
 end
 
---- arange(n): 0, 1, … n-1.  arange(first, limit, step): first, first+step, … below limit, as in NumPy.
--- An optional dtype comes last.
+--- sm.arange(n), sm.arange(first, limit, step): 0, 1, … n-1; or first, first+step, … below limit, as in NumPy. A dtype
+-- may come last.
 function M.arange(...)
   local given = table.pack(...)
   local dtype
@@ -83,12 +88,14 @@ local function real_sizes(where, ...)
   return shape
 end
 
---- Random tensors from the general stream: standard normal, and uniform in [0, 1).
+--- sm.randn(2, 3): numbers of the standard normal distribution, from the general stream.
 function M.randn(...) return random.normal(real_sizes("randn", ...), "general") end
 
+--- sm.rand(2, 3): numbers uniform from 0, included, to 1, excluded, from the general stream.
 function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") end
 
 local methods, operations = {}, {}
+M.methods = methods
 for _, operation in ipairs(records) do
   operations[operation.name] = operation.f
   if not operation.call then methods[operation.name] = operation.f end

@@ -69,12 +69,13 @@ function dataset:stream(size)
   return stream.new(self.train, split.check_size("stream", size))
 end
 
-local BATCHES_OPTIONS <const> = { epochs = { type = "number", default = 1, min = 1 } }
+local BATCHES_OPTIONS <const> = check.spec("set:batches", {
+  epochs = { type = "number", default = 1, min = 1, doc = "how often each example comes; math.huge never ends" },
+})
 
 --- Iterates over shuffled training batches. Every epoch is shuffled anew and batches straddle epochs, so all
 -- but the very last have `size` examples.
 -- @param size integer, examples in a batch
--- @param options {epochs=1}; math.huge never ends
 -- @return iterator of x {size, …}, y {size, …}
 function dataset:batches(size, options)
   size = split.check_size("batches", size)

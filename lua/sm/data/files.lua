@@ -47,7 +47,11 @@ local function read_labels(path)
 end
 
 --- What inputs are, where it can be said: see sm.data.split.
-local KIND <const> = { type = "string", choices = split.kinds }
+local KIND <const> = { type = "string", choices = split.kinds,
+  doc = "what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says" }
+local VALIDATION <const> = { type = "integer", default = 0, min = 0,
+  doc = "how many of the first training examples become validation" }
+local CLASSES <const> = { type = "integer", min = 1, doc = "number of classes; by default as the largest label says" }
 
 --- A split from a pair of IDX files.
 -- @param classes integer or nil: labels are checked against it
@@ -63,12 +67,14 @@ function M.read_split(images_path, labels_path, classes, kind)
   return split.new(images, labels, kind), check_labels(labels_path, labels, classes)
 end
 
-local IDX_OPTIONS <const> = {
-  images = { type = "string", required = true }, labels = { type = "string", required = true },
-  test_images = { type = "string" }, test_labels = { type = "string" },
-  validation = { type = "integer", default = 0, min = 0 }, classes = { type = "integer", min = 1 },
-  kind = KIND, name = { type = "string", default = "idx" },
-}
+local IDX_OPTIONS <const> = check.spec("data.idx", {
+  images = { type = "string", required = true, doc = "the file of training images" },
+  labels = { type = "string", required = true, doc = "the file of their labels" },
+  test_images = { type = "string", doc = "the file of test images" },
+  test_labels = { type = "string", doc = "the file of their labels" },
+  validation = VALIDATION, classes = CLASSES, kind = KIND,
+  name = { type = "string", default = "idx", doc = "what the data set is called" },
+})
 
 --- Raises when only one of two options that belong together is given.
 local function check_pair(where, given, one, other)
@@ -78,10 +84,8 @@ local function check_pair(where, given, one, other)
   end
 end
 
---- A data set from IDX files, compressed by gzip or not, of bytes, integers or floats; labels are whole numbers.
--- @param given {images=, labels=, test_images=, test_labels=, validation=0, classes=, kind=, name="idx"}: paths
---   are relative to the current directory; `validation` is how many of the first examples become validation;
---   without `classes` there are as many as the largest label says; `kind` as for tensors
+--- data.idx { images = path, labels = path }: a data set from IDX files, compressed by gzip or not, of bytes, integers
+-- or floats; labels are whole numbers. Paths are relative to the current directory.
 function M.idx(given)
   local options = check.options("data.idx", given, IDX_OPTIONS)
   check_pair("data.idx", options, "test_images", "test_labels")
@@ -94,13 +98,15 @@ function M.idx(given)
                        classes = options.classes or math.max(train_classes, test_classes) }
 end
 
-local TENSOR_OPTIONS <const> = {
-  inputs = { type = "tensor", required = true }, targets = { type = "tensor", required = true },
-  test_inputs = { type = "tensor" }, test_targets = { type = "tensor" },
-  validation = { type = "integer", default = 0, min = 0 },
-  classes = { type = "integer", min = 1 }, class_names = { type = "table" }, kind = KIND,
-  name = { type = "string", default = "tensors" },
-}
+local TENSOR_OPTIONS <const> = check.spec("data.tensors", {
+  inputs = { type = "tensor", required = true, doc = "training examples {N, …}" },
+  targets = { type = "tensor", required = true, doc = "{N} of integers are labels, others stay as they are" },
+  test_inputs = { type = "tensor", doc = "test examples" },
+  test_targets = { type = "tensor", doc = "what belongs to them" },
+  validation = VALIDATION, classes = CLASSES, kind = KIND,
+  class_names = { type = "table", doc = "names of the classes, for pictures" },
+  name = { type = "string", default = "tensors", doc = "what the data set is called" },
+})
 
 --- A split from the options whose names begin with `prefix`, and how many classes its labels make (nil when
 -- the targets are no labels); nil without inputs.
@@ -121,12 +127,9 @@ local function tensor_split(prefix, options)
   return split.new(inputs, targets, kind), check_labels(where, targets, options.classes)
 end
 
---- A data set from tensors.
--- @param given {inputs=, targets=, test_inputs=, test_targets=, validation=0, classes=, class_names=, kind=,
---   name="tensors"}: inputs {N, …}; targets {N} of integers are labels, others stay as they are; `validation` is how
---   many of the first examples become validation; kind: "pixels", bytes that batches divide by 255, as uint8 inputs
---   are taken to be; "indices", which batches have as int32, as int32 inputs are taken to be; "numbers", whose value
---   batches have as real
+--- data.tensors { inputs = tensor, targets = tensor }: a data set from tensors that are there already. Its kind is
+-- "pixels" (bytes that batches divide by 255) where inputs are uint8, "indices" (which batches have as int32) where
+-- they are int32, else "numbers" (whose value batches have as real), unless it is said.
 function M.tensors(given)
   local options = check.options("data.tensors", given, TENSOR_OPTIONS)
   check_pair("data.tensors", options, "test_inputs", "test_targets")

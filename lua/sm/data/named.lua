@@ -16,7 +16,11 @@ local M = {}
 local CLASSES <const> = 10
 local FULL_TRAIN <const>, MINI_TRAIN <const> = 60000, 5000
 
-local OPTIONS <const> = { validation = { type = "integer", default = 0, min = 0, max = FULL_TRAIN } }
+local OPTIONS <const> = {
+  validation = { type = "integer", default = 0, min = 0, max = FULL_TRAIN,
+    doc = "how many of the first training images become validation; the tutorial's: 5000" },
+}
+for _, name in ipairs { "mnist", "fashion", "mnist_mini" } do check.spec("data." .. name, OPTIONS) end
 
 --- Whether a file of labels begins with these.
 local function begins_with(labels_path, first_labels)
@@ -65,18 +69,17 @@ local function named(name)
   end
 end
 
---- MNIST: 60,000 training and 10,000 test images of handwritten digits, {28, 28, 1}.
--- @param given {validation=0}: how many of the first training images become validation (the tutorial's:
---   5,000)
+--- data.mnist { validation = 5000 }: MNIST, 60,000 training and 10,000 test images of handwritten digits, {28, 28, 1}.
+-- `smrun data mnist` fetches it.
 M.mnist = named "mnist"
 
---- Fashion-MNIST: the same sizes, ten kinds of clothing. Options as for mnist.
+--- data.fashion { validation = 5000 }: Fashion-MNIST, images of ten kinds of clothing in the same sizes as MNIST.
+-- `smrun data fashion` fetches it.
 M.fashion = named "fashion"
 
---- A scale model of MNIST that comes with the library: 5,000 training and 1,000 test images, spread evenly
--- over the real ones. Counts are given for the real data set and scaled down with it: validation = 5000
--- gives 417.
--- @param given {validation=0}
+--- data.mnist_mini { validation = 5000 }: a scale model of MNIST that comes with the library, 5,000 training and 1,000
+-- test images, spread evenly over the real ones. Counts are given for the real data set and scaled down with it:
+-- validation = 5000 gives 417.
 function M.mnist_mini(given)
   local options = check.options("data.mnist_mini", given, OPTIONS)
   local root = module_path:match "^(.*)named%.lua$" .. "../../../"

@@ -6,26 +6,28 @@ local user_line = require "sm.place".line
 
 local M = {}
 
-local declaration_keys = {
-  data = { required = true },
-  model = { required = true },
-  optimizer = { required = true },
-  schedule = { type = "table", required = true },
-  loss = { type = { "string", "function" }, default = "cross_entropy" },
-  metrics = { type = "table", default = {} },
-  views = { type = "table", default = {} },
-  seed = { type = "integer", default = 1 },
-  name = { type = "string" },
-}
+local declaration_keys = check.spec("experiment", {
+  data = { required = true, doc = "a data set of sm.data" },
+  model = { required = true, doc = "a model of sm.nn" },
+  optimizer = { required = true, doc = "an optimizer of sm.optim" },
+  schedule = { type = "table", required = true, doc = "how long, in what batches, and when what is done: below" },
+  loss = { type = { "string", "function" }, default = "cross_entropy",
+    doc = "by name, or function(output, target, input) → a tensor of one number" },
+  metrics = { type = "table", default = {},
+    doc = "columns of one's own: {f1 = function(output, target) … end}, \"accuracy\"" },
+  views = { type = "table", default = {}, doc = "a list of views of sm.view" },
+  seed = { type = "integer", default = 1, doc = "what every random number follows" },
+  name = { type = "string", doc = "of the directory of its runs; by default the file's" },
+})
 
-local schedule_keys = {
-  steps = { type = "integer", required = true, min = 1 },
-  batch = { type = "integer", required = true, min = 1 },
-  evaluate = { type = "integer", default = 500, min = 1 },
-  checkpoint = { type = "integer", default = 1000, min = 1 },
-  log = { type = "integer", default = 100, min = 1 },
-  keep = { type = "integer", default = 2, min = 1 },
-}
+local schedule_keys = check.spec("experiment: schedule", {
+  steps = { type = "integer", required = true, min = 1, doc = "how many" },
+  batch = { type = "integer", required = true, min = 1, doc = "examples in a batch" },
+  evaluate = { type = "integer", default = 500, min = 1, doc = "validation and pictures every so many steps" },
+  checkpoint = { type = "integer", default = 1000, min = 1, doc = "a checkpoint every so many steps" },
+  log = { type = "integer", default = 100, min = 1, doc = "a row of metrics.csv every so many steps" },
+  keep = { type = "integer", default = 2, min = 1, doc = "how many checkpoints are kept" },
+})
 
 --- What each part is, and the methods that tell it from any other table.
 local parts = {

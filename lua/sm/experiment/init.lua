@@ -23,24 +23,27 @@ end
 
 local no_params = { values = {}, defaults = {}, differing = {}, name = "default" }
 
-local run_options = {
-  file = { type = "string", required = true },
-  source = { type = "string" },
-  params = { type = "table", default = no_params },
-  runs = { type = "string", default = "runs" },
-  again = { type = "boolean", default = false },
-  quiet = { type = "boolean", default = false },
-  dry_run = { type = "boolean", default = false },
-  interrupted = { type = "function" },
-}
+local run_options = check.spec("experiment:run", {
+  file = { type = "string", required = true, doc = "the experiment's file; in a script arg[0]" },
+  source = { type = "string", doc = "its text, where that is known already" },
+  params = { type = "table", default = no_params, doc = "what sm.params gave, as smrun hands it over" },
+  runs = { type = "string", default = "runs", doc = "the directory of run directories" },
+  again = { type = "boolean", default = false, doc = "trains anew what is finished" },
+  quiet = { type = "boolean", default = false, doc = "prints nothing" },
+  dry_run = { type = "boolean", default = false, doc = "shows the plan, writes nothing" },
+  interrupted = { type = "function", doc = "asked at each step: whether to save and stop" },
+})
 
 local directory_options = {
-  directory = { type = "string", required = true },
-  file = { type = "string" },
-  source = { type = "string" },
+  directory = { type = "string", required = true, doc = "of the run" },
+  file = { type = "string", doc = "the experiment's file; by default what the run kept" },
+  source = { type = "string", doc = "its text, where that is known already" },
   params = run_options.params,
   quiet = run_options.quiet,
 }
+check.spec("experiment:plan", run_options)
+check.spec("experiment:resume", directory_options)
+check.spec("experiment:evaluate", directory_options)
 
 --- The text of the user's own file, which may be a link or a pipe.
 local function read(path)
@@ -90,8 +93,6 @@ end
 
 --- Trains, and leaves a run directory. The same text with the same parameters is not trained twice: a
 --- finished run is named, an unfinished one goes on.
---- @param options table {file=, source=(its text), params=(of sm.experiment.params), runs="runs",
----   again=, quiet=, dry_run=(show the plan, write nothing), interrupted=(function: whether to save and stop)}
 --- @return table {directory=, and summary= once finished, or interrupted=true}
 function Experiment:run(options)
   local _ <close> = random.scope()
@@ -106,7 +107,6 @@ function Experiment:run(options)
 end
 
 --- What `run` would do. Writes nothing; with dry_run it also builds the model, and so finds its errors.
---- @param options table as for run
 --- @return table {name=, variant=, directory=, state="new", "unfinished" or "finished", steps=(to be done in
 ---   all), saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
 function Experiment:plan(options)
@@ -134,7 +134,6 @@ local function existing(experiment, given, where)
 end
 
 --- Goes on with a run from its newest checkpoint; one that is finished says so.
---- @param options table {directory=, params=, quiet=}
 --- @return table as for run
 function Experiment:resume(options)
   local _ <close> = random.scope()
@@ -146,7 +145,6 @@ function Experiment:resume(options)
 end
 
 --- Shows what the newest checkpoint of a run is worth on validation and test data; writes nothing.
---- @param options table {directory=, params=, quiet=}
 --- @return table {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
 function Experiment:evaluate(options)
   local _ <close> = random.scope()
@@ -208,11 +206,13 @@ local while_seeking = { run = seek_run, resume = seek_resume }
 
 for _, name in ipairs { "run", "plan", "resume", "evaluate" } do
   local method = Experiment[name]
-  Experiment[name] = function(self, ...)
+  Experiment[name] = function(self, options)
     self.declared_with.used = true
-    return (sought and while_seeking[name] or method)(self, ...)
+    return (sought and while_seeking[name] or method)(self, options)
   end
 end
+
+check.public_methods(Experiment, "experiment:", { "run", "plan", "resume", "evaluate" }, "an experiment")
 
 --- Runs a script again until it comes to the run of a directory, and trains nothing.
 --- @param given table {directory=, file=, source=(its text)}
@@ -230,9 +230,8 @@ function M.seek(given, script, handler)
   return nil, given.reason, result
 end
 
---- `sm.experiment`: checks a declaration at once; nothing is drawn or trained yet.
---- @param given table {data=, model=, optimizer=, loss="cross_entropy", metrics={}, views={}, seed=1, name=,
----   schedule={steps=, batch=, evaluate=500, checkpoint=1000, log=100, keep=2}}
+--- sm.experiment { data = …, model = …, optimizer = …, schedule = { … } }: declares an experiment. What is declared is
+--- checked at once; nothing is drawn or trained yet. A file returns it, for smrun to train.
 --- @param host table the program around it, as sm.cli.host
 function M.declare(given, host)
   local declaration, info = declare.declare(given), place_of.innermost() or {}

@@ -129,7 +129,8 @@ local function read_only(values)
   })
 end
 
---- `sm.params`: declares the parameters of this file, with their defaults, and gives their values.
+--- sm.params { groups = 4, lr = 1e-3 }: the parameters of this file, with their defaults; gives their values, which the
+--- command line may set.
 --- @param defaults table name → number, boolean or string; the default's type is the parameter's type
 --- @return table name → value, read-only; reading a name that was not declared is an error
 function M.declare(defaults)

@@ -49,6 +49,7 @@ function M.constant(value)
   return function(shape) return tensor.full(shape, value) end
 end
 
+--- Every value 0.
 function M.zeros()
   return M.constant(0)
 end

@@ -366,7 +366,8 @@ function M.define(kind, class)
   class.__index, class.__call, class.__tostring = class, Layer.__call, Layer.__tostring
   setmetatable(class, Layer)
   local spec = class.options or {}
-  spec.name = { type = "string" }
+  spec.name = { type = "string", doc = "what the layer is called in paths; by default its kind and number" }
+  check.spec(where, spec)
   return check.public(where, function(given)
     if given == nil then
       given = {}

@@ -19,10 +19,14 @@ local function define(given) records[#records + 1] = given end
 local MOST <const> = 1 << 40 -- elements of padding on one side
 
 local PAD = {
-  value = { type = "real", default = 0 },
-  mode = { type = "string", choices = { "constant", "reflect", "replicate", "circular" }, default = "constant" },
+  value = { type = "real", default = 0, doc = "what the new elements are, with the mode constant" },
+  mode = { type = "string", choices = { "constant", "reflect", "replicate", "circular" }, default = "constant",
+    doc = "what is shown: a value, x turned about its last element, that element again, or x from the other end" },
 }
-for i = 1, 2 * arguments.MOST_AXES do PAD[i] = { type = "integer", min = -MOST, max = MOST } end
+for i = 1, 2 * arguments.MOST_AXES do
+  PAD[i] = { type = "integer", min = -MOST, max = MOST,
+    doc = "elements before and after, in pairs from the last axis on" }
+end
 
 --- The padding of each axis from {before, after, …}, which begins with the last axis.
 local function sides(o, shape)
@@ -65,9 +69,9 @@ end
 
 define {
   name = "pad",
-  doc = "x:pad{before, after, …, value = 0, mode = \"constant\"}: elements added around x, a pair for the last axis, "
-    .. "then for the one before it and so on; negative ones take away. mode \"reflect\", \"replicate\" or \"circular\" "
-    .. "shows x itself instead of a value.",
+  doc = "x:pad{before, after, …, value, mode}: elements added around x, a pair for the last axis, then for the one "
+    .. "before it and so on; negative ones take away. A mode other than constant shows x itself instead of a value.",
+  options = PAD,
   f = function(x, options)
     local shape = copy(arguments.tensor("pad", x).shape)
     if type(options) ~= "table" then fail("pad: expected a table like {1, 1}, got %s", check.describe(options)) end

@@ -13,8 +13,8 @@ local records = {}
 
 local function define(given) records[#records + 1] = given end
 
-local SORT = { descending = { type = "boolean", default = false } }
-local TOPK = { largest = { type = "boolean", default = true } }
+local SORT = { descending = { type = "boolean", default = false, doc = "the largest first" } }
+local TOPK = { largest = { type = "boolean", default = true, doc = "the largest, or else the smallest" } }
 
 --- The first `count` elements of an axis in order, and their positions.
 local function first(x, count, axis, descending, name)
@@ -68,7 +68,8 @@ end
 
 define {
   name = "sort",
-  doc = "x:sort(axis, {descending = false}): the elements in order along an axis, by default the last, and their "
+  options = SORT,
+  doc = "x:sort(axis, {descending}): the elements in order along an axis, by default the last, and their "
     .. "positions: two tensors. Equal ones keep their order; NaN is the largest.",
   f = function(x, axis, options)
     local count
@@ -91,7 +92,8 @@ define {
 
 define {
   name = "argsort",
-  doc = "x:argsort(axis, {descending = false}): the positions that x:sort gives.",
+  options = SORT,
+  doc = "x:argsort(axis, {descending}): the positions that x:sort gives.",
   f = function(x, axis, options)
     local count
     axis, count = along("argsort", x, axis)
@@ -110,7 +112,8 @@ define {
 
 define {
   name = "topk",
-  doc = "x:topk(k, axis, {largest = true}): the k largest elements along an axis, by default the last, the largest "
+  options = TOPK,
+  doc = "x:topk(k, axis, {largest}): the k largest elements along an axis, by default the last, the largest "
     .. "first, and their positions: two tensors. Of equal ones the first; NaN is the largest.",
   f = function(x, k, axis, options)
     local count

@@ -4,17 +4,16 @@ local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 
---   m = beta1·m + (1 − beta1)·g;  v = beta2·v + (1 − beta2)·g²
---   w −= lr·√(1 − beta2^t)/(1 − beta1^t) · m/(√v + epsilon),  t the optimizer's step, 1 for the first
 -- Weight decay adds weight_decay·w to g; decoupled, it multiplies w by 1 − lr·weight_decay instead.
 local function define(name, weight_decay, decoupled)
   return optimizer.define(name, {
     options = {
-      lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge },
-      beta1 = { type = "real", default = 0.9, min = 0, below = 1 },
-      beta2 = { type = "real", default = 0.999, min = 0, below = 1 },
-      epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge },
-      weight_decay = { type = "real", default = weight_decay, min = 0, below = math.huge },
+      lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge, doc = optimizer.LEARNING_RATE },
+      beta1 = { type = "real", default = 0.9, min = 0, below = 1, doc = "what the mean m keeps at each step" },
+      beta2 = { type = "real", default = 0.999, min = 0, below = 1, doc = "what the mean of squares v keeps" },
+      epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge, doc = "added to the root" },
+      weight_decay = { type = "real", default = weight_decay, min = 0, below = math.huge,
+        doc = decoupled and "w is multiplied by 1 − lr·weight_decay" or "weight_decay·w is added to the gradient" },
     },
 
     state_names = { "m", "v" },
@@ -29,9 +28,10 @@ local function define(name, weight_decay, decoupled)
 end
 
 return {
-  --- optim.adam { lr = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0, clip_norm,
-  --- clip_value }
+  --- optim.adam { lr = 1e-3 }: Adam, with the epsilon outside the bias correction, as TensorFlow has it.
+  ---   m = beta1·m + (1 − beta1)·g;  v = beta2·v + (1 − beta2)·g²
+  ---   w −= lr·√(1 − beta2^t)/(1 − beta1^t) · m/(√v + epsilon),  t the optimizer's step, 1 for the first
   adam = define("adam", 0, false),
-  --- optim.adamw { …, weight_decay = 0.01 }: Adam whose weight decay is decoupled from the gradient.
+  --- optim.adamw { lr = 1e-3, weight_decay = 0.01 }: Adam whose weight decay is decoupled from the gradient.
   adamw = define("adamw", 0.01, true),
 }

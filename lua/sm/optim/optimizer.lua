@@ -25,12 +25,17 @@ function Optimizer:__tostring()
   return ("optim.%s { %s }"):format(self.name, table.concat(words, ", "))
 end
 
+--- What `lr` is, for the reference.
+M.LEARNING_RATE = "the learning rate, or a function of the step, as schedules are"
+
 -- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
 local COMMON = {
-  lr = { type = { "real", "function" }, required = true, min = 0, below = math.huge },
-  weight_decay = { type = "real", default = 0, min = 0, below = math.huge },
-  clip_norm = { type = "real", above = 0 },
-  clip_value = { type = "real", above = 0 },
+  lr = { type = { "real", "function" }, required = true, min = 0, below = math.huge, doc = M.LEARNING_RATE },
+  weight_decay = { type = "real", default = 0, min = 0, below = math.huge,
+    doc = "so many times each weight is added to its gradient" },
+  clip_norm = { type = "real", above = 0,
+    doc = "the greatest length of all gradients together; longer ones are shortened" },
+  clip_value = { type = "real", above = 0, doc = "the greatest size of an element of a gradient" },
 }
 local WHOLE = { clip_norm = true, clip_value = true }
 
@@ -354,6 +359,7 @@ function M.define(name, rule)
   local where, spec = "optim." .. name, {}
   for key, value in pairs(COMMON) do spec[key] = value end
   for key, value in pairs(rule.options) do spec[key] = value end
+  check.spec(where, spec)
 
   function rule.check(place, given)
     local options = check.options(place, given, spec)

@@ -4,12 +4,12 @@ local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 
---- optim.rmsprop { lr, decay = 0.9, epsilon = 1e-8, weight_decay = 0, clip_norm, clip_value }
+--- optim.rmsprop { lr = 1e-3 }: the gradient divided by its recent root mean square.
 ---   s = decay·s + (1 − decay)·g²;  w −= lr·g/(√s + epsilon)
 return optimizer.define("rmsprop", {
   options = {
-    decay = { type = "real", default = 0.9, min = 0, below = 1 },
-    epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge },
+    decay = { type = "real", default = 0.9, min = 0, below = 1, doc = "what the mean s keeps at each step" },
+    epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge, doc = "added to the root" },
   },
 
   state_names = { "square" },

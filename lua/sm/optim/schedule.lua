@@ -27,42 +27,52 @@ function M.describe(lr)
   return ("function (%s:%d)"):format(info.short_src, info.linedefined)
 end
 
-local positive = { type = "real", required = true, above = 0, below = math.huge }
-local steps = { type = "integer", required = true, min = 1 }
+-- A rate and a number of steps, as options.
+local function positive(doc) return { type = "real", required = true, above = 0, below = math.huge, doc = doc } end
+local function count(doc) return { type = "integer", required = true, min = 1, doc = doc } end
 
---- The same at every step.
+local CONSTANT = check.spec("optim.constant", { positive "the rate" })
+local STEP = check.spec("optim.step", {
+  lr = positive "the first rate", every = count "how many steps a rate lasts",
+  factor = positive "what the rate is multiplied by after these",
+})
+local COSINE = check.spec("optim.cosine", {
+  lr = positive "the first rate", steps = count "how long the rate falls",
+  floor = { type = "real", default = 0, min = 0, below = math.huge, doc = "the last rate" },
+})
+local WARMUP = check.spec("optim.warmup", {
+  steps = count "how long the rate rises",
+  after = { type = { "real", "function" }, required = true, above = 0, doc = "a rate, or a schedule that begins then" },
+})
+
+--- optim.constant(lr): the same rate at every step.
 function M.constant(lr)
-  lr = check.options("optim.constant", { lr }, { positive })[1]
+  lr = check.options("optim.constant", { lr }, CONSTANT)[1]
   return described(function() return lr end, "%g", lr)
 end
 
---- lr, multiplied by `factor` after every `every` steps: optim.step { lr = 0.1, every = 1000, factor = 0.5 }.
+--- optim.step { lr = 0.1, every = 1000, factor = 0.5 }: lr, multiplied by `factor` after every `every` steps.
 function M.step(given)
-  local o = check.options("optim.step", given, { lr = positive, every = steps, factor = positive })
+  local o = check.options("optim.step", given, STEP)
   return described(function(step)
     return o.lr * o.factor ^ ((step - 1) // o.every)
   end, "%g, times %g every %d steps", o.lr, o.factor, o.every)
 end
 
---- Half a cosine from lr at step 1 down to `floor` after `steps` steps, and `floor` from there on:
---- optim.cosine { lr = 1e-3, steps = 6000, floor = 0 }. Loshchilov and Hutter 2017, arxiv.org/abs/1608.03983.
+--- optim.cosine { lr = 1e-3, steps = 6000 }: half a cosine from lr at step 1 down to `floor` after `steps` steps, and
+--- `floor` from there on. Loshchilov and Hutter 2017, arxiv.org/abs/1608.03983.
 function M.cosine(given)
-  local o = check.options("optim.cosine", given, {
-    lr = positive, steps = steps, floor = { type = "real", default = 0, min = 0, below = math.huge },
-  })
+  local o = check.options("optim.cosine", given, COSINE)
   return described(function(step)
     local done = math.min((step - 1) / o.steps, 1)
     return o.floor + (o.lr - o.floor) * (1 + math.cos(math.pi * done)) / 2
   end, "cosine from %g to %g over %d steps", o.lr, o.floor, o.steps)
 end
 
---- A straight line from 0 up to the first rate of `after`, reached at step `steps`; then `after`, whose own
---- step 1 is the step that follows: optim.warmup { steps = 200, after = optim.cosine { … } } or { …, after =
---- 1e-3 }.
+--- optim.warmup { steps = 200, after = 1e-3 }: a straight line from 0 up to the first rate of `after`, reached at step
+--- `steps`; then `after`, whose own step 1 is the step that follows.
 function M.warmup(given)
-  local o = check.options("optim.warmup", given, {
-    steps = steps, after = { type = { "real", "function" }, required = true, above = 0 },
-  })
+  local o = check.options("optim.warmup", given, WARMUP)
   local after = type(o.after) == "number" and M.constant(o.after) or o.after
   return described(function(step)
     if step > o.steps then return after(step - o.steps) end

@@ -5,12 +5,12 @@ local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 
---- optim.sgd { lr, momentum = 0, nesterov = false, weight_decay = 0, clip_norm, clip_value }
+--- optim.sgd { lr = 0.1, momentum = 0.9 }: stochastic gradient descent.
 ---   v = momentum·v + g;  w −= lr·v, or with nesterov w −= lr·(g + momentum·v)
 return optimizer.define("sgd", {
   options = {
-    momentum = { type = "real", default = 0, min = 0, below = 1 },
-    nesterov = { type = "boolean", default = false },
+    momentum = { type = "real", default = 0, min = 0, below = 1, doc = "what the velocity v keeps at each step" },
+    nesterov = { type = "boolean", default = false, doc = "looks ahead along the velocity" },
   },
   validate = function(where, options)
     if options.nesterov and options.momentum == 0 then

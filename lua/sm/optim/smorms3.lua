@@ -4,15 +4,16 @@ local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 
---- optim.smorms3 { lr = 1e-3, ease_in = 0, epsilon = 1e-16, weight_decay = 0, clip_norm, clip_value }
+--- optim.smorms3 { lr = 1e-3 }: RMSprop whose memory follows from the gradients, and whose steps are capped.
 ---   r = 1/(mem + 1);  g = (1 − r)·g + r·gradient;  g2 = (1 − r)·g2 + r·gradient²
 ---   x = g²/(g2 + epsilon);  w −= gradient·min(x, cap)/(√g2 + epsilon);  mem = 1 + mem·(1 − x)
 --- The cap is lr, and over the first `ease_in` steps it rises to lr in a straight line: lr·min(1, t/ease_in).
 return optimizer.define("smorms3", {
   options = {
-    lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge },
-    ease_in = { type = "integer", default = 0, min = 0 },
-    epsilon = { type = "real", default = 1e-16, above = 0, below = math.huge },
+    lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge,
+      doc = "the cap of a weight's step, or a function of the step" },
+    ease_in = { type = "integer", default = 0, min = 0, doc = "steps over which the cap rises to lr" },
+    epsilon = { type = "real", default = 1e-16, above = 0, below = math.huge, doc = "added to g2 and to its root" },
   },
 
   state_names = { "mem", "g", "g2" },

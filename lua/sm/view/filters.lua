@@ -224,18 +224,19 @@ function View:measure(model, data)
   return figures
 end
 
---- Declares a sheet of the filters of one convolution.
--- @param given the layer's path, or {path, columns= filters in a row of a group (chosen when absent),
---   images=500 to look at, by="activation" (or "gradient") for the patches of a deeper convolution}
+local OPTIONS <const> = check.spec("view.filters", {
+  { type = "string", required = true, doc = "path of a conv2d layer" },
+  columns = { type = "integer", min = 1, doc = "filters in a row of a group; chosen when absent" },
+  images = { type = "integer", min = 1, default = 500, doc = "how many are looked at for a deeper convolution" },
+  by = { type = "string", default = "activation",
+    doc = "what weights the patches of a deeper convolution: \"activation\" or \"gradient\"" },
+})
+
+--- view.filters "conv1", view.filters { "conv1", columns = 8 }: a sheet of the filters of one convolution.
 -- @return a view named "filters-PATH", or "filters-PATH-gradient"
 local function filters(given)
   if type(given) ~= "table" then given = { given } end
-  local options = check.options("view.filters", given, {
-    { type = "string", required = true },
-    columns = { type = "integer", min = 1 },
-    images = { type = "integer", min = 1, default = 500 },
-    by = { type = "string", default = "activation" },
-  })
+  local options = check.options("view.filters", given, OPTIONS)
   local path, by = options[1], options.by
   if not WEIGHTINGS[by] then
     fail("view.filters: option 'by' must be \"activation\" or \"gradient\", got %s%s", check.describe(by),

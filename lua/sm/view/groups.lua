@@ -165,19 +165,19 @@ function View:draw(model, path, moment)
   record.write(path:gsub("%.png$", "") .. ".csv", numbers, moment.step, names)
 end
 
---- Declares a consequence sheet of one layer.
--- @param given the path of a softmax, or of the layer before it, or {path, images=500 looked at, control=
---   number of groups into which the channels of a layer without groups are dealt at random, seed=1 of the
---   dealing}
+local OPTIONS <const> = check.spec("view.groups", {
+  { type = "string", required = true, doc = "path of a softmax, or of the layer before it" },
+  images = { type = "integer", min = 2, max = 10000, default = 500, doc = "how many are looked at" },
+  control = { type = "integer", min = 2,
+    doc = "number of groups into which the channels of a layer without groups are dealt at random" },
+  seed = { type = "integer", default = 1, doc = "of the dealing" },
+})
+
+--- view.groups "conv2": what the groups of a softmax do, on one sheet, with the numbers in a CSV beside it.
 -- @return a view named "groups-PATH", or "groups-PATH-control4"
 return function(given)
   if type(given) ~= "table" then given = { given } end
-  local options = check.options("view.groups", given, {
-    { type = "string", required = true },
-    images = { type = "integer", min = 2, max = 10000, default = 500 },
-    control = { type = "integer", min = 2 },
-    seed = { type = "integer", default = 1 },
-  })
+  local options = check.options("view.groups", given, OPTIONS)
   local path, control = options[1], options.control
   return View.new {
     path = path, images = options.images, control = control, seed = options.seed,

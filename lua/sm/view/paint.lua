@@ -145,19 +145,20 @@ function View:draw(model, path, moment)
   write_csv(path:gsub("%.png$", "") .. ".csv", moment.step, of_class, of_pair, couples)
 end
 
---- Declares a picture of a network's paintings.
--- @param given {pairs={{3, 8}, …} labels of the classes to go half-way between (the first with the second, the
---   third with the fourth, … when absent), shown=10 paintings of each class, paintings=200 of each class that the
---   figures are counted on, seed=1 of the dice, name="paint"}
+local OPTIONS <const> = check.spec("view.paint", {
+  pairs = { type = "table",
+    doc = "labels of classes to go half-way between, {{3, 8}, …}; by default the first with the second and so on" },
+  shown = { type = "integer", min = 1, max = 20, default = 10, doc = "paintings of each class on the sheet" },
+  paintings = { type = "integer", min = 1, max = 10000, default = 200,
+    doc = "paintings of each class that the figures are counted on" },
+  seed = { type = "integer", default = 1, doc = "of the dice" },
+  name = { type = "string", default = "paint", doc = "what the files are called" },
+})
+
+--- view.paint { pairs = { { 3, 8 } } }: what the network paints of each class, read from the top down.
 -- @return a view
 return function(given)
-  local options = check.options("view.paint", given or {}, {
-    pairs = { type = "table" },
-    shown = { type = "integer", min = 1, max = 20, default = 10 },
-    paintings = { type = "integer", min = 1, max = 10000, default = 200 },
-    seed = { type = "integer", default = 1 },
-    name = { type = "string", default = "paint" },
-  })
+  local options = check.options("view.paint", given or {}, OPTIONS)
   options.pairs = check_pairs(options.pairs)
   return View.new(options)
 end
