@@ -89,7 +89,7 @@ define {
     end)
   end,
   samples = function(s)
-    return { { s.real(4, 5), -0.8, 0.9 }, { s.real(), 0, 1 }, { s.real(0, 2), -1, 1 }, { s.real(3), 0.5, 0.5 } }
+    return { { s.real(4, 5), -0.82, 0.87 }, { s.real(), 0, 1 }, { s.real(0, 2), -1, 1 }, { s.real(3), 0.5, 0.5 } }
   end,
   refused = function(s)
     return { { "expected low <= high, got 1.0 and 0.0", s.real(2), 1, 0 }, { "got nil", s.real(2), 1 },
