@@ -9,40 +9,12 @@ local primitives = require "sm.ops.primitives"
 local shape_text = require "sm.text".shape
 
 local T, V = runtime.tensor, runtime.stride
-local record = autograd.record_twice
 local copy, place, view = primitives.copy, primitives.place, primitives.view
+local part, narrowed, joined = primitives.part, primitives.narrowed, primitives.joined
 
 local records = {}
 
 local function define(given) records[#records + 1] = given end
-
---- Where a part of `shape` begins that has all of the other axes: 0-based, as `place` has it for a copy of the part.
-local function beginning(shape, axis, first)
-  local before = {}
-  for i = 1, #shape do before[i] = i == axis and first or 0 end
-  return before
-end
-
---- `length` elements of an axis after the first `skipped`. Along the first axis they share storage.
--- @param gradient function(gy, before, graph) → gradient of x, where gy begins at `before`; graph: to be recorded
-local function part(x, axis, skipped, length, gradient)
-  local shape = x.shape
-  local y
-  if axis == 1 then
-    y = T.slice(x, skipped + 1, skipped + length)
-  else
-    local size = copy(shape)
-    size[axis] = length
-    y = V.pad(x, size, beginning(shape, axis, -skipped), 0)
-  end
-  return record(y, axis == 1 and "slice" or "narrow", function(gy, _, graph)
-    return gradient(gy, beginning(shape, axis, skipped), graph)
-  end, nil, x)
-end
-
-local function narrowed(x, axis, skipped, length)
-  return part(x, axis, skipped, length, function(gy, before) return place(gy, x.shape, before, 0, "pad") end)
-end
 
 define {
   name = "narrow",
@@ -172,8 +144,6 @@ define {
   end,
 }
 
-local MOST <const> = 1000 -- tensors in one node of the tape
-
 --- A list of at least one tensor; raises where it is none.
 local function tensors(where, given)
   if type(given) ~= "table" then fail("%s: expected a list of tensors, got %s", where, check.describe(given)) end
@@ -181,26 +151,6 @@ local function tensors(where, given)
   if #list == 0 then fail("%s: expected a list of at least one tensor, got an empty table", where) end
   for i, x in ipairs(list) do arguments.tensor(where, x, ("a tensor as element %d of the list"):format(i)) end
   return list
-end
-
-local function joined(list, axis)
-  if #list > MOST then
-    local groups = {}
-    for first = 1, #list, MOST do
-      groups[#groups + 1] = joined(table.move(list, first, math.min(first + MOST - 1, #list), 1, {}), axis)
-    end
-    return joined(groups, axis)
-  end
-  local lengths_along = {}
-  for i, x in ipairs(list) do lengths_along[i] = x.shape[axis] end
-  return record(V.cat(list, axis), "cat", function(gy)
-    local parts, skipped = {}, 0
-    for i, length in ipairs(lengths_along) do
-      parts[i] = autograd.tracks(list[i]) and narrowed(gy, axis, skipped, length)
-      skipped = skipped + length
-    end
-    return table.unpack(parts, 1, #list)
-  end, nil, table.unpack(list))
 end
 
 define {

@@ -33,6 +33,58 @@ function M.place(x, shape, before, value, name)
   end, nil, x)
 end
 
+--- Where a part of `shape` begins that has all of the other axes: 0-based, as `place` has it for a copy of the part.
+local function beginning(shape, axis, first)
+  local before = {}
+  for i = 1, #shape do before[i] = i == axis and first or 0 end
+  return before
+end
+
+--- `length` elements of an axis after the first `skipped`. Along the first axis they share storage.
+-- @param gradient function(gy, before, graph) → gradient of x, where gy begins at `before`; graph: to be recorded
+function M.part(x, axis, skipped, length, gradient)
+  local shape = x.shape
+  local y
+  if axis == 1 then
+    y = T.slice(x, skipped + 1, skipped + length)
+  else
+    local size = M.copy(shape)
+    size[axis] = length
+    y = V.pad(x, size, beginning(shape, axis, -skipped), 0)
+  end
+  return record(y, axis == 1 and "slice" or "narrow", function(gy, _, graph)
+    return gradient(gy, beginning(shape, axis, skipped), graph)
+  end, nil, x)
+end
+
+--- The same, with its gradient.
+function M.narrowed(x, axis, skipped, length)
+  return M.part(x, axis, skipped, length, function(gy, before) return M.place(gy, x.shape, before, 0, "pad") end)
+end
+
+local MOST <const> = 1000 -- tensors in one node of the tape
+
+--- Tensors of one type one after the other along an axis.
+function M.joined(list, axis)
+  if #list > MOST then
+    local groups = {}
+    for first = 1, #list, MOST do
+      groups[#groups + 1] = M.joined(table.move(list, first, math.min(first + MOST - 1, #list), 1, {}), axis)
+    end
+    return M.joined(groups, axis)
+  end
+  local lengths_along = {}
+  for i, x in ipairs(list) do lengths_along[i] = x.shape[axis] end
+  return record(V.cat(list, axis), "cat", function(gy)
+    local parts, skipped = {}, 0
+    for i, length in ipairs(lengths_along) do
+      parts[i] = tracks(list[i]) and M.narrowed(gy, axis, skipped, length)
+      skipped = skipped + length
+    end
+    return table.unpack(parts, 1, #list)
+  end, nil, table.unpack(list))
+end
+
 --- Axes of size 1, and new ones in front, repeated up to `shape`.
 function M.expanded(x, shape)
   local own, steps, from = x.shape, M.steps_of(x.shape), {}
