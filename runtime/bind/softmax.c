@@ -1,7 +1,9 @@
-/* Grouped softmax, cross-entropy and accuracy: runtime.softmax. */
+/* Softmax and its like, cross-entropy and accuracy: runtime.softmax. */
 #include "bind/bind.h"
 #include "core/loss.h"
 #include "core/softmax.h"
+#include "core/softmax_axis.h"
+#include "core/sparsemax.h"
 
 /* The groups of x's last axis from `index`: a number of equal groups or a table of sizes, then temperature, scale, off.
    Pushes the buffer that holds the sizes. */
@@ -59,6 +61,62 @@ static int softmax_backward(lua_State *L) {
   sm_groups groups = check_groups(L, 3, y);
   const sm_tensor *gx = sm_lua_like(L, 1, reuse);
   sm_softmax_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), sm_lua_data(L, y), &groups, rows_of(y));
+  return 1;
+}
+
+/* An axis from argument `index`, of a tensor. */
+static sm_axis check_along(lua_State *L, int index, const sm_tensor *x) {
+  int axis = sm_lua_axis(L, index, &x->shape);
+  return sm_axis_of(&x->shape, axis);
+}
+
+/* Temperature, scale, off and log from argument `index` on. */
+static sm_softmax_rule check_rule(lua_State *L, int index) {
+  double inverse = 1 / sm_lua_constant(L, index);
+  if (!(inverse > 0) || !sm_survives(inverse)) sm_lua_bad_argument(L, index, "a temperature within its bounds");
+  return (sm_softmax_rule){(real)inverse, lua_toboolean(L, index + 1), lua_toboolean(L, index + 2),
+                           lua_toboolean(L, index + 3)};
+}
+
+/* softmax_axis(x, axis, temperature, scale, off, log) → y */
+static int softmax_axis(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  const sm_axis along = check_along(L, 2, x);
+  const sm_softmax_rule rule = check_rule(L, 3);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_softmax_axis_forward(sm_lua_data(L, y), sm_lua_data(L, x), &along, &rule);
+  return 1;
+}
+
+/* softmax_axis_backward(gy, y, axis, temperature, scale, off, log, reuse) → gx, in gy's place if it may be reused */
+static int softmax_axis_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *y = sm_lua_real(L, 2);
+  bool reuse = lua_toboolean(L, 8);
+  if (!sm_shape_equal(&gy->shape, &y->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
+  const sm_axis along = check_along(L, 3, y);
+  const sm_softmax_rule rule = check_rule(L, 4);
+  const sm_tensor *gx = sm_lua_like(L, 1, reuse);
+  sm_softmax_axis_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), sm_lua_data(L, y), &along, &rule);
+  return 1;
+}
+
+/* sparsemax(x, axis) → y */
+static int sparsemax(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  const sm_axis along = check_along(L, 2, x);
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  sm_sparsemax_forward(sm_lua_data(L, y), sm_lua_data(L, x), &along);
+  return 1;
+}
+
+/* sparsemax_backward(gy, y, axis, reuse) → gx, in gy's place if it may be reused */
+static int sparsemax_backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *y = sm_lua_real(L, 2);
+  bool reuse = lua_toboolean(L, 4);
+  if (!sm_shape_equal(&gy->shape, &y->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
+  const sm_axis along = check_along(L, 3, y);
+  const sm_tensor *gx = sm_lua_like(L, 1, reuse);
+  sm_sparsemax_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), sm_lua_data(L, y), &along);
   return 1;
 }
 
@@ -180,6 +238,10 @@ static int correct(lua_State *L) {
 void sm_lua_open_softmax(lua_State *L) {
   static const luaL_Reg functions[] = {{"softmax", softmax},
                                        {"softmax_backward", softmax_backward},
+                                       {"softmax_axis", softmax_axis},
+                                       {"softmax_axis_backward", softmax_axis_backward},
+                                       {"sparsemax", sparsemax},
+                                       {"sparsemax_backward", sparsemax_backward},
                                        {"cross_entropy", cross_entropy},
                                        {"cross_entropy_backward", cross_entropy_backward},
                                        {"correct", correct},
