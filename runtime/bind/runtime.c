@@ -81,6 +81,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "expression", sm_lua_open_expression);
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);
+  add(L, "recurrent", sm_lua_open_recurrent);
   add(L, "optim", sm_lua_open_optim);
   add(L, "random", sm_lua_open_random);
   add(L, "system", sm_lua_open_system);

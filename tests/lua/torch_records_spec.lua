@@ -131,6 +131,36 @@ local CASES <const> = {
   matmul_left = { function(t) return t.y[1]:transpose():matmul(t.x) end, "y[0].t() @ x" },
   matmul_vectors = { function(t) return t.x:matmul(t.y[1][2]) end, "x @ y[0, 1]" },
   dot = { function(t) return t.x[2][1]:matmul(t.y[1][2]) end, "x[1, 0] @ y[0, 1]" },
+  rnn = { function(t)
+    local m = t.y:reshape(12, 5)
+    return t.x:rnn(m:slice(1, 5), m:slice(6, 10), { bias = m[11], recurrent_bias = m[12] })
+  end, "torch.rnn_tanh(x, x.new_zeros(1, 3, 5), (lambda m: [m[:5].t(), m[5:10].t(), m[10], m[11]])(y.reshape(12, 5)), "
+    .. "True, 1, 0.0, False, False, True)[0]" },
+  rnn_relu = { function(t)
+    local m = t.y:reshape(12, 5)
+    return t.x:rnn(m:slice(1, 5), m:slice(6, 10), { bias = m[11], h = t.x:narrow(2, 1, 1):squeeze(2),
+      nonlinearity = "relu" })
+  end, "torch.rnn_relu(x, x[:, 0].unsqueeze(0), (lambda m: [m[:5].t(), m[5:10].t(), m[10], 0 * m[11]])(y.reshape(12, "
+    .. "5)), True, 1, 0.0, False, False, True)[0]" },
+  gru = { function(t)
+    local w, m, n = t.y:reshape(5, 12), t.y:reshape(-1), t.x:reshape(-1)
+    return { t.x:gru(w, m:slice(1, 48):reshape(4, 12), { bias = m:slice(37, 48), recurrent_bias = m:slice(49, 60),
+      h = n:slice(1, 12):reshape(3, 4), state = true }) }
+  end, "(lambda m, h: (lambda o: (o[0], o[1][0]))(torch.gru(x, h.reshape(1, 3, 4), [y.reshape(5, 12).t(), "
+    .. "m[:48].reshape(4, 12).t(), m[36:48], m[48:60]], True, 1, 0.0, False, False, True)))(y.reshape(-1), "
+    .. "x.reshape(-1)[:12])" },
+  lstm = { function(t)
+    local w, m, n = t.y:reshape(5, 12), t.y:reshape(-1), t.x:reshape(-1)
+    return { t.x:lstm(w, m:slice(1, 36):reshape(3, 12), { bias = m:slice(37, 48), recurrent_bias = m:slice(49, 60),
+      h = n:slice(1, 9):reshape(3, 3), c = n:slice(10, 18):reshape(3, 3), state = true }) }
+  end, "(lambda m, n: (lambda o: (o[0], o[1][0], o[2][0]))(torch.lstm(x, (n[:9].reshape(1, 3, 3), n[9:18].reshape(1, "
+    .. "3, 3)), [y.reshape(5, 12).t(), m[:36].reshape(3, 12).t(), m[36:48], m[48:60]], True, 1, 0.0, False, False, "
+    .. "True)))(y.reshape(-1), x.reshape(-1))" },
+  lstm_cell = { function(t) -- through the last c alone, backwards in time
+    local w, m = t.y:reshape(5, 12), t.y:reshape(-1)
+    return { (select(3, t.x:lstm(w, m:slice(1, 36):reshape(3, 12), { reverse = true, state = true }))) }
+  end, "torch.lstm(x.flip(1), (x.new_zeros(1, 3, 3), x.new_zeros(1, 3, 3)), [y.reshape(5, 12).t(), "
+    .. "y.reshape(-1)[:36].reshape(3, 12).t()], False, 1, 0.0, False, False, True)[2][0]" },
   penalty = { function(t) -- a gradient of a gradient
     local g = sm.grad(((t.x:matmul(t.y[1]:transpose())):tanh() ^ 2):sum(), t.x, { create_graph = true })[1]
     return g:norm(-1)

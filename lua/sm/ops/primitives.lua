@@ -2,6 +2,7 @@
 -- @module sm.ops.primitives
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
+local gradients = require "sm.gradients"
 
 local T, V, I, K = runtime.tensor, runtime.stride, runtime.index, runtime.math
 local record, tracks = autograd.record_twice, autograd.tracks
@@ -10,6 +11,30 @@ local M = {}
 
 function M.copy(list)
   return table.move(list, 1, #list, 1, {})
+end
+
+--- The gradients of an operation that is done in one piece, recorded: those of f, which is the same made of recorded
+-- operations.
+-- @param f function(…) → tensor
+-- @param gy gradient of what f gives
+-- @param ... what f takes; each tensor that wants a gradient gets one
+function M.gradients_of(f, gy, ...)
+  local given, wanted, results = table.pack(...), {}, {}
+  for i = 1, given.n do
+    if tracks(given[i]) then -- in its own place, so that one which depends on another is not counted there as well
+      given[i] = M.view(given[i], given[i].shape)
+      wanted[#wanted + 1] = given[i]
+    end
+  end
+  local found = gradients.grad(f(table.unpack(given, 1, given.n)), wanted, { gradient = gy, create_graph = true })
+  local next_one = 0
+  for i = 1, given.n do
+    if tracks(given[i]) then
+      next_one = next_one + 1
+      results[i] = found[next_one]
+    end
+  end
+  return table.unpack(results, 1, given.n)
 end
 
 --- Elements between neighbours along each axis of a row-major tensor.
