@@ -35,3 +35,72 @@ describe("nn.embedding", function()
     has(error_of(nn.embedding, { 5 }), "nn.embedding: argument 2 is missing")
   end)
 end)
+
+describe("the recurrent layers", function()
+  local GATES <const> = { rnn = 1, gru = 3, lstm = 4 }
+
+  it("have PyTorch's parameters, and give the states of all steps or the last", function()
+    for kind, gates in pairs(GATES) do
+      local model = nn.sequential { nn[kind] { 6, name = "cell" } }:build { 5, 3 }
+      local shapes = {}
+      for name, parameter in pairs(model:parameters()) do
+        shapes[#shapes + 1] = name .. " " .. tostring(parameter.shape)
+        assert.is_true(parameter:abs():max():item() <= 1 / math.sqrt(6))
+        assert.is_true(parameter:abs():max():item() > 0.3 / math.sqrt(6))
+      end
+      local wide = gates * 6
+      assert.same({ ("cell.weight {3, %d}"):format(wide), ("cell.recurrent_weight {6, %d}"):format(wide),
+        ("cell.bias {%d}"):format(wide), ("cell.recurrent_bias {%d}"):format(wide) }, shapes)
+      local x = sm.randn(2, 5, 3)
+      local y, p = model(x), model:layer "cell"
+      assert.same({ 2, 5, 6 }, y.shape)
+      local by_hand = x[kind](x, p.weight, p.recurrent_weight, { bias = p.bias, recurrent_bias = p.recurrent_bias })
+      assert.equal(0, (y - by_hand):abs():max():item())
+
+      for _, reverse in ipairs { false, true } do
+        sm.seed(3)
+        local all = nn[kind] { 6, reverse = reverse, bias = false }:build { 5, 3 }
+        sm.seed(3)
+        local last = nn[kind] { 6, reverse = reverse, bias = false, last = true }:build { 5, 3 }
+        assert.equal(2, #last:parameters())
+        assert.same({ 6 }, last.output_shape)
+        assert.equal(0, (all(x):narrow(2, reverse and 1 or 5, 1):squeeze(2) - last(x)):abs():max():item())
+      end
+    end
+  end)
+
+  it("remember: the first token is told from the last state", function()
+    local model = nn.sequential { nn.embedding { 4, 8 }, nn.lstm { 16, last = true }, nn.linear { 4 } }
+    local optimizer, loss = sm.optim.adam { lr = 0.02 }, nil
+    optimizer:add(model:parameters())
+    for _ = 1, 150 do
+      local tokens = (sm.rand(32, 6) * 4):to "int32"
+      local first = tokens:narrow(2, 1, 1):squeeze(2)
+      loss = model(tokens):cross_entropy(first)
+      optimizer:zero_grad()
+      loss:backward()
+      optimizer:step()
+    end
+    assert.is_true(loss:item() < 0.2)
+  end)
+
+  it("carry a state from one part of a sequence to the next", function()
+    local layer = nn.lstm { 4 }:build { 6, 3 }
+    local x = sm.randn(2, 6, 3)
+    local options = { bias = layer.bias, recurrent_bias = layer.recurrent_bias, state = true }
+    local whole = x:lstm(layer.weight, layer.recurrent_weight, options)
+    local first, h, c = x:narrow(2, 1, 4):lstm(layer.weight, layer.recurrent_weight, options)
+    options.h, options.c = h, c
+    local second = x:narrow(2, 5, 2):lstm(layer.weight, layer.recurrent_weight, options)
+    assert.equal(0, (whole - sm.cat({ first, second }, 2)):abs():max():item())
+  end)
+
+  it("say what does not fit", function()
+    has(error_of(nn.gru { 4 }, sm.zeros(2, 3)), "in layer 'gru' (gru) given {N, 3}: gru: expected sequences {N, T, "
+      .. "features}, got shape {1, 3}")
+    has(error_of(nn.lstm, { 4, nonlinearity = "relu" }), "nn.lstm: unknown option 'nonlinearity'")
+    has(error_of(nn.rnn, { 4, nonlinearity = "sigmoid" }), "option 'nonlinearity' must be one of 'tanh', 'relu'")
+    has(error_of(nn.rnn, { 4, bias = false, bias_init = nn.init.zeros() }), "bias_init is given, but bias = false")
+    has(tostring(nn.rnn { 4, reverse = true, last = true }:build { 2, 3 }), "rnn 4, reversed, last")
+  end)
+end)

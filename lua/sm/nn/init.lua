@@ -4,6 +4,7 @@ local check = require "sm.check"
 local container = require "sm.nn.container"
 local pooling = require "sm.nn.pooling"
 local plain = require "sm.nn.plain"
+local recurrent = require "sm.nn.recurrent"
 
 return check.closed({
   sequential = container.sequential,
@@ -11,6 +12,9 @@ return check.closed({
   conv2d = require "sm.nn.conv2d",
   linear = require "sm.nn.linear",
   embedding = require "sm.nn.embedding",
+  rnn = recurrent.rnn,
+  gru = recurrent.gru,
+  lstm = recurrent.lstm,
   softmax = activation.softmax,
   relu = activation.relu,
   sigmoid = activation.sigmoid,

@@ -1,0 +1,73 @@
+--- Recurrent layers over sequences {N, T, in}.
+local fail = require "sm.fail"
+local initialise = require "sm.nn.initialise"
+local layer = require "sm.nn.layer"
+
+local M = {}
+
+local GATES <const> = { rnn = 1, gru = 3, lstm = 4 }
+
+--- Uniform in ±1/√size, as PyTorch has it: he_uniform is ±√(6/fan_in).
+local function default_init(size)
+  local init = initialise.he_uniform()
+  return function(shape) return init(shape, 6 * size) end
+end
+
+--- nn.rnn { size }, nn.gru { size }, nn.lstm { size }: sequences {N, T, in} become the states of each step,
+--- {N, T, size}. The parameters are `weight` {in, G size}, `recurrent_weight` {size, G size}, `bias` and
+--- `recurrent_bias` {G size}, with G gates in PyTorch's order: 1, r z n, i f g o. Its matrices are their transposes.
+---   last             only the last state, {N, size} (false)
+---   reverse          from the last step to the first (false)
+---   bias             whether there are biases (true)
+---   nonlinearity     of rnn: "tanh" or "relu" ("tanh")
+---   init, bias_init  functions as in nn.init; by default uniform in ±1/√size
+local function define(kind)
+  local options = {
+    { type = "integer", required = true, min = 1 },
+    last = { type = "boolean", default = false },
+    reverse = { type = "boolean", default = false },
+    bias = { type = "boolean", default = true },
+    init = { type = "function" },
+    bias_init = { type = "function" },
+  }
+  if kind == "rnn" then
+    options.nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh" }
+  end
+  M[kind] = layer.define(kind, {
+    options = options,
+
+    setup = function(self, where)
+      local o = self.options
+      if o.bias_init and not o.bias then fail("%s: bias_init is given, but bias = false", where) end
+    end,
+
+    build_values = function(self, shape)
+      local o = self.options
+      local size, inputs = o[1], shape[#shape]
+      local wide, default = GATES[kind] * size, default_init(size)
+      self:make_parameter("weight", { inputs, wide }, o.init or default, inputs, wide)
+      self:make_parameter("recurrent_weight", { size, wide }, o.init or default, size, wide)
+      if o.bias then
+        self:make_parameter("bias", { wide }, o.bias_init or default, inputs, wide)
+        self:make_parameter("recurrent_bias", { wide }, o.bias_init or default, size, wide)
+      end
+    end,
+
+    forward = function(self, x)
+      local o = self.options
+      local y, h = x[kind](x, self.weight, self.recurrent_weight, { bias = self.bias,
+        recurrent_bias = self.recurrent_bias, nonlinearity = o.nonlinearity, reverse = o.reverse, state = o.last })
+      return o.last and h or y
+    end,
+
+    describe = function(self)
+      local o = self.options
+      return ("%d%s%s%s"):format(o[1], o.nonlinearity == "relu" and ", relu" or "", o.reverse and ", reversed" or "",
+        o.last and ", last" or "")
+    end,
+  })
+end
+
+for kind in pairs(GATES) do define(kind) end
+
+return M
