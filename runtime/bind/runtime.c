@@ -82,6 +82,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);
   add(L, "recurrent", sm_lua_open_recurrent);
+  add(L, "normalise", sm_lua_open_normalise);
   add(L, "optim", sm_lua_open_optim);
   add(L, "random", sm_lua_open_random);
   add(L, "system", sm_lua_open_system);

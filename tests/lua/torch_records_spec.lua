@@ -99,6 +99,18 @@ local CASES <const> = {
     "x.transpose(1, 2).reshape(3, 5, 2, 2).max(-1)[0]" },
   group_entropy = { function(t) return t.x:softmax():group_entropy() end,
     "-(x.softmax(-1) * x.log_softmax(-1)).sum(-1)" },
+  layer_norm = { function(t) return t.x:layer_norm { weight = t.y[1][2], bias = t.y[2][3], epsilon = 1e-3 } end,
+    "F.layer_norm(x, (5,), y[0, 1], y[1, 2], 1e-3)" },
+  layer_norm_axes = { function(t) return t.x:layer_norm { axis = { 2, 3 }, weight = t.y[1], bias = t.y[2] } end,
+    "F.layer_norm(x, (4, 5), y[0], y[1])" },
+  group_norm = { function(t)
+    return t.x:permute(1, 3, 2):group_norm { groups = 2, weight = t.y[1]:sum(2), bias = t.y[3]:sum(2) }
+  end, "F.group_norm(x, 2, y[0].sum(1), y[2].sum(1)).transpose(1, 2)" },
+  batch_norm = { function(t) return (t.x:batch_norm { weight = t.y[1][2], bias = t.y[2][3], epsilon = 1e-3 }) end,
+    "F.batch_norm(x.reshape(12, 5), None, None, y[0, 1], y[1, 2], True, 0, 1e-3).reshape(3, 4, 5)" },
+  batch_norm_running = { function(t)
+    return t.x:batch_norm { mean = t.y[1][1]:detach(), variance = t.y[3][1]:exp():detach(), weight = t.y[1][2] }
+  end, "F.batch_norm(x.reshape(12, 5), y[0, 0].detach(), y[2, 0].exp().detach(), y[0, 1], None).reshape(3, 4, 5)" },
   mse = { function(t) return t.x:mse(t.y) end, "F.mse_loss(x, y)" },
   l1 = { function(t) return t.x:l1(t.y) end, "F.l1_loss(x, y)" },
   huber = { function(t) return t.x:huber(t.y, { delta = 0.6 }) end, "F.huber_loss(x, y, delta=0.6)" },

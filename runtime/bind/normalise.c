@@ -1,0 +1,70 @@
+/* Normalisation of layers, groups and batches: runtime.normalise. */
+#include "bind/bind.h"
+#include "core/normalise.h"
+
+/* x {outer, rows, channels}, and from argument `index` on the number of groups and epsilon. */
+static sm_normal check_normal(lua_State *L, const sm_tensor *x, int index) {
+  if (x->shape.rank != 3) sm_lua_bad_argument(L, 1, "a tensor {outer, rows, channels}");
+  const size_t *size = x->shape.size;
+  lua_Integer groups = sm_lua_integer(L, index, 1, LUA_MAXINTEGER);
+  if (size[2] % (size_t)groups != 0) sm_lua_bad_argument(L, index, "a number of groups that divides the channels");
+  sm_normal of = {size[0], size[1], size[2], (size_t)groups, sm_lua_constant(L, index + 1)};
+  if (!(of.epsilon > 0)) sm_lua_bad_argument(L, index + 1, "a number above 0");
+  return of;
+}
+
+/* NULL, or a real tensor of so many elements. */
+static const sm_tensor *check_count(lua_State *L, int index, size_t count) {
+  const sm_tensor *x = sm_lua_real_or_nil(L, index);
+  if (x && sm_shape_count(&x->shape) != count) sm_lua_bad_argument(L, index, "a number for each channel or group");
+  return x;
+}
+
+static void *take(lua_State *L, const sm_normal *of) {
+  size_t bytes;
+  if (!sm_normalise_scratch(&bytes, of)) sm_lua_fail(L, "normalise: the tensor is too large");
+  return sm_lua_take(L, bytes);
+}
+
+/* forward(x, weight, bias, groups, epsilon) → y, mean, variance {outer, groups}; weight and bias may be nil */
+static int forward(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  const sm_normal of = check_normal(L, x, 4);
+  const sm_tensor *weight = check_count(L, 2, of.channels), *bias = check_count(L, 3, of.channels);
+  const sm_shape groups = {2, {of.outer, of.groups}};
+  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
+  const sm_tensor *mean = sm_lua_new(L, SM_REAL, &groups), *variance = sm_lua_new(L, SM_REAL, &groups);
+  void *scratch = take(L, &of);
+  sm_normalise_forward(sm_lua_data(L, y), sm_lua_data(L, mean), sm_lua_data(L, variance), sm_lua_data(L, x),
+                       sm_lua_data(L, weight), sm_lua_data(L, bias), &of, scratch);
+  sm_lua_give(L);
+  return 3;
+}
+
+/* backward(gy, x, mean, variance, weight or nil, groups, epsilon, with_parameters, reuse) → gx, and with_parameters gw
+   and gb {channels}; gx in gy's place if it may be reused */
+static int backward(lua_State *L) {
+  const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
+  const sm_normal of = check_normal(L, x, 6);
+  const bool with_parameters = lua_toboolean(L, 8), reuse = lua_toboolean(L, 9);
+  if (!sm_shape_equal(&gy->shape, &x->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
+  const sm_tensor *mean = sm_lua_real(L, 3), *variance = sm_lua_real(L, 4);
+  check_count(L, 3, of.outer * of.groups);
+  check_count(L, 4, of.outer * of.groups);
+  const sm_tensor *weight = check_count(L, 5, of.channels);
+  const sm_shape channels = {1, {of.channels}};
+  const sm_tensor *gx = sm_lua_like(L, 1, reuse);
+  const sm_tensor *gw = with_parameters ? sm_lua_new(L, SM_REAL, &channels) : NULL;
+  const sm_tensor *gb = with_parameters ? sm_lua_new(L, SM_REAL, &channels) : NULL;
+  void *scratch = take(L, &of);
+  sm_normalise_backward(sm_lua_data(L, gx), sm_lua_data(L, gw), sm_lua_data(L, gb), sm_lua_data(L, gy),
+                        sm_lua_data(L, x), sm_lua_data(L, mean), sm_lua_data(L, variance), sm_lua_data(L, weight), &of,
+                        scratch);
+  sm_lua_give(L);
+  return with_parameters ? 3 : 1;
+}
+
+void sm_lua_open_normalise(lua_State *L) {
+  static const luaL_Reg functions[] = {{"forward", forward}, {"backward", backward}, {NULL, NULL}};
+  sm_lua_functions(L, functions);
+}

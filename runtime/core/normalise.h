@@ -1,0 +1,31 @@
+/* Numbers brought to mean 0 and variance 1 in groups, then scaled and shifted channel by channel:
+   y = weight * (x - mean) / sqrt(variance + epsilon) + bias. Forward and backward each read their inputs twice, or once
+   where a group is in one row, and write once. */
+#ifndef SM_NORMALISE_H
+#define SM_NORMALISE_H
+
+#include "core/tensor.h"
+
+/* x is (outer, rows, channels). The channels are in `groups` groups of neighbours, all of one size. In each `outer` a
+   group has a mean and a variance (over their number, biased) of its channels in all rows. So layers are normalised with
+   rows = 1 and one group, groups of an image's channels with outer = images, and batches with outer = 1 and a group for
+   every channel. */
+typedef struct sm_normal {
+  size_t outer, rows, channels, groups;
+  double epsilon; /* > 0 */
+} sm_normal;
+
+/* *bytes of scratch for either pass; false where that is more than a pointer can reach. */
+bool sm_normalise_scratch(size_t *bytes, const sm_normal *of);
+
+/* mean and variance are (outer, groups). weight and bias (channels) may be NULL: 1 and 0. */
+void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
+                          const sm_normal *of, void *scratch);
+
+/* With z = (x - mean) / sqrt(variance + epsilon) and g = weight * gy, and means over a group in all rows:
+   gx = (g - mean(g) - z * mean(g * z)) / sqrt(variance + epsilon); gw = sum of gy * z, gb = sum of gy (channels), over
+   all rows of all `outer`. gw and gb may be NULL, gx may be gy. */
+void sm_normalise_backward(real *gx, real *gw, real *gb, const real *gy, const real *x, const real *mean,
+                           const real *variance, const real *weight, const sm_normal *of, void *scratch);
+
+#endif
