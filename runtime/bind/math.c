@@ -1,10 +1,7 @@
-/* Pointwise functions, reductions and matrix products: runtime.math. */
-#include <string.h>
-
+/* Pointwise functions and matrix products: runtime.math, with the reductions of reduce.c. */
 #include "bind/bind.h"
 #include "core/gemm.h"
 #include "core/pointwise.h"
-#include "core/reduce.h"
 
 static void check_same_shape(lua_State *L, const sm_tensor *a, const sm_tensor *b) {
   char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
@@ -91,136 +88,9 @@ static int binary(lua_State *L) {
   return 1;
 }
 
-/* sum_to(x, shape) → x summed over the axes that broadcasting `shape` repeated */
-static int sum_to(lua_State *L) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  sm_shape shape;
-  sm_lua_shape(L, 2, &shape);
-  if (sm_shape_equal(&shape, &x->shape)) {
-    lua_settop(L, 1);
-    return 1;
-  }
-  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  sm_memory *memory = sm_lua_memory(L);
-  sm_error error;
-  if (sm_sum_to(sm_lua_data(L, out), sm_lua_data(L, x), &shape, &x->shape, memory, &error) != SM_OK)
-    sm_lua_raise(L, &error);
-  return 1;
-}
-
-static sm_shape without_axis(const sm_shape *shape, int axis) {
-  sm_shape rest = {0};
-  for (int i = 0; axis >= 0 && i < shape->rank; i++)
-    if (i != axis) rest.size[rest.rank++] = shape->size[i];
-  return rest;
-}
-
-/* Raises unless a tensor has the shape of what is left of `whole` without an axis. */
-static void check_rest(lua_State *L, const sm_tensor *x, const sm_shape *whole, int axis) {
-  sm_shape rest = without_axis(whole, axis);
-  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
-  if (!sm_shape_equal(&x->shape, &rest))
-    sm_lua_fail(L, "expected a tensor of shape %s, got %s", sm_shape_text(first, &rest),
-                sm_shape_text(second, &x->shape));
-}
-
-typedef void reduction(real *out, const real *x, const sm_axis *along);
-
-static int reduce(lua_State *L, reduction *kernel) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  int axis = sm_lua_axis(L, 2, &x->shape);
-  sm_shape shape = without_axis(&x->shape, axis);
-  sm_axis along = sm_axis_of(&x->shape, axis);
-  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
-  kernel(sm_lua_data(L, out), sm_lua_data(L, x), &along);
-  return 1;
-}
-
-static int sum(lua_State *L) { return reduce(L, sm_sum); }
-static int mean(lua_State *L) { return reduce(L, sm_mean); }
-
-/* The axis of argument `index` of x, or all elements, for `name` to find the largest of. */
-static int max_axis(lua_State *L, int index, const sm_tensor *x, const char *name) {
-  int axis = sm_lua_axis(L, index, &x->shape);
-  sm_axis along = sm_axis_of(&x->shape, axis);
-  sm_error error;
-  char text[SM_SHAPE_TEXT];
-  if (along.axis == 0)
-    sm_lua_fail(L, "%s of nothing: shape %s is empty along the axis", name, sm_shape_text(text, &x->shape));
-  if (sm_max_check(&along, &error) != SM_OK) sm_lua_fail(L, "%s: %s", name, error.message);
-  return axis;
-}
-
-/* Pushes the largest values and their positions, which count from `first`. */
-static int push_max(lua_State *L, const char *name, int32_t first) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  int axis = max_axis(L, 2, x, name);
-  sm_axis along = sm_axis_of(&x->shape, axis);
-  sm_shape shape = without_axis(&x->shape, axis);
-  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape), *position = sm_lua_new(L, SM_INT32, &shape);
-  int32_t *data = sm_lua_data(L, position);
-  sm_max(sm_lua_data(L, out), data, sm_lua_data(L, x), &along);
-  for (size_t i = 0, count = first ? sm_shape_count(&shape) : 0; i < count; i++) data[i] += first;
-  return 2;
-}
-
-/* max(x, axis) → values, 0-based positions along the axis */
-static int max(lua_State *L) { return push_max(L, "max", 0); }
-
-/* argmax(x, axis) → 1-based positions along the axis */
-static int argmax(lua_State *L) {
-  push_max(L, "argmax", 1);
-  return 1;
-}
-
-/* max_backward(gy, positions, shape, axis) → gx */
-static int max_backward(lua_State *L) {
-  const sm_tensor *gy = sm_lua_real(L, 1), *position = sm_lua_typed(L, 2, SM_INT32);
-  sm_shape shape;
-  sm_lua_shape(L, 3, &shape);
-  int axis = sm_lua_axis(L, 4, &shape);
-  sm_axis along = sm_axis_of(&shape, axis);
-  check_rest(L, gy, &shape, axis);
-  check_rest(L, position, &shape, axis);
-  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
-  const int32_t *places = sm_lua_data(L, position);
-  for (size_t i = 0, count = sm_shape_count(&position->shape); i < count; i++)
-    if (places[i] < 0 || (size_t)places[i] >= along.axis) sm_lua_bad_argument(L, 2, "positions within the axis");
-  sm_max_backward(sm_lua_data(L, gx), sm_lua_data(L, gy), places, &along);
-  return 1;
-}
-
-/* spread(gy, shape, axis, scale) → gx: scale * gy repeated along the axis */
-static int spread(lua_State *L) {
-  const sm_tensor *gy = sm_lua_real(L, 1);
-  sm_shape shape;
-  sm_lua_shape(L, 2, &shape);
-  int axis = sm_lua_axis(L, 3, &shape);
-  sm_axis along = sm_axis_of(&shape, axis);
-  check_rest(L, gy, &shape, axis);
-  double scale = sm_lua_number(L, 4);
-  const sm_tensor *gx = sm_lua_new(L, SM_REAL, &shape);
-  sm_spread(sm_lua_data(L, gx), sm_lua_data(L, gy), scale, &along);
-  return 1;
-}
-
 /* rounded(number) → the nearest that a real can be */
 static int rounded(lua_State *L) {
   lua_pushnumber(L, (lua_Number)(real)sm_lua_number(L, 1));
-  return 1;
-}
-
-static int sum_of_squares(lua_State *L) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  lua_pushnumber(L, (lua_Number)sm_sum_of_squares(sm_lua_data(L, x), sm_shape_count(&x->shape)));
-  return 1;
-}
-
-/* is_finite(x) → true when every element is */
-static int is_finite(lua_State *L) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  size_t count = sm_shape_count(&x->shape);
-  lua_pushboolean(L, sm_first_not_finite(sm_lua_data(L, x), count) == count);
   return 1;
 }
 
@@ -296,9 +166,7 @@ static void add_closure(lua_State *L, const char *name, lua_CFunction function, 
 
 void sm_lua_open_math(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"sum_to", sum_to}, {"sum", sum}, {"mean", mean},
-      {"max", max}, {"argmax", argmax}, {"max_backward", max_backward}, {"spread", spread},
-      {"sum_of_squares", sum_of_squares}, {"is_finite", is_finite}, {"rounded", rounded}, {"matmul", matmul},
+      {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"rounded", rounded}, {"matmul", matmul},
       {"matmul_batch", matmul_batch},
       {NULL, NULL}};
   static const struct {
@@ -315,6 +183,7 @@ void sm_lua_open_math(lua_State *L) {
   } binaries[] = {{"add", SM_ADD}, {"sub", SM_SUB}, {"mul", SM_MUL}, {"div", SM_DIV}, {"pow", SM_POW},
                   {"pow_slope", SM_POW_SLOPE}, {"pow_growth", SM_POW_GROWTH}};
   sm_lua_functions(L, functions);
+  sm_lua_add_reductions(L);
   for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
     add_closure(L, unaries[i].forward, unary_forward, unaries[i].f);
     add_closure(L, unaries[i].backward, unary_backward, unaries[i].f);

@@ -3,12 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/parallel.h"
+#include "core/math.h"
+#include "core/reduce_tile.h"
 
-enum {
-  LANES = 64,   /* independent running sums where the inner axes are narrower than that */
-  COLUMNS = 256 /* at most so many columns are summed at a time */
-};
+enum { LANES = 64 /* independent running sums where the inner axes are narrower than that */ };
 
 sm_axis sm_axis_of(const sm_shape *shape, int axis) {
   sm_axis along = {1, 1, 1};
@@ -27,90 +25,77 @@ sm_axis sm_axis_of(const sm_shape *shape, int axis) {
   return along;
 }
 
-/* Into how many parts a long loop over `count` items of `size` elements is cut when its partial results must
-   be kept. */
-static size_t partial_chunks(size_t count, size_t size) {
-  size_t blocks = sm_blocks(count * size);
-  size_t chunks = blocks < count ? blocks : count;
-  return chunks < 1 ? 1 : chunks < SM_BATCH_CHUNKS ? chunks : SM_BATCH_CHUNKS;
-}
+/* What is added up: numbers, their squares, or the squares of their differences from a centre. */
+typedef enum summand { NUMBERS, SQUARES, DIFFERENCES } summand;
 
-/* sums (width) += each row, or the squares of each row, of x (rows, width); rows begin `stride` elements
-   apart. */
-static inline __attribute__((always_inline)) void add_rows(double *sums, const real *x, size_t rows,
-                                                           size_t width, size_t stride, bool squared) {
+/* sums (width) += the summands of each row of x (rows, width); rows begin `stride` elements apart. centre (width). */
+static inline __attribute__((always_inline)) void add_rows(double *sums, const real *x, size_t rows, size_t width,
+                                                           size_t stride, summand kind, const double *centre) {
   for (size_t row = 0; row < rows; row++) {
     const real *from = x + row * stride;
 #pragma omp simd
-    for (size_t i = 0; i < width; i++)
-      sums[i] += squared ? (double)from[i] * (double)from[i] : (double)from[i];
+    for (size_t i = 0; i < width; i++) {
+      double value = kind == DIFFERENCES ? (double)from[i] - centre[i] : (double)from[i];
+      sums[i] += kind == NUMBERS ? value : value * value;
+    }
   }
 }
 
 /* sums (width) = the sum over the rows of x. Where the columns are few and next to each other, a power of two
    of rows is taken as one wide row, which gives enough independent sums to keep the processor busy; halves of
    the wide row are added until one is left. */
-static inline __attribute__((always_inline)) void sum_rows(double *sums, const real *x, size_t rows,
-                                                           size_t width, size_t stride, bool squared) {
+static inline __attribute__((always_inline)) void sum_rows_of(double *sums, const real *x, size_t rows, size_t width,
+                                                              size_t stride, summand kind, const double *centre) {
   size_t together = 1;
   if (width == stride) {
     while (2 * together * width <= LANES && 8 * together <= rows) together *= 2;
   }
   if (together == 1) {
     memset(sums, 0, width * sizeof *sums);
-    add_rows(sums, x, rows, width, stride, squared);
+    add_rows(sums, x, rows, width, stride, kind, centre);
     return;
   }
-  double lanes[LANES];
+  double lanes[LANES], centres[LANES];
   size_t wide = together * width, wide_rows = rows / together, rest = rows % together * width;
   memset(lanes, 0, wide * sizeof *lanes);
-  add_rows(lanes, x, wide_rows, wide, wide, squared);
-  add_rows(lanes, x + wide_rows * wide, 1, rest, rest, squared);
+  for (size_t i = 0; i < wide && kind == DIFFERENCES; i++) centres[i] = centre[i % width];
+  add_rows(lanes, x, wide_rows, wide, wide, kind, centres);
+  add_rows(lanes, x + wide_rows * wide, 1, rest, rest, kind, centres);
   for (size_t half = wide / 2; half >= width; half /= 2) {
     for (size_t i = 0; i < half; i++) lanes[i] += lanes[half + i];
   }
   memcpy(sums, lanes, width * sizeof *sums);
 }
 
-/* A part of the result that is computed at once: up to COLUMNS neighbours of one (inner) row of it. */
-typedef struct result_tile {
-  size_t to, width; /* elements to … to+width-1 of the result */
-  size_t from;      /* the element of x where the first column begins */
-} result_tile;
-
-static size_t tiles_per_row(const sm_axis *along) { return (along->inner + COLUMNS - 1) / COLUMNS; }
-
-static size_t tile_count(const sm_axis *along) { return along->outer * tiles_per_row(along); }
-
-static result_tile tile_of(const sm_axis *along, size_t task) {
-  size_t tiles = tiles_per_row(along), row = task / tiles;
-  sm_range columns = sm_chunk(along->inner, tiles, task % tiles);
-  return (result_tile){.to = row * along->inner + columns.first,
-                       .width = columns.last - columns.first,
-                       .from = row * along->axis * along->inner + columns.first};
+static void sum_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride, summand kind,
+                     const double *centre) {
+  if (kind == NUMBERS) sum_rows_of(sums, x, rows, width, stride, NUMBERS, centre);
+  else if (kind == SQUARES) sum_rows_of(sums, x, rows, width, stride, SQUARES, centre);
+  else sum_rows_of(sums, x, rows, width, stride, DIFFERENCES, centre);
 }
 
 /* A sum over rows that threads share. */
 typedef struct summing {
-  double (*partial)[COLUMNS]; /* (chunks) */
+  double (*partial)[SM_COLUMNS]; /* (chunks) */
   const real *x;
   size_t rows, width, stride, chunks;
-  bool squared;
+  summand kind;
+  const double *centre;
 } summing;
 
 static void sum_chunk(const void *work, size_t chunk) {
   const summing *of = work;
   sm_range range = sm_chunk(of->rows, of->chunks, chunk);
-  sum_rows(of->partial[chunk], of->x + range.first * of->stride, range.last - range.first, of->width,
-           of->stride, of->squared);
+  sum_rows(of->partial[chunk], of->x + range.first * of->stride, range.last - range.first, of->width, of->stride,
+           of->kind, of->centre);
 }
 
-/* sums (width) = the sum over the rows of x or of its squares. Partial sums are added in the order of their
-   chunks. */
-static void sum_shared(double *sums, const real *x, size_t rows, size_t width, size_t stride, bool squared) {
-  double partial[SM_BATCH_CHUNKS][COLUMNS];
-  size_t chunks = partial_chunks(rows, width);
-  sm_parallel(chunks, SM_LARGE, sum_chunk, &(summing){partial, x, rows, width, stride, chunks, squared});
+/* sums (width) = the sum over the rows of x. Partial sums are added in the order of their chunks. */
+static void sum_shared(double *sums, const real *x, size_t rows, size_t width, size_t stride, summand kind,
+                       const double *centre) {
+  double partial[SM_BATCH_CHUNKS][SM_COLUMNS];
+  size_t chunks = sm_partial_chunks(rows, width);
+  sm_parallel(chunks, SM_LARGE, sum_chunk, &(summing){partial, x, rows, width, stride, chunks, kind, centre});
   memcpy(sums, partial[0], width * sizeof *sums);
   for (size_t chunk = 1; chunk < chunks; chunk++) {
     for (size_t i = 0; i < width; i++) sums[i] += partial[chunk][i];
@@ -119,151 +104,174 @@ static void sum_shared(double *sums, const real *x, size_t rows, size_t width, s
 
 /* A result of which threads take whole tiles. */
 typedef struct tiling {
-  real *out;
-  int32_t *position;
+  real *out, *means;
   const real *x;
   const sm_axis *along;
   double divisor;
+  bool root; /* of the sum of squares */
 } tiling;
 
-static size_t elements_of(const sm_axis *along) { return along->outer * along->axis * along->inner; }
+typedef void summer(double *sums, const real *x, size_t rows, size_t width, size_t stride, summand kind,
+                    const double *centre);
 
-/* Tile number `task` of the result: out = sum / divisor. */
-static void divide_sum(const tiling *of, size_t task, bool shared) {
+/* Tile number `task` of the result: out = sum / divisor, the root of the sum of squares, or the sum of the squared
+   differences from the means. */
+static void reduce_tile(const tiling *of, size_t task, summer *summed) {
   const sm_axis *along = of->along;
-  result_tile tile = tile_of(along, task);
-  double sums[COLUMNS];
-  if (shared)
-    sum_shared(sums, of->x + tile.from, along->axis, tile.width, along->inner, false);
-  else
-    sum_rows(sums, of->x + tile.from, along->axis, tile.width, along->inner, false);
-  for (size_t i = 0; i < tile.width; i++) of->out[tile.to + i] = (real)(sums[i] / of->divisor);
+  sm_result_tile tile = sm_tile_of(along, task);
+  const real *x = of->x + tile.from;
+  real *out = of->out + tile.to;
+  double sums[SM_COLUMNS], centre[SM_COLUMNS];
+  summed(sums, x, along->axis, tile.width, along->inner, of->root ? SQUARES : NUMBERS, NULL);
+  if (of->means) {
+    for (size_t i = 0; i < tile.width; i++) {
+      centre[i] = sums[i] / (double)along->axis;
+      of->means[tile.to + i] = (real)centre[i];
+    }
+    summed(sums, x, along->axis, tile.width, along->inner, DIFFERENCES, centre);
+  }
+  for (size_t i = 0; i < tile.width; i++) out[i] = (real)(of->root ? sqrt(sums[i]) : sums[i] / of->divisor);
 }
 
-static void sum_tile(const void *work, size_t task) { divide_sum(work, task, false); }
+static void sum_tile(const void *work, size_t task) { reduce_tile(work, task, sum_rows); }
 
 /* Threads take whole tiles where there are many, and share the axis of each where there are few. */
-static void divided_sum(real *out, const real *x, const sm_axis *along, double divisor) {
-  size_t tasks = tile_count(along);
-  const tiling work = {.out = out, .x = x, .along = along, .divisor = divisor};
+static void reduce(const tiling *work) {
+  size_t tasks = sm_tile_count(work->along);
   if (tasks < SM_BATCH_CHUNKS) {
-    for (size_t task = 0; task < tasks; task++) divide_sum(&work, task, true);
+    for (size_t task = 0; task < tasks; task++) reduce_tile(work, task, sum_shared);
   } else {
-    sm_parallel(tasks, elements_of(along), sum_tile, &work);
+    sm_parallel(tasks, sm_elements_of(work->along), sum_tile, work);
   }
 }
 
-void sm_sum(real *out, const real *x, const sm_axis *along) { divided_sum(out, x, along, 1); }
+void sm_sum(real *out, const real *x, const sm_axis *along) {
+  reduce(&(tiling){.out = out, .x = x, .along = along, .divisor = 1});
+}
 
 void sm_mean(real *out, const real *x, const sm_axis *along) {
-  divided_sum(out, x, along, (double)along->axis);
+  reduce(&(tiling){.out = out, .x = x, .along = along, .divisor = (double)along->axis});
 }
 
-/* Is x a better maximum than best? NaN is better than any number, the first NaN than any other. */
-static inline bool is_larger(real x, real best) { return (x > best) | ((x != x) & (best == best)); }
+void sm_norm(real *out, const real *x, const sm_axis *along) {
+  reduce(&(tiling){.out = out, .x = x, .along = along, .root = true});
+}
 
-/* value and position (width) = the largest of each column of x (rows, width), at least one row. */
-static void max_rows(real *value, int32_t *position, const real *x, size_t rows, size_t width,
-                     size_t stride) {
-  for (size_t i = 0; i < width; i++) {
-    value[i] = x[i];
-    position[i] = 0;
-  }
-  for (size_t row = 1; row < rows; row++) {
-    const real *from = x + row * stride;
+void sm_squares(real *out, real *mean, const real *x, const sm_axis *along) {
+  reduce(&(tiling){.out = out, .means = mean, .x = x, .along = along, .divisor = 1});
+}
+
+/* ---- the logarithm of a sum of exponentials ---- */
+
+/* Part of a tile's rows: the largest of each column, or 0 where that is not finite, and the sum of exp(x - largest). */
+typedef struct exponentials {
+  real top[SM_COLUMNS];
+  double sum[SM_COLUMNS];
+} exponentials;
+
+static void exponentials_of(exponentials *part, const real *x, size_t rows, size_t width, size_t stride) {
+  real lanes[LANES];
+  for (size_t i = 0; i < width; i++) part->top[i] = -INFINITY, part->sum[i] = 0;
+  if (stride == 1) { /* one column */
+    real top = -INFINITY;
+    for (size_t i = 0; i < LANES; i++) lanes[i] = -INFINITY;
+    for (size_t first = 0; first < rows; first += LANES) {
+      size_t n = rows - first < LANES ? rows - first : LANES;
 #pragma omp simd
-    for (size_t i = 0; i < width; i++) {
-      bool larger = is_larger(from[i], value[i]);
-      value[i] = larger ? from[i] : value[i];
-      position[i] = larger ? (int32_t)row : position[i];
+      for (size_t i = 0; i < n; i++) lanes[i] = x[first + i] > lanes[i] ? x[first + i] : lanes[i];
     }
-  }
-}
-
-/* The largest of n numbers in a row, n > 0. A long row is taken as rows of LANES, whose columns compete at
-   the end: the smallest position wins among equals. */
-static void max_row(real *value, int32_t *position, const real *x, size_t n) {
-  real top = x[0];
-  size_t at = 0, done = 1;
-  if (n >= 2 * LANES) {
-    real best[LANES];
-    int32_t row[LANES];
-    max_rows(best, row, x, n / LANES, LANES, LANES);
-    top = best[0];
-    at = (size_t)row[0] * LANES;
-    for (size_t i = 1; i < LANES; i++) {
-      size_t candidate = (size_t)row[i] * LANES + i;
-      bool is_earlier_equal = !is_larger(top, best[i]) && candidate < at;
-      if (is_larger(best[i], top) || is_earlier_equal) top = best[i], at = candidate;
+    for (size_t i = 0; i < LANES; i++) top = lanes[i] > top ? lanes[i] : top;
+    top = isfinite(top) ? top : 0;
+    part->top[0] = top;
+    for (size_t first = 0; first < rows; first += LANES) {
+      size_t n = rows - first < LANES ? rows - first : LANES;
+#pragma omp simd
+      for (size_t i = 0; i < n; i++) lanes[i] = sm_exp(x[first + i] - top);
+      for (size_t i = 0; i < n; i++) part->sum[0] += (double)lanes[i];
     }
-    done = n / LANES * LANES;
+    return;
   }
-  for (size_t i = done; i < n; i++) {
-    if (is_larger(x[i], top)) top = x[i], at = i;
+  for (size_t row = 0; row < rows; row++) {
+#pragma omp simd
+    for (size_t i = 0; i < width; i++)
+      part->top[i] = x[row * stride + i] > part->top[i] ? x[row * stride + i] : part->top[i];
   }
-  *value = top;
-  *position = (int32_t)at;
+  for (size_t i = 0; i < width; i++) part->top[i] = isfinite(part->top[i]) ? part->top[i] : 0;
+  for (size_t row = 0; row < rows; row++) {
+#pragma omp simd
+    for (size_t i = 0; i < width; i++) part->sum[i] += (double)sm_exp(x[row * stride + i] - part->top[i]);
+  }
 }
 
-static void max_tile(const void *work, size_t task) {
-  const tiling *of = work;
-  const sm_axis *along = of->along;
-  result_tile tile = tile_of(along, task);
-  real best[COLUMNS];
-  int32_t best_position[COLUMNS];
-  if (along->inner == 1) {
-    max_row(best, best_position, of->x + tile.from, along->axis);
-  } else {
-    max_rows(best, best_position, of->x + tile.from, along->axis, tile.width, along->inner);
+typedef struct exponents {
+  real *out;
+  const real *x;
+  const sm_axis *along;
+  size_t chunks, task; /* of one tile, where threads share it */
+  exponentials *part;
+} exponents;
+
+static void exponents_chunk(const void *work, size_t chunk) {
+  const exponents *of = work;
+  sm_result_tile tile = sm_tile_of(of->along, of->task);
+  sm_range range = sm_chunk(of->along->axis, of->chunks, chunk);
+  exponentials_of(of->part + chunk, of->x + tile.from + range.first * of->along->inner, range.last - range.first,
+                  tile.width, of->along->inner);
+}
+
+static void logsumexp_of(real *out, const exponentials *part, size_t chunks, size_t width) {
+  for (size_t i = 0; i < width; i++) {
+    double top = -INFINITY, sum = 0;
+    for (size_t chunk = 0; chunk < chunks; chunk++) /* a sum is 0 where there is nothing but -inf */
+      if (part[chunk].sum[i] != 0) top = fmax(top, (double)part[chunk].top[i]);
+    for (size_t chunk = 0; chunk < chunks; chunk++) {
+      double some = part[chunk].sum[i];
+      if (some != 0) sum += some - some == 0 ? some * exp((double)part[chunk].top[i] - top) : some;
+    }
+    out[i] = (real)(sum == 0 ? -INFINITY : log(sum) + top);
   }
-  if (of->out) memcpy(of->out + tile.to, best, tile.width * sizeof *best);
-  if (of->position) memcpy(of->position + tile.to, best_position, tile.width * sizeof *best_position);
 }
 
-sm_status sm_max_check(const sm_axis *along, sm_error *error) {
-  if (along->axis == 0) return sm_fail(error, SM_BAD_SHAPE, "there is no largest of 0 elements");
-  if (along->axis <= INT32_MAX) return SM_OK;
-  return sm_fail(error, SM_BAD_SHAPE, "the largest of %zu elements: positions, which are int32, count to %d",
-                 along->axis, INT32_MAX);
+static void exponents_tile(const void *work, size_t task) {
+  const exponents *of = work;
+  sm_result_tile tile = sm_tile_of(of->along, task);
+  exponentials part;
+  exponentials_of(&part, of->x + tile.from, of->along->axis, tile.width, of->along->inner);
+  logsumexp_of(of->out + tile.to, &part, 1, tile.width);
 }
 
-void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along) {
-  const tiling work = {.out = out, .position = position, .x = x, .along = along};
-  sm_parallel(tile_count(along), elements_of(along), max_tile, &work);
+void sm_logsumexp(real *out, const real *x, const sm_axis *along) {
+  size_t tasks = sm_tile_count(along);
+  exponents work = {.out = out, .x = x, .along = along};
+  if (tasks >= SM_BATCH_CHUNKS) {
+    sm_parallel(tasks, sm_elements_of(along), exponents_tile, &work);
+    return;
+  }
+  exponentials part[SM_BATCH_CHUNKS];
+  work.part = part;
+  for (size_t task = 0; task < tasks; task++) {
+    sm_result_tile tile = sm_tile_of(along, task);
+    work.task = task;
+    work.chunks = sm_partial_chunks(along->axis, tile.width);
+    sm_parallel(work.chunks, SM_LARGE, exponents_chunk, &work);
+    logsumexp_of(out + tile.to, part, work.chunks, tile.width);
+  }
 }
 
 /* A gradient on its way back along an axis. */
 typedef struct spreading {
   real *gx;
   const real *gy;
-  const int32_t *position;
   const sm_axis *along;
   real factor;
 } spreading;
-
-static void max_backward_row(const void *work, size_t row) {
-  const spreading *of = work;
-  size_t inner = of->along->inner, image = of->along->axis * inner;
-  real *to = of->gx + row * image;
-  memset(to, 0, image * sizeof *to);
-  for (size_t i = 0; i < inner; i++) {
-    size_t from = row * inner + i;
-    to[(size_t)of->position[from] * inner + i] = of->gy[from];
-  }
-}
-
-void sm_max_backward(real *gx, const real *gy, const int32_t *position, const sm_axis *along) {
-  const spreading work = {.gx = gx, .gy = gy, .position = position, .along = along};
-  if (elements_of(along) == 0) return;
-  sm_parallel(along->outer, elements_of(along), max_backward_row, &work);
-}
 
 static void spread_block(const void *work, size_t block) {
   const spreading *of = work;
   const sm_axis *along = of->along;
   const real factor = of->factor;
   size_t image = along->axis * along->inner;
-  sm_range range = sm_block(elements_of(along), block);
+  sm_range range = sm_block(sm_elements_of(along), block);
   for (size_t first = range.first; first < range.last;) {
     size_t row = first / image, left = range.last - first;
     size_t column = along->inner == 1 ? 0 : first % along->inner;
@@ -284,7 +292,7 @@ static void spread_block(const void *work, size_t block) {
 
 void sm_spread(real *gx, const real *gy, double scale, const sm_axis *along) {
   const spreading work = {.gx = gx, .gy = gy, .along = along, .factor = (real)scale};
-  sm_parallel_blocks(elements_of(along), spread_block, &work);
+  sm_parallel_blocks(sm_elements_of(along), spread_block, &work);
 }
 
 /* The axes of `from`, with neighbours merged that `to` repeats alike. */
@@ -368,7 +376,7 @@ sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape
 
 double sm_sum_of_squares(const real *x, size_t n) {
   double sum;
-  sum_shared(&sum, x, n, 1, 1, true);
+  sum_shared(&sum, x, n, 1, 1, SQUARES, NULL);
   return sum;
 }
 

@@ -15,15 +15,13 @@ sm_axis sm_axis_of(const sm_shape *shape, int axis);
 void sm_sum(real *out, const real *x, const sm_axis *along);  /* 0 over an empty axis */
 void sm_mean(real *out, const real *x, const sm_axis *along); /* NaN over an empty axis, as in NumPy */
 
-/* SM_BAD_SHAPE for an axis without elements, or of more than an int32 counts. */
-sm_status sm_max_check(const sm_axis *along, sm_error *error);
+void sm_norm(real *out, const real *x, const sm_axis *along); /* the root of the sum of squares */
 
-/* Largest element and its 0-based position; ties go to the first, NaN wins. Either output may be NULL.
-   sm_max_check has let the axis pass. */
-void sm_max(real *out, int32_t *position, const real *x, const sm_axis *along);
+/* out = the sum of (x - mean)², which is 0 over an empty axis, where the mean is NaN. */
+void sm_squares(real *out, real *mean, const real *x, const sm_axis *along);
 
-/* gx = 0 but for gx[position] = gy: the gradient of sm_max. Positions are within the axis. */
-void sm_max_backward(real *gx, const real *gy, const int32_t *position, const sm_axis *along);
+/* out = log(sum of exp x), safe for large x; -inf over an empty axis. */
+void sm_logsumexp(real *out, const real *x, const sm_axis *along);
 
 /* gx (outer, axis, inner) = scale * gy (outer, inner) repeated: the gradient of a sum (scale 1) or a mean. */
 void sm_spread(real *gx, const real *gy, double scale, const sm_axis *along);

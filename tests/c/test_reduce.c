@@ -1,8 +1,10 @@
 /* Reductions along one axis, and sums that undo broadcasting. */
 #include "numbers.h"
 
+#include "core/extremes.h"
 #include "core/parallel.h"
 #include "core/reduce.h"
+#include "core/scan.h"
 
 static const sm_axis axes[] = {
     {1, 1, 1},     {1, 100000, 1}, {3, 7, 1},     {500, 10, 1}, {2, 50000, 1}, {40, 129, 1},  {1, 5000, 10},
@@ -101,8 +103,15 @@ static void maxima_take_the_first_of_equals_and_nan(void **state) {
     sm_max(NULL, same_position, x, &a);
     if (results) assert_memory_equal(same_position, position, results * sizeof *position);
 
+    real *negative = unwritten(n), *least = unwritten(results);
+    for (size_t i = 0; i < n; i++) negative[i] = -x[i];
+    sm_min(least, same_position, negative, &a);
+    for (size_t i = 0; i < results; i++) assert_true(least[i] == -top[i] || (isnan(least[i]) && isnan(top[i])));
+    if (results) assert_memory_equal(same_position, position, results * sizeof *position);
+    free(negative), free(least);
+
     real *gy = numbers(results, 4), *gx = unwritten(n);
-    sm_max_backward(gx, gy, position, &a);
+    sm_extremes_backward(gx, gy, position, &a);
     for (size_t i = 0; i < n; i++) {
       size_t inner = i % a.inner, j = i / a.inner % a.axis, to = i / (a.inner * a.axis) * a.inner + inner;
       assert_true(gx[i] == ((int32_t)j == position[to] ? gy[to] : 0));
@@ -115,6 +124,114 @@ static void maxima_take_the_first_of_equals_and_nan(void **state) {
     free(gy);
     free(gx);
   }
+}
+
+/* What the other reductions and scans are, in double, for one result. */
+typedef struct figures {
+  double norm, mean, squares, logsumexp, prod;
+} figures;
+
+static figures figures_of(const real *x, size_t n, size_t stride) {
+  figures f = {.prod = 1};
+  double top = -INFINITY, sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    double value = (double)x[i * stride];
+    f.norm += value * value;
+    f.mean += value / (double)n;
+    f.prod *= value;
+    top = fmax(top, value);
+  }
+  for (size_t i = 0; i < n; i++) {
+    double value = (double)x[i * stride];
+    f.squares += (value - f.mean) * (value - f.mean);
+    sum += exp(value - top);
+  }
+  f.norm = sqrt(f.norm);
+  f.logsumexp = n ? log(sum) + top : -INFINITY;
+  return f;
+}
+
+static void the_other_reductions_are_their_definition(void **state) {
+  (void)state;
+  for (size_t k = 0; k < COUNT_OF(axes); k++) {
+    sm_axis a = axes[k];
+    size_t results = a.outer * a.inner, n = results * a.axis;
+    real *x = numbers(n, 11), *gy = numbers(results, 12), *out[9], *same;
+    for (int i = 0; i < 9; i++) out[i] = unwritten(i < 5 ? results : n);
+    for (size_t i = 0; i < n; i++) x[i] = x[i] * 0.5f + 1; /* products stay in range */
+    for (size_t i = 0; i < n; i += 53) x[i] = 0;
+    sm_set_thread_count(1);
+    sm_norm(out[0], x, &a);
+    sm_squares(out[1], out[2], x, &a);
+    sm_logsumexp(out[3], x, &a);
+    sm_prod(out[4], x, &a);
+    sm_cumsum(out[5], x, false, &a);
+    sm_cumsum(out[6], x, true, &a);
+    sm_prod_backward(out[7], gy, x, &a);
+    for (size_t i = 0; i < results; i++) {
+      const size_t first = i / a.inner * a.axis * a.inner + i % a.inner;
+      const real *from = x + first;
+      figures f = figures_of(from, a.axis, a.inner);
+      assert_near((double)out[0][i], f.norm, 100);
+      if (a.axis == 0) assert_true(out[1][i] == 0 && isnan(out[2][i]) && out[3][i] == -INFINITY && out[4][i] == 1);
+      else {
+        assert_near((double)out[1][i], f.squares, f.squares);
+        assert_near((double)out[2][i], f.mean, 1);
+        assert_near((double)out[3][i], f.logsumexp, 10);
+        assert_near((double)out[4][i], f.prod, fabs(f.prod));
+      }
+      double running = 0, whole = f.mean * (double)a.axis;
+      for (size_t j = 0; j < a.axis; j++) {
+        double others = 1, before = running, value = (double)from[j * a.inner];
+        running += value;
+        assert_near((double)out[5][first + j * a.inner], running, fabs(running));
+        assert_near((double)out[6][first + j * a.inner], whole - before, fabs(whole));
+        if (a.axis > 300) continue;
+        for (size_t m = 0; m < a.axis; m++) others *= m == j ? 1 : (double)from[m * a.inner];
+        assert_near((double)out[7][first + j * a.inner], others * (double)gy[i], fabs(others));
+      }
+    }
+    sm_set_thread_count(3);
+    same = unwritten(n > results ? n : results);
+    sm_norm(same, x, &a), assert_same_bits(same, out[0], results);
+    sm_squares(same, out[8], x, &a), assert_same_bits(same, out[1], results);
+    sm_logsumexp(same, x, &a), assert_same_bits(same, out[3], results);
+    sm_prod(same, x, &a), assert_same_bits(same, out[4], results);
+    sm_cumsum(same, x, false, &a), assert_same_bits(same, out[5], n);
+    sm_prod_backward(same, gy, x, &a), assert_same_bits(same, out[7], n);
+    free(x), free(gy), free(same);
+    for (int i = 0; i < 9; i++) free(out[i]);
+  }
+}
+
+static void logarithms_of_sums_bear_infinities(void **state) {
+  (void)state;
+  enum { N = 100000 }; /* cut into chunks */
+  const real inf = INFINITY;
+  real *x = numbers(N, 13), y;
+  const sm_axis a = {1, N, 1};
+  for (size_t i = 0; i < N; i++) x[i] = -inf;
+  sm_logsumexp(&y, x, &a);
+  assert_true(y == -inf);
+  x[N - 1] = -1000;
+  sm_logsumexp(&y, x, &a);
+  assert_true(y == -1000);
+  x[7] = inf, x[N - 1] = 1e30f;
+  sm_logsumexp(&y, x, &a);
+  assert_true(y == inf);
+  x[N / 2] = NAN;
+  sm_logsumexp(&y, x, &a);
+  assert_true(isnan(y));
+  free(x);
+}
+
+static void products_have_gradients_beside_zeros(void **state) {
+  (void)state;
+  const real x[] = {2, 0, 3, /**/ 0, 0, 3, /**/ 2, 4, 3}, gy[] = {1, 1, 2};
+  const real want[] = {0, 6, 0, /**/ 0, 0, 0, /**/ 24, 12, 16};
+  real gx[9];
+  sm_prod_backward(gx, gy, x, &(sm_axis){3, 3, 1});
+  for (size_t i = 0; i < 9; i++) assert_near((double)gx[i], (double)want[i], 1);
 }
 
 static void spreading_repeats_the_scaled_gradient(void **state) {
@@ -216,10 +333,10 @@ static void the_first_number_that_is_not_finite_is_found(void **state) {
 static void what_has_no_largest_element_or_none_that_can_be_named_is_refused(void **state) {
   (void)state;
   sm_error error;
-  assert_int_equal(sm_max_check(&(sm_axis){1, 0, 4}, &error), SM_BAD_SHAPE);
-  assert_int_equal(sm_max_check(&(sm_axis){3, 1, 4}, &error), SM_OK);
-  assert_int_equal(sm_max_check(&(sm_axis){1, INT32_MAX, 1}, &error), SM_OK);
-  assert_int_equal(sm_max_check(&(sm_axis){1, (size_t)INT32_MAX + 1, 1}, &error), SM_BAD_SHAPE);
+  assert_int_equal(sm_extremes_check(&(sm_axis){1, 0, 4}, &error), SM_BAD_SHAPE);
+  assert_int_equal(sm_extremes_check(&(sm_axis){3, 1, 4}, &error), SM_OK);
+  assert_int_equal(sm_extremes_check(&(sm_axis){1, INT32_MAX, 1}, &error), SM_OK);
+  assert_int_equal(sm_extremes_check(&(sm_axis){1, (size_t)INT32_MAX + 1, 1}, &error), SM_BAD_SHAPE);
   assert_string_equal(error.message,
                       "the largest of 2147483648 elements: positions, which are int32, count to 2147483647");
 }
@@ -242,6 +359,9 @@ int main(void) {
       cmocka_unit_test(sums_and_means_are_those_of_double),
       cmocka_unit_test(sums_depend_on_sizes_not_on_position),
       cmocka_unit_test(maxima_take_the_first_of_equals_and_nan),
+      cmocka_unit_test(the_other_reductions_are_their_definition),
+      cmocka_unit_test(logarithms_of_sums_bear_infinities),
+      cmocka_unit_test(products_have_gradients_beside_zeros),
       cmocka_unit_test(spreading_repeats_the_scaled_gradient),
       cmocka_unit_test(sums_undo_broadcasting),
       cmocka_unit_test(squares_are_summed_in_double),

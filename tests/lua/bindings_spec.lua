@@ -239,7 +239,7 @@ describe("a finalizer in the middle of a binding", function()
       return T.item(K.sum(T.gather(rows, labels, 0, 20)))
     end)
     rewrite({ "20", "positions within the axis" }, function()
-      return T.item(K.sum(K.max_backward(gy, labels, shape, 2)))
+      return T.item(K.sum(K.extremes_backward(gy, labels, shape, 2)))
     end)
   end)
 
@@ -330,13 +330,13 @@ describe("what the bindings are given", function()
   it("is checked: forged positions, shapes and sums", function()
     local g = sm.ones(2)
     for _, bad in ipairs { -1, 3, 1 << 30, -(1 << 31) } do
-      has(message(K.max_backward, g, sm.full({ 2 }, bad, "int32"), { 2, 3 }, 2), "positions within the axis")
+      has(message(K.extremes_backward, g, sm.full({ 2 }, bad, "int32"), { 2, 3 }, 2), "positions within the axis")
       local y = sm.ones(1, 2, 2, 1)
       assert.is_false(pcall(C.maxpool2d_backward, y, sm.full({ 1, 2, 2, 1 }, bad, "int32"), { 1, 600, 600, 1 },
         300, { stride = 300 }) and bad ~= 3)
     end
-    assert.is_false(pcall(K.max_backward, g, sm.zeros(2), { 2, 3 }, 2))
-    assert.is_false(pcall(K.max_backward, sm.ones(3), sm.zeros({ 3 }, "int32"), { 2, 3 }, 2))
+    assert.is_false(pcall(K.extremes_backward, g, sm.zeros(2), { 2, 3 }, 2))
+    assert.is_false(pcall(K.extremes_backward, sm.ones(3), sm.zeros({ 3 }, "int32"), { 2, 3 }, 2))
     assert.is_false(pcall(C.maxpool2d_backward, sm.ones(1, 2, 2, 1), sm.full({ 1, 2, 2, 1 }, 4, "uint8"),
       { 1, 4, 4, 1 }, 2, { stride = 2 }))
     for _, first in ipairs { -1, 3, 1 << 62, math.maxinteger, math.mininteger } do
@@ -376,7 +376,7 @@ describe("what the bindings are given", function()
       function() return runtime.random.uniform(wraps, 0, 0, 0) end,
       function() return T.place(sm.ones(1), wraps, 0) end,
       function() return K.sum_to(sm.ones(1), wraps) end, function() return K.spread(sm.ones(1), wraps, nil, 1) end,
-      function() return K.max_backward(sm.ones(1), sm.zeros({ 1 }, "int32"), wraps, nil) end,
+      function() return K.extremes_backward(sm.ones(1), sm.zeros({ 1 }, "int32"), wraps, nil) end,
       function() return T.gather(sm.ones(1, 3), sm.zeros({ 2 }, "int32"), 0, 1 << 40) end,
     } do
       assert.is_false(pcall(call))

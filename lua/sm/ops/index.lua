@@ -331,7 +331,7 @@ define {
     if (axis and shape[axis] or T.count(x)) == 0 then
       fail("argmin: expected at least one element, got shape %s", shape_text(shape))
     end
-    return (K.argmax(K.neg(x), axis))
+    return K.argmin(x, axis)
   end,
   differentiable = false,
   dtypes = "real",

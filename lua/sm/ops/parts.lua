@@ -190,6 +190,7 @@ define {
       { "axis 3 is out of range", { s.real(2, 2) }, 3 } }
   end,
 }
+records.cat = records[#records].f -- for other families
 
 define {
   name = "stack",

@@ -1,108 +1,36 @@
---- Reductions along an axis. See sm.ops.shape for what a record has.
+--- Reductions along axes, and running sums. See sm.ops.shape for what a record has.
 -- @module sm.ops.reduce
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
+local along = require "sm.ops.along"
 local arguments = require "sm.ops.arguments"
-local check = require "sm.check"
+local cat = require "sm.ops.parts".cat
 local fail = require "sm.fail"
-local compare = require "sm.ops.compare"
+local check = require "sm.check"
 local primitives = require "sm.ops.primitives"
 
-local T, K, C = runtime.tensor, runtime.math, runtime.compare
+local T, K = runtime.tensor, runtime.math
 local record, saved = autograd.record_twice, autograd.saved
-local copy = primitives.copy
+local copy, reduced = primitives.copy, along.reduced
 
 local records = {}
 
 local function define(given) records[#records + 1] = given end
 
-local OPTIONS <const> = { keepdim = { type = "boolean", default = false } }
+local AXES <const> = "along an axis or a list of axes, which are dropped unless keepdim, or "
 
---- Reduces x along an axis, along several at once, or all of it.
--- @param axis number, list or nil: all
--- @param options {keepdim=false}: whether the axes stay, with size 1
--- @param f function(x, axis or nil: all) → what is left without that axis; a single axis is given as it came
-local function reduced(where, x, axis, options, f)
-  local keep = options ~= nil and check.options(where, options, OPTIONS).keepdim
-  if type(axis) ~= "table" and not keep then return f(x, axis) end
-  local shape = arguments.real(where, x).shape
-  local gone, order, left, kept, count = {}, {}, {}, {}, 1
-  if axis ~= nil then
-    local axes = arguments.axes(where, axis, shape)
-    if #axes == 0 then fail("%s: expected at least one axis, got an empty table", where) end
-    for _, a in ipairs(axes) do gone[a] = true end
-  end
-  for a, size in ipairs(shape) do
-    local goes = axis == nil or gone[a]
-    kept[a] = goes and 1 or size
-    if goes then count = count * size else order[#order + 1], left[#left + 1] = a, size end
-  end
-  local y
-  if #left == 0 then
-    y = f(x, nil)
-  else
-    local behind, first = #order + 1, nil -- where the axes lie when they are moved behind the others; the first of them
-    for a = 1, #shape do
-      if gone[a] then order[#order + 1], first = a, first or a end
-    end
-    if order[#order] == first + #order - behind then -- neighbours: one axis, where they are
-      table.insert(left, first, count)
-      y = f(#left == #shape and x or primitives.view(x, left), first)
-    else
-      left[#left + 1] = count
-      y = f(primitives.view(x:permute(order), left), behind)
-    end
-  end
-  return keep and primitives.view(y, kept) or y
+--- The axis counted from 1.
+local function from_end(axis, x)
+  return axis < 0 and axis + #x.shape + 1 or axis
 end
 
---- For references: f of the list of elements along axes, or of all.
-local function along(new, f, x, axis, o)
-  local lists, shape, gone = {}, {}, {}
-  for _, a in ipairs(type(axis) == "table" and axis or { axis }) do gone[a < 0 and a + #x.shape + 1 or a] = true end
-  local keep = o and o.keepdim
-  for a, size in ipairs(x.shape) do
-    local goes = axis == nil or gone[a]
-    if keep or not goes then shape[#shape + 1] = goes and 1 or size end
-  end
-  local function key(p)
-    local left = {}
-    for a, at in ipairs(p) do
-      local goes = axis == nil or gone[a]
-      if keep or not goes then left[#left + 1] = goes and 1 or at end
-    end
-    return table.concat(left, ",")
-  end
-  new(x.shape, function(p)
-    local k = key(p)
-    lists[k] = lists[k] or {}
-    table.insert(lists[k], x:at(p))
-    return 0
-  end)
-  return new(shape, function(p) return f(lists[table.concat(p, ",")] or {}) end)
+local function mean(x, axis)
+  return record(K.mean(x, axis), "mean", function(gy, _, graph)
+    local count = axis and x.shape[from_end(axis, x)] or T.count(x)
+    return (graph and primitives.spread or K.spread)(gy, x.shape, axis, 1 / count)
+  end, nil, x)
 end
-
-local function samples(s)
-  return { { s.real(2, 3, 4), 1 }, { s.real(2, 3, 4), 2 }, { s.real(2, 3, 4), -1 }, { s.real(2, 3) }, { s.real() },
-    { s.real(1, 4, 1), 1 }, { s.real(0, 3), 2 },
-    { s.real(2, 3, 4), { 1, 3 } }, { s.real(2, 3, 4), { -1, 2 } }, { s.real(2, 3), { 2, 1 } }, { s.real(2, 3), { 1 } },
-    { s.real(2, 3, 2), 2, { keepdim = true } }, { s.real(2, 3), nil, { keepdim = true } },
-    { s.real(2, 3, 2, 2), { 3, 1 }, { keepdim = true } }, { s.real(130, 140), 1 } }
-end
-
-local function refused(s)
-  return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 }, { 'got string "x"', s.real(2), "x" },
-    { "a " .. runtime.real .. " tensor", s.uint8(2) }, { "axis 1 stands twice", s.real(2, 3), { 1, -2 } },
-    { "expected at least one axis, got an empty table", s.real(2, 3), {} },
-    { "unknown option 'keepdims'; did you mean 'keepdim'?", s.real(2), 1, { keepdims = true } },
-    { "expected a table of options, got number 2", s.real(2, 3), 1, 2 } }
-end
-
-local function sum_of(list)
-  local sum = 0
-  for _, value in ipairs(list) do sum = sum + value end
-  return sum
-end
+records.mean = mean -- for other families
 
 local function sum(x, axis)
   return record(K.sum(x, axis), "sum", function(gy, _, graph)
@@ -110,17 +38,98 @@ local function sum(x, axis)
   end, nil, x)
 end
 
-local function mean(x, axis)
-  return record(K.mean(x, axis), "mean", function(gy, _, graph)
-    local count = axis and x.shape[axis < 0 and axis + #x.shape + 1 or axis] or T.count(x)
-    return (graph and primitives.spread or K.spread)(gy, x.shape, axis, 1 / count)
-  end, nil, x)
+define {
+  name = "sum",
+  unnamed = true,
+  doc = "x:sum(axis, {keepdim = false}): " .. AXES .. "over all elements. Adds in double; of nothing 0.",
+  f = function(x, axis, options) return reduced("sum", x, axis, options, sum) end,
+  twice = true,
+  dtypes = "real",
+  special = false,
+  reference = function(new, x, axis, o) return along.reference(new, along.sum, x, axis, o) end,
+  samples = function(s) return along.samples(s, true) end,
+  refused = along.refused,
+}
+
+define {
+  name = "mean",
+  unnamed = true,
+  doc = "x:mean(axis, {keepdim = false}): " .. AXES .. "over all elements. Adds in double; of nothing NaN.",
+  f = function(x, axis, options) return reduced("mean", x, axis, options, mean) end,
+  twice = true,
+  dtypes = "real",
+  special = false,
+  reference = function(new, x, axis, o)
+    return along.reference(new, function(list) return along.sum(list) / #list end, x, axis, o)
+  end,
+  samples = function(s) return along.samples(s, true) end,
+  refused = along.refused,
+}
+
+--- The product of the others at each element, times gy, recorded: the factors are multiplied in pairs until one is
+-- left, and the gradient goes back through the pairs.
+local function product_gradient(gy, x, axis)
+  local shape, pairs_of = x.shape, {}
+  local line = axis and x or primitives.view(x, { T.count(x) })
+  axis = axis and from_end(axis, x) or 1
+  local count = line.shape[axis]
+  while count > 1 do
+    local half = count // 2
+    local parts = line:split({ half, half, count - 2 * half }, axis)
+    pairs_of[#pairs_of + 1] = parts
+    line, count = parts[1] * parts[2], count - half
+    if parts[3].shape[axis] > 0 then line = cat({ line, parts[3] }, axis) end
+  end
+  local g = primitives.view(gy, line.shape)
+  for i = #pairs_of, 1, -1 do
+    local left, right, rest = table.unpack(pairs_of[i])
+    local half, more = left.shape[axis], rest.shape[axis]
+    local both = g:narrow(axis, 1, half)
+    g = cat({ both * right, both * left, g:narrow(axis, half + 1, more) }, axis)
+  end
+  return primitives.view(g, shape)
 end
+
+local function prod(x, axis)
+  return record(K.prod(x, axis), "prod", function(gy, _, graph)
+    if not graph or T.count(x) == 0 then return K.prod_backward(gy, x, axis) end
+    return product_gradient(gy, x, axis)
+  end, saved(x), x)
+end
+
+define {
+  name = "prod",
+  doc = "x:prod(axis, {keepdim = false}): the product " .. AXES .. "of all elements; of nothing 1. The gradient of an "
+    .. "element is the product of the others, also where some are 0.",
+  f = function(x, axis, options) return reduced("prod", x, axis, options, prod) end,
+  unnamed = true,
+  twice = true,
+  dtypes = "real",
+  special = false,
+  reference = function(new, x, axis, o)
+    return along.reference(new, function(list)
+      local product = 1
+      for _, value in ipairs(list) do product = product * value end
+      return product
+    end, x, axis, o)
+  end,
+  samples = function(s)
+    local list = along.samples(s, true)
+    for _, sample in ipairs(list) do sample[1] = #sample[1].shape > 0 and sample[1] * 0.5 + 0.7 or sample[1] end
+    for _, zeros in ipairs { { 0, 2, 3 }, { 0, 2, 0 }, { 0, 0, 0 }, { 2, 3, -4, 0.5, 0 } } do
+      list[#list + 1] = { s.tensor(zeros) }
+      list[#list + 1] = { s.tensor { zeros, zeros }, 2, { keepdim = true } }
+    end
+    list[#list + 1] = { s.tensor { { 1, 0, 3 }, { 0, 0, 2 }, { 2, -1, 1 } }, 1 }
+    return list
+  end,
+  refused = along.refused,
+}
 
 --- Records y as the elements of x at positions along an axis, 0-based.
 local function chosen(y, position, name, x, axis)
   return record(y, name, function(gy, _, graph)
-    if not graph then return K.max_backward(gy, position, x.shape, axis) end
+    if not graph then return K.extremes_backward(gy, position, x.shape, axis) end
     local shape, along_axis = axis and x.shape or { T.count(x) }, axis or 1
     if along_axis < 0 then along_axis = along_axis + #shape + 1 end
     local one = copy(shape)
@@ -130,212 +139,76 @@ local function chosen(y, position, name, x, axis)
   end, nil, x)
 end
 
-local function max(x, axis)
-  local y, position = K.max(x, axis)
-  return chosen(y, position, "max", x, axis)
-end
-
-define {
-  name = "sum",
-  unnamed = true,
-  doc = "x:sum(axis, {keepdim = false}): along an axis or a list of axes, which are dropped, or over "
-    .. "all elements. Adds in double.",
-  f = function(x, axis, options) return reduced("sum", x, axis, options, sum) end,
-  twice = true,
-  dtypes = "real",
-  special = false,
-  reference = function(new, x, axis, o) return along(new, sum_of, x, axis, o) end,
-  samples = function(s)
-    local more = samples(s)
-    more[#more + 1] = { s.real(0, 3), 1 }
-    return more
-  end,
-  refused = refused,
-}
-
-define {
-  name = "mean",
-  unnamed = true,
-  doc = "x:mean(axis, {keepdim = false}): along an axis or a list of axes, which are dropped, or over "
-    .. "all elements. Adds in double.",
-  f = function(x, axis, options) return reduced("mean", x, axis, options, mean) end,
-  twice = true,
-  dtypes = "real",
-  special = false,
-  reference = function(new, x, axis, o)
-    return along(new, function(list) return sum_of(list) / #list end, x, axis, o)
-  end,
-  samples = samples,
-  refused = refused,
-}
-
-define {
-  name = "max",
-  unnamed = true,
-  doc = "x:max(axis, {keepdim = false}): the largest element along an axis or a list of axes, which are dropped, or of "
-    .. "all; the gradient goes to the first of equals. NaN is larger than any number.",
-  f = function(x, axis, options) return reduced("max", x, axis, options, max) end,
-  twice = true,
-  dtypes = "real",
-  reference = function(new, x, axis, o)
-    return along(new, function(list)
-      local best = list[1]
-      for _, value in ipairs(list) do
-        if value > best or value ~= value then best = value end
-      end
-      return best
-    end, x, axis, o)
-  end,
-  samples = samples,
-  refused = function(s)
-    return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 }, { 'got string "x"', s.real(2), "x" },
-      { "max of nothing: shape {0, 3} is empty along the axis", s.real(0, 3), 1 } }
-  end,
-}
-
-define {
-  name = "min",
-  doc = "x:min(axis, {keepdim = false}): the smallest element, as max gives the largest; NaN is smaller than any "
-    .. "number.",
-  f = function(x, axis, options)
-    return reduced("min", x, axis, options, function(part, along_axis)
-      local y, position = K.max(K.neg(part), along_axis)
-      return chosen(K.neg(y), position, "min", part, along_axis)
-    end)
-  end,
-  unnamed = true,
-  twice = true,
-  dtypes = "real",
-  reference = function(new, x, axis, o)
-    return along(new, function(list)
-      local best = list[1]
-      for _, value in ipairs(list) do
-        if value < best or value ~= value then best = value end
-      end
-      return best
-    end, x, axis, o)
-  end,
-  samples = samples,
-  refused = function(s)
-    return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 },
-      { "of nothing: shape {0, 3} is empty along the axis", s.real(0, 3), 1 } }
-  end,
-}
-
-local SPREAD <const> = { keepdim = OPTIONS.keepdim, unbiased = { type = "boolean", default = true } }
-
---- The mean square of the differences from the mean.
-local function variance(where, x, axis, options)
-  local o = check.options(where, options, SPREAD)
-  arguments.real(where, x)
-  local centred = x - reduced(where, x, axis, { keepdim = true }, mean)
-  local total = reduced(where, centred * centred, axis, { keepdim = o.keepdim }, sum)
-  local count = T.count(x) // math.max(1, T.count(total))
-  return total / math.max(0, count - (o.unbiased and 1 or 0))
-end
-
-local function variance_of(list, o)
-  local middle, total = sum_of(list) / #list, 0
-  for _, value in ipairs(list) do total = total + (value - middle) ^ 2 end
-  return total / (#list - ((o or {}).unbiased == false and 0 or 1))
-end
-
-for _, name in ipairs { "var", "std" } do
-  local deviation = name == "std"
+for _, name in ipairs { "max", "min" } do
+  local sign = name == "max" and 1 or -1
   define {
     name = name,
-    doc = ("x:%s(axis, {keepdim = false, unbiased = true}): the %s along an axis or a list of axes, which are dropped, "
-      .. "or of all elements; divides by their number less 1, with unbiased = false by their number."):format(name,
-      deviation and "standard deviation" or "variance"),
+    doc = ("x:%s(axis, {keepdim = false}): the %s element %sof all; the gradient goes to the first of equals. NaN is "
+      .. "%s than any number."):format(name, sign == 1 and "largest" or "smallest", AXES,
+      sign == 1 and "larger" or "smaller"),
     f = function(x, axis, options)
-      local y = variance(name, x, axis, options)
-      return deviation and y:sqrt() or y
+      return reduced(name, x, axis, options, function(part, along_axis)
+        local y, position = K[name](part, along_axis)
+        return chosen(y, position, name, part, along_axis)
+      end)
     end,
+    unnamed = true,
     twice = true,
     dtypes = "real",
-    special = false,
     reference = function(new, x, axis, o)
-      return along(new, function(list)
-        local y = variance_of(list, o)
-        return deviation and y ^ 0.5 or y
+      return along.reference(new, function(list)
+        local best = list[1]
+        for _, value in ipairs(list) do
+          if sign * value > sign * best or value ~= value then best = value end
+        end
+        return best
       end, x, axis, o)
     end,
-    samples = function(s)
-      return { { s.real(3, 4), 2 }, { s.real(3, 2) }, { s.real(2, 3, 4), { 1, -1 } }, { s.real(0, 3), 2 },
-        { s.real(4, 3), 1, { unbiased = false, keepdim = true } }, { s.real(13, 40), 1 } }
-    end,
+    samples = along.samples,
     refused = function(s)
-      return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 }, { "a " .. runtime.real, s.uint8(2) },
-        { "unknown option 'bias'", s.real(2), 1, { bias = true } } }
+      local list = along.refused_empty(s)
+      list[#list + 1] = { "unknown option 'keepdims'", s.real(2), 1, { keepdims = true } }
+      return list
     end,
   }
 end
 
+local function cumsum(x, axis, backwards)
+  return record(K.cumsum(x, axis, backwards), "cumsum", function(gy) return cumsum(gy, axis, not backwards) end, nil, x)
+end
+
 define {
-  name = "norm",
-  doc = "x:norm(axis, {keepdim = false}): the Euclidean norm along an axis or a list of axes, which are dropped, or of "
-    .. "all elements. The gradient at 0 is 0.",
-  f = function(x, axis, options)
-    return reduced("norm", x, axis, options, function(part, along_axis)
-      arguments.real("norm", part)
-      local y = K.sqrt(K.sum(K.mul(part, part), along_axis))
-      return record(y, "norm", function(gy)
-        local none = C.eq(y, 0)
-        local share = compare.where(none, 0, gy / compare.where(none, 1, y))
-        return part * primitives.spread(share, part.shape, along_axis, 1)
-      end, saved(part, y), part)
-    end)
+  name = "cumsum",
+  doc = "x:cumsum(axis): the sums of the elements along an axis up to each, it included. Adds in double.",
+  f = function(x, axis)
+    arguments.real("cumsum", x)
+    if type(axis) ~= "number" then fail("cumsum: expected one axis to add along, got %s", check.describe(axis)) end
+    return cumsum(x, arguments.axis("cumsum", axis, x.shape), false)
   end,
-  unnamed = true,
   twice = true,
   dtypes = "real",
   special = false,
-  reference = function(new, x, axis, o)
-    return along(new, function(list)
-      local total = 0
-      for _, value in ipairs(list) do total = total + value * value end
-      return total ^ 0.5
-    end, x, axis, o)
-  end,
-  samples = samples,
-  refused = refused,
-}
-
-define {
-  name = "logsumexp",
-  doc = "x:logsumexp(axis, {keepdim = false}): log of the sum of e^x along an axis or a list of axes, which are "
-    .. "dropped, or over all elements; safe for large x.",
-  f = function(x, axis, options)
-    return reduced("logsumexp", x, axis, options, function(part, along_axis)
-      local shape = arguments.real("logsumexp", part).shape
-      local largest = K.max(part, along_axis)
-      largest = C.where(C.isfinite(largest), largest, 0)
-      local shifted = K.sub(part, K.spread(largest, shape, along_axis, 1))
-      local y = K.add(K.log(K.sum(K.exp(shifted), along_axis)), largest)
-      return record(y, "logsumexp", function(gy)
-        local base = compare.where(C.eq(y, -math.huge), 0, y) -- of nothing but -inf the gradient is 0
-        local p = (part - primitives.spread(base, shape, along_axis, 1)):exp()
-        return p * primitives.spread(gy, shape, along_axis, 1)
-      end, saved(part, y), part)
+  reference = function(new, x, axis)
+    axis = from_end(axis, x)
+    return new(x.shape, function(p)
+      local total, from = 0, copy(p)
+      for i = 1, p[axis] do
+        from[axis] = i
+        total = total + x:at(from)
+      end
+      return total
     end)
   end,
-  unnamed = true,
-  twice = true,
-  dtypes = "real",
-  reference = function(new, x, axis, o)
-    return along(new, function(list)
-      local largest, total = -math.huge, 0
-      for _, value in ipairs(list) do largest = value ~= value and value or math.max(largest, value) end
-      if largest - largest ~= 0 then largest = 0 end
-      for _, value in ipairs(list) do total = total + math.exp(value - largest) end
-      return math.log(total) + largest
-    end, x, axis, o)
+  samples = function(s)
+    return { { s.real(5), 1 }, { s.real(2, 3, 4), 1 }, { s.real(2, 3, 4), 2 }, { s.real(2, 3, 4), -1 },
+      { s.real(0, 3), 1 },
+      { s.real(0, 3), 2 }, { s.real(1, 1), 1 }, { s.real(3, 150), 2 }, { s.real(30, 20), -2 } }
   end,
-  samples = samples,
   refused = function(s)
-    return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 }, { 'got string "x"', s.real(2), "x" },
-      { "expected a tensor, got number 3", 3 },
-      { "of nothing: shape {0, 3} is empty along the axis", s.real(0, 3), 1 } }
+    return { { "axis 3 is out of range for shape {2, 3}", s.real(2, 3), 3 },
+      { "one axis to add along, got nil", s.real(2) },
+      { "got table", s.real(2, 2), { 1, 2 } }, { "axis 1 is out of range for shape {}", s.real(), 1 },
+      { "expected a " .. runtime.real .. " tensor", s.int32(2), 1 } }
   end,
 }
 
