@@ -53,7 +53,9 @@ local function after_protected(restore, ok, ...)
   return ...
 end
 
-local function restoring(restore, f, ...)
+--- Calls f(...), then restore() however it ends, and returns f's results. The caller has a variable that Lua closes for
+-- the same: it is what restores where the coroutine is closed.
+function M.restoring(restore, f, ...)
   if coroutine.isyieldable() then return after_protected(restore, pcall(f, ...)) end
   return after(restore, f(...))
 end
@@ -69,7 +71,7 @@ function M.no_grad(f, ...)
   end
   local _ <close> = setmetatable({}, { __close = restore })
   within[thread], any_within = true, true
-  return restoring(restore, f, ...)
+  return M.restoring(restore, f, ...)
 end
 
 --- Whether `record` would record what is computed from these now.
@@ -122,7 +124,7 @@ function M.observe(given, f, ...)
   local function restore() observer = before end
   local _ <close> = setmetatable({}, { __close = restore })
   observer = given
-  return restoring(restore, f, ...)
+  return M.restoring(restore, f, ...)
 end
 
 --- Marks a tensor as a leaf whose gradient is wanted. `x:requires_grad(false)` takes that back.
@@ -191,8 +193,8 @@ function M.walking(graph, f)
   local function restore() observer = listener end
   local _ <close> = setmetatable({}, { __close = restore })
   observer = nil
-  if graph then return restoring(restore, f, listener) end
-  return restoring(restore, M.no_grad, f, listener)
+  if graph then return M.restoring(restore, f, listener) end
+  return M.restoring(restore, M.no_grad, f, listener)
 end
 
 --- Whether a value can be the gradient of x.

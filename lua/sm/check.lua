@@ -296,7 +296,8 @@ function M.public_methods(class, prefix, names, of, is)
       end
       return method(self, ...)
     end
-    class[name] = M.public(prefix .. name, checked, { method = true, parameters = debug.getinfo(method, "u").nparams })
+    local info = debug.getinfo(method, "u")
+    class[name] = M.public(prefix .. name, checked, { method = true, parameters = not info.isvararg and info.nparams })
   end
 end
 

@@ -102,7 +102,7 @@ local kinds = {
   function() nn.conv2d { 2, kernel = "x" } end,
   function() return nn.nothing end,
   function() nn.sequential { 1 } end,
-  function() nn.sequential { model } end,
+  function() nn.sequential { nn.relu(), nn.relu { name = "relu1" } } end,
   function() nn.linear { 2, name = "1" } end,
   function() model(labels) end,
   function() model(sm.ones(2, 9)) end,

@@ -181,7 +181,7 @@ describe("a model", function()
 
   it("names what it is given that is no tensor", function()
     local layer = nn.linear { 2 }:build { 2 }
-    assert.matches("in layer 'linear' %(linear%) given table: matmul: argument 1 must be a tensor, got table$",
+    assert.matches("in layer 'linear' %(linear%) given table: it takes a tensor, got table$",
       message(layer.apply, layer, {}))
     for _, slip in ipairs { "parameter", "buffer" } do assert.is_nil(layer[slip]) end
   end)

@@ -1,6 +1,7 @@
 --- What an experiment declares and what its data hold, as flat maps from a place ("optimizer.lr") to a text: two
 --- declarations are the same where their maps are.
 local runtime = require "sm.runtime"
+local layer = require "sm.nn.layer"
 local is_users = require "sm.place".is_users
 local ordered = require "sm.ordered"
 local shortest = require "sm.text".shortest
@@ -97,14 +98,35 @@ function add(lines, place, value, seen, level, deep)
   end
 end
 
---- The layers of a model, each with its options.
+--- What a kind of layer of the file's own computes.
+local functions_of_a_kind <const> = { "setup", "get_layers", "build_values", "forward" }
+
+--- The layers of a model, each with its options; those of the file's own with what they compute.
 local function add_model(lines, place, model, seen, deep)
   local options = rawget(model, "options")
   if type(options) ~= "table" then return add(lines, place, model, seen, 1, deep) end
-  lines[place], seen[model] = tostring(rawget(model, "kind") or getmetatable(model).kind), true
-  add_fields(lines, place, options, seen, 1, deep)
+  local kind = tostring(rawget(model, "kind") or getmetatable(model).kind)
+  if type(seen[model]) == "string" then
+    lines[place] = ("%s, the same as %s"):format(kind, seen[model])
+    return
+  end
+  lines[place], seen[model] = kind, place
+  local plain = {}
+  for key, value in next, options do
+    if not layer.is(value) then plain[key] = value end -- those in it come by themselves
+  end
+  add_fields(lines, place, plain, seen, 1, deep)
+  for _, name in ipairs(model.own_kind and functions_of_a_kind or {}) do
+    add(lines, ("%s %s"):format(place, name), model[name], seen, 1, deep)
+  end
+  local names = rawget(model, "names") or {}
   for position, inner in ipairs(rawget(model, "layers") or {}) do
-    add_model(lines, ("%s.%s"):format(place, inner.name or position), inner, seen, deep)
+    add_model(lines, ("%s.%s"):format(place, names[position] or position), inner, seen, deep)
+  end
+  for _, entry in ipairs(rawget(model, "own") or {}) do -- of one that was built before
+    local _, _, name, tensor = table.unpack(entry)
+    local path = (place .. "." .. name):gsub("^model%.", "")
+    if is_tensor(tensor) then lines["model value " .. path] = tensor_text(tensor, seen) end
   end
 end
 
@@ -161,9 +183,6 @@ function M.declaration(declaration, deep)
   for _, key in ipairs(ordered.sorted_keys(declaration)) do
     local value, adder = declaration[key], adders[key]
     if adder then adder(lines, key, value, seen, deep) else add(lines, key, value, seen, 1, deep) end
-  end
-  for name, tensor in pairs(declaration.model:parameters()) do -- of a model that was built before
-    if is_tensor(tensor) then lines["model value " .. name] = tensor_text(tensor, seen) end
   end
   return lines
 end

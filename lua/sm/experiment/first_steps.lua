@@ -123,13 +123,12 @@ end
 --- The functions of a run's file that take part in a step, with what they are.
 local function functions_of(run)
   local found = { type(run.loss) == "function" and { run.loss, "the loss function" } or nil }
-  local function visit(inner)
+  run.model:walk(function(inner, path)
     for _, option in pairs(inner.options) do
-      if type(option) == "function" then found[#found + 1] = { option, ("layer '%s'"):format(inner.path) } end
+      if type(option) == "function" then found[#found + 1] = { option, ("layer '%s'"):format(path) } end
     end
-    for _, further in ipairs(inner.layers or {}) do visit(further) end
-  end
-  visit(run.model)
+    if inner.own_kind then found[#found + 1] = { inner.forward, ("layer '%s'"):format(path) } end
+  end)
   return found
 end
 

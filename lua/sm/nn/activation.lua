@@ -12,6 +12,7 @@ local M = {}
 ---   scale        multiplies by the group's size, so that the mean activation is 1 (false)
 ---   off          gives every group an implicit option with logit 0, "none of these" (false)
 M.softmax = layer.define("softmax", {
+  role = "grouping",
   options = {
     groups = { type = "integer", min = 1 },
     sizes = { type = "table" },
@@ -63,9 +64,9 @@ M.softmax = layer.define("softmax", {
 })
 
 --- nn.relu(), nn.sigmoid(), nn.tanh(), nn.softplus(): functions of one element. softplus is log(1 + exp x).
-M.relu = layer.define("relu", { forward = function(_, x) return x:relu() end })
-M.sigmoid = layer.define("sigmoid", { forward = function(_, x) return x:sigmoid() end })
-M.tanh = layer.define("tanh", { forward = function(_, x) return x:tanh() end })
-M.softplus = layer.define("softplus", { forward = function(_, x) return x:softplus() end })
+M.relu = layer.define("relu", { role = "activation", forward = function(_, x) return x:relu() end })
+M.sigmoid = layer.define("sigmoid", { role = "activation", forward = function(_, x) return x:sigmoid() end })
+M.tanh = layer.define("tanh", { role = "activation", forward = function(_, x) return x:tanh() end })
+M.softplus = layer.define("softplus", { role = "activation", forward = function(_, x) return x:softplus() end })
 
 return M

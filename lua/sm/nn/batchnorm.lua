@@ -12,6 +12,7 @@ local tensor = require "sm.tensor"
 ---             running = momentum · running + (1 − momentum) · batch
 ---   epsilon   added to the variance
 return layer.define("batchnorm", {
+  role = "normalisation",
   options = {
     momentum = { type = "real", default = 0.9, min = 0, below = 1 },
     epsilon = { type = "real", default = 1e-5, above = 0, below = math.huge },

@@ -1,8 +1,17 @@
---- Containers: layers one after the other, and the residual block x + f(x).
+--- Containers: layers one after the other, beside each other, and the residual block x + f(x).
 local check = require "sm.check"
 local fail = require "sm.fail"
+local fuse = require "sm.nn.fuse"
 local layer = require "sm.nn.layer"
-local shape_text = require "sm.text".shape
+local shapes = require "sm.nn.shapes"
+local use = require "sm.nn.use"
+
+local M = {}
+
+local cat
+for _, operation in ipairs(require "sm.ops.parts") do
+  if operation.name == "cat" then cat = operation.f end
+end
 
 -- Splits what a container was given into its options and the array of its layers.
 local function split(where, given)
@@ -24,68 +33,133 @@ local function split(where, given)
   return options, layers
 end
 
--- Whether images have the size that a layer was built for, so that no window in a row of layers is too large for them.
-local function is_as_built(self, x)
-  local shape, built = x.shape, self.input_shape
-  return built and #shape == 4 and shape[2] == built[1] and shape[3] == built[2]
-end
-
--- Which layers in a row one of them does in one pass over memory, with the same bits: how many from `i` on, and that
--- layer with what its `forward` takes for it; 1 where each goes by itself. Whoever looks on sees each layer.
-local function in_one_pass(layers, i, x)
-  local first, second, third = layers[i], layers[i + 1], layers[i + 2]
-  if not second then return 1, first end
-  if first.kind == "linear" and second.kind == "relu" then return 2, first, true end
-  if first.kind == "relu" and second.kind == "maxpool2d" then return 2, second, true end
-  local relu = second.kind == "relu"
-  local pool = relu and third or second
-  if first.kind == "conv2d" and pool and pool.kind == "maxpool2d" and is_as_built(first, x) then
-    return relu and 3 or 2, first, pool, relu
+-- Sends inputs through the layers in a row from position i to the last.
+local function chain(self, i, last, watched, ...)
+  if i > last then return ... end
+  local doing = self.layers[i]
+  if not layer.is(doing) then
+    use.fail(self, table.pack(...), "its layers were changed: layer %d is %s", i, check.describe(doing))
   end
-  return 1, first
-end
-
-local function chain(self, x, observer)
-  local layers, i = self.layers, 1
-  while i <= #layers do
-    if observer then
-      x = layers[i]:apply(x, observer)
-      i = i + 1
-    else
-      local count, doing, with, relu = in_one_pass(layers, i, x)
-      x = doing:apply(x, nil, with, relu)
-      i = i + count
-    end
+  if not watched and select("#", ...) == 1 then
+    local count, at_once
+    count, doing, at_once = fuse.at(self.layers, i, last, (...))
+    if at_once then return chain(self, i + count, last, watched, use.attempt(doing, at_once, (...))) end
   end
-  return x
+  return chain(self, i + 1, last, watched, doing:apply(...))
 end
 
-local function same_shape(a, b)
-  if #a ~= #b then return false end
-  for axis, size in ipairs(a) do
-    if b[axis] ~= size then return false end
+--- Layers one after the other: nn.sequential { layer, … }. The first gets the inputs, each further one what the one
+--- before it gave.
+M.sequential = layer.define("sequential", {
+  role = "sequence",
+  container = split,
+  row = function(self) return #self.layers end,
+  forward = function(self, ...) return chain(self, 1, #self.layers, use.pass(self) ~= nil, ...) end,
+})
+
+-- Raises unless tensors that are to be added up have equal shapes.
+local function check_equal(self, inputs, a, b, format)
+  if #a.shape == #b.shape then
+    local equal = true
+    for axis, size in ipairs(a.shape) do equal = equal and b.shape[axis] == size end
+    if equal then return end
   end
-  return true
+  use.fail(self, inputs, format, shapes.text(a.shape), shapes.text(b.shape))
 end
-
-local M = {}
-
---- Layers one after the other: nn.sequential { layer, … }.
-M.sequential = layer.define("sequential", { container = split, forward = chain })
 
 --- A residual block, y = x + f(x), where f is the layers one after the other: nn.residual { layer, … }.
---- f must keep the shape. He et al. 2016, arxiv.org/abs/1512.03385.
+--- f must keep the shape, unless a layer brings x to that of f(x), y = shortcut(x) + f(x):
+---   shortcut  that layer
+--- He et al. 2016, arxiv.org/abs/1512.03385.
 M.residual = layer.define("residual", {
-  container = split,
-  forward = function(self, x, observer)
-    local y = chain(self, x, observer)
-    if not same_shape(x.shape, y.shape) then
-      self:fail(x, observer, "x + f(x) needs equal shapes, but f turned %s into %s",
-        shape_text(x.shape), shape_text(y.shape))
+  role = "residual",
+  options = { shortcut = { type = "table" } },
+  container = function(where, given)
+    local options, layers = split(where, given)
+    local shortcut, keys = options.shortcut, {}
+    if shortcut ~= nil then
+      if not layer.is(shortcut) then
+        fail("%s: option 'shortcut' must be a layer, got %s", where, check.describe(shortcut))
+      end
+      layers[#layers + 1] = shortcut
+      keys[#layers] = shortcut.options.name or "shortcut"
     end
-    return x + y
+    return options, layers, keys
   end,
-  describe = function() return "x + f(x)" end,
+  row = function(self) return #self.layers - (self.options.shortcut and 1 or 0) end,
+  forward = function(self, x)
+    local shortcut = self.options.shortcut
+    local y = chain(self, 1, self:row(), use.pass(self) ~= nil, x)
+    local beside = shortcut and shortcut:apply(x) or x
+    check_equal(self, table.pack(x), beside, y, shortcut
+      and "shortcut(x) + f(x) needs equal shapes, but they are %s and %s"
+      or "x + f(x) needs equal shapes, but f turned %s into %s")
+    return beside + y
+  end,
+  describe = function(self) return self.options.shortcut and "shortcut(x) + f(x)" or "x + f(x)" end,
+})
+
+-- What each layer of a container gives for the same inputs.
+local function each(self, ...)
+  local outputs = {}
+  for position, inner in ipairs(self.layers) do outputs[position] = inner:apply(...) end
+  return outputs
+end
+
+--- nn.concat { layer, … }: each layer gets the same input, and what they give is joined on the last axis.
+M.concat = layer.define("concat", {
+  role = "branches",
+  container = split,
+  forward = function(self, ...)
+    local ok, y = pcall(cat, each(self, ...), -1)
+    if not ok then use.explain(self, table.pack(...), y) end
+    return y
+  end,
+  describe = function() return "on the last axis" end,
+})
+
+--- nn.add { layer, … }: each layer gets the same input, and what they give, of one shape, is added up.
+M.add = layer.define("add", {
+  role = "branches",
+  container = split,
+  forward = function(self, ...)
+    local outputs = each(self, ...)
+    local sum = outputs[1]
+    for position = 2, #outputs do
+      check_equal(self, table.pack(...), sum, outputs[position], "a sum needs equal shapes, but they are %s and %s")
+      sum = sum + outputs[position]
+    end
+    return sum
+  end,
+})
+
+--- nn.branch { mean = layer, deviation = layer }: each layer gets the same input, and what they give is a table by
+--- these names. `name`, if it is a text, names the container itself.
+M.branch = layer.define("branch", {
+  role = "branches",
+  container = function(where, given)
+    local options, layers, names = {}, {}, {}
+    for key, value in check.each(where, given) do
+      if key == "name" and not layer.is(value) then
+        options.name = value
+      elseif type(key) ~= "string" or not layer.is(value) then
+        fail("%s takes layers by name, as in %s { mean = layer, deviation = layer }, got %s at '%s'", where, where,
+          layer.is(value) and "a layer" or check.describe(value), check.word(key))
+      else
+        layer.check_name(where, key)
+        names[#names + 1] = key
+      end
+    end
+    if #names == 0 then fail("%s needs at least one layer", where) end
+    table.sort(names)
+    for position, name in ipairs(names) do layers[position] = given[name] end
+    return options, layers, names
+  end,
+  forward = function(self, ...)
+    local outputs = {}
+    for position, inner in ipairs(self.layers) do outputs[self.keys[position]] = inner:apply(...) end
+    return outputs
+  end,
 })
 
 return M

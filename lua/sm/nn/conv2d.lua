@@ -1,6 +1,5 @@
 --- Convolution of images {N, height, width, channels}.
 local fail = require "sm.fail"
-local fused = require "sm.fused"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 
@@ -12,6 +11,7 @@ local layer = require "sm.nn.layer"
 ---   init, bias_init  functions as in nn.init
 return layer.define("conv2d", {
   short = "conv",
+  role = "weights",
   options = {
     { type = "integer", required = true, min = 1 },
     kernel = { type = "integer", required = true, min = 1 },
@@ -41,9 +41,13 @@ return layer.define("conv2d", {
     end
   end,
 
-  forward = function(self, x, pool, relu)
-    if not pool then return x:conv2d(self.weight, self.window) end
-    return fused.conv2d_maxpool2d(x, self.weight, self.window, pool.kernel, pool.window, relu)
+  forward = function(self, x) return x:conv2d(self.weight, self.window) end,
+
+  -- From outputs to inputs, by the same weights.
+  turned = function(self, y)
+    local height, width = table.unpack(self.input_shape)
+    return y:conv2d_transpose(self.weight,
+      { stride = self.window.stride, padding = self.window.padding, size = { height, width } })
   end,
 
   describe = function(self)

@@ -7,8 +7,12 @@ local plain = require "sm.nn.plain"
 local recurrent = require "sm.nn.recurrent"
 
 return check.closed({
+  layer = require "sm.nn.own",
   sequential = container.sequential,
   residual = container.residual,
+  branch = container.branch,
+  concat = container.concat,
+  add = container.add,
   conv2d = require "sm.nn.conv2d",
   linear = require "sm.nn.linear",
   embedding = require "sm.nn.embedding",
@@ -24,6 +28,7 @@ return check.closed({
   avgpool2d = pooling.avgpool2d,
   batchnorm = require "sm.nn.batchnorm",
   flatten = plain.flatten,
+  reshape = plain.reshape,
   dropout = plain.dropout,
   fn = plain.fn,
   init = require "sm.nn.initialise",

@@ -1,259 +1,78 @@
 --- What every layer is: a kind, options, parameters and buffers named by path, errors that say where.
 ---
---- A layer is made by its constructor (`nn.conv2d { 32, kernel = 5 }`), is named when a container takes it
---- in, and is built when the shape of one example is known: only then are its parameters drawn. A layer
---- belongs to one place in one model. Any layer can be used as a model by itself; what is said of models here
---- is said of layers.
+--- A layer is made by its constructor (`nn.conv2d { 32, kernel = 5 }`), is named when a container takes it in, and is
+--- built when the shape of one example is known: only then are its parameters drawn. A layer in several places is one
+--- layer with one set of parameters, named by its first place. Any layer can be used as a model by itself; what is said
+--- of models here is said of layers.
 ---
---- Fields for readers: kind, name, path ("" for a whole model), where ("file.lua:9", the line that declared
---- it), options, training, parent, layers (containers only), input_shape and output_shape (of one example,
---- once built), and for a whole model input_dtype.
-local autograd = require "sm.autograd"
+--- Fields for readers: kind, role, name, path ("" for a whole model), where ("file.lua:9", the line that declared it),
+--- options, training, parent, layers (of what has others in it), and once it is built input_shape and output_shape (of
+--- one example) and input_dtype. Of several inputs or outputs the shapes are a list, of tables of tensors tables.
+local build = require "sm.nn.build"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local user_line = require "sm.place".line
 local ordered = require "sm.ordered"
-local runtime = require "sm.runtime"
+local is_tensor = require "sm.runtime".tensor.is_tensor
+local shapes = require "sm.nn.shapes"
 local summary = require "sm.nn.summary"
-local shape_text = require "sm.text".shape
-local tensor = require "sm.tensor"
+local tree = require "sm.nn.tree"
+local use = require "sm.nn.use"
+local weights = require "sm.nn.weights"
 
-local M = {}
+local M = { is = tree.is }
 
-local is_tensor = runtime.tensor.is_tensor
-
-local DTYPES <const> = { [runtime.real] = true, uint8 = true, int32 = true }
-local DEEPEST <const> = 1000 -- containers within each other
-local INTERRUPTED = "interrupted" -- what the host raises at Ctrl-C, in whatever runs just then
-
-local Layer = {}
+local Layer = { computing = "forward", apply = use.apply }
 Layer.__index = Layer
 
---- Whether a value is a layer.
-function M.is(value)
-  local class = type(value) == "table" and getmetatable(value)
-  return type(class) == "table" and class.is_layer == true
+Layer.make_parameter, Layer.make_buffer, Layer.build = build.make_parameter, build.make_buffer, build.build
+
+--- y = model(x) for a batch x {N, …}; y, … = model(x, …) for several inputs, each a tensor or a table of tensors by
+--- name.
+function Layer:__call(...)
+  build.ready(self, ...)
+  return self:apply(...)
 end
 
--- What a message calls a layer: its path, or its kind where it is a whole model.
-local function label(layer)
-  return layer.path ~= "" and layer.path or layer.kind
+--- model(x, …) for what is a batch already, while a pass looks on: see sm.nn.use.
+function Layer:observe(pass, ...)
+  pass.paths = tree.paths(self)
+  return use.watched(pass, self.apply, self, ...)
 end
 
--- The shape of one example, out of a batch; text as a tensor's shape is.
-local function without_batch(shape)
-  return debug.setmetatable(table.move(shape, 2, #shape, 1, {}), debug.getmetatable(shape))
+--- Calls visit(layer, path) for a layer and everything in it, each once.
+function Layer:walk(visit)
+  tree.walk(self, visit)
 end
 
--- Calls visit(layer) for a layer and everything in it, containers before their layers.
-local function walk(layer, visit, depth)
-  depth = depth or 1
-  if depth > DEEPEST then fail "a model contains itself: the layers in it lead back to one that holds them" end
-  visit(layer)
-  for _, inner in ipairs(layer.layers or {}) do walk(inner, visit, depth + 1) end
-end
-
--- Errors inside a layer -------------------------------------------------------------------------------------
-
--- Raises what a layer's computation raised, with the layer's path, kind and input shape, and the line that
--- declared the layer. In a function of the user's (`own_line`) the line of the error itself says more, and is
--- kept.
-local function explain(layer, x, message, batch)
-  if type(message) ~= "string" or message == INTERRUPTED then error(message, 0) end
-  local line, text = message:match("^([^\n]-:%d+): (.*)$")
-  local given = check.describe(x)
-  if is_tensor(x) then given = batch and shape_text(without_batch(x.shape), batch) or shape_text(x.shape) end
-  error(("%s: in layer '%s' (%s) given %s: %s"):format(layer.own_line and line or layer.where, label(layer),
-    layer.kind, given, text or message), 0)
-end
-
--- y = layer(x). The observer, if any, has `before(layer, x)`, `after(layer, x, y)` and `batch`, what to call
--- the size of the batch in messages; a container hands it on to its layers. Further arguments are for the layer's
--- `forward`: the work of layers beside it that it is to do.
-function Layer:apply(x, observer, ...)
-  if observer and observer.before then observer.before(self, x) end
-  local y
-  if self.layers then
-    y = self:forward(x, observer)
-  else
-    local ok, result = pcall(self.forward, self, x, ...)
-    if not ok then explain(self, x, result, observer and observer.batch) end
-    y = result
-  end
-  if observer and observer.after then observer.after(self, x, y) end
-  return y
-end
-
---- Raises an error about this layer and its input, in the form of every error inside a layer.
-function Layer:fail(x, observer, format, ...)
-  explain(self, x, format:format(...), observer and observer.batch)
-end
-
--- Building --------------------------------------------------------------------------------------------------
-
--- Sets layer[name], and lets the value wait with the root, as {layer, map name, name, tensor}, until the whole
--- model is built.
-local function add_value(layer, map, name, value)
-  layer[name] = value
-  local root = layer
-  while root.parent do root = root.parent end
-  local waiting = root.waiting
-  waiting[#waiting + 1] = { layer, map, name, value }
-end
-
---- For a layer's build_values: makes the parameter self[name] and names it by path.
---- @param name string "weight" or "bias"
---- @param shape table its shape
---- @param init function (shape, fan_in, fan_out) → tensor
---- @param fan_in integer number of values that reach one output
---- @param fan_out integer number of outputs that one input reaches
-function Layer:make_parameter(name, shape, init, fan_in, fan_out)
-  local value = init(shape, fan_in, fan_out)
-  if not is_tensor(value) then
-    error(("the initialiser of '%s' must return a tensor, got %s"):format(name, check.describe(value)), 0)
-  elseif shape_text(value.shape) ~= shape_text(shape) then
-    error(("the initialiser of '%s' must return a tensor of shape %s, got %s"):format(
-      name, shape_text(shape), shape_text(value.shape)), 0)
-  end
-  value = value:detach()
-  value:requires_grad()
-  add_value(self, "parameter_map", name, value)
-end
-
---- For a layer's build_values: keeps a tensor that is saved with the model but not trained, as self[name].
-function Layer:make_buffer(name, value)
-  add_value(self, "buffer_map", name, value)
-end
-
--- Writes the waiting values into the maps of their layer and of every container around it.
-local function publish(waiting)
-  for _, entry in ipairs(waiting) do
-    local layer, map, name, value = table.unpack(entry)
-    local full = layer.path == "" and name or layer.path .. "." .. name
-    local holder = layer
-    while holder do
-      ordered.set(holder[map], full, value)
-      holder = holder.parent
-    end
-  end
-end
-
--- For `local _ <close> = …`: puts the modes of all layers back and, unless `state.done`, makes the model what it was
--- before. Where memory has run out Lua has none for a further call either, so this makes none.
-local function undoing(root, state)
-  local layers, modes, maps, keys = {}, {}, {}, {}
-  walk(root, function(layer)
-    layers[#layers + 1], modes[#modes + 1] = layer, layer.training
-    for _, map in ipairs { layer.parameter_map, layer.buffer_map } do
-      maps[#maps + 1], keys[#keys + 1] = map, ordered.keys(map)
-    end
-  end)
-  return setmetatable({}, { __close = function()
-    for i = 1, #layers do layers[i].training = modes[i] end
-    root.waiting = nil
-    if state.done then return end
-    for i = 1, #layers do layers[i].input_shape, layers[i].output_shape = nil, nil end
-    for i = 1, #maps do
-      local map, names = maps[i], keys[i]
-      for j = #names, 1, -1 do
-        if map[names[j]] then map[names[j]] = nil end
-        names[j] = nil
-      end
-    end
-  end })
-end
-
--- Sends one example of zeros through the model, in evaluation mode and without a graph; each layer makes its
--- parameters as the example reaches it. Either the whole model is built or, after an error, nothing of it.
-local function build(root, shape, dtype)
-  if root.waiting then fail "the model is being built: its own layers and initialisers cannot build or use it" end
-  local shapes, begun, state = {}, {}, {}
-  local observer = { batch = "N" }
-  function observer.before(layer, x)
-    if not layer.build_values or begun[layer] then return end -- a container may apply a layer more than once
-    begun[layer] = true
-    local ok, message = pcall(layer.build_values, layer, x.shape)
-    if not ok then explain(layer, x, message, "N") end
-  end
-  function observer.after(layer, x, y)
-    shapes[layer] = { without_batch(x.shape), without_batch(y.shape) }
-  end
-  local _ <close> = undoing(root, state)
-  root.waiting = {}
-  walk(root, function(layer) layer.training = false end)
-  local example = tensor.zeros({ 1, table.unpack(shape) }, dtype)
-  autograd.no_grad(function() return root:apply(example, observer) end)
-  publish(root.waiting)
-  root.input_dtype = dtype
-  walk(root, function(layer) layer.input_shape, layer.output_shape = table.unpack(shapes[layer]) end)
-  state.done = true
-end
-
---- Builds the model: infers all shapes and draws all parameters, in order, from the stream "initialisation".
---- The first call of a model that is not built does it by itself.
---- @param shape table the shape of one example, without the batch axis: {28, 28, 1}
---- @param dtype string|nil the type of its elements: real unless it is given, "int32" for indices
---- @return the model
-function Layer:build(shape, dtype)
-  dtype = dtype or runtime.real
-  if type(shape) == "table" then check.plain("model:build", shape) end
-  local sizes, valid = {}, type(shape) == "table" and rawlen(shape) > 0
-  for axis = 1, valid and rawlen(shape) or 0 do
-    local size = rawget(shape, axis)
-    sizes[axis], valid = size, valid and math.type(size) == "integer" and size > 0
-  end
-  if not valid then
-    fail("model:build takes the shape of one example without the batch axis, such as {28, 28, 1}; got %s",
-      check.describe(shape))
-  elseif not DTYPES[dtype] then
-    fail("model:build: argument 2 must be the type of the examples' elements, such as \"int32\", got %s",
-      check.describe(dtype))
-  elseif self.parent then
-    fail("layer '%s' is part of a model; build the whole model", self.path)
-  elseif not self.input_shape then
-    build(self, sizes, dtype)
-  elseif self.input_dtype ~= dtype then
-    fail("the model is built for examples of %s already, got %s", self.input_dtype, check.describe(dtype))
-  elseif shape_text(self.input_shape) ~= shape_text(sizes) then
-    fail("the model is built for examples of shape %s already, got %s", shape_text(self.input_shape),
-      shape_text(sizes))
-  end
-  return self
-end
-
--- Use -------------------------------------------------------------------------------------------------------
-
--- Checks x and builds the model if need be.
-local function ready(self, x)
-  if not is_tensor(x) or #x.shape < 2 then
-    fail("the model takes a tensor {batch, …} of at least 2 axes, got %s", check.describe(x))
-  elseif not self.input_shape then
-    if self.parent then
-      fail("layer '%s' is part of a model that is not built; call model:build first", self.path)
-    end
-    self:build(without_batch(x.shape), x.dtype)
-  end
-end
-
---- y = model(x) for a batch x {N, …}.
-function Layer:__call(x)
-  ready(self, x)
-  return self:apply(x)
+--- The model that a layer has its first place in; itself where it is in none.
+function Layer:whole()
+  return tree.root(self)
 end
 
 --- The output of every layer for a batch x.
---- @return an ordered map from path to tensor, in the order of computation; where a container applies a layer again,
----   its later outputs are at "path (2)", …
-function Layer:activations(x)
-  ready(self, x)
+--- @return an ordered map from path to tensor, in the order of computation; where a layer is applied again, its later
+---   outputs are at "path (2)", …; where one gives a table, each of its tensors is at "path.key"
+function Layer:activations(...)
+  build.ready(self, ...)
   local outputs, times = ordered.new(), {}
-  self:apply(x, {
-    after = function(layer, _, y)
-      if layer == self then return end
-      times[layer] = (times[layer] or 0) + 1
-      ordered.set(outputs, times[layer] == 1 and layer.path or ("%s (%d)"):format(layer.path, times[layer]), y)
-    end,
-  })
+  local pass, add = {}, nil
+  -- Of a table of tensors each has a path; those of nn.branch are there as its layers' outputs.
+  function add(path, value)
+    if is_tensor(value) then
+      if rawget(outputs, path) == nil then ordered.set(outputs, path, value) end
+      return
+    end
+    for _, key in ipairs(shapes.keys(value)) do add(tree.join(path, key), value[key]) end
+  end
+  function pass.after(layer, _, found)
+    if layer == self then return end
+    local count = (times[layer] or 0) + 1
+    times[layer] = count
+    local path = count == 1 and pass.paths[layer] or ("%s (%d)"):format(pass.paths[layer], count)
+    add(path, found[1])
+  end
+  self:observe(pass, ...)
   return outputs
 end
 
@@ -272,24 +91,25 @@ end
 --- Training mode, as at the start: dropout drops, batchnorm uses and records the batch's statistics.
 --- @return the model
 function Layer:train()
-  walk(self, function(layer) layer.training = true end)
+  tree.walk(self, function(layer) layer.training = true end)
   return self
 end
 
 --- Evaluation mode: dropout does nothing, batchnorm uses the running statistics.
 --- @return the model
 function Layer:eval()
-  walk(self, function(layer) layer.training = false end)
+  tree.walk(self, function(layer) layer.training = false end)
   return self
 end
 
---- The layer at a path such as "conv1" or "residual1.conv2".
+--- The layer at a path such as "conv1" or "residual1.conv2"; within a part of a model the part's own path may be left
+--- out.
 function Layer:layer(path)
-  local found, paths = nil, {}
-  walk(self, function(layer)
+  local found, paths, full = nil, {}, type(path) == "string" and tree.join(self.path, path)
+  tree.walk(self, function(layer, own)
     if layer == self then return end
-    paths[#paths + 1] = layer.path
-    if layer.path == path then found = layer end
+    paths[#paths + 1] = own
+    if own == path or own == full then found = layer end
   end)
   if not found then
     fail("the model has no layer '%s'%s (layers: %s)", check.word(path), check.suggest(check.word(path), paths),
@@ -298,73 +118,129 @@ function Layer:layer(path)
   return found
 end
 
-function Layer:__tostring()
-  walk(self, function() end)
+--- The table that print(model) shows, as a string.
+function Layer:summary()
+  tree.walk(self, function() end)
   return summary.of(self)
 end
 
-check.public_methods(Layer, "", { "build", "activations", "parameters", "buffers", "train", "eval", "layer" },
-  "a model", M.is)
+Layer.load, Layer.freeze = weights.load, weights.freeze
+Layer.__tostring = Layer.summary
+
+check.public_methods(Layer, "", {
+  "build", "activations", "parameters", "buffers", "train", "eval", "layer", "summary", "load", "freeze",
+}, "a model", M.is)
 Layer.__call = check.public("the model", Layer.__call, { method = true })
 
 -- Constructors ----------------------------------------------------------------------------------------------
 
--- Gives a layer, and everything in it, the path it has in its container.
-local function place(root)
-  walk(root, function(layer)
-    for _, inner in ipairs(layer.layers or {}) do
-      inner.path = layer.path == "" and inner.name or layer.path .. "." .. inner.name
+--- Takes layers into a container: names each by kind and order ("conv2" is the second convolution) unless it has a
+--- name, and refuses two of one name. A layer that has a place already, here or elsewhere, is the same layer here. A
+--- model that was built by itself keeps its own paths.
+--- @param keys table|nil position → name, for those that the container names itself
+function M.adopt(container, layers, keys)
+  local order, names, taken = {}, {}, {}
+  for position, layer in ipairs(layers) do
+    local before = taken[layer]
+    if not before then
+      order[layer.short] = (order[layer.short] or 0) + 1
+      local name = keys and keys[position] or layer.options.name or layer.short .. order[layer.short]
+      if taken[name] then
+        fail("%s: layers %d and %d are both named '%s'", container.constructor, taken[name], position, name)
+      end
+      taken[name], taken[layer] = position, name
     end
+    names[position] = taken[layer]
+  end
+  for position, layer in ipairs(layers) do
+    if not layer.parent then layer.parent, layer.name = container, names[position] end
+  end
+  container.layers, container.names, container.keys = layers, names, keys
+  tree.walk(container, function(layer, path)
+    if not layer.built and layer ~= container and tree.root(layer) == container then layer.path = path end
   end)
 end
 
---- Takes layers into a container: checks that each is free, names it by kind and order ("conv2" is the second
---- convolution) unless it has a name, and refuses two of one name.
-function M.adopt(container, layers)
-  local order, taken = {}, {}
-  for position, layer in ipairs(layers) do
-    if layer.parent or layer.input_shape then
-      local is = layer.parent == container and "in it already, as '" .. layer.name .. "'"
-        or layer.parent and "part of a model already" or "built already"
-      fail("%s: layer %d (%s, declared at %s) is %s; make a new layer for each place", container.constructor, position,
-        layer.kind, layer.where, is)
-    end
-    order[layer.short] = (order[layer.short] or 0) + 1
-    layer.name = layer.options.name or layer.short .. order[layer.short]
-    if taken[layer.name] then
-      fail("%s: layers %d and %d are both named '%s'", container.constructor, taken[layer.name], position,
-        layer.name)
-    end
-    taken[layer.name] = position
-    layer.parent = container
-  end
-  container.layers = layers
-  place(container)
-end
-
-local function check_name(where, name)
+--- Raises unless a name is one.
+function M.check_name(where, name)
   if name and not name:find("^[%a_][%w_-]*$") then
     fail("%s: a name is letters, digits, _ and -, beginning with a letter, got '%s'", where, name)
   end
 end
 
+-- What `layers` of a kind gives: layers in a row, and those with names, which become fields of the layer.
+local function adopt_own(layer, where)
+  local given = layer:get_layers()
+  if type(given) ~= "table" or M.is(given) then
+    fail("%s: 'layers' must return a table of layers, got %s", where,
+      M.is(given) and "a layer" or check.describe(given))
+  end
+  local names, layers, keys = {}, {}, {}
+  for key, value in check.each(where, given) do
+    if not M.is(value) then
+      fail("%s: 'layers' must return layers, got %s at '%s'", where, check.describe(value), check.word(key))
+    elseif type(key) == "string" then
+      M.check_name(where, key)
+      if tree.has(layer, key) then fail("%s: no layer in it can be named '%s', which it has already", where, key) end
+      names[#names + 1] = key
+    elseif math.type(key) ~= "integer" or key < 1 or key > rawlen(given) then
+      fail("%s: 'layers' must return layers in a row or by name, got one at '%s'", where, check.word(key))
+    end
+  end
+  table.sort(names)
+  for position = 1, rawlen(given) do layers[position] = rawget(given, position) end
+  for _, name in ipairs(names) do
+    layers[#layers + 1] = rawget(given, name)
+    keys[#layers], layer[name] = name, rawget(given, name)
+  end
+  if #layers == #names then layer.sorts = M.sort end
+  M.adopt(layer, layers, keys)
+end
+
+--- Puts layers with names, which have no order, into that in which they were built.
+function M.sort(container, order)
+  local places, names = {}, container.names
+  for position, layer in ipairs(container.layers) do places[position] = { layer, names[position], position } end
+  table.sort(places, function(a, b)
+    local first, second = order[a[1]] or math.huge, order[b[1]] or math.huge
+    if first ~= second then return first < second end
+    return a[3] < b[3]
+  end)
+  for position, place in ipairs(places) do
+    container.layers[position], names[position] = place[1], place[2]
+  end
+end
+
+-- How many inputs a function takes after self.
+local function inputs_of(forward)
+  local info = debug.getinfo(forward, "u")
+  return info.isvararg and math.huge or info.nparams - 1
+end
+
 --- Defines a kind of layer. Its class may have
 ---   short: what paths begin with ("conv"), else the kind;
+---   role: what it is for, whatever does it: "weights", "grouping", "activation", "normalisation", "pooling", "shape",
+---     "noise"; of a container "sequence", "residual" or "branches";
+---   row(self): how many of a container's layers, the first ones, stand in a row;
 ---   options: the spec for check.options (`name` is added);
----   container(where, given) → options, layers: splits what a container was given;
+---   container(where, given) → options, layers, keys: splits what a container was given, see M.adopt;
 ---   setup(self, where): at construction, when the options are known;
----   build_values(self, shape): makes parameters and buffers for an input of shape {1, …};
----   forward(self, x, observer) → y, differentiable;
+---   get_layers(self) → a table of layers that it has in it, in a row or by name: self.name is one of them;
+---   build_values(self, shape, …): makes parameters and buffers for inputs of shape {1, …};
+---   input_dtype: the element type of its input, where that is not real; of several a list;
+---   forward(self, x, …) → y, …: differentiable; inputs and outputs are tensors, or tables of them by name;
 ---   describe(self) → a few words for the summary;
 ---   own_line: true where errors in forward come with a line of the user's own.
 --- @param kind string its name in sm.nn
 --- @param class table as above
+--- @param where string|nil its name in messages
 --- @return function the constructor
-function M.define(kind, class)
-  local where = "nn." .. kind
-  class.is_layer, class.kind, class.short = true, kind, class.short or kind
+function M.define(kind, class, where)
+  where = where or "nn." .. kind
+  class.kind, class.short, class.takes = kind, class.short or kind, inputs_of(class.forward)
   class.__index, class.__call, class.__tostring = class, Layer.__call, Layer.__tostring
   setmetatable(class, Layer)
+  tree.register(class)
   local spec = class.options or {}
   spec.name = { type = "string", doc = "what the layer is called in paths; by default its kind and number" }
   check.spec(where, spec)
@@ -382,15 +258,16 @@ function M.define(kind, class)
       parameter_map = ordered.new(),
       buffer_map = ordered.new(),
     }, class)
-    local layers
+    local layers, keys
     if class.container then
-      given, layers = class.container(where, given)
+      given, layers, keys = class.container(where, given)
     end
     layer.options = check.options(where, given, spec)
-    check_name(where, layer.options.name)
+    M.check_name(where, layer.options.name)
     layer.name = layer.options.name or kind
-    if layers then M.adopt(layer, layers) end
+    if layers then M.adopt(layer, layers, keys) end
     if class.setup then class.setup(layer, where) end
+    if class.get_layers then adopt_own(layer, where) end
     return layer
   end, { takes = "one table of options" })
 end

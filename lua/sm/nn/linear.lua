@@ -1,6 +1,5 @@
 --- The fully connected layer.
 local fail = require "sm.fail"
-local fused = require "sm.fused"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 
@@ -9,6 +8,7 @@ local layer = require "sm.nn.layer"
 ---   bias             whether each output has a bias (true)
 ---   init, bias_init  functions as in nn.init
 return layer.define("linear", {
+  role = "weights",
   options = {
     { type = "integer", required = true, min = 1 },
     bias = { type = "boolean", default = true },
@@ -30,7 +30,10 @@ return layer.define("linear", {
     end
   end,
 
-  forward = function(self, x, relu) return fused.linear(x, self.weight, self.bias, relu) end,
+  forward = function(self, x) return x:linear(self.weight, self.bias) end,
+
+  -- From outputs to inputs, by the same weights.
+  turned = function(self, y) return y:matmul(self.weight:transpose()) end,
 
   describe = function(self) return ("%d features"):format(self.options[1]) end,
 })

@@ -1,5 +1,4 @@
 --- Pooling of images {N, height, width, channels}, each channel by itself.
-local fused = require "sm.fused"
 local layer = require "sm.nn.layer"
 local windows = require "sm.windows"
 
@@ -16,6 +15,7 @@ local function short_sizes(pair) return pair[1] == pair[2] and ("%d"):format(pai
 local function pooling(kind, short, forward)
   return layer.define(kind, {
     short = short,
+    role = "pooling",
     options = {
       { type = { "integer", "table" }, required = true, min = 1 },
       stride = { type = { "integer", "table" }, min = 1 },
@@ -42,9 +42,7 @@ end
 
 return {
   --- nn.maxpool2d { 2 }, nn.maxpool2d { { 1, 4 } }: the largest value of each window.
-  maxpool2d = pooling("maxpool2d", "maxpool", function(self, x, relu)
-    return fused.maxpool2d(x, self.kernel, self.window, relu)
-  end),
+  maxpool2d = pooling("maxpool2d", "maxpool", function(self, x) return x:maxpool2d(self.kernel, self.window) end),
   --- nn.avgpool2d { 2 }: the mean of each window.
   avgpool2d = pooling("avgpool2d", "avgpool", function(self, x) return x:avgpool2d(self.kernel, self.window) end),
 }

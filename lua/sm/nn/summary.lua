@@ -1,7 +1,9 @@
 --- The table that print(model) shows: each layer's path, what it does, its output's shape and its parameters.
 local runtime = require "sm.runtime"
 local numbers = require "sm.numbers"
+local shapes = require "sm.nn.shapes"
 local text = require "sm.text"
+local tree = require "sm.nn.tree"
 
 local M = {}
 
@@ -16,17 +18,36 @@ function M.parameter_count(layer)
   return total
 end
 
--- One row per layer: {path, words, output, parameters}; what a container holds stands below it, indented.
-local function add_rows(rows, layer, depth)
-  local words = layer.kind
+-- How many numbers a layer learns itself, without the layers in it.
+local function own_count(layer)
+  local total = 0
+  for _, entry in ipairs(layer.own or {}) do
+    local _, map, _, value = table.unpack(entry)
+    if map == "parameter_map" then total = total + runtime.tensor.count(value) end
+  end
+  return total
+end
+
+-- One row per layer: {path, words, output, parameters}; what a container holds stands below it, indented. A layer that
+-- stood above is named, and nothing more.
+-- @param seen table layer → its path above
+local function add_rows(rows, layer, name, path, depth, seen)
+  local words, shown = layer.kind, ("  "):rep(depth) .. name
+  if seen[layer] then
+    rows[#rows + 1] = { shown, ("%s, the same as %s"):format(words, seen[layer]), "", "" }
+    return
+  end
+  seen[layer] = path
   if layer.describe then words = words .. " " .. layer:describe() end
-  local count = layer.layers and 0 or M.parameter_count(layer)
+  local count = own_count(layer)
   rows[#rows + 1] = {
-    ("  "):rep(depth) .. layer.name, words,
-    layer.output_shape and text.shape(layer.output_shape, "N") or "",
+    shown, words, layer.output_shape and shapes.text(layer.output_shape, "N") or "",
     count > 0 and numbers.thousands(count) or "",
   }
-  for _, inner in ipairs(layer.layers or {}) do add_rows(rows, inner, depth + 1) end
+  for position, inner in ipairs(layer.layers or {}) do
+    local own = layer.names[position]
+    add_rows(rows, inner, own, tree.join(path, own), depth + 1, seen)
+  end
 end
 
 local function sum(widths)
@@ -66,16 +87,18 @@ end
 
 --- The table as a string, without a newline at its end, as wide as the terminal at most.
 function M.of(model)
-  local built = model.output_shape ~= nil
+  local built, seen = model.output_shape ~= nil, {}
   local rows = { { "layer", "", "output", "parameters" } }
   if built then
-    local dtype = model.input_dtype or runtime.real
-    rows[2] = { "input", dtype ~= runtime.real and dtype or "", text.shape(model.input_shape, "N"), "" }
+    local dtype = shapes.types_text(model.input_dtype or runtime.real)
+    rows[2] = { "input", dtype ~= runtime.real and dtype or "", shapes.text(model.input_shape, "N"), "" }
   end
-  if model.layers then
-    for _, layer in ipairs(model.layers) do add_rows(rows, layer, 0) end
+  if model.layers and own_count(model) == 0 then
+    for position, layer in ipairs(model.layers) do
+      add_rows(rows, layer, model.names[position], tree.join(model.path, model.names[position]), 0, seen)
+    end
   else
-    add_rows(rows, model, 0)
+    add_rows(rows, model, model.name, model.path, 0, seen)
   end
   rows[#rows + 1] = { "total", "", "", built and numbers.thousands(M.parameter_count(model)) or "" }
 

@@ -28,7 +28,7 @@ end
 -- @return real, of the shape of the source's output: positive where more activity there raises the score
 function M.of(model, source, x)
   local seen = autograd.no_grad(chain.watch, model, source, x)
-  local logits = source.kind == "softmax"
+  local logits = source.role == "grouping"
   local leaf = (logits and seen.input or seen.output):detach():requires_grad()
   local scores = seen.onward(logits and source:apply(leaf) or leaf)
   scores:backward(of_largest(scores:detach()))

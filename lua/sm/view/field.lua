@@ -26,7 +26,8 @@ local function is_image(shape)
 end
 
 --- The receptive field of a layer's locations, from the windows of the layers up to it. A layer that is no
--- window and keeps height and width works on each location by itself; any other sees the whole image.
+-- window and keeps height and width works on each location by itself; any other sees the whole image, and so does a
+-- container whose layers do not stand in a row.
 -- @param layer built, of a model of images {height, width, channels}
 -- @return {size={rows, columns}, before={…} pixels that the first location sees above and left of the image,
 --   step={down, across} pixels from one location to the next, whole= true where each location sees the whole image}
@@ -38,11 +39,12 @@ function M.of(layer)
     if leaf.window then
       for axis = 1, 2 do
         local kernel, step = on_axis(leaf.kernel or leaf.options.kernel, axis), field.step[axis]
+        kernel = (kernel - 1) * on_axis(leaf.window.dilation or 1, axis) + 1
         field.size[axis] = field.size[axis] + (kernel - 1) * step
         field.before[axis] = field.before[axis] + padding_before(leaf, axis, kernel) * step
         field.step[axis] = step * on_axis(leaf.window.stride, axis)
       end
-    elseif not is_image(leaf.output_shape) or leaf.output_shape[1] ~= leaf.input_shape[1]
+    elseif leaf.layers or not is_image(leaf.output_shape) or leaf.output_shape[1] ~= leaf.input_shape[1]
       or leaf.output_shape[2] ~= leaf.input_shape[2] then
       field.whole = true
     end

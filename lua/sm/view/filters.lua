@@ -26,8 +26,8 @@ local words = require "sm.view.words"
 local shape_text = require "sm.text".shape
 
 local CHANNELS = { [1] = "grey", [3] = "rgb" } -- channels that are a picture
-local ACTIVATIONS = { softmax = true, relu = true, sigmoid = true, tanh = true, softplus = true }
-local PASSED_OVER = { batchnorm = true }
+local ACTIVATIONS = { grouping = true, activation = true } -- roles
+local PASSED_OVER = { normalisation = true }
 local WEIGHTINGS = { activation = "", gradient = "-gradient" } -- by what: how the view's name ends
 local MEASURES = { "roughness", "spread", "used" }
 
@@ -39,7 +39,7 @@ local View = declaration.class "view.filters"
 local function grouping(layer)
   local filters = layer.weight.shape[4]
   local after = chain.following(layer)
-  if not after or after.kind ~= "softmax" then return { filters }, false, false end
+  if not after or after.role ~= "grouping" then return { filters }, false, false end
   return after:sizes(filters), true, not after.options.off
 end
 
@@ -50,7 +50,7 @@ end
 --- The layer whose output says how active each filter is.
 local function source_of(layer)
   local after = chain.following(layer, PASSED_OVER)
-  return after and ACTIVATIONS[after.kind] and after or layer
+  return after and ACTIVATIONS[after.role] and after or layer
 end
 
 --- Raises unless patches can be weighted as asked.
@@ -72,7 +72,7 @@ end
 -- @return the layer
 function View:check(model, data)
   local layer = self:layer(model)
-  if layer.kind ~= "conv2d" then
+  if layer.role ~= "weights" or not layer.window or #layer.weight.shape ~= 4 then
     self:fail("layer '%s' is a %s; a conv2d layer has filters to draw", self.path, layer.kind)
   end
   check_weighting(self, model, layer)

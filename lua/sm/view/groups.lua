@@ -14,21 +14,20 @@ local samples = require "sm.view.sample"
 local words = require "sm.view.words"
 local shape_text = require "sm.text".shape
 
-local PASSED_OVER = { batchnorm = true, dropout = true }
+local PASSED_OVER = { normalisation = true, noise = true } -- roles
 local MEASURES = { "entropy", "class_bits", "redundancy", "ablation" }
-local UNGROUPED = { relu = true, sigmoid = true, tanh = true, softplus = true } -- beside a softmax over all
 
 local View = declaration.class "view.groups"
 
 --- The activation whose channels compete: the layer itself, or what follows it.
 local function activation_of(layer)
-  if layer.kind == "softmax" or UNGROUPED[layer.kind] then return layer end
+  if layer.role == "grouping" or layer.role == "activation" then return layer end
   return chain.following(layer, PASSED_OVER)
 end
 
 --- Raises unless the activation has groups.
 local function check_groups(self, layer, activation)
-  if activation and activation.kind == "softmax" then return end
+  if activation and activation.role == "grouping" then return end
   local found = activation and (activation == layer and "is a " .. layer.kind
     or "is followed by a " .. activation.kind) or "is followed by nothing"
   self:fail("layer '%s' %s; groups are those of a softmax (control = 4 deals the channels of another "
@@ -39,13 +38,13 @@ end
 local function check_control(self, layer, activation)
   local kind = activation and activation.kind
   local channels = activation and activation.output_shape[#activation.output_shape]
-  if kind == "softmax" then
+  if activation and activation.role == "grouping" then
     local groups = #activation:sizes(channels)
     if groups > 1 or activation.options.off then
       self:fail("a control regroups a layer without groups, but '%s' is a softmax %s", activation.path,
         groups > 1 and ("over %d groups"):format(groups) or "with an option of its own (off)")
     end
-  elseif not UNGROUPED[kind] then
+  elseif not activation or activation.role ~= "activation" then
     self:fail("layer '%s' is followed by %s; a control needs a softmax over all channels, relu, sigmoid or "
       .. "tanh", self.path, kind and "a " .. kind or "nothing")
   end
@@ -134,7 +133,7 @@ local function describe(self, numbers, activation, moment)
     words.thousands(numbers.images), numbers.split) }
   if self.control then
     about = ("%s%s, here dealt at random %s"):format(about,
-      activation.kind == "softmax" and "softmax over all" or activation.kind, words.over(numbers.sizes))
+      activation.role == "grouping" and "softmax over all" or activation.kind, words.over(numbers.sizes))
     lines[2] = lines[2] .. ("  ·  Control: the channels were dealt into %d groups at random, seed %d; what "
       .. "is seen here is due to chance"):format(self.control, self.seed)
   else

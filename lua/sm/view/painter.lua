@@ -24,8 +24,7 @@ local M = {}
 
 local DICE <const> = 102 -- the first of as many random streams as there are layers, beyond those of sm.random
 
-local WEIGHTS = { linear = true, conv2d = true }
-local PASSED_OVER = { flatten = true, dropout = true } -- nothing to pick there
+local PASSED_OVER = { shape = true, noise = true } -- roles: nothing to pick there
 
 local Painter = {}
 Painter.__index = Painter
@@ -34,14 +33,8 @@ Painter.__index = Painter
 -- @param above real {count, …}, as many numbers as the layer gives
 -- @return real {count, shape of what is below}
 local function turned(stage, above)
-  local layer, z = stage.layer, above:reshape(#above, table.unpack(stage.layer.output_shape))
-  if layer.kind == "linear" then
-    z = z:matmul(layer.weight:transpose())
-  else
-    local height, width = table.unpack(layer.input_shape)
-    z = z:conv2d_transpose(layer.weight,
-      { stride = layer.window.stride, padding = layer.window.padding, size = { height, width } })
-  end
+  local layer = stage.layer
+  local z = layer:turned(above:reshape(#above, table.unpack(layer.output_shape)))
   return z:reshape(#above, table.unpack(stage.below)) * stage.factor
 end
 
@@ -125,12 +118,12 @@ end
 local function objection(layer, weighs)
   local parent = layer.parent
   while parent do
-    if parent.kind ~= "sequential" then return "is inside a " .. parent.kind end
+    if parent.role ~= "sequence" then return "is inside a " .. parent.kind end
     parent = parent.parent
   end
   if weighs then
-    if not WEIGHTS[layer.kind] then return ("is a %s, where a linear or conv2d layer belongs"):format(layer.kind) end
-  elseif layer.kind ~= "softmax" then
+    if not layer.turned then return ("is a %s, where a linear or conv2d layer belongs"):format(layer.kind) end
+  elseif layer.role ~= "grouping" then
     return ("is a %s, where a softmax belongs"):format(layer.kind)
   elseif layer.options.off then
     return "has groups with an option of their own (off), which has no weights to read"
@@ -143,7 +136,7 @@ end
 function M.of(model)
   local kept = {}
   for _, leaf in ipairs(chain.up_to(model)) do
-    if not PASSED_OVER[leaf.kind] then
+    if not PASSED_OVER[leaf.role] then
       kept[#kept + 1] = leaf
       local problem = objection(leaf, #kept % 2 == 1)
       if problem then return nil, ("layer '%s' %s"):format(leaf.path, problem) end
