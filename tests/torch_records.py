@@ -3,6 +3,7 @@ line "NAME<tab>EXPRESSION" of cases.txt with the tensors in NAME.npy there, and 
 for each of several results. The first result is projected on cosines, and what that leaves in x.grad and y.grad is
 written as grad-x-NAME.npy and grad-y-NAME.npy."""
 import glob
+import math
 import os
 import sys
 
@@ -11,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 directory = sys.argv[1]
-tensors = {"torch": torch, "F": F}
+tensors = {"torch": torch, "F": F, "math": math}
 for path in glob.glob(f"{directory}/*.npy"):
     array = np.load(path)
     kind = np.float64 if array.dtype.kind == "f" else np.int64

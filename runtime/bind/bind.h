@@ -122,6 +122,7 @@ void sm_lua_open_compare(lua_State *L);
 void sm_lua_open_expression(lua_State *L);
 void sm_lua_open_conv(lua_State *L);
 void sm_lua_open_softmax(lua_State *L);
+void sm_lua_open_attention(lua_State *L);
 void sm_lua_open_recurrent(lua_State *L);
 void sm_lua_open_normalise(lua_State *L);
 void sm_lua_open_optim(lua_State *L);

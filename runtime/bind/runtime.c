@@ -81,6 +81,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "expression", sm_lua_open_expression);
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);
+  add(L, "attention", sm_lua_open_attention);
   add(L, "recurrent", sm_lua_open_recurrent);
   add(L, "normalise", sm_lua_open_normalise);
   add(L, "optim", sm_lua_open_optim);

@@ -192,6 +192,25 @@ local CASES <const> = {
     return { (select(3, t.x:lstm(w, m:slice(1, 36):reshape(3, 12), { reverse = true, state = true }))) }
   end, "torch.lstm(x.flip(1), (x.new_zeros(1, 3, 3), x.new_zeros(1, 3, 3)), [y.reshape(5, 12).t(), "
     .. "y.reshape(-1)[:36].reshape(3, 12).t()], False, 1, 0.0, False, False, True)[2][0]" },
+  attention = { function(t) return sm.attention(t.x, t.y, t.y * t.y) end,
+    "(x @ y.transpose(1, 2) / 5 ** 0.5).softmax(-1) @ (y * y)" },
+  attention_causal = { function(t)
+    return sm.attention(t.x:unsqueeze(2), t.y:unsqueeze(2), t.x:unsqueeze(2), { causal = true, scale = 2 })
+  end, "((x @ y.transpose(1, 2) * 2) + torch.full((4, 4), -math.inf).triu(1)).softmax(-1).matmul(x).unsqueeze(1)" },
+  multihead = { function(t)
+    local m = t.y:reshape(-1)
+    local packed = t.x:reshape(3, 5, 4):linear(m:slice(1, 48):reshape(12, 4):transpose(), m:slice(49, 60))
+    return packed:self_attention { heads = 2 }:linear(m:slice(1, 16):reshape(4, 4):transpose(), m:slice(17, 20))
+  end, "(lambda m, x: F.multi_head_attention_forward(x, x, x, 4, 2, m[:48].reshape(12, 4), m[48:60], None, None, "
+    .. "False, 0.0, m[:16].reshape(4, 4), m[16:20], need_weights=False)[0].transpose(0, 1))(y.reshape(-1), "
+    .. "x.reshape(3, 5, 4).transpose(0, 1))" },
+  multihead_causal = { function(t)
+    local m = t.y:reshape(-1)
+    local packed = t.x:reshape(3, 5, 4):linear(m:slice(1, 48):reshape(12, 4):transpose(), m:slice(49, 60))
+    return packed:self_attention { heads = 4, causal = true }:linear(m:slice(1, 16):reshape(4, 4):transpose())
+  end, "(lambda m, x: F.multi_head_attention_forward(x, x, x, 4, 4, m[:48].reshape(12, 4), m[48:60], None, None, "
+    .. "False, 0.0, m[:16].reshape(4, 4), None, need_weights=False, attn_mask=torch.full((5, 5), -math.inf).triu(1))"
+    .. "[0].transpose(0, 1))(y.reshape(-1), x.reshape(3, 5, 4).transpose(0, 1))" },
   penalty = { function(t) -- a gradient of a gradient
     local g = sm.grad(((t.x:matmul(t.y[1]:transpose())):tanh() ^ 2):sum(), t.x, { create_graph = true })[1]
     return g:norm(-1)
