@@ -104,3 +104,66 @@ describe("the recurrent layers", function()
     has(tostring(nn.rnn { 4, reverse = true, last = true }:build { 2, 3 }), "rnn 4, reversed, last")
   end)
 end)
+
+describe("nn.attention", function()
+  it("has the parameters of PyTorch's, and keeps the shape", function()
+    local model = nn.sequential { nn.attention { heads = 2, causal = true, name = "look" } }:build { 5, 8 }
+    local shapes = {}
+    for name, parameter in pairs(model:parameters()) do
+      shapes[#shapes + 1] = name .. " " .. tostring(parameter.shape)
+    end
+    assert.same({ "look.weight {8, 24}", "look.bias {24}", "look.out_weight {8, 8}", "look.out_bias {8}" }, shapes)
+    has(tostring(model), "attention 2 heads, causal")
+    local x, p = sm.randn(3, 5, 8), model:layer "look"
+    local q, k, v = table.unpack(x:linear(p.weight, p.bias):split(8, 3))
+    local want = sm.attention(q, k, v, { heads = 2, causal = true }):linear(p.out_weight, p.out_bias)
+    assert.is_true((model(x) - want):abs():max():item() < 1e-6)
+    assert.same({ 6, 8 }, nn.attention { heads = 2, size = 4, bias = false }:build({ 6, 8 }).output_shape)
+  end)
+
+  it("sees nothing of what comes after, where it is causal", function()
+    local model = nn.attention { heads = 2, causal = true }:build { 70, 4 }
+    local x = sm.randn(1, 70, 4)
+    local y = model(x)
+    local changed = sm.cat({ x:narrow(2, 1, 66), sm.randn(1, 4, 4) }, 2)
+    assert.equal(0, (model(changed) - y):narrow(2, 1, 66):abs():max():item())
+    assert.is_true((model(changed) - y):narrow(2, 67, 4):abs():min():item() > 0)
+  end)
+
+  it("drops weights in training alone", function()
+    local model = nn.attention { dropout = 0.5 }:build { 6, 4 }
+    local x = sm.randn(2, 6, 4)
+    assert.is_true((model(x) - model(x)):abs():max():item() > 0)
+    model:eval()
+    assert.equal(0, (model(x) - model(x)):abs():max():item())
+  end)
+
+  it("says what does not fit", function()
+    has(error_of(nn.attention { heads = 3 }, sm.zeros(2, 5, 4)),
+      "in layer 'attention' (attention) given {N, 5, 4}: self_attention: 4 channels cannot be divided into 3 heads")
+    has(error_of(nn.attention {}, sm.zeros(2, 4)), "it takes sequences {N, T, channels}")
+    has(error_of(nn.attention, { heads = 3, size = 4 }), "nn.attention: a size of 4 cannot be divided into 3 heads")
+  end)
+
+  it("makes a transformer of what is there", function()
+    local function block(size)
+      return nn.sequential {
+        nn.residual { nn.attention { heads = 2, causal = true } },
+        nn.residual { nn.linear { 2 * size }, nn.relu(), nn.linear { size } },
+      }
+    end
+    local model = nn.sequential { nn.embedding { 5, 8 }, block(8), block(8), nn.linear { 5 } }:build({ 12 }, "int32")
+    local optimizer, loss = sm.optim.adam { lr = 0.01 }, nil
+    optimizer:add(model:parameters())
+    for _ = 1, 200 do -- the token before, which positions are not needed for: tokens go round
+      local start = (sm.rand(16, 1) * 5):floor()
+      local tokens = (start + sm.arange(13)):to "int32"
+      local round = (tokens:to(start.dtype) - (tokens:to(start.dtype) / 5):floor() * 5):to "int32"
+      loss = model(round:narrow(2, 1, 12)):cross_entropy(round:narrow(2, 2, 12))
+      optimizer:zero_grad()
+      loss:backward()
+      optimizer:step()
+    end
+    assert.is_true(loss:item() < 0.1)
+  end)
+end)

@@ -5,12 +5,11 @@ local layer = require "sm.nn.layer"
 --- nn.embedding { count, size }: tokens {N, …}, int32 or uint8 from 0 to count − 1, become the rows of a table that
 --- they name, {N, …, size}. The parameter is `weight` {count, size}. A model that begins with it is built for tokens by
 --- its first call, or by model:build({ T }, "int32").
----   init  function as in nn.init; normal with deviation 1 by default
 return layer.define("embedding", {
   options = {
-    { type = "integer", required = true, min = 1 },
-    { type = "integer", required = true, min = 1 },
-    init = { type = "function", default = initialise.normal(1) },
+    { type = "integer", required = true, min = 1, doc = "how many tokens there are" },
+    { type = "integer", required = true, min = 1, doc = "numbers for each" },
+    init = { type = "function", default = initialise.normal(1), doc = "of the table; normal with deviation 1" },
   },
 
   build_values = function(self)

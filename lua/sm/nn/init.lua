@@ -19,6 +19,7 @@ return check.closed({
   rnn = recurrent.rnn,
   gru = recurrent.gru,
   lstm = recurrent.lstm,
+  attention = require "sm.nn.attention",
   softmax = activation.softmax,
   relu = activation.relu,
   sigmoid = activation.sigmoid,

@@ -16,22 +16,19 @@ end
 --- nn.rnn { size }, nn.gru { size }, nn.lstm { size }: sequences {N, T, in} become the states of each step,
 --- {N, T, size}. The parameters are `weight` {in, G size}, `recurrent_weight` {size, G size}, `bias` and
 --- `recurrent_bias` {G size}, with G gates in PyTorch's order: 1, r z n, i f g o. Its matrices are their transposes.
----   last             only the last state, {N, size} (false)
----   reverse          from the last step to the first (false)
----   bias             whether there are biases (true)
----   nonlinearity     of rnn: "tanh" or "relu" ("tanh")
----   init, bias_init  functions as in nn.init; by default uniform in ±1/√size
+--- For both directions: nn.concat of a layer and one with reverse = true.
 local function define(kind)
   local options = {
-    { type = "integer", required = true, min = 1 },
-    last = { type = "boolean", default = false },
-    reverse = { type = "boolean", default = false },
-    bias = { type = "boolean", default = true },
-    init = { type = "function" },
-    bias_init = { type = "function" },
+    { type = "integer", required = true, min = 1, doc = "the size of the state" },
+    last = { type = "boolean", default = false, doc = "whether it gives the last state alone, {N, size}" },
+    reverse = { type = "boolean", default = false, doc = "whether it goes from the last step to the first" },
+    bias = { type = "boolean", default = true, doc = "whether there are biases" },
+    init = { type = "function", doc = "of the weights; uniform in ±1/√size by default" },
+    bias_init = { type = "function", doc = "of the biases; the same by default" },
   }
   if kind == "rnn" then
-    options.nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh" }
+    options.nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh",
+      doc = "what gives the state" }
   end
   M[kind] = layer.define(kind, {
     options = options,

@@ -17,11 +17,11 @@ local records = {}
 local function define(given) records[#records + 1] = given end
 
 local OPTIONS = {
-  heads = { type = "integer", min = 1, max = 1 << 20 },
-  causal = { type = "boolean", default = false },
-  scale = { type = "real" },
-  mask = { type = "tensor" },
-  dropout = { type = "real", min = 0, below = 1, default = 0 },
+  heads = { type = "integer", min = 1, max = 1 << 20, doc = "parts of the channels that attend by themselves" },
+  causal = { type = "boolean", default = false, doc = "whether query t sees keys up to t alone" },
+  scale = { type = "real", doc = "of the scores; 1/√width by default, of a head's width" },
+  mask = { type = "tensor", doc = "uint8, where 0 hides a key, or real, which is added to the scores" },
+  dropout = { type = "real", min = 0, below = 1, default = 0, doc = "share of the weights that is dropped" },
 }
 
 --- {N, heads, T, width} of {N, T, channels}; what has four axes is that already.
@@ -266,6 +266,8 @@ define {
       { "unknown option 'head'", q, q, q, { head = 2 } } }
   end,
 }
+
+records.attention = records[#records].f -- for layers
 
 define {
   name = "self_attention",

@@ -16,8 +16,11 @@ local records = {}
 local function define(given) records[#records + 1] = given end
 
 local OPTIONS = {
-  bias = { type = "tensor" }, recurrent_bias = { type = "tensor" }, h = { type = "tensor" },
-  reverse = { type = "boolean", default = false }, state = { type = "boolean", default = false },
+  bias = { type = "tensor", doc = "{G size}, added to x·w" },
+  recurrent_bias = { type = "tensor", doc = "{G size}, added to h'·v" },
+  h = { type = "tensor", doc = "{N, size}, the state before the first step; zeros by default" },
+  reverse = { type = "boolean", default = false, doc = "whether it goes from the last step to the first" },
+  state = { type = "boolean", default = false, doc = "whether the state after the last step is given, too" },
 }
 
 local function with(more)
@@ -30,7 +33,9 @@ end
 local CELLS <const> = {
   rnn = {
     gates = 1,
-    options = with { nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh" } },
+    options = with {
+      nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh", doc = "what gives the state" },
+    },
     step = function(a, r, _, _, o)
       local sum = a[1] + r[1]
       return o.nonlinearity == "relu" and sum:relu() or sum:tanh()
@@ -47,7 +52,7 @@ local CELLS <const> = {
   },
   lstm = {
     gates = 4,
-    options = with { c = { type = "tensor" } },
+    options = with { c = { type = "tensor", doc = "{N, size}, the cells before the first step; zeros by default" } },
     step = function(a, r, _, c)
       local next_c = (a[2] + r[2]):sigmoid() * c + (a[1] + r[1]):sigmoid() * (a[3] + r[3]):tanh()
       return (a[4] + r[4]):sigmoid() * next_c:tanh(), next_c
