@@ -245,12 +245,6 @@ function M.sizes(where, sizes)
   return copy
 end
 
---- Whether an error says that there was no memory, which is then not the fault of what was tried.
-function M.ran_out(problem)
-  return type(problem) == "string"
-    and (problem:find("not enough memory", 1, true) or problem:find("out of memory", 1, true)) ~= nil
-end
-
 --- Whether a value can be called: a function, or a model or any other value with a `__call`.
 function M.is_callable(value)
   local meta = debug.getmetatable(value)

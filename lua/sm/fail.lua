@@ -3,7 +3,7 @@
 local runtime = require "sm.runtime"
 local visible = require "sm.text".visible
 
-runtime.set_library(require "sm.place".prefix, visible)
+runtime.set_library(require "sm.place".prefix, visible, require "sm.problem".new)
 
 --- Raises an error whose message begins with the position of the innermost function outside the library.
 -- @param format string, as for string.format when values follow, plain otherwise

@@ -1,5 +1,7 @@
 --- Where the user's own code is running.
 -- @module sm.place
+local words = require "sm.problem".words
+
 local M = {}
 
 local MOST_LEVELS <const> = 10000 -- to look through: finding each takes longer the deeper it is
@@ -32,8 +34,9 @@ function M.line()
 end
 
 --- The message of an error that the library raised, without the user's line in front.
-function M.without_line(message)
-  local line = M.line() .. ": "
+--- @param problem any the error
+function M.without_line(problem)
+  local message, line = words(problem), M.line() .. ": "
   return message:sub(1, #line) == line and message:sub(#line + 1) or message
 end
 

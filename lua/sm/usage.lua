@@ -1,17 +1,11 @@
 --- The command line as the person knows it: what smrun was called, and errors in what they typed. These are one line,
 --- without a traceback, with the exit code 2.
+local problem = require "sm.problem"
 local text = require "sm.text"
 
 local M = {}
 
 local called
-
-local wrong_usage = {}
-wrong_usage.__index = wrong_usage
-
-function wrong_usage:__tostring()
-  return self.message
-end
 
 local LONGEST_WORD <const> = 500 -- bytes: that is quoted whole; a path may be long
 
@@ -22,7 +16,7 @@ function M.fail(format, ...)
   for i = 1, words.n do
     if type(words[i]) == "string" then words[i] = text.brief(words[i], LONGEST_WORD) end
   end
-  error(setmetatable({ message = text.visible(format:format(table.unpack(words, 1, words.n))) }, wrong_usage), 0)
+  error(problem.new("usage", text.visible(format:format(table.unpack(words, 1, words.n)))), 0)
 end
 
 --- Says what the program was called, argv[0].
@@ -49,7 +43,7 @@ end
 
 --- Whether an error value was raised by `fail` of this module.
 function M.is(value)
-  return getmetatable(value) == wrong_usage
+  return problem.kind(value) == "usage"
 end
 
 return M

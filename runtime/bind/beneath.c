@@ -1,5 +1,6 @@
 /* Files of a directory that may be a stranger's: runtime.io.beneath, see io/beneath.h. Each function takes the
-   directory and a name beneath it, "plots/a.png"; what cannot be done is nil and the reason. */
+   directory and a name beneath it, "plots/a.png"; what cannot be done is nil, the reason, and "link" where that is a
+   symbolic link. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +48,8 @@ static const char *push_path(lua_State *L, size_t *root) {
 static int push_reason(lua_State *L, const sm_error *error) {
   lua_pushnil(L);
   lua_pushstring(L, error->message);
-  return 2;
+  lua_pushstring(L, error->status == SM_LINK ? "link" : NULL); /* NULL: nil */
+  return 3;
 }
 
 static int done(lua_State *L, sm_status status, const sm_error *error) {

@@ -20,7 +20,8 @@
 #include "core/tensor.h"
 
 /* Errors. The message begins with the user's own `file:line:`, the innermost level outside the library. */
-_Noreturn void sm_lua_raise(lua_State *L, const sm_error *error);
+_Noreturn void sm_lua_raise(lua_State *L, const sm_error *error);                      /* SM_NO_MEMORY has a kind */
+_Noreturn void sm_lua_raise_kind(lua_State *L, const char *message, const char *kind); /* see sm.problem; NULL: none */
 _Noreturn void sm_lua_fail(lua_State *L, const char *format, ...); /* formats as lua_pushfstring does */
 
 /* The memory of this state's tensors. */

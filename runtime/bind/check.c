@@ -47,19 +47,40 @@ static void shorten(lua_State *L) { /* [message] on top */
   lua_replace(L, -2);
 }
 
-_Noreturn static void raise_message(lua_State *L) { /* [message] on top */
+/* The message becomes an error of a kind, once sm.problem is known, which makes one. */
+static void make_problem(lua_State *L, const char *kind) { /* [words, message] on top */
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "sm.problem") != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    return;
+  }
+  lua_insert(L, -3);
+  lua_insert(L, -2); /* [problem, message, words] */
+  lua_pushstring(L, kind);
+  lua_insert(L, -3);
+  lua_call(L, 3, 1);
+}
+
+_Noreturn static void raise_message(lua_State *L, const char *kind) { /* [words] on top */
+  luaL_checkstack(L, 8, NULL);
   shorten(L);
+  lua_pushvalue(L, -1);
   push_user_position(L);
   lua_insert(L, -2);
   lua_concat(L, 2);
   make_visible(L);
+  if (kind) make_problem(L, kind);
   lua_error(L);
   __builtin_unreachable();
 }
 
 void sm_lua_raise(lua_State *L, const sm_error *error) {
   lua_pushstring(L, error->message);
-  raise_message(L);
+  raise_message(L, error->status == SM_NO_MEMORY ? "memory" : NULL);
+}
+
+void sm_lua_raise_kind(lua_State *L, const char *message, const char *kind) {
+  lua_pushstring(L, message);
+  raise_message(L, kind);
 }
 
 void sm_lua_fail(lua_State *L, const char *format, ...) {
@@ -67,7 +88,7 @@ void sm_lua_fail(lua_State *L, const char *format, ...) {
   va_start(arguments, format);
   lua_pushvfstring(L, format, arguments);
   va_end(arguments);
-  raise_message(L);
+  raise_message(L, NULL);
 }
 
 /* Pushes a short description of a value: `string "x"`, `number 3`, `tensor {2, 3}`, `nil`. */

@@ -35,7 +35,11 @@ static state_memory *memory_of(lua_State *L) {
 
 sm_memory *sm_lua_memory(lua_State *L) {
   state_memory *own = memory_of(L);
-  if (!own->memory && !(own->memory = sm_memory_new())) sm_lua_fail(L, "out of memory");
+  sm_error error;
+  if (!own->memory && !(own->memory = sm_memory_new())) {
+    sm_fail(&error, SM_NO_MEMORY, "out of memory");
+    sm_lua_raise(L, &error);
+  }
   return own->memory;
 }
 
@@ -95,7 +99,9 @@ void *sm_lua_take(lua_State *L, size_t bytes) {
   if (take_scratch(own, memory, bytes)) return own->scratch;
   collect_all(L, own);
   if (take_scratch(own, memory, bytes)) return own->scratch;
-  sm_lua_fail(L, "out of memory: %I bytes of scratch", (LUAI_UACINT)bytes);
+  sm_error error;
+  sm_fail(&error, SM_NO_MEMORY, "out of memory: %zu bytes of scratch", bytes);
+  sm_lua_raise(L, &error);
 }
 
 void sm_lua_give(lua_State *L) { give_scratch(memory_of(L)); }

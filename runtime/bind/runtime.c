@@ -5,17 +5,19 @@
 #include "core/gemm.h"
 #include "io/descriptors.h"
 
-/* raise(message): an error at the user's own line. */
+/* raise(message, kind): an error at the user's own line; with a kind it is one of sm.problem. */
 static int raise(lua_State *L) {
-  sm_lua_fail(L, "%s", luaL_checkstring(L, 1));
+  sm_lua_raise_kind(L, luaL_checkstring(L, 1), luaL_optstring(L, 2, NULL));
 }
 
-/* set_library(prefix, visible): sources that begin with it are the library's own, never the user's line; what errors
-   say goes through visible(text, kept). */
+/* set_library(prefix, visible, problem): sources that begin with it are the library's own, never the user's line; what
+   errors say goes through visible(text, kept); problem(kind, message, words) makes one that has a kind. */
 static int set_library(lua_State *L) {
   luaL_checkstring(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_settop(L, 2);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lua_settop(L, 3);
+  lua_setfield(L, LUA_REGISTRYINDEX, "sm.problem");
   lua_setfield(L, LUA_REGISTRYINDEX, "sm.visible");
   lua_setfield(L, LUA_REGISTRYINDEX, "sm.own_sources");
   return 0;

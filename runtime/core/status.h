@@ -7,6 +7,7 @@ typedef enum sm_status {
   SM_NO_MEMORY, /* an allocation failed; nothing was changed */
   SM_BAD_SHAPE, /* sizes that do not fit together; the message holds both */
   SM_BAD_VALUE, /* an argument out of its range */
+  SM_LINK,      /* a symbolic link, where none may be */
   SM_BAD_FILE,  /* a file whose content is not what it should be; the message holds path and offset */
   SM_SYSTEM     /* the operating system refused; the message holds path and reason */
 } sm_status;

@@ -25,6 +25,8 @@ static const double second_thoughts = 0.5;
    over, which a script may have caught. */
 enum { UNTIL_ASKED = 600, UNTIL_RAISED = 5, UNTIL_ENDED = 30 };
 
+const char *const sm_host_interruption = "smrun.interruption";
+
 /* Runs at the next instruction of the main Lua thread after a signal. A coroutine has a hook of its own: one that
    runs when the signal comes is stopped when it gives control back. */
 static void stop(lua_State *L, lua_Debug *event) {
@@ -32,7 +34,7 @@ static void stop(lua_State *L, lua_Debug *event) {
   lua_sethook(L, NULL, 0, 0);
   raised = 1;
   alarm(UNTIL_ENDED);
-  lua_pushliteral(L, "interrupted");
+  if (lua_getfield(L, LUA_REGISTRYINDEX, sm_host_interruption) == LUA_TNIL) lua_pushliteral(L, "interrupted");
   lua_error(L);
 }
 

@@ -25,6 +25,13 @@ static int graceful(lua_State *L) {
   return 0;
 }
 
+static int set_interruption(lua_State *L) {
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, sm_host_interruption);
+  return 0;
+}
+
 static int output_closed(lua_State *L) {
   lua_pushboolean(L, sm_host_output_closed());
   return 1;
@@ -104,6 +111,7 @@ int sm_host_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"interrupted", interrupted},
     {"graceful", graceful},
+    {"set_interruption", set_interruption},
     {"output_closed", output_closed},
     {"set_threads", set_threads},
     {"start", start},

@@ -8,6 +8,7 @@
    executable          path of this program
    interrupted()       whether a signal asked to stop
    graceful(boolean)   true: a signal only sets that flag; false: it raises an error in the running Lua code
+   set_interruption(v) what that error is
    output_closed()     whether the reader of what is written is gone
    set_threads(count)  threads to compute with; to be called before the numeric libraries are loaded
    start(words, path)  → process: words[1] with the others, quietly, its errors into a file (host/process.h)

@@ -26,8 +26,8 @@ static sm_status refused(const char *path, size_t length, const char *what, sm_e
 }
 
 static sm_status unexpected(const char *path, size_t length, const char *wanted, mode_t found, sm_error *error) {
-  return sm_fail(error, SM_BAD_FILE, "%.*s: expected a %s, found a %s", (int)length, path, wanted,
-                 sm_kind_of_file(found));
+  return sm_fail(error, S_ISLNK(found) ? SM_LINK : SM_BAD_FILE, "%.*s: expected a %s, found a %s", (int)length, path,
+                 wanted, sm_kind_of_file(found));
 }
 
 /* The part of a path that begins at `*next`, with its end; moves `*next` behind the slash, to NULL after the last. */

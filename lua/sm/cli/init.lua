@@ -6,9 +6,12 @@ local host = require "sm.host"
 local complain = require "sm.cli.complain"
 local help = require "sm.cli.help"
 local options = require "sm.cli.options"
+local problem = require "sm.problem"
 local text = require "sm.text"
 local traceback = require "sm.cli.traceback"
 local usage = require "sm.usage"
+
+host.set_interruption(problem.new("interrupted", "interrupted"))
 
 local M = {}
 
@@ -36,9 +39,9 @@ end
 
 --- Tells the user what went wrong.
 --- @return integer exit code
-local function report(problem)
+local function report(met)
   local interrupted = host.interrupted()
-  local code = (usage.is(problem) or not host.output_closed()) and complain(problem) or exit.failed
+  local code = (usage.is(met) or not host.output_closed()) and complain(met) or exit.failed
   return interrupted and code ~= exit.wrong_usage and exit.interrupted or code
 end
 

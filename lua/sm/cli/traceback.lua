@@ -1,6 +1,7 @@
 --- What an error looks like to the person who wrote the experiment: the message, and the lines of their own
 -- files that led to it. SM_TRACEBACK=full shows every level.
 local position = require "sm.place"
+local problem = require "sm.problem"
 local modules = require "sm.modules"
 local syntax = require "sm.cli.syntax"
 local text = require "sm.text"
@@ -43,6 +44,7 @@ end
 
 --- An error value as text; any value may be raised.
 local function text_of(value)
+  if problem.kind(value) then value = tostring(value) end
   if type(value) == "string" then
     value = blame_user(modules.shorten(value))
     return #value > bytes_shown and value or value .. syntax.hint(value)

@@ -3,6 +3,7 @@
 -- ("optimizer.…"); its metadata hold the experiment's text and parameters and the run's numbers. Equal runs have equal
 -- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
 local runtime = require "sm.runtime"
+local attempt = require "sm.problem".attempt
 local check = require "sm.check"
 local brief = require "sm.text".brief
 local fail = require "sm.fail"
@@ -236,9 +237,8 @@ end
 local function newest(run, directory, say)
   local steps = M.steps(directory)
   for _, step in ipairs(steps) do
-    local ok, found = pcall(read, directory, step, run)
+    local ok, found = attempt(read, directory, step, run)
     if ok then return found end
-    if check.ran_out(found) then error(found, 0) end -- nothing is wrong with that one
     say(("passed over a checkpoint that cannot be read: %s"):format(without_line(found)))
   end
   if #steps > 0 then fail("%s/checkpoints: not one can be read, out of %d", directory, #steps) end
@@ -284,7 +284,7 @@ local function restore_training(run, optimizer_state, numbers, path)
   if held ~= (optimizer.tensors or held) then
     fail("%s: the optimizer had %d tensors, and here are %d", path, optimizer.tensors, held)
   end
-  local restored, problem = pcall(function()
+  local restored, problem = attempt(function()
     run.optimizer:restore(optimizer_state, optimizer.steps)
     run.stream:restore(numbers.stream)
   end)

@@ -1,6 +1,7 @@
 --- What an experiment declares, checked at once: unknown keys, wrong types, missing parts.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local attempt = require "sm.problem".attempt
 local file_names = require "sm.experiment.names"
 local user_line = require "sm.place".line
 
@@ -41,8 +42,7 @@ local view_methods = { "check", "draw" }
 local function has_methods(value, methods)
   if type(value) ~= "table" then return false end
   for _, name in ipairs(methods) do
-    local ok, method = pcall(function() return value[name] end) -- strict tables raise where a key is unknown
-    if not ok and check.ran_out(method) then error(method, 0) end
+    local ok, method = attempt(function() return value[name] end) -- strict tables raise where a key is unknown
     if not ok or type(method) ~= "function" then return false end
   end
   return true

@@ -13,11 +13,11 @@ local beneath <const> = runtime.io.beneath
 local most_bytes <const> = 256 << 20 -- of a file that is read whole: three million rows of metrics.csv
 
 --- What a function of beneath gives; raises where it gives a reason.
-local function sure(result, reason, ...)
+local function sure(result, reason, kind, ...)
   if result == nil and reason then
-    fail("%s%s", reason, reason:find "a symbolic link$" and "; only a whole run directory may be one" or "")
+    fail("%s%s", reason, kind == "link" and "; only a whole run directory may be one" or "")
   end
-  return result, reason, ...
+  return result, reason, kind, ...
 end
 
 --- A path as a directory and a name beneath it.

@@ -2,6 +2,7 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
+local problem = require "sm.problem"
 local evaluate = require "sm.experiment.evaluate"
 local checkpoint = require "sm.experiment.checkpoint"
 local first_steps = require "sm.experiment.first_steps"
@@ -59,12 +60,12 @@ end
 
 --- One step of the optimizer; what it says of a gradient is completed with the step.
 local function follow_gradient(run)
-  local ok, message = pcall(run.optimizer.step, run.optimizer)
+  local ok, met = problem.attempt(run.optimizer.step, run.optimizer)
   if ok then return end
-  if not has_gradient(run.model) then fail_without_parameters(run) end
-  local place = type(message) == "string" and message:match "gradient of '.-' is .+$"
-  if not place then error(message, 0) end
-  fail("step %d: the %s; %s", run.state.step, place, checkpoint.last(run))
+  local kind = problem.kind(met)
+  if kind == "unmoved" and not has_gradient(run.model) then fail_without_parameters(run) end
+  if kind ~= "not finite" then error(met, 0) end
+  fail("step %d: the %s; %s", run.state.step, problem.words(met), checkpoint.last(run))
 end
 
 --- @return number loss

@@ -8,6 +8,7 @@
 ---   batch: what to call the size of the batch in messages.
 local autograd = require "sm.autograd"
 local check = require "sm.check"
+local problem = require "sm.problem"
 local runtime = require "sm.runtime"
 local shapes = require "sm.nn.shapes"
 
@@ -15,8 +16,6 @@ local M = {}
 
 local is_tensor = runtime.tensor.is_tensor
 local pack, unpack <const>, running <const> = table.pack, table.unpack, coroutine.running
-
-local INTERRUPTED = "interrupted" -- what the host raises at Ctrl-C, in whatever runs just then
 
 local passes, any = setmetatable({}, { __mode = "k" }), false -- coroutine → its pass
 
@@ -45,17 +44,19 @@ local function label(layer)
   return layer.path ~= "" and layer.path or layer.kind
 end
 
-local explained -- the last message that was made here: the layers around it have nothing to add
+local explained -- the last error that was made here: the layers around it have nothing to add
 
 --- Raises what a layer's computation raised, with the layer's path, kind and input, and the line that declared the
 --- layer. In a function of the user's (`own_line`) the line of the error itself says more, and is kept.
 --- @param inputs table as table.pack gives it
-function M.explain(layer, inputs, message)
-  if type(message) ~= "string" or message == INTERRUPTED or message == explained then error(message, 0) end
+function M.explain(layer, inputs, met)
+  local kind = problem.kind(met)
+  if type(met) ~= "string" and not kind or kind == "interrupted" or met == explained then error(met, 0) end
+  local message = tostring(met)
   local line, text = message:match("^([^\n]-:%d+): (.*)$")
   local pass = M.pass(layer)
-  explained = ("%s: in layer '%s' (%s) given %s: %s"):format(layer.own_line and line or layer.where, label(layer),
-    layer.kind, shapes.describe(inputs, pass and pass.batch), text or message)
+  explained = problem.reworded(met, ("%s: in layer '%s' (%s) given %s: %s"):format(layer.own_line and line
+    or layer.where, label(layer), layer.kind, shapes.describe(inputs, pass and pass.batch), text or message))
   error(explained, 0)
 end
 

@@ -2,6 +2,7 @@
 --- checkpoints. A rule (sgd.lua, adam.lua, …) adds its options, its state tensors and one kernel call.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local problem = require "sm.problem"
 local ordered = require "sm.ordered"
 local user_line = require "sm.place".line
 local parameters_of = require "sm.optim.parameters"
@@ -144,15 +145,21 @@ function Optimizer:rate()
   return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
 end
 
+local function refuse_step(...)
+  problem.raise("not finite", ...)
+end
+
 -- Says why a step cannot be taken: something is not finite, or `what` would not be.
 local function refuse(entry, gradient, what)
   local numbers = runtime.math
-  if not numbers.is_finite(gradient) then fail("gradient of '%s' is not finite", entry.name) end
-  if not numbers.is_finite(entry.tensor) then fail("parameter '%s' is not finite", entry.name) end
+  if not numbers.is_finite(gradient) then refuse_step("gradient of '%s' is not finite", entry.name) end
+  if not numbers.is_finite(entry.tensor) then refuse_step("parameter '%s' is not finite", entry.name) end
   for key, tensor in pairs(entry.state or {}) do
-    if not numbers.is_finite(tensor) then fail("state '%s.%s' of the optimizer is not finite", entry.name, key) end
+    if not numbers.is_finite(tensor) then
+      refuse_step("state '%s.%s' of the optimizer is not finite", entry.name, key)
+    end
   end
-  fail("gradient of '%s' is too large: it goes up to %g, and %s does not fit %s; clip_value limits it",
+  refuse_step("gradient of '%s' is too large: it goes up to %g, and %s does not fit %s; clip_value limits it",
     entry.name, numbers.max(numbers.abs(gradient)):item(), what, runtime.real)
 end
 
@@ -219,7 +226,8 @@ function Optimizer:step()
     end
   end
   if not moved then
-    fail(next(self.by_name) and "no parameter has a gradient; call loss:backward() before opt:step()"
+    problem.raise("unmoved", next(self.by_name)
+      and "no parameter has a gradient; call loss:backward() before opt:step()"
       or "the optimizer has no parameters; call opt:add(model:parameters()) before opt:step()")
   end
   self.steps = step

@@ -2,6 +2,7 @@
 -- It asks nothing of a network, and runs no script but its own: a policy in its head forbids it, and all that it shows
 -- is in it.
 local runtime = require "sm.runtime"
+local attempt = require "sm.problem".attempt
 local fail = require "sm.fail"
 local assets = require "sm.report.assets"
 local compare = require "sm.study.compare"
@@ -45,7 +46,7 @@ local function load(paths)
   local found, left_out = records.read_all(paths, true)
   local finished, unfinished = {}, {}
   for _, run in ipairs(found) do
-    local ok, reason = pcall(complete, run)
+    local ok, reason = attempt(complete, run)
     table.insert(ok and (run.summary and finished or unfinished) or left_out,
       ok and run or { path = run.path, reason = reason })
   end

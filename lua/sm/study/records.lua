@@ -1,6 +1,7 @@
 --- What run directories say of themselves: found, and read. A run may be a stranger's, half copied or cut short: what
 -- does not read as it should is told with its file and field, and that run is left out.
 local lfs = require "lfs"
+local attempt = require "sm.problem".attempt
 local fail = require "sm.fail"
 local json = require "sm.json"
 local shortest = require "sm.text".shortest
@@ -184,7 +185,7 @@ end
 function M.read_all(paths, with_text)
   local found, left_out = {}, {}
   for _, path in ipairs(paths) do
-    local ok, record = pcall(M.read, path, with_text)
+    local ok, record = attempt(M.read, path, with_text)
     if ok then
       found[#found + 1] = record
     else
