@@ -125,6 +125,7 @@ static void search_all(search *work) {
     }
     give(work, &tile, part);
   }
+  work->part = NULL;
 }
 
 sm_status sm_extremes_check(const sm_axis *along, sm_error *error) {

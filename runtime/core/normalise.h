@@ -7,9 +7,9 @@
 #include "core/tensor.h"
 
 /* x is (outer, rows, channels). The channels are in `groups` groups of neighbours, all of one size. In each `outer` a
-   group has a mean and a variance (over their number, biased) of its channels in all rows. So layers are normalised with
-   rows = 1 and one group, groups of an image's channels with outer = images, and batches with outer = 1 and a group for
-   every channel. */
+   group has a mean and a variance (over their number, biased) of its channels in all rows. So layers are normalised
+   with rows = 1 and one group, groups of an image's channels with outer = images, and batches with outer = 1 and a
+   group for every channel. */
 typedef struct sm_normal {
   size_t outer, rows, channels, groups;
   double epsilon; /* > 0 */
