@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/conv_channelwise.h"
 #include "core/conv_fourier.h"
+#include "core/conv_im2col.h"
 #include "core/conv_reading.h"
 #include "core/conv_rule.h"
 #include "core/conv_winograd.h"
@@ -45,7 +47,7 @@ static const struct {
     {"fourier", SM_CONV_FOURIER, "fourier wherever it can (SMRUN_CONV), else by rule"},
     {"winograd", SM_CONV_WINOGRAD, "winograd wherever it can (SMRUN_CONV), else by rule"},
     {"direct", SM_CONV_DIRECT, "direct (SMRUN_CONV)"},
-    {"im2col", SM_CONV_IM2COL, "im2col (SMRUN_CONV)"},
+    {"im2col", SM_CONV_IM2COL, "im2col wherever it can (SMRUN_CONV), else direct"},
 };
 
 enum { FORCED = sizeof forced / sizeof *forced };
@@ -76,7 +78,7 @@ const char *sm_conv2d_rule(void) {
   if (asked == FORCED) return "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col";
   return asked < 0 ? "fourier or winograd where they save 2 of 3 multiplications and more, else direct from "
                      "16 output "
-                     "channels on, im2col below"
+                     "channels on, im2col below; groups direct, small ones channelwise"
                    : forced[asked].rule;
 }
 
@@ -99,9 +101,11 @@ static size_t fourier_cost(const sm_conv2d *conv, sm_conv_pass of) {
 }
 
 sm_conv_kernel sm_conv_kernel_of(const sm_conv2d *conv, sm_conv_pass of) {
-  if (conv->kernel == SM_CONV_DIRECT || conv->kernel == SM_CONV_IM2COL) return conv->kernel;
+  if (conv->kernel == SM_CONV_DIRECT || (conv->kernel == SM_CONV_IM2COL && sm_conv_im2col_takes(conv)))
+    return conv->kernel;
   if (conv->kernel == SM_CONV_FOURIER && sm_conv_fourier_takes(conv)) return SM_CONV_FOURIER;
   if (conv->kernel == SM_CONV_WINOGRAD && sm_conv_winograd_takes(conv)) return SM_CONV_WINOGRAD;
+  if (sm_conv_channelwise_takes(conv, of)) return SM_CONV_CHANNELWISE;
   const sm_window *window = &conv->window;
   size_t direct =
       window->kernel_height * window->kernel_width * window->batch * window->out_height * window->out_width;
@@ -109,7 +113,7 @@ sm_conv_kernel sm_conv_kernel_of(const sm_conv2d *conv, sm_conv_pass of) {
   if (fourier <= direct && fourier <= winograd) return SM_CONV_FOURIER;
   if (winograd <= direct) return SM_CONV_WINOGRAD;
   size_t out_channels = of == SM_CONV_BACKWARD_DATA ? window->channels : conv->filters;
-  return out_channels >= DIRECT_CHANNELS ? SM_CONV_DIRECT : SM_CONV_IM2COL;
+  return out_channels >= DIRECT_CHANNELS || !sm_conv_im2col_takes(conv) ? SM_CONV_DIRECT : SM_CONV_IM2COL;
 }
 
 /* ---- plans ---- */
@@ -117,8 +121,15 @@ sm_conv_kernel sm_conv_kernel_of(const sm_conv2d *conv, sm_conv_pass of) {
 /* Of a result, with whatever a method keeps beside it: more than it ever takes. */
 enum { RESULT_BYTES = 1024 };
 
-/* Images x have the channels that axis `axis` of filters w is for. */
-static sm_status check_filters(const sm_shape *x, const sm_shape *w, int axis, sm_error *error) {
+/* Images x have `channels` channels, which filters w are for. */
+static sm_status check_channels(const sm_shape *x, const sm_shape *w, size_t channels, sm_error *error) {
+  char x_text[SM_SHAPE_TEXT], w_text[SM_SHAPE_TEXT];
+  if (channels == x->size[3]) return SM_OK;
+  return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: expected %zu channels, got %zu",
+                 sm_shape_text(x_text, x), sm_shape_text(w_text, w), channels, x->size[3]);
+}
+
+static sm_status check_filters(const sm_shape *x, const sm_shape *w, size_t groups, sm_error *error) {
   char x_text[SM_SHAPE_TEXT], w_text[SM_SHAPE_TEXT];
   sm_shape_text(x_text, x);
   sm_shape_text(w_text, w);
@@ -131,9 +142,9 @@ static sm_status check_filters(const sm_shape *x, const sm_shape *w, int axis, s
     return sm_fail(error, SM_BAD_SHAPE, "expected filters {kernel, kernel, in, out}, got %s (with images %s)",
                    w_text, x_text);
   }
-  if (w->size[axis] != x->size[3]) {
-    return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: expected %zu channels, got %zu", x_text,
-                   w_text, w->size[axis], x->size[3]);
+  if (groups < 1 || w->size[3] % groups != 0) {
+    return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: %zu filters cannot be divided into %zu groups",
+                   x_text, w_text, w->size[3], groups);
   }
   return SM_OK;
 }
@@ -174,14 +185,18 @@ static sm_status no_plan(const sm_shape *images, const sm_shape *w, const sm_err
 }
 
 sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, const sm_shape *w,
-                         const sm_window_options *options, sm_error *error) {
-  sm_status status = check_filters(x, w, 2, error);
+                         const sm_window_options axes[2], size_t groups, sm_error *error) {
+  sm_status status = check_filters(x, w, groups, error);
+  size_t channels;
   if (status) return status;
-  sm_conv2d plan = {.filters = w->size[3]};
+  if (!sm_multiply(&channels, w->size[2], groups)) channels = SIZE_MAX;
+  status = check_channels(x, w, channels, error);
+  if (status) return status;
+  sm_conv2d plan = {.filters = w->size[3], .groups = groups};
   sm_error reason;
   status = chosen_kernel(&plan.kernel, error);
   if (status) return status;
-  status = sm_window_plan(&plan.window, x, w->size[0], w->size[1], options, &reason);
+  status = sm_window_plan(&plan.window, x, w->size[0], w->size[1], axes, &reason);
   if (status == SM_OK) status = check_limit(&plan, &reason);
   if (status) return no_plan(x, w, &reason, error);
   *conv = plan;
@@ -190,15 +205,20 @@ sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, cons
 }
 
 sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape *y, const sm_shape *w,
-                                   const sm_window_options *options, const size_t size[2], sm_error *error) {
-  sm_status status = check_filters(y, w, 3, error);
+                                   const sm_window_options axes[2], size_t groups, const size_t size[2],
+                                   sm_error *error) {
+  sm_status status = check_filters(y, w, groups, error);
+  if (status == SM_OK) status = check_channels(y, w, w->size[3], error);
   if (status) return status;
-  sm_conv2d plan = {.filters = w->size[3]};
+  sm_conv2d plan = {.filters = w->size[3], .groups = groups};
+  size_t channels;
   sm_error reason;
   status = chosen_kernel(&plan.kernel, error);
   if (status) return status;
-  status =
-      sm_window_transpose_plan(&plan.window, y, w->size[2], w->size[0], w->size[1], options, size, &reason);
+  if (!sm_multiply(&channels, w->size[2], groups))
+    status = sm_fail(&reason, SM_BAD_SHAPE, "too many channels");
+  else
+    status = sm_window_transpose_plan(&plan.window, y, channels, w->size[0], w->size[1], axes, size, &reason);
   if (status == SM_OK) status = check_limit(&plan, &reason);
   if (status) return no_plan(y, w, &reason, error);
   *conv = plan;

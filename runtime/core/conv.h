@@ -1,7 +1,8 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
-   {kernel height, kernel width, in, out}. Four kernels compute it, which agree to rounding: direct
-   (core/conv_direct.h), with fewer multiplications (core/conv_winograd.h; for small images core/conv_fourier.h), and
-   by patches in BLAS (core/conv_im2col.h), for which sm_blas_load comes first.
+   {kernel height, kernel width, in, out}. Five kernels compute it, which agree to rounding: direct
+   (core/conv_direct.h), for small groups (core/conv_channelwise.h), with fewer multiplications (core/conv_winograd.h;
+   for small images core/conv_fourier.h), and by patches in BLAS (core/conv_im2col.h), for which sm_blas_load comes
+   first. Each says which geometries it takes; direct takes all.
 
    What a result does not see does not change it: an image's results are a function of that image, the filters and the
    sizes, bit for bit, and padding takes no part, not even beside an infinite weight. NaN and infinity reach the results
@@ -19,12 +20,14 @@ typedef enum sm_conv_kernel {
   SM_CONV_FOURIER,  /* where it can, else by rule */
   SM_CONV_WINOGRAD, /* the same */
   SM_CONV_DIRECT,
-  SM_CONV_IM2COL
+  SM_CONV_IM2COL,     /* where it can, else direct */
+  SM_CONV_CHANNELWISE /* where it can, else by rule */
 } sm_conv_kernel;
 
 typedef struct sm_conv2d {
   sm_window window; /* over x: channels = in */
   size_t filters;   /* out */
+  size_t groups;    /* of channels and of filters, in their order: filters see the channels of their own group */
   sm_conv_kernel kernel;
   bool leave_padding_out; /* the direct method multiplies no zeros of padding, where it would for speed */
 } sm_conv2d;
@@ -33,18 +36,29 @@ typedef struct sm_conv2d {
    rule. */
 const char *sm_conv2d_rule(void);
 
-/* Checks x (batch, height, width, in) against w (kernel height, kernel width, in, out) and fills *conv and
-   *out = (batch, out height, out width, out). SM_BAD_SHAPE and SM_BAD_VALUE name both shapes;
+static inline size_t sm_conv2d_group_channels(const sm_conv2d *conv) { return conv->window.channels / conv->groups; }
+static inline size_t sm_conv2d_group_filters(const sm_conv2d *conv) { return conv->filters / conv->groups; }
+
+/* Whether neighbouring windows see neighbouring pixels and all channels, as transforms need it. */
+static inline bool sm_conv2d_is_plain(const sm_conv2d *conv) {
+  const sm_window *window = &conv->window;
+  return conv->groups == 1 && window->stride == 1 && window->stride_across == 1 && window->dilation == 1 &&
+         window->dilation_across == 1;
+}
+
+/* Checks x (batch, height, width, in) against w (kernel height, kernel width, in / groups, out) and fills *conv and
+   *out = (batch, out height, out width, out); options down and across. SM_BAD_SHAPE and SM_BAD_VALUE name both shapes;
    SM_BAD_VALUE is also what SMRUN_CONV gives that names no kernel. */
 sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, const sm_shape *w,
-                         const sm_window_options *options, sm_error *error);
+                         const sm_window_options axes[2], size_t groups, sm_error *error);
 
 /* The transposed convolution: y (batch, height, width, out) is taken for the output of a convolution, and the
-   result is its input, *x = (batch, height', width', in); w keeps the layout {kh, kw, in, out} of that
+   result is its input, *x = (batch, height', width', in); w keeps the layout {kh, kw, in / groups, out} of that
    convolution. Fills *conv for sm_conv2d_backward_data. `size` {height', width'} or NULL is explained at
    sm_window_transpose_plan. */
 sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape *y, const sm_shape *w,
-                                   const sm_window_options *options, const size_t size[2], sm_error *error);
+                                   const sm_window_options axes[2], size_t groups, const size_t size[2],
+                                   sm_error *error);
 
 /* Bytes of scratch, aligned to SM_ALIGNMENT, that each pass needs with the present number of threads, which
    must not change in between; the content is undefined. */
@@ -67,7 +81,7 @@ void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *
 /* gx (batch, height, width, channels): the gradient of the input, or the transposed convolution of gy. */
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
 
-/* gw (kh, kw, channels, filters) and, unless NULL, gbias (filters): partial sums per chunk, added in chunk
+/* gw (kh, kw, channels / groups, filters) and, unless NULL, gbias (filters): partial sums per chunk, added in chunk
    order. */
 void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                const sm_conv2d *conv);

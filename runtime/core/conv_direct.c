@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/conv_phase.h"
 #include "core/conv_reading.h"
 #include "core/tile.h"
 
@@ -59,15 +60,16 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
   bool whole = at->count == at->width;
   ptrdiff_t top = (ptrdiff_t)(row * read->stride) - read->top;
   sm_range lines = sm_reading_kernel_rows(read, row);
-  size_t runs = lines.last - lines.first, line = runs ? (size_t)(top + (ptrdiff_t)lines.first) : from->first;
+  size_t runs = lines.last - lines.first, line = from->first;
+  if (runs) line = (size_t)(top + (ptrdiff_t)(lines.first * read->dilation));
   size_t kernel_line = read->kernel_width * read->channels * at->width;
   const real *bias = write->bias ? write->bias + at->first : NULL;
   sm_tile tile = {.out_step = whole ? write->pixel : SM_PANEL,
-                  .a_step = read->stride * read->channels,
+                  .a_step = read->stride_across * read->pixel,
                   .b_step = at->width,
-                  .a_run = read->line,
+                  .a_run = read->dilation * read->line,
                   .b_run = kernel_line,
-                  .a_block = read->channels,
+                  .a_block = read->dilation_across * read->pixel,
                   .b_block = read->run * at->width,
                   .runs = runs,
                   .terms = read->run};
@@ -147,11 +149,11 @@ static size_t correlate_bytes(const sm_reading *read) {
          sm_workers(read->batch * sm_quotient_up(read->rows, read->band)) * sm_reading_band_bytes(read);
 }
 
-/* packed: for each panel of filters (patch, panel width), from w (patch, filters). */
+/* packed: for each panel of a group's filters (patch, panel width), from w (patch, all filters). */
 typedef struct packing {
   real *packed;
   const real *w;
-  size_t patch, filters;
+  size_t patch, filters, step;
 } packing;
 
 static void pack_line(const void *work, size_t line) {
@@ -159,30 +161,30 @@ static void pack_line(const void *work, size_t line) {
   sm_panel at = sm_panel_of(of->filters, line / of->patch);
   size_t element = line % of->patch;
   sm_copy_padded(of->packed + at.first * of->patch + element * at.width,
-                 of->w + element * of->filters + at.first, &at);
+                 of->w + element * of->step + at.first, &at);
 }
 
 /* Filters, and behind them biases. */
 static size_t packed_filters_bytes(const sm_conv2d *conv, const sm_reading *read) {
-  return sm_aligned(sm_rounded(conv->filters) * (sm_reading_patch(read) + 1) * sizeof(real));
+  return sm_aligned(sm_rounded(sm_conv2d_group_filters(conv)) * (sm_reading_patch(read) + 1) * sizeof(real));
 }
 
-/* Packs both and says how results are laid out. */
+/* Packs both, of one group, and says how results are laid out. */
 static writing pack_filters(real *packed, const real *w, const real *bias, const sm_conv2d *conv,
                             const sm_reading *read) {
-  size_t filters = conv->filters, patch = sm_reading_patch(read), panels = sm_panels_of(filters);
+  size_t filters = sm_conv2d_group_filters(conv), patch = sm_reading_patch(read), panels = sm_panels_of(filters);
   real *packed_bias = packed + sm_rounded(filters) * patch;
   for (size_t p = 0; p < panels && bias; p++) {
     sm_panel at = sm_panel_of(filters, p);
     sm_copy_padded(packed_bias + at.first, bias + at.first, &at);
   }
   size_t lines = panels * patch;
-  sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters});
+  sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters, conv->filters});
   return (writing){.bias = bias ? packed_bias : NULL,
                    .channels = filters,
-                   .pixel = filters,
-                   .row = read->columns * filters,
-                   .image = read->rows * read->columns * filters};
+                   .pixel = conv->filters,
+                   .row = read->columns * conv->filters,
+                   .image = read->rows * read->columns * conv->filters};
 }
 
 size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {
@@ -193,9 +195,13 @@ size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {
 void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                             const sm_conv2d *conv) {
   const sm_reading read = sm_reading_of(conv);
-  writing write = pack_filters(scratch, w, bias, conv, &read);
-  write.out = y;
-  correlate(&write, x, scratch, (char *)scratch + packed_filters_bytes(conv, &read), &read);
+  char *rest = (char *)scratch + packed_filters_bytes(conv, &read);
+  for (size_t group = 0; group < conv->groups; group++) {
+    size_t first = group * sm_conv2d_group_filters(conv);
+    writing write = pack_filters(scratch, w + first, bias ? bias + first : NULL, conv, &read);
+    write.out = y + first;
+    correlate(&write, x + group * read.channels, scratch, rest, &read);
+  }
 }
 
 /* ---- image by image ---- */
@@ -240,126 +246,84 @@ void sm_conv_direct_forward_each(sm_conv2d_task *task, const void *work, const r
 
 /* ---- the data gradient ---- */
 
-/* With t = pixel + padding and windows that start at multiples of the stride s, window o sees pixel t with
-   the kernel element t - o*s. So with t = q*s + r, pixels of one phase r see the elements r, r+s, r+2s, …
-   alone,
-     gx[t] = sum over m of gy[q - m] * w[r + m*s],
-   which is a convolution of stride 1 over gy with the filters turned around. This is one axis of it. */
-typedef struct phase {
-  size_t count;     /* pixels, a stride apart */
-  size_t element;   /* r */
-  size_t taps;      /* kernel elements; 0: these pixels get no gradient */
-  ptrdiff_t before; /* padding of gy before the first pixel's window */
-} phase;
-
-/* The phase that begins with `pixel`, less than the stride. */
-static phase phase_of(size_t pixel, size_t size, size_t padding, size_t kernel, size_t stride) {
-  size_t t = pixel + padding, element = t % stride;
-  size_t taps = kernel > element ? sm_quotient_up(kernel - element, stride) : 0;
-  return (phase){.count = sm_quotient_up(size - pixel, stride),
-                 .element = element,
-                 .taps = taps,
-                 .before = (ptrdiff_t)taps - 1 - (ptrdiff_t)(t / stride)};
-}
-
-static size_t phases_down(const sm_window *window) { return sm_smaller(window->stride, window->height); }
-static size_t phases_across(const sm_window *window) { return sm_smaller(window->stride, window->width); }
-
-static phase phase_down(const sm_window *window, size_t pixel) {
-  return phase_of(pixel, window->height, window->top, window->kernel_height, window->stride);
-}
-
-static phase phase_across(const sm_window *window, size_t pixel) {
-  return phase_of(pixel, window->width, window->left, window->kernel_width, window->stride);
-}
-
-static sm_reading gradient_reading(const sm_conv2d *conv, const phase *down, const phase *across) {
-  const sm_window *window = &conv->window;
-  bool any = down->taps && across->taps;
-  sm_reading read = {.batch = window->batch,
-                     .height = window->out_height,
-                     .width = window->out_width,
-                     .channels = conv->filters,
-                     .top = down->before,
-                     .left = across->before,
-                     .kernel_height = any ? down->taps : 0,
-                     .kernel_width = any ? across->taps : 1,
-                     .stride = 1,
-                     .rows = down->count,
-                     .columns = across->count,
-                     .leave_padding_out = conv->leave_padding_out};
-  sm_reading_complete(&read);
-  return read;
-}
-
 static size_t packed_bytes(const sm_conv2d *conv) {
-  const sm_window *window = &conv->window;
-  size_t taps = sm_quotient_up(window->kernel_height, window->stride) *
-                sm_quotient_up(window->kernel_width, window->stride);
-  return sm_aligned(sm_rounded(window->channels) * taps * conv->filters * sizeof(real));
+  size_t down = sm_phases_most_taps(sm_phases_down(&conv->window));
+  size_t across = sm_phases_most_taps(sm_phases_across(&conv->window));
+  size_t channels = sm_rounded(sm_conv2d_group_channels(conv));
+  return sm_aligned(channels * down * across * sm_conv2d_group_filters(conv) * sizeof(real));
 }
 
 size_t sm_conv_direct_backward_data_scratch(const sm_conv2d *conv) {
+  const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
   size_t most = 0;
-  for (size_t i = 0; i < phases_down(&conv->window); i++) {
-    for (size_t j = 0; j < phases_across(&conv->window); j++) {
-      phase down = phase_down(&conv->window, i), across = phase_across(&conv->window, j);
-      sm_reading read = gradient_reading(conv, &down, &across);
+  for (size_t i = 0; i < rows.count; i++) {
+    for (size_t j = 0; j < columns.count; j++) {
+      sm_phase down = sm_phase_of(&rows, i), across = sm_phase_of(&columns, j);
+      sm_reading read = sm_phase_reading(conv, &down, &across);
       most = sm_larger(most, correlate_bytes(&read));
     }
   }
   return packed_bytes(conv) + most;
 }
 
-/* packed: for each panel of channels (taps down, taps across, filters, panel width), from w (kernel height,
-   kernel width, channels, filters), turned around. */
+/* packed: for each panel of a group's channels (taps down, taps across, its filters, panel width), from w (kernel
+   height, kernel width, the group's channels, all filters), turned around. */
 typedef struct phase_packing {
   real *packed;
   const real *w;
-  const phase *down, *across;
+  const sm_phase *down, *across;
   const sm_conv2d *conv;
 } phase_packing;
 
 /* One tap of one panel. */
 static void pack_tap(const void *work, size_t block) {
   const phase_packing *of = work;
-  const phase *down = of->down, *across = of->across;
+  const sm_phase *down = of->down, *across = of->across;
   const sm_window *window = &of->conv->window;
-  size_t filters = of->conv->filters, taps = down->taps * across->taps, tap = block % taps;
-  sm_panel at = sm_panel_of(window->channels, block / taps);
-  size_t row = down->element + window->stride * (down->taps - 1 - tap / across->taps);
-  size_t column = across->element + window->stride * (across->taps - 1 - tap % across->taps);
-  const real *from = of->w + ((row * window->kernel_width + column) * window->channels + at.first) * filters;
+  size_t filters = sm_conv2d_group_filters(of->conv), channels = sm_conv2d_group_channels(of->conv);
+  size_t taps = down->taps * across->taps, tap = block % taps, step = of->conv->filters;
+  sm_panel at = sm_panel_of(channels, block / taps);
+  size_t row = sm_phase_element(down, tap / across->taps), column = sm_phase_element(across, tap % across->taps);
+  const real *from = of->w + ((row * window->kernel_width + column) * channels + at.first) * step;
   real *to = of->packed + (at.first * taps + tap * at.width) * filters;
   for (size_t j = 0; j < at.width; j++) {
     for (size_t f = 0; f < filters; f++) {
-      to[f * at.width + j] = j < at.count ? from[j * filters + f] : 0;
+      to[f * at.width + j] = j < at.count ? from[j * step + f] : 0;
     }
   }
 }
 
-static void pack_phase(real *packed, const real *w, const phase *down, const phase *across,
+static void pack_phase(real *packed, const real *w, const sm_phase *down, const sm_phase *across,
                        const sm_conv2d *conv) {
-  size_t blocks = sm_panels_of(conv->window.channels) * down->taps * across->taps;
-  sm_parallel(blocks, blocks * SM_PANEL * conv->filters, pack_tap,
+  size_t blocks = sm_panels_of(sm_conv2d_group_channels(conv)) * down->taps * across->taps;
+  sm_parallel(blocks, blocks * SM_PANEL * sm_conv2d_group_filters(conv), pack_tap,
               &(phase_packing){packed, w, down, across, conv});
+}
+
+static void correlate_phase(real *gx, const real *gy, const real *w, void *scratch, const sm_phase *down,
+                            const sm_phase *across, const sm_conv2d *conv) {
+  const sm_window *window = &conv->window;
+  const sm_reading read = sm_phase_reading(conv, down, across);
+  size_t channels = window->channels, line = window->width * channels, own = sm_conv2d_group_channels(conv);
+  for (size_t group = 0; group < conv->groups; group++) {
+    size_t first = group * read.channels;
+    pack_phase(scratch, w + first, down, across, conv);
+    writing write = {.out = gx + down->first * line + across->first * channels + group * own,
+                     .channels = own,
+                     .pixel = window->stride_across * channels,
+                     .row = window->stride * line,
+                     .image = window->height * line};
+    correlate(&write, gy + first, scratch, (char *)scratch + packed_bytes(conv), &read);
+  }
 }
 
 void sm_conv_direct_backward_data(real *gx, const real *gy, const real *w, void *scratch,
                                   const sm_conv2d *conv) {
-  const sm_window *window = &conv->window;
-  size_t channels = window->channels, stride = window->stride, line = window->width * channels;
-  for (size_t i = 0; i < phases_down(window); i++) {
-    for (size_t j = 0; j < phases_across(window); j++) {
-      phase down = phase_down(window, i), across = phase_across(window, j);
-      sm_reading read = gradient_reading(conv, &down, &across);
-      pack_phase(scratch, w, &down, &across, conv);
-      writing write = {.out = gx + i * line + j * channels,
-                       .channels = channels,
-                       .pixel = stride * channels,
-                       .row = stride * line,
-                       .image = window->height * line};
-      correlate(&write, gy, scratch, (char *)scratch + packed_bytes(conv), &read);
+  const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
+  for (size_t i = 0; i < rows.count; i++) {
+    for (size_t j = 0; j < columns.count; j++) {
+      sm_phase down = sm_phase_of(&rows, i), across = sm_phase_of(&columns, j);
+      correlate_phase(gx, gy, w, scratch, &down, &across, conv);
     }
   }
 }

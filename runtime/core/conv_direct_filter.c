@@ -28,7 +28,7 @@ static bool sums_fit(const sm_reading *read, size_t filters) {
 
 static sm_reading filter_reading(const sm_conv2d *conv) {
   sm_reading read = sm_reading_of(conv);
-  size_t filters = sums_fit(&read, conv->filters) ? sm_rounded(conv->filters) : SM_PANEL;
+  size_t own = sm_conv2d_group_filters(conv), filters = sums_fit(&read, own) ? sm_rounded(own) : SM_PANEL;
   size_t row = (read.line * read.stride + read.columns * filters) * sizeof(real);
   read.band = sm_larger(sm_smaller(BAND_BYTES / sm_larger(row, 1), read.rows), 1);
   return read;
@@ -50,7 +50,7 @@ static cutting cutting_of(const sm_reading *read, size_t filters) {
 
 size_t sm_conv_direct_backward_filter_scratch(const sm_conv2d *conv) {
   sm_reading read = filter_reading(conv);
-  cutting cut = cutting_of(&read, conv->filters);
+  cutting cut = cutting_of(&read, sm_conv2d_group_filters(conv));
   return sm_reading_seen_bytes(&read) + cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
          sm_workers(cut.chunks * cut.parts) * (cut.gy_bytes + cut.band_bytes);
 }
@@ -76,7 +76,7 @@ static void add_products(real *gw, const sm_source *from, const real *gy, size_t
                          bool add, const sm_range *seen, const sm_panel *at, const sm_reading *read) {
   sm_tile tile = {.out_step = at->width,
                   .start_step = at->width,
-                  .a_step = read->stride * read->channels,
+                  .a_step = read->stride_across * read->pixel,
                   .b_step = gy_step,
                   .a_run = read->stride * read->line,
                   .b_run = read->columns * gy_step,
@@ -88,7 +88,7 @@ static void add_products(real *gw, const sm_source *from, const real *gy, size_t
       tile.terms = seen[group].last - seen[group].first;
       bool any = tile.runs && tile.terms;
       if (!any) tile.terms = 0;
-      size_t line = (size_t)((ptrdiff_t)(part.first * read->stride + ky) - read->top);
+      size_t line = (size_t)((ptrdiff_t)(part.first * read->stride + ky * read->dilation) - read->top);
       const real *pixel = any ? sm_source_pixel(from, line, seen[group].first, group, read) : from->lines;
       tile.b = any ? gy + ((part.first - rows.first) * read->columns + seen[group].first) * gy_step : gy;
       tile.out = gw;
@@ -104,7 +104,7 @@ typedef struct gradient {
   real *gw;
   const real *gy, *x;
   const sm_range *seen;
-  size_t filters;
+  size_t filters, step; /* of a group, and from a pixel of gy, or an element of gw, to the next */
   const sm_reading *read;
   const cutting *cut;
   char *gw_shares, *gbias_shares; /* the chunks'; gbias_shares NULL: no gbias */
@@ -115,8 +115,8 @@ typedef struct gradient {
 static void sum_panel(real *gw, double *gbias, real *gy_band, const sm_source *from, const gradient *of,
                       size_t row, size_t count, bool add, const sm_panel *at) {
   const sm_reading *read = of->read;
-  const real *gy = of->gy + row * read->columns * of->filters + at->first;
-  size_t step = of->filters, pixels = count * read->columns, y = row % read->rows;
+  const real *gy = of->gy + row * read->columns * of->step + at->first;
+  size_t step = of->step, pixels = count * read->columns, y = row % read->rows;
   if (at->count < at->width) {
     for (size_t i = 0; i < pixels; i++) sm_copy_padded(gy_band + i * at->width, gy + i * step, at);
     gy = gy_band;
@@ -159,7 +159,7 @@ static void add_shares(const void *work, size_t line) {
   size_t patch = sm_reading_patch(of->read);
   for (size_t p = 0; p < sm_panels_of(of->filters); p++) {
     sm_panel at = sm_panel_of(of->filters, p);
-    real *out = of->gw + line * of->filters + at.first;
+    real *out = of->gw + line * of->step + at.first;
     size_t from = at.first * patch + line * at.width;
     memcpy(out, (real *)of->gw_shares + from, at.count * sizeof *out);
     for (size_t chunk = 1; chunk < cut->chunks; chunk++) {
@@ -172,29 +172,33 @@ static void add_shares(const void *work, size_t line) {
 void sm_conv_direct_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                     const sm_conv2d *conv) {
   const sm_reading read = filter_reading(conv);
-  const cutting cut = cutting_of(&read, conv->filters);
-  size_t filters = conv->filters, patch = sm_reading_patch(&read);
+  size_t filters = sm_conv2d_group_filters(conv), patch = sm_reading_patch(&read);
+  const cutting cut = cutting_of(&read, filters);
   sm_range *seen = scratch;
   char *gw_shares = (char *)scratch + sm_reading_seen_bytes(&read),
        *gbias_shares = gw_shares + cut.chunks * cut.gw_bytes;
   sm_reading_find_seen(seen, &read);
-  const gradient of = {.gw = gw,
-                       .gy = gy,
-                       .x = x,
-                       .seen = seen,
-                       .filters = filters,
-                       .read = &read,
-                       .cut = &cut,
-                       .gw_shares = gw_shares,
-                       .gbias_shares = gbias ? gbias_shares : NULL,
-                       .bands = gbias_shares + cut.chunks * cut.gbias_bytes};
-  sm_parallel(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
-  sm_parallel(patch, patch * filters, add_shares, &of);
-  for (size_t j = 0; j < filters && gbias; j++) {
-    double sum = 0;
-    for (size_t chunk = 0; chunk < cut.chunks; chunk++) {
-      sum += ((double *)(gbias_shares + chunk * cut.gbias_bytes))[j];
+  for (size_t group = 0; group < conv->groups; group++) {
+    size_t first = group * filters;
+    const gradient of = {.gw = gw + first,
+                         .gy = gy + first,
+                         .x = x + group * read.channels,
+                         .seen = seen,
+                         .filters = filters,
+                         .step = conv->filters,
+                         .read = &read,
+                         .cut = &cut,
+                         .gw_shares = gw_shares,
+                         .gbias_shares = gbias ? gbias_shares : NULL,
+                         .bands = gbias_shares + cut.chunks * cut.gbias_bytes};
+    sm_parallel(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
+    sm_parallel(patch, patch * filters, add_shares, &of);
+    for (size_t j = 0; j < filters && gbias; j++) {
+      double sum = 0;
+      for (size_t chunk = 0; chunk < cut.chunks; chunk++) {
+        sum += ((double *)(gbias_shares + chunk * cut.gbias_bytes))[j];
+      }
+      gbias[first + j] = (real)sum;
     }
-    gbias[j] = (real)sum;
   }
 }

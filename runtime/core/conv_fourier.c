@@ -24,7 +24,7 @@ static bool fits(size_t size, size_t positions, size_t kernel, size_t before) {
 
 bool sm_conv_fourier_takes(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
-  return window->stride == 1 && fits(window->height, window->out_height, window->kernel_height, window->top) &&
+  return sm_conv2d_is_plain(conv) && fits(window->height, window->out_height, window->kernel_height, window->top) &&
          fits(window->width, window->out_width, window->kernel_width, window->left) &&
          window->channels && window->channels % SM_FOURIER_CHANNELS == 0 &&
          conv->filters && conv->filters % SM_FOURIER_CHANNELS == 0;

@@ -4,6 +4,9 @@
 
 #include "core/conv_reading.h"
 #include "core/gemm.h"
+#include "core/unfold.h"
+
+bool sm_conv_im2col_takes(const sm_conv2d *conv) { return conv->groups == 1; }
 
 /* ---- how the work is cut ---- */
 
@@ -30,7 +33,8 @@ static cutting cutting_of(const sm_conv2d *conv) {
   size_t row_elements = cut.row * cut.patch;
   size_t fitting = row_elements ? PATCH_BLOCK / row_elements : 1;
   cut.block = sm_smaller(fitting ? fitting : 1, (largest.last - largest.first) * window->out_height);
-  bool pixel = window->kernel_height == 1 && window->kernel_width == 1 && window->stride == 1;
+  bool pixel = window->kernel_height == 1 && window->kernel_width == 1 && window->stride == 1 &&
+               window->stride_across == 1;
   cut.unfold = !pixel || window->out_height != window->height || window->out_width != window->width;
   cut.patch_bytes = cut.unfold ? sm_aligned(cut.block * row_elements * sizeof(real)) : 0;
   return cut;
@@ -52,78 +56,12 @@ static real *own_patches(void *scratch, const cutting *cut) {
 
 /* ---- patches ---- */
 
-/* Runs are often a few elements long: sizes that the compiler knows spare a call of memcpy for each. */
-static inline void copy_run(real *restrict out, const real *restrict x, size_t n) {
-  for (; n >= 16; n -= 16, out += 16, x += 16) memcpy(out, x, 16 * sizeof *out);
-  if (n & 8) memcpy(out, x, 8 * sizeof *out), out += 8, x += 8;
-  if (n & 4) memcpy(out, x, 4 * sizeof *out), out += 4, x += 4;
-  if (n & 2) memcpy(out, x, 2 * sizeof *out), out += 2, x += 2;
-  if (n & 1) *out = *x;
-}
-
-static inline void zero_run(real *out, size_t n) {
-  for (size_t i = 0; i < n; i++) out[i] = 0;
-}
-
-static inline void add_run(real *restrict out, const real *restrict x, size_t n) {
-  for (size_t i = 0; i < n; i++) out[i] += x[i];
-}
-
-/* patches (row, patch) = what the window sees along one output row of x. */
-static void unfold_row(real *patches, const real *x, size_t output_row, const cutting *cut,
-                       const sm_window *window) {
-  size_t image = output_row / window->out_height, oy = output_row % window->out_height;
-  size_t channels = window->channels, line = window->width * channels, run = window->kernel_width * channels;
-  ptrdiff_t top = (ptrdiff_t)(oy * window->stride) - (ptrdiff_t)window->top;
-  sm_range rows = sm_on_axis(top, window->kernel_height, window->height);
-  for (size_t ky = 0; ky < window->kernel_height; ky++, patches += run) {
-    bool seen = ky >= rows.first && ky < rows.last;
-    const real *pixels = seen ? x + (image * window->height + (size_t)(top + (ptrdiff_t)ky)) * line : NULL;
-    real *patch = patches;
-    for (size_t ox = 0; ox < window->out_width; ox++, patch += cut->patch) {
-      if (!seen) {
-        zero_run(patch, run);
-        continue;
-      }
-      ptrdiff_t left = (ptrdiff_t)(ox * window->stride) - (ptrdiff_t)window->left;
-      sm_range columns = sm_on_axis(left, window->kernel_width, window->width);
-      size_t before = columns.first * channels, upto = columns.last * channels;
-      zero_run(patch, before);
-      if (upto > before) {
-        const real *pixel = pixels + (left + (ptrdiff_t)columns.first) * (ptrdiff_t)channels;
-        copy_run(patch + before, pixel, upto - before);
-      }
-      zero_run(patch + upto, run - upto);
-    }
-  }
-}
-
-/* The adjoint of unfold_row: adds patches (row, patch) to the pixels of gx that they were taken from. */
-static void fold_row(real *gx, const real *patches, size_t output_row, const cutting *cut,
-                     const sm_window *window) {
-  size_t image = output_row / window->out_height, oy = output_row % window->out_height;
-  size_t channels = window->channels, line = window->width * channels, run = window->kernel_width * channels;
-  ptrdiff_t top = (ptrdiff_t)(oy * window->stride) - (ptrdiff_t)window->top;
-  sm_range rows = sm_on_axis(top, window->kernel_height, window->height);
-  for (size_t ky = rows.first; ky < rows.last; ky++) {
-    real *pixels = gx + (image * window->height + (size_t)(top + (ptrdiff_t)ky)) * line;
-    const real *patch = patches + ky * run;
-    for (size_t ox = 0; ox < window->out_width; ox++, patch += cut->patch) {
-      ptrdiff_t left = (ptrdiff_t)(ox * window->stride) - (ptrdiff_t)window->left;
-      sm_range columns = sm_on_axis(left, window->kernel_width, window->width);
-      if (columns.first == columns.last) continue;
-      add_run(pixels + (left + (ptrdiff_t)columns.first) * (ptrdiff_t)channels,
-              patch + columns.first * channels, (columns.last - columns.first) * channels);
-    }
-  }
-}
-
 /* The patches of `rows` output rows: unfolded into `patches`, or the pixels themselves. */
 static const real *patches_of(real *patches, const real *x, size_t first, size_t rows, const cutting *cut,
                               const sm_window *window) {
   if (!cut->unfold) return x + first * cut->row * cut->patch;
   size_t step = cut->row * cut->patch;
-  for (size_t i = 0; i < rows; i++) unfold_row(patches + i * step, x, first + i, cut, window);
+  for (size_t i = 0; i < rows; i++) sm_unfold_row(patches + i * step, x, first + i, window);
   return patches;
 }
 
@@ -155,7 +93,7 @@ static void forward_chunk(const void *work, size_t chunk) {
     size_t count = sm_smaller(cut->block, rows.last - first), positions = count * cut->row;
     const real *patches = patches_of(unfolded, of->x, first, count, cut, &of->conv->window);
     real *out = of->out + first * cut->row * filters;
-    for (size_t i = 0; i < positions && of->bias; i++) copy_run(out + i * filters, of->bias, filters);
+    for (size_t i = 0; i < positions && of->bias; i++) sm_copy_run(out + i * filters, of->bias, filters);
     sm_gemm_serial(out, patches, of->w, false, false, of->bias != NULL, positions, filters, cut->patch,
                    cut->patch, filters, filters);
   }
@@ -180,14 +118,14 @@ static void data_gradient_chunk(const void *work, size_t chunk) {
   real *unfolded = own_patches(of->scratch, cut), *gx = of->out;
   sm_range images = sm_chunk(window->batch, cut->chunks, chunk);
   sm_range rows = rows_of_chunk(of->conv, cut, chunk);
-  if (cut->unfold) zero_run(gx + images.first * image, (images.last - images.first) * image);
+  if (cut->unfold) sm_zero_run(gx + images.first * image, (images.last - images.first) * image);
   for (size_t first = rows.first; first < rows.last; first += cut->block) {
     size_t count = sm_smaller(cut->block, rows.last - first);
     real *patches = cut->unfold ? unfolded : gx + first * step;
     sm_gemm_serial(patches, of->gy + first * cut->row * filters, of->w, false, true, false, count * cut->row,
                    cut->patch, filters, filters, filters, cut->patch);
     for (size_t i = 0; i < count && cut->unfold; i++) {
-      fold_row(gx, patches + i * step, first + i, cut, window);
+      sm_fold_row(gx, patches + i * step, first + i, window);
     }
   }
 }
@@ -237,7 +175,7 @@ static void filter_gradient_chunk(const void *work, size_t chunk) {
   real *unfolded = own_patches(of->scratch, cut);
   real *gw_part = (real *)(gradient->gw_parts + chunk * gradient->part.gw_bytes);
   sm_range rows = rows_of_chunk(of->conv, cut, chunk);
-  if (rows.first == rows.last) zero_run(gw_part, cut->patch * filters);
+  if (rows.first == rows.last) sm_zero_run(gw_part, cut->patch * filters);
   for (size_t first = rows.first; first < rows.last; first += cut->block) {
     size_t count = sm_smaller(cut->block, rows.last - first);
     const real *patches = patches_of(unfolded, of->x, first, count, cut, &of->conv->window);
@@ -258,7 +196,7 @@ static void add_parts(const void *work, size_t block) {
   size_t count = range.last - range.first;
   memcpy(gw + range.first, (real *)of->gw_parts + range.first, count * sizeof *gw);
   for (size_t chunk = 1; chunk < cut->chunks; chunk++) {
-    add_run(gw + range.first, (real *)(of->gw_parts + chunk * of->part.gw_bytes) + range.first, count);
+    sm_add_run(gw + range.first, (real *)(of->gw_parts + chunk * of->part.gw_bytes) + range.first, count);
   }
 }
 

@@ -5,6 +5,7 @@
    leaves it out. */
 #include "core/conv.h"
 
+#include "core/conv_channelwise.h"
 #include "core/conv_direct.h"
 #include "core/conv_fourier.h"
 #include "core/conv_im2col.h"
@@ -38,6 +39,9 @@ static const kernel *kernel_for(const sm_conv2d *conv, sm_conv_pass pass) {
       [SM_CONV_IM2COL] = {sm_conv_im2col_forward_scratch, sm_conv_im2col_backward_data_scratch,
                           sm_conv_im2col_backward_filter_scratch, sm_conv_im2col_forward,
                           sm_conv_im2col_backward_data, sm_conv_im2col_backward_filter},
+      [SM_CONV_CHANNELWISE] = {sm_conv_channelwise_forward_scratch, sm_conv_channelwise_backward_data_scratch,
+                               sm_conv_channelwise_backward_filter_scratch, sm_conv_channelwise_forward,
+                               sm_conv_channelwise_backward_data, sm_conv_channelwise_backward_filter},
   };
   return &kernels[sm_conv_kernel_of(conv, pass)];
 }
@@ -45,6 +49,10 @@ static const kernel *kernel_for(const sm_conv2d *conv, sm_conv_pass pass) {
 static bool transforms(const sm_conv2d *conv, sm_conv_pass pass) {
   sm_conv_kernel chosen = sm_conv_kernel_of(conv, pass);
   return chosen == SM_CONV_FOURIER || chosen == SM_CONV_WINOGRAD;
+}
+
+static bool leaves_padding_out(const sm_conv2d *conv, sm_conv_pass pass) {
+  return sm_conv_kernel_of(conv, pass) == SM_CONV_CHANNELWISE;
 }
 
 /* The direct method, of so many images, with padding left out of the sums. */
@@ -65,7 +73,7 @@ static size_t result_of(const sm_conv2d *conv) {
 }
 
 static size_t weights_of(const sm_conv2d *conv) {
-  return conv->window.kernel_height * conv->window.kernel_width * conv->window.channels * conv->filters;
+  return conv->window.kernel_height * conv->window.kernel_width * sm_conv2d_group_channels(conv) * conv->filters;
 }
 
 /* Whether there is no result for any image: no numbers, but maybe more images than could ever be counted through. */
@@ -80,6 +88,7 @@ static size_t marks_bytes(const sm_conv2d *conv) { return sm_aligned(conv->windo
 
 static size_t scratch_for(const sm_conv2d *conv, sm_conv_pass pass, size_t chosen,
                           scratch_function *of_direct) {
+  if (leaves_padding_out(conv, pass)) return chosen;
   const sm_conv2d all = direct_of(conv, conv->window.batch), one = direct_of(conv, 1);
   size_t bytes = sm_larger(chosen, sm_larger(of_direct(&all), of_direct(&one)));
   return transforms(conv, pass) ? marks_bytes(conv) + sm_larger(bytes, sm_conv_range_scratch(conv)) : bytes;
@@ -122,7 +131,7 @@ void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, 
   size_t batch = conv->window.batch;
   if (!transforms(conv, SM_CONV_FORWARD)) {
     const sm_conv2d direct = direct_of(conv, batch);
-    if (sm_conv_is_finite(w, weights_of(conv)))
+    if (leaves_padding_out(conv, SM_CONV_FORWARD) || sm_conv_is_finite(w, weights_of(conv)))
       chosen->forward(y, x, w, bias, scratch, conv);
     else
       sm_conv_direct_forward(y, x, w, bias, scratch, &direct);
@@ -146,7 +155,7 @@ void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scra
   size_t batch = conv->window.batch;
   if (!transforms(conv, SM_CONV_BACKWARD_DATA)) {
     const sm_conv2d direct = direct_of(conv, batch);
-    if (sm_conv_is_finite(w, weights_of(conv)))
+    if (leaves_padding_out(conv, SM_CONV_BACKWARD_DATA) || sm_conv_is_finite(w, weights_of(conv)))
       chosen->backward_data(gx, gy, w, scratch, conv);
     else
       sm_conv_direct_backward_data(gx, gy, w, scratch, &direct);
@@ -177,6 +186,7 @@ void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real
   bool borne = !transforms(conv, SM_CONV_BACKWARD_FILTER) || sm_conv_backward_filter_borne(gy, x, rest, conv);
   if (borne) chosen->backward_filter(gw, gbias, gy, x, rest, conv);
   /* Only here, where it costs nothing, for gy is large: zeros of the padding times infinity are in the result. */
+  if (leaves_padding_out(conv, SM_CONV_BACKWARD_FILTER)) return;
   if (!borne || !sm_conv_is_finite(gw, weights_of(conv)))
     sm_conv_direct_backward_filter(gw, gbias, gy, x, rest, &direct);
 }
@@ -216,7 +226,8 @@ static bool goes_by_fourier(const sm_conv2d *conv) {
 }
 
 static bool goes_by_image(const sm_conv2d *conv) {
-  return sm_conv_kernel_of(conv, SM_CONV_FORWARD) == SM_CONV_DIRECT && conv->window.batch >= EACH_IMAGES;
+  return sm_conv_kernel_of(conv, SM_CONV_FORWARD) == SM_CONV_DIRECT && conv->groups == 1 &&
+         conv->window.batch >= EACH_IMAGES;
 }
 
 static size_t results_bytes(const sm_conv2d *conv) {

@@ -10,18 +10,20 @@ enum {
 };
 
 /* Source pixels of an axis that `positions` windows span. */
-static size_t span(size_t positions, size_t stride, size_t kernel) {
-  return positions ? (positions - 1) * stride + kernel : 0;
+static size_t span(size_t positions, size_t stride, size_t kernel, size_t dilation) {
+  return positions ? (positions - 1) * stride + (kernel ? sm_window_reach(kernel, dilation) : 0) : 0;
 }
 
 void sm_reading_complete(sm_reading *read) {
-  size_t columns = span(read->columns, read->stride, read->kernel_width);
-  read->apart = read->channels >= APART_CHANNELS || read->leave_padding_out ||
+  size_t columns = span(read->columns, read->stride_across, read->kernel_width, read->dilation_across);
+  if (!read->pixel) read->pixel = read->channels;
+  bool in_one_run = read->pixel == read->channels && (read->dilation_across == 1 || read->kernel_width == 1);
+  read->apart = read->channels >= APART_CHANNELS || read->leave_padding_out || !in_one_run ||
                 columns > PADDED_TIMES * (read->width + read->kernel_width);
   read->groups = read->apart ? read->kernel_width : 1;
   read->run = (read->apart ? 1 : read->kernel_width) * read->channels;
   read->padded = !read->apart && read->channels && (read->left != 0 || columns > read->width);
-  read->line = (read->padded ? columns : read->width) * read->channels;
+  read->line = (read->padded ? columns : read->width) * read->pixel;
   size_t fitting = BAND_BYTES / (sm_larger(read->line * read->stride, 1) * sizeof(real));
   size_t sharing = sm_quotient_up(read->rows, sm_quotient_up(ITEMS, sm_larger(read->batch, 1)));
   read->band = sm_larger(sm_smaller(fitting, sharing), 1);
@@ -32,12 +34,16 @@ sm_reading sm_reading_of(const sm_conv2d *conv) {
   sm_reading read = {.batch = window->batch,
                      .height = window->height,
                      .width = window->width,
-                     .channels = window->channels,
+                     .channels = window->channels / conv->groups,
+                     .pixel = window->channels,
                      .top = (ptrdiff_t)window->top,
                      .left = (ptrdiff_t)window->left,
                      .kernel_height = window->kernel_height,
                      .kernel_width = window->kernel_width,
                      .stride = window->stride,
+                     .stride_across = window->stride_across,
+                     .dilation = window->dilation,
+                     .dilation_across = window->dilation_across,
                      .rows = window->out_height,
                      .columns = window->out_width,
                      .leave_padding_out = conv->leave_padding_out};
@@ -50,9 +56,8 @@ size_t sm_reading_patch(const sm_reading *read) {
 }
 
 size_t sm_reading_band_bytes(const sm_reading *read) {
-  return read->padded
-             ? sm_aligned(span(read->band, read->stride, read->kernel_height) * read->line * sizeof(real))
-             : 0;
+  size_t rows = span(read->band, read->stride, read->kernel_height, read->dilation);
+  return read->padded ? sm_aligned(rows * read->line * sizeof(real)) : 0;
 }
 
 sm_range sm_on_axis(ptrdiff_t start, size_t count, size_t size) {
@@ -62,37 +67,54 @@ sm_range sm_on_axis(ptrdiff_t start, size_t count, size_t size) {
   return (sm_range){(size_t)first, last > first ? (size_t)last : (size_t)first};
 }
 
-/* The positions, of `count`, at which kernel element `element` is on an axis of `size` pixels. */
-static sm_range positions_on_axis(size_t element, ptrdiff_t padding, size_t stride, size_t count,
-                                  size_t size) {
-  ptrdiff_t start = (ptrdiff_t)element - padding, left = (ptrdiff_t)size - start;
-  size_t first = start < 0 ? sm_smaller(sm_quotient_up((size_t)-start, stride), count) : 0;
-  size_t last = left > 0 ? sm_smaller(sm_quotient_up((size_t)left, stride), count) : 0;
+/* How many elements, `step` apart from the first on, come before `distance`. */
+static size_t elements_before(ptrdiff_t distance, size_t step) {
+  return distance > 0 ? sm_quotient_up((size_t)distance, step) : 0;
+}
+
+sm_range sm_apart_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size) {
+  if (step == 1) return sm_on_axis(start, count, size);
+  size_t first = sm_smaller(elements_before(-start, step), count);
+  size_t last = sm_smaller(elements_before((ptrdiff_t)size - start, step), count);
   return (sm_range){first, sm_larger(first, last)};
 }
 
+/* The positions, of `count`, at which kernel element `element` is on an axis of `size` pixels: windows lie as far apart
+   as elements of a window of its own. */
+static sm_range positions_on_axis(size_t element, size_t dilation, ptrdiff_t padding, size_t stride, size_t count,
+                                  size_t size) {
+  return sm_apart_on_axis((ptrdiff_t)(element * dilation) - padding, count, stride, size);
+}
+
 sm_range sm_reading_kernel_rows(const sm_reading *read, size_t row) {
-  return sm_on_axis((ptrdiff_t)(row * read->stride) - read->top, read->kernel_height, read->height);
+  ptrdiff_t first = (ptrdiff_t)(row * read->stride) - read->top;
+  return sm_apart_on_axis(first, read->kernel_height, read->dilation, read->height);
+}
+
+sm_range sm_reading_kernel_columns(const sm_reading *read, size_t column) {
+  ptrdiff_t first = (ptrdiff_t)(column * read->stride_across) - read->left;
+  return sm_apart_on_axis(first, read->kernel_width, read->dilation_across, read->width);
 }
 
 sm_range sm_reading_rows_seen(const sm_reading *read, size_t kernel_row) {
-  return positions_on_axis(kernel_row, read->top, read->stride, read->rows, read->height);
+  return positions_on_axis(kernel_row, read->dilation, read->top, read->stride, read->rows, read->height);
 }
 
 size_t sm_reading_seen_bytes(const sm_reading *read) { return sm_aligned(read->groups * sizeof(sm_range)); }
 
 void sm_reading_find_seen(sm_range *seen, const sm_reading *read) {
   for (size_t group = 0; group < read->groups; group++) {
-    seen[group] = read->apart ? positions_on_axis(group, read->left, read->stride, read->columns, read->width)
+    seen[group] = read->apart ? positions_on_axis(group, read->dilation_across, read->left, read->stride_across,
+                                                read->columns, read->width)
                               : (sm_range){0, read->columns};
   }
 }
 
 sm_source sm_source_of(real *band, const real *images, size_t image, size_t row, size_t rows,
                        const sm_reading *read) {
-  size_t channels = read->channels, image_line = read->width * channels;
+  size_t channels = read->channels, image_line = read->width * read->pixel;
   ptrdiff_t top = (ptrdiff_t)(row * read->stride) - read->top;
-  sm_range lines = sm_on_axis(top, span(rows, read->stride, read->kernel_height), read->height);
+  sm_range lines = sm_on_axis(top, span(rows, read->stride, read->kernel_height, read->dilation), read->height);
   if (lines.first == lines.last) return (sm_source){images, 0};
   sm_source from = {.first = (size_t)(top + (ptrdiff_t)lines.first)};
   from.lines = images + (image * read->height + from.first) * image_line;

@@ -13,8 +13,12 @@
    rows are copied with their padding where a window reaches beyond them. */
 typedef struct sm_reading {
   size_t batch, height, width, channels; /* source images */
+  size_t pixel;                          /* elements from one pixel to the next; 0: channels. More where the channels
+                                            are a group of those that the images have */
   ptrdiff_t top, left;                   /* padding before the image; negative: pixels that no window sees */
-  size_t kernel_height, kernel_width, stride;
+  size_t kernel_height, kernel_width;
+  size_t stride, stride_across;          /* between windows */
+  size_t dilation, dilation_across;      /* between elements of a window */
   size_t rows, columns;   /* window positions */
   bool leave_padding_out; /* kernel columns are to be taken apart whatever it costs */
   bool apart;             /* kernel columns are taken one by one, those that see padding left out */
@@ -25,9 +29,10 @@ typedef struct sm_reading {
   size_t band;            /* rows of positions that are worked on at a time */
 } sm_reading;
 
-/* Fills in what follows from the sizes: apart, groups, run, padded, line and band. */
+/* Fills in what follows from the sizes: pixel if it is 0, apart, groups, run, padded, line and band. */
 void sm_reading_complete(sm_reading *read);
 
+/* Of one group's channels; which, is for whoever points into the images. */
 sm_reading sm_reading_of(const sm_conv2d *conv);
 
 /* Elements of a filter: kernel height * kernel width * channels. */
@@ -37,8 +42,9 @@ size_t sm_reading_patch(const sm_reading *read);
 size_t sm_reading_band_bytes(const sm_reading *read);
 size_t sm_reading_seen_bytes(const sm_reading *read);
 
-/* The rows of the kernel that lie on the image at a row of positions. */
+/* The rows of the kernel that lie on the image at a row of positions, and the columns at a column. */
 sm_range sm_reading_kernel_rows(const sm_reading *read, size_t row);
+sm_range sm_reading_kernel_columns(const sm_reading *read, size_t column);
 
 /* The rows of positions at which row `kernel_row` of the kernel lies on the image. */
 sm_range sm_reading_rows_seen(const sm_reading *read, size_t kernel_row);
@@ -60,12 +66,13 @@ sm_source sm_source_of(real *band, const real *images, size_t image, size_t row,
 static inline const real *sm_source_pixel(const sm_source *from, size_t row, size_t column, size_t group,
                                           const sm_reading *read) {
   ptrdiff_t left = read->padded ? 0 : read->left;
-  ptrdiff_t pixel = (ptrdiff_t)(column * read->stride + group) - left;
-  return from->lines + (row - from->first) * read->line + (size_t)pixel * read->channels;
+  ptrdiff_t pixel = (ptrdiff_t)(column * read->stride_across + group * read->dilation_across) - left;
+  return from->lines + (row - from->first) * read->line + (size_t)pixel * read->pixel;
 }
 
-/* The part of `count` pixels from `start` on that lies on an axis of `size` pixels. */
+/* The part of `count` pixels from `start` on that lies on an axis of `size` pixels, and of pixels `step` apart. */
 sm_range sm_on_axis(ptrdiff_t start, size_t count, size_t size);
+sm_range sm_apart_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size);
 
 static inline sm_range sm_overlap(sm_range a, sm_range b) {
   size_t first = a.first > b.first ? a.first : b.first, last = a.last < b.last ? a.last : b.last;

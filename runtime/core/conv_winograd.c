@@ -7,7 +7,7 @@ enum { POINTS = SM_WINOGRAD_POINTS, CELLS = SM_WINOGRAD_CELLS, TILES = SM_WINOGR
 bool sm_conv_winograd_takes(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   size_t kernel = window->kernel_height;
-  return window->kernel_width == kernel && (kernel == 3 || kernel == 5) && window->stride == 1 &&
+  return window->kernel_width == kernel && (kernel == 3 || kernel == 5) && sm_conv2d_is_plain(conv) &&
          window->channels && window->channels % SM_WINOGRAD_CHANNELS == 0 && conv->filters &&
          conv->filters % SM_WINOGRAD_CHANNELS == 0;
 }

@@ -1,12 +1,12 @@
 /* Pooling of NHWC images over the windows of window.h, whose strides may differ. Padding never takes part: it is below
-   every value for the maximum and is not counted by the average. Windows that lie wholly in the padding are refused by
-   the plan. */
+   every value for the maximum and, unless that is asked for, not counted by the average. Windows that hold no pixel of
+   the image are refused by the plan. */
 #ifndef SM_POOL_H
 #define SM_POOL_H
 
 #include "core/window.h"
 
-/* sm_window_plan_axes, and SM_BAD_VALUE where a window would hold no pixel or, for the maximum, more than INT_MAX.
+/* sm_window_plan, and SM_BAD_VALUE where a window would hold no pixel or, for the maximum, more than INT_MAX.
    *out = (batch, out_height, out_width, channels). */
 sm_status sm_maxpool_plan(sm_window *window, sm_shape *out, const sm_shape *x, size_t kernel_height,
                           size_t kernel_width, const sm_window_options axes[2], sm_error *error);
@@ -31,7 +31,9 @@ void sm_maxpool_sources(int32_t *source, const void *which, const sm_window *win
 /* y: what the forward pass gave with relu, NULL without. */
 void sm_maxpool_backward(real *gx, const real *gy, const void *which, const real *y, const sm_window *window);
 
-void sm_avgpool_forward(real *y, const real *x, const sm_window *window);
-void sm_avgpool_backward(real *gx, const real *gy, const sm_window *window);
+/* The mean of each window. count_padding: a sum is divided by the window's elements on the image and its padding, not
+   beyond. */
+void sm_avgpool_forward(real *y, const real *x, bool count_padding, const sm_window *window);
+void sm_avgpool_backward(real *gx, const real *gy, bool count_padding, const sm_window *window);
 
 #endif

@@ -86,6 +86,35 @@ SM_INLINE sm_vector sm_vector_fma(sm_vector a, sm_vector b, sm_vector c) {
 /* Integers as wide as the numbers of a vector: what comparing two vectors gives, all bits or none. */
 typedef __typeof__((sm_vector){0} > (sm_vector){0}) sm_lanes;
 
+/* n <= SM_VECTOR numbers, and zeros. */
+SM_INLINE sm_vector sm_vector_load(const real *x, size_t n) {
+  if (n == SM_VECTOR) return *(const sm_vector *)x;
+  sm_vector numbers = {0};
+  memcpy(&numbers, x, n * sizeof *x);
+  return numbers;
+}
+
+SM_INLINE void sm_vector_store(real *out, sm_vector numbers, size_t n) {
+  if (n == SM_VECTOR) {
+    *(sm_vector *)out = numbers;
+  } else {
+    memcpy(out, &numbers, n * sizeof *out);
+  }
+}
+
+/* Lane i = x[which[i]], each of which is below SM_VECTOR. */
+SM_INLINE sm_vector sm_vector_permute(sm_vector x, sm_lanes which) {
+#if SM_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  return SM_OF_REAL(_mm512_permutexvar_ps, _mm512_permutexvar_pd)((__m512i)which, x);
+#elif SM_VECTOR_BYTES == 32 && defined(__AVX2__) && !defined(SM_DOUBLE)
+  return _mm256_permutevar8x32_ps(x, (__m256i)which);
+#else
+  sm_vector y;
+  for (int lane = 0; lane < SM_VECTOR; lane++) y[lane] = x[which[lane]];
+  return y;
+#endif
+}
+
 /* One tile, or several one below the other: out[row] = start[row] + the sum over blocks, runs and terms, in this order,
    of a[row] * b, where out, start and b are one to SM_TILE_VECTORS vectors wide and a is one number. Steps are in
    elements. */

@@ -10,15 +10,26 @@
 
 typedef struct shape_case {
   size_t batch, height, width, channels, kernel_height, kernel_width, filters;
-  sm_window_options options;
+  sm_window_options axes[2];
+  size_t groups;
 } shape_case;
 
-#define SAME(stride) \
-  { stride, SM_PADDING_SAME, 0 }
-#define VALID(stride) \
-  { stride, SM_PADDING_VALID, 0 }
-#define PADDED(stride, padding) \
-  { stride, SM_PADDING_EXPLICIT, padding }
+#define AXIS(stride, kind, padding) \
+  { stride, kind, padding, padding, 1, false }
+#define SAME_AXES(stride) \
+  { AXIS(stride, SM_PADDING_SAME, 0), AXIS(stride, SM_PADDING_SAME, 0) }
+#define VALID_AXES(stride) \
+  { AXIS(stride, SM_PADDING_VALID, 0), AXIS(stride, SM_PADDING_VALID, 0) }
+#define PADDED_AXES(stride, padding) \
+  { AXIS(stride, SM_PADDING_EXPLICIT, padding), AXIS(stride, SM_PADDING_EXPLICIT, padding) }
+
+#define SAME(stride) SAME_AXES(stride), 1
+#define VALID(stride) VALID_AXES(stride), 1
+#define PADDED(stride, padding) PADDED_AXES(stride, padding), 1
+#define APART(down, top, bottom, tall, across, left, right, wide) \
+  { {down, SM_PADDING_EXPLICIT, top, bottom, tall, false}, {across, SM_PADDING_EXPLICIT, left, right, wide, false} }
+#define DILATED(stride, dilation) \
+  { {stride, SM_PADDING_SAME, 0, 0, dilation, false}, {stride, SM_PADDING_SAME, 0, 0, dilation, false} }
 
 static const shape_case cases[] = {
     {50, 28, 28, 1, 5, 5, 4, SAME(1)},     {50, 14, 14, 3, 5, 5, 7, SAME(1)},
@@ -53,9 +64,30 @@ static const shape_case cases[] = {
     {5, 14, 14, 32, 5, 5, 16, SAME(1)},    {19, 12, 10, 16, 4, 5, 16, SAME(1)},
     {7, 16, 16, 16, 3, 6, 16, VALID(1)},   {3, 10, 11, 16, 6, 5, 16, PADDED(1, 5)},
     {17, 14, 14, 16, 5, 5, 16, PADDED(1, 3)}, {580, 4, 4, 16, 3, 3, 16, SAME(1)},
+    {2, 9, 11, 3, 3, 3, 5, DILATED(1, 2), 1},        {2, 9, 11, 16, 3, 2, 16, DILATED(1, 3), 1},
+    {2, 9, 11, 3, 3, 3, 20, DILATED(2, 2), 1},       {2, 12, 17, 9, 3, 3, 17, DILATED(4, 6), 1},
+    {2, 12, 17, 2, 4, 3, 3, DILATED(3, 2), 1},       {1, 4, 5, 2, 3, 3, 17, DILATED(1, 9), 1},
+    {2, 9, 8, 3, 2, 3, 5, APART(2, 1, 0, 1, 1, 0, 3, 2), 1},
+    {2, 9, 8, 16, 3, 3, 16, APART(1, 0, 2, 1, 3, 2, 1, 1), 1},
+    {2, 9, 8, 16, 3, 3, 16, APART(1, 2, 1, 1, 1, 0, 3, 1), 1},
+    {3, 10, 14, 16, 3, 3, 16, APART(1, 1, 2, 1, 1, 2, 0, 1), 1},
+    {2, 9, 8, 16, 3, 1, 33, APART(3, 4, 2, 2, 2, 1, 0, 3), 1},
+    {2, 7, 9, 1, 1, 5, 4, APART(1, 0, 0, 1, 1, 4, 0, 1), 1},
+    {17, 1, 40, 12, 1, 5, 16, APART(1, 0, 0, 1, 2, 3, 1, 3), 1},
+    {2, 9, 11, 32, 3, 3, 32, SAME_AXES(1), 32},           {2, 9, 11, 19, 3, 3, 19, SAME_AXES(1), 19},
+    {3, 14, 14, 16, 5, 5, 16, SAME_AXES(2), 16},          {2, 7, 6, 5, 7, 2, 15, SAME_AXES(1), 5},
+    {2, 9, 11, 12, 3, 3, 12, SAME_AXES(1), 3},            {2, 9, 11, 12, 3, 3, 24, DILATED(2, 3), 4},
+    {2, 9, 11, 64, 3, 3, 32, SAME_AXES(1), 2},            {2, 6, 5, 40, 1, 1, 40, SAME_AXES(1), 2},
+    {2, 6, 5, 40, 3, 6, 8, SAME_AXES(1), 4},              {2, 9, 8, 6, 2, 3, 9, APART(2, 1, 0, 1, 1, 0, 3, 2), 3},
+    {1, 3, 3, 8, 1, 1, 2, SAME_AXES(1), 2},               {0, 6, 6, 4, 3, 3, 4, SAME_AXES(1), 4},
+    {40, 4, 4, 32, 3, 3, 64, SAME_AXES(1), 16},           {2, 3, 4, 34, 7, 9, 34, SAME_AXES(1), 17},
+    {2, 5, 5, 16, 2, 2, 16, APART(3, 0, 0, 1, 4, 1, 2, 1), 16},
+    {2, 0, 5, 4, 2, 2, 4, SAME_AXES(1), 2},               {2, 4, 5, 0, 2, 2, 4, SAME_AXES(1), 2},
+    {2, 9, 11, 28, 3, 3, 28, APART(1, 2, 0, 2, 1, 0, 1, 3), 28},
 };
 
-static const sm_conv_kernel kernels[] = {SM_CONV_FOURIER, SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL};
+static const sm_conv_kernel kernels[] = {SM_CONV_FOURIER, SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL,
+                                         SM_CONV_CHANNELWISE};
 
 /* A planned case with its sizes in elements. */
 typedef struct planned {
@@ -67,12 +99,12 @@ typedef struct planned {
 static planned plan(const shape_case *at, sm_conv_kernel kernel) {
   planned p;
   sm_shape x = {4, {at->batch, at->height, at->width, at->channels}};
-  sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}};
+  sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels / at->groups, at->filters}};
   sm_error error;
-  if (sm_conv2d_plan(&p.conv, &p.out, &x, &w, &at->options, &error)) fail_msg("%s", error.message);
+  if (sm_conv2d_plan(&p.conv, &p.out, &x, &w, at->axes, at->groups, &error)) fail_msg("%s", error.message);
   p.conv.kernel = kernel;
   p.x = at->batch * at->height * at->width * at->channels;
-  p.w = at->kernel_height * at->kernel_width * at->channels * at->filters;
+  p.w = at->kernel_height * at->kernel_width * at->channels / at->groups * at->filters;
   p.y = p.out.size[0] * p.out.size[1] * p.out.size[2] * p.out.size[3];
   return p;
 }
@@ -97,12 +129,13 @@ static void multiply(arrays *a, const sm_conv2d *conv) {
         for (size_t f = 0; f < conv->filters; f++, iy++) {
           for (size_t ky = 0; ky < p->kernel_height; ky++) {
             for (size_t kx = 0; kx < p->kernel_width; kx++) {
-              size_t row = oy * p->stride + ky, column = ox * p->stride + kx;
+              size_t row = oy * p->stride + ky * p->dilation, column = ox * p->stride_across + kx * p->dilation_across;
               if (row < p->top || row >= p->top + p->height) continue;
               if (column < p->left || column >= p->left + p->width) continue;
-              for (size_t c = 0; c < p->channels; c++) {
-                size_t ix = ((b * p->height + row - p->top) * p->width + column - p->left) * p->channels + c;
-                size_t iw = ((ky * p->kernel_width + kx) * p->channels + c) * conv->filters + f;
+              size_t own = p->channels / conv->groups, first = f / (conv->filters / conv->groups) * own;
+              for (size_t c = 0; c < own; c++) {
+                size_t ix = ((b * p->height + row - p->top) * p->width + column - p->left) * p->channels + first + c;
+                size_t iw = ((ky * p->kernel_width + kx) * own + c) * conv->filters + f;
                 a->y[iy] += (double)a->x[ix] * (double)a->w[iw];
                 a->gx[ix] += (double)a->gy[iy] * (double)a->w[iw];
                 a->gw[iw] += (double)a->gy[iy] * (double)a->x[ix];
@@ -164,8 +197,12 @@ static real *backward_filter(real *gbias, const planned *p, const arrays *a) {
   return gw;
 }
 
-/* Winograd's sums run through larger numbers, at most so many times (a data gradient of 3x3). */
-static double loss_of_precision(const planned *p) { return p->conv.kernel == SM_CONV_WINOGRAD ? 8 : 1; }
+/* Winograd's sums run through larger numbers, at most so many times (a data gradient of 3x3). The rule may take it
+   where there are no groups for the kernel that is asked for. */
+static double loss_of_precision(const planned *p) {
+  bool by_rule = p->conv.kernel == SM_CONV_CHANNELWISE && p->conv.groups == 1;
+  return p->conv.kernel == SM_CONV_WINOGRAD || by_rule ? 8 : 1;
+}
 
 static void matches(const shape_case *at, const planned *p, arrays *a) {
   double loss = loss_of_precision(p);
@@ -208,18 +245,23 @@ static void every_pass_of_every_kernel_matches_the_reference(void **state) {
   }
 }
 
+static bool is_plain(const sm_conv2d *conv) {
+  const sm_window *at = &conv->window;
+  return conv->groups == 1 && at->stride * at->stride_across * at->dilation * at->dilation_across == 1;
+}
+
 /* Multiplications of each method for a pass, as the rule weighs them; SIZE_MAX where it does not consider it. */
 static size_t weighed_winograd(const sm_conv2d *conv, size_t height, size_t width, size_t least) {
   const sm_window *window = &conv->window;
   size_t kernel = window->kernel_height, side = 9 - kernel;
-  if (kernel != window->kernel_width || (kernel != 3 && kernel != 5) || window->stride != 1) return SIZE_MAX;
+  if (kernel != window->kernel_width || (kernel != 3 && kernel != 5) || !is_plain(conv)) return SIZE_MAX;
   size_t tiles = window->batch * ((height + side - 1) / side) * ((width + side - 1) / side);
   return tiles >= least ? 3 * 64 * tiles : SIZE_MAX;
 }
 
 static size_t weighed_fourier(const sm_conv2d *conv, size_t weight, size_t least) {
   const sm_window *at = &conv->window;
-  bool fits = at->stride == 1 && at->out_height <= 16 && at->out_width <= 16 && at->height + at->top <= 16 &&
+  bool fits = is_plain(conv) && at->out_height <= 16 && at->out_width <= 16 && at->height + at->top <= 16 &&
               at->width + at->left <= 16 &&
               at->out_height + at->kernel_height - 1 - at->top <= 16 &&
               at->out_width + at->kernel_width - 1 - at->left <= 16;
@@ -233,13 +275,14 @@ static sm_conv_kernel lightest(const sm_conv2d *conv, size_t winograd, size_t fo
     if (fourier <= direct && fourier <= winograd) return SM_CONV_FOURIER;
     if (winograd <= direct) return SM_CONV_WINOGRAD;
   }
+  if (conv->groups > 1) return out_channels / conv->groups <= 8 ? SM_CONV_CHANNELWISE : SM_CONV_DIRECT;
   return out_channels >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
 }
 
 /* The kernel that the rule takes for a pass gives the bits of that kernel. */
 static void the_rule_takes_the_kernels_that_it_says(void **state) {
   (void)state;
-  size_t taken[SM_CONV_IM2COL + 1] = {0};
+  size_t taken[SM_CONV_CHANNELWISE + 1] = {0};
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     planned p = plan(&cases[i], SM_CONV_BY_RULE), by_forward = p, by_filter = p, by_data = p;
     const sm_window *at = &p.conv.window;
@@ -392,7 +435,7 @@ static void pooling_in_the_same_pass_gives_the_same_bits(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
     planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
     if (skips(&p)) continue;
-    const sm_window_options axes[2] = {VALID(2), VALID(2)};
+    const sm_window_options axes[2] = VALID_AXES(2);
     sm_window pool;
     sm_shape shape;
     if (sm_maxpool_plan(&pool, &shape, &p.out, 2, 2, axes, NULL) != SM_OK) continue;
@@ -426,17 +469,18 @@ static void a_transposed_plan_turns_a_plan_around(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     const shape_case *at = &cases[i];
-    if (at->options.kind != SM_PADDING_SAME && (at->height == 0 || at->width == 0)) continue;
+    if (at->axes[0].kind != SM_PADDING_SAME && (at->height == 0 || at->width == 0)) continue;
     planned p = plan(at, SM_CONV_BY_RULE);
-    sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}}, x;
+    sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels / at->groups, at->filters}}, x;
     sm_conv2d turned;
     const size_t size[2] = {at->height, at->width};
-    assert_int_equal(sm_conv2d_transpose_plan(&turned, &x, &p.out, &w, &at->options, size, NULL), SM_OK);
+    assert_int_equal(sm_conv2d_transpose_plan(&turned, &x, &p.out, &w, at->axes, at->groups, size, NULL), SM_OK);
     assert_int_equal(x.size[0], at->batch);
     assert_int_equal(x.size[1], at->height);
     assert_int_equal(x.size[2], at->width);
     assert_int_equal(x.size[3], at->channels);
     assert_memory_equal(&turned.window, &p.conv.window, sizeof turned.window);
+    assert_int_equal(turned.groups, p.conv.groups);
     assert_int_equal(turned.filters, p.conv.filters);
   }
 }

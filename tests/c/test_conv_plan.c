@@ -3,12 +3,14 @@
 
 #include "core/conv.h"
 
+#define AXIS(stride, kind, padding) \
+  { stride, kind, padding, padding, 1, false }
 #define SAME(stride) \
-  { stride, SM_PADDING_SAME, 0 }
+  { AXIS(stride, SM_PADDING_SAME, 0), AXIS(stride, SM_PADDING_SAME, 0) }
 #define VALID(stride) \
-  { stride, SM_PADDING_VALID, 0 }
+  { AXIS(stride, SM_PADDING_VALID, 0), AXIS(stride, SM_PADDING_VALID, 0) }
 #define PADDED(stride, padding) \
-  { stride, SM_PADDING_EXPLICIT, padding }
+  { AXIS(stride, SM_PADDING_EXPLICIT, padding), AXIS(stride, SM_PADDING_EXPLICIT, padding) }
 
 static void padding_same_is_tensorflows(void **state) {
   (void)state;
@@ -23,9 +25,9 @@ static void padding_same_is_tensorflows(void **state) {
   };
   for (size_t i = 0; i < COUNT_OF(expected); i++) {
     sm_shape x = {4, {2, expected[i].size, 8, 1}};
-    sm_window_options options = SAME(expected[i].stride);
+    const sm_window_options axes[2] = SAME(expected[i].stride);
     sm_window window;
-    assert_int_equal(sm_window_plan(&window, &x, expected[i].kernel, 1, &options, NULL), SM_OK);
+    assert_int_equal(sm_window_plan(&window, &x, expected[i].kernel, 1, axes, NULL), SM_OK);
     assert_int_equal(window.out_height, expected[i].positions);
     assert_int_equal(window.top, expected[i].before);
   }
@@ -35,7 +37,7 @@ static void a_transposed_plan_has_a_usual_size(void **state) {
   (void)state;
   static const struct {
     size_t height, kernel;
-    sm_window_options options;
+    sm_window_options axes[2];
     size_t usual;
   } expected[] = {
       {7, 5, SAME(2), 14}, {7, 5, SAME(1), 7},       {7, 5, VALID(2), 17},
@@ -44,7 +46,7 @@ static void a_transposed_plan_has_a_usual_size(void **state) {
   for (size_t i = 0; i < COUNT_OF(expected); i++) {
     sm_shape y = {4, {2, expected[i].height, 9, 4}}, w = {4, {expected[i].kernel, 3, 6, 4}}, x;
     sm_conv2d conv;
-    assert_int_equal(sm_conv2d_transpose_plan(&conv, &x, &y, &w, &expected[i].options, NULL, NULL), SM_OK);
+    assert_int_equal(sm_conv2d_transpose_plan(&conv, &x, &y, &w, expected[i].axes, 1, NULL, NULL), SM_OK);
     assert_int_equal(x.size[1], expected[i].usual);
     assert_int_equal(x.size[3], 6);
     assert_int_equal(conv.window.out_height, expected[i].height);
@@ -54,7 +56,7 @@ static void a_transposed_plan_has_a_usual_size(void **state) {
 
 typedef struct refusal {
   sm_shape x, w;
-  sm_window_options options;
+  sm_window_options axes[2];
   sm_status status;
   const char *message;
 } refusal;
@@ -124,7 +126,7 @@ static void plans_that_do_not_fit_are_refused_with_both_shapes(void **state) {
     sm_conv2d conv;
     sm_shape out;
     sm_error error;
-    assert_int_equal(sm_conv2d_plan(&conv, &out, &at->x, &at->w, &at->options, &error), at->status);
+    assert_int_equal(sm_conv2d_plan(&conv, &out, &at->x, &at->w, at->axes, 1, &error), at->status);
     assert_int_equal(error.status, at->status);
     assert_string_equal(error.message, at->message);
   }
@@ -191,7 +193,7 @@ static void transposed_plans_that_do_not_fit_are_refused(void **state) {
     sm_shape out;
     sm_error error;
     assert_int_equal(
-        sm_conv2d_transpose_plan(&conv, &out, &at->x, &at->w, &at->options, refused[i].size, &error),
+        sm_conv2d_transpose_plan(&conv, &out, &at->x, &at->w, at->axes, 1, refused[i].size, &error),
         at->status);
     assert_string_equal(error.message, at->message);
   }
@@ -206,28 +208,28 @@ static void the_environment_overrides_the_rule(void **state) {
       {"fourier", "fourier wherever it can (SMRUN_CONV), else by rule", SM_CONV_FOURIER},
       {"winograd", "winograd wherever it can (SMRUN_CONV), else by rule", SM_CONV_WINOGRAD},
       {"direct", "direct (SMRUN_CONV)", SM_CONV_DIRECT},
-      {"im2col", "im2col (SMRUN_CONV)", SM_CONV_IM2COL},
+      {"im2col", "im2col wherever it can (SMRUN_CONV), else direct", SM_CONV_IM2COL},
       {"",
        "fourier or winograd where they save 2 of 3 multiplications and more, else direct from 16 output channels on, "
-       "im2col below",
+       "im2col below; groups direct, small ones channelwise",
        SM_CONV_BY_RULE},
   };
   sm_shape x = {4, {2, 6, 6, 3}}, y = {4, {2, 6, 6, 5}}, w = {4, {3, 3, 3, 5}}, out;
-  sm_window_options options = SAME(1);
+  const sm_window_options axes[2] = SAME(1);
   sm_conv2d conv;
   sm_error error;
   for (size_t i = 0; i < COUNT_OF(expected); i++) {
     assert_int_equal(setenv("SMRUN_CONV", expected[i].value, 1), 0);
-    assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, &options, NULL), SM_OK);
+    assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, axes, 1, NULL), SM_OK);
     assert_int_equal(conv.kernel, expected[i].kernel);
-    assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, &options, NULL, NULL), SM_OK);
+    assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, axes, 1, NULL, NULL), SM_OK);
     assert_int_equal(conv.kernel, expected[i].kernel);
     assert_string_equal(sm_conv2d_rule(), expected[i].rule);
   }
   assert_int_equal(setenv("SMRUN_CONV", "fast", 1), 0);
-  assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, &options, &error), SM_BAD_VALUE);
+  assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, axes, 1, &error), SM_BAD_VALUE);
   assert_string_equal(error.message, "SMRUN_CONV: expected fourier, winograd, direct or im2col, got \"fast\"");
-  assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, &options, NULL, &error), SM_BAD_VALUE);
+  assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, axes, 1, NULL, &error), SM_BAD_VALUE);
   assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col");
   assert_int_equal(unsetenv("SMRUN_CONV"), 0);
 }

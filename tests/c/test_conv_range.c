@@ -20,15 +20,17 @@ static const double greatest = (double)FLT_MAX;
 
 typedef struct shape_case {
   size_t batch, height, width, channels, kernel_height, kernel_width, filters;
-  sm_window_options options;
+  sm_window_options axes[2];
 } shape_case;
 
+#define AXIS(stride, kind, padding) \
+  { stride, kind, padding, padding, 1, false }
 #define SAME(stride) \
-  { stride, SM_PADDING_SAME, 0 }
+  { AXIS(stride, SM_PADDING_SAME, 0), AXIS(stride, SM_PADDING_SAME, 0) }
 #define VALID(stride) \
-  { stride, SM_PADDING_VALID, 0 }
+  { AXIS(stride, SM_PADDING_VALID, 0), AXIS(stride, SM_PADDING_VALID, 0) }
 #define PADDED(stride, padding) \
-  { stride, SM_PADDING_EXPLICIT, padding }
+  { AXIS(stride, SM_PADDING_EXPLICIT, padding), AXIS(stride, SM_PADDING_EXPLICIT, padding) }
 
 static const shape_case cases[] = {
     {5, 14, 14, 32, 5, 5, 32, SAME(1)},   {3, 9, 20, 16, 3, 3, 48, SAME(1)},  {4, 8, 7, 16, 5, 5, 16, VALID(1)},
@@ -50,7 +52,7 @@ static planned plan(const shape_case *at, sm_conv_kernel kernel) {
   sm_shape x = {4, {at->batch, at->height, at->width, at->channels}}, out;
   sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}};
   sm_error error;
-  if (sm_conv2d_plan(&p.conv, &out, &x, &w, &at->options, &error)) fail_msg("%s", error.message);
+  if (sm_conv2d_plan(&p.conv, &out, &x, &w, at->axes, 1, &error)) fail_msg("%s", error.message);
   p.conv.kernel = kernel;
   p.x = sm_shape_count(&x);
   p.w = sm_shape_count(&w);
@@ -331,7 +333,7 @@ static void pooling_in_the_same_pass_hands_images_over_too(void **state) {
     const sm_window *at = &p.conv.window;
     sm_shape between = {4, {at->batch, at->out_height, at->out_width, p.conv.filters}}, out;
     sm_window pool;
-    const sm_window_options touching[2] = {VALID(2), VALID(2)};
+    const sm_window_options touching[2] = VALID(2);
     assert_int_equal(sm_maxpool_plan(&pool, &out, &between, 2, 2, touching, NULL), SM_OK);
     size_t n = sm_shape_count(&out);
     real *y = forward(&p, &a), *want = unwritten(n), *got = unwritten(n);

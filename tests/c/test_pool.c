@@ -10,7 +10,7 @@ typedef struct shape_case {
 } shape_case;
 
 #define AXIS(stride, kind, padding) \
-  { stride, kind, padding }
+  { stride, kind, padding, padding, 1, false }
 #define SAME(stride) \
   { AXIS(stride, SM_PADDING_SAME, 0), AXIS(stride, SM_PADDING_SAME, 0) }
 #define VALID(stride) \
@@ -19,6 +19,9 @@ typedef struct shape_case {
   { AXIS(stride, SM_PADDING_EXPLICIT, padding), AXIS(stride, SM_PADDING_EXPLICIT, padding) }
 #define APART(down, top, across, left) \
   { AXIS(down, SM_PADDING_EXPLICIT, top), AXIS(across, SM_PADDING_EXPLICIT, left) }
+
+#define SIDE(stride, before, after, dilation, partial) \
+  { stride, SM_PADDING_EXPLICIT, before, after, dilation, partial }
 
 static const shape_case cases[] = {
     {50, 28, 28, 32, 2, 2, VALID(2)}, {3, 7, 9, 5, 2, 2, VALID(2)},  {3, 7, 9, 5, 2, 2, SAME(2)},
@@ -31,6 +34,11 @@ static const shape_case cases[] = {
     {2, 9, 7, 3, 2, 2, APART(2, 0, 1, 1)},   {2, 9, 7, 3, 2, 2, APART(1, 1, 2, 0)},
     {2, 17, 16, 3, 17, 16, VALID(1)},        {2, 20, 33, 18, 16, 17, APART(3, 4, 2, 5)},
     {1, 50, 40, 5, 50, 40, VALID(1)},        {2, 5, 6, 3, 19, 40, SAME(1)},
+    {2, 9, 8, 5, 3, 2, {SIDE(1, 0, 0, 2, false), SIDE(2, 1, 1, 3, false)}},
+    {2, 9, 8, 17, 2, 3, {SIDE(5, 2, 1, 3, true), SIDE(2, 0, 1, 1, true)}},
+    {2, 7, 8, 3, 2, 2, {SIDE(2, 0, 0, 1, true), SIDE(3, 0, 0, 1, true)}},
+    {2, 2, 3, 18, 5, 9, {SIDE(3, 1, 0, 1, true), SIDE(1, 0, 0, 1, true)}},
+    {1, 1, 9, 2, 2, 2, {SIDE(2, 2, 0, 2, false), SIDE(4, 1, 3, 1, true)}},
 };
 
 typedef struct planned {
@@ -68,7 +76,7 @@ static held held_by(const sm_window *p, size_t iy) {
   held window = {0};
   for (size_t ky = 0; ky < p->kernel_height; ky++) {
     for (size_t kx = 0; kx < p->kernel_width; kx++) {
-      size_t row = oy * p->stride + ky, column = ox * p->stride_across + kx;
+      size_t row = oy * p->stride + ky * p->dilation, column = ox * p->stride_across + kx * p->dilation_across;
       if (row < p->top || row - p->top >= p->height || column < p->left || column - p->left >= p->width)
         continue;
       window.x[window.count] =
@@ -175,24 +183,38 @@ static void a_window_of_minus_infinities_has_its_first_pixel(void **state) {
   assert_int_equal(which, 0);
 }
 
-static void the_average_counts_the_pixels_of_the_image_alone(void **state) {
+/* Elements of a window on the image or its padding. */
+static size_t padded_elements(const sm_window *p, size_t iy) {
+  size_t ox = iy / p->channels % p->out_width, oy = iy / p->channels / p->out_width % p->out_height, count = 0;
+  for (size_t ky = 0; ky < p->kernel_height; ky++) {
+    for (size_t kx = 0; kx < p->kernel_width; kx++) {
+      size_t row = oy * p->stride + ky * p->dilation, column = ox * p->stride_across + kx * p->dilation_across;
+      count += row < p->top + p->height + p->bottom && column < p->left + p->width + p->right;
+    }
+  }
+  return count;
+}
+
+static void the_average_counts_the_pixels_of_the_image_and_padding_where_asked(void **state) {
   (void)state;
-  for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i], sm_avgpool_plan);
+  for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+    bool count_padding = i % 2;
+    planned p = plan(&cases[i / 2], sm_avgpool_plan);
     real *x = numbers(p.x, 1), *gy = numbers(p.y, 2), *y = unwritten(p.y), *gx = unwritten(p.x);
     double *want_y = zeros(p.y), *want_gx = zeros(p.x);
-    sm_avgpool_forward(y, x, &p.window);
-    sm_avgpool_backward(gx, gy, &p.window);
+    sm_avgpool_forward(y, x, count_padding, &p.window);
+    sm_avgpool_backward(gx, gy, count_padding, &p.window);
     for (size_t j = 0; j < p.y; j++) {
       held window = held_by(&p.window, j);
+      double count = (double)(count_padding ? padded_elements(&p.window, j) : window.count);
       assert_true(window.count > 0);
       for (size_t k = 0; k < window.count; k++) {
-        want_y[j] += (double)x[window.x[k]] / (double)window.count;
-        want_gx[window.x[k]] += (double)gy[j] / (double)window.count;
+        want_y[j] += (double)x[window.x[k]] / count;
+        want_gx[window.x[k]] += (double)gy[j] / count;
       }
     }
     assert_close(y, want_y, p.y, 1);
-    assert_close(gx, want_gx, p.x, (double)(cases[i].kernel_height * cases[i].kernel_width));
+    assert_close(gx, want_gx, p.x, (double)(p.window.kernel_height * p.window.kernel_width));
     assert_near(dot(y, gy, p.y), dot(x, gx, p.x), (double)p.x);
     free(x), free(gy), free(y), free(gx), free(want_y), free(want_gx);
   }
@@ -205,7 +227,7 @@ static void an_average_of_many_pixels_is_exact_enough(void **state) {
   planned p = plan(&(shape_case){1, SIZE, SIZE, 1, SIZE, SIZE, VALID(1)}, sm_avgpool_plan);
   real *x = block_of(p.x * sizeof *x), y = 0;
   for (size_t i = 0; i < p.x; i++) x[i] = 1;
-  sm_avgpool_forward(&y, x, &p.window);
+  sm_avgpool_forward(&y, x, false, &p.window);
   assert_near((double)y, 1, 10);
   free(x);
 }
@@ -215,7 +237,7 @@ static void an_average_may_be_global(void **state) {
   enum { SIZE = 40, CHANNELS = 3 };
   planned p = plan(&(shape_case){2, SIZE, SIZE, CHANNELS, SIZE, SIZE, VALID(1)}, sm_avgpool_plan);
   real *x = numbers(p.x, 1), *y = unwritten(p.y);
-  sm_avgpool_forward(y, x, &p.window);
+  sm_avgpool_forward(y, x, false, &p.window);
   assert_int_equal(p.y, 2 * CHANNELS);
   double want[2 * CHANNELS] = {0};
   for (size_t i = 0; i < p.x; i++) {
@@ -238,8 +260,8 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
       for (int k = 0; k < 4; k++) out[k] = unwritten(k % 2 ? p.x : p.y);
       sm_maxpool_forward(out[0], which, x, true, &p.window);
       sm_maxpool_backward(out[1], gy, which, out[0], &p.window);
-      sm_avgpool_forward(out[2], x, &p.window);
-      sm_avgpool_backward(out[3], gy, &p.window);
+      sm_avgpool_forward(out[2], x, false, &p.window);
+      sm_avgpool_backward(out[3], gy, false, &p.window);
       for (int k = 0; k < 4 && count > 1; k++) {
         assert_same_bits(again[k], first[k], k % 2 ? p.x : p.y);
         free(again[k]);
@@ -328,6 +350,18 @@ static void windows_that_do_not_fit_are_refused(void **state) {
        PADDED(1, 1),
        SM_BAD_VALUE,
        "with padding 1x1 some windows of 2x2 hold no pixel of images {1, 0, 4, 1}"},
+      {sm_maxpool_plan,
+       {4, {1, 2, 4, 1}},
+       {2, 2},
+       {SIDE(1, 1, 1, 3, false), SIDE(1, 0, 0, 1, false)},
+       SM_BAD_VALUE,
+       "with padding 1x0 and dilation 3x1 some windows of 2x2 hold no pixel of images {1, 2, 4, 1}"},
+      {sm_maxpool_plan,
+       {4, {1, 2, 4, 1}},
+       {2, 3},
+       {SIDE(1, 0, 1, 3, false), SIDE(1, 0, 2, 3, false)},
+       SM_BAD_SHAPE,
+       "a window of 2x3 with dilation 3x3 is larger than images {1, 2, 4, 1} with padding {0, 0, 1, 2}"},
   };
   for (size_t i = 0; i < COUNT_OF(refused); i++) {
     sm_window window;
@@ -345,7 +379,7 @@ int main(void) {
       cmocka_unit_test(the_maximum_matches_a_search),
       cmocka_unit_test(a_nan_is_the_maximum_of_its_window),
       cmocka_unit_test(a_window_of_minus_infinities_has_its_first_pixel),
-      cmocka_unit_test(the_average_counts_the_pixels_of_the_image_alone),
+      cmocka_unit_test(the_average_counts_the_pixels_of_the_image_and_padding_where_asked),
       cmocka_unit_test(an_average_may_be_global),
       cmocka_unit_test(an_average_of_many_pixels_is_exact_enough),
       cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),

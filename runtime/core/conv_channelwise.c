@@ -1,0 +1,241 @@
+#include "core/conv_channelwise.h"
+
+#include "core/conv_lanes.h"
+#include "core/conv_phase.h"
+
+/* With more results of a group the direct method's vectors are at least half full, and it loads less. The
+   same everywhere, so that the method does not depend on the processor. */
+enum { SMALL_GROUP = 8 };
+
+bool sm_conv_channelwise_takes(const sm_conv2d *conv, sm_conv_pass pass) {
+  size_t own = pass == SM_CONV_BACKWARD_DATA ? sm_conv2d_group_channels(conv) : sm_conv2d_group_filters(conv);
+  return conv->groups > 1 && own > 0 && own <= SMALL_GROUP;
+}
+
+static sm_reading taken_apart(sm_reading read) {
+  read.leave_padding_out = true;
+  sm_reading_complete(&read);
+  return read;
+}
+
+/* ---- images from images ---- */
+
+/* A pass, whose items are bands of rows of positions. */
+typedef struct pass {
+  real *out;
+  size_t image, row, pixel; /* elements of out from one to the next */
+  const real *images;
+  const real *bias;         /* (results), or NULL */
+  const real *packed;       /* for each vector of results: (kernel height, kernel width, terms, vector) */
+  sm_grouping in;
+  sm_reading read;
+  sm_range inner;           /* columns of positions at which all of the kernel's lie on the image */
+  size_t per_image;         /* bands */
+  char *own;                /* of each thread: what a band sees */
+  size_t own_bytes;
+} pass;
+
+static size_t taps_of(const sm_reading *read) { return read->kernel_height * read->kernel_width; }
+
+static size_t packed_elements(const sm_grouping *in, const sm_reading *read) {
+  return sm_vectors_of(in) * taps_of(read) * in->terms * SM_VECTOR;
+}
+
+/* Kernel rows and columns that a sum is over. */
+typedef struct extent {
+  sm_range rows, columns;
+} extent;
+
+/* n sums side by side in one row of positions, from column `column` on: each over kernel rows, columns and terms, in
+   this order, whatever n is. `line`: the source row under the kernel's first, before the rows that are left out. */
+SM_INLINE void sum_columns(real *out, const pass *of, const real *packed, const sm_seen *seen, ptrdiff_t line,
+                           size_t column, const extent *over, sm_vector start, size_t lanes, const int n) {
+  const sm_reading *read = &of->read;
+  size_t terms = of->in.terms, step = read->stride_across * seen->pixel;
+  sm_vector sums[8];
+  SM_UNROLL
+  for (int k = 0; k < n; k++) sums[k] = start;
+  for (size_t ky = over->rows.first; ky < over->rows.last; ky++) {
+    ptrdiff_t row = line + (ptrdiff_t)(ky * read->dilation) - (ptrdiff_t)seen->first;
+    for (size_t kx = over->columns.first; kx < over->columns.last; kx++) {
+      ptrdiff_t at = (ptrdiff_t)(column * read->stride_across + kx * read->dilation_across) - read->left;
+      const real *pixel = seen->lines + (row * (ptrdiff_t)seen->line + at * (ptrdiff_t)seen->pixel);
+      const real *weights = packed + (ky * read->kernel_width + kx) * terms * SM_VECTOR;
+      for (size_t j = 0; j < terms; j++, pixel += SM_VECTOR, weights += SM_VECTOR) {
+        sm_vector weight = *(const sm_vector *)weights;
+        SM_UNROLL
+        for (int k = 0; k < n; k++)
+          sums[k] = sm_vector_fma(*(const sm_vector *)(pixel + (size_t)k * step), weight, sums[k]);
+      }
+    }
+  }
+  SM_UNROLL
+  for (int k = 0; k < n; k++) sm_vector_store(out + (size_t)k * of->pixel, sums[k], lanes);
+}
+
+/* One row of positions of one vector. */
+static void sum_row(real *out, const pass *of, const real *packed, const sm_seen *seen, size_t row,
+                    const sm_sight *sight) {
+  const sm_reading *read = &of->read;
+  sm_vector start = {0};
+  if (of->bias) start = sm_vector_load(of->bias + sight->channel, sight->count);
+  ptrdiff_t line = (ptrdiff_t)(row * read->stride) - read->top;
+  extent over = {sm_reading_kernel_rows(read, row), {0, read->kernel_width}};
+  size_t column = 0, lanes = sight->count;
+  while (column < read->columns) {
+    real *to = out + column * of->pixel;
+    size_t left = of->inner.last - column;
+    if (column < of->inner.first || column >= of->inner.last) {
+      const extent edge = {over.rows, sm_reading_kernel_columns(read, column)};
+      sum_columns(to, of, packed, seen, line, column, &edge, start, lanes, 1);
+      column++;
+    } else if (left >= 8) {
+      sum_columns(to, of, packed, seen, line, column, &over, start, lanes, 8);
+      column += 8;
+    } else if (left >= 4) {
+      sum_columns(to, of, packed, seen, line, column, &over, start, lanes, 4);
+      column += 4;
+    } else {
+      sum_columns(to, of, packed, seen, line, column, &over, start, lanes, 1);
+      column++;
+    }
+  }
+}
+
+static void sum_band(const void *work, size_t band) {
+  const pass *of = work;
+  const sm_reading *read = &of->read;
+  size_t image = band / of->per_image;
+  sm_range rows = sm_chunk(read->rows, of->per_image, band % of->per_image);
+  real *own = (real *)(of->own + (size_t)sm_thread_index() * of->own_bytes);
+  for (size_t v = 0; v < sm_vectors_of(&of->in); v++) {
+    const sm_sight sight = sm_sight_of(&of->in, v);
+    const real *packed = of->packed + v * taps_of(read) * of->in.terms * SM_VECTOR;
+    const sm_seen seen = sm_see(own, of->images, image, rows.first, rows.last - rows.first, &sight, &of->in, read);
+    for (size_t row = rows.first; row < rows.last; row++)
+      sum_row(of->out + image * of->image + row * of->row + sight.channel, of, packed, &seen, row, &sight);
+  }
+}
+
+static size_t bands_of(const sm_reading *read) { return sm_quotient_up(read->rows, read->band); }
+
+/* Weights, and what each thread sees. */
+static size_t pass_scratch(const sm_grouping *in, const sm_reading *read) {
+  return sm_aligned(packed_elements(in, read) * sizeof(real)) +
+         sm_workers(read->batch * bands_of(read)) * sm_seen_bytes(in, read);
+}
+
+static void run(pass of, void *scratch) {
+  const sm_reading *read = &of.read;
+  of.packed = scratch;
+  of.own = (char *)scratch + sm_aligned(packed_elements(&of.in, read) * sizeof(real));
+  of.own_bytes = sm_seen_bytes(&of.in, read);
+  of.per_image = bands_of(read);
+  of.inner = (sm_range){0, read->columns};
+  for (size_t column = 0; column < read->columns && of.inner.first == column; column++) {
+    sm_range on = sm_reading_kernel_columns(read, column);
+    if (on.last - on.first < read->kernel_width) of.inner.first++;
+  }
+  while (of.inner.last > of.inner.first) {
+    sm_range on = sm_reading_kernel_columns(read, of.inner.last - 1);
+    if (on.last - on.first == read->kernel_width) break;
+    of.inner.last--;
+  }
+  sm_parallel(read->batch * of.per_image, SM_LARGE, sum_band, &of);
+}
+
+/* ---- forward ---- */
+
+static sm_grouping filters_from_channels(const sm_conv2d *conv) {
+  return (sm_grouping){conv->filters, sm_conv2d_group_filters(conv), conv->window.channels,
+                       sm_conv2d_group_channels(conv)};
+}
+
+static void pack_forward(real *packed, const real *w, const sm_grouping *in, size_t taps, size_t filters) {
+  for (size_t v = 0; v < sm_vectors_of(in); v++) {
+    size_t first = v * SM_VECTOR, count = sm_smaller(filters - first, SM_VECTOR);
+    for (size_t i = 0; i < taps * in->terms; i++, packed += SM_VECTOR)
+      *(sm_vector *)packed = sm_vector_load(w + i * filters + first, count);
+  }
+}
+
+size_t sm_conv_channelwise_forward_scratch(const sm_conv2d *conv) {
+  const sm_grouping in = filters_from_channels(conv);
+  const sm_reading read = taken_apart(sm_reading_of(conv));
+  return pass_scratch(&in, &read);
+}
+
+void sm_conv_channelwise_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+                                 const sm_conv2d *conv) {
+  pass of = {.out = y, .images = x, .bias = bias, .in = filters_from_channels(conv),
+             .read = taken_apart(sm_reading_of(conv))};
+  of.pixel = conv->filters;
+  of.row = of.read.columns * of.pixel;
+  of.image = of.read.rows * of.row;
+  pack_forward(scratch, w, &of.in, taps_of(&of.read), conv->filters);
+  run(of, scratch);
+}
+
+/* ---- the data gradient ---- */
+
+static sm_grouping channels_from_filters(const sm_conv2d *conv) {
+  return (sm_grouping){conv->window.channels, sm_conv2d_group_channels(conv), conv->filters,
+                       sm_conv2d_group_filters(conv)};
+}
+
+static sm_reading phase_reading(const sm_conv2d *conv, const sm_phase *down, const sm_phase *across) {
+  return taken_apart(sm_phase_reading(conv, down, across));
+}
+
+/* Of the channels of each vector: its filters' weights, turned around. */
+static void pack_phase(real *packed, const real *w, const sm_phase *down, const sm_phase *across,
+                       const sm_grouping *in, const sm_conv2d *conv) {
+  size_t taps = down->taps * across->taps, filters = conv->filters;
+  for (size_t v = 0; v < sm_vectors_of(in); v++) {
+    size_t first = v * SM_VECTOR, count = sm_smaller(in->results - first, SM_VECTOR);
+    for (size_t tap = 0; tap < taps; tap++) {
+      size_t row = sm_phase_element(down, tap / across->taps), column = sm_phase_element(across, tap % across->taps);
+      const real *from = w + (row * conv->window.kernel_width + column) * in->own * filters;
+      for (size_t j = 0; j < in->terms; j++, packed += SM_VECTOR) {
+        for (size_t lane = 0; lane < SM_VECTOR; lane++) {
+          size_t channel = first + lane;
+          packed[lane] = lane < count ? from[channel % in->own * filters + channel / in->own * in->terms + j] : 0;
+        }
+      }
+    }
+  }
+}
+
+size_t sm_conv_channelwise_backward_data_scratch(const sm_conv2d *conv) {
+  const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
+  const sm_grouping in = channels_from_filters(conv);
+  size_t most = 0;
+  for (size_t i = 0; i < rows.count; i++) {
+    for (size_t j = 0; j < columns.count; j++) {
+      sm_phase down = sm_phase_of(&rows, i), across = sm_phase_of(&columns, j);
+      const sm_reading read = phase_reading(conv, &down, &across);
+      most = sm_larger(most, pass_scratch(&in, &read));
+    }
+  }
+  return most;
+}
+
+void sm_conv_channelwise_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+  const sm_window *window = &conv->window;
+  const sm_phases rows = sm_phases_down(window), columns = sm_phases_across(window);
+  size_t channels = window->channels, line = window->width * channels;
+  for (size_t i = 0; i < rows.count; i++) {
+    for (size_t j = 0; j < columns.count; j++) {
+      sm_phase down = sm_phase_of(&rows, i), across = sm_phase_of(&columns, j);
+      pass of = {.out = gx + down.first * line + across.first * channels,
+                 .image = window->height * line,
+                 .row = window->stride * line,
+                 .pixel = window->stride_across * channels,
+                 .images = gy,
+                 .in = channels_from_filters(conv),
+                 .read = phase_reading(conv, &down, &across)};
+      if (of.read.kernel_height) pack_phase(scratch, w, &down, &across, &of.in, conv);
+      run(of, scratch);
+    }
+  }
+}
