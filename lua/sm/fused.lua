@@ -74,7 +74,7 @@ end
 -- @param kernel, options as for maxpool2d
 -- @param relu whether relu comes before
 function M.maxpool2d(x, kernel, options, relu)
-  local size, o = windows.pool("maxpool2d", kernel, options)
+  local size, o = windows.pool("maxpool2d", "maxpool2d", kernel, options)
   local y, which = C.maxpool2d(x, size, o, relu, records(x))
   return record(y, "maxpool2d", function(gy, _, graph)
     if graph then return maxpool_gradient(gy, which, x.shape, size, o, relu and y) end
@@ -87,7 +87,7 @@ end
 -- @param kernel, pool_options as for maxpool2d
 -- @param relu whether relu comes between
 function M.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
-  local o, size, p = windows.conv2d(options), windows.pool("maxpool2d", kernel, pool_options)
+  local o, size, p = windows.conv2d(options), windows.pool("maxpool2d", "maxpool2d", kernel, pool_options)
   local b = o.bias
   local y, which, shape = C.conv2d_maxpool2d(x, w, b, o, size, p, relu, records(x, w, b))
   return record(y, "conv2d_maxpool2d", function(gy, _, graph)

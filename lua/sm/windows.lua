@@ -1,8 +1,9 @@
 --- What the operations share whose windows slide over images {N, height, width, channels}: their options, checked,
--- and a convolution's gradients.
+-- and the gradients of convolutions and pools.
 -- @module sm.windows
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
+local arguments = require "sm.ops.arguments"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
@@ -13,6 +14,13 @@ local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tr
 local M = {}
 
 M.MOST = (1 << 31) - 1 -- pixels
+
+-- Options -----------------------------------------------------------------------------------------------------
+
+-- The metatable of options that are checked: they are not checked again.
+local checked = {}
+
+local function is_checked(options) return getmetatable(options) == checked end
 
 -- A value as messages show it, a list with what is in it.
 local function shown(value)
@@ -25,61 +33,131 @@ local function shown(value)
   return "{" .. table.concat(items, ", ") .. "}"
 end
 
--- A number for both axes or {height, width}, as {height, width} of integers in range; nil where it is neither.
-local function both_axes(value, least)
-  local pair = value
-  if type(value) ~= "table" then pair = { value, value } end
-  if getmetatable(pair) or #pair ~= 2 then return nil end
-  local sizes = {}
-  for axis, size in next, pair do
-    local whole = math.type(size) and (axis == 1 or axis == 2) and math.tointeger(size)
+-- A number for all of `count` things, or a list of that many or of `more`, as a list of integers in range; nil where it
+-- is none of these.
+local function integers(value, least, count, more)
+  local list = value
+  if type(value) ~= "table" then
+    list = {}
+    for i = 1, count do list[i] = value end
+  end
+  if getmetatable(list) or #list ~= count and #list ~= more then return nil end
+  local length, sizes = #list, {}
+  for i, size in next, list do
+    local whole = math.type(size) and math.type(i) == "integer" and i >= 1 and i <= length and math.tointeger(size)
     if not whole or whole < least or whole > M.MOST then return nil end
-    sizes[axis] = whole
+    sizes[i] = whole
   end
   return sizes
 end
 
-local POOL = { stride = { type = {} }, padding = { type = {}, default = "valid" } }
+--- A window's size, {height, width}.
+-- @param where the public name for messages
+-- @param kernel number or {height, width}
+function M.kernel(where, kernel)
+  return integers(kernel, 1, 2)
+    or fail("%s: expected a window, an integer of at least 1 or {height, width}, got %s", where, shown(kernel))
+end
 
---- A pool's arguments, checked: the window {height, width} and {stride={height, width}, padding="same"|"valid"|{height,
--- width}}.
+-- o[key], {down, across}.
+local function check_axes(where, o, key, default)
+  if o[key] == nil then
+    o[key] = default
+    return
+  end
+  local axes = integers(o[key], 1, 2)
+  if not axes then
+    fail("%s: option '%s' must be an integer of at least 1 or {height, width}, got %s", where, key, shown(o[key]))
+  end
+  o[key] = axes
+end
+
+local ONE <const> = { 1, 1 }
+
+-- Checks a window's options, and marks them. Padding becomes a word, {down, across} or {top, left, bottom, right}.
+-- @param stride where none is given, {down, across}
+local function finish(where, o, stride)
+  check_axes(where, o, "stride", stride)
+  check_axes(where, o, "dilation", ONE)
+  local padding = o.padding
+  if padding ~= "same" and padding ~= "valid" then padding = integers(padding, 0, 2, 4) end
+  if not padding then
+    fail("%s: option 'padding' must be 'same', 'valid', an integer of at least 0, {height, width} or {top, left, "
+      .. "bottom, right}, got %s%s", where, shown(o.padding),
+      type(o.padding) == "string" and check.suggest(o.padding, { "same", "valid" }) or "")
+  end
+  o.padding = padding
+  return setmetatable(o, checked)
+end
+
+-- The options of a window whose stride is 1, with others.
+local function spec(padding, more)
+  local all = { stride = { type = {} }, dilation = { type = {} }, padding = { type = {}, default = padding } }
+  for key, rule in pairs(more or {}) do all[key] = rule end
+  return all
+end
+
+local GROUPS <const> = { type = "integer", min = 1, max = M.MOST, default = 1 }
+local PARTIAL <const> = { type = "boolean", default = false }
+local CONV2D = spec("same", { groups = GROUPS, bias = { type = "tensor" } })
+local TRANSPOSE = spec("same", { groups = GROUPS, bias = { type = "tensor" }, size = { type = "table" } })
+local UNFOLD = spec("valid")
+local POOLS = {
+  maxpool2d = spec("valid", { partial = PARTIAL }),
+  avgpool2d = spec("valid", { partial = PARTIAL, count_padding = { type = "boolean", default = false } }),
+}
+
+--- A pool's arguments, checked: the window {height, width}, and its options.
+-- @param name "maxpool2d" or "avgpool2d"
 -- @param where the public name for messages
 -- @param kernel number or {height, width}
 -- @param options table or nil
-function M.pool(where, kernel, options)
-  local o = check.options(where, options, POOL)
-  local size = both_axes(kernel, 1)
-  if not size then
-    fail("%s: expected a window, an integer of at least 1 or {height, width}, got %s", where, shown(kernel))
-  end
-  local stride = size
-  if o.stride ~= nil then stride = both_axes(o.stride, 1) end
-  if not stride then
-    fail("%s: option 'stride' must be an integer of at least 1 or {height, width}, got %s", where, shown(o.stride))
-  end
-  local padding = o.padding
-  if padding ~= "same" and padding ~= "valid" then padding = both_axes(padding, 0) end
-  if not padding then
-    fail("%s: option 'padding' must be 'same', 'valid', an integer of at least 0 or {height, width}, got %s%s", where,
-      shown(o.padding), type(o.padding) == "string" and check.suggest(o.padding, { "same", "valid" }) or "")
-  end
-  return size, { stride = stride, padding = padding }
+function M.pool(name, where, kernel, options)
+  if is_checked(options) then return kernel, options end
+  local o = check.options(where, options, POOLS[name])
+  local size = M.kernel(where, kernel)
+  return size, finish(where, o, size)
 end
 
---- The gradient of avgpool2d, recorded.
-local function spread_windows(gy, shape, size, o)
-  return record(C.avgpool2d_backward(gy, shape, size, o), "avgpool2d", function(gx) return M.avgpool2d(gx, size, o) end,
-    nil, gy)
+local function checking(name, options)
+  return function(given, where)
+    if is_checked(given) then return given end
+    where = where or name
+    return finish(where, check.options(where, given, options), ONE)
+  end
 end
 
-local CONV2D = {
+--- The options of conv2d, conv2d_transpose and unfold, checked.
+-- @param options table or nil
+-- @param where the public name for messages, unless it is the operation's
+M.conv2d, M.conv2d_transpose = checking("conv2d", CONV2D), checking("conv2d_transpose", TRANSPOSE)
+M.unfold = checking("unfold", UNFOLD)
+
+local CONV1D = {
   stride = { type = "integer", min = 1, max = M.MOST, default = 1 },
-  padding = { type = { "integer", "string" }, min = 0, max = M.MOST, choices = { "same", "valid" }, default = "same" },
-  bias = { type = "tensor" },
+  dilation = { type = "integer", min = 1, max = M.MOST, default = 1 },
+  padding = { type = {}, default = "same" }, groups = GROUPS, bias = { type = "tensor" },
 }
 
---- A convolution's options, checked: {stride=1, padding="same"|"valid"|n, bias={out}}.
-function M.conv2d(options) return check.options("conv2d", options, CONV2D) end
+--- The options of conv1d, checked: those of a convolution over images of height 1.
+function M.conv1d(options, where)
+  if is_checked(options) then return options end
+  where = where or "conv1d"
+  local o = check.options(where, options, CONV1D)
+  local padding = o.padding
+  if padding ~= "same" and padding ~= "valid" then
+    local sides = integers(padding, 0, 2)
+    if not sides then
+      fail("%s: option 'padding' must be 'same', 'valid', an integer of at least 0 or {before, after}, got %s%s", where,
+        shown(padding), type(padding) == "string" and check.suggest(padding, { "same", "valid" }) or "")
+    end
+    padding = { 0, sides[1], 0, sides[2] }
+  end
+  return setmetatable({ stride = { 1, o.stride }, dilation = { 1, o.dilation }, padding = padding, groups = o.groups,
+    bias = o.bias, where = "conv1d" }, checked)
+end
+
+-- Convolution -------------------------------------------------------------------------------------------------
 
 local conv, data, filter
 
@@ -101,8 +179,8 @@ function M.conv2d_gradients(gy, x, w, b, o, graph)
   return gx, gw, gb
 end
 
---- The same for what C.conv2d_backward_data or C.conv2d_transpose make of y, whose gradient is gx.
-function M.transpose_gradients(gx, y, w, o, graph)
+-- The same for what C.conv2d_backward_data or C.conv2d_transpose make of y, whose gradient is gx.
+local function transpose_gradients(gx, y, w, o, graph)
   if graph then return tracks(y) and conv(gx, w, o), tracks(w) and filter(y, gx, w.shape, o) end
   return tracks(y) and C.conv2d(gx, w, nil, o), tracks(w) and (C.conv2d_backward_filter(y, gx, w.shape, o, false))
 end
@@ -117,7 +195,7 @@ end
 
 function data(gy, w, shape, o)
   return record(C.conv2d_backward_data(gy, w, shape, o), "conv2d", function(gx, _, graph)
-    return M.transpose_gradients(gx, gy, w, o, graph)
+    return transpose_gradients(gx, gy, w, o, graph)
   end, saved(gy, w), gy, w)
 end
 
@@ -128,10 +206,45 @@ function filter(gy, x, shape, o)
   end, saved(gy, x), gy, x)
 end
 
+--- The convolution, recorded, with its bias.
+-- @param o checked options
+function M.convolved(x, w, o)
+  local b = o.bias
+  return record(C.conv2d(x, w, b, o), o.where or "conv2d", function(gy, _, graph)
+    return M.conv2d_gradients(gy, x, w, b, o, graph)
+  end, saved(tracks(x) and w, tracks(w) and x), x, w, b)
+end
+
+--- The convolution turned around, recorded.
+-- @param o checked options
+function M.turned(y, w, o)
+  local x = C.conv2d_transpose(y, w, o, o.size)
+  local b = o.bias
+  if b then
+    arguments.real("conv2d_transpose", b, "a bias")
+    local shape = b.shape
+    if #shape ~= 1 or shape[1] ~= x.shape[4] then
+      fail("conv2d_transpose: the bias must have shape {%d}, got %s", x.shape[4], check.describe(b))
+    end
+  end
+  x = record(x, "conv2d_transpose", function(gx, _, graph)
+    return transpose_gradients(gx, y, w, o, graph)
+  end, saved(tracks(y) and w, tracks(w) and y), y, w)
+  return b and x + b or x
+end
+
+-- Pools -------------------------------------------------------------------------------------------------------
+
+-- The gradient of avgpool2d, recorded.
+local function spread_windows(gy, shape, size, o)
+  return record(C.avgpool2d_backward(gy, shape, size, o), "avgpool2d", function(gx) return M.avgpool2d(gx, size, o) end,
+    nil, gy)
+end
+
 --- The mean of every window, recorded.
 -- @param kernel, options as for x:avgpool2d
 function M.avgpool2d(x, kernel, options)
-  local size, o = M.pool("avgpool2d", kernel, options)
+  local size, o = M.pool("avgpool2d", "avgpool2d", kernel, options)
   return record(C.avgpool2d(x, size, o), "avgpool2d", function(gy, _, graph)
     if graph then return spread_windows(gy, x.shape, size, o) end
     return C.avgpool2d_backward(gy, x.shape, size, o)

@@ -91,7 +91,7 @@ describe("pools", function()
       if value ~= 0 then
         local least = type(value) == "table" and value[1] == 0 and { -1, 0 } or value
         has(error_of(x.maxpool2d, x, 2, { padding = least }), "maxpool2d: option 'padding' must be 'same', 'valid', an "
-          .. "integer of at least 0 or {height, width}, got ")
+          .. "integer of at least 0, {height, width} or {top, left, bottom, right}, got ")
       end
       if type(value) ~= "userdata" then has(error_of(nn.maxpool2d, { value }), "nn.maxpool2d: ") end
     end
@@ -164,7 +164,8 @@ describe("window operations", function()
     assert.are.same({ { { { 1 } } } }, x:maxpool2d(1, { stride = most }):totable())
     has(error_of(x.conv2d, x, w, { padding = most }), "images {1, 4, 8, 1} and filters {3, 3, 1, 2}: ")
     has(error_of(fused.conv2d_maxpool2d, x, sm.ones(1, 1, 1, 2), { padding = most // 4 }, 2), "too many numbers")
-    has(error_of(x.conv2d, x, w, { stride = most + 1 }), "option 'stride' must be at least 1 and at most 2147483647")
+    has(error_of(x.conv2d, x, w, { stride = most + 1 }),
+      "option 'stride' must be an integer of at least 1 or {height, width}, got number 2147483648")
     has(error_of(x.conv2d, x, sm.ones(9, 9, 1, 2), { padding = 1 }), "a window of 9x9 is larger than images {1, 4,")
     for _, shape in ipairs { { 0, 4, 8, 1 }, { 2, 0, 8, 1 } } do
       assert.equal(table.concat({ shape[1], shape[2], 8, 2 }, " "), shape_of(sm.zeros(shape):conv2d(w)))
