@@ -348,7 +348,7 @@ describe("options of layers", function()
     has(error_of(function() return nn.conv2D end), "sm.nn has no 'conv2D'; did you mean 'conv2d'?")
     has(error_of(function() return nn.init.normall end), "sm.nn.init has no 'normall'; did you mean 'normal'?")
     has(error_of(nn.conv2d, { 32, kernel = "5" }),
-      [[nn.conv2d: option 'kernel' must be an integer, got string "5"]])
+      [[nn.conv2d: option 'kernel' must be an integer or a table, got string "5"]])
     has(error_of(nn.conv2d, { 32 }), "kernel")
     has(error_of(nn.conv2d, 32), "kernel")
     has(error_of(nn.linear, {}), "argument 1")

@@ -2,6 +2,7 @@
 local activation = require "sm.nn.activation"
 local check = require "sm.check"
 local container = require "sm.nn.container"
+local conv = require "sm.nn.conv"
 local pooling = require "sm.nn.pooling"
 local plain = require "sm.nn.plain"
 local recurrent = require "sm.nn.recurrent"
@@ -13,7 +14,10 @@ return check.closed({
   branch = container.branch,
   concat = container.concat,
   add = container.add,
-  conv2d = require "sm.nn.conv2d",
+  conv1d = conv.conv1d,
+  conv2d = conv.conv2d,
+  conv2d_transpose = conv.conv2d_transpose,
+  upsample2d = require "sm.nn.upsample",
   linear = require "sm.nn.linear",
   embedding = require "sm.nn.embedding",
   rnn = recurrent.rnn,
@@ -27,6 +31,8 @@ return check.closed({
   softplus = activation.softplus,
   maxpool2d = pooling.maxpool2d,
   avgpool2d = pooling.avgpool2d,
+  global_maxpool = pooling.global_maxpool,
+  global_avgpool = pooling.global_avgpool,
   batchnorm = require "sm.nn.batchnorm",
   flatten = plain.flatten,
   reshape = plain.reshape,

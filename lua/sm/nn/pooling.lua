@@ -3,15 +3,35 @@ local layer = require "sm.nn.layer"
 local windows = require "sm.windows"
 
 -- "2×3" for {2, 3}.
-local function sizes(pair) return ("%d×%d"):format(pair[1], pair[2]) end
+local function sizes(list) return table.concat(list, "×") end
 
 -- One number for equal ones: "2", "2×3".
-local function short_sizes(pair) return pair[1] == pair[2] and ("%d"):format(pair[1]) or sizes(pair) end
+local function short_sizes(list)
+  for _, size in ipairs(list) do
+    if size ~= list[1] then return sizes(list) end
+  end
+  return ("%d"):format(list[1])
+end
+
+-- Over all locations of each channel, {N, …, channels} → {N, channels}. Option keepdim: their axes stay (false).
+local function global(name)
+  return layer.define(name, {
+    options = { keepdim = { type = "boolean", default = false } },
+    setup = function(self) self.taken = { keepdim = self.options.keepdim } end,
+    forward = function(self, x) return x[name](x, self.taken) end,
+  })
+end
 
 -- Options of both, beside the window, a number or {height, width}:
---   stride   (the window's own size, so that windows touch)
---   padding  "valid" (none), "same", or pixels on each side; padding never takes part ("valid")
--- Stride and pixels may be {height, width}, too.
+--   stride         (the window's own size, so that windows touch)
+--   padding        "valid" (none), "same", pixels on each side, {height, width} or {top, left, bottom, right}; padding
+--                  never takes part, unless a mean counts it ("valid")
+--   dilation       pixels from an element of the window to the next (1)
+--   partial        whether what is left over at the end gets a window, too (false)
+--   count_padding  of a mean: whether padding counts, as zeros (false)
+-- Stride and dilation may be {height, width}, too.
+local TAKEN <const> = { "stride", "padding", "dilation", "partial", "count_padding" }
+
 local function pooling(kind, short, forward)
   return layer.define(kind, {
     short = short,
@@ -20,11 +40,15 @@ local function pooling(kind, short, forward)
       { type = { "integer", "table" }, required = true, min = 1 },
       stride = { type = { "integer", "table" }, min = 1 },
       padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" } },
+      dilation = { type = { "integer", "table" }, min = 1 },
+      partial = { type = "boolean" },
+      count_padding = kind == "avgpool2d" and { type = "boolean" } or nil,
     },
 
     setup = function(self, where)
-      local options = self.options
-      self.kernel, self.window = windows.pool(where, options[1], { stride = options.stride, padding = options.padding })
+      local options, taken = self.options, {}
+      for _, key in ipairs(TAKEN) do taken[key] = options[key] end
+      self.kernel, self.window = windows.pool(kind, where, options[1], taken)
     end,
 
     forward = forward,
@@ -35,7 +59,9 @@ local function pooling(kind, short, forward)
       stride = stride ~= short_sizes(kernel) and ", stride " .. stride or ""
       if type(padding) == "table" then padding = short_sizes(padding) end
       padding = padding ~= "valid" and ", padding " .. padding or ""
-      return sizes(kernel) .. stride .. padding
+      local dilation = short_sizes(window.dilation)
+      dilation = dilation ~= "1" and ", dilation " .. dilation or ""
+      return sizes(kernel) .. stride .. dilation .. padding .. (window.partial and ", partial" or "")
     end,
   })
 end
@@ -45,4 +71,7 @@ return {
   maxpool2d = pooling("maxpool2d", "maxpool", function(self, x) return x:maxpool2d(self.kernel, self.window) end),
   --- nn.avgpool2d { 2 }: the mean of each window.
   avgpool2d = pooling("avgpool2d", "avgpool", function(self, x) return x:avgpool2d(self.kernel, self.window) end),
+  --- nn.global_maxpool(), nn.global_avgpool(): the largest value and the mean of each channel.
+  global_maxpool = global "global_maxpool",
+  global_avgpool = global "global_avgpool",
 }

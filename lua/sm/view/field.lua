@@ -13,6 +13,7 @@ local function on_axis(value, axis)
 end
 
 --- Pixels of padding before the first row (axis 1) or column (axis 2) of a window layer's input.
+-- @param kernel pixels that the window spans
 local function padding_before(layer, axis, kernel)
   local padding = layer.window.padding
   if padding == "valid" then return 0 end
@@ -38,8 +39,7 @@ function M.of(layer)
   for _, leaf in ipairs(leaves) do
     if leaf.window then
       for axis = 1, 2 do
-        local kernel, step = on_axis(leaf.kernel or leaf.options.kernel, axis), field.step[axis]
-        kernel = (kernel - 1) * on_axis(leaf.window.dilation or 1, axis) + 1
+        local kernel, step = (leaf.kernel[axis] - 1) * leaf.window.dilation[axis] + 1, field.step[axis]
         field.size[axis] = field.size[axis] + (kernel - 1) * step
         field.before[axis] = field.before[axis] + padding_before(leaf, axis, kernel) * step
         field.step[axis] = step * on_axis(leaf.window.stride, axis)

@@ -44,7 +44,8 @@ local function grouping(layer)
 end
 
 local function over_pixels(layer)
-  return CHANNELS[layer.weight.shape[3]] ~= nil
+  local channels = layer.weight.shape[3]
+  return CHANNELS[channels] ~= nil and layer.input_shape[3] == channels -- not of a group
 end
 
 --- The layer whose output says how active each filter is.

@@ -1,0 +1,175 @@
+--- Convolutions of images {N, height, width, channels} and of sequences {N, time, channels}.
+local fail = require "sm.fail"
+local initialise = require "sm.nn.initialise"
+local layer = require "sm.nn.layer"
+local windows = require "sm.windows"
+
+-- Options of each, beside those of its window:
+--   bias             whether each filter has a bias (true)
+--   init, bias_init  functions as in nn.init
+local function options(window, more)
+  local all = {
+    { type = "integer", required = true, min = 1 },
+    kernel = { type = window, required = true, min = 1 },
+    stride = { type = window, min = 1 },
+    padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" } },
+    dilation = { type = window, min = 1 },
+    groups = { type = "integer", min = 1, default = 1 },
+    bias = { type = "boolean", default = true },
+    init = { type = "function", default = initialise.he_normal() },
+    bias_init = { type = "function" },
+  }
+  for key, rule in pairs(more or {}) do all[key] = rule end
+  return all
+end
+
+local EITHER <const> = { "integer", "table" } -- one number, or {height, width}
+local IMAGES <const> = "images, {batch, height, width, channels}"
+
+-- Of a layer's options, those that the operation takes.
+local function window_of(given, more)
+  local o = more or {}
+  o.stride, o.padding, o.dilation, o.groups = given.stride, given.padding, given.dilation, given.groups
+  return o
+end
+
+local function check(self, where)
+  local given = self.options
+  if given.bias_init and not given.bias then fail("%s: bias_init is given, but bias = false", where) end
+  if given[1] % given.groups ~= 0 then
+    fail("%s: %d filters cannot be divided into %d groups", where, given[1], given.groups)
+  end
+end
+
+-- How many channels and how many filters there are in a group, for an input of this shape.
+local function in_group(self, shape, what)
+  local channels, groups = shape[#shape], self.options.groups
+  if what:find "images" and #shape ~= 4 or what:find "sequences" and #shape ~= 3 then error("it takes " .. what, 0) end
+  if channels % groups ~= 0 then error(("%d channels cannot be divided into %d groups"):format(channels, groups), 0) end
+  return channels // groups, self.options[1] // groups
+end
+
+-- Makes the weight {…size of the kernel, from, to} and the bias.
+-- @param taken the operation's options, which get the bias
+-- @param channels, filters in a group
+local function make(self, taken, kernel, from, to, channels, filters)
+  local given, shape, elements = self.options, {}, 1
+  for axis, size in ipairs(kernel) do shape[axis], elements = size, elements * size end
+  shape[#shape + 1] = from
+  shape[#shape + 1] = to
+  local fan_in, fan_out = elements * channels, elements * filters
+  self:make_parameter("weight", shape, given.init, fan_in, fan_out)
+  if given.bias then
+    self:make_parameter("bias", { given[1] }, given.bias_init or initialise.zeros(), fan_in, fan_out)
+    taken.bias = self.bias
+  end
+end
+
+-- "3×3", and "3" for a sequence.
+local function sizes(pair) return table.concat(pair, "×") end
+
+-- One number for equal ones, in the order of the axes.
+local function short(list)
+  for _, value in ipairs(list) do
+    if value ~= list[1] then return sizes(list) end
+  end
+  return ("%d"):format(list[1])
+end
+
+local function words(self, kernel, window)
+  local given = self.options
+  local text = { ("%d filters %s"):format(given[1], sizes(kernel)) }
+  local function add(word, value) text[#text + 1] = ("%s %s"):format(word, value) end
+  local function axes(list) return short(#kernel == 1 and { list[2] } or list) end
+  local stride, dilation, padding = axes(window.stride), axes(window.dilation), window.padding
+  if stride ~= "1" then add("stride", stride) end
+  if dilation ~= "1" then add("dilation", dilation) end
+  if type(padding) == "table" then padding = short(#kernel == 1 and { padding[2], padding[4] } or padding) end
+  if padding ~= "same" then add("padding", padding) end
+  if given.groups > 1 then text[#text + 1] = given.groups .. " groups" end
+  return table.concat(text, ", ")
+end
+
+local M = {}
+
+--- nn.conv2d { filters, kernel = size }: y {N, height', width', filters}.
+---   kernel    rows and columns of the window, or {height, width}
+---   stride    pixels from a window to the next, or {down, across} (1)
+---   padding   "same" (height' = height/stride, rounded up), "valid" (none), pixels on each side, {height, width} or
+---             {top, left, bottom, right} ("same")
+---   dilation  pixels from an element of the window to the next, or {down, across} (1)
+---   groups    of channels and filters; a filter sees the channels of its own group alone (1)
+---   bias, init, bias_init  see above
+M.conv2d = layer.define("conv2d", {
+  short = "conv",
+  role = "weights",
+  options = options(EITHER),
+
+  setup = function(self, where)
+    check(self, where)
+    self.kernel = windows.kernel(where, self.options.kernel)
+    self.window = windows.conv2d(window_of(self.options), where)
+  end,
+
+  build_values = function(self, shape)
+    local channels, filters = in_group(self, shape, IMAGES)
+    make(self, self.window, self.kernel, channels, self.options[1], channels, filters)
+  end,
+
+  forward = function(self, x) return x:conv2d(self.weight, self.window) end,
+
+  -- From outputs to inputs, by the same weights.
+  turned = function(self, y)
+    local window, shape = self.window, self.input_shape
+    return y:conv2d_transpose(self.weight, { stride = window.stride, padding = window.padding,
+      dilation = window.dilation, groups = window.groups, size = { shape[1], shape[2] } })
+  end,
+
+  describe = function(self) return words(self, self.kernel, self.window) end,
+})
+
+--- nn.conv1d { filters, kernel = length }: y {N, time', filters} of sequences {N, time, channels}. Options as above, in
+--- numbers; padding may be {before, after}.
+M.conv1d = layer.define("conv1d", {
+  role = "weights",
+  options = options("integer"),
+
+  setup = function(self, where)
+    check(self, where)
+    self.taken = windows.conv1d(window_of(self.options), where)
+  end,
+
+  build_values = function(self, shape)
+    local channels, filters = in_group(self, shape, "sequences, {batch, time, channels}")
+    make(self, self.taken, { self.options.kernel }, channels, self.options[1], channels, filters)
+  end,
+
+  forward = function(self, x) return x:conv1d(self.weight, self.taken) end,
+  describe = function(self) return words(self, { self.options.kernel }, self.taken) end,
+})
+
+--- nn.conv2d_transpose { filters, kernel = size }: the convolution turned around, y {N, height', width', filters}. Its
+--- weight is that of a convolution from `filters` channels, {height, width, filters / groups, channels}. Options as
+--- above, and
+---   size  {height', width'}, where several lead to the input; else "same" gives height * stride
+M.conv2d_transpose = layer.define("conv2d_transpose", {
+  short = "transpose",
+  role = "weights",
+  options = options(EITHER, { size = { type = "table" } }),
+
+  setup = function(self, where)
+    check(self, where)
+    self.kernel = windows.kernel(where, self.options.kernel)
+    self.taken = windows.conv2d_transpose(window_of(self.options, { size = self.options.size }), where)
+  end,
+
+  build_values = function(self, shape)
+    local channels, filters = in_group(self, shape, IMAGES)
+    make(self, self.taken, self.kernel, filters, shape[4], channels, filters)
+  end,
+
+  forward = function(self, x) return x:conv2d_transpose(self.weight, self.taken) end,
+  describe = function(self) return words(self, self.kernel, self.taken) end,
+})
+
+return M

@@ -1,0 +1,35 @@
+--- Images in another size.
+local fail = require "sm.fail"
+local layer = require "sm.nn.layer"
+
+--- nn.upsample2d { factor = 2 }: y {N, height * factor, width * factor, channels}.
+---   factor         a number or {down, across}
+---   size           or the result's {height, width}
+---   mode           "nearest" or "bilinear" ("nearest")
+---   align_corners  whether bilinear interpolation puts corners on corners (false)
+return layer.define("upsample2d", {
+  short = "upsample",
+  options = {
+    factor = { type = { "number", "table" }, above = 0 },
+    size = { type = "table" },
+    mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest" },
+    align_corners = { type = "boolean", default = false },
+  },
+
+  setup = function(self, where)
+    local o = self.options
+    if (o.factor == nil) == (o.size == nil) then
+      fail("%s: expected factor or size, got %s", where, o.size and "both" or "neither")
+    end
+    self.taken = { factor = o.factor, size = o.size, mode = o.mode, align_corners = o.align_corners }
+  end,
+
+  forward = function(self, x) return x:upsample2d(self.taken) end,
+
+  describe = function(self)
+    local o = self.options
+    local list, sign = o.factor or o.size, o.factor and "%s×, %s" or "to %s, %s"
+    local text = type(list) == "table" and ("%g×%g"):format(list[1], list[2]) or ("%g"):format(list)
+    return sign:format(text, o.mode)
+  end,
+})
