@@ -11,8 +11,8 @@ local lfs = require "lfs"
 
 local passed, failed = 0, 0
 local OPERATIONS = {
-  autograd = true, graphs = true, inplace = true, integers = true, nn = true, ops = true, optim = true,
-  pointwise = true, range = true, records = true, sequences = true, tensor = true, torch = true,
+  autograd = true, graphs = true, group_layers = true, inplace = true, integers = true, nn = true, ops = true,
+  optim = true, pointwise = true, range = true, records = true, sequences = true, tensor = true, torch = true,
   torch_records = true,
 }
 

@@ -344,7 +344,7 @@ end)
 describe("options of layers", function()
   it("are checked by name, type and range", function()
     has(error_of(nn.conv2d, { 32, kernal = 5 }), "nn.conv2d: unknown option 'kernal'; did you mean 'kernel'?")
-    has(error_of(nn.softmax, 4), "nn.softmax: unexpected argument 1: number 4 (options: groups, name, off, scale, ")
+    has(error_of(nn.softmax, 4), "nn.softmax: unexpected argument 1: number 4 (options: axis, groups, hard, name, ")
     has(error_of(function() return nn.conv2D end), "sm.nn has no 'conv2D'; did you mean 'conv2d'?")
     has(error_of(function() return nn.init.normall end), "sm.nn.init has no 'normall'; did you mean 'normal'?")
     has(error_of(nn.conv2d, { 32, kernel = "5" }),

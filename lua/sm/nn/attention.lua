@@ -4,11 +4,13 @@ local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 local attention = require "sm.ops.attention".attention
 
+local M = {}
+
 --- nn.attention { heads = 4 }: sequences {N, T, channels} in which every step looks at all the others,
 --- {N, T, channels}. With a second input, model(x, context), queries come from x, keys and values from context
 --- {N, S, channels}. The parameters are PyTorch's, as linear has its weights: `weight` {channels, 3 size} and `bias`
 --- {3 size} for queries, keys and values in this order, `out_weight` {size, channels} and `out_bias` {channels}.
-return layer.define("attention", {
+M.attention = layer.define("attention", {
   options = {
     heads = { type = "integer", min = 1, default = 1, doc = "parts of the size that attend by themselves" },
     size = { type = "integer", min = 1, doc = "numbers of a query of all heads together; by default the channels" },
@@ -61,3 +63,5 @@ return layer.define("attention", {
     return ("%d head%s%s"):format(o.heads, o.heads == 1 and "" or "s", o.causal and ", causal" or "")
   end,
 })
+
+return M

@@ -2,10 +2,12 @@
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 
+local M = {}
+
 --- nn.embedding { count, size }: tokens {N, …}, int32 or uint8 from 0 to count − 1, become the rows of a table that
 --- they name, {N, …, size}. The parameter is `weight` {count, size}. A model that begins with it is built for tokens by
 --- its first call, or by model:build({ T }, "int32").
-return layer.define("embedding", {
+M.embedding = layer.define("embedding", {
   options = {
     { type = "integer", required = true, min = 1, doc = "how many tokens there are" },
     { type = "integer", required = true, min = 1, doc = "numbers for each" },
@@ -21,3 +23,5 @@ return layer.define("embedding", {
 
   describe = function(self) return ("%d of %d"):format(self.options[1], self.options[2]) end,
 })
+
+return M

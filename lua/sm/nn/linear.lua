@@ -3,11 +3,13 @@ local fail = require "sm.fail"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 
+local M = {}
+
 --- nn.linear { features }: y {N, …, features} = x {N, …, in} · weight {in, features} + bias {features}, along the last
 --- axis.
 ---   bias             whether each output has a bias (true)
 ---   init, bias_init  functions as in nn.init
-return layer.define("linear", {
+M.linear = layer.define("linear", {
   role = "weights",
   options = {
     { type = "integer", required = true, min = 1 },
@@ -37,3 +39,5 @@ return layer.define("linear", {
 
   describe = function(self) return ("%d features"):format(self.options[1]) end,
 })
+
+return M

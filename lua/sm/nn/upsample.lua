@@ -2,12 +2,14 @@
 local fail = require "sm.fail"
 local layer = require "sm.nn.layer"
 
+local M = {}
+
 --- nn.upsample2d { factor = 2 }: y {N, height * factor, width * factor, channels}.
 ---   factor         a number or {down, across}
 ---   size           or the result's {height, width}
 ---   mode           "nearest" or "bilinear" ("nearest")
 ---   align_corners  whether bilinear interpolation puts corners on corners (false)
-return layer.define("upsample2d", {
+M.upsample2d = layer.define("upsample2d", {
   short = "upsample",
   options = {
     factor = { type = { "number", "table" }, above = 0 },
@@ -33,3 +35,5 @@ return layer.define("upsample2d", {
     return sign:format(text, o.mode)
   end,
 })
+
+return M

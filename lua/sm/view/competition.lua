@@ -17,7 +17,7 @@ function M.of_softmax(softmax, channels)
   local order = {}
   for channel = 1, channels do order[channel] = channel end
   local options, sizes = softmax.options, softmax:sizes(channels)
-  return { order = order, sizes = sizes, off = options.off, temperature = options.temperature }
+  return { order = order, sizes = sizes, off = options.off, temperature = softmax:temperature() }
 end
 
 --- Channels dealt at random into equal groups, the same for the same seed; no random stream of the run is

@@ -89,7 +89,8 @@ end
 local function grouping_of(self, activation)
   local channels = activation.output_shape[#activation.output_shape]
   if not self.control then return competition.of_softmax(activation, channels) end
-  return competition.dealt(channels, self.control, activation.options.temperature or 1, self.seed)
+  local temperature = activation.temperature and activation:temperature() or 1
+  return competition.dealt(channels, self.control, temperature, self.seed)
 end
 
 local function numbers_of(self, model, data)

@@ -102,7 +102,7 @@ end
 -- @return {layer=, below= shape of what it reads, factor= of its logits, and unless it reads the pixels grouping=,
 --   groups=, identity= as sm.view.competition has them}
 local function stage_of(layer, below, above, pixels)
-  local stage = { layer = layer, below = pixels, factor = 1 / (above and above.options.temperature or 1) }
+  local stage = { layer = layer, below = pixels, factor = 1 / (above and above:temperature() or 1) }
   if below then
     local channels = below.output_shape[#below.output_shape]
     stage.below, stage.factor = below.output_shape, scale_of(below, channels) * stage.factor
@@ -127,6 +127,8 @@ local function objection(layer, weighs)
     return ("is a %s, where a softmax belongs"):format(layer.kind)
   elseif layer.options.off then
     return "has groups with an option of their own (off), which has no weights to read"
+  elseif type(layer:temperature()) ~= "number" then
+    return "has a temperature of its own for each group"
   end
 end
 

@@ -1,0 +1,214 @@
+--- Layers whose channels are options in groups: softmax and its like. docs/groups.md says what they are good for.
+-- Each has `sizes(channels)`, the sizes of its groups, `temperature()`, and `grouping`, what its operation takes.
+local arguments = require "sm.ops.arguments"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local fused = require "sm.fused"
+local initialise = require "sm.nn.initialise"
+local layer = require "sm.nn.layer"
+local tensor = require "sm.tensor"
+
+local M = {}
+
+local FLAG <const> = { type = "boolean", default = false }
+local TEMPERATURE <const> = { type = { "real", "function", "string" }, default = 1, above = 0, choices = { "learned" } }
+
+-- Groups --------------------------------------------------------------------------------------------------
+
+local function setup(self, where)
+  local o = self.options
+  if o.groups and o.sizes then fail("%s takes groups or sizes, got both", where) end
+  if o.axis and (o.groups or o.sizes) then
+    fail("%s: groups and sizes are of the last axis; give them or another axis, not both", where)
+  end
+  if o.sizes then o.sizes = check.sizes(where, o.sizes) end
+  if o.axis then o.axis = arguments.list(where, o.axis, "a list of axes") end
+  if o.temperature == "learned" and o.axis then
+    fail("%s: a temperature is learned for each group of the last axis, not over another axis", where)
+  end
+  self.grouping = { sizes = o.sizes, axis = o.axis, scale = o.scale, off = o.off, hard = o.hard, k = o.k,
+    temperature = type(o.temperature) == "number" and o.temperature or nil }
+  if not (o.sizes or o.axis) then self.grouping.groups = o.groups or 1 end
+end
+
+--- The sizes of the groups of so many channels, an array.
+local function sizes(self, channels)
+  local grouping, list = self.grouping, {}
+  if grouping.axis then fail("layer '%s' has no groups of channels: it is over other axes", self.path) end
+  if grouping.sizes then return table.move(grouping.sizes, 1, #grouping.sizes, 1, list) end
+  if channels % grouping.groups ~= 0 then
+    fail("%d channels cannot be divided into %d equal groups", channels, grouping.groups)
+  end
+  for group = 1, grouping.groups do list[group] = channels // grouping.groups end
+  return list
+end
+
+local function build_values(self, shape)
+  for _, axis in ipairs(self.grouping.axis or {}) do
+    if arguments.axis(self.constructor, axis, shape) == 1 then
+      error("axis 1 is the batch, whose examples do not depend on one another", 0)
+    end
+  end
+  local temperature = self.options.temperature
+  if temperature == "learned" then
+    self:make_parameter("log_temperature", { #self:sizes(shape[#shape]) }, tensor.zeros)
+  elseif type(temperature) == "function" then
+    self:make_buffer("steps", tensor.zeros(1))
+  end
+end
+
+--- The temperature as it is now: a number, or a tensor {groups} of learned ones.
+local function temperature(self)
+  local given = self.options.temperature
+  if given == "learned" then
+    local learned = autograd.no_grad(function() return self.log_temperature:exp() end)
+    return #learned == 1 and learned:item() or learned
+  elseif type(given) ~= "function" then
+    return given or 1
+  end
+  local step = math.max(1, math.tointeger(self.steps:item()))
+  local value = given(step)
+  if type(value) ~= "number" or not (value > 0 and value < math.huge) then
+    error(("the temperature of step %d must be a number above 0, got %s"):format(step, check.describe(value)), 0)
+  end
+  return value
+end
+
+--- What the operation takes at this step.
+local function options_now(self)
+  local given, now = self.options.temperature, {}
+  for key, value in pairs(self.grouping) do now[key] = value end
+  if given == "learned" then
+    now.temperature = self.log_temperature:exp()
+  elseif type(given) == "function" then
+    if self.training then autograd.no_grad(function() self.steps:copy_(self.steps + 1) end) end
+    now.temperature = temperature(self)
+  end
+  return now
+end
+
+local function describe(self)
+  local grouping, o, words = self.grouping, self.options, {}
+  local channels = self.output_shape and self.output_shape[#self.output_shape]
+  if grouping.axis then
+    words[1] = (#grouping.axis == 1 and "axis " or "axes ") .. table.concat(grouping.axis, ", ")
+  elseif grouping.sizes then
+    words[1] = "groups of " .. table.concat(grouping.sizes, ", ")
+  else
+    words[1] = grouping.groups == 1 and "1 group" or grouping.groups .. " groups"
+    if channels then words[1] = words[1] .. " of " .. channels // grouping.groups end
+  end
+  if o.k then words[#words + 1] = o.k == 1 and "1 winner" or o.k .. " winners" end
+  if type(o.temperature) == "number" and o.temperature ~= 1 then
+    words[#words + 1] = ("temperature %g"):format(o.temperature)
+  elseif type(o.temperature) == "string" then
+    words[#words + 1] = o.temperature .. " temperature"
+  elseif type(o.temperature) == "function" then
+    words[#words + 1] = "temperature by step"
+  end
+  if o.scale then words[#words + 1] = "scaled" end
+  if o.off then words[#words + 1] = "with off" end
+  if o.hard then words[#words + 1] = "hard" end
+  return table.concat(words, ", ")
+end
+
+--- Defines a layer of groups.
+-- @param options beside groups, sizes and axis
+-- @param forward function(self, x, what its operation takes)
+local function define(kind, options, forward)
+  options.groups = { type = "integer", min = 1 }
+  options.sizes = { type = "table" }
+  options.axis = { type = { "integer", "table" } }
+  M[kind] = layer.define(kind, {
+    role = "grouping",
+    options = options,
+    setup = setup,
+    build_values = build_values,
+    forward = function(self, x) return forward(self, x, options_now(self)) end,
+    sizes = sizes,
+    temperature = temperature,
+    describe = describe,
+  })
+end
+
+--- nn.softmax { groups = 4 }: a softmax over each group of channels (the last axis), at each location.
+---   groups       number of equal groups (1 unless sizes are given)
+---   sizes        or the channels of each group: {16, 16, 32}
+---   axis         or other axes of {batch, …} than the last: 2, or {2, 3} for all locations of an image
+---   temperature  divides the logits (1): a number; a function of the training step, which counts the layer's calls in
+---                training from 1; or "learned", one parameter a group, whose logarithm begins at 0
+---   scale        multiplies by the group's size, so that the mean activation is 1 (false)
+---   off          gives every group an implicit option with logit 0, "none of these" (false)
+---   hard         1 for the largest and 0 for the others, with the gradient of the softmax (false)
+define("softmax", { temperature = TEMPERATURE, scale = FLAG, off = FLAG, hard = FLAG },
+  function(_, x, o) return x:softmax(o) end)
+
+--- nn.gumbel_softmax { groups = 4, temperature = 1, hard = false }: the same with Gumbel noise on the logits in
+--- training, so that the largest of a group is a draw from its softmax; in evaluation the softmax itself. Jang, Gu and
+--- Poole 2017, arxiv.org/abs/1611.01144; Maddison, Mnih and Teh 2017, arxiv.org/abs/1611.00712.
+---   groups, sizes, axis, temperature, hard  as for nn.softmax
+define("gumbel_softmax", { temperature = TEMPERATURE, hard = FLAG }, function(self, x, o)
+  if self.training then return x:gumbel_softmax(o) end
+  return x:softmax(o)
+end)
+
+--- nn.sparsemax { groups = 4 }: probabilities of which many are exactly 0. Martins and Astudillo 2016,
+--- arxiv.org/abs/1602.02068.
+---   groups, sizes, axis  as for nn.softmax
+define("sparsemax", {}, function(_, x, o) return x:sparsemax(o) end)
+
+--- nn.kwta { k = 1, groups = 4 }: of each group the k largest, and 0 for the others. Makhzani and Frey 2013,
+--- arxiv.org/abs/1312.5663.
+---   k                    winners of each group
+---   groups, sizes, axis  as for nn.softmax
+define("kwta", { k = { type = "integer", required = true, min = 1 } }, function(_, x, o) return x:kwta(o) end)
+
+-- Maxout --------------------------------------------------------------------------------------------------
+
+--- nn.maxout { features, pieces = 2 }: each feature is the largest of so many linear functions of x, along the last
+--- axis. Without features, the largest of every so many neighbours among the channels of the layer before. Goodfellow
+--- et al. 2013, arxiv.org/abs/1302.4389.
+---   bias             whether each piece has a bias (true)
+---   init, bias_init  functions as in nn.init
+M.maxout = layer.define("maxout", {
+  role = "weights",
+  options = {
+    { type = "integer", min = 1 },
+    pieces = { type = "integer", default = 2, min = 2 },
+    bias = { type = "boolean" },
+    init = { type = "function" },
+    bias_init = { type = "function" },
+  },
+
+  setup = function(self, where)
+    local o = self.options
+    if not o[1] and (o.bias ~= nil or o.init or o.bias_init) then
+      fail("%s: bias, init and bias_init are of the pieces of features, and no features are given", where)
+    elseif o.bias_init and o.bias == false then
+      fail("%s: bias_init is given, but bias = false", where)
+    end
+  end,
+
+  build_values = function(self, shape)
+    local o = self.options
+    if not o[1] then return end
+    local inputs, outputs = shape[#shape], o[1] * o.pieces
+    self:make_parameter("weight", { inputs, outputs }, o.init or initialise.he_normal(), inputs, outputs)
+    if o.bias ~= false then
+      self:make_parameter("bias", { outputs }, o.bias_init or initialise.zeros(), inputs, outputs)
+    end
+  end,
+
+  forward = function(self, x)
+    if self.weight then x = fused.linear(x, self.weight, self.bias) end
+    return x:maxout { pieces = self.options.pieces }
+  end,
+
+  describe = function(self)
+    local o = self.options
+    return (o[1] and o[1] .. " features of " or "of ") .. o.pieces .. " pieces"
+  end,
+})
+
+return M
