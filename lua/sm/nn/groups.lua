@@ -58,8 +58,10 @@ local function build_values(self, shape)
   end
 end
 
---- The temperature as it is now: a number, or a tensor {groups} of learned ones.
-local function temperature(self)
+--- The temperature as it is: a number, or a tensor {groups} of learned ones. Where it depends on the step, that of the
+--- last step in training.
+--- @param step integer|nil of another one
+local function temperature(self, step)
   local given = self.options.temperature
   if given == "learned" then
     local learned = autograd.no_grad(function() return self.log_temperature:exp() end)
@@ -67,7 +69,7 @@ local function temperature(self)
   elseif type(given) ~= "function" then
     return given or 1
   end
-  local step = math.max(1, math.tointeger(self.steps:item()))
+  step = step or math.max(1, math.tointeger(self.steps:item()))
   local value = given(step)
   if type(value) ~= "number" or not (value > 0 and value < math.huge) then
     error(("the temperature of step %d must be a number above 0, got %s"):format(step, check.describe(value)), 0)
@@ -75,17 +77,21 @@ local function temperature(self)
   return value
 end
 
---- What the operation takes at this step.
-local function options_now(self)
+--- y = f(self, x, what the operation takes), in training a step further.
+local function forward(self, x, f)
   local given, now = self.options.temperature, {}
   for key, value in pairs(self.grouping) do now[key] = value end
-  if given == "learned" then
-    now.temperature = self.log_temperature:exp()
-  elseif type(given) == "function" then
-    if self.training then autograd.no_grad(function() self.steps:copy_(self.steps + 1) end) end
-    now.temperature = temperature(self)
+  if type(given) ~= "function" then
+    if given == "learned" then now.temperature = self.log_temperature:exp() end
+    return f(self, x, now)
   end
-  return now
+  local step = self.training and math.tointeger(self.steps:item()) + 1 or nil
+  now.temperature = temperature(self, step)
+  local y = f(self, x, now)
+  if step then
+    autograd.no_grad(function() self.steps:copy_(tensor.full({ 1 }, step)) end)
+  end
+  return y
 end
 
 local function describe(self)
@@ -115,8 +121,8 @@ end
 
 --- Defines a layer of groups.
 -- @param options beside groups, sizes and axis
--- @param forward function(self, x, what its operation takes)
-local function define(kind, options, forward)
+-- @param f function(self, x, what its operation takes) → y
+local function define(kind, options, f)
   options.groups = { type = "integer", min = 1 }
   options.sizes = { type = "table" }
   options.axis = { type = { "integer", "table" } }
@@ -125,7 +131,7 @@ local function define(kind, options, forward)
     options = options,
     setup = setup,
     build_values = build_values,
-    forward = function(self, x) return forward(self, x, options_now(self)) end,
+    forward = function(self, x) return forward(self, x, f) end,
     sizes = sizes,
     temperature = temperature,
     describe = describe,

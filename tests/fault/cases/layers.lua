@@ -38,6 +38,16 @@ return function(add)
     }, images)
   end)
 
+  case("layers of groups and normalisation", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.conv2d { 4, kernel = 3 }, nn.groupnorm { groups = 2 }, nn.softmax { axis = { 2, 3 } },
+      nn.kwta { k = 1, groups = 2 }, nn.flatten(), nn.linear { 6 }, nn.layernorm(),
+      nn.gumbel_softmax { groups = 2, temperature = function(step) return 1 / step end },
+      nn.sparsemax { sizes = { 2, 4 } }, nn.softmax { groups = 2, temperature = "learned" }, nn.maxout { 2 },
+    }, images)
+  end)
+
   case("layers in one pass", function()
     sm.seed(1)
     return trained(nn.sequential {
