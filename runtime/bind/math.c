@@ -1,6 +1,5 @@
-/* Pointwise functions and matrix products: runtime.math, with the reductions of reduce.c. */
+/* Pointwise functions: runtime.math, with what reduce.c and product.c add. */
 #include "bind/bind.h"
-#include "core/gemm.h"
 #include "core/pointwise.h"
 
 static void check_same_shape(lua_State *L, const sm_tensor *a, const sm_tensor *b) {
@@ -94,69 +93,6 @@ static int rounded(lua_State *L) {
   return 1;
 }
 
-/* matmul(a, b, transpose_a, transpose_b, bias, relu) → op(a) op(b) + bias, or relu of it */
-static int matmul(lua_State *L) {
-  const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 5);
-  bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4), relu = lua_toboolean(L, 6);
-  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
-  if (a->shape.rank != 2 || b->shape.rank != 2)
-    sm_lua_fail(L, "matmul: expected two matrices, got shapes %s and %s", sm_shape_text(first, &a->shape),
-                sm_shape_text(second, &b->shape));
-  size_t m = a->shape.size[transpose_a], inner_a = a->shape.size[!transpose_a];
-  size_t n = b->shape.size[!transpose_b], inner_b = b->shape.size[transpose_b];
-  if (inner_a != inner_b)
-    sm_lua_fail(L, "matmul: %s and %s do not fit: the inner sizes %I and %I differ", sm_shape_text(first, &a->shape),
-                sm_shape_text(second, &b->shape), (LUAI_UACINT)inner_a, (LUAI_UACINT)inner_b);
-  if (bias && (bias->shape.rank == 0 || bias->shape.size[bias->shape.rank - 1] != n ||
-               sm_shape_count(&bias->shape) != n))
-    sm_lua_fail(L, "linear: the bias must have shape {%I}, got %s", (LUAI_UACINT)n, sm_shape_text(first, &bias->shape));
-  if (m > SM_GEMM_LIMIT || n > SM_GEMM_LIMIT || inner_a > SM_GEMM_LIMIT)
-    sm_lua_fail(L, "matmul: %s and %s are too large for BLAS, which counts to %d", sm_shape_text(first, &a->shape),
-                sm_shape_text(second, &b->shape), SM_GEMM_LIMIT);
-  sm_shape shape = {.rank = 2, .size = {m, n}};
-  const sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
-  sm_matmul(sm_lua_data(L, c), sm_lua_data(L, a), sm_lua_data(L, b), sm_lua_data(L, bias), relu, transpose_a,
-            transpose_b, m, n, inner_a);
-  return 1;
-}
-
-/* The axes of a stack of matrices before the last two. */
-static sm_shape batch_of(const sm_shape *shape) {
-  sm_shape batch = *shape;
-  batch.rank -= 2;
-  return batch;
-}
-
-/* matmul_batch(a, b, transpose_a, transpose_b) → op(a) op(b) of matrices in the last two axes; the others broadcast */
-static int matmul_batch(lua_State *L) {
-  const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2);
-  bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4);
-  char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
-  sm_shape_text(first, &a->shape);
-  sm_shape_text(second, &b->shape);
-  if (a->shape.rank < 2 || b->shape.rank < 2)
-    sm_lua_fail(L, "matmul: expected matrices, got shapes %s and %s", first, second);
-  const size_t *size_a = a->shape.size + a->shape.rank - 2, *size_b = b->shape.size + b->shape.rank - 2;
-  size_t m = size_a[transpose_a], k = size_a[!transpose_a], n = size_b[!transpose_b], inner = size_b[transpose_b];
-  if (k != inner)
-    sm_lua_fail(L, "matmul: %s and %s do not fit: the inner sizes %I and %I differ", first, second, (LUAI_UACINT)k,
-                (LUAI_UACINT)inner);
-  if (m > SM_GEMM_LIMIT || n > SM_GEMM_LIMIT || k > SM_GEMM_LIMIT)
-    sm_lua_fail(L, "matmul: %s and %s are too large for BLAS, which counts to %d", first, second, SM_GEMM_LIMIT);
-  sm_shape batch_a = batch_of(&a->shape), batch_b = batch_of(&b->shape);
-  sm_broadcast batches;
-  sm_error error;
-  if (sm_broadcast_plan(&batches, &batch_a, &batch_b, &error) != SM_OK)
-    sm_lua_fail(L, "matmul: %s and %s: the axes before the matrices: %s", first, second, error.message);
-  sm_shape shape = batches.shape;
-  shape.size[shape.rank++] = m;
-  shape.size[shape.rank++] = n;
-  const sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
-  real *out = sm_lua_data(L, c);
-  sm_matmul_batch(out, sm_lua_data(L, a), sm_lua_data(L, b), transpose_a, transpose_b, m, n, k, &batches);
-  return 1;
-}
-
 static void add_closure(lua_State *L, const char *name, lua_CFunction function, int which) {
   lua_pushinteger(L, which);
   lua_pushstring(L, name); /* for messages: see sm_lua_bad_argument */
@@ -166,8 +102,7 @@ static void add_closure(lua_State *L, const char *name, lua_CFunction function, 
 
 void sm_lua_open_math(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"rounded", rounded}, {"matmul", matmul},
-      {"matmul_batch", matmul_batch},
+      {"clamp", clamp}, {"clamp_backward", clamp_backward}, {"rounded", rounded},
       {NULL, NULL}};
   static const struct {
     const char *forward, *backward;
@@ -184,6 +119,7 @@ void sm_lua_open_math(lua_State *L) {
                   {"pow_slope", SM_POW_SLOPE}, {"pow_growth", SM_POW_GROWTH}};
   sm_lua_functions(L, functions);
   sm_lua_add_reductions(L);
+  sm_lua_add_products(L);
   for (size_t i = 0; i < sizeof unaries / sizeof *unaries; i++) {
     add_closure(L, unaries[i].forward, unary_forward, unaries[i].f);
     add_closure(L, unaries[i].backward, unary_backward, unaries[i].f);

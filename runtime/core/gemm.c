@@ -11,6 +11,7 @@
 #include "core/gemm_buffers.h"
 #include "core/gemm_direct.h"
 #include "core/gemm_thin.h"
+#include "core/gemm_tiles.h"
 #include "core/math.h"
 #include "core/parallel.h"
 #include "core/tile.h"
@@ -268,54 +269,14 @@ sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, si
                                                     : SM_GEMM_BLAS;
 }
 
-/* A product is cut into rows x columns tiles. */
-typedef struct grid {
-  int rows, columns;
-} grid;
-
-enum {
-  TILES = 16,         /* at most, a power of two */
-  TILE_EDGE = 32,     /* borders lie on multiples of this, as BLAS's inner kernels and panels like them */
-  TILE_WORK = 1 << 19 /* multiplications below which a tile is not worth a thread's attention */
-};
-
-static size_t ceil_divide(size_t a, size_t b) { return (a + b - 1) / b; }
-
-static int at_most(size_t count, int limit) { return count < (size_t)limit ? (int)count : limit; }
-
-/* As many tiles as are asked for and the edges give, laid out so that the least is copied: a (m, k) is read once per
-   column of tiles, b (k, n) once per row of tiles. */
-static grid grid_of(size_t m, size_t n, int tiles) {
-  grid best = {0, 0};
-  double least = 0;
-  for (int part = 1; part <= tiles; part++) {
-    if (tiles % part != 0) continue;
-    grid cut = {at_most(ceil_divide(m, TILE_EDGE), part), at_most(ceil_divide(n, TILE_EDGE), tiles / part)};
-    double copied = (double)cut.columns * (double)m + (double)cut.rows * (double)n;
-    int more = cut.rows * cut.columns - best.rows * best.columns;
-    if (more > 0 || (more == 0 && copied < least)) {
-      least = copied;
-      best = cut;
-    }
-  }
-  return best;
-}
-
 /* Tiles that a product is worth. The bits of BLAS depend on them, and they on sizes alone; those of direct sums do not,
    and a thick product, which is packed again for every tile, is cut into no more than there are threads. */
 static int tiles_of(size_t m, size_t n, size_t k, bool thick) {
   double work = (double)m * (double)n * (double)k;
   int tiles = 1;
-  if (thick) return at_most((size_t)(work / TILE_WORK) + 1, sm_thread_count());
-  while (tiles < TILES && work >= 2.0 * TILE_WORK * tiles) tiles *= 2;
+  if (thick) return sm_at_most((size_t)(work / SM_GEMM_WORK) + 1, sm_thread_count());
+  while (tiles < SM_GEMM_TILES && work >= 2.0 * SM_GEMM_WORK * tiles) tiles *= 2;
   return tiles;
-}
-
-/* Border of part `part` of `parts` of `size`, in whole TILE_EDGEs. */
-static sm_range tile_range(size_t size, size_t parts, size_t part) {
-  sm_range units = sm_chunk(ceil_divide(size, TILE_EDGE), parts, part);
-  size_t first = units.first * TILE_EDGE, last = units.last * TILE_EDGE;
-  return (sm_range){first, last < size ? last : size};
 }
 
 typedef struct product {
@@ -323,16 +284,16 @@ typedef struct product {
   const real *a, *b, *bias;
   bool relu, transpose_a, transpose_b, direct;
   size_t m, n, k;
-  grid tiles;
+  sm_gemm_grid tiles;
 } product;
 
 static void product_tile(const void *work, size_t tile) {
   const product *of = work;
-  const grid *tiles = &of->tiles;
+  const sm_gemm_grid *tiles = &of->tiles;
   size_t m = of->m, n = of->n, k = of->k;
   size_t ld_a = of->transpose_a ? m : k, ld_b = of->transpose_b ? k : n;
-  sm_range rows = tile_range(m, (size_t)tiles->rows, tile / (size_t)tiles->columns);
-  sm_range columns = tile_range(n, (size_t)tiles->columns, tile % (size_t)tiles->columns);
+  sm_range rows = sm_gemm_range(m, (size_t)tiles->rows, tile / (size_t)tiles->columns);
+  sm_range columns = sm_gemm_range(n, (size_t)tiles->columns, tile % (size_t)tiles->columns);
   size_t height = rows.last - rows.first, width = columns.last - columns.first;
   real *c = of->c + rows.first * n + columns.first;
   const real *a = of->a + rows.first * (of->transpose_a ? 1 : k);
@@ -359,7 +320,7 @@ void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool 
     return;
   }
   bool direct = kernel == SM_GEMM_DIRECT;
-  grid tiles = grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
+  sm_gemm_grid tiles = sm_gemm_grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
   const product work = {c, a, b, bias, relu, transpose_a, transpose_b, direct, m, n, k, tiles};
   sm_parallel((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);
 }
@@ -369,32 +330,6 @@ void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool rel
   sm_matmul_by(c, a, b, bias, relu, transpose_a, transpose_b, m, n, k, blas.products);
 }
 
-typedef struct batch {
-  product one; /* the first */
-  const sm_broadcast *batches;
-} batch;
-
-static void batch_tile(const void *work, size_t index) {
-  const batch *of = work;
-  const sm_broadcast *batches = of->batches;
-  product one = of->one;
-  size_t tiles = (size_t)(one.tiles.rows * one.tiles.columns), number = index / tiles;
-  one.c += number * one.m * one.n;
-  for (int axis = batches->rank; axis-- > 0; number /= batches->size[axis]) {
-    size_t at = number % batches->size[axis];
-    one.a += at * batches->step_a[axis] * one.m * one.k;
-    one.b += at * batches->step_b[axis] * one.k * one.n;
-  }
-  product_tile(&one, index % tiles);
-}
-
-void sm_matmul_batch(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, size_t m, size_t n,
-                     size_t k, const sm_broadcast *batches) {
-  size_t count = sm_shape_count(&batches->shape);
-  if (count == 0 || m == 0 || n == 0) return;
-  bool by_rule = blas.products == SM_GEMM_BY_RULE;
-  bool direct = (by_rule ? sm_matmul_choice(transpose_a, transpose_b, m, n, k) : blas.products) != SM_GEMM_BLAS;
-  grid tiles = grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
-  const batch work = {{c, a, b, NULL, false, transpose_a, transpose_b, direct, m, n, k, tiles}, batches};
-  sm_parallel(count * (size_t)(tiles.rows * tiles.columns), SM_LARGE, batch_tile, &work);
+sm_gemm_kernel sm_matmul_kernel(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k) {
+  return blas.products == SM_GEMM_BY_RULE ? sm_matmul_choice(transpose_a, transpose_b, m, n, k) : blas.products;
 }

@@ -4,7 +4,6 @@
 #ifndef SM_GEMM_H
 #define SM_GEMM_H
 
-#include "core/pointwise.h"
 #include "core/tensor.h"
 
 /* Loads OpenBLAS once per process; after a failure the next call tries again. OPENBLAS_CORETYPE in the environment is
@@ -35,14 +34,11 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
                bool transpose_b, size_t m, size_t n, size_t k);
 
-/* Each of c's matrices (batch, m, n) = op(a) * op(b); `batches` says which of theirs, its steps count in matrices. */
-void sm_matmul_batch(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, size_t m, size_t n,
-                     size_t k, const sm_broadcast *batches);
-
 typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS, SM_GEMM_THIN } sm_gemm_kernel;
 
-/* The kernel that a product takes by the rule. */
+/* The kernel that a product takes by the rule, and by what SMRUN_GEMM says, where it says something. */
 sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k);
+sm_gemm_kernel sm_matmul_kernel(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k);
 
 /* sm_matmul by the kernel that is given instead of the process's; SM_GEMM_THIN takes what sm_gemm_is_thin. They agree
    to rounding. */

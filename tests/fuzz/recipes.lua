@@ -16,6 +16,11 @@ local OPTIONS = {
     return { stride = g:below(3), padding = g:pick { "same", "valid", 0, 1, 2 },
       bias = g:chance(0.5) and g:tensor "vector" or nil }
   end,
+  plan = function(g)
+    local n = g:pick { 2, 3, 4 }
+    return { n, n, n, g:below(2) - 1, g:below(2) - 1, n, n, n, g:pick { 0, 1 }, g:pick { 0, 0, 1 }, g:below(3), n, n,
+      n }
+  end,
   turned = function(g)
     return { stride = g:below(3), padding = g:pick { "same", "valid", 0, 1 },
       size = g:chance(0.3) and { g:below(12), g:below(12) } or nil }
@@ -214,6 +219,7 @@ local RECIPE <const> = {
   ["tape.set_node"] = "tensor bool", ["tape.set_overwritten"] = "tensor bool", ["tape.versions"] = "tensor tensor",
   ["math.clamp"] = "matrix num num", ["math.clamp_backward"] = "matrix matrix num num", ["math.sum_to"] = "batch @like",
   ["math.sum"] = "tensor ?axis", ["math.mean"] = "tensor ?axis", ["math.max"] = "matrix axis",
+  ["math.contract"] = "matrix matrix @square @plan",
   ["math.norm"] = "tensor ?axis", ["math.logsumexp"] = "tensor ?axis", ["math.squares"] = "tensor ?axis",
   ["math.prod"] = "tensor ?axis", ["math.prod_backward"] = "vector matrix axis", ["math.cumsum"] = "matrix axis ?bool",
   ["math.min"] = "matrix axis", ["math.argmin"] = "matrix ?axis", ["math.argmax"] = "matrix ?axis",

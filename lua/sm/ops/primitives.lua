@@ -145,26 +145,22 @@ function M.spread(x, shape, axis, scale)
   end, nil, x)
 end
 
---- f(a, b, transpose_a, transpose_b), recorded: products of matrices, each of which may be transposed.
-local function multiplying(kernel)
-  local function f(a, b, transpose_a, transpose_b)
-    return record(kernel(a, b, transpose_a, transpose_b), "matmul", function(gy, _, graph)
-      local product = graph and f or kernel
-      local ga, gb
-      if tracks(a) then
-        if transpose_a then ga = product(b, gy, transpose_b, true) else ga = product(gy, b, false, not transpose_b) end
-      end
-      if tracks(b) then
-        if transpose_b then gb = product(gy, a, true, transpose_a) else gb = product(a, gy, not transpose_a, false) end
-      end
-      return ga and M.sum_to(ga, a.shape), gb and M.sum_to(gb, b.shape)
-    end, autograd.saved(tracks(a) and b, tracks(b) and a), a, b)
-  end
-  return f
+--- The product of two matrices, each of which may be transposed.
+function M.product(a, b, transpose_a, transpose_b)
+  return record(K.matmul(a, b, transpose_a, transpose_b), "matmul", function(gy, _, graph)
+    local product = graph and M.product or K.matmul
+    local ga, gb
+    if tracks(a) then
+      if transpose_a then ga = product(b, gy, transpose_b, true) else ga = product(gy, b, false, not transpose_b) end
+    end
+    if tracks(b) then
+      if transpose_b then gb = product(gy, a, true, transpose_a) else gb = product(a, gy, not transpose_a, false) end
+    end
+    return ga, gb
+  end, autograd.saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 
-M.product = multiplying(K.matmul) -- of two matrices
-M.products = multiplying(K.matmul_batch) -- of those in the last two axes; the axes before broadcast
+M.products = require "sm.ops.contract".products
 
 --- Elements of an axis by their positions, for all of the other axes.
 -- @param name of the operation, for messages: "embedding", or another for a plain selection

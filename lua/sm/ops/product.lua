@@ -35,6 +35,14 @@ local function matmul(a, b)
     local matrix = #other == 2 and b or primitives.view(b, { other[1], 1 })
     return primitives.view(primitives.product(rows, matrix, false, false), shape)
   end
+  for i = 3, math.min(#own, #other) do
+    local one, two = own[#own + 1 - i], other[#other + 1 - i]
+    if one ~= two and one ~= 1 and two ~= 1 then
+      fail("matmul: %s and %s: the axes before the matrices: shapes %s and %s do not broadcast", shape_text(own),
+        shape_text(other), shape_text(table.move(own, 1, #own - 2, 1, {})),
+        shape_text(table.move(other, 1, #other - 2, 1, {})))
+    end
+  end
   local y = primitives.products(#own == 1 and primitives.view(a, { 1, own[1] }) or a,
     #other == 1 and primitives.view(b, { other[1], 1 }) or b, false, false)
   local left = y.shape
@@ -46,7 +54,7 @@ end
 define {
   name = "matmul",
   doc = "a:matmul(b): the product of two matrices, or of the matrices in the last two axes, where the axes before "
-    .. "broadcast. A vector is a row as a, a column as b, and leaves no axis.",
+    .. "broadcast, without copies. A vector is a row as a, a column as b, and leaves no axis.",
   f = matmul,
   twice = true,
   dtypes = "real",

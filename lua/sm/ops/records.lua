@@ -7,6 +7,7 @@ for _, family in ipairs {
   require "sm.ops.product", require "sm.ops.window", require "sm.ops.softmax", require "sm.ops.groups",
   require "sm.ops.loss", require "sm.ops.distance", require "sm.ops.random", require "sm.ops.recurrent",
   require "sm.ops.normalise", require "sm.ops.norms", require "sm.ops.attention", require "sm.ops.pool",
+  require "sm.ops.einsum",
 } do
   table.move(family, 1, #family, #all + 1, all)
 end
