@@ -24,6 +24,23 @@ void sm_rng_normal(real *out, const sm_rng *rng, size_t n);   /* mean 0, standar
 void sm_rng_truncated(real *out, const sm_rng *rng, size_t n); /* the same, redrawn beyond 2 standard deviations */
 void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n); /* 0 … n-1 shuffled (Fisher and Yates), unbiased */
 
+/* Integers from low to low + bound - 1, which an int32 holds, all equally likely; 1 <= bound <= 2^32. */
+void sm_rng_integers(int32_t *out, int32_t low, uint64_t bound, const sm_rng *rng, size_t n);
+void sm_rng_exponential(real *out, const sm_rng *rng, size_t n); /* of mean 1: -log u */
+void sm_rng_gumbel(real *out, const sm_rng *rng, size_t n);      /* -log(-log u) */
+void sm_rng_bernoulli(real *out, const real *p, const sm_rng *rng, size_t n); /* 1 with probability p[i], else 0 */
+
+/* The position of the first weight that is not from 0 to `most`, or of the first row without one above 0; how many
+   there are where there is none. */
+size_t sm_weights_outside(const real *weight, double most, size_t n);
+size_t sm_weights_nothing(const real *weight, size_t rows, size_t classes);
+
+/* out (rows, n) = 1-based positions in a row's weights (rows, classes), each as likely as its weight, independent
+   of one another. The weights are finite, at least 0, and one of each row is above. scratch: so many numbers. */
+size_t sm_multinomial_scratch(size_t rows, size_t classes);
+void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const sm_rng *rng, size_t rows,
+                        size_t classes, size_t n);
+
 /* out = x kept with probability 1-p and scaled by 1/(1-p), else 0. The same call with the gradient in place
    of x is the backward pass, so no mask is stored. 0 <= p <= SM_DROPOUT_MOST: a draw has 24 bits, and with fewer left
    none would be kept. */

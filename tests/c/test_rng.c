@@ -5,7 +5,7 @@
 #include "core/rng.h"
 
 typedef void fill(real *out, const sm_rng *rng, size_t n);
-static fill *const fills[] = {sm_rng_uniform, sm_rng_normal, sm_rng_truncated};
+static fill *const fills[] = {sm_rng_uniform, sm_rng_normal, sm_rng_truncated, sm_rng_exponential, sm_rng_gumbel};
 
 /* Random123's kat_vectors for philox4x32-10. */
 static void philox_gives_the_published_answers(void **state) {
@@ -211,8 +211,84 @@ static void dropout_keeps_where_the_uniform_number_is_p_or_more(void **state) {
   free(uniform);
 }
 
+static void draws_have_their_distribution_with_any_number_of_threads(void **state) {
+  (void)state;
+  enum { n = 60000, classes = 4, bound = 7 };
+  const sm_rng rng = {5, 2, 3};
+  real *x = unwritten(n), *p = unwritten(n), *drawn = unwritten(n), *same = unwritten(n);
+  int32_t *number = block_of(n * sizeof *number), *again = block_of(n * sizeof *again);
+  size_t count[bound] = {0};
+
+  sm_set_thread_count(1);
+  sm_rng_integers(number, -3, bound, &rng, n);
+  for (size_t i = 0; i < n; i++) {
+    assert_true(number[i] >= -3 && number[i] < -3 + bound);
+    count[number[i] + 3]++;
+  }
+  for (size_t i = 0; i < bound; i++) assert_true(fabs((double)count[i] - n / 7.) < 5 * sqrt(n / 7.));
+  sm_set_thread_count(3);
+  sm_rng_integers(again, -3, bound, &rng, n);
+  assert_memory_equal(again, number, n * sizeof *number);
+  sm_rng_integers(number, INT32_MIN, (uint64_t)1 << 32, &rng, n); /* all there are */
+  double mean = 0;
+  for (size_t i = 0; i < n; i++) mean += (double)number[i] * 0x1p-31 / n;
+  assert_true(fabs(mean) < 5 / sqrt(3. * n));
+
+  double exponential = 0, gumbel = 0, ones = 0, wanted = 0;
+  sm_rng_exponential(x, &rng, n);
+  for (size_t i = 0; i < n; i++) exponential += (double)x[i] / n;
+  sm_rng_gumbel(x, &rng, n);
+  for (size_t i = 0; i < n; i++) gumbel += (double)x[i] / n;
+  assert_true(fabs(exponential - 1) < 5 / sqrt(n) && fabs(gumbel - 0.5772156649) < 5 * 1.2825 / sqrt(n));
+
+  for (size_t i = 0; i < n; i++) p[i] = (real)(i % 5) / 4;
+  sm_rng_bernoulli(drawn, p, &rng, n);
+  for (size_t i = 0; i < n; i++) {
+    assert_true(drawn[i] == 0 || drawn[i] == 1);
+    if (i % 5 == 0) assert_true(drawn[i] == 0);
+    if (i % 5 == 4) assert_true(drawn[i] == 1);
+    ones += (double)drawn[i], wanted += (double)p[i];
+  }
+  assert_true(fabs(ones - wanted) < 5 * sqrt(n / 4.));
+  sm_set_thread_count(1);
+  sm_rng_bernoulli(same, p, &rng, n);
+  assert_same_bits(same, drawn, n);
+
+  enum { rows = 40, draws = n / rows };
+  const real weights[classes] = {0, 1, 0, 3};
+  real *all = block_of(rows * classes * sizeof *all);
+  for (size_t i = 0; i < rows * classes; i++) all[i] = weights[i % classes];
+  double *scratch = block_of(sm_multinomial_scratch(rows, classes) * sizeof *scratch);
+  sm_rng_multinomial(number, all, scratch, &rng, rows, classes, draws);
+  sm_set_thread_count(3);
+  sm_rng_multinomial(again, all, scratch, &rng, rows, classes, draws);
+  assert_memory_equal(again, number, rows * draws * sizeof *number);
+  size_t second = 0;
+  for (size_t i = 0; i < rows * draws; i++) {
+    assert_true(number[i] == 2 || number[i] == 4);
+    second += number[i] == 2;
+  }
+  assert_true(fabs((double)second - rows * draws / 4.) < 5 * sqrt(rows * draws * 3 / 16.));
+  free(x), free(p), free(drawn), free(same), free(number), free(again), free(all), free(scratch);
+}
+
+static void weights_are_checked_by_position(void **state) {
+  (void)state;
+  const real weights[] = {1, 0, -1, NAN, INFINITY, 2}, rows[] = {0, 1, 0, 0};
+  assert_int_equal(sm_weights_outside(weights, 1, 6), 2);
+  assert_int_equal(sm_weights_outside(weights, 1, 2), 2);
+  assert_int_equal(sm_weights_outside(weights + 3, 9, 3), 0);
+  assert_int_equal(sm_weights_outside(weights + 4, 9, 2), 0);
+  assert_int_equal(sm_weights_outside(weights + 5, 1, 1), 0);
+  assert_int_equal(sm_weights_nothing(rows, 2, 2), 1);
+  assert_int_equal(sm_weights_nothing(rows, 1, 2), 1);
+  assert_int_equal(sm_weights_nothing(rows, 0, 2), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(draws_have_their_distribution_with_any_number_of_threads),
+      cmocka_unit_test(weights_are_checked_by_position),
       cmocka_unit_test(philox_gives_the_published_answers),
       cmocka_unit_test(uniform_numbers_come_from_the_documented_counter),
       cmocka_unit_test(an_element_depends_on_its_offset_alone),
