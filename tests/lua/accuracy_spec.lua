@@ -85,6 +85,17 @@ describe("accuracy", function()
     assert.matches("^%d+,%d+,[%d.e-]+,[%d.e-]+,[%d.e-]+,[%d.e-]+,", columns[1]:match "\n([^\n]+)")
   end)
 
+  it("is not measured of losses by name that compare numbers", function()
+    for _, name in ipairs { "mse", "l1", "huber", "bce_with_logits", "kl_div", "hinge", "cosine" } do
+      local _, result = run(text:gsub("targets = y", "targets = x"):gsub("targets = y", "targets = x"),
+        "loss = [^\n]*", ('loss = "%s", name = "%s",'):format(name, name))
+      assert.is_number(result.summary.test_loss)
+      assert.is_nil(result.summary.test_accuracy)
+    end
+    local _, result = run(text:gsub("targets = y", "targets = x"), "loss = [^\n]*", 'loss = "cross_entropy",')
+    assert.is_nil(result.summary.test_accuracy) -- probabilities are no labels
+  end)
+
   it("stays what it was in a run that version 0.1.0 began", function()
     local _, result = run(text)
     local path = result.directory .. "/checkpoints/step-000006.safetensors"

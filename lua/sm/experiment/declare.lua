@@ -7,6 +7,9 @@ local user_line = require "sm.place".line
 
 local M = {}
 
+-- The losses that have a name: methods of the output, which take the target.
+local losses <const> = { "cross_entropy", "mse", "l1", "huber", "bce_with_logits", "kl_div", "hinge", "cosine" }
+
 local declaration_keys = check.spec("experiment", {
   data = { required = true, doc = "a data set of sm.data" },
   model = { required = true, doc = "a model of sm.nn" },
@@ -111,9 +114,11 @@ function M.declare(given)
   if type(given) ~= "table" then fail("experiment: expected a table, got %s", check.describe(given)) end
   local declaration = check.options("experiment", given, declaration_keys)
   check_parts(declaration)
-  if declaration.loss ~= "cross_entropy" and type(declaration.loss) == "string" then
-    fail("experiment: option 'loss' must be \"cross_entropy\" or a function, got %s%s",
-      check.describe(declaration.loss), check.suggest(declaration.loss, { "cross_entropy" }))
+  local known = type(declaration.loss) == "function"
+  for _, name in ipairs(losses) do known = known or name == declaration.loss end
+  if not known then
+    fail("experiment: option 'loss' must be \"%s\" or a function, got %s%s", table.concat(losses, '", "'),
+      check.describe(declaration.loss), check.suggest(declaration.loss, losses))
   end
   declaration.metric_names, declaration.metric_functions = check_metrics(declaration.metrics)
   declaration.views = check_views(declaration.views)

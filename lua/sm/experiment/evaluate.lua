@@ -55,11 +55,9 @@ function M.accuracy_of_0_1_0(run)
 end
 
 --- The loss that was declared: a function of output, targets and inputs that gives a scalar tensor.
---- @param declared string|function "cross_entropy" or the user's own function
+--- @param declared string|function the name of a method of the output, or the user's own function
 function M.objective(declared)
-  if declared == "cross_entropy" then
-    return function(output, targets) return output:cross_entropy(targets) end
-  end
+  if type(declared) == "string" then return function(output, targets) return output[declared](output, targets) end end
   local info = debug.getinfo(declared, "S")
   return function(output, targets, inputs)
     local loss = declared(output, targets, inputs)

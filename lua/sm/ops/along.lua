@@ -8,7 +8,9 @@ local primitives = require "sm.ops.primitives"
 
 local M = {}
 
-M.OPTIONS = { keepdim = { type = "boolean", default = false } }
+M.OPTIONS = {
+  keepdim = { type = "boolean", default = false, doc = "whether the axes stay, with one element" },
+}
 
 --- How x is reduced along axes without a copy: step by step, neighbours as one axis, from the last to the first.
 -- @param axis number, list or nil: all

@@ -16,9 +16,9 @@ local records = {}
 local function define(given) records[#records + 1] = given end
 
 local OPTIONS <const> = {
-  label_smoothing = { type = "number", min = 0, max = 1, default = 0 },
-  ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1 },
-  weight = { type = { "tensor", "table" } },
+  label_smoothing = { type = "number", min = 0, max = 1, default = 0, doc = "the part of each target that is spread" },
+  ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1, doc = "a label whose rows count nowhere" },
+  weight = { type = { "tensor", "table" }, doc = "{classes}, how much each counts" },
 }
 
 --- The shape of a loss's rows, {…, 1}, from that of its logits.
@@ -64,6 +64,7 @@ define {
     .. "the label `ignore`, of any number, count nowhere; where all are ignored, the mean of nothing is NaN. "
     .. "`weight`, a list or a tensor {classes}: how much each class counts; the sum is then divided by the "
     .. "labels' weights, of probabilities by the number of rows.",
+  options = OPTIONS,
   f = function(logits, target, options)
     local o = check.options("cross_entropy", options, OPTIONS)
     local weight, smoothing, ignore = o.weight, o.label_smoothing, o.ignore

@@ -34,6 +34,7 @@ define {
   name = "norm",
   doc = "x:norm(axis, {keepdim = false}): the Euclidean norm " .. AXES .. "of all elements; of nothing 0. The "
     .. "gradient at 0 is 0.",
+  options = along.OPTIONS,
   f = function(x, axis, options) return reduced("norm", x, axis, options, norm) end,
   unnamed = true,
   twice = true,
@@ -72,7 +73,10 @@ local function squares_of(x, steps, first)
   return sum + squares_of(reduce.mean(part, step.axis), steps, first + 1) * part.shape[step.axis]
 end
 
-local SPREAD <const> = { keepdim = along.OPTIONS.keepdim, unbiased = { type = "boolean", default = true } }
+local SPREAD <const> = {
+  keepdim = along.OPTIONS.keepdim,
+  unbiased = { type = "boolean", default = true, doc = "whether their number less 1 divides" },
+}
 
 local function variance(where, x, axis, options)
   local o = check.options(where, options, SPREAD)
@@ -102,6 +106,7 @@ for _, name in ipairs { "var", "std" } do
     doc = ("x:%s(axis, {keepdim = false, unbiased = true}): the %s %sof all elements; divides by their number less 1, "
       .. "with unbiased = false by their number; NaN where that is 0.%s"):format(name,
       deviation and "standard deviation" or "variance", AXES, deviation and " The gradient at 0 is 0." or ""),
+    options = SPREAD,
     f = function(x, axis, options)
       local y = variance(name, x, axis, options)
       return deviation and root(y) or y
@@ -145,6 +150,7 @@ define {
   name = "logsumexp",
   doc = "x:logsumexp(axis, {keepdim = false}): log of the sum of e^x " .. AXES .. "over all elements; safe for large "
     .. "x; of nothing -inf.",
+  options = along.OPTIONS,
   f = function(x, axis, options) return reduced("logsumexp", x, axis, options, logsumexp) end,
   unnamed = true,
   twice = true,

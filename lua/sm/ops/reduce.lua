@@ -42,6 +42,7 @@ define {
   name = "sum",
   unnamed = true,
   doc = "x:sum(axis, {keepdim = false}): " .. AXES .. "over all elements. Adds in double; of nothing 0.",
+  options = along.OPTIONS,
   f = function(x, axis, options) return reduced("sum", x, axis, options, sum) end,
   twice = true,
   dtypes = "real",
@@ -55,6 +56,7 @@ define {
   name = "mean",
   unnamed = true,
   doc = "x:mean(axis, {keepdim = false}): " .. AXES .. "over all elements. Adds in double; of nothing NaN.",
+  options = along.OPTIONS,
   f = function(x, axis, options) return reduced("mean", x, axis, options, mean) end,
   twice = true,
   dtypes = "real",
@@ -101,6 +103,7 @@ define {
   name = "prod",
   doc = "x:prod(axis, {keepdim = false}): the product " .. AXES .. "of all elements; of nothing 1. The gradient of an "
     .. "element is the product of the others, also where some are 0.",
+  options = along.OPTIONS,
   f = function(x, axis, options) return reduced("prod", x, axis, options, prod) end,
   unnamed = true,
   twice = true,
@@ -146,6 +149,7 @@ for _, name in ipairs { "max", "min" } do
     doc = ("x:%s(axis, {keepdim = false}): the %s element %sof all; the gradient goes to the first of equals. NaN is "
       .. "%s than any number."):format(name, sign == 1 and "largest" or "smallest", AXES,
       sign == 1 and "larger" or "smaller"),
+    options = along.OPTIONS,
     f = function(x, axis, options)
       return reduced(name, x, axis, options, function(part, along_axis)
         local y, position = K[name](part, along_axis)
