@@ -4,7 +4,6 @@ local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
-local fused = require "sm.fused"
 local gradients = require "sm.gradients"
 local records = require "sm.ops.records"
 local random = require "sm.random"
@@ -99,11 +98,6 @@ M.methods = methods
 for _, operation in ipairs(records) do
   operations[operation.name] = operation.f
   if not operation.call then methods[operation.name] = operation.f end
-end
-
---- conv2d, relu where it is true, and maxpool2d, in one pass with the same bits.
-function methods.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
-  return fused.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
 end
 
 --- The one element of a tensor, as a number.

@@ -4,7 +4,7 @@ local M = {}
 -- The other data sets that have a name are read as the one that comes with the source.
 local ELSEWHERE <const> = { ["sm.data.mnist"] = true, ["sm.data.fashion"] = true }
 
-local METHODS <const> = [[abs accuracy add argmax avgpool2d backward clamp clone conv2d conv2d_maxpool2d
+local METHODS <const> = [[abs accuracy add argmax avgpool2d backward clamp clone conv2d
   conv2d_transpose copy_ cross_entropy detach div dropout exp item linear log matmul max maxpool2d mean mul neg pow relu
   requires_grad reshape select sigmoid slice softmax softplus sqrt sub sum tanh to totable tracks transpose]]
 
@@ -27,7 +27,7 @@ function M.public()
   end
   local layer = getmetatable(getmetatable(sm.nn.relu()))
   add("model:", layer, { build = true, activations = true, parameters = true, buffers = true, train = true,
-    eval = true, layer = true })
+    eval = true, layer = true, load = true, freeze = true, summary = true })
   add("opt:", getmetatable(sm.optim.sgd { lr = 1 }).__index, { add = true, parameters = true, zero_grad = true,
     rate = true, step = true, watch = true, telemetry = true, state = true, restore = true })
   add("canvas.", canvas)

@@ -185,9 +185,9 @@ local RECIPE <const> = {
   ["sm.view.filters"] = "@filters", ["sm.view.groups"] = "@groups", ["sm.view.paint"] = "@paint",
   ["tensor:reshape"] = "@reshaped", ["tensor:select"] = "int", ["tensor:slice"] = "int ?int", ["tensor:to"] = "dtype",
   ["tensor:copy_"] = "matrix", ["tensor:clamp"] = "num num", ["tensor:matmul"] = "matrix",
-  ["tensor:linear"] = "matrix ?vector ?bool", ["tensor:conv2d"] = "filters ?@conv",
+  ["tensor:linear"] = "matrix ?vector", ["tensor:conv2d"] = "filters ?@conv",
   ["tensor:conv2d_transpose"] = "filters ?@turned", ["tensor:maxpool2d"] = "int ?@pool",
-  ["tensor:avgpool2d"] = "int ?@pool", ["tensor:conv2d_maxpool2d"] = "filters @conv int @pool ?bool",
+  ["tensor:avgpool2d"] = "int ?@pool",
   ["tensor:softmax"] = "?@softmax", ["tensor:dropout"] = "prob", ["tensor:cross_entropy"] = "labels",
   ["tensor:accuracy"] = "labels", ["tensor:sum"] = "?axis", ["tensor:mean"] = "?axis", ["tensor:max"] = "?axis",
   ["tensor:argmax"] = "?axis", ["tensor:backward"] = "", ["tensor:requires_grad"] = "?bool",
@@ -256,7 +256,7 @@ local RECIPE <const> = {
 }
 -- What works on one kind of tensor alone gets that as its receiver.
 local RECEIVER <const> = {
-  conv2d = "image", conv2d_transpose = "image", maxpool2d = "image", avgpool2d = "image", conv2d_maxpool2d = "image",
+  conv2d = "image", conv2d_transpose = "image", maxpool2d = "image", avgpool2d = "image",
   matmul = "matrix", linear = "matrix", cross_entropy = "matrix", accuracy = "matrix", copy_ = "matrix",
   transpose = "matrix", backward = "loss", reshape = "matrix", softmax = "matrix", dropout = "matrix", item = "one",
 }

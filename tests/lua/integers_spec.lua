@@ -1,5 +1,6 @@
 --- Sizes, positions and counts beyond what there can be: each is refused before anything is read, written or drawn.
 local sm = require "sm"
+local fused = require "sm.fused"
 local random = require "sm.random"
 local runtime = require "sm.runtime"
 local helpers = dofile "tests/lua/helpers.lua"
@@ -75,7 +76,7 @@ describe("what is empty and wide takes no time:", function()
       local b = sm.ones(filters[4]):requires_grad()
       for _, pooled in ipairs { false, true } do
         local o = { bias = b, stride = options.stride, padding = options.padding }
-        local y = pooled and x:conv2d_maxpool2d(w, o, 2, { padding = "same" }, true) or x:conv2d(w, o)
+        local y = pooled and fused.conv2d_maxpool2d(x, w, o, 2, { padding = "same" }, true) or x:conv2d(w, o)
         y:sum():backward()
         assert.equal(0, y:sum():item() + x.grad:sum():item() + w.grad:sum():item() + b.grad:sum():item())
         assert.same(shape, x.grad.shape)

@@ -53,7 +53,7 @@ end
 -- Methods that are called with an argument too many, of a wrong type, or of a shape that does not fit.
 local wrong = {
   add = { "a" }, sub = { {} }, mul = { sm.ones(7) }, div = { "x" }, pow = { {} }, matmul = { sm.ones(9, 9) },
-  linear = { x }, conv2d = { x }, conv2d_transpose = { x }, conv2d_maxpool2d = { x }, maxpool2d = { 2 },
+  linear = { x }, conv2d = { x }, conv2d_transpose = { x }, maxpool2d = { 2 },
   avgpool2d = { {} }, softmax = { { groups = 2 } }, cross_entropy = { sm.ones(4) }, accuracy = { sm.ones(4) },
   dropout = { 2 }, clamp = { "a", 1 }, sum = { 9 }, mean = { 0 }, max = { "x" }, argmax = { 5 }, reshape = { 7, 7 },
   transpose = { 1 }, slice = { 9, 20 }, select = { 0 }, to = { "float16" }, copy_ = { labels }, backward = {},

@@ -5,9 +5,10 @@ local layer = require "sm.nn.layer"
 local M = {}
 
 --- nn.embedding { count, size }: tokens {N, …}, int32 or uint8 from 0 to count − 1, become the rows of a table that
---- they name, {N, …, size}. The parameter is `weight` {count, size}. A model that begins with it is built for tokens by
---- its first call, or by model:build({ T }, "int32").
+--- they name, {N, …, size}. The parameter is `weight` {count, size}. A model that begins with it is built for tokens,
+--- int32 ones where nothing is said: model:build { T }.
 M.embedding = layer.define("embedding", {
+  input_dtype = "int32",
   options = {
     { type = "integer", required = true, min = 1, doc = "how many tokens there are" },
     { type = "integer", required = true, min = 1, doc = "numbers for each" },

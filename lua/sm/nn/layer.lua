@@ -156,8 +156,9 @@ function M.adopt(container, layers, keys)
     if not layer.parent then layer.parent, layer.name = container, names[position] end
   end
   container.layers, container.names, container.keys = layers, names, keys
+  local roots = {}
   tree.walk(container, function(layer, path)
-    if not layer.built and layer ~= container and tree.root(layer) == container then layer.path = path end
+    if not layer.built and layer ~= container and tree.root(layer, roots) == container then layer.path = path end
   end)
 end
 
@@ -214,7 +215,7 @@ end
 -- How many inputs a function takes after self.
 local function inputs_of(forward)
   local info = debug.getinfo(forward, "u")
-  return info.isvararg and math.huge or info.nparams - 1
+  return info.isvararg and math.huge or math.max(1, info.nparams - 1)
 end
 
 --- Defines a kind of layer. Its class may have

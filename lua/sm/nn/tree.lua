@@ -62,14 +62,18 @@ function M.paths(root)
 end
 
 --- The model that a layer has its first place in; itself where it is in none.
-function M.root(layer)
-  local seen = {}
-  while layer.parent do
-    if seen[layer] then fail "a model contains itself: the parents of a layer lead back to it" end
-    seen[layer] = true
-    layer = layer.parent
+--- @param known table|nil layer → what was found, for many of one tree
+function M.root(layer, known)
+  known = known or {}
+  local seen, root = {}, layer
+  while root.parent and not known[root] do
+    if seen[root] then fail "a model contains itself: the parents of a layer lead back to it" end
+    seen[root] = true
+    root = root.parent
   end
-  return layer
+  root = known[root] or root
+  known[layer] = root
+  return root
 end
 
 return M

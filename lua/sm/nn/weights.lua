@@ -31,6 +31,16 @@ local function usual_prefix(metadata)
   return type(format) == "string" and format:find "^smrun checkpoint " and "model." or ""
 end
 
+-- What the names that are meant begin with, where nothing is said: a part of a model takes what is under its own path
+-- if there is anything.
+local function default_prefix(model, tensors, usual)
+  local own = usual .. model.path .. "."
+  for name in next, model.path ~= "" and tensors or {} do
+    if name:sub(1, #own) == own then return own end
+  end
+  return usual
+end
+
 -- The tensors that there are, and where they come from in words.
 -- @return table name → tensor; string; string what names begin with where nothing is said
 local function source_of(given)
@@ -98,8 +108,9 @@ end
 --- Takes over tensors by name. All or nothing: after an error the model is as it was.
 --- @param given string|table a file, a run's checkpoint for one, or a table name → tensor, as model:parameters() is
 --- @param options table|nil {prefix=, strict=true, names=}: prefix of the names that are meant, which is taken off
----   (others are left alone); names, a table from their names to the model's (false leaves one out) or a function
----   (name, tensor) → name[, tensor], which may turn the tensor about; strict = false leaves out what one side lacks
+---   (others are left alone; by default none, "model." of a run's checkpoint, and a part's own path); names, a table
+---   from their names to the model's (false leaves one out) or a function (name, tensor) → name[, tensor], which may
+---   turn the tensor about; strict = false leaves out what one side lacks
 --- @return the model
 --- @return table {missing= what the model has and the source lacks, unexpected= the other way round}: arrays of names
 function M.load(model, given, options)
@@ -110,7 +121,7 @@ function M.load(model, given, options)
   })
   if not model.built then fail "model:load: the model has no tensors yet; call model:build first" end
   local tensors, where, prefix = source_of(given)
-  prefix = o.prefix or prefix
+  prefix = o.prefix or default_prefix(model, tensors, prefix)
   local wanted, found, unexpected, missing = places(model), {}, {}, {}
   for _, name in ipairs(ordered.sorted_keys(tensors)) do
     if name:sub(1, #prefix) == prefix then

@@ -2,7 +2,6 @@
 -- @module sm.ops.product
 local runtime = require "sm.runtime"
 local arguments = require "sm.ops.arguments"
-local check = require "sm.check"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
 local primitives = require "sm.ops.primitives"
@@ -106,18 +105,13 @@ define {
 
 define {
   name = "linear",
-  doc = "x:linear(w, b, relu): x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at "
-    .. "least two; b may be nil. relu = true: relu of that, without another pass over memory.",
-  f = function(x, w, b, relu)
-    if relu ~= nil and type(relu) ~= "boolean" then
-      fail("linear: argument 4, whether relu follows, must be true or false, got %s", check.describe(relu))
-    end
-    return fused.linear(x, w, b, relu)
-  end,
+  doc = "x:linear(w, b): x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least "
+    .. "two; b may be nil.",
+  f = function(x, w, b) return fused.linear(x, w, b, false) end,
   twice = true,
   dtypes = "real",
   special = false,
-  reference = function(new, x, w, b, relu)
+  reference = function(new, x, w, b)
     local shape = table.move(x.shape, 1, #x.shape, 1, {})
     local features = shape[#shape]
     shape[#shape] = w.shape[2]
@@ -128,20 +122,16 @@ define {
         from[#from] = i
         sum = sum + x:at(from) * w:at { i, out }
       end
-      return relu and math.max(sum, 0) or sum
+      return sum
     end)
   end,
   samples = function(s)
     return { { s.real(3, 4), s.real(4, 5), s.real(5) }, { s.real(2, 3, 2), s.real(2, 3), s.real(1, 3) },
-      { s.real(3, 2), s.real(2, 3) }, { s.tensor { { 1, 2 }, { -1, 0.5 } }, s.tensor { { 1, -1, 2 }, { 0.5, 1, -1 } },
-        s.tensor { 0.3, -0.2, 0.1 }, true },
-      { s.tensor { { { 1, 2 }, { -1, 0.5 } } }, s.tensor { { 1, -1, 2 }, { 0.5, 1, -0.5 } }, nil, true },
-      { s.real(0, 2), s.real(2, 3), s.real(3) } }
+      { s.real(3, 2), s.real(2, 3) }, { s.real(0, 2), s.real(2, 3), s.real(3) } }
   end,
   refused = function(s)
     return { { "the last axis of x must be as long as the first of the weight", s.real(2, 2, 3), s.real(2, 2) },
-      { "linear: the bias must have shape {3}, got {2}", s.real(2, 2), s.real(2, 3), s.real(2) },
-      { "must be true or false, got number 1", s.real(2, 2), s.real(2, 2), nil, 1 } }
+      { "linear: the bias must have shape {3}, got {2}", s.real(2, 2), s.real(2, 3), s.real(2) } }
   end,
 }
 return records

@@ -110,7 +110,7 @@ return function(add)
   case("products", function()
     return { gradients(function(a, c) return a:matmul(c) end, x, w),
       gradients(function(a, c, d) return a:linear(c, d) end, x, w, b),
-      gradients(function(a, c, d) return a:linear(c, d, true) end, x, w, b) }
+      gradients(function(a, c, d) return require "sm.fused".linear(a, c, d, true) end, x, w, b) }
   end)
 
   for _, way in ipairs { "direct", "valid", "strided" } do
@@ -144,7 +144,9 @@ return function(add)
     return { gradients(function(a) return a:maxpool2d(2) end, images),
       gradients(function(a) return a:maxpool2d({ 2, 3 }, { stride = 1, padding = "same" }) end, images),
       gradients(function(a) return a:avgpool2d(3, { stride = { 2, 1 }, padding = "same" }) end, images),
-      gradients(function(a, c) return a:conv2d_maxpool2d(c, { bias = sm.zeros(4) }, 2, {}, true) end, images, filters),
+      gradients(function(a, c)
+        return require "sm.fused".conv2d_maxpool2d(a, c, { bias = sm.zeros(4) }, 2, {}, true)
+      end, images, filters),
       gradients(function(a, c) return a:conv2d_transpose(c, { size = { 9, 9 }, padding = "same" }) end,
         sm.ones(2, 9, 9, 4), filters) }
   end)
