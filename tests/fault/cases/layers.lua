@@ -63,6 +63,48 @@ return function(add)
     }, rows)
   end)
 
+  case("layers beside each other", function()
+    sm.seed(1)
+    local shared = nn.linear { 3 }
+    local out = trained(nn.sequential {
+      shared, nn.concat { nn.linear { 2 }, nn.tanh() }, nn.reshape { 5, 1 }, nn.flatten(), nn.linear { 3 }, shared,
+      nn.residual { nn.linear { 2 }, shortcut = nn.linear { 2 } }, nn.add { nn.linear { 2 }, nn.linear { 2 } },
+    }, rows)
+    local y = nn.branch { mean = nn.linear { 2 }, width = nn.softplus() }(rows)
+    return { out, y.mean, y.width }
+  end)
+
+  case("layers of one's own", function()
+    sm.seed(1)
+    local scale = nn.layer {
+      kind = "scale", options = { { type = "number", default = 2 } },
+      layers = function() return { linear = nn.linear { 3 } } end,
+      build_values = function(self, x)
+        self:make_parameter("gain", { x[2] }, nn.init.constant(self.options[1]))
+        self:make_buffer("kept", sm.zeros(1))
+      end,
+      forward = function(self, x, y) return self.linear(x * self.gain) + y end,
+    }
+    local model = nn.sequential { scale { 3 }, nn.linear { 2 } }:build { { 3 }, { 3 } }
+    return { model(rows, rows), model:summary() }
+  end)
+
+  -- What is loaded is loaded whole, or not at all.
+  local loaded, before
+  add("weights from elsewhere", function()
+    local _, report = loaded:load({ a = sm.ones(3, 2), b = sm.ones(2) }, { strict = false,
+      names = { a = "linear1.weight", b = "linear1.bias" } })
+    loaded:freeze "^linear1"
+    return { report.missing, loaded:layer("linear1").weight, loaded:layer("linear1").bias:tracks() }
+  end, { prepare = prepare, before = function()
+    sm.seed(1)
+    loaded = nn.sequential { nn.linear { 2 }, nn.linear { 1 } }:build { 3 }
+    before = loaded:layer("linear1").weight:totable()[1][1]
+  end, after = function(done)
+    local weight, bias = loaded:layer("linear1").weight:totable()[1][1], loaded:layer("linear1").bias:totable()[1]
+    assert(done or (weight == before) == (bias == 0), "the model is loaded in part")
+  end })
+
   case("initialisers", function()
     sm.seed(1)
     local out = {}
