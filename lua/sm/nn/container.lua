@@ -68,12 +68,11 @@ local function check_equal(self, inputs, a, b, format)
 end
 
 --- A residual block, y = x + f(x), where f is the layers one after the other: nn.residual { layer, … }.
---- f must keep the shape, unless a layer brings x to that of f(x), y = shortcut(x) + f(x):
----   shortcut  that layer
+--- f must keep the shape, unless a layer brings x to that of f(x): y = shortcut(x) + f(x).
 --- He et al. 2016, arxiv.org/abs/1512.03385.
 M.residual = layer.define("residual", {
   role = "residual",
-  options = { shortcut = { type = "table" } },
+  options = { shortcut = { type = "table", doc = "a layer that brings x to the shape of f(x)" } },
   container = function(where, given)
     local options, layers = split(where, given)
     local shortcut, keys = options.shortcut, {}

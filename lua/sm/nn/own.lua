@@ -9,17 +9,17 @@ local TYPES <const> = { number = true, real = true, integer = true, string = tru
 local ROLES <const> = { "weights", "grouping", "activation", "normalisation", "pooling", "shape", "noise" }
 
 local SPEC <const> = {
-  kind = { type = "string", required = true },
-  short = { type = "string" },
-  options = { type = "table" },
-  role = { type = "string", choices = ROLES },
-  input_dtype = { type = { "string", "table" } },
-  setup = { type = "function" },
-  layers = { type = "function" },
-  build_values = { type = "function" },
-  forward = { type = "function", required = true },
-  describe = { type = "function" },
-  methods = { type = "table" },
+  kind = { type = "string", required = true, doc = "its name in messages and in paths" },
+  short = { type = "string", doc = "how paths begin, where it is not the kind" },
+  options = { type = "table", doc = "of its layers, by name or position" },
+  role = { type = "string", choices = ROLES, doc = "what views take it for" },
+  input_dtype = { type = { "string", "table" }, doc = "the type of its input where that is not real; of several a list" },
+  setup = { type = "function", doc = "setup(self): called when a layer is made" },
+  layers = { type = "function", doc = "layers(self): new layers in a row or by name, which are in it" },
+  build_values = { type = "function", doc = "build_values(self, shape, …): makes parameters and buffers" },
+  forward = { type = "function", required = true, doc = "forward(self, x, …) → y, …" },
+  describe = { type = "function", doc = "describe(self): a few words for print(model)" },
+  methods = { type = "table", doc = "further functions, called as self:name(…)" },
 }
 
 -- Raises unless a rule of an option is one that check.options knows.
@@ -70,7 +70,7 @@ end
 --- @param given table of
 ---   kind          its name, in messages and in paths ("capsule1"); short, if paths are to have another
 ---   options       the options of its layers by name or position: { size = { type = "integer", required = true } };
----                 a rule may have type, default, required, min, max, above, below, choices
+---                 a rule may have type, default, required, min, max, above, below, choices, doc
 ---   setup(self)   is called when a layer is made; self.options are checked
 ---   layers(self)  returns the layers in it, new ones, in a row or by name: { key = nn.linear { 8 } }, which makes
 ---                 self.key; they are built, named, saved and trained with it

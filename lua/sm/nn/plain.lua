@@ -15,8 +15,8 @@ M.flatten = layer.define("flatten", {
   end,
 })
 
-local SIZES <const> = { { type = "integer", required = true, min = -1 } }
-for axis = 2, 7 do SIZES[axis] = { type = "integer", min = -1 } end
+local SIZES <const> = { { type = "integer", required = true, min = -1, doc = "the first size after the batch" } }
+for axis = 2, 7 do SIZES[axis] = { type = "integer", min = -1, doc = "the next size, if there is one" } end
 
 --- nn.reshape { 7, 7, 64 }: each example gets this shape, {N, 7, 7, 64}; one size may be -1, what is left. Shares the
 --- storage.

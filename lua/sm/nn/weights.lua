@@ -115,9 +115,9 @@ end
 --- @return table {missing= what the model has and the source lacks, unexpected= the other way round}: arrays of names
 function M.load(model, given, options)
   local o = check.options("model:load", options, {
-    prefix = { type = "string" },
-    strict = { type = "boolean", default = true },
-    names = { type = { "table", "function" } },
+    prefix = { type = "string", doc = "of the names that are meant, which is taken off" },
+    strict = { type = "boolean", default = true, doc = "whether nothing may be missing or left over" },
+    names = { type = { "table", "function" }, doc = "from their names to the model's" },
   })
   if not model.built then fail "model:load: the model has no tensors yet; call model:build first" end
   local tensors, where, prefix = source_of(given)
