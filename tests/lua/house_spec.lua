@@ -92,6 +92,12 @@ describe("the house", function()
     end)
   end)
 
+  it("has views that go by the roles of layers, and list no kinds", function()
+    each_file("lua/sm/view", "%.lua$", function(path, text)
+      assert.is_nil(text:match "%.kind%s*[=~]=" or text:match "[=~]=%s*[%w.]+%.kind" or text:match "%.kind%]", path)
+    end)
+  end)
+
   it("keeps its rooms small and its lines short", function()
     for _, place in ipairs { "runtime", "lua" } do
       each_file(place, "%.[chl][u]?[a]?$", function(path, text)

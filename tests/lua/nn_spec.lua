@@ -575,6 +575,7 @@ describe("an element type", function()
     assert.matches("\ninput +int32 +{N, 3}\n", tostring(one))
     assert.equal(one, one:build { 3 })
     has(error_of(one.build, one, { 3 }, "uint8"), "the model is built for examples of int32 already, got uint8")
+    has(error_of(other, sm.zeros(4, 3)), "the model is built for examples of uint8, got " .. runtime.real)
     has(error_of(function() model():build({ 3 }, "int") end),
       "model:build: argument 2 must be the type of the examples' elements, such as \"int32\", got string \"int\"")
   end)

@@ -310,13 +310,17 @@ function M.ready(root, ...)
     fail("the model takes %d input%s, got another argument, %s", root.takes, root.takes == 1 and "" or "s",
       check.describe(inputs[root.takes + 1]))
   end
+  local types, own = shapes.map_packed(inputs, type_of), root.input_dtype
   if root.parent and not root.built then
     fail("layer '%s' is part of a model that is not built; call model:build first", root.path)
   elseif not root.built then
     tree.walk(root, function() end)
-    build(root, shapes.map_packed(inputs, shapes.without_batch), shapes.map_packed(inputs, type_of), inputs.n > 1)
+    build(root, shapes.map_packed(inputs, shapes.without_batch), types, inputs.n > 1)
   elseif root.inputs and inputs.n < root.inputs then
     fail("the model was built for %d inputs, got %d", root.inputs, inputs.n)
+  elseif own and inputs.n == root.inputs and shapes.types_text(types) ~= shapes.types_text(own) then
+    fail("the model is built for examples of %s, got %s; x:to(\"%s\") makes them so", shapes.types_text(own),
+      shapes.types_text(types), shapes.types_text(own))
   end
 end
 

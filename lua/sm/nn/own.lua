@@ -13,7 +13,7 @@ local SPEC <const> = {
   short = { type = "string", doc = "how paths begin, where it is not the kind" },
   options = { type = "table", doc = "of its layers, by name or position" },
   role = { type = "string", choices = ROLES, doc = "what views take it for" },
-  input_dtype = { type = { "string", "table" }, doc = "the type of its input where that is not real; of several a list" },
+  input_dtype = { type = { "string", "table" }, doc = "the type of its input where that is not real; of several, all" },
   setup = { type = "function", doc = "setup(self): called when a layer is made" },
   layers = { type = "function", doc = "layers(self): new layers in a row or by name, which are in it" },
   build_values = { type = "function", doc = "build_values(self, shape, …): makes parameters and buffers" },

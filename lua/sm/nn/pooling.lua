@@ -16,6 +16,7 @@ end
 -- Over all locations of each channel, {N, …, channels} → {N, channels}. Option keepdim: their axes stay (false).
 local function global(name)
   return layer.define(name, {
+    role = "pooling",
     options = { keepdim = { type = "boolean", default = false } },
     setup = function(self) self.taken = { keepdim = self.options.keepdim } end,
     forward = function(self, x) return x[name](x, self.taken) end,
