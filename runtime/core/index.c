@@ -132,14 +132,19 @@ static void add_item(const void *work, size_t item) {
   }
 }
 
-enum { STRIP = 64 }; /* elements of inner that one thread adds to */
+/* Strips of inner that one thread adds to. They may depend on the number of threads, for no element's sum does. */
+static size_t strip_of(const sm_axis *along) {
+  size_t workers = sm_workers(along->inner), width = (along->inner + workers - 1) / workers;
+  if (along->outer > workers) width = along->inner; /* rows of outer are shared out instead */
+  return (width + SM_LINE - 1) / SM_LINE * SM_LINE;
+}
 
 static void add_all(indexing *work) {
   size_t inner = work->along.inner, count = work->along.outer * work->picks * inner;
   if (count == 0) return;
-  work->width = STRIP;
-  work->strips = (inner + STRIP - 1) / STRIP;
-  size_t a_row = work->picks * (inner < STRIP ? inner : STRIP);
+  work->width = strip_of(&work->along);
+  work->strips = (inner + work->width - 1) / work->width;
+  size_t a_row = work->picks * (inner < work->width ? inner : work->width);
   work->rows = a_row < SM_BLOCK ? SM_BLOCK / a_row : 1;
   sm_parallel((work->along.outer + work->rows - 1) / work->rows * work->strips, count, add_item, work);
 }
