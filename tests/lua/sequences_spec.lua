@@ -9,12 +9,13 @@ before_each(function() sm.seed(7) end)
 
 describe("nn.embedding", function()
   it("takes tokens of either type, and trains the rows that they name", function()
-    local model = nn.sequential { nn.embedding { 5, 3 }, nn.linear { 2 } }:build({ 4 }, "int32")
+    local model = nn.sequential { nn.embedding { 5, 3 }, nn.linear { 2 } }:build { 4 }
     assert.same({ 4, 3 }, model:layer "embedding1".output_shape)
     has(tostring(model), "embedding 5 of 3")
     local tokens = sm.tensor({ { 0, 4, 4, 1 }, { 1, 1, 0, 0 } }, "int32")
     local y = model(tokens)
     assert.same({ 2, 4, 2 }, y.shape)
+    assert.equal("int32", model.input_dtype)
     y:sum():backward()
     local table_of = model:parameters()["embedding1.weight"]
     assert.same({ 5, 3 }, table_of.shape)
@@ -97,6 +98,27 @@ describe("the recurrent layers", function()
     assert.equal(0, (whole - sm.cat({ first, second }, 2)):abs():max():item())
   end)
 
+  it("take a first state, and give the last one", function()
+    for kind in pairs(GATES) do
+      local model = nn[kind] { 4, state = true }
+      local x = sm.randn(2, 6, 3)
+      local y, h, c = model(x)
+      assert.equal(kind == "lstm", c ~= nil)
+      local first, middle_h, middle_c = model(x:narrow(2, 1, 4))
+      local second, last_h, last_c = model(x:narrow(2, 5, 2), middle_h, middle_c)
+      assert.equal(0, (y - sm.cat({ first, second }, 2)):abs():max():item())
+      assert.equal(0, (h - last_h):abs():max():item())
+      if c then assert.equal(0, (c - last_c):abs():max():item()) end
+    end
+    has(error_of(nn.gru { 4 }, sm.zeros(2, 5, 3), sm.zeros(2, 3)), "option 'h' must have shape {1, 4}, got {1, 3}")
+    has(error_of(nn.gru { 4 }, sm.zeros(2, 5, 3), sm.zeros(2, 4), sm.zeros(2, 4)), "takes 2 inputs")
+  end)
+
+  it("go both ways in nn.concat", function()
+    local model = nn.concat { nn.lstm { 4 }, nn.lstm { 4, reverse = true } }:build { 5, 3 }
+    assert.same({ 5, 8 }, model.output_shape)
+  end)
+
   it("say what does not fit", function()
     has(error_of(nn.gru { 4 }, sm.zeros(2, 3)), "in layer 'gru' (gru) given {N, 3}: gru: expected sequences {N, T, "
       .. "features}, got shape {1, 3}")
@@ -132,6 +154,19 @@ describe("nn.attention", function()
     assert.is_true((model(changed) - y):narrow(2, 67, 4):abs():min():item() > 0)
   end)
 
+  it("looks at another sequence, where it is given one", function()
+    local model = nn.attention { heads = 2, size = 6 }:build { 5, 8 }
+    local x, context = sm.randn(3, 5, 8), sm.randn(3, 7, 8)
+    local y = model(x, context)
+    assert.same({ 3, 5, 8 }, y.shape)
+    assert.is_true((model(x, x) - model(x)):abs():max():item() < 1e-5)
+    local q = x:linear(model.weight:narrow(2, 1, 6), model.bias:narrow(1, 1, 6))
+    local k = context:linear(model.weight:narrow(2, 7, 6), model.bias:narrow(1, 7, 6))
+    local v = context:linear(model.weight:narrow(2, 13, 6), model.bias:narrow(1, 13, 6))
+    local want = sm.attention(q, k, v, { heads = 2 }):linear(model.out_weight, model.out_bias)
+    assert.is_true((y - want):abs():max():item() < 1e-5)
+  end)
+
   it("drops weights in training alone", function()
     local model = nn.attention { dropout = 0.5 }:build { 6, 4 }
     local x = sm.randn(2, 6, 4)
@@ -154,7 +189,7 @@ describe("nn.attention", function()
         nn.residual { nn.linear { 2 * size }, nn.relu(), nn.linear { size } },
       }
     end
-    local model = nn.sequential { nn.embedding { 5, 8 }, block(8), block(8), nn.linear { 5 } }:build({ 12 }, "int32")
+    local model = nn.sequential { nn.embedding { 5, 8 }, block(8), block(8), nn.linear { 5 } }:build { 12 }
     local optimizer, loss = sm.optim.adam { lr = 0.01 }, nil
     optimizer:add(model:parameters())
     for _ = 1, 200 do -- the token before, which positions are not needed for: tokens go round

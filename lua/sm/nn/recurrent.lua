@@ -16,11 +16,13 @@ end
 --- nn.rnn { size }, nn.gru { size }, nn.lstm { size }: sequences {N, T, in} become the states of each step,
 --- {N, T, size}. The parameters are `weight` {in, G size}, `recurrent_weight` {size, G size}, `bias` and
 --- `recurrent_bias` {G size}, with G gates in PyTorch's order: 1, r z n, i f g o. Its matrices are their transposes.
---- For both directions: nn.concat of a layer and one with reverse = true.
+--- A second input is the first state, model(x, h), of an lstm model(x, h, c). nn.concat of a layer and one with
+--- reverse = true goes both ways.
 local function define(kind)
   local options = {
     { type = "integer", required = true, min = 1, doc = "the size of the state" },
     last = { type = "boolean", default = false, doc = "whether it gives the last state alone, {N, size}" },
+    state = { type = "boolean", default = false, doc = "whether it gives y, h and c (lstm) of the last state, too" },
     reverse = { type = "boolean", default = false, doc = "whether it goes from the last step to the first" },
     bias = { type = "boolean", default = true, doc = "whether there are biases" },
     init = { type = "function", doc = "of the weights; uniform in ±1/√size by default" },
@@ -30,12 +32,22 @@ local function define(kind)
     options.nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh",
       doc = "what gives the state" }
   end
+  local function compute(self, x, h, c)
+    local o = self.options
+    local y, last_h, last_c = x[kind](x, self.weight, self.recurrent_weight, {
+      bias = self.bias, recurrent_bias = self.recurrent_bias, h = h, c = c, reverse = o.reverse,
+      nonlinearity = o.nonlinearity, state = o.last or o.state,
+    })
+    if o.state then return y, last_h, last_c end
+    return o.last and last_h or y
+  end
   M[kind] = layer.define(kind, {
     options = options,
 
     setup = function(self, where)
       local o = self.options
       if o.bias_init and not o.bias then fail("%s: bias_init is given, but bias = false", where) end
+      if o.last and o.state then fail("%s takes last or state, got both", where) end
     end,
 
     build_values = function(self, shape)
@@ -50,12 +62,7 @@ local function define(kind)
       end
     end,
 
-    forward = function(self, x)
-      local o = self.options
-      local y, h = x[kind](x, self.weight, self.recurrent_weight, { bias = self.bias,
-        recurrent_bias = self.recurrent_bias, nonlinearity = o.nonlinearity, reverse = o.reverse, state = o.last })
-      return o.last and h or y
-    end,
+    forward = kind == "lstm" and compute or function(self, x, h) return compute(self, x, h) end,
 
     describe = function(self)
       local o = self.options
