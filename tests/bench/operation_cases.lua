@@ -20,6 +20,19 @@ end
 
 local traced_gelu, traced_swish, traced_huber = sm.pointwise(tanh_gelu), sm.pointwise(swish), sm.pointwise(huber)
 
+local heads <const> = { q = { 8, 256, 512 }, k = { 8, 256, 512 }, v = { 8, 256, 512 } }
+local ATTENTION <const> = "(lambda *t: F.scaled_dot_product_attention(*t, is_causal=%s) if hasattr(F, "
+  .. "'scaled_dot_product_attention') else F._scaled_dot_product_attention(*t, is_causal=%s)[0])(*(t.reshape(8, 256, "
+  .. "8, 64).transpose(1, 2) for t in (q, k, v))).transpose(1, 2).reshape(8, 256, 512)"
+
+-- A recurrent network of 256 over 64 steps; weights are drawn wide, and made small.
+local function recurrent(name, gates, torch)
+  local shapes = { x = { 32, 64, 256 }, v = { 256, gates * 256 }, w = { 256, gates * 256 }, b = { gates * 256 } }
+  return { name, shapes, function(t)
+    return t.x[name](t.x, t.w * 0.05, t.v * 0.05, { bias = t.b, recurrent_bias = t.b })
+  end, torch .. ", [(w * 0.05).t(), (v * 0.05).t(), b, b], True, 1, 0.0, True, False, True)[0]" }
+end
+
 return {
   { "traced_gelu", image, function(t) return traced_gelu(t.x) end, "F.gelu(x, approximate='tanh')",
     { composed = function(t) return tanh_gelu(t.x) end } },
@@ -27,4 +40,13 @@ return {
     { composed = function(t) return swish(t.x) end } },
   { "traced_huber", both, function(t) return traced_huber(t.x, t.y):mean() end, "F.huber_loss(x, y)",
     { composed = function(t) return huber(t.x, t.y):mean() end, fixed = "y" } },
+  { "embedding", { x = { 10000, 256 } }, function(t) return t.x:embedding(t.i) end, "F.embedding(i, x)",
+    { labels = { i = { { 64, 128 }, 10000 } } } },
+  recurrent("rnn", 1, "torch.rnn_tanh(x, x.new_zeros(1, 32, 256)"),
+  recurrent("gru", 3, "torch.gru(x, x.new_zeros(1, 32, 256)"),
+  recurrent("lstm", 4, "torch.lstm(x, (x.new_zeros(1, 32, 256), x.new_zeros(1, 32, 256))"),
+  { "attention", heads, function(t) return sm.attention(t.q, t.k, t.v, { heads = 8 }) end,
+    (ATTENTION:gsub("%%s", "False")) },
+  { "attention_causal", heads, function(t) return sm.attention(t.q, t.k, t.v, { heads = 8, causal = true }) end,
+    (ATTENTION:gsub("%%s", "True")) },
 }
