@@ -66,6 +66,18 @@ static int adam(lua_State *L) {
   return 1;
 }
 
+/* lion(w, g, m, {lr, beta1, beta2}) */
+static int lion(lua_State *L) {
+  sm_tensor *w = sm_lua_real(L, 1), *g = like(L, 2, w), *m = like(L, 3, w);
+  sm_gradient gradient = gradient_settings(L, 4);
+  double lr = sm_lua_field_number(L, 4, "lr", 0), beta1 = sm_lua_field_number(L, 4, "beta1", 0);
+  double beta2 = sm_lua_field_number(L, 4, "beta2", 0);
+  gradient.g = sm_lua_data(L, g);
+  lua_pushboolean(L, sm_lion_step(sm_lua_change(L, w), sm_lua_change(L, m), &gradient, lr, beta1, beta2,
+                                  sm_shape_count(&w->shape)));
+  return 1;
+}
+
 /* smorms3(w, g, mem, a, b, {cap, epsilon}) */
 static int smorms3(lua_State *L) {
   sm_tensor *w = sm_lua_real(L, 1), *g = like(L, 2, w);
@@ -119,7 +131,7 @@ static int smorms3_look(lua_State *L) {
 
 void sm_lua_open_optim(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"sgd", sgd}, {"rmsprop", rmsprop}, {"adam", adam}, {"smorms3", smorms3}, {"squared_change", squared_change},
-      {"smorms3_look", smorms3_look}, {NULL, NULL}};
+      {"sgd", sgd}, {"rmsprop", rmsprop}, {"adam", adam}, {"lion", lion}, {"smorms3", smorms3},
+      {"squared_change", squared_change}, {"smorms3_look", smorms3_look}, {NULL, NULL}};
   sm_lua_functions(L, functions);
 }

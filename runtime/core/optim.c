@@ -155,6 +155,38 @@ bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const 
                     n});
 }
 
+static void lion_block(const void *work, size_t block) {
+  const step *of = work;
+  const preparation by = of->by;
+  const real rate = of->number[0], keep_1 = of->number[1], take_1 = of->number[2], keep_2 = of->number[3],
+             take_2 = of->number[4], shrink = of->number[5];
+  real *w = of->w, *m = of->state[0], poison = 0;
+  sm_range range = sm_block(of->n, block);
+#pragma omp simd reduction(+ : poison)
+  for (size_t i = range.first; i < range.last; i++) {
+    real g = effective(by.g[i], w[i], &by), toward = sm_fma(keep_1, m[i], take_1 * g);
+    real mean = sm_fma(keep_2, m[i], take_2 * g);
+    real next = w[i] * shrink - (toward > 0 ? rate : toward < 0 ? -rate : 0);
+    real wrong = flaw(by.g[i], mean, next);
+    poison += wrong;
+    m[i] = wrong == 0 ? mean : m[i];
+    w[i] = wrong == 0 ? next : w[i];
+  }
+  if (poison != 0) *of->failed = true;
+}
+
+bool sm_lion_step(real *w, real *m, const sm_gradient *gradient, double lr, double beta1, double beta2, size_t n) {
+  preparation by = prepared(gradient);
+  by.decay = 0;
+  return run(lion_block, (step){by,
+                                w,
+                                {m},
+                                {(real)lr, (real)beta1, (real)(1 - beta1), (real)beta2, (real)(1 - beta2),
+                                 (real)(1 - lr * gradient->weight_decay)},
+                                NULL,
+                                n});
+}
+
 static void smorms3_block(const void *work, size_t block) {
   const step *of = work;
   const preparation by = of->by;

@@ -34,6 +34,10 @@ typedef struct sm_adam {
    w -= lr * sqrt(1-β2^step)/(1-β1^step) * m/(sqrt(v) + epsilon). */
 bool sm_adam_step(real *w, real *m, real *v, const sm_gradient *gradient, const sm_adam *rule, size_t n);
 
+/* Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms", arxiv.org/abs/2302.06675:
+   w = w*(1 - lr*weight_decay) - lr*sign(β1 m + (1-β1) g); m = β2 m + (1-β2) g. */
+bool sm_lion_step(real *w, real *m, const sm_gradient *gradient, double lr, double beta1, double beta2, size_t n);
+
 /* Funk 2015, "RMSprop loses to SMORMS3 - Beware the Epsilon!":
    r = 1/(mem+1); a = (1-r) a + r g; b = (1-r) b + r g²; x = a²/(b+ε);
    w -= g * min(x, cap)/(sqrt(b) + ε); mem = 1 + mem (1-x).  Start with mem = 1, a = b = 0. */

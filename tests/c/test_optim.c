@@ -16,7 +16,7 @@ typedef struct rule {
 } rule;
 
 static const double lr = 0.01, momentum = 0.9, decay_rate = 0.95, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-static const double cap = 1e-2, smorms3_epsilon = 1e-16;
+static const double cap = 1e-2, smorms3_epsilon = 1e-16, lion_rate = 1e-3;
 
 static bool sgd(real *w, real *state[STATES], const sm_gradient *gradient, uint64_t t, size_t n) {
   (void)state, (void)t;
@@ -86,6 +86,18 @@ static void adamw_reference(double *w, double state[STATES], double g, double de
   adam_reference(w, state, g, 0, t);
 }
 
+static bool lion(real *w, real *state[STATES], const sm_gradient *gradient, uint64_t t, size_t n) {
+  (void)t;
+  return sm_lion_step(w, state[0], gradient, lion_rate, beta1, decay_rate, n);
+}
+
+static void lion_reference(double *w, double state[STATES], double g, double decay, uint64_t t) {
+  (void)t;
+  double toward = beta1 * state[0] + (1 - beta1) * g;
+  *w = *w * (1 - lion_rate * decay) - (toward > 0 ? lion_rate : toward < 0 ? -lion_rate : 0);
+  state[0] = decay_rate * state[0] + (1 - decay_rate) * g;
+}
+
 static bool smorms3(real *w, real *state[STATES], const sm_gradient *gradient, uint64_t t, size_t n) {
   (void)t;
   return sm_smorms3_step(w, state[0], state[1], state[2], gradient, cap, smorms3_epsilon, n);
@@ -113,6 +125,8 @@ static const rule rules[] = {
     {"adam", adam, adam_reference, 0, {NULL, 1, 0, 0}, 1e-4},
     {"adam, decay", adam, adam_reference, 0, {NULL, 0.1, 0, 0.01}, 1e-4},
     {"adamw", adamw, adamw_reference, 0, {NULL, 1, 0.7, 0.1}, 1e-4},
+    {"lion", lion, lion_reference, 0, {NULL, 1, 0, 0}, 3e-3}, /* a sign may turn: a step twice */
+    {"lion, decay", lion, lion_reference, 0, {NULL, 2, 0.5, 0.1}, 3e-3},
     {"smorms3", smorms3, smorms3_reference, 1, {NULL, 1, 0, 0}, 1e-4},
     {"smorms3, clip", smorms3, smorms3_reference, 1, {NULL, 3, 0.8, 0.01}, 1e-4},
 };

@@ -141,7 +141,7 @@ local MAKE = {
   },
   optimizer = {
     function(g)
-      local name = g:pick { "sgd", "rmsprop", "adam", "adamw", "smorms3" }
+      local name = g:pick { "sgd", "rmsprop", "adam", "adamw", "smorms3", "lion", "muon" }
       local opt, x = optim[name] { lr = 0.01 }, g:tensor("matrix")
       local text = ("sm.optim.%s { lr = 0.01 }"):format(name)
       if g:chance(0.7) and pcall(opt.add, opt, { w = x:requires_grad() }) then

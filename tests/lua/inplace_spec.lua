@@ -100,7 +100,7 @@ describe("changed in place after use", function()
   end)
 
   it("sees an optimizer's step between two losses", function()
-    for _, name in ipairs { "sgd", "rmsprop", "adam", "adamw", "smorms3" } do
+    for _, name in ipairs { "sgd", "rmsprop", "adam", "adamw", "smorms3", "lion", "muon" } do
       local w = leaf(2)
       local opt = sm.optim[name] { lr = 1e-2 }
       opt:add { w = w }

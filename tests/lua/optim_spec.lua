@@ -34,6 +34,12 @@ local rules = {
     if o.decoupled then p.w = p.w - o.lr * o.decoupled * p.w end
     p.w = p.w - rate * p.m / (math.sqrt(p.v) + o.epsilon)
   end,
+  lion = function(p, g, _, o)
+    local m = p.m or 0
+    local toward = o.beta1 * m + (1 - o.beta1) * g
+    p.w = p.w * (1 - o.lr * o.decoupled) - o.lr * (toward > 0 and 1 or toward < 0 and -1 or 0)
+    p.m = o.beta2 * m + (1 - o.beta2) * g
+  end,
   smorms3 = function(p, g, t, o)
     local mem = p.mem or 1
     local r = 1 / (mem + 1)
@@ -98,6 +104,12 @@ describe("1,000 steps agree with the rule in double precision:", function()
       { lr = 0.01, beta1 = 0.8, beta2 = 0.99, epsilon = 1e-4, decoupled = 0.01 })
   end)
 
+  it("lion", function()
+    compare(rules.lion, optim.lion { lr = 2 ^ -10 }, { lr = 2 ^ -10, beta1 = 0.9, beta2 = 0.99, decoupled = 0 })
+    compare(rules.lion, optim.lion { lr = 2 ^ -10, beta1 = 0.5, beta2 = 0.75, weight_decay = 0.25, clip_value = 0.25 },
+      { lr = 2 ^ -10, beta1 = 0.5, beta2 = 0.75, decoupled = 0.25, clip = 0.25 })
+  end)
+
   it("smorms3", function()
     compare(rules.smorms3, optim.smorms3(), { lr = 1e-3, ease_in = 0, epsilon = 1e-16 })
     compare(rules.smorms3, optim.smorms3 { lr = 0.01, ease_in = 300 },
@@ -156,6 +168,7 @@ describe("telemetry", function()
     { "sgd", { lr = 0.1, weight_decay = 0.3 } }, { "sgd", { lr = 0.1, momentum = 0.9, nesterov = true } },
     { "rmsprop", { lr = 0.01, clip_value = 0.2 } }, { "adam", {} }, { "adamw", { weight_decay = 0.5 } },
     { "smorms3", { ease_in = 2, weight_decay = 0.2, clip_norm = 0.7 } },
+    { "lion", { weight_decay = 0.3 } }, { "muon", { clip_value = 0.5 } },
   }
 
   local function steps(opt, a, b, watched)
@@ -386,7 +399,7 @@ describe("a step", function()
   end)
 
   it("refuses a gradient that is not finite, names the parameter, and does not count", function()
-    local cases = { sgd = { lr = 1 }, rmsprop = { lr = 1 }, adam = {}, adamw = {}, smorms3 = {} }
+    local cases = { sgd = { lr = 1 }, rmsprop = { lr = 1 }, adam = {}, adamw = {}, smorms3 = {}, lion = {}, muon = {} }
     for name, options in pairs(cases) do
       for _, clip in ipairs { false, 1 } do
         for _, bad in ipairs { 0 / 0, math.huge, -math.huge } do
@@ -422,7 +435,7 @@ end)
 describe("arguments beyond those that there are", function()
   it("are refused by every constructor, which shows its form", function()
     local model = nn.linear { 2 }
-    for _, name in ipairs { "sgd", "rmsprop", "adam", "adamw", "smorms3" } do
+    for _, name in ipairs { "sgd", "rmsprop", "adam", "adamw", "smorms3", "lion", "muon" } do
       local text = ("optim.%s takes one table of options, as in opt = optim.%s { lr = 1e-3 } "
         .. "(opt:add(model:parameters()) says what it moves, and an experiment does so by itself), got ")
         :format(name, name)
@@ -491,7 +504,7 @@ describe("state", function()
   it("restored gives the bits of a run that was never interrupted", function()
     for name, options in pairs {
       sgd = { lr = 0.1, momentum = 0.9 }, rmsprop = { lr = 0.01 }, adam = { lr = 0.01 },
-      adamw = { lr = 0.01 }, smorms3 = { lr = 0.01, ease_in = 8 },
+      adamw = { lr = 0.01 }, smorms3 = { lr = 0.01, ease_in = 8 }, lion = { lr = 0.01 }, muon = { lr = 0.02 },
     } do
       local straight, straight_opt, train = problem(name, options)
       train(10)

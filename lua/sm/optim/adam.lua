@@ -6,7 +6,8 @@ local tensor = require "sm.tensor"
 
 -- Weight decay adds weight_decay·w to g; decoupled, it multiplies w by 1 − lr·weight_decay instead.
 local function define(name, weight_decay, decoupled)
-  return optimizer.define(name, {
+  return optimizer.define {
+    name = name,
     options = {
       lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge, doc = optimizer.LEARNING_RATE },
       beta1 = { type = "real", default = 0.9, min = 0, below = 1, doc = "what the mean m keeps at each step" },
@@ -24,7 +25,7 @@ local function define(name, weight_decay, decoupled)
       call.decoupled = decoupled
       return runtime.optim.adam(w, gradient, state.m, state.v, call)
     end,
-  })
+  }
 end
 
 return {

@@ -9,6 +9,9 @@ return check.closed({
   adam = adam.adam,
   adamw = adam.adamw,
   smorms3 = require "sm.optim.smorms3",
+  lion = require "sm.optim.lion",
+  muon = require "sm.optim.muon",
+  define = require "sm.optim.define",
 
   constant = schedule.constant,
   step = schedule.step,

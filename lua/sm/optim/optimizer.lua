@@ -1,11 +1,12 @@
 --- What every optimizer shares: groups of parameters, gradients, clipping, learning rates, state for
---- checkpoints. A rule (sgd.lua, adam.lua, …) adds its options, its state tensors and one kernel call.
+--- checkpoints. A rule (sgd.lua, adam.lua, …, a person's own) adds its options, its state, and how a parameter moves.
 local check = require "sm.check"
 local fail = require "sm.fail"
 local problem = require "sm.problem"
 local ordered = require "sm.ordered"
 local user_line = require "sm.place".line
 local parameters_of = require "sm.optim.parameters"
+local rules = require "sm.optim.rule"
 local runtime = require "sm.runtime"
 local schedule = require "sm.optim.schedule"
 
@@ -26,18 +27,6 @@ function Optimizer:__tostring()
   return ("optim.%s { %s }"):format(self.name, table.concat(words, ", "))
 end
 
---- What `lr` is, for the reference.
-M.LEARNING_RATE = "the learning rate, or a function of the step, as schedules are"
-
--- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
-local COMMON = {
-  lr = { type = { "real", "function" }, required = true, min = 0, below = math.huge, doc = M.LEARNING_RATE },
-  weight_decay = { type = "real", default = 0, min = 0, below = math.huge,
-    doc = "so many times each weight is added to its gradient" },
-  clip_norm = { type = "real", above = 0,
-    doc = "the greatest length of all gradients together; longer ones are shortened" },
-  clip_value = { type = "real", above = 0, doc = "the greatest size of an element of a gradient" },
-}
 local WHOLE = { clip_norm = true, clip_value = true }
 
 -- Groups and their parameters -------------------------------------------------------------------------------
@@ -285,8 +274,9 @@ function Optimizer:state()
   local state = ordered.new()
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do
-      for _, key in ipairs(entry.state and self.rule.state_names or {}) do
-        if entry.state[key] then ordered.set(state, entry.name .. "." .. key, entry.state[key]) end
+      for _, key in ipairs(self.rule.state_names or ordered.sorted_keys(entry.state or {})) do
+        local tensor = entry.state and entry.state[key]
+        if tensor then ordered.set(state, entry.name .. "." .. key, tensor) end
       end
     end
   end
@@ -348,40 +338,14 @@ check.public_methods(Optimizer, "opt:", {
 
 -- Rules -----------------------------------------------------------------------------------------------------
 
---- Defines an optimizer. Its rule has
----   options: spec for check.options, beside weight_decay, clip_norm, clip_value and, required, lr;
----   validate(where, options): raises where options do not go together (optional);
----   state_names: array, in the order of state();
----   state(shape, options): a table name → new tensor;
----   rate(options, lr, step): the rate that is really used (optional);
----   constants: array of the options that the kernel takes as they are;
----   update(w, gradient, state, call): the kernel call, true unless the step is not finite; `call` has
----   lr, step, scale, clip, weight_decay and the constants;
----   telemetry_names, telemetry(moved): what there is to say of a step beside step_rms, a table name → number;
----   moved: array of {state=, call=(as the last update left it)}, one for each parameter that had a gradient
----   (optional).
---- @param name string its name in sm.optim
---- @param rule table as above
+M.LEARNING_RATE = rules.LEARNING_RATE
+
+--- Defines an optimizer.
+--- @param rule table see sm.optim.rule
 --- @return function the constructor
-function M.define(name, rule)
-  local where, spec = "optim." .. name, {}
-  for key, value in pairs(COMMON) do spec[key] = value end
-  for key, value in pairs(rule.options) do spec[key] = value end
-  check.spec(where, spec)
-
-  function rule.check(place, given)
-    local options = check.options(place, given, spec)
-    if rule.validate then rule.validate(place, options) end
-    return options
-  end
-
-  -- The table that a group's kernel calls get.
-  function rule.settings(options)
-    local call = { clip = options.clip_value or 0, weight_decay = options.weight_decay }
-    for _, key in ipairs(rule.constants) do call[key] = options[key] end
-    return call
-  end
-
+function M.define(rule)
+  rules.complete(rule)
+  local where = "optim." .. rule.name
   local takes = ("one table of options, as in opt = %s { lr = 1e-3 } (opt:add(model:parameters()) says what it moves, "
     .. "and an experiment does so by itself)"):format(where)
   return check.public(where, function(given)
@@ -393,7 +357,7 @@ function M.define(name, rule)
     settings.lr = schedule.describe(options.lr)
     local names = { "step_rms", table.unpack(rule.telemetry_names or {}) }
     return setmetatable({
-      name = name, rule = rule, steps = 0, options = options, settings = settings,
+      name = rule.name, rule = rule, steps = 0, options = options, settings = settings,
       groups = {}, by_tensor = {}, by_name = {}, single = 0, telemetry_names = names,
     }, Optimizer)
   end, { takes = takes })

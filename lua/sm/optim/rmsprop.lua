@@ -6,7 +6,8 @@ local tensor = require "sm.tensor"
 
 --- optim.rmsprop { lr = 1e-3 }: the gradient divided by its recent root mean square.
 ---   s = decay·s + (1 − decay)·g²;  w −= lr·g/(√s + epsilon)
-return optimizer.define("rmsprop", {
+return optimizer.define {
+  name = "rmsprop",
   options = {
     decay = { type = "real", default = 0.9, min = 0, below = 1, doc = "what the mean s keeps at each step" },
     epsilon = { type = "real", default = 1e-8, above = 0, below = math.huge, doc = "added to the root" },
@@ -19,4 +20,4 @@ return optimizer.define("rmsprop", {
   update = function(w, gradient, state, call)
     return runtime.optim.rmsprop(w, gradient, state.square, call)
   end,
-})
+}

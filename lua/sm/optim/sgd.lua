@@ -7,7 +7,8 @@ local tensor = require "sm.tensor"
 
 --- optim.sgd { lr = 0.1, momentum = 0.9 }: stochastic gradient descent.
 ---   v = momentum·v + g;  w −= lr·v, or with nesterov w −= lr·(g + momentum·v)
-return optimizer.define("sgd", {
+return optimizer.define {
+  name = "sgd",
   options = {
     momentum = { type = "real", default = 0, min = 0, below = 1, doc = "what the velocity v keeps at each step" },
     nesterov = { type = "boolean", default = false, doc = "looks ahead along the velocity" },
@@ -27,4 +28,4 @@ return optimizer.define("sgd", {
   update = function(w, gradient, state, call)
     return runtime.optim.sgd(w, gradient, state.velocity, call)
   end,
-})
+}

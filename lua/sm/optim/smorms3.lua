@@ -8,7 +8,8 @@ local tensor = require "sm.tensor"
 ---   r = 1/(mem + 1);  g = (1 − r)·g + r·gradient;  g2 = (1 − r)·g2 + r·gradient²
 ---   x = g²/(g2 + epsilon);  w −= gradient·min(x, cap)/(√g2 + epsilon);  mem = 1 + mem·(1 − x)
 --- The cap is lr, and over the first `ease_in` steps it rises to lr in a straight line: lr·min(1, t/ease_in).
-return optimizer.define("smorms3", {
+return optimizer.define {
+  name = "smorms3",
   options = {
     lr = { type = { "real", "function" }, default = 1e-3, min = 0, below = math.huge,
       doc = "the cap of a weight's step, or a function of the step" },
@@ -43,4 +44,4 @@ return optimizer.define("smorms3", {
       runtime.optim.smorms3_look(parts, 0.1, 0.5, 0.9)
     return figures
   end,
-})
+}

@@ -23,6 +23,17 @@ return function(add, home, support)
       return optim.adamw { lr = optim.step { lr = 0.1, every = 2, factor = 0.5 }, weight_decay = 0.01 }
     end,
     smorms3 = function() return optim.smorms3 { lr = optim.constant(1e-2), ease_in = 3 } end,
+    lion = function() return optim.lion { lr = 1e-2 } end,
+    muon = function() return optim.muon { lr = 1e-2, clip_norm = 1 } end,
+    define = function()
+      return optim.define {
+        name = "heavy", state = function(shape) return { v = sm.zeros(shape) } end,
+        step = function(w, g, state, at)
+          state.v = 0.9 * state.v + g
+          return w - at.lr * state.v
+        end,
+      } { lr = 0.1, weight_decay = 0.1 }
+    end,
   }
   for name, make in pairs(made) do
     case("optimizer " .. name, function()
