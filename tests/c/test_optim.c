@@ -267,7 +267,8 @@ static void a_step_that_is_not_finite_leaves_its_element_as_it_was(void **state)
     gradient.g = g;
     gradient.clip = 0;
     const real before = w[bad], of_state[] = {states[0][bad], states[1][bad], states[2][bad]};
-    bool plain = rules[k].step == sgd || rules[k].step == sgd_momentum || rules[k].step == sgd_nesterov;
+    bool plain = rules[k].step == sgd || rules[k].step == sgd_momentum || rules[k].step == sgd_nesterov ||
+                 rules[k].step == lion;
     assert_true(rules[k].step(want, want_states, &gradient, 1, n));
     g[bad] = plain ? INFINITY : (real)huge;
     assert_false(rules[k].step(w, states, &gradient, 1, n));
