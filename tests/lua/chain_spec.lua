@@ -89,3 +89,46 @@ it("names what follows in a row, and the way to a layer", function()
   assert.same({ 7, 7 }, field.of(model:layer "concat1.sequential1.conv1").size)
   assert.is_true(field.of(model:layer "residual1.conv1").whole) -- what it sees goes through both branches
 end)
+
+describe("views go by roles:", function()
+  local view = sm.view
+  local set = sm.data.tensors { inputs = sm.rand(20, 8, 8, 1), targets = sm.zeros({ 20 }, "int32"), classes = 3 }
+
+  local function network(activation)
+    return nn.sequential { nn.conv2d { 4, kernel = 3 }, activation, nn.flatten(), nn.linear { 3 } }:build { 8, 8, 1 }
+  end
+
+  it("a softmax over groups, and what is none", function()
+    for _, activation in ipairs { nn.softmax { groups = 2 }, nn.gumbel_softmax { groups = 2 } } do
+      assert.equal(activation, view.groups "conv1":check(network(activation), set))
+    end
+    for _, activation in ipairs {
+      nn.sparsemax { groups = 2 }, nn.kwta { k = 1, groups = 2 }, nn.softmax { axis = 2 },
+    } do
+      local model = network(activation)
+      assert.matches("is followed by a " .. activation.kind, select(2, pcall(function()
+        view.groups "conv1":check(model, set)
+      end)))
+      assert.truthy(view.filters "conv1":check(model, set))
+      assert.is_number(view.filters "conv1":measure(model, set).conv1_used)
+    end
+  end)
+
+  it("layers of one's own have theirs", function()
+    local given = { kind = "swish", role = "activation", forward = function(_, x) return x * x:sigmoid() end }
+    local model = network(nn.layer(given)())
+    assert.equal("swish1", view.groups { "conv1", control = 2 }:check(model, set).path)
+    given.role = "grouping"
+    assert.matches("swish: role \"grouping\" is that of a softmax over groups; 'methods' must have sizes",
+      select(2, pcall(nn.layer, given)))
+    given.forward = function(_, x) return x:softmax { groups = 2 } end
+    given.methods = { sizes = function(_, channels) return { channels // 2, channels // 2 } end,
+      temperature = function() return 1 end }
+    local grouped = network(nn.layer(given)())
+    assert.equal("swish1", view.groups "conv1":check(grouped, set).path)
+    local found, expected = view.groups "conv1", view.groups "conv1"
+    local twin = network(nn.softmax { groups = 2 })
+    twin:load(grouped:parameters())
+    assert.same(expected:measure(twin, set), found:measure(grouped, set))
+  end)
+end)

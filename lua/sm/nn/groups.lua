@@ -23,7 +23,7 @@ local function setup(self, where)
     fail("%s: groups and sizes are of the last axis; give them or another axis, not both", where)
   end
   if o.sizes then o.sizes = check.sizes(where, o.sizes) end
-  if o.axis then o.axis = arguments.list(where, o.axis, "a list of axes") end
+  if o.axis then o.axis, self.role = arguments.list(where, o.axis, "a list of axes"), "activation" end
   if o.temperature == "learned" and o.axis then
     fail("%s: a temperature is learned for each group of the last axis, not over another axis", where)
   end
@@ -120,14 +120,15 @@ local function describe(self)
 end
 
 --- Defines a layer of groups.
+-- @param role "grouping" where it is a softmax, whose weights views can read as log-probabilities
 -- @param options beside groups, sizes and axis
 -- @param f function(self, x, what its operation takes) → y
-local function define(kind, options, f)
+local function define(kind, role, options, f)
   options.groups = { type = "integer", min = 1 }
   options.sizes = { type = "table" }
   options.axis = { type = { "integer", "table" } }
   M[kind] = layer.define(kind, {
-    role = "grouping",
+    role = role,
     options = options,
     setup = setup,
     build_values = build_values,
@@ -147,14 +148,14 @@ end
 ---   scale        multiplies by the group's size, so that the mean activation is 1 (false)
 ---   off          gives every group an implicit option with logit 0, "none of these" (false)
 ---   hard         1 for the largest and 0 for the others, with the gradient of the softmax (false)
-define("softmax", { temperature = TEMPERATURE, scale = FLAG, off = FLAG, hard = FLAG },
+define("softmax", "grouping", { temperature = TEMPERATURE, scale = FLAG, off = FLAG, hard = FLAG },
   function(_, x, o) return x:softmax(o) end)
 
 --- nn.gumbel_softmax { groups = 4, temperature = 1, hard = false }: the same with Gumbel noise on the logits in
 --- training, so that the largest of a group is a draw from its softmax; in evaluation the softmax itself. Jang, Gu and
 --- Poole 2017, arxiv.org/abs/1611.01144; Maddison, Mnih and Teh 2017, arxiv.org/abs/1611.00712.
 ---   groups, sizes, axis, temperature, hard  as for nn.softmax
-define("gumbel_softmax", { temperature = TEMPERATURE, hard = FLAG }, function(self, x, o)
+define("gumbel_softmax", "grouping", { temperature = TEMPERATURE, hard = FLAG }, function(self, x, o)
   if self.training then return x:gumbel_softmax(o) end
   return x:softmax(o)
 end)
@@ -162,13 +163,14 @@ end)
 --- nn.sparsemax { groups = 4 }: probabilities of which many are exactly 0. Martins and Astudillo 2016,
 --- arxiv.org/abs/1602.02068.
 ---   groups, sizes, axis  as for nn.softmax
-define("sparsemax", {}, function(_, x, o) return x:sparsemax(o) end)
+define("sparsemax", "activation", {}, function(_, x, o) return x:sparsemax(o) end)
 
 --- nn.kwta { k = 1, groups = 4 }: of each group the k largest, and 0 for the others. Makhzani and Frey 2013,
 --- arxiv.org/abs/1312.5663.
 ---   k                    winners of each group
 ---   groups, sizes, axis  as for nn.softmax
-define("kwta", { k = { type = "integer", required = true, min = 1 } }, function(_, x, o) return x:kwta(o) end)
+define("kwta", "activation", { k = { type = "integer", required = true, min = 1 } },
+  function(_, x, o) return x:kwta(o) end)
 
 -- Maxout --------------------------------------------------------------------------------------------------
 

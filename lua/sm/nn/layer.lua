@@ -220,7 +220,8 @@ end
 
 --- Defines a kind of layer. Its class may have
 ---   short: what paths begin with ("conv"), else the kind;
----   role: what it is for, whatever does it: "weights", "grouping", "activation", "normalisation", "pooling", "shape",
+---   role: what it is for, whatever does it, which views go by: "weights", "activation", "grouping" (a softmax over
+---     groups of channels, with sizes(self, channels) and temperature(self)), "normalisation", "pooling", "shape",
 ---     "noise"; of a container "sequence", "residual" or "branches";
 ---   row(self): how many of a container's layers, the first ones, stand in a row;
 ---   options: the spec for check.options (`name` is added);

@@ -80,14 +80,22 @@ end
 ---   forward(self, x, …)  → y, …: inputs and outputs are tensors, or tables of tensors by name. self.training says
 ---                 which mode it is
 ---   describe(self) → a few words for print(model)
----   role          what views take it for: "weights", "grouping", "activation", "normalisation", "pooling", "shape" or
----                 "noise"
+---   role          what views take it for: "weights", "activation", "normalisation", "pooling", "shape", "noise", or
+---                 "grouping", a softmax over groups, with the methods sizes(self, channels) and temperature(self)
 ---   methods       further functions, called as self:name(…)
 --- @return function the constructor
 return function(given)
   local o = check.options("nn.layer", given, SPEC)
   if not o.kind:find "^%a[%w_]*$" or o.short and not o.short:find "^%a[%w_]*$" then
     fail("nn.layer: a kind is letters, digits and _, beginning with a letter, got '%s'", o.short or o.kind)
+  end
+  if o.role == "grouping" then
+    for _, name in ipairs { "sizes", "temperature" } do
+      if type(rawget(o.methods or {}, name)) ~= "function" then
+        fail("%s: role \"grouping\" is that of a softmax over groups; 'methods' must have sizes(self, channels), a "
+          .. "list, and temperature(self), a number", o.kind)
+      end
+    end
   end
   local class = {
     short = o.short, role = o.role, input_dtype = o.input_dtype, options = options_of(o.kind, o.options),
