@@ -114,6 +114,20 @@ describe("the recurrent layers", function()
     has(error_of(nn.gru { 4 }, sm.zeros(2, 5, 3), sm.zeros(2, 4), sm.zeros(2, 4)), "takes 2 inputs")
   end)
 
+  it("have the gradients of central differences", function()
+    local most = require "sm.runtime".real == "float64" and 1e-6 or 5e-2
+    for name, layer in pairs {
+      rnn = nn.rnn { 3 }, gru = nn.gru { 3, last = true }, lstm = nn.lstm { 3, reverse = true },
+      attention = nn.attention { heads = 2, causal = true },
+    } do
+      local x = sm.randn(2, 3, 4)
+      layer:build { 3, 4 }
+      local inputs = { x }
+      for _, parameter in pairs(layer:parameters()) do inputs[#inputs + 1] = parameter end
+      assert.is_true(sm.gradcheck(function(given) return layer(given) end, inputs, { tolerance = most }) <= most, name)
+    end
+  end)
+
   it("go both ways in nn.concat", function()
     local model = nn.concat { nn.lstm { 4 }, nn.lstm { 4, reverse = true } }:build { 5, 3 }
     assert.same({ 5, 8 }, model.output_shape)
