@@ -153,7 +153,7 @@ void sm_cross_entropy_forward(real *loss, real *log_sum, double *divisor, const 
     total += losses[chunk];
     *divisor += divisors[chunk];
   }
-  *loss = (real)(total / *divisor);
+  *loss = *divisor == 0 ? NAN : (real)(total / *divisor);
 }
 
 static void backward_chunk(const void *work, size_t chunk) {
@@ -203,7 +203,8 @@ static void backward_chunk(const void *work, size_t chunk) {
 void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, double divisor, const real *x,
                                const sm_target *target, size_t rows, size_t classes) {
   run(backward_chunk, &(scores){.x = x, .target = target, .rows = rows, .classes = classes,
-                                .log_sum = (real *)log_sum, .gx = gx, .scale = (real)((double)gy / divisor)});
+                                .log_sum = (real *)log_sum, .gx = gx,
+                                .scale = divisor == 0 ? NAN : (real)((double)gy / divisor)});
 }
 
 /* NaN is larger than nothing and nothing is larger than it, so a row that holds one is not correct. */

@@ -25,9 +25,9 @@ size_t sm_labels_outside(double *largest, const void *label, sm_dtype dtype, dou
    target: weight[j] ((1 - smoothing) q[j] + smoothing/classes), q the probabilities or 1 at the label. *divisor is
    the sum of the labels' weights, for probabilities the number of rows. log_sum (rows) is kept for the backward
    pass: each row's log(sum_j exp(x[j] - m)) with m its largest logit, which stays exact where the logits are large.
-   NaN when no row counts. A row's -inf logits have probability 0; where the target is not, the loss is +inf, and
-   where it is 0, so is its term. Logits of +inf share the probability among them: with one, the loss is 0 at its
-   label and +inf at others. */
+   NaN when no row counts, or none of its labels weighs anything. A row's -inf logits have probability 0; where the
+   target is not, the loss is +inf, and where it is 0, so is its term. Logits of +inf share the probability among
+   them: with one, the loss is 0 at its label and +inf at others. */
 void sm_cross_entropy_forward(real *loss, real *log_sum, double *divisor, const real *x, const sm_target *target,
                               size_t rows, size_t classes);
 

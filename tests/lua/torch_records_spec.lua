@@ -146,6 +146,9 @@ local CASES <const> = {
   cross_entropy_ignore = { function(t)
     return t.x:cross_entropy(t.labels, { weight = t.w, ignore = 4, label_smoothing = 0.1 })
   end, "F.cross_entropy(x.permute(0, 2, 1), labels, weight=w, label_smoothing=0.1, ignore_index=4)" },
+  cross_entropy_weightless = { function(t)
+    return t.x:cross_entropy(t.labels:eq(9), { weight = t.w * 0, label_smoothing = 0.1 })
+  end, "F.cross_entropy(x.permute(0, 2, 1), labels * 0, weight=w * 0, label_smoothing=0.1)" },
   cross_entropy_ignored = { function(t) return t.x:cross_entropy(t.labels:eq(9), { ignore = 0 }) end,
     "F.cross_entropy(x.permute(0, 2, 1), labels * 0, ignore_index=0)" },
   cross_entropy_soft = { function(t)
