@@ -3,6 +3,7 @@
 
 #include "bind/bind.h"
 #include "core/gemm.h"
+#include "core/settings.h"
 #include "io/descriptors.h"
 
 /* raise(message, kind): an error at the user's own line; with a kind it is one of sm.problem. */
@@ -68,6 +69,7 @@ int luaopen_sm_runtime(lua_State *L) {
   sm_error error;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded) == LUA_TTABLE) return 1;
   if (!sm_fill_descriptors()) return luaL_error(L, "descriptors 0 to 2 are closed, and /dev/null cannot be opened");
+  sm_settings_now(); /* from here on nothing in the core reads the environment */
   if (sm_blas_load(&error) != SM_OK) { /* no line of the user's is at fault */
     lua_pushstring(L, error.message);
     return lua_error(L);

@@ -1,6 +1,5 @@
 #include "core/conv.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/conv_channelwise.h"
@@ -10,6 +9,7 @@
 #include "core/conv_rule.h"
 #include "core/conv_winograd.h"
 #include "core/gemm.h"
+#include "core/settings.h"
 
 /* ---- which kernel ---- */
 
@@ -37,8 +37,6 @@ enum {
   FOURIER_WEIGHTS = 16 * 1024
 };
 
-static const char kernel_variable[] = "SMRUN_CONV";
-
 static const struct {
   const char *name;
   sm_conv_kernel kernel;
@@ -53,28 +51,26 @@ static const struct {
 enum { FORCED = sizeof forced / sizeof *forced };
 
 /* The index in `forced` of what the environment asks for, -1 for nothing, FORCED for no known name. */
-static int asked_kernel(const char **name) {
-  *name = getenv(kernel_variable);
-  if (!*name || !**name) return -1;
+static int asked_kernel(void) {
+  const char *name = sm_settings_now()->convolution;
+  if (!*name) return -1;
   int i = 0;
-  while (i < FORCED && strcmp(*name, forced[i].name) != 0) i++;
+  while (i < FORCED && strcmp(name, forced[i].name) != 0) i++;
   return i;
 }
 
 static sm_status chosen_kernel(sm_conv_kernel *kernel, sm_error *error) {
-  const char *name;
-  int asked = asked_kernel(&name);
+  int asked = asked_kernel();
   if (asked == FORCED) {
-    return sm_fail(error, SM_BAD_VALUE, "%s: expected fourier, winograd, direct or im2col, got \"%s\"",
-                   kernel_variable, name);
+    return sm_fail(error, SM_BAD_VALUE, "SMRUN_CONV: expected fourier, winograd, direct or im2col, got \"%s\"",
+                   sm_settings_now()->convolution);
   }
   *kernel = asked < 0 ? SM_CONV_BY_RULE : forced[asked].kernel;
   return SM_OK;
 }
 
 const char *sm_conv2d_rule(void) {
-  const char *name;
-  int asked = asked_kernel(&name);
+  int asked = asked_kernel();
   if (asked == FORCED) return "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col";
   return asked < 0 ? "fourier or winograd where they save 2 of 3 multiplications and more, else direct from "
                      "16 output "

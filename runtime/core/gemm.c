@@ -14,6 +14,7 @@
 #include "core/gemm_tiles.h"
 #include "core/math.h"
 #include "core/parallel.h"
+#include "core/settings.h"
 #include "core/tile.h"
 
 /* ---- the library ---- */
@@ -86,16 +87,16 @@ static const char *best_kernels(void) {
 static const char kernels_variable[] = "OPENBLAS_CORETYPE";
 
 /* Sets a variable that the user has not set; true if it did, and it has to be unset again. */
-static bool lend_variable(const char *name, const char *value) {
-  return value && !getenv(name) && setenv(name, value, 0) == 0;
+static bool lend_variable(const char *name, const char *value, bool is_set) {
+  return value && !is_set && setenv(name, value, 1) == 0;
 }
 
 /* OpenBLAS reads its variables while it is being loaded. OPENBLAS_NUM_THREADS spares it the threads that it
    would start, for they would never get work. */
 static void *open_library(sm_error *error) {
   static const char threads[] = "OPENBLAS_NUM_THREADS";
-  bool kernels_lent = lend_variable(kernels_variable, best_kernels());
-  bool threads_lent = lend_variable(threads, "1");
+  bool kernels_lent = lend_variable(kernels_variable, best_kernels(), *sm_settings_now()->blas_kernels);
+  bool threads_lent = lend_variable(threads, "1", sm_settings_now()->blas_threads);
   void *library = NULL;
   for (int i = 0; i < CANDIDATES && !library; i++) {
     library = dlopen(candidates[i], RTLD_NOW | RTLD_LOCAL);
@@ -116,17 +117,15 @@ static sm_status find(void *function, size_t bytes, void *library, const char *n
   return SM_OK;
 }
 
-static const char kernel_variable[] = "SMRUN_GEMM";
-
 static sm_status choose_products(sm_error *error) {
-  const char *name = getenv(kernel_variable);
-  if (!name || !*name) return SM_OK;
+  const char *name = sm_settings_now()->products;
+  if (!*name) return SM_OK;
   if (strcmp(name, "direct") == 0)
     blas.products = SM_GEMM_DIRECT;
   else if (strcmp(name, "blas") == 0)
     blas.products = SM_GEMM_BLAS;
   else
-    return sm_fail(error, SM_BAD_VALUE, "%s: expected direct or blas, got \"%s\"", kernel_variable, name);
+    return sm_fail(error, SM_BAD_VALUE, "SMRUN_GEMM: expected direct or blas, got \"%s\"", name);
   return SM_OK;
 }
 
@@ -168,8 +167,8 @@ static sm_status load(sm_error *error) {
   blas.serial = parallel == SERIAL_BUILD;
   blas.config = get_config();
   blas.kernel = get_kernel();
-  const char *wanted = getenv(kernels_variable);
-  if (wanted && *wanted && strcasecmp(wanted, blas.kernel) != 0) {
+  const char *wanted = sm_settings_now()->blas_kernels;
+  if (*wanted && strcasecmp(wanted, blas.kernel) != 0) {
     return sm_fail(error, SM_BAD_VALUE,
                    "%s: this OpenBLAS has no kernels \"%s\" for this processor, and took %s",
                    kernels_variable, wanted, blas.kernel);

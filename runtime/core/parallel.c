@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/settings.h"
+
 /* The items of a piece of work are dealt out evenly. A thread takes its own, one after the other, and then
    those that others have not begun. A share is what may still be taken: the next item in the lower half, the
    end in the upper. */
@@ -255,8 +257,7 @@ static void set_threads(int threads) {
 }
 
 static void decide(void) {
-  const char *wanted = getenv("OMP_NUM_THREADS");
-  int threads = wanted ? atoi(wanted) : 0;
+  int threads = sm_settings_now()->threads;
   cpu_set_t cores;
   if (threads < 1) threads = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
   set_threads(threads);

@@ -2,6 +2,7 @@
 #include "numbers.h"
 
 #include "core/conv.h"
+#include "core/settings.h"
 
 #define AXIS(stride, kind, padding) \
   { stride, kind, padding, padding, 1, false }
@@ -220,6 +221,7 @@ static void the_environment_overrides_the_rule(void **state) {
   sm_error error;
   for (size_t i = 0; i < COUNT_OF(expected); i++) {
     assert_int_equal(setenv("SMRUN_CONV", expected[i].value, 1), 0);
+    sm_settings_read();
     assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, axes, 1, NULL), SM_OK);
     assert_int_equal(conv.kernel, expected[i].kernel);
     assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, axes, 1, NULL, NULL), SM_OK);
@@ -227,11 +229,13 @@ static void the_environment_overrides_the_rule(void **state) {
     assert_string_equal(sm_conv2d_rule(), expected[i].rule);
   }
   assert_int_equal(setenv("SMRUN_CONV", "fast", 1), 0);
+  sm_settings_read();
   assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, axes, 1, &error), SM_BAD_VALUE);
   assert_string_equal(error.message, "SMRUN_CONV: expected fourier, winograd, direct or im2col, got \"fast\"");
   assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, axes, 1, NULL, &error), SM_BAD_VALUE);
   assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col");
   assert_int_equal(unsetenv("SMRUN_CONV"), 0);
+  sm_settings_read();
 }
 
 static int clear_environment(void **state) {

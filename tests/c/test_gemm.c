@@ -10,6 +10,7 @@
 #include "core/gemm_direct.h"
 #include "core/gemm_thin.h"
 #include "core/parallel.h"
+#include "core/settings.h"
 
 /* ---- loading: each in a process of its own, for a process loads once ---- */
 
@@ -79,6 +80,7 @@ static void a_failed_load_says_why_each_time_until_it_succeeds(void **state) {
 #ifdef __x86_64__
 static void probe_given_kernels(FILE *out) {
   setenv("OPENBLAS_CORETYPE", "Nehalem", 1);
+  sm_settings_read();
   int status = sm_blas_load(NULL);
   fprintf(out, "%d %s %s", status, sm_blas_kernel(), getenv("OPENBLAS_CORETYPE"));
 }
@@ -92,6 +94,7 @@ static void the_users_kernels_are_respected(void **state) {
 
 static void probe_unknown_kernels(FILE *out) {
   setenv("OPENBLAS_CORETYPE", "Haswel", 1);
+  sm_settings_read();
   sm_error error = {0};
   int status = sm_blas_load(&error);
   fprintf(out, "%d %s", status, error.message);
@@ -112,6 +115,7 @@ static const char *wanted_kernels; /* of the next child */
 static void probe_kernels_products(FILE *out) {
   enum { M = 50, N = 77, K = 130 };
   setenv("OPENBLAS_CORETYPE", wanted_kernels, 1);
+  sm_settings_read();
   if (sm_blas_load(NULL)) return;
   double worst = 0;
   for (int variant = 0; variant < 4; variant++) {
@@ -158,6 +162,7 @@ static void products_are_right_with_every_set_of_kernels(void **state) {
 static void probe_chosen_kernels(FILE *out) {
   unsetenv("OPENBLAS_CORETYPE");
   unsetenv("OPENBLAS_NUM_THREADS");
+  sm_settings_read();
   int status = sm_blas_load(NULL);
   fprintf(out, "%d %s %d %d", status, sm_blas_kernel(), getenv("OPENBLAS_CORETYPE") == NULL,
           getenv("OPENBLAS_NUM_THREADS") == NULL);
@@ -198,6 +203,7 @@ static void probe_products(FILE *out) {
     pid_t child = fork(); /* once a process has loaded, it has chosen */
     if (child == 0) {
       setenv("SMRUN_GEMM", choices[i], 1);
+      sm_settings_read();
       sm_error error = {0};
       int status = sm_blas_load(&error);
       fprintf(out, " %d [%s] [%s]", status, sm_matmul_rule(), error.message);

@@ -57,6 +57,13 @@ describe("the house", function()
     end)
   end)
 
+  it("runtime/core reads the environment in one place", function()
+    each_file("runtime/core", "%.[ch]$", function(path, text)
+      if path == "runtime/core/settings.c" then return end
+      assert.is_nil(without_comments(text):match "[^%w_]getenv%s*%(", path .. " reads the environment")
+    end)
+  end)
+
   it("only bind and host include Lua's headers", function()
     each_file("runtime", "%.[ch]$", function(path, text)
       if text:match "#include%s*<lua%.h>" then assert.matches("^runtime/[bh][io][ns][dt]/", path) end
