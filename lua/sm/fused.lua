@@ -51,7 +51,7 @@ function M.linear(x, w, b, relu)
   return record(y, "linear", function(gy, reuse, graph)
     if graph then return linear_gradients(gy, x, w, b, relu and y) end
     local flat = shape and T.reshape(gy, product.shape) or gy
-    local passed = relu and K.relu_backward(flat, product, product, reuse) or flat
+    local passed = relu and runtime.pointwise.relu_backward(flat, product, reuse) or flat
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)
     local gb = tracks(b) and K.sum(passed, 1)
     if gb and #b.shape ~= 1 then gb = T.reshape(gb, b.shape) end

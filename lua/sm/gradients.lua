@@ -10,7 +10,7 @@ local M = {}
 
 local get_node, is_tensor = runtime.tape.node, runtime.tensor.is_tensor
 local changed, is_shared = runtime.tape.changed, runtime.tape.is_shared
-local same_shape, add, record_twice = runtime.tensor.same_shape, runtime.math.add, autograd.record_twice
+local same_shape, add, record_twice = runtime.tensor.same_shape, runtime.pointwise.add, autograd.record_twice
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 -- Gives memory back at once; nobody else gets it in hand. A library that is loaded again leaves that to the collector.
 local release = runtime.tensor.release or function() end

@@ -1,4 +1,4 @@
-/* Comparisons, choices by them, steps, any and all: runtime.compare. */
+/* Comparisons, choices by them, isfinite, any and all: runtime.compare. */
 #include "bind/bind.h"
 #include "core/compare.h"
 
@@ -48,7 +48,7 @@ static void check_number(lua_State *L, int index, const operand *given, const op
 
 /* f(a, b) → uint8 */
 static int compare(lua_State *L) {
-  const sm_comparison f = (sm_comparison)which(L, SM_NE);
+  const sm_rule f = (sm_rule)which(L, SM_NE);
   const operand operands[] = {read_operand(L, 1), read_operand(L, 2)};
   check_number(L, 1, &operands[0], &operands[1]);
   check_number(L, 2, &operands[1], &operands[0]);
@@ -58,23 +58,6 @@ static int compare(lua_State *L) {
   const sm_tensor *y = sm_lua_new(L, SM_UINT8, &shape);
   const sm_operand a = read_by(L, &operands[0], &operands[1]), b = read_by(L, &operands[1], &operands[0]);
   sm_compare(sm_lua_data(L, y), &a, &b, f, &axes);
-  return 1;
-}
-
-/* f(a, b) → real */
-static int extreme(lua_State *L) {
-  const sm_extreme f = (sm_extreme)which(L, SM_MINIMUM_SHARE);
-  const operand operands[] = {read_operand(L, 1), read_operand(L, 2)};
-  for (int i = 0; i < 2; i++) {
-    if (operands[i].tensor) sm_lua_real(L, i + 1);
-    else sm_lua_constant(L, i + 1);
-  }
-  sm_strided axes;
-  sm_shape shape;
-  broadcast(L, &axes, &shape, operands, 2);
-  const sm_tensor *y = sm_lua_new(L, SM_REAL, &shape);
-  const sm_operand a = read_by(L, &operands[0], &operands[1]), b = read_by(L, &operands[1], &operands[0]);
-  sm_extreme_of(sm_lua_data(L, y), a.data, b.data, f, &axes);
   return 1;
 }
 
@@ -118,15 +101,6 @@ static int where(lua_State *L) {
   return 1;
 }
 
-/* f(x) → real */
-static int step(lua_State *L) {
-  const sm_stepped f = (sm_stepped)which(L, SM_ROUND);
-  const sm_tensor *x = sm_lua_real(L, 1);
-  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-  sm_step(sm_lua_data(L, y), sm_lua_data(L, x), f, sm_shape_count(&x->shape));
-  return 1;
-}
-
 /* isfinite(x) → uint8; integers are */
 static int is_finite(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
@@ -163,11 +137,7 @@ void sm_lua_open_compare(lua_State *L) {
   } several[] = {{"lt", compare, SM_LT},         {"le", compare, SM_LE},
                  {"gt", compare, SM_GT},         {"ge", compare, SM_GE},
                  {"eq", compare, SM_EQ},         {"ne", compare, SM_NE},
-                 {"maximum", extreme, SM_MAXIMUM}, {"minimum", extreme, SM_MINIMUM},
-                 {"maximum_share", extreme, SM_MAXIMUM_SHARE}, {"minimum_share", extreme, SM_MINIMUM_SHARE},
-                 {"sign", step, SM_SIGN},        {"floor", step, SM_FLOOR},
-                 {"round", step, SM_ROUND},      {"any", ask, 0},
-                 {"all", ask, 1}};
+                 {"any", ask, 0},               {"all", ask, 1}};
   sm_lua_functions(L, functions);
   for (size_t i = 0; i < sizeof several / sizeof *several; i++) {
     lua_pushinteger(L, several[i].which);

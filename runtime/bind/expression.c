@@ -25,9 +25,9 @@ static int integer(lua_State *L, int list, size_t position) {
   return (int)value;
 }
 
-/* make(inputs, constants, instructions, outputs) → an expression. Instructions have four integers each: one of
-   `operations`, and the values that are its operands. Values count from 0: the inputs, the constants, the results of
-   the instructions. Every number is checked. */
+/* make(inputs, constants, instructions, outputs, name for messages) → an expression. Instructions have four integers
+   each: one of `operations`, and the values that are its operands. Values count from 0: the inputs, the constants, the
+   results of the instructions. Every number is checked. */
 static int make(lua_State *L) {
   const int inputs = (int)sm_lua_integer(L, 1, 0, INT16_MAX);
   const size_t constants = length(L, 2), fields = length(L, 3), outputs = length(L, 4);
@@ -35,7 +35,7 @@ static int make(lua_State *L) {
   const size_t instructions = fields / FIELDS, head = sizeof(sm_expression);
   if (outputs > SM_EXPRESSION_OUTPUTS) sm_lua_bad_argument(L, 4, "a shorter list");
   sm_expression *e = lua_newuserdatauv(
-      L, head + instructions * sizeof(sm_instruction) + constants * sizeof(real), 0);
+      L, head + instructions * sizeof(sm_instruction) + constants * sizeof(real), 1);
   sm_instruction *instruction = (sm_instruction *)(e + 1);
   real *constant = (real *)(instruction + instructions);
   *e = (sm_expression){.inputs = inputs, .constants = (int)constants, .instructions = (int)instructions,
@@ -52,23 +52,29 @@ static int make(lua_State *L) {
   for (size_t i = 0; i < instructions; i++) {
     const size_t at = i * FIELDS + 1;
     const int code = integer(L, 3, at);
-    instruction[i] = (sm_instruction){.family = (sm_family)(code / 16), .f = code % 16};
+    instruction[i] = (sm_instruction){.f = (sm_rule)code};
     for (size_t k = 0; k < 3; k++) instruction[i].operand[k] = integer(L, 3, at + 1 + k);
   }
   for (size_t k = 0; k < outputs; k++) e->output[k] = integer(L, 4, k + 1);
   sm_error error;
   if (sm_expression_make(e, &error) != SM_OK) sm_lua_fail(L, "pointwise: %s", error.message);
   luaL_setmetatable(L, CLASS);
+  lua_pushvalue(L, 5);
+  lua_setiuservalue(L, -2, 1);
   return 1;
 }
 
-/* run(expression, periods or nil, x, …) → its outputs. An input is a tensor, real or uint8, or a number. An output
-   whose period is not 0 is as many sums, in a tensor of one axis: element i is added to sum i % period. */
+/* run(expression, periods or nil, divisor, x, …) → its outputs. An input is a tensor, real or uint8, or a number. An
+   output whose period is not 0 is as many sums, in a tensor of one axis: element i is added to sum i % period, and the
+   sums are divided by the divisor. */
 static int run(lua_State *L) {
   const sm_expression *e = luaL_testudata(L, 1, CLASS);
   if (!e) sm_lua_bad_argument(L, 1, "an expression");
-  if (lua_gettop(L) != e->inputs + 2)
-    sm_lua_fail(L, "run: expected an expression, periods and %d inputs, got %d", e->inputs, lua_gettop(L) - 2);
+  enum { BEFORE = 3 }; /* arguments before the inputs */
+  if (lua_gettop(L) != e->inputs + BEFORE)
+    sm_lua_fail(L, "run: expected an expression, periods, a divisor and %d inputs, got %d", e->inputs,
+                lua_gettop(L) - BEFORE);
+  const double divisor = sm_lua_number(L, 3);
   int periods[SM_EXPRESSION_OUTPUTS] = {0};
   if (!lua_isnil(L, 2)) {
     if (length(L, 2) != (size_t)e->outputs) sm_lua_bad_argument(L, 2, "a period for each output");
@@ -82,7 +88,7 @@ static int run(lua_State *L) {
   real numbers[SM_EXPRESSION_INPUTS];
   const sm_shape scalar = {0};
   for (int i = 0; i < e->inputs; i++) {
-    const int index = i + 3;
+    const int index = i + 1 + BEFORE;
     given[i] = NULL;
     shapes[i] = &scalar;
     dtypes[i] = SM_REAL;
@@ -99,7 +105,7 @@ static int run(lua_State *L) {
   sm_expression_plan plan;
   sm_error error;
   if (sm_expression_plan_of(&plan, e, shapes, dtypes, &error) != SM_OK)
-    sm_lua_fail(L, "pointwise: %s", error.message);
+    sm_lua_fail(L, "%s: %s", lua_getiuservalue(L, 1, 1) == LUA_TSTRING ? lua_tostring(L, -1) : "run", error.message);
   const sm_tensor *y[SM_EXPRESSION_OUTPUTS];
   for (int k = 0; k < e->outputs; k++)
     if (periods[k] && sm_expression_sum(&plan, k, (size_t)periods[k], &error) != SM_OK) sm_lua_raise(L, &error);
@@ -107,6 +113,7 @@ static int run(lua_State *L) {
     const sm_shape sums = {1, {plan.period[k]}};
     y[k] = sm_lua_new(L, SM_REAL, periods[k] ? &sums : &plan.shape);
   }
+  plan.divisor = divisor;
   const size_t bytes = sm_expression_scratch(&plan);
   void *scratch = sm_lua_take(L, bytes);
   if (sm_expression_scratch(&plan) > bytes)
@@ -121,34 +128,14 @@ static int run(lua_State *L) {
 
 void sm_lua_open_expression(lua_State *L) {
   static const luaL_Reg functions[] = {{"make", make}, {"run", run}, {NULL, NULL}};
-  static const struct {
-    const char *name;
-    int family, f;
-  } operations[] = {{"neg", SM_OF_ONE, SM_NEG},       {"exp", SM_OF_ONE, SM_EXP},
-                    {"log", SM_OF_ONE, SM_LOG},       {"sqrt", SM_OF_ONE, SM_SQRT},
-                    {"abs", SM_OF_ONE, SM_ABS},       {"tanh", SM_OF_ONE, SM_TANH},
-                    {"sigmoid", SM_OF_ONE, SM_SIGMOID}, {"relu", SM_OF_ONE, SM_RELU},
-                    {"softplus", SM_OF_ONE, SM_SOFTPLUS},
-                    {"add", SM_OF_TWO, SM_ADD},       {"sub", SM_OF_TWO, SM_SUB},
-                    {"mul", SM_OF_TWO, SM_MUL},       {"div", SM_OF_TWO, SM_DIV},
-                    {"pow", SM_OF_TWO, SM_POW},       {"pow_slope", SM_OF_TWO, SM_POW_SLOPE},
-                    {"pow_growth", SM_OF_TWO, SM_POW_GROWTH},
-                    {"lt", SM_COMPARED, SM_LT},       {"le", SM_COMPARED, SM_LE},
-                    {"gt", SM_COMPARED, SM_GT},       {"ge", SM_COMPARED, SM_GE},
-                    {"eq", SM_COMPARED, SM_EQ},       {"ne", SM_COMPARED, SM_NE},
-                    {"maximum", SM_EXTREME, SM_MAXIMUM}, {"minimum", SM_EXTREME, SM_MINIMUM},
-                    {"maximum_share", SM_EXTREME, SM_MAXIMUM_SHARE},
-                    {"minimum_share", SM_EXTREME, SM_MINIMUM_SHARE},
-                    {"sign", SM_STEPPED, SM_SIGN},    {"floor", SM_STEPPED, SM_FLOOR},
-                    {"round", SM_STEPPED, SM_ROUND},  {"where", SM_CHOSEN, 0}};
   luaL_newmetatable(L, CLASS);
   sm_lua_protect(L);
   lua_pop(L, 1);
   sm_lua_functions(L, functions);
   lua_newtable(L);
-  for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
-    lua_pushinteger(L, operations[i].family * 16 + operations[i].f);
-    lua_setfield(L, -2, operations[i].name);
+  for (int f = 0; f < SM_RULES; f++) {
+    lua_pushinteger(L, f);
+    lua_setfield(L, -2, sm_rule_name((sm_rule)f));
   }
   lua_setfield(L, -2, "operations");
 }

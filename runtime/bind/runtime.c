@@ -79,6 +79,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "tensor", sm_lua_open_tensor);
   add(L, "tape", sm_lua_open_tape);
   add(L, "math", sm_lua_open_math);
+  add(L, "pointwise", sm_lua_open_pointwise);
   add(L, "stride", sm_lua_open_stride);
   add(L, "index", sm_lua_open_index);
   add(L, "compare", sm_lua_open_compare);

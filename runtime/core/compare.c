@@ -9,7 +9,7 @@ typedef struct choosing {
   void *y;
   const void *x[SM_OPERANDS]; /* operand i of `axes` is x[i], i > 0 */
   const sm_operand *a, *b;
-  int f;
+  sm_rule f;
   size_t bytes, n;
   const sm_strided *axes;
 } choosing;
@@ -34,33 +34,33 @@ static bool advances(const choosing *of, int operand) { return of->axes->step[op
 
 /* ---- comparisons ---- */
 
-static inline bool holds(double a, double b, sm_comparison f) {
+/* Double has every number of every type; of two reals the compiler compares these. */
+static inline bool holds(double a, double b, sm_rule f) {
   switch (f) {
     case SM_LT: return a < b;
     case SM_LE: return a <= b;
     case SM_GT: return a > b;
     case SM_GE: return a >= b;
     case SM_EQ: return a == b;
-    case SM_NE: break;
+    default: return a != b;
   }
-  return a != b;
 }
 
 /* f is a constant at every call, so that each loop is compiled for its comparison. */
 static inline __attribute__((always_inline)) void compare_run(uint8_t *y, const real *a, const real *b, bool step_a,
-                                                              bool step_b, const sm_comparison f, size_t n) {
+                                                              bool step_b, const sm_rule f, size_t n) {
   const real number_a = *a, number_b = *b;
   if (step_a && step_b) {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], b[i], f);
+    for (size_t i = 0; i < n; i++) y[i] = holds((double)a[i], (double)b[i], f);
   } else if (step_a) {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], number_b, f);
+    for (size_t i = 0; i < n; i++) y[i] = holds((double)a[i], (double)number_b, f);
   } else if (step_b) {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = sm_holds(number_a, b[i], f);
+    for (size_t i = 0; i < n; i++) y[i] = holds((double)number_a, (double)b[i], f);
   } else {
-    memset(y, sm_holds(number_a, number_b, f), n);
+    memset(y, holds((double)number_a, (double)number_b, f), n);
   }
 }
 
@@ -68,13 +68,13 @@ static void real_run(const choosing *of, const sm_strided_place *place, size_t f
   uint8_t *y = (uint8_t *)of->y + first;
   const real *a = (const real *)of->a->data + place->at[1], *b = (const real *)of->b->data + place->at[2];
   const bool step_a = advances(of, 1), step_b = advances(of, 2);
-  switch ((sm_comparison)of->f) {
+  switch (of->f) {
     case SM_LT: compare_run(y, a, b, step_a, step_b, SM_LT, n); break;
     case SM_LE: compare_run(y, a, b, step_a, step_b, SM_LE, n); break;
     case SM_GT: compare_run(y, a, b, step_a, step_b, SM_GT, n); break;
     case SM_GE: compare_run(y, a, b, step_a, step_b, SM_GE, n); break;
     case SM_EQ: compare_run(y, a, b, step_a, step_b, SM_EQ, n); break;
-    case SM_NE: compare_run(y, a, b, step_a, step_b, SM_NE, n); break;
+    default: compare_run(y, a, b, step_a, step_b, SM_NE, n); break;
   }
 }
 
@@ -109,13 +109,13 @@ static void exact_run(const choosing *of, const sm_strided_place *place, size_t 
     uint8_t *y = (uint8_t *)of->y + first + done;
     load(a, of->a, place->at[1] + (step_a ? (ptrdiff_t)done : 0), step_a, count);
     load(b, of->b, place->at[2] + (step_b ? (ptrdiff_t)done : 0), step_b, count);
-    for (size_t i = 0; i < count; i++) y[i] = holds(a[i], b[i], (sm_comparison)of->f);
+    for (size_t i = 0; i < count; i++) y[i] = holds(a[i], b[i], of->f);
   }
 }
 
 static void exact_block(const void *work, size_t block) { each_run(work, block, exact_run); }
 
-void sm_compare(uint8_t *y, const sm_operand *a, const sm_operand *b, sm_comparison f, const sm_strided *axes) {
+void sm_compare(uint8_t *y, const sm_operand *a, const sm_operand *b, sm_rule f, const sm_strided *axes) {
   choosing work = {.y = y, .a = a, .b = b, .f = f, .n = sm_strided_count(axes), .axes = axes};
   bool is_real = a->dtype == SM_REAL && b->dtype == SM_REAL && !a->is_number && !b->is_number;
   sm_parallel_blocks(work.n, is_real ? real_block : exact_block, &work);
@@ -172,93 +172,7 @@ void sm_where(void *y, const uint8_t *condition, const void *a, const void *b, s
   sm_parallel_blocks(work.n, where_block, &work);
 }
 
-static inline real extreme(real a, real b, sm_extreme f) {
-  switch (f) {
-    case SM_MAXIMUM: return ((a > b) | (a != a)) ? a : b;
-    case SM_MINIMUM: return ((a < b) | (a != a)) ? a : b;
-    case SM_MAXIMUM_SHARE: return a < b ? 0 : a == b ? (real)0.5 : 1;
-    case SM_MINIMUM_SHARE: break;
-  }
-  return a > b ? 0 : a == b ? (real)0.5 : 1;
-}
-
-static inline __attribute__((always_inline)) void extreme_run_of(real *y, const real *a, const real *b, size_t step_a,
-                                                                 size_t step_b, const sm_extreme f, size_t n) {
-  const real number_a = *a, number_b = *b;
-  if (step_a && step_b) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = extreme(a[i], b[i], f);
-  } else if (step_a) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = extreme(a[i], number_b, f);
-  } else if (step_b) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = extreme(number_a, b[i], f);
-  } else {
-    for (size_t i = 0; i < n; i++) y[i] = extreme(number_a, number_b, f);
-  }
-}
-
-void sm_extreme_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_extreme f, size_t n) {
-  switch (f) {
-    case SM_MAXIMUM: extreme_run_of(y, a, b, step_a, step_b, SM_MAXIMUM, n); break;
-    case SM_MINIMUM: extreme_run_of(y, a, b, step_a, step_b, SM_MINIMUM, n); break;
-    case SM_MAXIMUM_SHARE: extreme_run_of(y, a, b, step_a, step_b, SM_MAXIMUM_SHARE, n); break;
-    case SM_MINIMUM_SHARE: extreme_run_of(y, a, b, step_a, step_b, SM_MINIMUM_SHARE, n); break;
-  }
-}
-
-static void extreme_run(const choosing *of, const sm_strided_place *place, size_t first, size_t n) {
-  sm_extreme_run((real *)of->y + first, (const real *)of->x[1] + place->at[1], (const real *)of->x[2] + place->at[2],
-                 advances(of, 1), advances(of, 2), (sm_extreme)of->f, n);
-}
-
-static void extreme_block(const void *work, size_t block) { each_run(work, block, extreme_run); }
-
-void sm_extreme_of(real *y, const real *a, const real *b, sm_extreme f, const sm_strided *axes) {
-  choosing work = {.y = y, .x = {NULL, a, b}, .f = f, .n = sm_strided_count(axes), .axes = axes};
-  sm_parallel_blocks(work.n, extreme_block, &work);
-}
-
-/* ---- steps ---- */
-
-#ifdef SM_DOUBLE
-static inline real floor_of(real x) { return floor(x); }
-static inline real nearest(real x) { return rint(x); }
-#else
-static inline real floor_of(real x) { return floorf(x); }
-static inline real nearest(real x) { return rintf(x); }
-#endif
-
-static inline real sign_of(real x) { return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x; }
-
-void sm_step_run(real *y, const real *x, sm_stepped f, size_t n) {
-  switch (f) {
-    case SM_SIGN:
-#pragma omp simd
-      for (size_t i = 0; i < n; i++) y[i] = sign_of(x[i]);
-      break;
-    case SM_FLOOR:
-#pragma omp simd
-      for (size_t i = 0; i < n; i++) y[i] = floor_of(x[i]);
-      break;
-    case SM_ROUND:
-#pragma omp simd
-      for (size_t i = 0; i < n; i++) y[i] = nearest(x[i]);
-      break;
-  }
-}
-
-static void step_block(const void *work, size_t block) {
-  const choosing *of = work;
-  sm_range range = sm_block(of->n, block);
-  sm_step_run((real *)of->y + range.first, (const real *)of->x[1] + range.first, (sm_stepped)of->f,
-              range.last - range.first);
-}
-
-void sm_step(real *y, const real *x, sm_stepped f, size_t n) {
-  sm_parallel_blocks(n, step_block, &(choosing){.y = y, .x = {NULL, x}, .f = f, .n = n});
-}
+/* ---- finite ---- */
 
 static void finite_block(const void *work, size_t block) {
   const choosing *of = work;

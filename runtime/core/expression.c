@@ -6,27 +6,6 @@
 
 /* ---- making ---- */
 
-static int operands_of(sm_family family) {
-  switch (family) {
-    case SM_OF_ONE: case SM_STEPPED: return 1;
-    case SM_OF_TWO: case SM_COMPARED: case SM_EXTREME: return 2;
-    case SM_CHOSEN: break;
-  }
-  return 3;
-}
-
-int sm_family_last(sm_family family) {
-  switch (family) {
-    case SM_OF_ONE: return SM_SOFTPLUS;
-    case SM_OF_TWO: return SM_POW_GROWTH;
-    case SM_COMPARED: return SM_NE;
-    case SM_EXTREME: return SM_MINIMUM_SHARE;
-    case SM_STEPPED: return SM_ROUND;
-    case SM_CHOSEN: break;
-  }
-  return 0;
-}
-
 static sm_status check(const sm_expression *e, sm_error *error) {
   if (e->inputs < 0 || e->inputs > SM_EXPRESSION_INPUTS)
     return sm_fail(error, SM_BAD_VALUE, "an expression has at most %d inputs, got %d", SM_EXPRESSION_INPUTS, e->inputs);
@@ -40,9 +19,9 @@ static sm_status check(const sm_expression *e, sm_error *error) {
   int known = e->inputs + e->constants;
   for (int i = 0; i < e->instructions; i++, known++) {
     const sm_instruction *at = &e->instruction[i];
-    if ((int)at->family < 0 || at->family > SM_CHOSEN || at->f < 0 || at->f > sm_family_last(at->family))
+    if ((int)at->f < 0 || at->f >= SM_RULES)
       return sm_fail(error, SM_BAD_VALUE, "instruction %d of an expression is none", i + 1);
-    for (int k = 0; k < operands_of(at->family); k++)
+    for (int k = 0; k < sm_rule_operands(at->f); k++)
       if (at->operand[k] < 0 || at->operand[k] >= known)
         return sm_fail(error, SM_BAD_VALUE, "operand %d of instruction %d of an expression is value %d of %d", k + 1,
                        i + 1, at->operand[k], known);
@@ -74,9 +53,8 @@ sm_status sm_expression_make(sm_expression *e, sm_error *error) {
   }
   memset(e->reads, 0, sizeof e->reads);
   for (int i = 0; i < e->instructions; i++) {
-    sm_instruction *at = &e->instruction[i];
-    at->operands = operands_of(at->family);
-    for (int k = 0; k < at->operands; k++) last[at->operand[k]] = i;
+    const sm_instruction *at = &e->instruction[i];
+    for (int k = 0; k < sm_rule_operands(at->f); k++) last[at->operand[k]] = i;
   }
   for (int k = e->outputs - 1; k >= 0; k--)
     if (e->output[k] >= given) place[e->output[k]] = given + k;
@@ -85,7 +63,7 @@ sm_status sm_expression_make(sm_expression *e, sm_error *error) {
   for (int i = 0; i < e->instructions; i++) {
     sm_instruction *at = &e->instruction[i];
     const int result = given + i;
-    for (int k = 0; k < at->operands; k++) {
+    for (int k = 0; k < sm_rule_operands(at->f); k++) {
       const int value = at->operand[k];
       at->operand[k] = place[value];
       if (last[value] == i && place[value] >= first_register) taken[place[value] - first_register] = false;
@@ -127,6 +105,7 @@ sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *e
   plan->n = sm_shape_count(&plan->shape);
   plan->blocks = e->registers;
   plan->outputs = e->outputs;
+  plan->divisor = 1;
   memset(plan->period, 0, sizeof plan->period);
   for (int i = 0; i < e->inputs; i++) {
     const sm_shape *two[] = {&plan->shape, shapes[i]};
@@ -243,80 +222,19 @@ static void locate_inputs(located *places, const running *of, real *spare, size_
   }
 }
 
-/* f and the steps are constants at every call, so that each loop is compiled for them. */
-static inline __attribute__((always_inline)) void compare_run(real *y, const real *a, const real *b, size_t step_a,
-                                                              size_t step_b, const sm_comparison f, size_t n) {
-  const real number_a = *a, number_b = *b;
-  if (step_a && step_b) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], b[i], f) ? 1 : 0;
-  } else if (step_a) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = sm_holds(a[i], number_b, f) ? 1 : 0;
-  } else if (step_b) {
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) y[i] = sm_holds(number_a, b[i], f) ? 1 : 0;
-  } else {
-    y[0] = sm_holds(number_a, number_b, f) ? 1 : 0;
-  }
-}
-
-static void compare(real *y, const real *const *x, const size_t *step, sm_comparison f, size_t n) {
-  switch (f) {
-    case SM_LT: compare_run(y, x[0], x[1], step[0], step[1], SM_LT, n); break;
-    case SM_LE: compare_run(y, x[0], x[1], step[0], step[1], SM_LE, n); break;
-    case SM_GT: compare_run(y, x[0], x[1], step[0], step[1], SM_GT, n); break;
-    case SM_GE: compare_run(y, x[0], x[1], step[0], step[1], SM_GE, n); break;
-    case SM_EQ: compare_run(y, x[0], x[1], step[0], step[1], SM_EQ, n); break;
-    case SM_NE: compare_run(y, x[0], x[1], step[0], step[1], SM_NE, n); break;
-  }
-}
-
-static inline __attribute__((always_inline)) void choose_run(real *y, const real *c, const real *a, const real *b,
-                                                             const bool step_a, const bool step_b, size_t n) {
-  const real number_a = *a, number_b = *b;
-#pragma omp simd
-  for (size_t i = 0; i < n; i++) {
-    real first = step_a ? a[i] : number_a, second = step_b ? b[i] : number_b;
-    y[i] = c[i] != 0 ? first : second;
-  }
-}
-
-/* The step of the result. */
-static size_t choose(real *y, const real *const *x, const size_t *step, size_t n) {
-  if (step[0] == 0) {
-    int which = x[0][0] != 0 ? 1 : 2;
-    memmove(y, x[which], (step[which] ? n : 1) * sizeof *y);
-    return step[which];
-  }
-  if (step[1] && step[2]) choose_run(y, x[0], x[1], x[2], true, true, n);
-  else if (step[1]) choose_run(y, x[0], x[1], x[2], true, false, n);
-  else if (step[2]) choose_run(y, x[0], x[1], x[2], false, true, n);
-  else choose_run(y, x[0], x[1], x[2], false, false, n);
-  return 1;
-}
-
 /* One instruction over n elements, or once where all operands are one number. Such a number is copied first: y may lie
    where it does. */
 static size_t execute(real *y, const sm_instruction *at, const located *places, size_t n) {
-  real number[3];
-  const real *x[3];
-  size_t step[3], any = 0;
-  for (int k = 0; k < at->operands; k++) {
+  real number[SM_RULE_OPERANDS];
+  const real *x[SM_RULE_OPERANDS];
+  size_t step[SM_RULE_OPERANDS], any = 0;
+  for (int k = 0; k < sm_rule_operands(at->f); k++) {
     const located *from = &places[at->operand[k]];
     if (!from->step) number[k] = *from->data;
     x[k] = from->step ? from->data : &number[k];
     any |= step[k] = from->step;
   }
-  if (!any) n = 1;
-  switch (at->family) {
-    case SM_OF_ONE: sm_unary_run(y, x[0], (sm_unary)at->f, n); break;
-    case SM_OF_TWO: sm_binary_run(y, x[0], x[1], step[0], step[1], (sm_binary)at->f, n); break;
-    case SM_COMPARED: compare(y, x, step, (sm_comparison)at->f, n); break;
-    case SM_EXTREME: sm_extreme_run(y, x[0], x[1], step[0], step[1], (sm_extreme)at->f, n); break;
-    case SM_STEPPED: sm_step_run(y, x[0], (sm_stepped)at->f, n); break;
-    case SM_CHOSEN: return choose(y, x, step, n);
-  }
+  sm_pointwise_run(y, x, step, at->f, any ? n : 1);
   return any;
 }
 
@@ -391,7 +309,7 @@ void sm_expression_run(real *const *out, const void *const *inputs, const sm_exp
       double sum = 0;
       for (size_t block = 0; block < blocks; block++)
         for (size_t lane = i; lane < own_lanes; lane += period) sum += sums[block * lanes + lane];
-      out[k][i] = (real)sum;
+      out[k][i] = (real)(sum / plan->divisor);
     }
     sums += own_lanes;
   }

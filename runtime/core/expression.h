@@ -4,9 +4,7 @@
 #ifndef SM_EXPRESSION_H
 #define SM_EXPRESSION_H
 
-#include "core/compare.h"
 #include "core/pointwise.h"
-#include "core/stride.h"
 
 enum {
   SM_EXPRESSION_INPUTS = 32,
@@ -15,20 +13,13 @@ enum {
   SM_EXPRESSION_BLOCK = 1024   /* elements */
 };
 
-/* Which enumeration says what an instruction computes. SM_CHOSEN is where(c, a, b): a where c is not 0, else b.
-   Comparisons give the numbers 1 and 0. */
-typedef enum sm_family { SM_OF_ONE, SM_OF_TWO, SM_COMPARED, SM_EXTREME, SM_STEPPED, SM_CHOSEN } sm_family;
-
 /* Values are numbered: the inputs, the constants, the results of the instructions in their order. An operand is such a
    number. */
 typedef struct sm_instruction {
-  sm_family family;
-  int f; /* sm_unary, sm_binary, sm_comparison, sm_extreme, sm_stepped, 0 */
-  int operand[3];
-  int operands, to; /* for sm_expression_make: how many there are, and where the result goes */
+  sm_rule f;
+  int operand[SM_RULE_OPERANDS];
+  int to; /* for sm_expression_make: where the result goes */
 } sm_instruction;
-
-int sm_family_last(sm_family family);     /* the largest f */
 
 /* Before sm_expression_make the caller sets all but `registers` and `reads`. After it operands are places: the inputs,
    the constants, the outputs, the registers. */
@@ -54,6 +45,7 @@ typedef struct sm_expression_plan {
   int blocks;            /* of scratch that a thread has: the registers, and inputs that are brought into order */
   int outputs;
   size_t period[SM_EXPRESSION_OUTPUTS]; /* 0, or how many sums an output is; 0 after sm_expression_plan_of */
+  double divisor;        /* of sums; 1 after sm_expression_plan_of */
   struct {
     sm_reading reading;
     sm_dtype dtype;

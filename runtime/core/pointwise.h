@@ -1,47 +1,82 @@
-/* Functions of one element, and of two with NumPy's broadcasting. */
+/* Functions of one, two and three elements, with NumPy's broadcasting. */
 #ifndef SM_POINTWISE_H
 #define SM_POINTWISE_H
 
-#include "core/tensor.h"
+#include "core/stride.h"
 
-typedef enum sm_unary { SM_NEG, SM_EXP, SM_LOG, SM_SQRT, SM_ABS, SM_TANH, SM_SIGMOID, SM_RELU, SM_SOFTPLUS } sm_unary;
+/* All of them, a line each: the rule, its name in Lua, its value for the operands a, b, c. The bindings, the machine of
+   core/expression.h and the loops themselves come from this table. The values are written without branches and with
+   core/math.h, so that a loop over them becomes vector code.
+   - Comparisons give 1 and 0. Of maximum and minimum NaN wins; the share of a in their gradient is 1 where a wins or
+     one of the two is NaN, 1/2 where both are equal, 0 where b wins. round goes to the even one of two.
+   - The derivatives of a^b: the slope by a, b a^(b-1), is 0 where b is 0, also at a = 0; the growth with b, a^b log a,
+     is 0 where a is 0 and b >= 0, and NaN where a is below 0.
+   - f_backward is the gradient of f: a is that of its result; b is the result of sqrt, tanh and sigmoid, of others the
+     operand. The derivative of abs and of relu at 0 is 0.
+   - clamp keeps NaN. softplus is log(1 + exp x), which neither overflows nor loses small values. */
+#define SM_POINTWISE_RULES(OF_ONE, OF_TWO, OF_THREE)                                        \
+  OF_ONE(SM_NEG, "neg", -a)                                                                 \
+  OF_ONE(SM_EXP, "exp", sm_exp(a))                                                          \
+  OF_ONE(SM_EXPM1, "expm1", sm_expm1(a))                                                    \
+  OF_ONE(SM_LOG, "log", sm_log(a))                                                          \
+  OF_ONE(SM_LOG1P, "log1p", sm_log1p(a))                                                    \
+  OF_ONE(SM_SQRT, "sqrt", sm_sqrt(a))                                                       \
+  OF_ONE(SM_ABS, "abs", sm_abs(a))                                                          \
+  OF_ONE(SM_SIN, "sin", sm_sin(a))                                                          \
+  OF_ONE(SM_COS, "cos", sm_cos(a))                                                          \
+  OF_ONE(SM_TANH, "tanh", sm_tanh(a))                                                       \
+  OF_ONE(SM_ERF, "erf", sm_erf(a))                                                          \
+  OF_ONE(SM_SIGMOID, "sigmoid", sm_sigmoid(a))                                              \
+  OF_ONE(SM_RELU, "relu", sm_relu(a))                                                       \
+  OF_ONE(SM_SOFTPLUS, "softplus", sm_softplus(a))                                           \
+  OF_ONE(SM_SIGN, "sign", a > 0 ? 1 : a < 0 ? -1 : a == 0 ? 0 : a)                          \
+  OF_ONE(SM_FLOOR, "floor", sm_floor(a))                                                    \
+  OF_ONE(SM_ROUND, "round", sm_round(a))                                                    \
+  OF_TWO(SM_ADD, "add", a + b)                                                              \
+  OF_TWO(SM_SUB, "sub", a - b)                                                              \
+  OF_TWO(SM_MUL, "mul", a * b)                                                              \
+  OF_TWO(SM_DIV, "div", a / b)                                                              \
+  OF_TWO(SM_POW, "pow", sm_pow(a, b))                                                       \
+  OF_TWO(SM_POW_SLOPE, "pow_slope", b == 0 ? 0 : b * sm_pow(a, b - 1))                      \
+  OF_TWO(SM_POW_GROWTH, "pow_growth", (a == 0) & (b >= 0) ? 0 : sm_pow(a, b) * sm_log(a))   \
+  OF_TWO(SM_LT, "lt", a < b)                                                                \
+  OF_TWO(SM_LE, "le", a <= b)                                                               \
+  OF_TWO(SM_GT, "gt", a > b)                                                                \
+  OF_TWO(SM_GE, "ge", a >= b)                                                               \
+  OF_TWO(SM_EQ, "eq", a == b)                                                               \
+  OF_TWO(SM_NE, "ne", a != b)                                                               \
+  OF_TWO(SM_MAXIMUM, "maximum", (a > b) | (a != a) ? a : b)                                 \
+  OF_TWO(SM_MINIMUM, "minimum", (a < b) | (a != a) ? a : b)                                 \
+  OF_TWO(SM_MAXIMUM_SHARE, "maximum_share", a < b ? 0 : a == b ? (real)0.5 : 1)             \
+  OF_TWO(SM_MINIMUM_SHARE, "minimum_share", a > b ? 0 : a == b ? (real)0.5 : 1)             \
+  OF_TWO(SM_SQRT_BACKWARD, "sqrt_backward", a / (2 * b))                                    \
+  OF_TWO(SM_ABS_BACKWARD, "abs_backward", b > 0 ? a : b < 0 ? -a : 0)                       \
+  OF_TWO(SM_TANH_BACKWARD, "tanh_backward", a * ((1 - b) * (1 + b)))                        \
+  OF_TWO(SM_SIGMOID_BACKWARD, "sigmoid_backward", a * (b * (1 - b)))                        \
+  OF_TWO(SM_RELU_BACKWARD, "relu_backward", b > 0 ? a : 0)                                  \
+  OF_TWO(SM_SOFTPLUS_BACKWARD, "softplus_backward", a * sm_sigmoid(b))                      \
+  OF_THREE(SM_WHERE, "where", a != 0 ? b : c)                                               \
+  OF_THREE(SM_CLAMP, "clamp", a < b ? b : a > c ? c : a)
 
-/* y = f(x), n elements; y may be x. softplus is log(1 + exp x), which neither overflows nor loses small values. */
-void sm_unary_forward(real *y, const real *x, sm_unary f, size_t n);
+#define SM_RULE_ITSELF(rule, name, value) rule,
+typedef enum sm_rule {
+  SM_POINTWISE_RULES(SM_RULE_ITSELF, SM_RULE_ITSELF, SM_RULE_ITSELF) SM_RULES /* how many there are */
+} sm_rule;
+#undef SM_RULE_ITSELF
 
-/* The same on the calling thread. */
-void sm_unary_run(real *y, const real *x, sm_unary f, size_t n);
+enum { SM_RULE_OPERANDS = 3 }; /* at most */
 
-/* gx = gy * f'(x); x and y are the forward pass's input and output. The derivative of abs and of relu at 0 is 0. */
-void sm_unary_backward(real *gx, const real *gy, const real *x, const real *y, sm_unary f, size_t n);
+const char *sm_rule_name(sm_rule f);
+int sm_rule_operands(sm_rule f);
 
-/* y = min(max(x, low), high); NaN stays NaN. gx = gy where low <= x <= high, else 0. */
-void sm_clamp_forward(real *y, const real *x, real low, real high, size_t n);
-void sm_clamp_backward(real *gx, const real *gy, const real *x, real low, real high, size_t n);
+/* y = f(x[0], …) on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one
+   number outside of y. If none advances, n is 1. y may be an operand that advances. */
+void sm_pointwise_run(real *y, const real *const x[], const size_t step[], sm_rule f, size_t n);
 
-/* The derivatives of a^b are functions of two as well: the slope by a, b a^(b-1), is 0 where b is 0, also at a = 0; the
-   growth with b, a^b log a, is 0 where a is 0 and b >= 0, and NaN where a is below 0. */
-typedef enum sm_binary { SM_ADD, SM_SUB, SM_MUL, SM_DIV, SM_POW, SM_POW_SLOPE, SM_POW_GROWTH } sm_binary;
+/* The same on all threads. */
+void sm_pointwise_flat(real *y, const real *const x[], const size_t step[], sm_rule f, size_t n);
 
-/* How two shapes broadcast: the result's shape, and for each of its axes how far an operand steps (0: repeated).
-   Axes that step alike are merged, so `rank` axes remain to loop over. */
-typedef struct sm_broadcast {
-  sm_shape shape;
-  int rank;
-  size_t size[SM_MAX_RANK], step_a[SM_MAX_RANK], step_b[SM_MAX_RANK];
-} sm_broadcast;
-
-/* SM_BAD_SHAPE, naming both shapes, when an axis has two sizes and neither is 1; and when the result is too large. */
-sm_status sm_broadcast_plan(sm_broadcast *plan, const sm_shape *a, const sm_shape *b, sm_error *error);
-
-/* y = f(a, b), y of plan->shape. */
-void sm_binary_forward(real *y, const real *a, const real *b, sm_binary f, const sm_broadcast *plan);
-
-/* y = f(a, b) on the calling thread, n elements; an operand with a step of 1 advances, one with a step of 0 is one
-   number outside of y. y may be an operand that advances. At most one of the two steps is 0, unless n is 1. */
-void sm_binary_run(real *y, const real *a, const real *b, size_t step_a, size_t step_b, sm_binary f, size_t n);
-
-/* y = f(a, value), or f(value, b) when swapped; n elements. */
-void sm_binary_number(real *y, const real *x, double value, bool swapped, sm_binary f, size_t n);
+/* The same for operands that broadcast: `axes` is what sm_strided_broadcast gives for their shapes. */
+void sm_pointwise(real *y, const real *const x[], sm_rule f, const sm_strided *axes);
 
 #endif

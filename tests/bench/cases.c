@@ -268,10 +268,14 @@ static sm_status make_softmax(bench_case *c, size_t groups, peer_pass pass, bool
   return SM_OK;
 }
 
-static void run_relu_forward(bench_case *c) { sm_unary_forward(c->out[0], c->in[0], SM_RELU, c->count); }
+static const size_t both_advance[] = {1, 1};
+
+static void run_relu_forward(bench_case *c) {
+  sm_pointwise_flat(c->out[0], (const real *const[]){c->in[0]}, both_advance, SM_RELU, c->count);
+}
 
 static void run_relu_backward(bench_case *c) {
-  sm_unary_backward(c->out[0], c->in[0], c->in[1], c->in[2], SM_RELU, c->count);
+  sm_pointwise_flat(c->out[0], (const real *const[]){c->in[0], c->in[1]}, both_advance, SM_RELU_BACKWARD, c->count);
 }
 
 static double reference_relu_forward(const bench_case *c, size_t index) {
@@ -286,14 +290,11 @@ static sm_status make_relu(bench_case *c, peer_pass pass, bool peers, sm_error *
   bool forward = pass == PEER_FORWARD;
   snprintf(c->name, sizeof c->name, "relu 50×28×28×32 %s", forward ? "forward" : "backward");
   c->count = (size_t)ROWS * CHANNELS;
-  real *x = bench_numbers(c, c->count, 1, 1), *gy = bench_numbers(c, c->count, 1, 3),
-       *y = bench_zeros(c, c->count);
+  real *x = bench_numbers(c, c->count, 1, 1), *gy = bench_numbers(c, c->count, 1, 3);
   c->out[0] = bench_zeros(c, c->count);
-  if (!x || !gy || !y || !c->out[0]) return bench_no_memory(c, error);
-  sm_unary_forward(y, x, SM_RELU, c->count);
+  if (!x || !gy || !c->out[0]) return bench_no_memory(c, error);
   c->in[0] = forward ? x : gy;
   c->in[1] = x;
-  c->in[2] = y;
   c->run = forward ? run_relu_forward : run_relu_backward;
   c->reference = forward ? reference_relu_forward : reference_relu_backward;
   c->traffic = (bench_traffic){.reads = forward ? 1 : 2, .writes = 1, .n = c->count};

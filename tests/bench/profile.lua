@@ -140,7 +140,7 @@ local function speed(total)
   local size = 2 ^ math.ceil(math.log(math.max(total, 2 ^ 16), 2)) // 1
   if not speeds[size] then
     local x = sm.rand(size // 8)
-    speeds[size] = size / timed(function() runtime.tensor.release(runtime.math.abs(x)) end, 9)
+    speeds[size] = size / timed(function() runtime.tensor.release(runtime.pointwise.abs(x)) end, 9)
   end
   return speeds[size]
 end

@@ -26,8 +26,7 @@ static void make_random(program *p, int steps, uint32_t seed) {
   *p = (program){.constant = {(real)0.5, 2, 3}};
   for (int i = 0; i < steps; i++) {
     sm_instruction *at = &p->instruction[i];
-    at->family = (sm_family)below(SM_CHOSEN + 1);
-    at->f = (int)below((uint32_t)sm_family_last(at->family) + 1);
+    at->f = (sm_rule)below(SM_RULES);
     for (int k = 0; k < 3; k++) at->operand[k] = (int)below((uint32_t)(INPUTS + CONSTANTS + i));
     p->original[i] = *at;
   }
@@ -40,15 +39,8 @@ static void make_random(program *p, int steps, uint32_t seed) {
 }
 
 static real apply(const sm_instruction *at, const real *a, const real *b, const real *c) {
-  real y = NAN;
-  switch (at->family) {
-    case SM_OF_ONE: sm_unary_run(&y, a, (sm_unary)at->f, 1); break;
-    case SM_OF_TWO: sm_binary_run(&y, a, b, 0, 0, (sm_binary)at->f, 1); break;
-    case SM_COMPARED: return sm_holds(*a, *b, (sm_comparison)at->f);
-    case SM_EXTREME: sm_extreme_run(&y, a, b, 0, 0, (sm_extreme)at->f, 1); break;
-    case SM_STEPPED: sm_step_run(&y, a, (sm_stepped)at->f, 1); break;
-    case SM_CHOSEN: return *a != 0 ? *b : *c;
-  }
+  real y;
+  sm_pointwise_run(&y, (const real *const[]){a, b, c}, (const size_t[]){0, 0, 0}, at->f, 1);
   return y;
 }
 
@@ -162,10 +154,10 @@ static void gelu_is_near_the_formula(void **state) {
   (void)state;
   enum { X, HALF, ONE, TWO_PI, SMALL, THREE, CUBE, SCALED, SUM, INSIDE, TANH, MORE, HALVED, Y };
   const real constant[] = {(real)0.5, 1, (real)0.8, (real)0.04, 3};
-  sm_instruction steps[] = {{SM_OF_TWO, SM_POW, {X, THREE}, 0, 0},    {SM_OF_TWO, SM_MUL, {CUBE, SMALL}, 0, 0},
-                            {SM_OF_TWO, SM_ADD, {X, SCALED}, 0, 0},   {SM_OF_TWO, SM_MUL, {TWO_PI, SUM}, 0, 0},
-                            {SM_OF_ONE, SM_TANH, {INSIDE}, 0, 0},     {SM_OF_TWO, SM_ADD, {ONE, TANH}, 0, 0},
-                            {SM_OF_TWO, SM_MUL, {HALF, X}, 0, 0},     {SM_OF_TWO, SM_MUL, {HALVED, MORE}, 0, 0}};
+  sm_instruction steps[] = {{SM_POW, {X, THREE}, 0},    {SM_MUL, {CUBE, SMALL}, 0},
+                            {SM_ADD, {X, SCALED}, 0},   {SM_MUL, {TWO_PI, SUM}, 0},
+                            {SM_TANH, {INSIDE}, 0},     {SM_ADD, {ONE, TANH}, 0},
+                            {SM_MUL, {HALF, X}, 0},     {SM_MUL, {HALVED, MORE}, 0}};
   sm_expression e = {.inputs = 1, .constants = 5, .instructions = COUNT_OF(steps), .outputs = 1, .output = {Y},
                      .constant = constant, .instruction = steps};
   sm_error error;
@@ -190,7 +182,7 @@ static void gelu_is_near_the_formula(void **state) {
 /* x², added up by several periods at once, and in full */
 static void outputs_are_added_up(void **state) {
   (void)state;
-  sm_instruction square = {SM_OF_TWO, SM_MUL, {0, 0}, 0, 0};
+  sm_instruction square = {SM_MUL, {0, 0}, 0};
   enum { ALL = 5 };
   const size_t periods[ALL] = {0, 1, 3, 1000, 24};
   sm_expression e = {.inputs = 1, .instructions = 1, .outputs = ALL, .output = {1, 1, 1, 1, 0}, .instruction = &square};
@@ -237,11 +229,11 @@ static void what_is_no_expression_is_refused(void **state) {
   const struct {
     sm_instruction at;
     int inputs, output;
-  } bad[] = {{{SM_OF_TWO, SM_ADD, {0, 2, 0}, 0, 0}, 1, 2},      {{SM_OF_TWO, SM_ADD, {-1, 0, 0}, 0, 0}, 1, 2},
-             {{SM_OF_ONE, SM_SOFTPLUS + 1, {0}, 0, 0}, 1, 2},    {{(sm_family)(SM_CHOSEN + 1), 0, {0}, 0, 0}, 1, 2},
-             {{SM_CHOSEN, 0, {0, 0, 1000000}, 0, 0}, 1, 2},      {{SM_OF_ONE, -1, {0}, 0, 0}, 1, 2},
-             {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, 1, 3},             {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, 1, -1},
-             {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, SM_EXPRESSION_INPUTS + 1, 0}, {{SM_OF_ONE, SM_EXP, {0}, 0, 0}, -1, 0}};
+  } bad[] = {{{SM_ADD, {0, 2, 0}, 0}, 1, 2},      {{SM_ADD, {-1, 0, 0}, 0}, 1, 2},
+             {{SM_RULES, {0}, 0}, 1, 2},    {{(sm_rule)1000, {0}, 0}, 1, 2},
+             {{SM_WHERE, {0, 0, 1000000}, 0}, 1, 2},      {{(sm_rule)-1, {0}, 0}, 1, 2},
+             {{SM_EXP, {0}, 0}, 1, 3},             {{SM_EXP, {0}, 0}, 1, -1},
+             {{SM_EXP, {0}, 0}, SM_EXPRESSION_INPUTS + 1, 0}, {{SM_EXP, {0}, 0}, -1, 0}};
   for (size_t i = 0; i < COUNT_OF(bad); i++) {
     sm_instruction at = bad[i].at;
     sm_expression e = {.inputs = bad[i].inputs, .constants = 1, .instructions = 1, .outputs = 1,

@@ -222,7 +222,7 @@ static void a_group_of_two_is_the_logistic_sigmoid(void **state) {
   }
   sm_softmax_forward(y, x, &two, rows);
   sm_softmax_forward(off, difference, &one_or_off, rows);
-  sm_unary_forward(sigmoid, difference, SM_SIGMOID, rows);
+  sm_pointwise_flat(sigmoid, (const real *const[]){difference}, (size_t[]){1}, SM_SIGMOID, rows);
   for (size_t i = 0; i < rows; i++) {
     assert_true(fabs((double)(y[2 * i] - sigmoid[i])) <= rounding * (double)sigmoid[i]);
     assert_true(fabs((double)(off[i] - sigmoid[i])) <= rounding * (double)sigmoid[i]);

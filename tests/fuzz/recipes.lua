@@ -218,7 +218,7 @@ local RECIPE <const> = {
   ["tensor.set_gradient"] = "matrix matrix", ["tensor.reshape"] = "matrix @reshaped", ["tensor.select"] = "tensor int",
   ["tensor.slice"] = "tensor int int", ["tensor.to"] = "tensor dtype",
   ["tape.set_node"] = "tensor bool", ["tape.set_overwritten"] = "tensor bool", ["tape.versions"] = "tensor tensor",
-  ["math.clamp"] = "matrix num num", ["math.clamp_backward"] = "matrix matrix num num", ["math.sum_to"] = "batch @like",
+  ["math.sum_to"] = "batch @like",
   ["math.sum"] = "tensor ?axis", ["math.mean"] = "tensor ?axis", ["math.max"] = "matrix axis",
   ["math.contract"] = "matrix matrix @square @plan",
   ["math.norm"] = "tensor ?axis", ["math.logsumexp"] = "tensor ?axis", ["math.squares"] = "tensor ?axis",

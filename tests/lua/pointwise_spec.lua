@@ -370,8 +370,8 @@ describe("runtime.expression", function()
   it("refuses programs with numbers out of range", function()
     local bad = { { 1, {}, { add, 0, 1, 0 }, { 1 } }, { 1, {}, { add, 0, -1, 0 }, { 1 } },
       { 1, {}, { add, 0, 0, 0 }, { 2 } },
-      { 1, {}, { add, 0, 0, 0 }, {} }, { 1, {}, { add, 0, 0 }, { 1 } }, { 1, {}, { 16 * 9, 0, 0, 0 }, { 1 } },
-      { 1, {}, { 15, 0, 0, 0 }, { 1 } }, { 33, {}, {}, { 0 } }, { -1, {}, {}, { 0 } }, { 1, { "1" }, {}, { 0 } },
+      { 1, {}, { add, 0, 0, 0 }, {} }, { 1, {}, { add, 0, 0 }, { 1 } }, { 1, {}, { 1000, 0, 0, 0 }, { 1 } },
+      { 1, {}, { -1, 0, 0, 0 }, { 1 } }, { 33, {}, {}, { 0 } }, { -1, {}, {}, { 0 } }, { 1, { "1" }, {}, { 0 } },
       { 1, {}, { add, 0, 0.5, 0 }, { 1 } }, { 1, {}, { add, 0, 1 << 40, 0 }, { 1 } }, { 1, {}, "x", { 0 } },
       { 1, {}, setmetatable({}, { __index = function() return 0 end }), { 0 } }, { 1, {}, {}, { 1 << 30 } } }
     for i, given in ipairs(bad) do
@@ -387,7 +387,7 @@ describe("runtime.expression", function()
       for i = 1, random(0, 2) do constants[i] = random() end
       for i = 1, random(0, 6) do
         local known = inputs + #constants + i - 1
-        instructions[#instructions + 1] = random(0, 5) * 16 + random(0, 4)
+        instructions[#instructions + 1] = random(0, 50)
         for _ = 1, 3 do instructions[#instructions + 1] = random(0, math.max(0, known - (random(9) > 1 and 1 or 0))) end
       end
       for k = 1, random(1, 3) do outputs[k] = random(0, math.max(0, inputs + #constants + #instructions // 4 - 1)) end
@@ -399,7 +399,7 @@ describe("runtime.expression", function()
           x[i] = random(3) == 1 and random() or random(2) == 1 and sm.randn(2, 3) or sm.ones({ 3 }, "uint8")
           count = math.max(count, sm.is_tensor(x[i]) and #numbers(x[i]) or 1)
         end
-        local y = { E.run(program, nil, table.unpack(x)) }
+        local y = { E.run(program, nil, 1, table.unpack(x)) }
         assert.equal(#outputs, #y)
         for _, tensor in ipairs(y) do assert.equal(math.max(1, count), #numbers(tensor)) end
       end
@@ -410,24 +410,25 @@ describe("runtime.expression", function()
   it("adds outputs up", function()
     local program = E.make(1, {}, { add, 0, 0, 0 }, { 1, 0, 1 })
     local x = sm.tensor { { 1, 2, 3 }, { 4, 5, 6 } }
-    local full, columns, all = E.run(program, { 0, 3, 1 }, x)
+    local full, columns, all = E.run(program, { 0, 3, 1 }, 2, x)
     assert.same({ { 2, 4, 6 }, { 8, 10, 12 } }, full:totable())
-    assert.same({ 5, 7, 9 }, columns:totable())
-    assert.same({ 42 }, all:totable())
+    assert.same({ 2.5, 3.5, 4.5 }, columns:totable())
+    assert.same({ 21 }, all:totable())
     for _, bad in ipairs { { 4, 0, 0 }, { 0, 0 }, { 0, -1, 0 }, { 2000, 0, 0 }, "x", { 0, "1", 0 } } do
-      assert.is_false((pcall(E.run, program, bad, x)))
+      assert.is_false((pcall(E.run, program, bad, 1, x)))
     end
   end)
 
   it("is given to run alone, with its inputs", function()
     local program = E.make(2, {}, { add, 0, 1, 0 }, { 2 })
-    assert.same({ 3 }, E.run(program, nil, sm.tensor { 1 }, 2):totable())
-    assert.is_false((pcall(E.run, program, nil, sm.tensor { 1 })))
-    assert.is_false((pcall(E.run, program, nil, sm.tensor { 1 }, 2, 3)))
-    assert.is_false((pcall(E.run, program, nil, sm.tensor { 1 }, {})))
-    assert.is_false((pcall(E.run, io.stdout, nil, sm.tensor { 1 }, 1)))
-    assert.is_false((pcall(E.run, {}, nil, sm.tensor { 1 }, 1)))
-    assert.is_false((pcall(E.run, program, nil, sm.tensor({ 1 }, "int32"), 1)))
+    assert.same({ 3 }, E.run(program, nil, 1, sm.tensor { 1 }, 2):totable())
+    assert.is_false((pcall(E.run, program, nil, 1, sm.tensor { 1 })))
+    assert.is_false((pcall(E.run, program, nil, 1, sm.tensor { 1 }, 2, 3)))
+    assert.is_false((pcall(E.run, program, nil, 1, sm.tensor { 1 }, {})))
+    assert.is_false((pcall(E.run, io.stdout, nil, 1, sm.tensor { 1 }, 1)))
+    assert.is_false((pcall(E.run, {}, nil, 1, sm.tensor { 1 }, 1)))
+    assert.is_false((pcall(E.run, program, nil, 1, sm.tensor({ 1 }, "int32"), 1)))
+    assert.is_false((pcall(E.run, program, nil, "1", sm.tensor { 1 }, 2)))
     assert.is_false(getmetatable(program))
   end)
 end)

@@ -1,12 +1,37 @@
 --- Activations: functions of one element.
 local layer = require "sm.nn.layer"
+local runtime = require "sm.runtime"
 
 local M = {}
 
---- nn.relu(), nn.sigmoid(), nn.tanh(), nn.softplus(): functions of one element. softplus is log(1 + exp x).
-M.relu = layer.define("relu", { role = "activation", forward = function(_, x) return x:relu() end })
-M.sigmoid = layer.define("sigmoid", { role = "activation", forward = function(_, x) return x:sigmoid() end })
-M.tanh = layer.define("tanh", { role = "activation", forward = function(_, x) return x:tanh() end })
-M.softplus = layer.define("softplus", { role = "activation", forward = function(_, x) return x:softplus() end })
+--- nn.relu(), nn.gelu { approximate = "tanh" }, nn.leaky_relu { 0.1 }, …: functions of one element. A record of
+-- sm.ops.pointwise that says `layer` is one; its numbers come in their order.
+for _, operation in ipairs(require "sm.ops.pointwise") do
+  if operation.layer then
+    local options, call = {}, operation.layer.call
+    for key, rule in pairs(operation.layer.options) do options[key] = rule end
+    M[operation.name] = layer.define(operation.name, {
+      role = "activation",
+      options = options,
+      forward = function(self, x) return call(x, self.options) end,
+      describe = function(self) return operation.layer.describe(self.options) end,
+    })
+  end
+end
+
+--- nn.prelu { channels = 32 }: a leaky_relu whose slopes are trained, one for each channel; without `channels` one for
+-- all. `init` is what they begin with (0.25).
+M.prelu = layer.define("prelu", {
+  role = "activation",
+  options = {
+    channels = { type = "integer", min = 1, default = 1 },
+    init = { type = "real", default = 0.25 },
+  },
+  build_values = function(self)
+    local function constant(shape) return runtime.tensor.full(shape, self.options.init) end
+    self:make_parameter("slope", { self.options.channels }, constant, 1, 1)
+  end,
+  forward = function(self, x) return x:prelu(self.slope) end,
+})
 
 return M

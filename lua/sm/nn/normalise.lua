@@ -58,7 +58,7 @@ M.batchnorm = layer.define("batchnorm", {
     local keep, finite = self.options.momentum, runtime.math.is_finite
     if not finite(variance) then
       if not finite(batch) then return end
-      local largest = runtime.math.max(runtime.math.abs(batch)):item()
+      local largest = runtime.math.max(runtime.pointwise.abs(batch)):item()
       error(("the buffer 'variance' would not be finite: values go up to %g, and their squares do not fit %s")
         :format(largest, runtime.real), 0)
     end

@@ -10,7 +10,7 @@ local primitives = require "sm.ops.primitives"
 local shape_text = require "sm.text".shape
 local symbols = require "sm.ops.symbols"
 
-local T, C = runtime.tensor, runtime.compare
+local T, C, P = runtime.tensor, runtime.compare, runtime.pointwise
 local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
 local reduced = primitives.reduced
 
@@ -110,7 +110,7 @@ define {
 records.where = records[#records].f -- for other families, as maximum and minimum are
 
 for _, name in ipairs { "maximum", "minimum" } do
-  local share, sign = C[name .. "_share"], name == "maximum" and 1 or -1
+  local share, sign = P[name .. "_share"], name == "maximum" and 1 or -1
   define {
     name = name,
     call = "sm." .. name,
@@ -122,7 +122,7 @@ for _, name in ipairs { "maximum", "minimum" } do
       operand(name, b)
       if type(a) ~= "number" then arguments.real(name, a) end
       if type(b) ~= "number" then arguments.real(name, b) end
-      return record(C[name](a, b), name, function(gy)
+      return record(P[name](a, b), name, function(gy)
         return tracks(a) and reduced(gy * share(a, b), a), tracks(b) and reduced(gy * share(b, a), b)
       end, saved(a, b), a, b)
     end,
@@ -167,7 +167,7 @@ for _, name in ipairs { "sign", "floor", "round" } do
     doc = ("x:%s(): %s; NaN stays NaN. The gradient is 0."):format(name, words),
     f = function(x)
       arguments.real(name, x)
-      return record(C[name](x), name, function() return T.full(x.shape, 0) end, nil, x)
+      return record(P[name](x), name, function() return T.full(x.shape, 0) end, nil, x)
     end,
     twice = true,
     dtypes = "real",

@@ -89,7 +89,7 @@ local function multiplied(a, b, c, shape, size)
     for k, letter in ipairs(c.letters) do sizes[k] = of.step[letter] and size[letter] or 1 end
     operands[i] = T.reshape(of.x, sizes)
   end
-  return T.reshape(K.mul(operands[1], operands[2]), shape)
+  return T.reshape(runtime.pointwise.mul(operands[1], operands[2]), shape)
 end
 
 --- The products, unrecorded. See M.contract.

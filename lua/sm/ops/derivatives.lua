@@ -8,6 +8,13 @@ local function number(node, value) return symbols.number(node.graph, value) end
 
 local function nothing() end
 
+local function negative(node) return apply("neg", node) end
+
+local function product(first, second, ...)
+  if second == nil then return first end
+  return product(apply("mul", first, second), ...)
+end
+
 local function less_one(power) return apply("sub", power, number(power, 1)) end
 
 -- For every operation: from its node y and the gradient g of that, the gradients of its operands, nil where there is
@@ -16,18 +23,42 @@ local RULES = {
   detach = nothing, sign = nothing, floor = nothing, round = nothing,
   lt = nothing, le = nothing, gt = nothing, ge = nothing, eq = nothing, ne = nothing,
   maximum_share = nothing, minimum_share = nothing,
-  neg = function(g) return apply("neg", g) end,
-  exp = function(g, y) return apply("mul", g, y) end,
+  neg = negative,
+  exp = function(g, y) return product(g, y) end,
+  expm1 = function(g, y) return product(g, apply("add", y, number(g, 1))) end,
   log = function(g, _, a) return apply("div", g, a) end,
-  sqrt = function(g, y) return apply("div", g, apply("mul", number(g, 2), y)) end,
-  abs = function(g, _, a) return apply("mul", g, apply("sign", a)) end,
-  tanh = function(g, y)
-    local one = number(g, 1)
-    return apply("mul", g, apply("mul", apply("sub", one, y), apply("add", one, y)))
+  log1p = function(g, _, a) return apply("div", g, apply("add", a, number(g, 1))) end,
+  sin = function(g, _, a) return product(g, apply("cos", a)) end,
+  cos = function(g, _, a) return negative(product(g, apply("sin", a))) end,
+  erf = function(g, _, a)
+    return product(g, apply("exp", negative(product(a, a))), number(g, 2 / math.pi ^ 0.5))
   end,
-  sigmoid = function(g, y) return apply("mul", g, apply("mul", y, apply("sub", number(g, 1), y))) end,
-  relu = function(g, _, a) return apply("where", apply("gt", a, number(g, 0)), g, number(g, 0)) end,
-  softplus = function(g, _, a) return apply("mul", g, apply("sigmoid", a)) end,
+  sqrt = function(g, y) return apply("sqrt_backward", g, y) end,
+  abs = function(g, _, a) return apply("abs_backward", g, a) end,
+  tanh = function(g, y) return apply("tanh_backward", g, y) end,
+  sigmoid = function(g, y) return apply("sigmoid_backward", g, y) end,
+  relu = function(g, _, a) return apply("relu_backward", g, a) end,
+  softplus = function(g, _, a) return apply("softplus_backward", g, a) end,
+  -- of gradients: by the gradient a, by what b it belongs to
+  sqrt_backward = function(g, y, _, b)
+    return apply("sqrt_backward", g, b), negative(apply("div", product(g, y), b))
+  end,
+  abs_backward = function(g, _, _, b) return apply("abs_backward", g, b) end,
+  tanh_backward = function(g, _, a, b)
+    return apply("tanh_backward", g, b), product(g, a, b, number(g, -2))
+  end,
+  sigmoid_backward = function(g, _, a, b)
+    return apply("sigmoid_backward", g, b), product(g, a, apply("sub", number(g, 1), product(b, number(g, 2))))
+  end,
+  relu_backward = function(g, _, _, b) return apply("relu_backward", g, b) end,
+  softplus_backward = function(g, _, a, b)
+    return apply("softplus_backward", g, b), product(g, apply("sigmoid_backward", a, apply("sigmoid", b)))
+  end,
+  clamp = function(g, y, a, low, high)
+    local zero = number(g, 0)
+    return apply("where", apply("eq", y, a), g, zero), apply("where", apply("lt", a, low), g, zero),
+      apply("where", apply("gt", a, high), g, zero)
+  end,
   add = function(g) return g, g end,
   sub = function(g) return g, apply("neg", g) end,
   mul = function(g, _, a, b) return apply("mul", g, b), apply("mul", g, a) end,

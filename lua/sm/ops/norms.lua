@@ -89,7 +89,7 @@ local function variance(where, x, axis, options)
 end
 
 local function root(x)
-  local y = K.sqrt(x)
+  local y = runtime.pointwise.sqrt(x)
   return record(y, "std", function(gy) return share(gy * 0.5, y) end, saved(y), x)
 end
 

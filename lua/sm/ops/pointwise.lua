@@ -2,11 +2,15 @@
 -- @module sm.ops.pointwise
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
+local arguments = require "sm.ops.arguments"
 local broadcast = require "sm.ops.broadcast"
 local compare = require "sm.ops.compare"
+local fail = require "sm.fail"
+local formulas = require "sm.ops.formula"
 local primitives = require "sm.ops.primitives"
+local symbols = require "sm.ops.symbols"
 
-local K, C = runtime.math, runtime.compare
+local K, C = runtime.pointwise, runtime.compare
 local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
 local reduced, where = primitives.reduced, compare.where
 
@@ -24,8 +28,8 @@ local function tanh(x)
   return (x < 0 and -1 or 1) * (1 - e) / (1 + e)
 end
 
--- For each: which of its input x and output y the gradient's kernel reads; the gradient of the output's gradient gy as
--- recorded operations; on what it is defined, for samples; a reference; what it is.
+-- For each: which of its input x and output y the gradient's kernel reads besides the gradient gy; the gradient of gy
+-- as recorded operations; on what it is defined, for samples; a reference; what it is.
 local UNARY <const> = {
   neg = { "", function(gy) return -gy end, function(x) return -x end, "-x" },
   exp = { "y", function(gy, _, y) return gy * y end, math.exp, "e to the power x" },
@@ -33,7 +37,7 @@ local UNARY <const> = {
     "the natural logarithm", positive = true },
   sqrt = { "y", function(gy, _, y) return gy * 0.5 / y end, function(x) return x < 0 and 0 / 0 or x ^ 0.5 end,
     "the square root", positive = true },
-  abs = { "x", function(gy, x) return gy * C.sign(x) end, math.abs, "the absolute value, whose gradient at 0 is 0" },
+  abs = { "x", function(gy, x) return gy * x:sign() end, math.abs, "the absolute value, whose gradient at 0 is 0" },
   tanh = { "y", function(gy, _, y) return gy * (1 - y * y) end, tanh, "the hyperbolic tangent" },
   sigmoid = { "y", function(gy, _, y) return gy * (y * (1 - y)) end, function(x) return 1 / (1 + math.exp(-x)) end,
     "the logistic function, 1 / (1 + e^-x)" },
@@ -42,9 +46,12 @@ local UNARY <const> = {
   softplus = { "x", function(gy, x) return gy * x:sigmoid() end, softplus,
     "log(1 + e^x), a relu without a corner, whose gradient is the sigmoid" },
 }
+local BACKWARD <const> = { exp = K.mul, log = K.div } -- others have kernels of their own
+local LAYERS <const> = { relu = true, sigmoid = true, tanh = true, softplus = true }
 
+-- These keep kernels of their own for their gradients, which read the result where a formula would compute it again.
 for _, name in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "relu", "softplus" } do
-  local forward, backward = K[name], K[name .. "_backward"]
+  local forward, backward = K[name], BACKWARD[name] or K[name .. "_backward"]
   local reads, slope, reference, words = table.unpack(UNARY[name])
   local positive = UNARY[name].positive
   define {
@@ -54,9 +61,12 @@ for _, name in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "
       local y = forward(x)
       return record(y, name, function(gy, reuse, graph)
         if graph then return slope(gy, x, y) end
-        return backward(gy, x, y, reuse)
+        if reads == "" then return forward(gy, reuse) end
+        return backward(gy, reads == "x" and x or y, reuse)
       end, saved(reads == "x" and x, reads == "y" and y), x)
     end,
+    layer = LAYERS[name] and { options = {}, call = function(x) return x[name](x) end,
+      describe = function() return "" end },
     twice = true,
     dtypes = "real",
     reference = function(new, x) return new(x.shape, function(p) return reference(x:at(p)) end) end,
@@ -70,32 +80,92 @@ for _, name in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "
   }
 end
 
+-- Formulas: one line each, in one pass forward and one back. -----------------------------------------------
+
+local function from_0_2(x) return x:abs() + 0.2 end
+local function above_minus_1(x) return x:abs() - 0.4 end
+local function number(name, default, rule)
+  rule = rule or {}
+  rule.name, rule.type, rule.default, rule.required = name, "real", default, default == nil
+  return rule
+end
+local ROOT_HALF <const>, TANH_SCALE <const> = 0.5 ^ 0.5, (2 / math.pi) ^ 0.5
+local SELU_ALPHA <const>, SELU_SCALE <const> = 1.6732632423543772, 1.0507009873554805 -- Klambauer et al. 2017
+
+local FORMULAS <const> = {
+  { "sin", "the sine", function(x) return x:sin() end },
+  { "cos", "the cosine", function(x) return x:cos() end },
+  { "erf", "the error function", function(x) return x:erf() end },
+  { "expm1", "e^x - 1, exact also for small x", function(x) return x:expm1() end },
+  { "log1p", "log(1 + x), exact also for small x", function(x) return x:log1p() end, domain = above_minus_1 },
+  { "reciprocal", "1 / x", function(x) return 1 / x end, domain = from_0_2 },
+  { "rsqrt", "1 over the square root", function(x) return 1 / x:sqrt() end, domain = from_0_2 },
+  { "square", "x^2", function(x) return x * x end },
+  { "clamp", "every element limited to [low, high]; the gradient passes where it lies inside",
+    function(x, low, high) return symbols.operate("clamp", x, low, high) end,
+    numbers = { number "low", number "high" }, examples = { { -0.88, 0.87 }, { 0, 1 }, { 0.5, 0.5 } },
+    check = function(n)
+      if n[1] > n[2] then fail("clamp: expected low <= high, got %f and %f", n[1], n[2]) end
+    end },
+  -- activations, which are layers too
+  { "leaky_relu", "x where it is above 0, else slope * x", function(x, slope) return where(x:gt(0), x, x * slope) end,
+    numbers = { number("slope", 0.01) }, examples = { { 0.3 } }, layer = true },
+  { "elu", "x where it is above 0, else alpha * (e^x - 1)",
+    function(x, alpha) return where(x:gt(0), x, x:expm1() * alpha) end,
+    numbers = { number("alpha", 1) }, examples = { { 0.7 } }, layer = true },
+  { "celu", "x where it is above 0, else alpha * (e^(x / alpha) - 1), which has no corner",
+    function(x, alpha) return where(x:gt(0), x, (x / alpha):expm1() * alpha) end,
+    numbers = { number("alpha", 1, { above = 0 }) }, examples = { { 0.7 } }, layer = true },
+  { "selu", "an elu that keeps mean 0 and variance 1 (Klambauer et al. 2017)",
+    function(x) return SELU_SCALE * where(x:gt(0), x, x:expm1() * SELU_ALPHA) end, layer = true },
+  { "silu", "x * sigmoid(x), also called swish", function(x) return x * x:sigmoid() end, layer = true },
+  { "mish", "x * tanh(softplus(x))", function(x) return x * x:softplus():tanh() end, layer = true },
+  { "hardtanh", "x limited to [low, high]", function(x, low, high) return x:clamp(low, high) end,
+    numbers = { number("low", -1), number("high", 1) }, examples = { { -0.63, 0.87 } }, layer = true },
+  { "relu6", "x limited to [0, 6]", function(x) return x:clamp(0, 6) end, layer = true },
+  { "hardsigmoid", "(x + 3) / 6 limited to [0, 1]", function(x) return (x + 3):clamp(0, 6) / 6 end, layer = true },
+  { "hardswish", "x * hardsigmoid(x)", function(x) return x * (x + 3):clamp(0, 6) / 6 end, layer = true },
+  { "softsign", "x / (1 + |x|)", function(x) return x / (1 + x:abs()) end, layer = true },
+  { "logsigmoid", "the logarithm of the sigmoid", function(x) return -(-x):softplus() end, layer = true },
+  { "tanhshrink", "x - tanh(x)", function(x) return x - x:tanh() end, domain = from_0_2, layer = true },
+  { "softshrink", "x less what of it lies in [-size, size]", function(x, size) return x - x:clamp(-size, size) end,
+    numbers = { number("size", 0.5, { min = 0 }) }, examples = { { 0.62 } }, layer = true },
+  { "hardshrink", "x, or 0 where it lies in [-size, size]", function(x, size) return where(x:abs():le(size), 0, x) end,
+    numbers = { number("size", 0.5, { min = 0 }) }, examples = { { 0.62 } }, layer = true },
+  { "threshold", "x where it is above the threshold, else a value",
+    function(x, least, value) return where(x:le(least), value, x) end,
+    numbers = { number "threshold", number "value" }, examples = { { 0.12, -3 } }, layer = true },
+}
+for _, formula in ipairs(FORMULAS) do define(formulas.record(formula)) end
+
+local prelu = require "sm.ops.traced".lazily("prelu", function(x, slope) return where(x:gt(0), x, x * slope) end, 2)
+
 define {
-  name = "clamp",
-  doc = "x:clamp(low, high): every element limited to [low, high]; the gradient passes where it lies inside.",
-  f = function(x, low, high)
-    local y = K.clamp(x, low, high)
-    return record(y, "clamp", function(gy, _, graph)
-      if graph then return where(C.eq(x, y), gy, 0) end
-      return K.clamp_backward(gy, x, low, high)
-    end, saved(x), x)
+  name = "prelu",
+  doc = "x:prelu(slope): x where it is above 0, else slope * x, where the slope is a tensor, trained: {1}, or one for "
+    .. "each channel, of shape {channels}; it broadcasts.",
+  f = function(x, slope)
+    return prelu(arguments.real("prelu", x), arguments.real("prelu", slope, "a tensor as the slope"))
   end,
   twice = true,
   dtypes = "real",
-  reference = function(new, x, low, high)
-    return new(x.shape, function(p)
-      local value = x:at(p)
-      return value < low and low or value > high and high or value
-    end)
+  reference = function(new, x, slope)
+    return broadcast.reference(new, function(a, b) return a > 0 and a or a * b end, x, slope)
   end,
   samples = function(s)
-    return { { s.real(4, 5), -0.82, 0.87 }, { s.real(), 0, 1 }, { s.real(0, 2), -1, 1 }, { s.real(3), 0.5, 0.5 } }
+    return { { s.real(3, 4), s.real(4) }, { s.real(2, 3, 2), s.real(1) }, { s.real(), s.real() },
+      { s.real(0, 3), s.real(3) } }
   end,
   refused = function(s)
-    return { { "expected low <= high, got 1.0 and 0.0", s.real(2), 1, 0 }, { "got nil", s.real(2), 1 },
-      { "must be a " .. runtime.real .. " tensor", s.uint8(2), 0, 1 } }
+    return { { "got number 0.1", s.real(2), 0.1 }, { "do not broadcast", s.real(2, 3), s.real(2) } }
   end,
 }
+
+define(formulas.choice { "gelu", "x times the probability that a normal number is below x; approximate = \"tanh\" is "
+  .. "the formula with tanh (Hendrycks and Gimpel 2016)", {
+    none = function(x) return 0.5 * x * (1 + (x * ROOT_HALF):erf()) end,
+    tanh = function(x) return 0.5 * x * (1 + (TANH_SCALE * (x + 0.044715 * x ^ 3)):tanh()) end,
+  }, option = "approximate", default = "none", layer = true })
 
 --- b a^(b-1), the derivative of a^b by a, which is 0 where b is 0; a^b log a, that by b, which is 0 where a is 0 and b
 -- at least 0, NaN where a is below 0. Recorded.

@@ -167,22 +167,18 @@ function M.any(value, ...)
 end
 
 local methods = {}
-for _, op in ipairs { "neg", "exp", "log", "sqrt", "abs", "tanh", "sigmoid", "relu", "softplus", "sign", "floor",
-  "round", "detach" } do
+for _, op in ipairs { "neg", "exp", "expm1", "log", "log1p", "sqrt", "abs", "sin", "cos", "tanh", "erf", "sigmoid",
+  "relu", "softplus", "sign", "floor", "round", "detach" } do
   methods[op] = check.public(op, function(x) return M.operate(op, x) end, { method = true })
 end
 for _, op in ipairs { "add", "sub", "mul", "div", "pow", "lt", "le", "gt", "ge", "eq", "ne" } do
   methods[op] = check.public(op, function(x, y) return M.operate(op, x, y) end, { method = true })
 end
 
---- Low where x is below, high where it is above; numbers or symbols. The gradient passes in between.
-methods.clamp = check.public("clamp", function(x, low, high)
-  local numbers = type(low) == "number" and type(high) == "number"
-  if numbers and (low > high or low ~= low or high ~= high) then
-    fail("clamp: expected low <= high, got %f and %f", low, high)
-  end
-  return M.operate("where", M.operate("lt", x, low), low, M.operate("where", M.operate("gt", x, high), high, x))
-end, { method = true })
+--- A method that is a formula of symbols, unless it is an operation of its own.
+function M.add_method(name, f)
+  methods[name] = methods[name] or check.public(name, f, { method = true })
+end
 
 for _, op in ipairs { "add", "sub", "mul", "div", "pow" } do
   Symbol["__" .. op] = function(a, b) return M.operate(op, a, b) end

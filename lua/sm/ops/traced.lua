@@ -13,7 +13,7 @@ local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tr
 
 local M = {}
 
--- An expression: { inputs = nodes, roots = nodes, names } of one graph; `program` is it compiled, `reads[i]` whether it
+-- An expression: { name=, inputs = nodes, roots = nodes } of one graph; `program` is it compiled, `reads[i]` whether it
 -- uses input i, and `gradients` its gradients by which they are of.
 
 --- Compiles an expression, once.
@@ -52,11 +52,12 @@ local function compiled(expression)
     end
   end
   for k, root in ipairs(expression.roots) do outputs[k] = value[root] end
-  expression.program = E.make(#expression.inputs, constants, instructions, outputs)
+  expression.program = E.make(#expression.inputs, constants, instructions, outputs, expression.name)
   expression.reads = reads
   return expression.program
 end
 
+local ONE_SUM <const> = { 1 }
 local MOST_SUMS <const> = 1024 -- that are added up in the same pass
 
 --- How many sums the gradient of a tensor is, which broadcasting has repeated as a whole: 0 where it is not.
@@ -97,8 +98,8 @@ local function gradients_of(expression, root, wanted)
       from[i] = number[period][node]
     end
   end
-  known = { inputs = { gy, table.unpack(expression.inputs) }, roots = roots, periods = periods, from = from,
-    gradients = {}, reads = {} }
+  known = { name = expression.name, inputs = { gy, table.unpack(expression.inputs) }, roots = roots,
+    periods = periods, from = from, gradients = {}, reads = {} }
   if #roots > 0 then compiled(known) end
   expression.gradients[key] = known
   return known
@@ -106,17 +107,18 @@ end
 
 --- A gradient of each argument that wants one, from that of one of the expression's results; false for the others. Then
 -- one tensor more, which nobody needs, where there is one.
-local function backward(expression, root, gy, wanted, given)
+-- @param shape of the result, to which gy broadcasts
+local function backward(expression, root, gy, wanted, given, shape)
   local recorded, sums = autograd.records(gy, table.unpack(given, 1, given.n)), {}
   for i = 1, given.n do
-    sums[i] = wanted[i] and (recorded and 0 or period_of(given[i].shape, gy.shape))
+    sums[i] = wanted[i] and (recorded and 0 or period_of(given[i].shape, shape))
   end
   local gradients = gradients_of(expression, root, sums)
   local computed = {}
   if #gradients.roots > 0 and recorded then
     computed = { M.run(gradients, gy, table.unpack(given, 1, given.n)) }
   elseif #gradients.roots > 0 then
-    computed = { E.run(gradients.program, gradients.periods, gy, table.unpack(given, 1, given.n)) }
+    computed = { E.run(gradients.program, gradients.periods, 1, gy, table.unpack(given, 1, given.n)) }
   end
   computed[0] = gy
   local by, kept, rest = {}, { [gy] = true }, nil
@@ -135,29 +137,33 @@ local function backward(expression, root, gy, wanted, given)
   return table.unpack(by, 1, given.n + 1)
 end
 
+--- Records that y was computed from arguments as a root of an expression.
+-- @param shape to which the arguments broadcast
+-- @param divisor of y's gradient, or nil
+local function recorded_as(y, expression, root, shape, divisor, ...)
+  if not autograd.records(...) then return record(y, expression.name, nil, nil, ...) end
+  local given, wanted, plain, read = table.pack(...), {}, {}, {}
+  for i = 1, given.n do
+    wanted[i] = tracks(given[i])
+    plain[i] = wanted[i] and 0
+  end
+  local gradients = gradients_of(expression, root, plain)
+  for i = 1, given.n do read[i] = gradients.reads[i + 1] and given[i] end
+  return record(y, expression.name, function(gy)
+    return backward(expression, root, divisor and gy / divisor or gy, wanted, given, shape)
+  end, saved(table.unpack(read, 1, given.n)), ...)
+end
+
 --- Computes all roots, and records each as an operation of its own.
 -- @return one tensor for each root
 function M.run(expression, ...)
-  local results = table.pack(E.run(compiled(expression), nil, ...))
-  local recorded, given, wanted, plain = autograd.records(...), nil, {}, {}
-  if recorded then
-    given = table.pack(...)
-    for i = 1, given.n do
-      wanted[i] = tracks(given[i])
-      plain[i] = wanted[i] and 0
-    end
-  end
-  for root, y in ipairs(results) do
-    local gradients, read = recorded and gradients_of(expression, root, plain), {}
-    for i = 1, recorded and given.n or 0 do read[i] = gradients.reads[i + 1] and given[i] end
-    record(y, "pointwise", function(gy) return backward(expression, root, gy, wanted, given) end,
-      recorded and saved(table.unpack(read, 1, given.n)) or nil, ...)
-  end
+  local results = table.pack(E.run(compiled(expression), nil, 1, ...))
+  for root, y in ipairs(results) do recorded_as(y, expression, root, y.shape, nil, ...) end
   return table.unpack(results)
 end
 
 --- The expression that a function computes of `count` arguments.
-local function trace(f, count)
+local function trace(name, f, count)
   local graph, inputs, arguments = symbols.graph(), {}, {}
   for i = 1, count do
     inputs[i] = symbols.input(graph)
@@ -170,10 +176,34 @@ local function trace(f, count)
     if T.is_tensor(y) then fail "pointwise: the function returned a tensor that does not depend on its arguments" end
     fail("pointwise: the function must return what it computes of its arguments, it returned %s", check.describe(y))
   end
-  local expression = { inputs = inputs, roots = { symbols.node(y, graph) }, gradients = {} }
+  local expression = { name = name, inputs = inputs, roots = { symbols.node(y, graph) }, gradients = {} }
   compiled(expression)
   graph.closed = true
   return expression
+end
+
+--- A function of tensors and numbers that computes f of every element, for an operation: f is traced at the first call,
+-- and the arguments have been checked.
+-- @param name of the operation, for messages
+-- @param count of arguments
+-- @return function(...), and one that gives the expression
+function M.lazily(name, f, count)
+  local expression
+  local function traced()
+    expression = expression or trace(name, f, count)
+    return expression
+  end
+  return function(...) return (M.run(traced(), ...)) end, traced
+end
+
+--- The same for the sum over all elements, in double, divided by a number: function(divisor, x, …). The other arguments
+-- have x's shape, or are numbers.
+function M.lazily_summed(name, f, count)
+  local _, traced = M.lazily(name, f, count)
+  return function(divisor, x, ...)
+    local y = T.reshape(E.run(compiled(traced()), ONE_SUM, divisor, x, ...), {})
+    return recorded_as(y, traced(), 1, x.shape, divisor, x, ...)
+  end
 end
 
 local MOST <const> = 16 -- arguments; gradients have more inputs
@@ -199,7 +229,8 @@ local function checked(count, strict, ...)
     if T.is_tensor(x) then
       tensors = tensors + 1
       if x.dtype == "int32" then
-        fail("pointwise: argument %d must be a %s or uint8 tensor or a number, got an int32 tensor", i, runtime.real)
+        fail('pointwise: argument %d must be a %s or uint8 tensor or a number, got an int32 tensor (x:to("%s") '
+          .. 'converts)', i, runtime.real, runtime.real)
       end
     elseif type(x) == "number" then
       local kept, fits = symbols.rounded(x, not strict[i])
@@ -231,7 +262,7 @@ function M.pointwise(f)
   if count < 1 or count > MOST then
     fail("pointwise: the function must take 1 to %d arguments, it takes %d", MOST, count)
   end
-  local expression = trace(f, count)
+  local expression = trace("pointwise", f, count)
   local strict = strict_inputs(expression)
   return runtime.traced(function(...)
     local given = select("#", ...)

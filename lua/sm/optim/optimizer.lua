@@ -149,7 +149,7 @@ local function refuse(entry, gradient, what)
     end
   end
   refuse_step("gradient of '%s' is too large: it goes up to %g, and %s does not fit %s; clip_value limits it",
-    entry.name, numbers.max(numbers.abs(gradient)):item(), what, runtime.real)
+    entry.name, numbers.max(runtime.pointwise.abs(gradient)):item(), what, runtime.real)
 end
 
 -- What all gradients are multiplied by so that their length, over all groups, is at most clip_norm.
