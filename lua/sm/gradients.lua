@@ -145,6 +145,13 @@ local function walk(root, gradient, wanted, graph, listener)
       local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy] and not graph, graph))
       if not current.backward then refuse_walked(current) end -- by user code, meanwhile
       local inputs = current.inputs
+      for i = 1, inputs.n do -- held until all have arrived, for one may be the gradient of several inputs
+        local g = gradients[i]
+        if g then
+          foreign[g] = foreign[g] or current.foreign
+          holders[g] = (holders[g] or 0) + 1
+        end
+      end
       for i = 1, inputs.n do
         local g, input = gradients[i], inputs[i]
         local target = get_node(input)
@@ -160,8 +167,7 @@ local function walk(root, gradient, wanted, graph, listener)
             end
             target = input
           end
-          foreign[g] = foreign[g] or current.foreign
-          holders[g] = (holders[g] or 0) + 1
+          holders[g] = holders[g] + 1
           local sum = arrived[target]
           if sum then
             local total = plus(sum, g)
@@ -171,9 +177,10 @@ local function walk(root, gradient, wanted, graph, listener)
             g = total
           end
           arrived[target] = g
-        elseif g and not holders[g] and not current.foreign and not graph then
-          release(g)
         end
+      end
+      for i = 1, inputs.n do
+        if gradients[i] then let_go(gradients[i]) end
       end
       local rest = gradients[inputs.n + 1]
       if rest and not graph then release(rest) end

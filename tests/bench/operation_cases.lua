@@ -10,6 +10,16 @@ local sm = require "sm"
 local image <const> = { x = { 50, 28, 28, 32 } }
 local both <const> = { x = { 50, 28, 28, 32 }, y = { 50, 28, 28, 32 } }
 
+--- A case of a function of x that PyTorch has in torch.nn.functional.
+local function activation(name, f, theirs)
+  return { name, image, f or function(t) return t.x[name](t.x) end, theirs or ("F.%s(x)"):format(name) }
+end
+
+--- A loss of an output and a target that wants no gradient.
+local function loss(name, theirs)
+  return { name, both, function(t) return t.x[name](t.x, t.y) end, theirs, { fixed = "y" } }
+end
+
 local function tanh_gelu(x) return 0.5 * x * (1 + (0.7978845608028654 * (x + 0.044715 * x ^ 3)):tanh()) end
 local function swish(x) return x * x:sigmoid() end
 local function huber(x, y)
@@ -49,4 +59,23 @@ return {
     (ATTENTION:gsub("%%s", "False")) },
   { "attention_causal", heads, function(t) return sm.attention(t.q, t.k, t.v, { heads = 8, causal = true }) end,
     (ATTENTION:gsub("%%s", "True")) },
+  activation "relu", activation("sigmoid", nil, "x.sigmoid()"), activation("tanh", nil, "x.tanh()"),
+  activation "softplus", activation "gelu", activation "silu", activation "mish", activation "leaky_relu",
+  activation "elu", activation "celu", activation "selu", activation "hardtanh", activation "relu6",
+  activation "hardsigmoid", activation "hardswish", activation "softsign", activation "logsigmoid",
+  activation "tanhshrink", activation "softshrink", activation "hardshrink",
+  activation("threshold", function(t) return t.x:threshold(0.1, 0) end, "F.threshold(x, 0.1, 0)"),
+  activation("exp", nil, "x.exp()"), activation("expm1", nil, "x.expm1()"), activation("sin", nil, "x.sin()"),
+  activation("cos", nil, "x.cos()"), activation("erf", nil, "x.erf()"),
+  activation("clamp", function(t) return t.x:clamp(-1, 1) end, "x.clamp(-1, 1)"),
+  { "log1p", image, function(t) return t.x:log1p() end, "x.log1p()", { positive = "x" } },
+  { "rsqrt", image, function(t) return t.x:rsqrt() end, "x.rsqrt()", { positive = "x" } },
+  { "prelu", { x = { 50, 28, 28, 32 }, s = { 32 } }, function(t) return t.x:prelu(t.s) end, "F.prelu(x, s)",
+    { images = "x" } },
+  { "mul", both, function(t) return t.x * t.y end, "x * y" },
+  { "add_channels", { x = { 50, 28, 28, 32 }, y = { 32 } }, function(t) return t.x + t.y end, "x + y" },
+  { "maximum", both, function(t) return sm.maximum(t.x, t.y) end, "torch.maximum(x, y)" },
+  loss("mse", "F.mse_loss(x, y)"), loss("l1", "F.l1_loss(x, y)"), loss("huber", "F.huber_loss(x, y)"),
+  loss("hinge", "(1 - x * y).relu().mean()"),
+  loss("bce_with_logits", "F.binary_cross_entropy_with_logits(x, y)"),
 }

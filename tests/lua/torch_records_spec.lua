@@ -148,11 +148,12 @@ local CASES <const> = {
   leaky_relu_default = { function(t) return t.z:leaky_relu() end, "F.leaky_relu(z)" },
   elu = { function(t) return t.x:elu(0.7) end, "F.elu(x, 0.7)" },
   elu_special = { function(t) return t.z:elu() end, "F.elu(z)" },
-  celu = { function(t) return t.x:celu(0.7) end, "F.celu(x, 0.7)" },
+  celu = { function(t) return t.x:celu(0.7) end, "torch.where(x > 0, x, torch.expm1(x / 0.7) * 0.7)" },
   selu = { function(t) return t.x:selu() end, "F.selu(x)" },
   hardtanh = { function(t) return t.x:hardtanh(-0.5, 0.7) end, "F.hardtanh(x, -0.5, 0.7)" },
   relu6 = { function(t) return (t.x * 4):relu6() end, "F.relu6(x * 4)" },
-  hardsigmoid = { function(t) return (t.x * 3):hardsigmoid() end, "(x * 3 + 3).clamp(0, 6) / 6" }, -- F's gradient is not exact
+  -- F.celu and F.hardsigmoid have gradients that are not exact in double.
+  hardsigmoid = { function(t) return (t.x * 3):hardsigmoid() end, "(x * 3 + 3).clamp(0, 6) / 6" },
   hardswish = { function(t) return (t.x * 3):hardswish() end, "F.hardswish(x * 3)" },
   softsign = { function(t) return t.x:softsign() end, "F.softsign(x)" },
   logsigmoid = { function(t) return t.x:logsigmoid() end, "F.logsigmoid(x)" },

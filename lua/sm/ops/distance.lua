@@ -7,8 +7,9 @@ local check = require "sm.check"
 local compare = require "sm.ops.compare"
 local fail = require "sm.fail"
 local shape_text = require "sm.text".shape
+local traced = require "sm.ops.traced"
 
-local T, C = runtime.tensor, runtime.compare
+local T = runtime.tensor
 local where = compare.where
 
 local records = {}
@@ -25,13 +26,6 @@ local function alike(name, output, target)
   end
 end
 
---- For references: the sum of f(output, target) over all elements, divided by a number, by default how many there are.
-local function mean_of(new, f, output, target, divisor)
-  local sum = 0
-  for i, value in ipairs(output) do sum = sum + f(value, target[i]) end
-  return new({}, function() return sum / (divisor or #output) end)
-end
-
 local function refused(s)
   return { { "of one shape, got {2, 3} and {2}", s.real(2, 3), s.real(2) }, { "got nil", s.real(2) },
     { "expected a " .. runtime.real .. " tensor", s.real(2), s.uint8(2) },
@@ -43,104 +37,98 @@ local function pairs_of(s)
     { s.real(2, 1, 4), s.real(2, 1, 4) * 0.8 + 0.01 } }
 end
 
--- For each: what it is, its value for an output and a target, a reference for one element, samples.
-local LOSSES <const> = {
-  mse = { "the squared difference", function(output, target)
-    local d = output - target
-    return (d * d):mean()
-  end, function(a, b) return (a - b) ^ 2 end },
-  l1 = { "the absolute difference", function(output, target) return (output - target):abs():mean() end,
-    function(a, b) return math.abs(a - b) end },
-  bce_with_logits = { "the cross-entropy of a probability whose logit is the output and a target from 0 to 1",
-    function(output, target) return (output:softplus() - output * target):mean() end,
-    function(a, b) return math.max(a, 0) + math.log(1 + math.exp(-math.abs(a))) - a * b end },
-  hinge = { "1 - output * target where that is above 0, else 0, with targets of -1 and 1",
-    function(output, target) return (1 - output * target):relu():mean() end,
-    function(a, b) return math.max(0, 1 - a * b) end },
-}
-
-for _, name in ipairs { "mse", "l1", "bce_with_logits", "hinge" } do
-  local words, loss, reference = table.unpack(LOSSES[name])
+--- The record of a loss that is a sum over elements, in one pass forward and one back.
+-- @param given {[1]= name, [2]= doc after "output:name(target): ", [3]= function(output, target, …) of symbols for one
+--   element, [4]= the same of numbers; options= rules for check.options of one number, which follows the target;
+--   samples=; divisor= function(shape), by default how many elements there are}
+local function summed(given)
+  local name, words, formula, reference = given[1], given[2], given[3], given[4]
+  local option = given.options and next(given.options)
+  local sum = traced.lazily_summed(name, formula, option and 3 or 2)
+  local function divided(output) return given.divisor and given.divisor(output.shape) or T.count(output) end
+  local function plain(output, target)
+    alike(name, output, target)
+    return sum(divided(output), output, target)
+  end
+  local function with_option(output, target, options)
+    local number = check.options(name, options, given.options)[option]
+    alike(name, output, target)
+    return sum(divided(output), output, target, number)
+  end
   define {
     name = name,
-    doc = ("output:%s(target): the mean of %s."):format(name, words),
-    f = function(output, target)
-      alike(name, output, target)
-      return loss(output, target)
-    end,
+    doc = ("output:%s(target%s): %s."):format(name, option and (", {%s = %g}"):format(option,
+      given.options[option].default) or "", words),
+    f = option and with_option or plain,
     twice = true,
     dtypes = "real",
     special = false,
-    reference = function(new, output, target) return mean_of(new, reference, output, target) end,
-    samples = pairs_of,
-    refused = refused,
+    reference = function(new, output, target, options)
+      local total, number = 0, options and options[option] or option and given.options[option].default
+      for i, value in ipairs(output) do total = total + reference(value, target[i], number) end
+      return new({}, function() return total / (given.divisor and given.divisor(output.shape) or #output) end)
+    end,
+    samples = given.samples or pairs_of,
+    refused = function(s)
+      local more = refused(s)
+      if option then
+        more[#more + 1] = { ("option '%s' must be above 0"):format(option), s.real(2), s.real(2), { [option] = 0 } }
+      end
+      if given.divisor then
+        more[#more + 1] = { "expected a batch of distributions, got shape {}", s.real(), s.real() }
+      end
+      return more
+    end,
   }
 end
 
-local HUBER <const> = { delta = { type = "real", above = 0, default = 1 } }
+summed { "mse", "the mean of the squared difference", function(output, target)
+  local d = output - target
+  return d * d
+end, function(a, b) return (a - b) ^ 2 end }
 
-define {
-  name = "huber",
-  doc = "output:huber(target, {delta = 1}): the mean of d^2 / 2 where |d|, the difference, is at most delta, else of "
-    .. "delta * (|d| - delta / 2).",
-  f = function(output, target, options)
-    local delta = check.options("huber", options, HUBER).delta
-    alike("huber", output, target)
-    local d = (output - target):abs()
-    local near = compare.minimum(d, delta)
-    return (near * near * 0.5 + (d - near) * delta):mean()
+summed { "l1", "the mean of the absolute difference", function(output, target) return (output - target):abs() end,
+  function(a, b) return math.abs(a - b) end }
+
+summed { "bce_with_logits", "the mean of the cross-entropy of a probability whose logit is the output and a target "
+  .. "from 0 to 1", function(output, target) return output:softplus() - output * target end,
+  function(a, b) return math.max(a, 0) + math.log(1 + math.exp(-math.abs(a))) - a * b end }
+
+summed { "hinge", "the mean of 1 - output * target where that is above 0, else 0, with targets of -1 and 1",
+  function(output, target) return (1 - output * target):relu() end,
+  function(a, b) return math.max(0, 1 - a * b) end }
+
+summed { "huber", "the mean of d^2 / 2 where |d|, the difference, is at most delta, else of delta * (|d| - delta / 2)",
+  function(output, target, delta)
+    local d = output - target
+    local near = d:clamp(-delta, delta)
+    return near * (d - near * 0.5)
   end,
-  twice = true,
-  dtypes = "real",
-  special = false,
-  reference = function(new, output, target, o)
-    local delta = o and o.delta or 1
-    return mean_of(new, function(a, b)
-      local d = math.abs(a - b)
-      return d <= delta and d * d / 2 or delta * (d - delta / 2)
-    end, output, target)
+  function(a, b, delta)
+    local d = math.abs(a - b)
+    return d <= delta and d * d / 2 or delta * (d - delta / 2)
   end,
+  options = { delta = { type = "real", above = 0, default = 1 } },
   samples = function(s)
     local samples = pairs_of(s)
     samples[#samples + 1] = { s.real(7), s.real(7) * 0.3, { delta = 0.313 } }
     return samples
-  end,
-  refused = function(s)
-    local more = refused(s)
-    more[#more + 1] = { "option 'delta' must be above 0", s.real(2), s.real(2), { delta = 0 } }
-    return more
-  end,
-}
+  end }
 
-define {
-  name = "kl_div",
-  doc = "output:kl_div(target): the Kullback-Leibler divergence of the target, probabilities, from the output, "
-    .. "logarithms of such: the sum of target * (log target - output), divided by the first size, the batch. Where the "
-    .. "target is 0, so is its term.",
-  f = function(output, target)
-    alike("kl_div", output, target)
-    local shape = output.shape
-    if #shape == 0 then fail "kl_div: expected a batch of distributions, got shape {}" end
-    local logarithm = where(C.gt(target, 0), target, 1):log()
-    return (target * (logarithm - output)):sum() / shape[1]
+summed { "kl_div", "the Kullback-Leibler divergence of the target, probabilities, from the output, logarithms of such: "
+  .. "the sum of target * (log target - output), divided by the first size, the batch. Where the target is 0, so is "
+  .. "its term", function(output, target)
+    return target * (where(target:gt(0), target, 1):log() - output)
   end,
-  twice = true,
-  dtypes = "real",
-  special = false,
-  reference = function(new, output, target)
-    return mean_of(new, function(a, b) return b > 0 and b * (math.log(b) - a) or 0 end, output, target,
-      output.shape[1])
+  function(a, b) return b > 0 and b * (math.log(b) - a) or 0 end,
+  divisor = function(shape)
+    if #shape == 0 then fail "kl_div: expected a batch of distributions, got shape {}" end
+    return shape[1]
   end,
   samples = function(s)
     return { { s.real(2, 3), s.real(2, 3):abs() + 0.1 }, { s.real(3), s.real(3):abs() + 0.1 },
       { s.real(1, 3), s.tensor { { 0, 0.5, 0.5 } }, gradient = false } }
-  end,
-  refused = function(s)
-    local more = refused(s)
-    more[#more + 1] = { "expected a batch of distributions, got shape {}", s.real(), s.real() }
-    return more
-  end,
-}
+  end }
 
 define {
   name = "cosine",
