@@ -270,6 +270,15 @@ static inline real sm_sigmoid(real x) {
   return sm_fma(-y, lost, y);
 }
 
+/* The derivative of erf, 2/sqrt(pi) exp -x². */
+static inline real sm_erf_slope(real x) { return (real)0x1.20dd750429b6dp+0 * sm_exp_negative(-x * x); }
+
+/* (1 + erf(x/sqrt 2)) / 2, and its derivative exp(-x²/2) / sqrt(2 pi). */
+static inline real sm_normal(real x) { return (real)0.5 * (1 + sm_erf(x * (real)0x1.6a09e667f3bcdp-1)); }
+static inline real sm_normal_slope(real x) {
+  return (real)0x1.9884533d43651p-2 * sm_exp_negative((real)-0.5 * x * x);
+}
+
 /* log(1 + exp x) = max(x, 0) + log(1 + exp -|x|) */
 static inline real sm_softplus(real x) { return sm_relu(x) + sm_log1p_unit(sm_exp(-sm_abs(x))); }
 

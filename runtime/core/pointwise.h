@@ -13,7 +13,9 @@
      is 0 where a is 0 and b >= 0, and NaN where a is below 0.
    - f_backward is the gradient of f: a is that of its result; b is the result of sqrt, tanh and sigmoid, of others the
      operand. The derivative of abs and of relu at 0 is 0.
-   - clamp keeps NaN. softplus is log(1 + exp x), which neither overflows nor loses small values. */
+   - clamp keeps NaN; pass is the gradient a of what clamp made of b where that, c, is b still.
+   - normal is the probability that a normal number is below a, to 2 units in the last place of 1.
+   - softplus is log(1 + exp x), which neither overflows nor loses small values. */
 #define SM_POINTWISE_RULES(OF_ONE, OF_TWO, OF_THREE)                                        \
   OF_ONE(SM_NEG, "neg", -a)                                                                 \
   OF_ONE(SM_EXP, "exp", sm_exp(a))                                                          \
@@ -26,6 +28,7 @@
   OF_ONE(SM_COS, "cos", sm_cos(a))                                                          \
   OF_ONE(SM_TANH, "tanh", sm_tanh(a))                                                       \
   OF_ONE(SM_ERF, "erf", sm_erf(a))                                                          \
+  OF_ONE(SM_NORMAL, "normal", sm_normal(a))                                                 \
   OF_ONE(SM_SIGMOID, "sigmoid", sm_sigmoid(a))                                              \
   OF_ONE(SM_RELU, "relu", sm_relu(a))                                                       \
   OF_ONE(SM_SOFTPLUS, "softplus", sm_softplus(a))                                           \
@@ -55,8 +58,11 @@
   OF_TWO(SM_SIGMOID_BACKWARD, "sigmoid_backward", a * (b * (1 - b)))                        \
   OF_TWO(SM_RELU_BACKWARD, "relu_backward", b > 0 ? a : 0)                                  \
   OF_TWO(SM_SOFTPLUS_BACKWARD, "softplus_backward", a * sm_sigmoid(b))                      \
+  OF_TWO(SM_ERF_BACKWARD, "erf_backward", a * sm_erf_slope(b))                              \
+  OF_TWO(SM_NORMAL_BACKWARD, "normal_backward", a * sm_normal_slope(b))                     \
   OF_THREE(SM_WHERE, "where", a != 0 ? b : c)                                               \
-  OF_THREE(SM_CLAMP, "clamp", a < b ? b : a > c ? c : a)
+  OF_THREE(SM_CLAMP, "clamp", a < b ? b : a > c ? c : a)                                    \
+  OF_THREE(SM_PASS, "pass", b == c ? a : 0)
 
 #define SM_RULE_ITSELF(rule, name, value) rule,
 typedef enum sm_rule {

@@ -5,6 +5,7 @@
 #include "core/pointwise.h"
 
 static double sigmoid(double x) { return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x)); }
+static double normal(double x) { return 0.5 + 0.5 * erf(x * sqrt(0.5)); }
 static double negative(double x) { return -x; }
 static double relu(double x) { return x > 0 ? x : 0; }
 static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
@@ -29,7 +30,8 @@ static const struct {
     {SM_SIN, sin, 2, NO_GRADIENT, false},
     {SM_COS, cos, 2, NO_GRADIENT, false},
     {SM_TANH, tanh, 2, SM_TANH_BACKWARD, true},
-    {SM_ERF, erf, 2, NO_GRADIENT, false},
+    {SM_ERF, erf, 2, SM_ERF_BACKWARD, false},
+    {SM_NORMAL, normal, INFINITY, SM_NORMAL_BACKWARD, false},
     {SM_SIGMOID, sigmoid, 2, SM_SIGMOID_BACKWARD, true},
     {SM_RELU, relu, 0, SM_RELU_BACKWARD, false},
     {SM_SOFTPLUS, softplus, 2, SM_SOFTPLUS_BACKWARD, false},
@@ -145,6 +147,9 @@ static void special_values_are_right(void **state) {
   assert_true(value_of(SM_EXPM1, inf) == inf && value_of(SM_EXPM1, -inf) == -1 && value_of(SM_EXPM1, -1000) == -1);
   assert_true(value_of(SM_LOG1P, -1) == -inf && isnan(value_of(SM_LOG1P, -2)) && value_of(SM_LOG1P, inf) == inf);
   assert_true(isnan(value_of(SM_SIN, inf)) && isnan(value_of(SM_COS, -inf)) && value_of(SM_COS, 0) == 1);
+  const double last_place = sizeof(real) == sizeof(double) ? 0x1p-52 : 0x1p-23;
+  for (int i = -4000; i <= 4000; i++)
+    assert_true(fabs((double)value_of(SM_NORMAL, (real)i / 400) - normal((double)((real)i / 400))) < 2 * last_place);
   assert_true(value_of(SM_ERF, inf) == 1 && value_of(SM_ERF, -inf) == -1);
 }
 
@@ -264,6 +269,7 @@ static double choice_reference(sm_rule f, double a, double b, double c) {
     case SM_RELU_BACKWARD: return b > 0 ? a : 0;
     case SM_WHERE: return a != 0 ? b : c;
     case SM_CLAMP: return a < b ? b : a > c ? c : a;
+    case SM_PASS: return b == c ? a : 0;
     default: return -1;
   }
 }
@@ -271,7 +277,7 @@ static double choice_reference(sm_rule f, double a, double b, double c) {
 static void choices_are_right_for_all_numbers(void **state) {
   (void)state;
   static const sm_rule choices[] = {SM_LT, SM_LE, SM_GT, SM_GE, SM_EQ, SM_NE, SM_MAXIMUM, SM_MINIMUM, SM_MAXIMUM_SHARE,
-                                    SM_MINIMUM_SHARE, SM_ABS_BACKWARD, SM_RELU_BACKWARD, SM_WHERE, SM_CLAMP};
+                                    SM_MINIMUM_SHARE, SM_ABS_BACKWARD, SM_RELU_BACKWARD, SM_WHERE, SM_CLAMP, SM_PASS};
   enum { some = COUNT_OF(special), n = some * some * some };
   real *x[3], *y = unwritten(n);
   for (size_t k = 0, each = 1; k < 3; k++, each *= some) {

@@ -559,6 +559,35 @@ describe("the gradient of every layer agrees with central differences:", functio
   end)
 end)
 
+describe("an activation", function()
+  it("is a layer by its record, which computes what the method does", function()
+    local x = sm.randn(4, 3)
+    for _, operation in ipairs(require "sm.ops.pointwise") do
+      if operation.layer then
+        local name = operation.name
+        local numbers = name == "threshold" and { 0.1, -2 } or {}
+        local layer = nn[name](numbers)
+        assert.same(x[name](x, table.unpack(numbers)):totable(), layer(x):totable(), name)
+        assert.equal(name, layer.kind)
+        assert.is_string(layer:describe())
+      end
+    end
+    assert.same(x:leaky_relu(0.2):totable(), nn.leaky_relu { 0.2 }(x):totable())
+    assert.equal("slope 0.2", nn.leaky_relu({ 0.2 }):describe())
+    assert.same(x:gelu({ approximate = "tanh" }):totable(), nn.gelu { approximate = "tanh" }(x):totable())
+    has(error_of(nn.leaky_relu, { "a" }), "nn.leaky_relu: argument 1 must be a number")
+    has(error_of(nn.gelu, { approximate = "tan" }), "did you mean 'tanh'")
+  end)
+
+  it("with slopes to train, prelu", function()
+    local layer = nn.prelu { channels = 3, init = 0.5 }:build { 3 }
+    assert.same({ { 1, -1, 0 } }, layer(sm.tensor { { 1, -2, 0 } }):totable())
+    layer(sm.tensor { { 1, -2, 0 }, { -4, 1, 1 } }):sum():backward()
+    assert.same({ -4, -2, 0 }, layer.slope.grad:totable())
+    assert.same({ 1 }, nn.prelu():build({ 3 }).slope.shape)
+  end)
+end)
+
 describe("an element type", function()
   it("is fixed when the model is built, by build or by the first batch", function()
     local seen = {}

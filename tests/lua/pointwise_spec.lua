@@ -38,6 +38,12 @@ local CHOICES = {
   end, { 3, 4 }, { 4 } },
   elu = { function(x) return sm.where(x:gt(0), x, x:exp() - 1) end, { 5, 2 } },
   hinge = { function(x, y) return sm.maximum(1 - x * y, x) + sm.minimum(x, y) end, { 4, 3 }, { 3 } },
+  activations = { function(x, slope)
+    return x:gelu() * x:leaky_relu(slope) + x:mish() - x:hardtanh(-0.4, 0.45) * x:softshrink() + x:sin() / (x:cos() + 3)
+  end, { 4, 3 }, 0.3 },
+  choice_of_choices = { function(x, y)
+    return sm.where(x:gt(y), sm.where(x:gt(0), x * y, y), (x - y):expm1()) + sm.where(y:gt(0), x, x * 3)
+  end, { 3, 5 }, { 5 } },
   steps = { function(x) return x:sign() * x + (x * 3):floor() * x + (x * 3):round() end, { 8 } },
 }
 
@@ -352,6 +358,20 @@ describe("sm.pointwise", function()
     has(message(sm.pointwise, function(_) return kept end), "a symbol is of use only in the call")
     has(message(function() return kept + 1 end), "a symbol is of use only in the call")
     has(message(f, kept), "a symbol is of use only in the call")
+  end)
+
+  it("takes no gradient from the side of a choice that is not taken", function()
+    local x = sm.tensor { 0, 4 }:requires_grad()
+    sm.pointwise(function(v) return sm.where(v:gt(0), v:sqrt(), v) end)(x):sum():backward()
+    assert.same({ 1, 0.25 }, x.grad:totable())
+  end)
+
+  it("names the operation that is a formula", function()
+    has(message(sm.randn(2).leaky_relu, sm.randn(2), 0 / 0), "leaky_relu: argument 1 must be")
+    has(message(function() return sm.randn(2):celu(0) end), "celu: argument 1 must be above 0")
+    has(message(function() return sm.randn(2):gelu { approximate = "tan" } end), "did you mean 'tanh'")
+    has(message(function() return sm.randn(2):relu6(1) end), "relu6 takes no arguments")
+    has(message(sm.pointwise, function(x) return x:gleu() end), "did you mean 'gelu'")
   end)
 
   it("says that a function is too large", function()

@@ -25,14 +25,12 @@ local RULES = {
   maximum_share = nothing, minimum_share = nothing,
   neg = negative,
   exp = function(g, y) return product(g, y) end,
-  expm1 = function(g, y) return product(g, apply("add", y, number(g, 1))) end,
+  expm1 = function(g, _, a) return product(g, apply("exp", a)) end,
   log = function(g, _, a) return apply("div", g, a) end,
   log1p = function(g, _, a) return apply("div", g, apply("add", a, number(g, 1))) end,
   sin = function(g, _, a) return product(g, apply("cos", a)) end,
   cos = function(g, _, a) return negative(product(g, apply("sin", a))) end,
-  erf = function(g, _, a)
-    return product(g, apply("exp", negative(product(a, a))), number(g, 2 / math.pi ^ 0.5))
-  end,
+  erf = function(g, _, a) return apply("erf_backward", g, a) end,
   sqrt = function(g, y) return apply("sqrt_backward", g, y) end,
   abs = function(g, _, a) return apply("abs_backward", g, a) end,
   tanh = function(g, y) return apply("tanh_backward", g, y) end,
@@ -54,11 +52,18 @@ local RULES = {
   softplus_backward = function(g, _, a, b)
     return apply("softplus_backward", g, b), product(g, apply("sigmoid_backward", a, apply("sigmoid", b)))
   end,
+  normal = function(g, _, a) return apply("normal_backward", g, a) end,
+  normal_backward = function(g, y, _, b) return apply("normal_backward", g, b), negative(product(g, y, b)) end,
+  erf_backward = function(g, y, _, b)
+    return apply("erf_backward", g, b), product(g, y, b, number(g, -2))
+  end,
   clamp = function(g, y, a, low, high)
     local zero = number(g, 0)
-    return apply("where", apply("eq", y, a), g, zero), apply("where", apply("lt", a, low), g, zero),
+    return apply("pass", g, a, y), apply("where", apply("lt", a, low), g, zero),
       apply("where", apply("gt", a, high), g, zero)
   end,
+  pass = function(g, _, _, b, c) return apply("pass", g, b, c) end,
+  given = function(g, _, _, _, slope) return nil, product(g, slope) end,
   add = function(g) return g, g end,
   sub = function(g) return g, apply("neg", g) end,
   mul = function(g, _, a, b) return apply("mul", g, b), apply("mul", g, a) end,
@@ -95,6 +100,19 @@ end
 
 local M = {}
 
+local LARGEST_BRANCH <const> = 8 -- nodes
+
+--- Whether a node is computed of inputs in a few steps without a choice.
+local function is_plain(node, depends, seen)
+  if not depends[node] or seen[node] then return true end
+  seen[node], seen.count = true, seen.count + 1
+  if seen.count > LARGEST_BRANCH or node.op == "where" then return false end
+  for _, operand in ipairs(node) do
+    if not is_plain(operand, depends, seen) then return false end
+  end
+  return true
+end
+
 --- The gradients of a root by inputs.
 -- @param root node
 -- @param gradient node: that of the root
@@ -110,7 +128,16 @@ function M.of(root, gradient, inputs)
   for id = root.id, 1, -1 do
     local node = graph[id]
     local g, rule = arrived[node], RULES[node.op]
-    if g and rule and depends[node] then
+    local a, b = node[2], node[3]
+    if g and node.op == "where" and depends[node] and is_plain(a, depends, { count = 0 })
+      and is_plain(b, depends, { count = 0 }) then
+      -- One choice between the gradients of both, instead of two gradients, each of which is 0 in places.
+      local by_a, by_b = M.of(a, g, inputs), M.of(b, g, inputs)
+      for i, input in ipairs(inputs) do
+        local part = apply("where", node[1], by_a[i], by_b[i])
+        if part.op ~= "number" then arrived[input] = arrived[input] and apply("add", arrived[input], part) or part end
+      end
+    elseif g and rule and depends[node] then
       local gradients = table.pack(rule(g, node, node[1], node[2], node[3]))
       for i = 1, gradients.n do
         local operand, part = node[i], gradients[i]

@@ -7,6 +7,7 @@ local check = require "sm.check"
 local compare = require "sm.ops.compare"
 local fail = require "sm.fail"
 local shape_text = require "sm.text".shape
+local symbols = require "sm.ops.symbols"
 local traced = require "sm.ops.traced"
 
 local T = runtime.tensor
@@ -102,7 +103,7 @@ summed { "huber", "the mean of d^2 / 2 where |d|, the difference, is at most del
   function(output, target, delta)
     local d = output - target
     local near = d:clamp(-delta, delta)
-    return near * (d - near * 0.5)
+    return symbols.with_slope(near * (d - near * 0.5), d, near)
   end,
   function(a, b, delta)
     local d = math.abs(a - b)

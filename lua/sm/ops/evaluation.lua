@@ -48,7 +48,8 @@ local function number(holds) return holds and 1 or 0 end
 
 local OPERATIONS <const> = {
   neg = function(a) return -a end, exp = exp, expm1 = expm1, log = log, log1p = log1p,
-  sqrt = function(a) return a < 0 and 0 / 0 or a ^ 0.5 end, abs = math.abs, erf = erf, sigmoid = sigmoid,
+  sqrt = function(a) return a < 0 and 0 / 0 or a ^ 0.5 end, abs = math.abs, erf = erf,
+  normal = function(a) return 0.5 * (1 + erf(a * 0.5 ^ 0.5)) end, sigmoid = sigmoid,
   sin = function(a) return a - a == 0 and math.sin(a) or 0 / 0 end,
   cos = function(a) return a - a == 0 and math.cos(a) or 0 / 0 end,
   tanh = function(a)
@@ -69,7 +70,7 @@ local OPERATIONS <const> = {
   minimum = function(a, b) return (a < b or a ~= a) and a or b end,
   where = function(c, a, b) return c ~= 0 and a or b end,
   clamp = function(a, b, c) return a < b and b or a > c and c or a end,
-  detach = function(a) return a end,
+  detach = function(a) return a end, given = function(a) return a end,
 }
 
 --- What an expression of sm.ops.traced computes of numbers.

@@ -89,7 +89,7 @@ local function number(name, default, rule)
   rule.name, rule.type, rule.default, rule.required = name, "real", default, default == nil
   return rule
 end
-local ROOT_HALF <const>, TANH_SCALE <const> = 0.5 ^ 0.5, (2 / math.pi) ^ 0.5
+local TANH_SCALE <const> = (2 / math.pi) ^ 0.5
 local SELU_ALPHA <const>, SELU_SCALE <const> = 1.6732632423543772, 1.0507009873554805 -- Klambauer et al. 2017
 
 local FORMULAS <const> = {
@@ -117,14 +117,20 @@ local FORMULAS <const> = {
     function(x, alpha) return where(x:gt(0), x, (x / alpha):expm1() * alpha) end,
     numbers = { number("alpha", 1, { above = 0 }) }, examples = { { 0.7 } }, layer = true },
   { "selu", "an elu that keeps mean 0 and variance 1 (Klambauer et al. 2017)",
-    function(x) return SELU_SCALE * where(x:gt(0), x, x:expm1() * SELU_ALPHA) end, layer = true },
+    function(x) return where(x:gt(0), x * SELU_SCALE, x:expm1() * (SELU_SCALE * SELU_ALPHA)) end,
+    layer = true },
   { "silu", "x * sigmoid(x), also called swish", function(x) return x * x:sigmoid() end, layer = true },
-  { "mish", "x * tanh(softplus(x))", function(x) return x * x:softplus():tanh() end, layer = true },
+  { "mish", "x * tanh(softplus(x))", function(x)
+    local e = compare.minimum(x, 20):exp() -- n / (n + 2), which is 1 from there on, is tanh(log(1 + e^x))
+    local n = e * (e + 2)
+    return x * (n / (n + 2))
+  end, layer = true },
   { "hardtanh", "x limited to [low, high]", function(x, low, high) return x:clamp(low, high) end,
     numbers = { number("low", -1), number("high", 1) }, examples = { { -0.63, 0.87 } }, layer = true },
   { "relu6", "x limited to [0, 6]", function(x) return x:clamp(0, 6) end, layer = true },
-  { "hardsigmoid", "(x + 3) / 6 limited to [0, 1]", function(x) return (x + 3):clamp(0, 6) / 6 end, layer = true },
-  { "hardswish", "x * hardsigmoid(x)", function(x) return x * (x + 3):clamp(0, 6) / 6 end, layer = true },
+  { "hardsigmoid", "(x + 3) / 6 limited to [0, 1]", function(x) return (x + 3):clamp(0, 6) * (1 / 6) end,
+    layer = true },
+  { "hardswish", "x * hardsigmoid(x)", function(x) return x * (x + 3):clamp(0, 6) * (1 / 6) end, layer = true },
   { "softsign", "x / (1 + |x|)", function(x) return x / (1 + x:abs()) end, layer = true },
   { "logsigmoid", "the logarithm of the sigmoid", function(x) return -(-x):softplus() end, layer = true },
   { "tanhshrink", "x - tanh(x)", function(x) return x - x:tanh() end, domain = from_0_2, layer = true },
@@ -163,7 +169,7 @@ define {
 
 define(formulas.choice { "gelu", "x times the probability that a normal number is below x; approximate = \"tanh\" is "
   .. "the formula with tanh (Hendrycks and Gimpel 2016)", {
-    none = function(x) return 0.5 * x * (1 + (x * ROOT_HALF):erf()) end,
+    none = function(x) return x * symbols.operate("normal", x) end,
     tanh = function(x) return 0.5 * x * (1 + (TANH_SCALE * (x + 0.044715 * x ^ 3)):tanh()) end,
   }, option = "approximate", default = "none", layer = true })
 

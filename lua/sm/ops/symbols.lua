@@ -1,6 +1,7 @@
 --- Expressions as graphs: what a function that is called with symbols computes.
 -- A node is { id=, graph=, op=, [1], [2], [3]=operands } with op one of runtime.expression.operations, "detach" (its
--- operand, through which no gradient passes), "input", or "number" with value=. What is computed alike is one node.
+-- operand, through which no gradient passes), "given" (its first operand, whose gradient by the second is the third),
+-- "input", or "number" with value=. What is computed alike is one node.
 -- Nodes are simplified only where every result keeps its bits. A symbol is what a user's function has of a node.
 -- @module sm.ops.symbols
 local runtime = require "sm.runtime"
@@ -49,7 +50,14 @@ local FOLDED = {
 -- A node that has the result of another operation, or nil.
 local SIMPLER = {
   neg = function(a) return a.op == "neg" and a[1] or nil end,
-  sub = function(a, b) return is_number(b, 0) and 1 / b.value > 0 and a or nil end,
+  add = function(a, b)
+    if b.op == "neg" then return M.apply("sub", a, b[1]) end
+    if a.op == "neg" then return M.apply("sub", b, a[1]) end
+  end,
+  sub = function(a, b)
+    if b.op == "neg" then return M.apply("add", a, b[1]) end
+    return is_number(b, 0) and 1 / b.value > 0 and a or nil
+  end,
   mul = function(a, b) return is_number(b, 1) and a or is_number(a, 1) and b or nil end,
   div = function(a, b) return is_number(b, 1) and a or nil end,
   pow = function(a, b) return is_number(b, 1) and a or nil end,
@@ -142,6 +150,9 @@ local function nodes_of(op, ...)
   return nodes, graph
 end
 
+--- A symbol whose gradient by another one is said to be a third: an expression of its own, in fewer steps.
+function M.with_slope(value, x, slope) return M.operate("given", value, x, slope) end
+
 --- An operation on symbols and numbers, at least one a symbol.
 function M.operate(op, ...) return M.symbol(M.apply(op, table.unpack((nodes_of(op, ...))))) end
 
@@ -166,19 +177,17 @@ function M.any(value, ...)
   return M.is_symbol(value) or select("#", ...) > 0 and M.any(...)
 end
 
-local methods = {}
+local methods, checked = {}, {} -- checked: those that have been asked for, as public functions
 for _, op in ipairs { "neg", "exp", "expm1", "log", "log1p", "sqrt", "abs", "sin", "cos", "tanh", "erf", "sigmoid",
   "relu", "softplus", "sign", "floor", "round", "detach" } do
-  methods[op] = check.public(op, function(x) return M.operate(op, x) end, { method = true })
+  methods[op] = function(x) return M.operate(op, x) end
 end
 for _, op in ipairs { "add", "sub", "mul", "div", "pow", "lt", "le", "gt", "ge", "eq", "ne" } do
-  methods[op] = check.public(op, function(x, y) return M.operate(op, x, y) end, { method = true })
+  methods[op] = function(x, y) return M.operate(op, x, y) end
 end
 
 --- A method that is a formula of symbols, unless it is an operation of its own.
-function M.add_method(name, f)
-  methods[name] = methods[name] or check.public(name, f, { method = true })
-end
+function M.add_method(name, f) methods[name] = methods[name] or f end
 
 for _, op in ipairs { "add", "sub", "mul", "div", "pow" } do
   Symbol["__" .. op] = function(a, b) return M.operate(op, a, b) end
@@ -204,7 +213,10 @@ Symbol.__pairs = refuse "going through a symbol"
 function Symbol.__tostring() return "symbol of sm.pointwise" end
 
 function Symbol.__index(_, key)
-  if methods[key] then return methods[key] end
+  if methods[key] then
+    checked[key] = checked[key] or check.public(key, methods[key], { method = true })
+    return checked[key]
+  end
   if type(key) ~= "string" then
     fail("pointwise: an element of a symbol, [%s], cannot be traced: the function gets every element of its own, and "
       .. "sees no other", check.word(key))

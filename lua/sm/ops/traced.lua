@@ -3,7 +3,6 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
-local derivatives = require "sm.ops.derivatives"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
 local symbols = require "sm.ops.symbols"
@@ -16,6 +15,8 @@ local M = {}
 -- An expression: { name=, inputs = nodes, roots = nodes } of one graph; `program` is it compiled, `reads[i]` whether it
 -- uses input i, and `gradients` its gradients by which they are of.
 
+local ALIASES <const> = { detach = true, given = true } -- operations that have the number of their first operand
+
 --- Compiles an expression, once.
 local function compiled(expression)
   if expression.program then return expression.program end
@@ -25,7 +26,8 @@ local function compiled(expression)
     last = math.max(last, root.id)
   end
   for id = last, 1, -1 do
-    for _, operand in ipairs(used[graph[id]] and graph[id] or {}) do used[operand] = true end
+    local node = graph[id]
+    for k = 1, used[node] and (ALIASES[node.op] and 1 or #node) or 0 do used[node[k]] = true end
   end
   local reads, constants, instructions, outputs = {}, {}, {}, {}
   for i, input in ipairs(expression.inputs) do
@@ -42,7 +44,7 @@ local function compiled(expression)
   local next_value = #expression.inputs + #constants
   for id = 1, last do
     local node = graph[id]
-    if used[node] and node.op == "detach" then
+    if used[node] and ALIASES[node.op] then
       value[node] = value[node[1]]
     elseif used[node] and E.operations[node.op] then
       instructions[#instructions + 1] = E.operations[node.op]
@@ -83,7 +85,7 @@ local function gradients_of(expression, root, wanted)
   local graph, by = expression.roots[root].graph, {}
   for i, input in ipairs(expression.inputs) do by[#by + 1] = wanted[i] and input or nil end
   local gy = symbols.input(graph)
-  local nodes = derivatives.of(expression.roots[root], gy, by)
+  local nodes = require "sm.ops.derivatives".of(expression.roots[root], gy, by)
   local roots, periods, number, from, position = {}, {}, { [0] = { [gy] = 0 } }, {}, 0
   for i = 1, #expression.inputs do
     local period = wanted[i]
