@@ -41,27 +41,49 @@ static size_t packed_elements(const sm_grouping *in, const sm_reading *read) {
   return sm_vectors_of(in) * taps_of(read) * in->terms * SM_VECTOR;
 }
 
-/* Kernel rows and columns that a sum is over. */
+/* The taps that a sum is over: `runs` kernel rows, of `parts` parts with `terms` terms each; elements between them in
+   the source and in the weights. Where that is so, all terms of a kernel row are one part. */
 typedef struct extent {
-  sm_range rows, columns;
+  const real *pixel, *weights;
+  size_t runs, parts, terms;
+  size_t pixel_run, pixel_part, pixel_term, weights_run;
 } extent;
 
-/* n sums side by side in one row of positions, from column `column` on: each over kernel rows, columns and terms, in
-   this order, whatever n is. `line`: the source row under the kernel's first, before the rows that are left out. */
-SM_INLINE void sum_columns(real *out, const pass *of, const real *packed, const sm_seen *seen, ptrdiff_t line,
-                           size_t column, const extent *over, sm_vector start, size_t lanes, const int n) {
+/* At a column of one row of positions, from kernel rows and columns that lie on the image there. */
+static extent extent_of(const pass *of, const real *packed, const sm_seen *seen, size_t row, size_t column,
+                        sm_range rows, sm_range columns) {
   const sm_reading *read = &of->read;
-  size_t terms = of->in.terms, step = read->stride_across * seen->pixel;
-  sm_vector sums[8];
+  size_t terms = of->in.terms, count = columns.last - columns.first, apart = read->dilation_across * seen->pixel;
+  bool in_one = terms == 1 || read->dilation_across == 1;
+  extent over = {.runs = count ? rows.last - rows.first : 0,
+                 .parts = in_one ? 1 : count,
+                 .terms = in_one ? count * terms : terms,
+                 .pixel_run = read->dilation * seen->line,
+                 .pixel_part = apart,
+                 .pixel_term = terms == 1 ? apart : SM_VECTOR,
+                 .weights_run = read->kernel_width * terms * SM_VECTOR};
+  if (over.runs == 0) return over;
+  ptrdiff_t y = (ptrdiff_t)(row * read->stride + rows.first * read->dilation) - read->top - (ptrdiff_t)seen->first;
+  ptrdiff_t x = (ptrdiff_t)(column * read->stride_across + columns.first * read->dilation_across) - read->left;
+  over.pixel = seen->lines + (size_t)y * seen->line + (size_t)x * seen->pixel;
+  over.weights = packed + (rows.first * read->kernel_width + columns.first) * terms * SM_VECTOR;
+  return over;
+}
+
+enum { SUMS = 8 }; /* side by side */
+
+/* n sums at neighbouring columns of positions, `step` elements of the source apart: each over its taps in order,
+   whatever n is. */
+SM_INLINE void sum_taps(real *out, size_t out_step, const extent *over, size_t step, sm_vector start, size_t lanes,
+                        const int n) {
+  sm_vector sums[SUMS];
   SM_UNROLL
   for (int k = 0; k < n; k++) sums[k] = start;
-  for (size_t ky = over->rows.first; ky < over->rows.last; ky++) {
-    ptrdiff_t row = line + (ptrdiff_t)(ky * read->dilation) - (ptrdiff_t)seen->first;
-    for (size_t kx = over->columns.first; kx < over->columns.last; kx++) {
-      ptrdiff_t at = (ptrdiff_t)(column * read->stride_across + kx * read->dilation_across) - read->left;
-      const real *pixel = seen->lines + (row * (ptrdiff_t)seen->line + at * (ptrdiff_t)seen->pixel);
-      const real *weights = packed + (ky * read->kernel_width + kx) * terms * SM_VECTOR;
-      for (size_t j = 0; j < terms; j++, pixel += SM_VECTOR, weights += SM_VECTOR) {
+  for (size_t run = 0; run < over->runs; run++) {
+    const real *weights = over->weights + run * over->weights_run;
+    for (size_t part = 0; part < over->parts; part++) {
+      const real *pixel = over->pixel + run * over->pixel_run + part * over->pixel_part;
+      for (size_t left = over->terms; left > 0; left--, pixel += over->pixel_term, weights += SM_VECTOR) {
         sm_vector weight = *(const sm_vector *)weights;
         SM_UNROLL
         for (int k = 0; k < n; k++)
@@ -70,7 +92,21 @@ SM_INLINE void sum_columns(real *out, const pass *of, const real *packed, const 
     }
   }
   SM_UNROLL
-  for (int k = 0; k < n; k++) sm_vector_store(out + (size_t)k * of->pixel, sums[k], lanes);
+  for (int k = 0; k < n; k++) sm_vector_store(out + (size_t)k * out_step, sums[k], lanes);
+}
+
+static void sum_columns(real *out, size_t out_step, const extent *over, size_t step, sm_vector start, size_t lanes,
+                        size_t n) {
+  switch (n) {
+    case 1: sum_taps(out, out_step, over, step, start, lanes, 1); break;
+    case 2: sum_taps(out, out_step, over, step, start, lanes, 2); break;
+    case 3: sum_taps(out, out_step, over, step, start, lanes, 3); break;
+    case 4: sum_taps(out, out_step, over, step, start, lanes, 4); break;
+    case 5: sum_taps(out, out_step, over, step, start, lanes, 5); break;
+    case 6: sum_taps(out, out_step, over, step, start, lanes, 6); break;
+    case 7: sum_taps(out, out_step, over, step, start, lanes, 7); break;
+    default: sum_taps(out, out_step, over, step, start, lanes, SUMS); break;
+  }
 }
 
 /* One row of positions of one vector. */
@@ -79,26 +115,19 @@ static void sum_row(real *out, const pass *of, const real *packed, const sm_seen
   const sm_reading *read = &of->read;
   sm_vector start = {0};
   if (of->bias) start = sm_vector_load(of->bias + sight->channel, sight->count);
-  ptrdiff_t line = (ptrdiff_t)(row * read->stride) - read->top;
-  extent over = {sm_reading_kernel_rows(read, row), {0, read->kernel_width}};
-  size_t column = 0, lanes = sight->count;
-  while (column < read->columns) {
-    real *to = out + column * of->pixel;
-    size_t left = of->inner.last - column;
-    if (column < of->inner.first || column >= of->inner.last) {
-      const extent edge = {over.rows, sm_reading_kernel_columns(read, column)};
-      sum_columns(to, of, packed, seen, line, column, &edge, start, lanes, 1);
-      column++;
-    } else if (left >= 8) {
-      sum_columns(to, of, packed, seen, line, column, &over, start, lanes, 8);
-      column += 8;
-    } else if (left >= 4) {
-      sum_columns(to, of, packed, seen, line, column, &over, start, lanes, 4);
-      column += 4;
-    } else {
-      sum_columns(to, of, packed, seen, line, column, &over, start, lanes, 1);
-      column++;
-    }
+  sm_range rows = sm_reading_kernel_rows(read, row), inner = of->inner;
+  size_t step = read->stride_across * seen->pixel, pieces = sm_quotient_up(inner.last - inner.first, SUMS);
+  for (size_t column = 0; column < read->columns; column++) {
+    if (column == inner.first) column = inner.last;
+    if (column >= read->columns) break;
+    extent over = extent_of(of, packed, seen, row, column, rows, sm_reading_kernel_columns(read, column));
+    sum_columns(out + column * of->pixel, of->pixel, &over, step, start, sight->count, 1);
+  }
+  for (size_t i = 0; i < pieces; i++) {
+    sm_range piece = sm_chunk(inner.last - inner.first, pieces, i);
+    size_t column = inner.first + piece.first;
+    extent over = extent_of(of, packed, seen, row, column, rows, (sm_range){0, read->kernel_width});
+    sum_columns(out + column * of->pixel, of->pixel, &over, step, start, sight->count, piece.last - piece.first);
   }
 }
 

@@ -44,7 +44,7 @@ size_t sm_conv_channelwise_backward_filter_scratch(const sm_conv2d *conv) {
          sm_workers(of.chunks) * of.own_bytes;
 }
 
-enum { SUMS = 5 }; /* side by side */
+enum { SUMS = 5, ROWS = 3, COLUMNS = 3 }; /* sums side by side: of one kernel row, or of most nets' kernels */
 
 /* Positions of a row, and the source pixels that one element of the kernel sees at them. */
 typedef struct run {
@@ -53,30 +53,42 @@ typedef struct run {
   size_t count, lanes;
 } run;
 
-/* gw (n, vector) += the products of gy and of n vectors, `apart` elements apart, of source pixels. */
-SM_INLINE void add_sums(real *gw, const run *of, size_t apart, const int n) {
-  sm_vector sums[SUMS];
+/* gw (rows, n, vector) += the products of gy and of vectors of source pixels: rows are `below` elements apart there and
+   gw_row in gw, the n in each `apart` elements. */
+SM_INLINE void add_sums(real *gw, size_t gw_row, const run *of, size_t below, size_t apart, const int rows,
+                        const int n) {
+  sm_vector sums[ROWS][SUMS];
   const real *gy = of->gy, *pixel = of->pixel;
   SM_UNROLL
-  for (int k = 0; k < n; k++) sums[k] = *(sm_vector *)(gw + k * SM_VECTOR);
-  for (size_t i = 0; i < of->count; i++, gy += of->gy_step, pixel += of->step) {
+  for (int i = 0; i < rows; i++) {
+    SM_UNROLL
+    for (int k = 0; k < n; k++) sums[i][k] = *(sm_vector *)(gw + (size_t)i * gw_row + k * SM_VECTOR);
+  }
+  for (size_t left = of->count; left > 0; left--, gy += of->gy_step, pixel += of->step) {
     sm_vector given = sm_vector_load(gy, of->lanes);
     SM_UNROLL
-    for (int k = 0; k < n; k++)
-      sums[k] = sm_vector_fma(given, *(const sm_vector *)(pixel + (size_t)k * apart), sums[k]);
+    for (int i = 0; i < rows; i++) {
+      SM_UNROLL
+      for (int k = 0; k < n; k++)
+        sums[i][k] = sm_vector_fma(given, *(const sm_vector *)(pixel + (size_t)i * below + (size_t)k * apart),
+                                   sums[i][k]);
+    }
   }
   SM_UNROLL
-  for (int k = 0; k < n; k++) *(sm_vector *)(gw + k * SM_VECTOR) = sums[k];
+  for (int i = 0; i < rows; i++) {
+    SM_UNROLL
+    for (int k = 0; k < n; k++) *(sm_vector *)(gw + (size_t)i * gw_row + k * SM_VECTOR) = sums[i][k];
+  }
 }
 
 static void add_products(real *gw, const run *of, size_t apart, size_t n) {
   if (of->count == 0) return;
   switch (n) {
-    case 1: add_sums(gw, of, apart, 1); break;
-    case 2: add_sums(gw, of, apart, 2); break;
-    case 3: add_sums(gw, of, apart, 3); break;
-    case 4: add_sums(gw, of, apart, 4); break;
-    default: add_sums(gw, of, apart, SUMS); break;
+    case 1: add_sums(gw, 0, of, 0, apart, 1, 1); break;
+    case 2: add_sums(gw, 0, of, 0, apart, 1, 2); break;
+    case 3: add_sums(gw, 0, of, 0, apart, 1, 3); break;
+    case 4: add_sums(gw, 0, of, 0, apart, 1, 4); break;
+    default: add_sums(gw, 0, of, 0, apart, 1, SUMS); break;
   }
 }
 
@@ -103,24 +115,46 @@ static run run_of(const line *at, size_t kx, sm_range columns) {
                .lanes = at->lanes};
 }
 
-/* gw (kernel width, vector): neighbouring columns of the kernel at once where they see an image. */
+/* Where `n` columns of the kernel from `kx` on see the image. */
+static sm_range common_columns(const gradient *of, size_t kx, size_t n) {
+  sm_range common = of->columns[kx];
+  for (size_t k = 1; k < n; k++) common = sm_overlap(common, of->columns[kx + k]);
+  return common;
+}
+
+/* gw (n, vector): what the columns from `kx` on see beside what they have in common. */
+static void add_edges(real *gw, const line *at, size_t kx, size_t n, sm_range common) {
+  for (size_t k = 0; k < n; k++) {
+    sm_range own = at->of->columns[kx + k];
+    sm_range before = {own.first, common.first < common.last ? common.first : own.last};
+    sm_range after = {common.first < common.last ? common.last : own.last, own.last};
+    run first = run_of(at, kx + k, before), last = run_of(at, kx + k, after);
+    add_products(gw + k * SM_VECTOR, &first, 0, 1);
+    add_products(gw + k * SM_VECTOR, &last, 0, 1);
+  }
+}
+
+/* gw (kernel width, vector): neighbouring columns of the kernel at once where they see the image. */
 static void add_columns(real *gw, const line *at) {
   const sm_reading *read = &at->of->read;
-  const sm_range *columns = at->of->columns;
   for (size_t kx = 0, n; kx < read->kernel_width; kx += n, gw += n * SM_VECTOR) {
     n = sm_smaller(read->kernel_width - kx, SUMS);
-    sm_range common = columns[kx];
-    for (size_t k = 1; k < n; k++) common = sm_overlap(common, columns[kx + k]);
+    sm_range common = common_columns(at->of, kx, n);
     run all = run_of(at, kx, common);
     add_products(gw, &all, read->dilation_across * at->seen->pixel, n);
-    for (size_t k = 0; k < n; k++) {
-      sm_range own = columns[kx + k];
-      run before = run_of(at, kx + k, (sm_range){own.first, all.count ? common.first : own.last});
-      run after = run_of(at, kx + k, (sm_range){all.count ? common.last : own.last, own.last});
-      add_products(gw + k * SM_VECTOR, &before, 0, 1);
-      add_products(gw + k * SM_VECTOR, &after, 0, 1);
-    }
+    add_edges(gw, at, kx, n, common);
   }
+}
+
+/* The same for a kernel of 3x3 all of whose rows see the image, the first the row `at` tells. */
+static void add_square(real *gw, line at) {
+  const sm_reading *read = &at.of->read;
+  size_t gw_row = COLUMNS * SM_VECTOR;
+  sm_range common = common_columns(at.of, 0, COLUMNS);
+  run all = run_of(&at, 0, common);
+  if (all.count)
+    add_sums(gw, gw_row, &all, read->dilation * at.seen->line, read->dilation_across * at.seen->pixel, ROWS, COLUMNS);
+  for (size_t ky = 0; ky < ROWS; ky++, at.row += read->dilation) add_edges(gw + ky * gw_row, &at, 0, COLUMNS, common);
 }
 
 /* gw (kernel width, terms, vector): neighbouring terms at once. */
@@ -153,7 +187,13 @@ static void add_band(real *gw, double *gbias, const gradient *of, const sm_seen 
     size_t row = (first + i) % read->rows;
     sm_range seen_rows = sm_reading_kernel_rows(read, row);
     line at = {of, of->gy + (first + i) * read->columns * of->filters + sight->channel, seen, 0, sight->count};
-    for (size_t ky = seen_rows.first; ky < seen_rows.last; ky++) {
+    bool is_square = of->in.terms == 1 && read->kernel_width == COLUMNS && seen_rows.last - seen_rows.first == ROWS &&
+                     read->kernel_height == ROWS;
+    if (is_square) {
+      at.row = (size_t)((ptrdiff_t)(row * read->stride) - read->top);
+      add_square(gw, at);
+    }
+    for (size_t ky = seen_rows.first; ky < seen_rows.last && !is_square; ky++) {
       at.row = (size_t)((ptrdiff_t)(row * read->stride + ky * read->dilation) - read->top);
       if (of->in.terms == 1) add_columns(gw + ky * kernel_line, &at);
       else add_terms(gw + ky * kernel_line, &at);

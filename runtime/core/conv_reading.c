@@ -72,8 +72,7 @@ static size_t elements_before(ptrdiff_t distance, size_t step) {
   return distance > 0 ? sm_quotient_up((size_t)distance, step) : 0;
 }
 
-sm_range sm_apart_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size) {
-  if (step == 1) return sm_on_axis(start, count, size);
+sm_range sm_steps_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size) {
   size_t first = sm_smaller(elements_before(-start, step), count);
   size_t last = sm_smaller(elements_before((ptrdiff_t)size - start, step), count);
   return (sm_range){first, sm_larger(first, last)};

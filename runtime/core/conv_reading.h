@@ -72,7 +72,11 @@ static inline const real *sm_source_pixel(const sm_source *from, size_t row, siz
 
 /* The part of `count` pixels from `start` on that lies on an axis of `size` pixels, and of pixels `step` apart. */
 sm_range sm_on_axis(ptrdiff_t start, size_t count, size_t size);
-sm_range sm_apart_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size);
+sm_range sm_steps_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size);
+
+static inline sm_range sm_apart_on_axis(ptrdiff_t start, size_t count, size_t step, size_t size) {
+  return step == 1 ? sm_on_axis(start, count, size) : sm_steps_on_axis(start, count, step, size);
+}
 
 static inline sm_range sm_overlap(sm_range a, sm_range b) {
   size_t first = a.first > b.first ? a.first : b.first, last = a.last < b.last ? a.last : b.last;

@@ -266,6 +266,58 @@ local CASES <const> = {
     local g = sm.grad(((t.x:matmul(t.y[1]:transpose())):tanh() ^ 2):sum(), t.x, { create_graph = true })[1]
     return g:norm(-1)
   end, "torch.autograd.grad(((x @ y[0].t()).tanh() ** 2).sum(), x, create_graph=True)[0].norm(dim=-1)" },
+  -- Windows: x and y as images {1, 3, 4, 5} and filters, PyTorch's with the channels before.
+  conv2d_dilated = { function(t)
+    return t.x:unsqueeze(1):conv2d(t.y:reshape(2, 3, 5, 2), { dilation = { 2, 1 }, padding = { 1, 0, 2, 1 } })
+  end, "F.conv2d(F.pad(x.permute(2, 0, 1)[None], (0, 1, 1, 2)), y.reshape(2, 3, 5, 2).permute(3, 2, 0, 1), "
+    .. "dilation=(2, 1)).permute(0, 2, 3, 1)" },
+  conv2d_groups = { function(t)
+    return t.x:reshape(1, 5, 3, 4):conv2d(t.y:reshape(3, 5, 2, 2), { groups = 2, stride = { 2, 1 }, padding = { 1, 2 } })
+  end, "F.conv2d(x.reshape(1, 5, 3, 4).permute(0, 3, 1, 2), y.reshape(3, 5, 2, 2).permute(3, 2, 0, 1), groups=2, "
+    .. "stride=(2, 1), padding=(1, 2)).permute(0, 2, 3, 1)" },
+  conv2d_depthwise = { function(t)
+    return t.x:reshape(1, 4, 3, 5):conv2d(t.y:reshape(3, 2, 1, 10), { groups = 5, dilation = 2, padding = 2 })
+  end, "F.conv2d(x.reshape(1, 4, 3, 5).permute(0, 3, 1, 2), y.reshape(3, 2, 1, 10).permute(3, 2, 0, 1), groups=5, "
+    .. "dilation=2, padding=2).permute(0, 2, 3, 1)" },
+  conv1d = { function(t)
+    return t.x:reshape(2, 10, 3):conv1d(t.y:reshape(5, 3, 4), { stride = 2, padding = 2, dilation = 2 })
+  end, "F.conv1d(x.reshape(2, 10, 3).permute(0, 2, 1), y.reshape(5, 3, 4).permute(2, 1, 0), stride=2, padding=2, "
+    .. "dilation=2).permute(0, 2, 1)" },
+  conv2d_transpose = { function(t)
+    return t.x:reshape(1, 5, 3, 4):conv2d_transpose(t.y:reshape(3, 5, 1, 4), { groups = 2, stride = { 2, 3 },
+      dilation = { 2, 1 }, padding = { 1, 0 }, size = { 12, 12 }, bias = t.x[1][1]:slice(1, 2) })
+  end, "F.conv_transpose2d(x.reshape(1, 5, 3, 4).permute(0, 3, 1, 2), y.reshape(3, 5, 1, 4).permute(3, 2, 0, 1), x[0, "
+    .. "0, :2], groups=2, stride=(2, 3), dilation=(2, 1), padding=(1, 0), output_padding=(1, 1)).permute(0, 2, 3, 1)" },
+  unfold = { function(t)
+    local patches = t.x:unsqueeze(1):unfold({ 2, 3 }, { stride = { 2, 1 }, padding = { 1, 2 }, dilation = { 1, 2 } })
+    local shape = patches.shape
+    return patches:reshape(1, shape[2] * shape[3], 6, 5):permute(1, 4, 3, 2):reshape(1, 30, -1)
+  end, "F.unfold(x.permute(2, 0, 1)[None], (2, 3), stride=(2, 1), padding=(1, 2), dilation=(1, 2))" },
+  upsample_nearest = { function(t) return t.x:unsqueeze(1):upsample2d { factor = { 2, 3 } } end,
+    "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(2, 3)).permute(0, 2, 3, 1)" },
+  upsample_size = { function(t) return t.x:unsqueeze(1):upsample2d { size = { 5, 3 } } end,
+    "F.interpolate(x.permute(2, 0, 1)[None], size=(5, 3)).permute(0, 2, 3, 1)" },
+  upsample_bilinear = { function(t) return t.x:unsqueeze(1):upsample2d { factor = { 2.5, 2 }, mode = "bilinear" } end,
+    "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(2.5, 2), mode='bilinear').permute(0, 2, 3, 1)" },
+  upsample_corners = { function(t)
+    return t.x:unsqueeze(1):upsample2d { size = { 5, 7 }, mode = "bilinear", align_corners = true }
+  end, "F.interpolate(x.permute(2, 0, 1)[None], size=(5, 7), mode='bilinear', align_corners=True).permute(0, 2, 3, 1)" },
+  maxpool_partial = { function(t) return t.x:unsqueeze(1):maxpool2d(2, { stride = { 2, 3 }, partial = true }) end,
+    "F.max_pool2d(x.permute(2, 0, 1)[None], 2, (2, 3), ceil_mode=True).permute(0, 2, 3, 1)" },
+  maxpool_dilated = { function(t)
+    return t.x:unsqueeze(1):maxpool2d({ 2, 2 }, { stride = 1, dilation = { 2, 3 }, padding = 1, partial = true })
+  end, "F.max_pool2d(x.permute(2, 0, 1)[None], 2, 1, padding=1, dilation=(2, 3), ceil_mode=True).permute(0, 2, 3, 1)" },
+  avgpool_partial = { function(t)
+    return t.x:unsqueeze(1):avgpool2d({ 2, 3 }, { stride = 2, padding = { 1, 1 }, partial = true })
+  end, "F.avg_pool2d(x.permute(2, 0, 1)[None], (2, 3), 2, 1, ceil_mode=True, count_include_pad=False)"
+    .. ".permute(0, 2, 3, 1)" },
+  avgpool_counting = { function(t)
+    return t.x:unsqueeze(1):avgpool2d({ 2, 3 }, { stride = 2, padding = { 1, 1 }, partial = true, count_padding = true })
+  end, "F.avg_pool2d(x.permute(2, 0, 1)[None], (2, 3), 2, 1, ceil_mode=True).permute(0, 2, 3, 1)" },
+  global_avgpool = { function(t) return t.x:unsqueeze(1):global_avgpool() end,
+    "F.adaptive_avg_pool2d(x.permute(2, 0, 1)[None], 1).flatten(1)" },
+  global_maxpool = { function(t) return t.x:unsqueeze(1):global_maxpool { keepdim = true } end,
+    "F.adaptive_max_pool2d(x.permute(2, 0, 1)[None], 1).permute(0, 2, 3, 1)" },
   hessian_softmax = { function(t)
     return sm.grad((t.x:softmax { axis = 2 } * t.y):sum(), t.x, { create_graph = true })[1]
   end, "torch.autograd.grad((x.softmax(1) * y).sum(), x, create_graph=True)[0]" },
