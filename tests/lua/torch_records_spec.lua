@@ -272,7 +272,8 @@ local CASES <const> = {
   end, "F.conv2d(F.pad(x.permute(2, 0, 1)[None], (0, 1, 1, 2)), y.reshape(2, 3, 5, 2).permute(3, 2, 0, 1), "
     .. "dilation=(2, 1)).permute(0, 2, 3, 1)" },
   conv2d_groups = { function(t)
-    return t.x:reshape(1, 5, 3, 4):conv2d(t.y:reshape(3, 5, 2, 2), { groups = 2, stride = { 2, 1 }, padding = { 1, 2 } })
+    local o = { groups = 2, stride = { 2, 1 }, padding = { 1, 2 } }
+    return t.x:reshape(1, 5, 3, 4):conv2d(t.y:reshape(3, 5, 2, 2), o)
   end, "F.conv2d(x.reshape(1, 5, 3, 4).permute(0, 3, 1, 2), y.reshape(3, 5, 2, 2).permute(3, 2, 0, 1), groups=2, "
     .. "stride=(2, 1), padding=(1, 2)).permute(0, 2, 3, 1)" },
   conv2d_depthwise = { function(t)
@@ -301,7 +302,8 @@ local CASES <const> = {
     "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(2.5, 2), mode='bilinear').permute(0, 2, 3, 1)" },
   upsample_corners = { function(t)
     return t.x:unsqueeze(1):upsample2d { size = { 5, 7 }, mode = "bilinear", align_corners = true }
-  end, "F.interpolate(x.permute(2, 0, 1)[None], size=(5, 7), mode='bilinear', align_corners=True).permute(0, 2, 3, 1)" },
+  end, "F.interpolate(x.permute(2, 0, 1)[None], size=(5, 7), mode='bilinear', align_corners=True)"
+    .. ".permute(0, 2, 3, 1)" },
   maxpool_partial = { function(t) return t.x:unsqueeze(1):maxpool2d(2, { stride = { 2, 3 }, partial = true }) end,
     "F.max_pool2d(x.permute(2, 0, 1)[None], 2, (2, 3), ceil_mode=True).permute(0, 2, 3, 1)" },
   maxpool_dilated = { function(t)
@@ -312,7 +314,7 @@ local CASES <const> = {
   end, "F.avg_pool2d(x.permute(2, 0, 1)[None], (2, 3), 2, 1, ceil_mode=True, count_include_pad=False)"
     .. ".permute(0, 2, 3, 1)" },
   avgpool_counting = { function(t)
-    return t.x:unsqueeze(1):avgpool2d({ 2, 3 }, { stride = 2, padding = { 1, 1 }, partial = true, count_padding = true })
+    return t.x:unsqueeze(1):avgpool2d({ 2, 3 }, { stride = 2, padding = 1, partial = true, count_padding = true })
   end, "F.avg_pool2d(x.permute(2, 0, 1)[None], (2, 3), 2, 1, ceil_mode=True).permute(0, 2, 3, 1)" },
   global_avgpool = { function(t) return t.x:unsqueeze(1):global_avgpool() end,
     "F.adaptive_avg_pool2d(x.permute(2, 0, 1)[None], 1).flatten(1)" },
