@@ -232,3 +232,54 @@ describe("a pixel that is no ordinary number", function()
     end
   end)
 end)
+
+describe("layers of windows", function()
+  before_each(function() sm.seed(7) end)
+
+  it("make parameters of the right shapes, and are described", function()
+    local function built(layer, shape) return layer:build(shape) end
+    local conv = built(nn.conv2d { 8, kernel = { 3, 5 }, dilation = { 1, 2 }, groups = 2 }, { 9, 8, 4 })
+    assert.equal("3 5 2 8", shape_of(conv.weight))
+    assert.are.same({ 9, 8, 8 }, conv.output_shape)
+    assert.equal("8 filters 3×5, dilation 1×2, 2 groups", conv:describe())
+    local turned = built(nn.conv2d_transpose { 6, kernel = 4, stride = 2, padding = 1, groups = 2 }, { 5, 4, 8 })
+    assert.equal("4 4 3 8", shape_of(turned.weight))
+    assert.equal("6", shape_of(turned.bias))
+    assert.are.same({ 10, 8, 6 }, turned.output_shape)
+    assert.equal("6 filters 4×4, stride 2, padding 1, 2 groups", turned:describe())
+    local line = built(nn.conv1d { 6, kernel = 3, stride = 2, padding = { 2, 0 }, bias = false }, { 20, 4 })
+    assert.equal("3 4 6", shape_of(line.weight))
+    assert.is_nil(line.bias)
+    assert.are.same({ 10, 6 }, line.output_shape)
+    assert.equal("6 filters 3, stride 2, padding 2×0", line:describe())
+    assert.are.same({ 10, 12, 4 }, built(nn.upsample2d { factor = { 2, 3 } }, { 5, 4, 4 }).output_shape)
+    assert.equal("by 2×3, nearest", nn.upsample2d { factor = { 2, 3 } }:describe())
+    assert.equal("to 7×9, bilinear", nn.upsample2d { size = { 7, 9 }, mode = "bilinear" }:describe())
+    assert.are.same({ 4 }, built(nn.global_avgpool(), { 5, 4, 4 }).output_shape)
+    assert.are.same({ 1, 1, 4 }, built(nn.global_maxpool { keepdim = true }, { 5, 4, 4 }).output_shape)
+    assert.equal("2×2, partial", nn.maxpool2d { 2, partial = true }:describe())
+    assert.equal("2×2, dilation 2", nn.maxpool2d { 2, dilation = 2 }:describe())
+  end)
+
+  it("are named by kind and order", function()
+    local model = nn.sequential { nn.conv2d { 4, kernel = 3 }, nn.conv2d_transpose { 4, kernel = 2, stride = 2 },
+      nn.upsample2d { factor = 2 }, nn.conv2d { 4, kernel = 3, groups = 4 }, nn.global_avgpool() }
+    model:build { 4, 4, 3 }
+    local names = {}
+    for i, layer in ipairs(model.layers) do names[i] = layer.name end
+    assert.are.same({ "conv1", "transpose1", "upsample1", "conv2", "global_avgpool1" }, names)
+    assert.equal("2 4", shape_of(model(sm.randn(2, 4, 4, 3))))
+  end)
+
+  it("refuse what does not fit", function()
+    has(error_of(nn.conv2d, { 3, kernel = 3, groups = 2 }), "nn.conv2d: 3 filters cannot be divided into 2 groups")
+    local conv = nn.conv2d { 4, kernel = 3, groups = 2 }
+    has(error_of(conv.build, conv, { 5, 5, 3 }), "3 channels cannot be divided into 2 groups")
+    local line = nn.conv1d { 4, kernel = 3 }
+    has(error_of(line.build, line, { 5, 5, 3 }), "it takes sequences, {batch, time, channels}")
+    has(error_of(nn.conv2d, { 3, kernel = { 3 } }), "nn.conv2d: expected a window, an integer of at least 1 or {height")
+    has(error_of(nn.conv2d, { 3, kernel = 3, dilation = { 0, 1 } }), "nn.conv2d: option 'dilation' must be an integer")
+    has(error_of(nn.conv1d, { 3, kernel = 3, padding = { 1, 2, 3 } }), "nn.conv1d: option 'padding' must be")
+    has(error_of(nn.upsample2d, {}), "nn.upsample2d: expected factor or size, got neither")
+  end)
+end)

@@ -30,7 +30,7 @@ M.upsample2d = layer.define("upsample2d", {
 
   describe = function(self)
     local o = self.options
-    local list, sign = o.factor or o.size, o.factor and "%s×, %s" or "to %s, %s"
+    local list, sign = o.factor or o.size, o.factor and "by %s, %s" or "to %s, %s"
     local text = type(list) == "table" and ("%g×%g"):format(list[1], list[2]) or ("%g"):format(list)
     return sign:format(text, o.mode)
   end,
