@@ -199,7 +199,7 @@ describe("nn.attention", function()
   it("makes a transformer of what is there", function()
     local function block(size)
       return nn.sequential {
-        nn.residual { nn.attention { heads = 2, causal = true } },
+        nn.residual { nn.layernorm(), nn.attention { heads = 2, causal = true } },
         nn.residual { nn.linear { 2 * size }, nn.relu(), nn.linear { size } },
       }
     end
