@@ -4,7 +4,6 @@ local arguments = require "sm.ops.arguments"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
-local fused = require "sm.fused"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 local tensor = require "sm.tensor"
@@ -209,7 +208,7 @@ M.maxout = layer.define("maxout", {
   end,
 
   forward = function(self, x)
-    if self.weight then x = fused.linear(x, self.weight, self.bias) end
+    if self.weight then x = x:linear(self.weight, self.bias) end
     return x:maxout { pieces = self.options.pieces }
   end,
 

@@ -38,13 +38,20 @@ return function(add)
     }, images)
   end)
 
-  case("layers of groups and normalisation", function()
+  case("layers of groups", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.linear { 6 }, nn.softmax { groups = 2, temperature = "learned" },
+      nn.gumbel_softmax { groups = 2, temperature = function(step) return 1 / step end },
+      nn.sparsemax { sizes = { 2, 4 } }, nn.maxout { 2 },
+    }, rows)
+  end)
+
+  case("layers that normalise", function()
     sm.seed(1)
     return trained(nn.sequential {
       nn.conv2d { 4, kernel = 3 }, nn.groupnorm { groups = 2 }, nn.softmax { axis = { 2, 3 } },
-      nn.kwta { k = 1, groups = 2 }, nn.flatten(), nn.linear { 6 }, nn.layernorm(),
-      nn.gumbel_softmax { groups = 2, temperature = function(step) return 1 / step end },
-      nn.sparsemax { sizes = { 2, 4 } }, nn.softmax { groups = 2, temperature = "learned" }, nn.maxout { 2 },
+      nn.kwta { k = 1, groups = 2 }, nn.flatten(), nn.layernorm(), nn.linear { 2 },
     }, images)
   end)
 
