@@ -1,6 +1,7 @@
 /* Reductions, running sums and sums that undo broadcasting: functions of runtime.math. */
 #include "bind/bind.h"
 #include "core/extremes.h"
+#include "core/logsumexp.h"
 #include "core/reduce.h"
 #include "core/scan.h"
 

@@ -20,9 +20,6 @@ void sm_norm(real *out, const real *x, const sm_axis *along); /* the root of the
 /* out = the sum of (x - mean)², which is 0 over an empty axis, where the mean is NaN. */
 void sm_squares(real *out, real *mean, const real *x, const sm_axis *along);
 
-/* out = log(sum of exp x), safe for large x; -inf over an empty axis. */
-void sm_logsumexp(real *out, const real *x, const sm_axis *along);
-
 /* gx (outer, axis, inner) = scale * gy (outer, inner) repeated: the gradient of a sum (scale 1) or a mean. */
 void sm_spread(real *gx, const real *gy, double scale, const sm_axis *along);
 

@@ -1,4 +1,4 @@
-/* How reductions along an axis are cut: for reduce.c, extremes.c and scan.c alone. */
+/* How reductions along an axis are cut: for reduce.c, logsumexp.c, extremes.c and scan.c alone. */
 #ifndef SM_REDUCE_TILE_H
 #define SM_REDUCE_TILE_H
 

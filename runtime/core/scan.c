@@ -17,6 +17,15 @@ static void cumsum_tile(const void *work, size_t task) {
   const scan *of = work;
   const size_t rows = of->along->axis, stride = of->along->inner;
   sm_result_tile tile = sm_tile_of(of->along, task);
+  if (stride == 1) { /* one column */
+    double sum = 0;
+    for (size_t k = 0; k < rows; k++) {
+      size_t at = tile.from + (of->backwards ? rows - 1 - k : k);
+      sum += (double)of->x[at];
+      of->out[at] = (real)sum;
+    }
+    return;
+  }
   double sums[SM_COLUMNS] = {0};
   for (size_t k = 0; k < rows; k++) {
     size_t row = of->backwards ? rows - 1 - k : k;

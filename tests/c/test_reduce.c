@@ -3,6 +3,7 @@
 
 #include "core/extremes.h"
 #include "core/parallel.h"
+#include "core/logsumexp.h"
 #include "core/reduce.h"
 #include "core/scan.h"
 
