@@ -50,6 +50,32 @@ return {
     { composed = function(t) return swish(t.x) end } },
   { "traced_huber", both, function(t) return traced_huber(t.x, t.y):mean() end, "F.huber_loss(x, y)",
     { composed = function(t) return huber(t.x, t.y):mean() end, fixed = "y" } },
+  { "softmax_groups", image, function(t) return t.x:softmax { groups = 4 } end,
+    "x.reshape(-1, 4, 8).softmax(-1).reshape(x.shape)" },
+  { "softmax_axis", image, function(t) return t.x:softmax { axis = { 2, 3 } } end,
+    "x.reshape(50, 784, 32).softmax(1).reshape(x.shape)", { composed = function(t)
+      return t.x:reshape(50, 784, 32):permute(1, 3, 2):softmax():permute(1, 3, 2):reshape(50, 28, 28, 32)
+    end } },
+  { "log_softmax", image, function(t) return t.x:log_softmax { groups = 4 } end,
+    "x.reshape(-1, 4, 8).log_softmax(-1).reshape(x.shape)" },
+  { "softmax_learned", { x = image.x, t = { 4 } }, function(t)
+    return t.x:softmax { groups = 4, temperature = t.t }
+  end, "(x.reshape(-1, 4, 8) / t[:, None]).softmax(-1).reshape(x.shape)", { positive = "t" } },
+  { "sparsemax", image, function(t) return t.x:sparsemax { groups = 4 } end, "(lambda z: (lambda s: (lambda k: (z - "
+    .. "(s.cumsum(-1) - 1).gather(-1, k - 1) / k).relu())(((1 + torch.arange(1, 9) * s) > s.cumsum(-1)).sum(-1, "
+    .. "keepdim=True)))(z.sort(-1, descending=True)[0]))(x.reshape(-1, 4, 8)).reshape(x.shape)" },
+  { "kwta", image, function(t) return t.x:kwta { k = 2, groups = 4 } end, "(lambda z: z * torch.zeros_like(z).scatter("
+    .. "-1, z.topk(2)[1], 1))(x.reshape(-1, 4, 8)).reshape(x.shape)" },
+  { "maxout", image, function(t) return t.x:maxout { pieces = 4 } end, "x.reshape(50, 28, 28, 8, 4).max(-1)[0]" },
+  { "layer_norm", { x = { 64, 128, 256 }, w = { 256 }, b = { 256 } }, function(t)
+    return t.x:layer_norm { weight = t.w, bias = t.b }
+  end, "F.layer_norm(x, (256,), w, b)" },
+  { "group_norm", { x = image.x, w = { 32 }, b = { 32 } }, function(t)
+    return t.x:group_norm { groups = 4, weight = t.w, bias = t.b }
+  end, "F.group_norm(x, 4, w, b)", { images = "x" } },
+  { "batch_norm", { x = image.x, w = { 32 }, b = { 32 } }, function(t)
+    return (t.x:batch_norm { weight = t.w, bias = t.b })
+  end, "F.batch_norm(x, None, None, w, b, True)", { images = "x" } },
   { "embedding", { x = { 10000, 256 } }, function(t) return t.x:embedding(t.i) end, "F.embedding(i, x)",
     { labels = { i = { { 64, 128 }, 10000 } } } },
   recurrent("rnn", 1, "torch.rnn_tanh(x, x.new_zeros(1, 32, 256)"),
