@@ -3,12 +3,12 @@
 #include "core/normalise.h"
 
 /* x {outer, rows, channels}, and from argument `index` on the number of groups and epsilon. */
-static sm_normal check_normal(lua_State *L, const sm_tensor *x, int index) {
+static sm_normalisation check_normal(lua_State *L, const sm_tensor *x, int index) {
   if (x->shape.rank != 3) sm_lua_bad_argument(L, 1, "a tensor {outer, rows, channels}");
   const size_t *size = x->shape.size;
   lua_Integer groups = sm_lua_integer(L, index, 1, LUA_MAXINTEGER);
   if (size[2] % (size_t)groups != 0) sm_lua_bad_argument(L, index, "a number of groups that divides the channels");
-  sm_normal of = {size[0], size[1], size[2], (size_t)groups, sm_lua_constant(L, index + 1)};
+  sm_normalisation of = {size[0], size[1], size[2], (size_t)groups, sm_lua_constant(L, index + 1)};
   if (!(of.epsilon > 0)) sm_lua_bad_argument(L, index + 1, "a number above 0");
   return of;
 }
@@ -20,7 +20,7 @@ static const sm_tensor *check_count(lua_State *L, int index, size_t count) {
   return x;
 }
 
-static void *take(lua_State *L, const sm_normal *of) {
+static void *take(lua_State *L, const sm_normalisation *of) {
   size_t bytes;
   if (!sm_normalise_scratch(&bytes, of)) sm_lua_fail(L, "normalise: the tensor is too large");
   return sm_lua_take(L, bytes);
@@ -29,7 +29,7 @@ static void *take(lua_State *L, const sm_normal *of) {
 /* forward(x, weight, bias, groups, epsilon) → y, mean, variance {outer, groups}; weight and bias may be nil */
 static int forward(lua_State *L) {
   const sm_tensor *x = sm_lua_real(L, 1);
-  const sm_normal of = check_normal(L, x, 4);
+  const sm_normalisation of = check_normal(L, x, 4);
   const sm_tensor *weight = check_count(L, 2, of.channels), *bias = check_count(L, 3, of.channels);
   const sm_shape groups = {2, {of.outer, of.groups}};
   const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
@@ -45,7 +45,7 @@ static int forward(lua_State *L) {
    and gb {channels}; gx in gy's place if it may be reused */
 static int backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
-  const sm_normal of = check_normal(L, x, 6);
+  const sm_normalisation of = check_normal(L, x, 6);
   const bool with_parameters = lua_toboolean(L, 8), reuse = lua_toboolean(L, 9);
   if (!sm_shape_equal(&gy->shape, &x->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
   const sm_tensor *mean = sm_lua_real(L, 3), *variance = sm_lua_real(L, 4);

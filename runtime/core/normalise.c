@@ -14,7 +14,7 @@ enum {
 
 /* A pass, its sums of each part, and the factors of each channel that follow from them. */
 typedef struct pass {
-  const sm_normal *of;
+  const sm_normalisation *of;
   real *out, *new_mean, *new_variance; /* the last two in the forward pass */
   const real *x, *gy, *mean, *variance, *weight, *bias;
   double *sums;  /* (outer, parts, SUMS, channels), or with single rows (parts, SUMS, channels) */
@@ -23,10 +23,10 @@ typedef struct pass {
   bool has_sums; /* whether single rows add theirs up */
 } pass;
 
-static bool has_single_rows(const sm_normal *of) { return of->rows == 1; }
+static bool has_single_rows(const sm_normalisation *of) { return of->rows == 1; }
 
 /* How many parts the rows of each `outer` are cut into; or, where these are single rows, all of them together. */
-static size_t parts_of(const sm_normal *of) {
+static size_t parts_of(const sm_normalisation *of) {
   const bool single = has_single_rows(of);
   size_t rows = single ? of->outer : of->rows;
   size_t most = single || of->outer < 1 ? MOST_PARTS : (MOST_PARTS + of->outer - 1) / of->outer;
@@ -36,7 +36,7 @@ static size_t parts_of(const sm_normal *of) {
   return parts < 1 ? 1 : parts;
 }
 
-bool sm_normalise_scratch(size_t *bytes, const sm_normal *of) {
+bool sm_normalise_scratch(size_t *bytes, const sm_normalisation *of) {
   size_t channels, sums, factors;
   if (!sm_multiply(&channels, of->channels, has_single_rows(of) ? 1 : of->outer)) return false;
   if (!sm_multiply(&sums, channels, parts_of(of))) return false;
@@ -46,7 +46,7 @@ bool sm_normalise_scratch(size_t *bytes, const sm_normal *of) {
   return *bytes >= sums && *bytes <= PTRDIFF_MAX;
 }
 
-static void prepare(pass *p, const sm_normal *of, void *scratch) {
+static void prepare(pass *p, const sm_normalisation *of, void *scratch) {
   const size_t channels = of->channels * (has_single_rows(of) ? 1 : of->outer);
   const size_t blocks = sm_blocks(of->outer * of->rows * of->channels);
   p->of = of;
@@ -57,7 +57,7 @@ static void prepare(pass *p, const sm_normal *of, void *scratch) {
   p->factors = (real *)(p->sums + channels * p->parts * SUMS);
 }
 
-static double inverse_of(real variance, const sm_normal *of) { return 1 / sqrt((double)variance + of->epsilon); }
+static double inverse_of(real variance, const sm_normalisation *of) { return 1 / sqrt((double)variance + of->epsilon); }
 
 /* ---- groups of many rows: sums of parts, factors, a last pass ---- */
 
@@ -135,7 +135,7 @@ static double *total_of(const pass *p, size_t outer) {
 /* Mean and variance of every group of an `outer`, and the factors: mean, weight/sqrt(…), bias. */
 static void describe(const void *work, size_t outer) {
   const pass *p = work;
-  const sm_normal *of = p->of;
+  const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
   const double *sum = total_of(p, outer), *square = sum + channels, rows = (double)of->rows;
   const real *first = p->x + outer * of->rows * channels;
@@ -169,7 +169,7 @@ static void spread_means(const void *work, size_t outer) {
 /* The factors of gx = gy * slope - shift - (x - mean) * pull. The second sum of a channel becomes that of gy * z. */
 static void describe_gradient(const void *work, size_t outer) {
   const pass *p = work;
-  const sm_normal *of = p->of;
+  const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
   double *sum = total_of(p, outer), *product = sum + channels, count = (double)of->rows * (double)size;
   real *slope = p->factors + (outer * FACTORS + 1) * channels, *shift = slope + channels, *pull = shift + channels;
@@ -220,7 +220,7 @@ static void apply_gradient(const pass *p, size_t item) {
 /* ---- single rows: all of a group at once, while it is in the cache ---- */
 
 static void normalise_rows(const pass *p, size_t item) {
-  const sm_normal *of = p->of;
+  const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
   const sm_range range = sm_chunk(of->outer, p->parts, item);
   for (size_t group = range.first * of->groups; group < range.last * of->groups; group++) {
@@ -249,7 +249,7 @@ static void normalise_rows(const pass *p, size_t item) {
 }
 
 static void normalise_rows_gradient(const pass *p, size_t item) {
-  const sm_normal *of = p->of;
+  const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
   const sm_range range = sm_chunk(of->outer, p->parts, item);
   double *sums = p->sums + item * SUMS * channels;
@@ -317,10 +317,10 @@ static void sum_parameters(real *gw, real *gb, const pass *p) {
   }
 }
 
-static bool is_empty(const sm_normal *of) { return of->outer == 0 || of->rows == 0 || of->channels == 0; }
+static bool is_empty(const sm_normalisation *of) { return of->outer == 0 || of->rows == 0 || of->channels == 0; }
 
 void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
-                          const sm_normal *of, void *scratch) {
+                          const sm_normalisation *of, void *scratch) {
   pass p = {.out = y, .new_mean = mean, .mean = mean, .new_variance = variance, .variance = variance, .x = x,
             .weight = weight, .bias = bias};
   if (is_empty(of)) {
@@ -338,7 +338,7 @@ void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, co
 }
 
 void sm_normalise_backward(real *gx, real *gw, real *gb, const real *gy, const real *x, const real *mean,
-                           const real *variance, const real *weight, const sm_normal *of, void *scratch) {
+                           const real *variance, const real *weight, const sm_normalisation *of, void *scratch) {
   const size_t channels = of->channels;
   pass p = {.out = gx, .gy = gy, .x = x, .mean = mean, .variance = variance, .weight = weight, .has_sums = gw || gb};
   if (is_empty(of)) {

@@ -10,22 +10,22 @@
    group has a mean and a variance (over their number, biased) of its channels in all rows. So layers are normalised
    with rows = 1 and one group, groups of an image's channels with outer = images, and batches with outer = 1 and a
    group for every channel. */
-typedef struct sm_normal {
+typedef struct sm_normalisation {
   size_t outer, rows, channels, groups;
   double epsilon; /* > 0 */
-} sm_normal;
+} sm_normalisation;
 
 /* *bytes of scratch for either pass; false where that is more than a pointer can reach. */
-bool sm_normalise_scratch(size_t *bytes, const sm_normal *of);
+bool sm_normalise_scratch(size_t *bytes, const sm_normalisation *of);
 
 /* mean and variance are (outer, groups). weight and bias (channels) may be NULL: 1 and 0. */
 void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
-                          const sm_normal *of, void *scratch);
+                          const sm_normalisation *of, void *scratch);
 
 /* With z = (x - mean) / sqrt(variance + epsilon) and g = weight * gy, and means over a group in all rows:
    gx = (g - mean(g) - z * mean(g * z)) / sqrt(variance + epsilon); gw = sum of gy * z, gb = sum of gy (channels), over
    all rows of all `outer`. gw and gb may be NULL, gx may be gy. */
 void sm_normalise_backward(real *gx, real *gw, real *gb, const real *gy, const real *x, const real *mean,
-                           const real *variance, const real *weight, const sm_normal *of, void *scratch);
+                           const real *variance, const real *weight, const sm_normalisation *of, void *scratch);
 
 #endif
