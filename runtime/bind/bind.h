@@ -95,6 +95,7 @@ int sm_lua_axis(lua_State *L, int index, const sm_shape *shape);      /* 1-based
 double sm_lua_number(lua_State *L, int index);
 double sm_lua_constant(lua_State *L, int index);                      /* for a kernel; raises unless it survives */
 lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer high);
+lua_Integer sm_lua_element(lua_State *L, int index, sm_dtype dtype); /* an integer that a type of integers holds */
 const char *sm_lua_string(lua_State *L, int index, size_t *bytes);     /* bytes may be NULL */
 const char *sm_lua_text(lua_State *L, int index, const char *what);    /* a string without zero bytes: "a path" */
 double sm_lua_field_number(lua_State *L, int index, const char *key, double absent);

@@ -242,9 +242,15 @@ void sm_lua_push_shape(lua_State *L, const sm_shape *shape) {
 sm_dtype sm_lua_dtype(lua_State *L, int index) {
   if (lua_isnoneornil(L, index)) return SM_REAL;
   const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
-  for (sm_dtype dtype = SM_REAL; dtype <= SM_INT32; dtype++)
-    if (strcmp(name, sm_dtype_name(dtype)) == 0) return dtype;
-  sm_lua_bad_argument(L, index, "a dtype: \"" SM_REAL_NAME "\", \"uint8\" or \"int32\"");
+  for (int dtype = 0; dtype < SM_DTYPES; dtype++)
+    if (strcmp(name, sm_dtype_name((sm_dtype)dtype)) == 0) return (sm_dtype)dtype;
+  lua_pushliteral(L, "a dtype: ");
+  for (int dtype = 0; dtype < SM_DTYPES; dtype++) {
+    const char *joint = dtype == 0 ? "" : dtype == SM_DTYPES - 1 ? " or " : ", ";
+    lua_pushfstring(L, "%s\"%s\"", joint, sm_dtype_name((sm_dtype)dtype));
+    lua_concat(L, 2);
+  }
+  sm_lua_bad_argument(L, index, lua_tostring(L, -1));
 }
 
 int sm_lua_axis(lua_State *L, int index, const sm_shape *shape) {
@@ -284,6 +290,11 @@ lua_Integer sm_lua_integer(lua_State *L, int index, lua_Integer low, lua_Integer
     sm_lua_bad_argument(L, index, lua_tostring(L, -1));
   }
   return value;
+}
+
+lua_Integer sm_lua_element(lua_State *L, int index, sm_dtype dtype) {
+  const sm_type *type = sm_type_of(dtype);
+  return sm_lua_integer(L, index, (lua_Integer)type->least, (lua_Integer)type->greatest);
 }
 
 const char *sm_lua_string(lua_State *L, int index, size_t *bytes) {

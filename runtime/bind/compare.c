@@ -37,13 +37,13 @@ static void broadcast(lua_State *L, sm_strided *axes, sm_shape *shape, const ope
 /* What a kernel reads of an operand: a real number where the other is real, else a double. */
 static sm_operand read_by(lua_State *L, const operand *given, const operand *other) {
   if (given->tensor) return (sm_operand){sm_lua_data(L, given->tensor), given->tensor->dtype, false};
-  bool is_real = !other->tensor || other->tensor->dtype == SM_REAL;
+  bool is_real = !other->tensor || sm_is_real(other->tensor->dtype);
   return (sm_operand){is_real ? (const void *)&given->rounded : &given->number, SM_REAL, !is_real};
 }
 
 /* A number among reals must be one of them. */
 static void check_number(lua_State *L, int index, const operand *given, const operand *other) {
-  if (!given->tensor && (!other->tensor || other->tensor->dtype == SM_REAL)) sm_lua_constant(L, index);
+  if (!given->tensor && (!other->tensor || sm_is_real(other->tensor->dtype))) sm_lua_constant(L, index);
 }
 
 /* f(a, b) → uint8 */
@@ -72,8 +72,8 @@ static element element_of(lua_State *L, int index, sm_dtype dtype) {
   element e = {0};
   switch (dtype) {
     case SM_REAL: e.number = (real)sm_lua_constant(L, index); break;
-    case SM_UINT8: e.byte = (uint8_t)sm_lua_integer(L, index, 0, UINT8_MAX); break;
-    case SM_INT32: e.integer = (int32_t)sm_lua_integer(L, index, INT32_MIN, INT32_MAX); break;
+    case SM_UINT8: e.byte = (uint8_t)sm_lua_element(L, index, dtype); break;
+    case SM_INT32: e.integer = (int32_t)sm_lua_element(L, index, dtype); break;
   }
   return e;
 }
@@ -107,8 +107,11 @@ static int is_finite(lua_State *L) {
   size_t count = sm_shape_count(&x->shape);
   const sm_tensor *y = sm_lua_new(L, SM_UINT8, &x->shape);
   const void *from = sm_lua_data(L, x);
-  if (x->dtype == SM_REAL) sm_is_finite(sm_lua_data(L, y), from, count);
-  else sm_fill(sm_lua_data(L, y), SM_UINT8, 1, count);
+  switch (x->dtype) {
+    case SM_REAL: sm_is_finite(sm_lua_data(L, y), from, count); break;
+    case SM_UINT8:
+    case SM_INT32: sm_fill(sm_lua_data(L, y), SM_UINT8, 1, count); break;
+  }
   return 1;
 }
 

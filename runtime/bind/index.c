@@ -16,7 +16,7 @@ static const char *name_of(lua_State *L) { return lua_tostring(L, lua_upvalueind
 
 static indexed read_indices(lua_State *L, int argument) {
   const sm_tensor *index = sm_lua_tensor(L, argument);
-  if (index->dtype == SM_REAL) sm_lua_bad_argument(L, argument, "an int32 or uint8 tensor");
+  if (sm_is_real(index->dtype)) sm_lua_bad_argument(L, argument, "an int32 or uint8 tensor");
   indexed given = {index, (int32_t)sm_lua_integer(L, argument + 1, 0, 1), name_of(L)};
   return given;
 }

@@ -135,7 +135,7 @@ static void to_int32(lua_State *L, const sm_tensor *out, const sm_tensor *x) {
    nil; may push a converted copy of the labels. */
 static scores check_scores(lua_State *L, const char *name, int logits_index, int labels_index, int ignored) {
   const sm_tensor *x = sm_lua_real(L, logits_index), *labels = sm_lua_tensor(L, labels_index);
-  if (labels->dtype == SM_REAL) sm_lua_bad_argument(L, labels_index, "labels of type uint8 or int32");
+  if (sm_is_real(labels->dtype)) sm_lua_bad_argument(L, labels_index, "labels of type uint8 or int32");
   sm_shape expected = x->shape;
   expected.rank--;
   char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];

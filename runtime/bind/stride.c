@@ -115,7 +115,7 @@ static int pad(lua_State *L) {
   lua_Integer before[SM_MAX_RANK];
   sm_lua_shape(L, 2, &shape);
   read_places(L, 3, before, &shape, &x->shape);
-  double value = x->dtype == SM_REAL ? sm_lua_constant(L, 4) : (double)sm_lua_integer(L, 4, INT32_MIN, INT32_MAX);
+  double value = sm_is_real(x->dtype) ? sm_lua_constant(L, 4) : (double)sm_lua_element(L, 4, x->dtype);
   const overlap part = place_in(&shape, &x->shape, before);
   const sm_tensor *out = sm_lua_new(L, x->dtype, &shape);
   size_t bytes = sm_dtype_bytes(x->dtype), count = sm_shape_count(&shape);

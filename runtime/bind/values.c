@@ -6,9 +6,9 @@
 
 /* Among numbers as among other data, what is nearly 0 may round to it. */
 static bool fits(double value, sm_dtype dtype) {
-  if (dtype == SM_REAL) return sm_stays_finite(value);
-  return value == floor(value) && value >= (dtype == SM_UINT8 ? 0 : INT32_MIN) &&
-         value <= (dtype == SM_UINT8 ? UINT8_MAX : INT32_MAX);
+  const sm_type *type = sm_type_of(dtype);
+  if (type->is_real) return sm_stays_finite(value);
+  return value == floor(value) && value >= (double)type->least && value <= (double)type->greatest;
 }
 
 /* full(shape, value, dtype): value nil leaves the content undefined. */
@@ -106,12 +106,21 @@ static int range(lua_State *L) {
   return 1;
 }
 
+/* limits(dtype) → the least and the greatest integer that a type of integers holds; nothing of the real type */
+static int limits(lua_State *L) {
+  const sm_type *type = sm_type_of(sm_lua_dtype(L, 1));
+  if (type->is_real) return 0;
+  lua_pushinteger(L, (lua_Integer)type->least);
+  lua_pushinteger(L, (lua_Integer)type->greatest);
+  return 2;
+}
+
 static void push_element(lua_State *L, const sm_tensor *x, size_t i) {
   const void *data = sm_lua_data(L, x);
   switch (x->dtype) {
+    case SM_REAL: lua_pushnumber(L, (lua_Number)((const real *)data)[i]); return;
     case SM_UINT8: lua_pushinteger(L, ((const uint8_t *)data)[i]); return;
     case SM_INT32: lua_pushinteger(L, ((const int32_t *)data)[i]); return;
-    default: lua_pushnumber(L, (lua_Number)((const real *)data)[i]);
   }
 }
 
@@ -184,6 +193,6 @@ void sm_lua_add_values(lua_State *L) {
   static const luaL_Reg functions[] = {{"full", full},       {"tensor", from},
                                        {"range", range},     {"item", item},
                                        {"totable", totable}, {"labels_outside", labels_outside},
-                                       {NULL, NULL}};
+                                       {"limits", limits},   {NULL, NULL}};
   sm_lua_add_functions(L, functions);
 }

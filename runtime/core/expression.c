@@ -159,11 +159,12 @@ typedef struct running {
 } running;
 
 static void load(real *to, const void *from, sm_dtype dtype, size_t first, size_t n) {
-  if (dtype == SM_UINT8) {
-    const uint8_t *x = (const uint8_t *)from + first;
-    for (size_t i = 0; i < n; i++) to[i] = x[i];
-  } else {
-    memcpy(to, (const real *)from + first, n * sizeof *to);
+  const uint8_t *bytes = from;
+  const int32_t *ints = from;
+  switch (dtype) {
+    case SM_REAL: memcpy(to, (const real *)from + first, n * sizeof *to); break;
+    case SM_UINT8: for (size_t i = 0; i < n; i++) to[i] = bytes[first + i]; break;
+    case SM_INT32: for (size_t i = 0; i < n; i++) to[i] = (real)ints[first + i]; break;
   }
 }
 

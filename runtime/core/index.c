@@ -5,7 +5,12 @@
 #include "core/parallel.h"
 
 int32_t sm_index_at(const sm_indices *index, size_t i) {
-  return index->dtype == SM_UINT8 ? ((const uint8_t *)index->data)[i] : ((const int32_t *)index->data)[i];
+  switch (index->dtype) {
+    case SM_UINT8: return ((const uint8_t *)index->data)[i];
+    case SM_INT32: return ((const int32_t *)index->data)[i];
+    case SM_REAL: break; /* is none: see core/index.h */
+  }
+  return 0;
 }
 
 /* Where an index points, from 0. */
@@ -20,18 +25,24 @@ size_t sm_indices_check(const sm_indices *index, size_t size) {
   for (size_t from = 0; from < index->count; from += CHECKED) {
     size_t to = index->count - from < CHECKED ? index->count : from + CHECKED;
     int32_t least = INT32_MAX, most = INT32_MIN;
-    if (index->dtype == SM_UINT8) {
-      const uint8_t *data = index->data;
-      for (size_t i = from; i < to; i++) {
-        least = data[i] < least ? data[i] : least;
-        most = data[i] > most ? data[i] : most;
+    switch (index->dtype) {
+      case SM_UINT8: {
+        const uint8_t *data = index->data;
+        for (size_t i = from; i < to; i++) {
+          least = data[i] < least ? data[i] : least;
+          most = data[i] > most ? data[i] : most;
+        }
+        break;
       }
-    } else {
-      const int32_t *data = index->data;
-      for (size_t i = from; i < to; i++) {
-        least = data[i] < least ? data[i] : least;
-        most = data[i] > most ? data[i] : most;
+      case SM_INT32: {
+        const int32_t *data = index->data;
+        for (size_t i = from; i < to; i++) {
+          least = data[i] < least ? data[i] : least;
+          most = data[i] > most ? data[i] : most;
+        }
+        break;
       }
+      case SM_REAL: break;
     }
     if (least >= low && most <= high) continue;
     for (size_t i = from; i < to; i++)

@@ -23,15 +23,10 @@ size_t sm_labels_check(const sm_target *target, size_t rows, size_t classes) {
   return row;
 }
 
-static double label_at(const void *label, sm_dtype dtype, size_t i) {
-  if (dtype == SM_UINT8) return ((const uint8_t *)label)[i];
-  return dtype == SM_INT32 ? ((const int32_t *)label)[i] : (double)((const real *)label)[i];
-}
-
 size_t sm_labels_outside(double *largest, const void *label, sm_dtype dtype, double low, double high, size_t count) {
   *largest = low - 1;
   for (size_t i = 0; i < count; i++) {
-    double value = label_at(label, dtype, i);
+    double value = sm_element_at(label, dtype, i);
     if (!(value >= low && value <= high) || value != floor(value)) return i;
     if (value > *largest) *largest = value;
   }

@@ -5,28 +5,16 @@
 
 #include "core/parallel.h"
 
-size_t sm_dtype_bytes(sm_dtype dtype) {
+const sm_type *sm_type_of(sm_dtype dtype) {
+  static const sm_type real_type = {SM_REAL_NAME, sizeof(real), true, 0, 0};
+  static const sm_type uint8 = {"uint8", sizeof(uint8_t), false, 0, UINT8_MAX};
+  static const sm_type int32 = {"int32", sizeof(int32_t), false, INT32_MIN, INT32_MAX};
   switch (dtype) {
-    case SM_REAL:
-      return sizeof(real);
-    case SM_UINT8:
-      return sizeof(uint8_t);
-    case SM_INT32:
-      return sizeof(int32_t);
+    case SM_REAL: return &real_type;
+    case SM_UINT8: return &uint8;
+    case SM_INT32: return &int32;
   }
-  return 0;
-}
-
-const char *sm_dtype_name(sm_dtype dtype) {
-  switch (dtype) {
-    case SM_REAL:
-      return SM_REAL_NAME;
-    case SM_UINT8:
-      return "uint8";
-    case SM_INT32:
-      return "int32";
-  }
-  return "";
+  return NULL;
 }
 
 bool sm_multiply(size_t *product, size_t a, size_t b) {
@@ -138,36 +126,57 @@ static int32_t int_of(double x) {
   return x >= INT32_MAX ? INT32_MAX : x <= INT32_MIN ? INT32_MIN : x == x ? (int32_t)x : 0;
 }
 
+/* Each converts from another type than its own. */
 static void bytes_from(uint8_t *out, const void *x, sm_dtype x_dtype, sm_range range) {
   const int32_t *ints = x;
   const real *reals = x;
-  if (x_dtype == SM_INT32) {
-    for (size_t i = range.first; i < range.last; i++) {
-      out[i] = (uint8_t)(ints[i] < 0 ? 0 : ints[i] > UINT8_MAX ? UINT8_MAX : ints[i]);
-    }
-  } else {
-    for (size_t i = range.first; i < range.last; i++) out[i] = byte_of(reals[i]);
+  switch (x_dtype) {
+    case SM_UINT8: break;
+    case SM_INT32:
+      for (size_t i = range.first; i < range.last; i++)
+        out[i] = (uint8_t)(ints[i] < 0 ? 0 : ints[i] > UINT8_MAX ? UINT8_MAX : ints[i]);
+      break;
+    case SM_REAL:
+      for (size_t i = range.first; i < range.last; i++) out[i] = byte_of(reals[i]);
+      break;
   }
 }
 
 static void ints_from(int32_t *out, const void *x, sm_dtype x_dtype, sm_range range) {
   const uint8_t *bytes = x;
   const real *reals = x;
-  if (x_dtype == SM_UINT8) {
-    for (size_t i = range.first; i < range.last; i++) out[i] = bytes[i];
-  } else {
-    for (size_t i = range.first; i < range.last; i++) out[i] = int_of(reals[i]);
+  switch (x_dtype) {
+    case SM_INT32: break;
+    case SM_UINT8:
+      for (size_t i = range.first; i < range.last; i++) out[i] = bytes[i];
+      break;
+    case SM_REAL:
+      for (size_t i = range.first; i < range.last; i++) out[i] = int_of(reals[i]);
+      break;
   }
 }
 
 static void reals_from(real *out, const void *x, sm_dtype x_dtype, sm_range range) {
   const uint8_t *bytes = x;
   const int32_t *ints = x;
-  if (x_dtype == SM_UINT8) {
-    for (size_t i = range.first; i < range.last; i++) out[i] = (real)bytes[i];
-  } else {
-    for (size_t i = range.first; i < range.last; i++) out[i] = (real)ints[i];
+  switch (x_dtype) {
+    case SM_REAL: break;
+    case SM_UINT8:
+      for (size_t i = range.first; i < range.last; i++) out[i] = (real)bytes[i];
+      break;
+    case SM_INT32:
+      for (size_t i = range.first; i < range.last; i++) out[i] = (real)ints[i];
+      break;
   }
+}
+
+double sm_element_at(const void *x, sm_dtype dtype, size_t i) {
+  switch (dtype) {
+    case SM_REAL: return (double)((const real *)x)[i];
+    case SM_UINT8: return ((const uint8_t *)x)[i];
+    case SM_INT32: return ((const int32_t *)x)[i];
+  }
+  return NAN;
 }
 
 typedef struct copying {
@@ -185,12 +194,12 @@ static void convert_block(const void *work, size_t block) {
     size_t bytes = sm_dtype_bytes(of->x_dtype);
     memcpy((char *)of->out + range.first * bytes, (const char *)of->x + range.first * bytes,
            (range.last - range.first) * bytes);
-  } else if (of->out_dtype == SM_REAL) {
-    reals_from(of->out, of->x, of->x_dtype, range);
-  } else if (of->out_dtype == SM_INT32) {
-    ints_from(of->out, of->x, of->x_dtype, range);
-  } else {
-    bytes_from(of->out, of->x, of->x_dtype, range);
+    return;
+  }
+  switch (of->out_dtype) {
+    case SM_REAL: reals_from(of->out, of->x, of->x_dtype, range); break;
+    case SM_UINT8: bytes_from(of->out, of->x, of->x_dtype, range); break;
+    case SM_INT32: ints_from(of->out, of->x, of->x_dtype, range); break;
   }
 }
 
@@ -201,14 +210,18 @@ void sm_convert(void *out, sm_dtype out_dtype, const void *x, sm_dtype x_dtype, 
 static void fill_block(const void *work, size_t block) {
   const copying *of = work;
   sm_range range = sm_block(of->n, block);
-  if (of->out_dtype == SM_REAL) {
-    real *reals = of->out, value = (real)of->value;
-    for (size_t i = range.first; i < range.last; i++) reals[i] = value;
-  } else if (of->out_dtype == SM_INT32) {
-    int32_t *ints = of->out, value = int_of(of->value);
-    for (size_t i = range.first; i < range.last; i++) ints[i] = value;
-  } else {
-    memset((uint8_t *)of->out + range.first, byte_of(of->value), range.last - range.first);
+  switch (of->out_dtype) {
+    case SM_REAL: {
+      real *reals = of->out, value = (real)of->value;
+      for (size_t i = range.first; i < range.last; i++) reals[i] = value;
+      break;
+    }
+    case SM_UINT8: memset((uint8_t *)of->out + range.first, byte_of(of->value), range.last - range.first); break;
+    case SM_INT32: {
+      int32_t *ints = of->out, value = int_of(of->value);
+      for (size_t i = range.first; i < range.last; i++) ints[i] = value;
+      break;
+    }
   }
 }
 

@@ -25,7 +25,20 @@ enum {
   SM_MAX_RANK = 8
 };
 
+/* Element types. What does something of its own for each has a switch without a default, so that a new type is a
+   constant here and what the compiler then names, the first of it the table of sm_type_of. */
 typedef enum sm_dtype { SM_REAL, SM_UINT8, SM_INT32 } sm_dtype;
+
+typedef struct sm_type {
+  const char *name; /* "float32" ("float64" in the double build), "uint8", "int32" */
+  size_t bytes;
+  bool is_real;            /* else its numbers are integers */
+  int64_t least, greatest; /* of integers */
+} sm_type;
+
+enum { SM_DTYPES = SM_INT32 + 1 };
+
+const sm_type *sm_type_of(sm_dtype dtype);
 
 /* Whether a number is still one, and not another, as a real: what is finite stays finite, what is not 0 does not become
    0. Infinities and NaN survive. */
@@ -37,8 +50,9 @@ static inline bool sm_survives(double number) {
 /* The same, but what is nearly 0 may become it. */
 static inline bool sm_stays_finite(double number) { return fabs(number) < 1 || sm_survives(number); }
 
-size_t sm_dtype_bytes(sm_dtype dtype);
-const char *sm_dtype_name(sm_dtype dtype); /* "float32" ("float64" in the double build), "uint8", "int32" */
+static inline size_t sm_dtype_bytes(sm_dtype dtype) { return sm_type_of(dtype)->bytes; }
+static inline const char *sm_dtype_name(sm_dtype dtype) { return sm_type_of(dtype)->name; }
+static inline bool sm_is_real(sm_dtype dtype) { return sm_type_of(dtype)->is_real; }
 
 /* Rank 0 is a scalar with one element; any size may be 0. */
 typedef struct sm_shape {
@@ -100,6 +114,9 @@ void sm_tensor_release(sm_tensor *tensor);
 /* out[i] = x[i] converted from one element type to another, n elements. Real to integer truncates towards zero
    and saturates at the limits of the type; NaN becomes 0. */
 void sm_convert(void *out, sm_dtype out_dtype, const void *x, sm_dtype x_dtype, size_t n);
+
+/* x[i] of any type, exactly. */
+double sm_element_at(const void *x, sm_dtype dtype, size_t i);
 
 /* out[i] = value for n elements, converted as by sm_convert. */
 void sm_fill(void *out, sm_dtype dtype, double value, size_t n);

@@ -30,14 +30,32 @@ size_t sm_element_bytes(sm_element element) {
 }
 
 sm_element sm_element_of(sm_dtype dtype) {
-  if (dtype == SM_UINT8) return SM_U8;
-  if (dtype == SM_INT32) return SM_I32;
+  switch (dtype) {
+    case SM_REAL: break;
+    case SM_UINT8: return SM_U8;
+    case SM_INT32: return SM_I32;
+  }
   return sizeof(real) == sizeof(float) ? SM_F32 : SM_F64;
 }
 
 static sm_dtype dtype_of(sm_element element) {
-  if (element == SM_U8) return SM_UINT8;
-  return element <= SM_F64 ? SM_REAL : SM_INT32;
+  switch (element) {
+    case SM_F16:
+    case SM_BF16:
+    case SM_F32:
+    case SM_F64: return SM_REAL;
+    case SM_U8: return SM_UINT8;
+    case SM_BOOL:
+    case SM_I8:
+    case SM_U16:
+    case SM_I16:
+    case SM_U32:
+    case SM_I32:
+    case SM_U64:
+    case SM_I64:
+    case SM_ELEMENTS: break;
+  }
+  return SM_INT32;
 }
 
 sm_element sm_element_named(const char *name, const char *const names[SM_ELEMENTS]) {
@@ -91,8 +109,15 @@ static int64_t integer_at(const raw_piece *piece, sm_element element, size_t i) 
     case SM_I32: return piece->i32[i];
     case SM_U64: return piece->u64[i] > INT64_MAX ? INT64_MAX : (int64_t)piece->u64[i];
     case SM_I64: return piece->i64[i];
-    default: return piece->u8[i];
+    case SM_U8:
+    case SM_BOOL: return piece->u8[i];
+    case SM_F16: /* these are read as floats */
+    case SM_BF16:
+    case SM_F32:
+    case SM_F64:
+    case SM_ELEMENTS: break;
   }
+  return 0;
 }
 
 /* The same for integers. */

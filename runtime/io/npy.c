@@ -262,7 +262,7 @@ sm_status sm_npy_write(const char *path, const sm_tensor *x, sm_error *error) {
   text[MAGIC_BYTES + 1] = 0;
   size_t end = VERSION_1_START + (size_t)snprintf(text + VERSION_1_START, sizeof text - VERSION_1_START,
                                                   "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
-                                                  x->dtype == SM_UINT8 ? '|' : '<',
+                                                  sm_dtype_bytes(x->dtype) == 1 ? '|' : '<', /* bytes have no order */
                                                   type_name[sm_element_of(x->dtype)], shape);
   size_t data = (end + 1 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   memset(text + end, ' ', data - end);

@@ -208,7 +208,7 @@ local RECIPE <const> = {
   ["tensor:add"] = "operand", ["tensor:sub"] = "operand", ["tensor:mul"] = "operand", ["tensor:div"] = "operand",
   ["tensor:pow"] = "operand", ["tensor.__add"] = "operand", ["tensor.__sub"] = "operand",
   ["tensor.__mul"] = "operand", ["tensor.__div"] = "operand", ["tensor.__pow"] = "operand",
-  ["tensor.__newindex"] = "key matrix", ["tensor.item"] = "one", ["tape.changed"] = "@versions",
+  ["tensor.__newindex"] = "key matrix", ["tensor.item"] = "one", ["tensor.limits"] = "dtype", ["tape.changed"] = "@versions",
   ["tape.node"] = "tensor", ["io.lock"] = "file", ["io.is_locked"] = "file", ["optim.smorms3_look"] = "@looked prob",
   ["reader:read"] = "w F32 @square zero sixteen", ["reader:checksum"] = "zero int", ["writer:header"] = "str",
   ["writer:write"] = "tensor",

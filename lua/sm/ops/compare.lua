@@ -82,7 +82,7 @@ define {
     for _, value in ipairs { a, b } do
       if dtype ~= runtime.real and type(value) == "number" then
         arguments.integer("where", ("a number beside a tensor of %s"):format(dtype), value,
-          dtype == "uint8" and 0 or -1 << 31, dtype == "uint8" and 255 or (1 << 31) - 1)
+          T.limits(dtype))
       end
     end
     return record(C.where(condition, a, b), "where", function(gy)

@@ -99,8 +99,8 @@ define {
       end
     end
     if x.dtype ~= runtime.real then
-      arguments.integer("pad", ("option 'value' for %s"):format(x.dtype), o.value, x.dtype == "uint8" and 0 or -1 << 31,
-        x.dtype == "uint8" and 255 or (1 << 31) - 1)
+      arguments.integer("pad", ("option 'value' for %s"):format(x.dtype), o.value,
+        runtime.tensor.limits(x.dtype))
     end
     return primitives.place(x, shape, before, o.value, "pad")
   end,
