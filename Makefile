@@ -21,7 +21,7 @@ LEVELS ?= $(if $(filter x86_64-%,$(MACHINE)),$(if $(SANITIZE),,x86-64-v3 x86-64-
 comma := ,
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-4s %s\n') $(1) $(2)
-WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wswitch-enum -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror) \
             $(if $(filter clang%,$(CC)),-Wno-pass-failed) # a loop that clang does not vectorise is no mistake
 BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \

@@ -21,7 +21,8 @@ inject_state inject;
 
 /* Libraries that do not survive a failed allocation. Fortran's, which OpenBLAS needs, calls itself without end where it
    gets no memory while it is loaded, and OpenBLAS itself asks for ever. What draws a picture jumps back to functions
-   that have returned, and leaves out glyphs: io/canvas.c looks for room before it calls them, and that may fail here. */
+   that have returned, and leaves out glyphs: io/canvas.c looks for room before it calls them, and that may
+   fail here. */
 static bool is_spared(const void *caller) {
   static const char *const names[] = {"libgfortran", "libopenblas", "libcairo",      "libpixman",
                                       "libfreetype", "libfontconfig", "libpng"};

@@ -1,8 +1,8 @@
 /* The Lua module of the injector:
 
      inject.arm(kind, n, length, way)  from now on the n-th of its kind fails, and length - 1 after it. kind: "memory"
-                                       or "calls"; way, of calls: "EIO", "ENOSPC", "EINTR", "EAGAIN" or "short", a transfer
-                                       of half the bytes. n = 0 counts and fails nothing
+                                       or "calls"; way, of calls: "EIO", "ENOSPC", "EINTR", "EAGAIN" or "short", a
+                                       transfer of half the bytes. n = 0 counts and fails nothing
      inject.disarm()                   → how many there were, how many failed, what failed first
      inject.child(f)                   calls f in a process of its own → what it returns, a string; "exit" or
                                        "signal"; code

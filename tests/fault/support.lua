@@ -1,5 +1,6 @@
 --- What the cases and the driver of the failing allocations share: values as text, tables through a pipe, directories.
 local lfs = require "lfs"
+local helpers = dofile "tests/lua/helpers.lua"
 
 local M = {}
 
@@ -53,15 +54,7 @@ function M.pack(value) return literal(value) end
 
 function M.unpack(text) return assert(load("return " .. text, "=child", "t", {}))() end
 
-function M.read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
-
-function M.write(path, content)
-  local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(content))
-end
+M.read, M.write = helpers.read, helpers.write
 
 --- Removes a file, or a directory with all that it has.
 function M.remove(path)
