@@ -88,3 +88,23 @@ describe("a run with layers of one's own", function()
     assert.equal("curved1.gain", report.unexpected[1])
   end)
 end)
+
+it("a run's model may give a table, to a loss of one's own", function()
+  local set = sm.data.tensors { inputs = sm.rand(20, 4), targets = sm.zeros({ 20 }, "int32") }
+  local function run(loss)
+    local experiment = sm.experiment {
+      data = set, model = sm.nn.branch { class = sm.nn.linear { 3 }, size = sm.nn.linear { 2 } }, loss = loss,
+      optimizer = sm.optim.sgd { lr = 0.1 }, schedule = { steps = 2, batch = 5 },
+    }
+    local runs = os.tmpname()
+    os.remove(runs)
+    local ok, result = pcall(experiment.run, experiment, { file = "tests/lua/layers_runs_spec.lua", quiet = true,
+      runs = runs })
+    os.execute("rm -rf " .. helpers.quote(runs))
+    return ok, result
+  end
+  local ok, result = run(function(y, target) return y.class:cross_entropy(target) + (y.size * y.size):mean() end)
+  assert.is_true(ok, result)
+  assert.matches("needs a row of scores for each example, {N, classes}, but the model gives several tensors",
+    select(2, run "cross_entropy"))
+end)

@@ -524,6 +524,7 @@ describe("hostile layers:", function()
     for words, forward in pairs {
       ["got nothing"] = function() end, ["got number 3"] = function() return 3 end,
       ["got table"] = function() return {} end, ["got boolean true"] = function(_, x) return true, x end,
+      ["got {1, 2} and boolean true"] = function(_, x) return x, true end,
     } do
       local model = nn.sequential { nn.layer { kind = "odd", forward = forward } () }
       has(error_of(model, sm.ones(1, 2)), "layers_spec.lua:")

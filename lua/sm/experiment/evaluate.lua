@@ -21,7 +21,9 @@ end
 --- @return table labels
 local function classifies(run)
   local targets = run.data.train.targets
-  local output = { "N", table.unpack(run.model.output_shape) }
+  local given = run.model.output_shape
+  if type(select(2, next(given))) == "table" then return false, given, targets.shape end -- several tensors
+  local output = { "N", table.unpack(given) }
   local labels = { "N", table.unpack(targets.shape, 2) }
   local fits = targets.dtype ~= runtime.real
     and table.concat(output, ",", 1, #output - 1) == table.concat(labels, ",")

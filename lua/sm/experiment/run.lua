@@ -66,7 +66,7 @@ end
 local function check_scores(self)
   local output, classes = self.model.output_shape, self.data.classes
   if self.loss ~= "cross_entropy" or #self.data.train.targets.shape ~= 1 then return end
-  if #output ~= 1 then
+  if #output ~= 1 or math.type(output[1]) == nil then
     fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives %s; "
       .. "nn.flatten() makes rows of images", shape_text(output, "N"))
   elseif classes and output[1] < classes then

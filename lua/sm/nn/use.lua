@@ -65,10 +65,15 @@ function M.fail(layer, inputs, format, ...)
   M.explain(layer, inputs, format:format(...))
 end
 
--- What follows a protected call: outputs are tensors, or tables of tensors.
+-- What follows a protected call: outputs are tensors, or tables of tensors; of several, further ones may be nil.
 local function settled(layer, one, inputs, ok, ...)
   if not ok then M.explain(layer, one and pack(inputs) or inputs, (...)) end
-  if not is_tensor((...)) and not shapes.is((...)) then
+  local fine = is_tensor((...)) or shapes.is((...))
+  for i = 2, select("#", ...) do
+    local further = select(i, ...)
+    fine = fine and (further == nil or shapes.is(further))
+  end
+  if not fine then
     M.fail(layer, one and pack(inputs) or inputs, "%s must return a tensor or a table of tensors, got %s",
       layer.computing, shapes.describe(pack(...)))
   end
