@@ -90,21 +90,49 @@ local function finish(where, o, stride)
   return setmetatable(o, checked)
 end
 
+--- What options of windows are, in words.
+M.WORDS = {
+  stride = "pixels from a window to the next, or {down, across}",
+  dilation = "pixels from an element of the window to the next, or {down, across}",
+  padding = "\"same\" (a window for each stride), \"valid\" (none), pixels on each side, {height, width} or {top, "
+    .. "left, bottom, right}",
+  groups = "of channels and filters; a filter sees the channels of its own group alone",
+  partial = "whether what is left over at the end gets a window, too",
+  count_padding = "whether padding counts, as zeros",
+  size = "{height, width} of the result, where several lead to this input",
+  bias = "{out}, added to each filter's sum",
+}
+local WORDS <const> = M.WORDS
+
 -- The options of a window whose stride is 1, with others.
 local function spec(padding, more)
-  local all = { stride = { type = {} }, dilation = { type = {} }, padding = { type = {}, default = padding } }
+  local all = {
+    stride = { type = {}, doc = WORDS.stride }, dilation = { type = {}, doc = WORDS.dilation },
+    padding = { type = {}, default = padding, doc = WORDS.padding },
+  }
   for key, rule in pairs(more or {}) do all[key] = rule end
   return all
 end
 
-local GROUPS <const> = { type = "integer", min = 1, max = M.MOST, default = 1 }
-local PARTIAL <const> = { type = "boolean", default = false }
-local CONV2D = spec("same", { groups = GROUPS, bias = { type = "tensor" } })
-local TRANSPOSE = spec("same", { groups = GROUPS, bias = { type = "tensor" }, size = { type = "table" } })
-local UNFOLD = spec("valid")
-local POOLS = {
+local GROUPS <const> = { type = "integer", min = 1, max = M.MOST, default = 1, doc = WORDS.groups }
+local BIAS <const> = { type = "tensor", doc = WORDS.bias }
+local PARTIAL <const> = { type = "boolean", default = false, doc = WORDS.partial }
+local COUNTED <const> = { type = "boolean", default = false, doc = WORDS.count_padding }
+
+--- The options of each operation with windows.
+M.OPTIONS = {
+  conv2d = spec("same", { groups = GROUPS, bias = BIAS }),
+  conv2d_transpose = spec("same", { groups = GROUPS, bias = BIAS, size = { type = "table", doc = WORDS.size } }),
+  unfold = spec "valid",
   maxpool2d = spec("valid", { partial = PARTIAL }),
-  avgpool2d = spec("valid", { partial = PARTIAL, count_padding = { type = "boolean", default = false } }),
+  avgpool2d = spec("valid", { partial = PARTIAL, count_padding = COUNTED }),
+  conv1d = {
+    stride = { type = "integer", min = 1, max = M.MOST, default = 1, doc = "steps from a window to the next" },
+    dilation = { type = "integer", min = 1, max = M.MOST, default = 1,
+      doc = "steps from an element of the window to the next" },
+    padding = { type = {}, default = "same", doc = "\"same\", \"valid\", steps on each side or {before, after}" },
+    groups = GROUPS, bias = BIAS,
+  },
 }
 
 --- A pool's arguments, checked: the window {height, width}, and its options.
@@ -114,36 +142,30 @@ local POOLS = {
 -- @param options table or nil
 function M.pool(name, where, kernel, options)
   if is_checked(options) then return kernel, options end
-  local o = check.options(where, options, POOLS[name])
+  local o = check.options(where, options, M.OPTIONS[name])
   local size = M.kernel(where, kernel)
   return size, finish(where, o, size)
 end
 
-local function checking(name, options)
+local function checking(name)
   return function(given, where)
     if is_checked(given) then return given end
     where = where or name
-    return finish(where, check.options(where, given, options), ONE)
+    return finish(where, check.options(where, given, M.OPTIONS[name]), ONE)
   end
 end
 
 --- The options of conv2d, conv2d_transpose and unfold, checked.
 -- @param options table or nil
 -- @param where the public name for messages, unless it is the operation's
-M.conv2d, M.conv2d_transpose = checking("conv2d", CONV2D), checking("conv2d_transpose", TRANSPOSE)
-M.unfold = checking("unfold", UNFOLD)
-
-local CONV1D = {
-  stride = { type = "integer", min = 1, max = M.MOST, default = 1 },
-  dilation = { type = "integer", min = 1, max = M.MOST, default = 1 },
-  padding = { type = {}, default = "same" }, groups = GROUPS, bias = { type = "tensor" },
-}
+M.conv2d, M.conv2d_transpose = checking "conv2d", checking "conv2d_transpose"
+M.unfold = checking "unfold"
 
 --- The options of conv1d, checked: those of a convolution over images of height 1.
 function M.conv1d(options, where)
   if is_checked(options) then return options end
   where = where or "conv1d"
-  local o = check.options(where, options, CONV1D)
+  local o = check.options(where, options, M.OPTIONS.conv1d)
   local padding = o.padding
   if padding ~= "same" and padding ~= "valid" then
     local sides = integers(padding, 0, 2)

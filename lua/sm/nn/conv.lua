@@ -4,20 +4,20 @@ local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 local windows = require "sm.windows"
 
--- Options of each, beside those of its window:
---   bias             whether each filter has a bias (true)
---   init, bias_init  functions as in nn.init
+local WORDS <const> = windows.WORDS
+
 local function options(window, more)
   local all = {
-    { type = "integer", required = true, min = 1 },
-    kernel = { type = window, required = true, min = 1 },
-    stride = { type = window, min = 1 },
-    padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" } },
-    dilation = { type = window, min = 1 },
-    groups = { type = "integer", min = 1, default = 1 },
-    bias = { type = "boolean", default = true },
-    init = { type = "function", default = initialise.he_normal() },
-    bias_init = { type = "function" },
+    { type = "integer", required = true, min = 1, doc = "how many filters" },
+    kernel = { type = window, required = true, min = 1, doc = "how large the window is, or {height, width}" },
+    stride = { type = window, min = 1, doc = WORDS.stride .. "; 1 by default" },
+    padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" },
+      doc = WORDS.padding .. "; \"same\" by default" },
+    dilation = { type = window, min = 1, doc = WORDS.dilation .. "; 1 by default" },
+    groups = { type = "integer", min = 1, default = 1, doc = WORDS.groups },
+    bias = { type = "boolean", default = true, doc = "whether each filter has a bias" },
+    init = { type = "function", default = initialise.he_normal(), doc = "of the weight; he_normal by default" },
+    bias_init = { type = "function", doc = "of the bias; zeros by default" },
   }
   for key, rule in pairs(more or {}) do all[key] = rule end
   return all
@@ -93,13 +93,6 @@ end
 local M = {}
 
 --- nn.conv2d { filters, kernel = size }: y {N, height', width', filters}.
----   kernel    rows and columns of the window, or {height, width}
----   stride    pixels from a window to the next, or {down, across} (1)
----   padding   "same" (height' = height/stride, rounded up), "valid" (none), pixels on each side, {height, width} or
----             {top, left, bottom, right} ("same")
----   dilation  pixels from an element of the window to the next, or {down, across} (1)
----   groups    of channels and filters; a filter sees the channels of its own group alone (1)
----   bias, init, bias_init  see above
 M.conv2d = layer.define("conv2d", {
   short = "conv",
   role = "weights",
@@ -128,8 +121,8 @@ M.conv2d = layer.define("conv2d", {
   describe = function(self) return words(self, self.kernel, self.window) end,
 })
 
---- nn.conv1d { filters, kernel = length }: y {N, time', filters} of sequences {N, time, channels}. Options as above, in
---- numbers; padding may be {before, after}.
+--- nn.conv1d { filters, kernel = length }: y {N, time', filters} of sequences {N, time, channels}. Numbers
+--- are of steps, and padding may be {before, after}.
 M.conv1d = layer.define("conv1d", {
   role = "weights",
   options = options("integer"),
@@ -149,13 +142,12 @@ M.conv1d = layer.define("conv1d", {
 })
 
 --- nn.conv2d_transpose { filters, kernel = size }: the convolution turned around, y {N, height', width', filters}. Its
---- weight is that of a convolution from `filters` channels, {height, width, filters / groups, channels}. Options as
---- above, and
----   size  {height', width'}, where several lead to the input; else "same" gives height * stride
+--- weight is that of a convolution from `filters` channels, {height, width, filters / groups, channels}. Where no
+--- size is given, "same" makes height * stride.
 M.conv2d_transpose = layer.define("conv2d_transpose", {
   short = "transpose",
   role = "weights",
-  options = options(EITHER, { size = { type = "table" } }),
+  options = options(EITHER, { size = { type = "table", doc = WORDS.size } }),
 
   setup = function(self, where)
     check(self, where)

@@ -4,14 +4,16 @@ local arguments = require "sm.ops.arguments"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local rules = require "sm.ops.grouping"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 local tensor = require "sm.tensor"
 
 local M = {}
 
-local FLAG <const> = { type = "boolean", default = false }
-local TEMPERATURE <const> = { type = { "real", "function", "string" }, default = 1, above = 0, choices = { "learned" } }
+local SCALE <const>, OFF <const>, HARD <const> = rules.FLAGS.scale, rules.FLAGS.off, rules.FLAGS.hard
+local TEMPERATURE <const> = { type = { "real", "function", "string" }, default = 1, above = 0, choices = { "learned" },
+  doc = "divides the logits: a number, a function of the training step, or one learned for each group" }
 
 -- Groups --------------------------------------------------------------------------------------------------
 
@@ -123,9 +125,7 @@ end
 -- @param options beside groups, sizes and axis
 -- @param f function(self, x, what its operation takes) → y
 local function define(kind, role, options, f)
-  options.groups = { type = "integer", min = 1 }
-  options.sizes = { type = "table" }
-  options.axis = { type = { "integer", "table" } }
+  options = rules.options_with(options)
   M[kind] = layer.define(kind, {
     role = role,
     options = options,
@@ -139,36 +139,27 @@ local function define(kind, role, options, f)
 end
 
 --- nn.softmax { groups = 4 }: a softmax over each group of channels (the last axis), at each location.
----   groups       number of equal groups (1 unless sizes are given)
----   sizes        or the channels of each group: {16, 16, 32}
----   axis         or other axes of {batch, …} than the last: 2, or {2, 3} for all locations of an image
----   temperature  divides the logits (1): a number; a function of the training step, which counts the layer's calls in
----                training from 1; or "learned", one parameter a group, whose logarithm begins at 0
----   scale        multiplies by the group's size, so that the mean activation is 1 (false)
----   off          gives every group an implicit option with logit 0, "none of these" (false)
----   hard         1 for the largest and 0 for the others, with the gradient of the softmax (false)
-define("softmax", "grouping", { temperature = TEMPERATURE, scale = FLAG, off = FLAG, hard = FLAG },
+--- Sizes are of uneven groups, {16, 16, 32}. An axis counts that of the batch, too: {2, 3} are all locations of an
+--- image. The step that a temperature depends on counts the layer's calls in training from 1. One that is learned is a
+--- parameter for each group, whose logarithm begins at 0.
+define("softmax", "grouping", { temperature = TEMPERATURE, scale = SCALE, off = OFF, hard = HARD },
   function(_, x, o) return x:softmax(o) end)
 
 --- nn.gumbel_softmax { groups = 4, temperature = 1, hard = false }: the same with Gumbel noise on the logits in
 --- training, so that the largest of a group is a draw from its softmax; in evaluation the softmax itself. Jang, Gu and
 --- Poole 2017, arxiv.org/abs/1611.01144; Maddison, Mnih and Teh 2017, arxiv.org/abs/1611.00712.
----   groups, sizes, axis, temperature, hard  as for nn.softmax
-define("gumbel_softmax", "grouping", { temperature = TEMPERATURE, hard = FLAG }, function(self, x, o)
+define("gumbel_softmax", "grouping", { temperature = TEMPERATURE, hard = HARD }, function(self, x, o)
   if self.training then return x:gumbel_softmax(o) end
   return x:softmax(o)
 end)
 
 --- nn.sparsemax { groups = 4 }: probabilities of which many are exactly 0. Martins and Astudillo 2016,
 --- arxiv.org/abs/1602.02068.
----   groups, sizes, axis  as for nn.softmax
 define("sparsemax", "activation", {}, function(_, x, o) return x:sparsemax(o) end)
 
 --- nn.kwta { k = 1, groups = 4 }: of each group the k largest, and 0 for the others. Makhzani and Frey 2013,
 --- arxiv.org/abs/1312.5663.
----   k                    winners of each group
----   groups, sizes, axis  as for nn.softmax
-define("kwta", "activation", { k = { type = "integer", required = true, min = 1 } },
+define("kwta", "activation", { k = { type = "integer", required = true, min = 1, doc = "winners of each group" } },
   function(_, x, o) return x:kwta(o) end)
 
 -- Maxout --------------------------------------------------------------------------------------------------
@@ -176,16 +167,14 @@ define("kwta", "activation", { k = { type = "integer", required = true, min = 1 
 --- nn.maxout { features, pieces = 2 }: each feature is the largest of so many linear functions of x, along the last
 --- axis. Without features, the largest of every so many neighbours among the channels of the layer before. Goodfellow
 --- et al. 2013, arxiv.org/abs/1302.4389.
----   bias             whether each piece has a bias (true)
----   init, bias_init  functions as in nn.init
 M.maxout = layer.define("maxout", {
   role = "weights",
   options = {
-    { type = "integer", min = 1 },
-    pieces = { type = "integer", default = 2, min = 2 },
-    bias = { type = "boolean" },
-    init = { type = "function" },
-    bias_init = { type = "function" },
+    { type = "integer", min = 1, doc = "features" },
+    pieces = { type = "integer", default = 2, min = 2, doc = "of which the largest is taken" },
+    bias = { type = "boolean", doc = "whether each piece has a bias; true by default" },
+    init = { type = "function", doc = "of the weight; he_normal by default" },
+    bias_init = { type = "function", doc = "of the bias; zeros by default" },
   },
 
   setup = function(self, where)

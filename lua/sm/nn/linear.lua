@@ -7,15 +7,13 @@ local M = {}
 
 --- nn.linear { features }: y {N, …, features} = x {N, …, in} · weight {in, features} + bias {features}, along the last
 --- axis.
----   bias             whether each output has a bias (true)
----   init, bias_init  functions as in nn.init
 M.linear = layer.define("linear", {
   role = "weights",
   options = {
-    { type = "integer", required = true, min = 1 },
-    bias = { type = "boolean", default = true },
-    init = { type = "function", default = initialise.he_normal() },
-    bias_init = { type = "function" },
+    { type = "integer", required = true, min = 1, doc = "features" },
+    bias = { type = "boolean", default = true, doc = "whether each output has a bias" },
+    init = { type = "function", default = initialise.he_normal(), doc = "of the weight; he_normal by default" },
+    bias_init = { type = "function", doc = "of the bias; zeros by default" },
   },
 
   setup = function(self, where)

@@ -9,8 +9,8 @@ local shape_text = require "sm.text".shape
 
 local M = {}
 
-local EPSILON <const> = { type = "real", default = 1e-5, above = 0, below = math.huge }
-local AFFINE <const> = { type = "boolean", default = true }
+local EPSILON <const> = { type = "real", default = 1e-5, above = 0, below = math.huge, doc = "added to the variance" }
+local AFFINE <const> = { type = "boolean", default = true, doc = "whether there are a weight and a bias" }
 
 local function make_affine(self, shape)
   self:make_parameter("weight", shape, tensor.ones)
@@ -21,13 +21,11 @@ end
 --- with one mean and one variance per channel (the last axis), over all other axes. In training they are
 --- those of the batch, and the gradient goes through them; in evaluation mode they are the running ones, the
 --- buffers "mean" and "variance", which start at 0 and 1. Ioffe and Szegedy 2015, arxiv.org/abs/1502.03167.
----   momentum  what the running statistics keep at each training step:
----             running = momentum · running + (1 − momentum) · batch
----   epsilon   added to the variance
 M.batchnorm = layer.define("batchnorm", {
   role = "normalisation",
   options = {
-    momentum = { type = "real", default = 0.9, min = 0, below = 1 },
+    momentum = { type = "real", default = 0.9, min = 0, below = 1,
+      doc = "m in running = m · running + (1 − m) · batch, at each training step" },
     epsilon = EPSILON,
   },
 
@@ -75,7 +73,7 @@ M.batchnorm = layer.define("batchnorm", {
 M.layernorm = layer.define("layernorm", {
   role = "normalisation",
   options = {
-    axis = { type = { "integer", "table" }, default = -1 },
+    axis = { type = { "integer", "table" }, default = -1, doc = "the last axis, or a list of last axes" },
     epsilon = EPSILON,
     affine = AFFINE,
   },
@@ -106,7 +104,7 @@ M.layernorm = layer.define("layernorm", {
 M.groupnorm = layer.define("groupnorm", {
   role = "normalisation",
   options = {
-    groups = { type = "integer", required = true, min = 1 },
+    groups = { type = "integer", required = true, min = 1, doc = "number of equal groups of channels" },
     epsilon = EPSILON,
     affine = AFFINE,
   },

@@ -53,7 +53,7 @@ M.reshape = layer.define("reshape", {
 --- nn.dropout { 0.5 }: in training each value is 0 with this probability, else divided by what is kept.
 M.dropout = layer.define("dropout", {
   role = "noise",
-  options = { { type = "real", required = true, min = 0, below = 1 } },
+  options = { { type = "real", required = true, min = 0, below = 1, doc = "the probability of 0" } },
   forward = function(self, x)
     if not self.training then return x end
     return x:dropout(self.options[1])
@@ -66,7 +66,7 @@ M.dropout = layer.define("dropout", {
 M.fn = layer.define("fn", {
   own_line = true,
   computing = "the function",
-  options = { { type = "function", required = true } },
+  options = { { type = "function", required = true, doc = "f(x, training) → y" } },
   forward = function(self, ...)
     if select("#", ...) == 1 then return self.options[1]((...), self.training) end
     local inputs = table.pack(...)

@@ -2,6 +2,8 @@
 local layer = require "sm.nn.layer"
 local windows = require "sm.windows"
 
+local WORDS <const> = windows.WORDS
+
 -- "2×3" for {2, 3}.
 local function sizes(list) return table.concat(list, "×") end
 
@@ -17,20 +19,12 @@ end
 local function global(name)
   return layer.define(name, {
     role = "pooling",
-    options = { keepdim = { type = "boolean", default = false } },
+    options = { keepdim = { type = "boolean", default = false, doc = "whether the axes stay, with size 1" } },
     setup = function(self) self.taken = { keepdim = self.options.keepdim } end,
     forward = function(self, x) return x[name](x, self.taken) end,
   })
 end
 
--- Options of both, beside the window, a number or {height, width}:
---   stride         (the window's own size, so that windows touch)
---   padding        "valid" (none), "same", pixels on each side, {height, width} or {top, left, bottom, right}; padding
---                  never takes part, unless a mean counts it ("valid")
---   dilation       pixels from an element of the window to the next (1)
---   partial        whether what is left over at the end gets a window, too (false)
---   count_padding  of a mean: whether padding counts, as zeros (false)
--- Stride and dilation may be {height, width}, too.
 local TAKEN <const> = { "stride", "padding", "dilation", "partial", "count_padding" }
 
 local function pooling(kind, short, forward)
@@ -38,12 +32,14 @@ local function pooling(kind, short, forward)
     short = short,
     role = "pooling",
     options = {
-      { type = { "integer", "table" }, required = true, min = 1 },
-      stride = { type = { "integer", "table" }, min = 1 },
-      padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" } },
-      dilation = { type = { "integer", "table" }, min = 1 },
-      partial = { type = "boolean" },
-      count_padding = kind == "avgpool2d" and { type = "boolean" } or nil,
+      { type = { "integer", "table" }, required = true, min = 1, doc = "how large a window is, or {height, width}" },
+      stride = { type = { "integer", "table" }, min = 1,
+        doc = WORDS.stride .. "; by default the window's size, so that windows touch" },
+      padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" },
+        doc = WORDS.padding .. "; \"valid\" by default" },
+      dilation = { type = { "integer", "table" }, min = 1, doc = WORDS.dilation .. "; 1 by default" },
+      partial = { type = "boolean", doc = WORDS.partial },
+      count_padding = kind == "avgpool2d" and { type = "boolean", doc = WORDS.count_padding } or nil,
     },
 
     setup = function(self, where)

@@ -5,17 +5,15 @@ local layer = require "sm.nn.layer"
 local M = {}
 
 --- nn.upsample2d { factor = 2 }: y {N, height * factor, width * factor, channels}.
----   factor         a number or {down, across}
----   size           or the result's {height, width}
----   mode           "nearest" or "bilinear" ("nearest")
----   align_corners  whether bilinear interpolation puts corners on corners (false)
 M.upsample2d = layer.define("upsample2d", {
   short = "upsample",
   options = {
-    factor = { type = { "number", "table" }, above = 0 },
-    size = { type = "table" },
-    mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest" },
-    align_corners = { type = "boolean", default = false },
+    factor = { type = { "number", "table" }, above = 0, doc = "how many times as large, or {down, across}" },
+    size = { type = "table", doc = "or the result's {height, width}" },
+    mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest",
+      doc = "what is between pixels" },
+    align_corners = { type = "boolean", default = false,
+      doc = "whether bilinear interpolation puts corners on corners" },
   },
 
   setup = function(self, where)

@@ -183,6 +183,7 @@ end
 
 define {
   name = "attention",
+  options = OPTIONS,
   call = "sm.attention",
   doc = "sm.attention(q, k, v, {heads = 1, causal = false, mask, scale = 1/√width, dropout = 0}): of each query the "
     .. "mean of the values, weighted by the softmax of scale * q·k over the keys; q {N, T, channels}, k and v {N, S, "
@@ -271,6 +272,7 @@ records.attention = records[#records].f -- for layers
 
 define {
   name = "self_attention",
+  options = OPTIONS,
   doc = "x:self_attention{heads = 1, causal = false, mask, scale = 1/√width, dropout = 0}: attention where queries, "
     .. "keys and values lie side by side in x {N, T, 3 channels}, as one product gives them: {N, T, channels}. "
     .. "Nothing is copied to take them apart.",

@@ -109,7 +109,9 @@ summed { "huber", "the mean of d^2 / 2 where |d|, the difference, is at most del
     local d = math.abs(a - b)
     return d <= delta and d * d / 2 or delta * (d - delta / 2)
   end,
-  options = { delta = { type = "real", above = 0, default = 1 } },
+  options = {
+    delta = { type = "real", above = 0, default = 1, doc = "the difference from which on the loss is linear" },
+  },
   samples = function(s)
     local samples = pairs_of(s)
     samples[#samples + 1] = { s.real(7), s.real(7) * 0.3, { delta = 0.313 } }

@@ -14,9 +14,17 @@ local M = {}
 
 --- The options that say what the groups are.
 M.GROUPS = {
-  groups = { type = "integer", min = 1 },
-  sizes = { type = "table" },
-  axis = { type = { "integer", "table" } },
+  groups = { type = "integer", min = 1, doc = "number of equal groups of the last axis; 1 where nothing is said" },
+  sizes = { type = "table", doc = "or the sizes of uneven groups of the last axis" },
+  axis = { type = { "integer", "table" }, doc = "or another axis, or a list of axes, as one group" },
+}
+
+--- Options of a softmax that are yes or no.
+M.FLAGS = {
+  scale = { type = "boolean", default = false, doc = "multiplies by the group's size, so that the mean is 1" },
+  off = { type = "boolean", default = false, doc = "adds an option with logit 0, none of these, to every group" },
+  hard = { type = "boolean", default = false,
+    doc = "gives 1 for the largest and 0 for the others, with the gradient of what is soft" },
 }
 
 --- These, and others.
@@ -225,7 +233,8 @@ local divided = traced.pointwise(function(x, t)
 end)
 
 --- The option of a temperature: a number, or a tensor of one number or of one a group.
-M.TEMPERATURE = { type = { "real", "tensor" }, above = 0, default = 1 }
+M.TEMPERATURE = { type = { "real", "tensor" }, above = 0, default = 1,
+  doc = "divides the logits: a number, or a tensor of one number or of one for each group" }
 
 --- x over a temperature that is a tensor, recorded; numbers are left to the kernels.
 -- @return x or what it has become, the temperature that is left

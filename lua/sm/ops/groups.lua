@@ -31,6 +31,7 @@ end
 
 define {
   name = "sparsemax",
+  options = grouping.GROUPS,
   doc = "x:sparsemax{groups = 1 | sizes = {…} | axis = -1}: the probabilities that are nearest to x, of which many are "
     .. "exactly 0: max(x - t, 0), with the t for which each group adds up to 1.",
   f = function(x, options)
@@ -70,10 +71,13 @@ define {
   refused = refused_by(function(s) return { { "one channel", s.real(3, 4), { groups = 4 } } } end),
 }
 
-local KWTA <const> = grouping.options_with { k = { type = "integer", min = 1, required = true } }
+local KWTA <const> = grouping.options_with {
+  k = { type = "integer", min = 1, required = true, doc = "how many of each group are kept" },
+}
 
 define {
   name = "kwta",
+  options = KWTA,
   doc = "x:kwta{k = 2, groups = 1 | sizes = {…} | axis = -1}: of each group the k largest, of equals the first, and 0 "
     .. "for the others (k winners take all). The gradient passes to the winners.",
   f = function(x, options)
@@ -117,10 +121,13 @@ define {
   end,
 }
 
-local MAXOUT <const> = { pieces = { type = "integer", min = 1, required = true } }
+local MAXOUT <const> = {
+  pieces = { type = "integer", min = 1, required = true, doc = "channels of which the largest is taken" },
+}
 
 define {
   name = "maxout",
+  options = MAXOUT,
   doc = "x:maxout{pieces = 2}: the largest of every so many neighbours along the last axis, {…, n} → {…, n/pieces}. Of "
     .. "equals the first gets the gradient.",
   f = function(x, options)
@@ -160,8 +167,8 @@ define {
 }
 
 local ENTROPY <const> = grouping.options_with {
-  scale = { type = "boolean", default = false },
-  off = { type = "boolean", default = false },
+  scale = { type = "boolean", default = false, doc = "whether the softmax was scaled" },
+  off = { type = "boolean", default = false, doc = "whether the softmax had an implicit option" },
  }
 local SMALLEST <const> = 0x1p-126 -- of the normal numbers of float32
 
@@ -170,6 +177,7 @@ local surprise = traced.pointwise(function(p) return -p * where(p:eq(0), SMALLES
 
 define {
   name = "group_entropy",
+  options = ENTROPY,
   doc = "p:group_entropy{groups = 1 | sizes = {…} | axis = -1, scale = false, off = false}: the entropy, the sum of "
     .. "-p log p, of each group of probabilities: {…, groups}, or without the axes. scale and off as for the softmax "
     .. "that gave p.",

@@ -17,8 +17,10 @@ local records = {}
 
 local function define(given) records[#records + 1] = given end
 
-local EPSILON <const> = { type = "real", default = 1e-5, above = 0, below = math.huge }
-local WEIGHT <const> = { type = "tensor" }
+local EPSILON <const> = { type = "real", default = 1e-5, above = 0, below = math.huge,
+  doc = "added to the variance" }
+local WEIGHT <const> = { type = "tensor", doc = "what the result is multiplied by" }
+local BIAS <const> = { type = "tensor", doc = "what is added to the result" }
 
 --- The gradients of x, weight and bias, recorded.
 -- @param layout {outer, rows, channels} that x is seen as
@@ -90,11 +92,13 @@ end
 -- Operations ----------------------------------------------------------------------------------------------
 
 local LAYER <const> = {
-  axis = { type = { "integer", "table" }, default = -1 }, weight = WEIGHT, bias = WEIGHT, epsilon = EPSILON,
+  axis = { type = { "integer", "table" }, default = -1, doc = "the last axis, or a list of last axes" },
+  weight = WEIGHT, bias = BIAS, epsilon = EPSILON,
 }
 
 define {
   name = "layer_norm",
+  options = LAYER,
   doc = "x:layer_norm{axis = -1, weight, bias, epsilon = 1e-5}: (x - mean) / sqrt(variance + epsilon) * weight + bias, "
     .. "with mean and variance over the last axis or a list of last axes, whose shape weight and bias have.",
   f = function(x, options)
@@ -140,11 +144,13 @@ define {
 }
 
 local GROUP <const> = {
-  groups = { type = "integer", min = 1, required = true }, weight = WEIGHT, bias = WEIGHT, epsilon = EPSILON,
+  groups = { type = "integer", min = 1, required = true, doc = "number of equal groups of channels" },
+  weight = WEIGHT, bias = BIAS, epsilon = EPSILON,
 }
 
 define {
   name = "group_norm",
+  options = GROUP,
   doc = "x:group_norm{groups = 8, weight, bias, epsilon = 1e-5}: of every example {N, …, channels} each group of "
     .. "channels normalised over all of its places; weight and bias {channels}.",
   f = function(x, options)
@@ -187,7 +193,8 @@ define {
 }
 
 local BATCH <const> = {
-  mean = WEIGHT, variance = WEIGHT, weight = WEIGHT, bias = WEIGHT, epsilon = EPSILON,
+  mean = { type = "tensor", doc = "{channels}, with variance: what is normalised by instead of the batch's" },
+  variance = { type = "tensor", doc = "{channels}, with mean" }, weight = WEIGHT, bias = BIAS, epsilon = EPSILON,
 }
 
 local scaled = traced.pointwise(function(x, mean, scale) return (x - mean) * scale end)
@@ -195,6 +202,7 @@ local shifted = traced.pointwise(function(x, mean, scale, bias) return (x - mean
 
 define {
   name = "batch_norm",
+  options = BATCH,
   doc = "x:batch_norm{weight, bias, epsilon = 1e-5}: each channel (the last axis) normalised over all other axes; also "
     .. "gives the mean and the biased variance {channels}, which have no gradient. With mean and variance it "
     .. "normalises by these.",

@@ -1,5 +1,6 @@
 --- Pools of images {N, height, width, channels}. See sm.ops.shape for what a record has.
 -- @module sm.ops.pool
+local along = require "sm.ops.along"
 local arguments = require "sm.ops.arguments"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
@@ -17,6 +18,7 @@ for _, name in ipairs { "maxpool2d", "avgpool2d" } do
   local maximum = name == "maxpool2d"
   define {
     name = name,
+    options = windows.OPTIONS[name],
     doc = ("x:%s(kernel, {stride = kernel, padding = \"valid\", dilation = 1, partial = false%s}): the %s kernel, "
       .. "stride and dilation: numbers or {height, width}; padding: \"valid\", \"same\", pixels on each side, {height, "
       .. "width} or {top, left, bottom, right}. partial: what is left over at the end gets a window, too (PyTorch's "
@@ -74,6 +76,7 @@ for _, name in ipairs { "global_maxpool", "global_avgpool" } do
   local reduction = name == "global_maxpool" and "max" or "mean"
   define {
     name = name,
+    options = along.OPTIONS,
     doc = ("x:%s {keepdim = false}: the %s of each channel over all locations, {N, …, channels} → {N, channels}; with "
       .. "keepdim their axes stay, with size 1."):format(name, reduction == "max" and "largest value" or "mean"),
     f = function(x, options)

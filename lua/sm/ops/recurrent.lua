@@ -189,6 +189,7 @@ for _, name in ipairs { "rnn", "gru", "lstm" } do
   local gates = cell.gates
   define {
     name = name,
+    options = cell.options,
     doc = ("x:%s(w, v, {bias, recurrent_bias, h, %s%sreverse = false, state = false}): the states {N, T, size} over "
       .. "sequences x {N, T, in}, from weights w {in, %d size} and v {size, %d size}: %s. The names and orders are "
       .. "PyTorch's. It begins with h%s, zeros by default; reverse goes from the last step to the first; with state "

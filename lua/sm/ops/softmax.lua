@@ -21,9 +21,7 @@ local function define(given) records[#records + 1] = given end
 
 local SOFTMAX <const> = grouping.options_with {
   temperature = grouping.TEMPERATURE,
-  scale = { type = "boolean", default = false },
-  off = { type = "boolean", default = false },
-  hard = { type = "boolean", default = false },
+  scale = grouping.FLAGS.scale, off = grouping.FLAGS.off, hard = grouping.FLAGS.hard,
 }
 local LOG_SOFTMAX <const> = grouping.options_with { temperature = SOFTMAX.temperature, off = SOFTMAX.off }
 local GUMBEL <const> = grouping.options_with { temperature = SOFTMAX.temperature, hard = SOFTMAX.hard }
@@ -160,6 +158,7 @@ end
 
 define {
   name = "softmax",
+  options = SOFTMAX,
   doc = "x:softmax{groups = 1 | sizes = {…} | axis = -1, temperature = 1, scale = false, off = false, hard = false}: "
     .. "softmax over each group of the last axis, or over another axis or a list of axes. temperature, a number or a "
     .. "tensor of one number or of one a group, divides the logits. scale multiplies by the group's size; off adds an "
@@ -196,6 +195,7 @@ define {
 
 define {
   name = "log_softmax",
+  options = LOG_SOFTMAX,
   doc = "x:log_softmax{groups = 1 | sizes = {…} | axis = -1, temperature = 1, off = false}: the logarithm of the "
     .. "softmax, safe where that would be 0.",
   f = function(x, options)
@@ -226,6 +226,7 @@ local noisy = traced.pointwise(function(x, u) return x - (-maximum(u, 0x1p-25):l
 
 define {
   name = "gumbel_softmax",
+  options = GUMBEL,
   doc = "x:gumbel_softmax{groups = 1 | sizes = {…} | axis = -1, temperature = 1, hard = false}: softmax of logits with "
     .. "Gumbel noise, so that the largest of a group is a draw from its softmax. hard gives 1 to it and 0 to the "
     .. "others, with the gradient of the softmax.",

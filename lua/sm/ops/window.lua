@@ -38,6 +38,7 @@ end
 
 define {
   name = "conv2d",
+  options = windows.OPTIONS.conv2d,
   doc = "x:conv2d(w, {stride = 1, padding = \"same\", dilation = 1, groups = 1, bias = {out}}): the convolution (cross-"
     .. "correlation) of x {N, H, W, in} with filters w {height, width, in / groups, out}. " .. WINDOW,
   f = function(x, w, options) return windows.convolved(x, w, windows.conv2d(options)) end,
@@ -86,6 +87,7 @@ end
 
 define {
   name = "conv1d",
+  options = windows.OPTIONS.conv1d,
   doc = "x:conv1d(w, {stride = 1, padding = \"same\", dilation = 1, groups = 1, bias = {out}}): the convolution of "
     .. "sequences x {N, time, in} with filters w {length, in / groups, out}. padding: \"same\", \"valid\", steps on "
     .. "each side or {before, after}.",
@@ -138,6 +140,7 @@ define {
 
 define {
   name = "conv2d_transpose",
+  options = windows.OPTIONS.conv2d_transpose,
   doc = "y:conv2d_transpose(w, {stride = 1, padding = \"same\", dilation = 1, groups = 1, bias = {in}, size = {H', "
     .. "W'}}): the convolution turned around, which maps {N, H, W, out} back to {N, H', W', in} with the same filters "
     .. "{height, width, in / groups, out}. Without size, \"same\" gives H * stride, otherwise (H-1) * stride + what "
@@ -201,6 +204,7 @@ end
 
 define {
   name = "unfold",
+  options = windows.OPTIONS.unfold,
   doc = "x:unfold(kernel, {stride = 1, padding = \"valid\", dilation = 1}): what the window sees at each of its "
     .. "positions, {N, H', W', height * width * channels}: row by row, and of each pixel all channels, as filters lie "
     .. "in memory (PyTorch has the channels first). kernel: a number or {height, width}. x:unfold(3):matmul(w:reshape("
@@ -239,10 +243,10 @@ define {
 }
 
 local UPSAMPLE = {
-  factor = { type = { "number", "table" } },
-  size = { type = "table" },
-  mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest" },
-  align_corners = { type = "boolean", default = false },
+  factor = { type = { "number", "table" }, doc = "how many times as large, or {down, across}" },
+  size = { type = "table", doc = "or the result's {height, width}" },
+  mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest", doc = "what is between pixels" },
+  align_corners = { type = "boolean", default = false, doc = "whether bilinear interpolation puts corners on corners" },
 }
 
 --- {down, across} of what is one number for both or a list of two; each must pass.
@@ -301,6 +305,7 @@ end
 
 define {
   name = "upsample2d",
+  options = UPSAMPLE,
   doc = "x:upsample2d {factor = n | {h, w}, mode = \"nearest\" | \"bilinear\", align_corners = false}: images in "
     .. "another size, factor times theirs (rounded down), or size = {height, width}. Nearest takes the pixel at or "
     .. "before i / factor; bilinear interpolates at (i + 0.5) / factor - 0.5, with align_corners so that the corners "
