@@ -1,4 +1,6 @@
 --- What `--help` prints: of everything, or of one command.
+local catalogue = require "sm.data.catalogue"
+local sorted_keys = require "sm.ordered".sorted_keys
 local usage = require "sm.usage"
 
 local M = {}
@@ -16,7 +18,7 @@ local forms <const> = {
   { "eval RUN", "evaluate the newest checkpoint of a run; writes nothing" },
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
-  { "data NAME…", "fetch data sets (mnist, fashion) and verify them" },
+  { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
   { "-e CODE", "run Lua code, with the library as `sm`; print its value" },
   { "--version [--verbose]", "the version, and what it computes with" },
   { "[COMMAND] --help", "this text, or that of a command" },
