@@ -74,7 +74,7 @@ deps-run: ## install the packages that building and running need
 deps-test: ## those and what testing needs
 	@third_party/install.sh run test
 deps deps-check: ## those and what checking needs (1.2 GB)
-	@third_party/install.sh run test check docs
+	@third_party/install.sh run test check
 deps-bench: ## install what the benchmark compares with (large: PyTorch)
 	@third_party/install.sh run test bench
 
@@ -207,9 +207,9 @@ $(BUILD)/bench/onednn_step: $(BUILD)/bench/onednn_step.o
 	$(call say,LINK,$@)
 	$(Q)$(CXX) -fopenmp $< -o $@ -ldnnl
 
-docs: ## the Lua API reference, to build/docs
-	@third_party/install.sh docs
-	@ldoc --dir build/docs --project smrun --all lua/sm
+docs: deps-test ## the reference of all that is public, to build/docs/index.html; the operations also to docs
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@lua5.4 docs/reference/make.lua $(BUILD)
 
 install uninstall: export TARGET = $(DESTDIR)$(if $(filter /%,$(PREFIX)),,$(CURDIR)/)$(PREFIX)
 install uninstall: export INSTALLED_PREFIX = $(PREFIX)

@@ -15,7 +15,7 @@ mkdir -p build
 : >$not_run
 
 step luacheck
-luacheck --quiet lua experiments tests
+luacheck --quiet lua experiments tests docs
 
 step the reference of the Lua interface
 quietly build/docs.log make --no-print-directory docs

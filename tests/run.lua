@@ -21,8 +21,8 @@ local NO_NUMBERS = {
   bindings = true, cli = true, compare = true, control_codes = true, descriptors = true, documents = true,
   fetch = true, file_bindings = true, foreign_runs = true, globals = true, hostile = true, house = true,
   install = true, large_files = true, malformed_files = true, malformed_runs = true, numbers = true, old_runs = true,
-  paint = true, params = true, paths = true, problem = true, raising = true, reentry = true, report = true,
-  report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
+  paint = true, params = true, paths = true, problem = true, raising = true, reentry = true, reference = true,
+  report = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
 }
 
 -- What glibc.cpu.hwcaps hides, so that its loader takes the level.

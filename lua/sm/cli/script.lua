@@ -79,10 +79,10 @@ local function guarded(f)
   end
 end
 
---- `sm.params` under plain Lua.
+--- What `sm.params` is under plain Lua.
 M.params = guarded(params.declare)
 
---- `sm.experiment` under plain Lua.
+--- What `sm.experiment` is under plain Lua.
 M.experiment = guarded(host.experiment)
 
 return M
