@@ -7,8 +7,11 @@ local user_line = require "sm.place".line
 
 local M = {}
 
--- The losses that have a name: methods of the output, which take the target.
-local losses <const> = { "cross_entropy", "mse", "l1", "huber", "bce_with_logits", "kl_div", "hinge", "cosine" }
+-- The losses that have a name: the operations of these families, methods of the output, which take the target.
+local losses <const> = {}
+for _, family in ipairs { require "sm.ops.loss", (require "sm.ops.distance") } do
+  for _, operation in ipairs(family) do losses[#losses + 1] = operation.name end
+end
 
 local declaration_keys = check.spec("experiment", {
   data = { required = true, doc = "a data set of sm.data" },

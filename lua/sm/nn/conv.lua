@@ -4,33 +4,27 @@ local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 local windows = require "sm.windows"
 
-local WORDS <const> = windows.WORDS
-
-local function options(window, more)
-  local all = {
-    { type = "integer", required = true, min = 1, doc = "how many filters" },
-    kernel = { type = window, required = true, min = 1, doc = "how large the window is, or {height, width}" },
-    stride = { type = window, min = 1, doc = WORDS.stride .. "; 1 by default" },
-    padding = { type = { "integer", "string", "table" }, min = 0, choices = { "same", "valid" },
-      doc = WORDS.padding .. "; \"same\" by default" },
-    dilation = { type = window, min = 1, doc = WORDS.dilation .. "; 1 by default" },
-    groups = { type = "integer", min = 1, default = 1, doc = WORDS.groups },
-    bias = { type = "boolean", default = true, doc = "whether each filter has a bias" },
-    init = { type = "function", default = initialise.he_normal(), doc = "of the weight; he_normal by default" },
-    bias_init = { type = "function", doc = "of the bias; zeros by default" },
-  }
-  for key, rule in pairs(more or {}) do all[key] = rule end
+-- Options of a layer: those of its operation, but for the bias, which is a parameter here, and its own.
+local function options(operation)
+  local all = {}
+  for key, rule in pairs(windows.OPTIONS[operation]) do all[key] = rule end
+  all[1] = { type = "integer", required = true, min = 1, doc = "how many filters" }
+  all.kernel = { type = operation == "conv1d" and "integer" or { "integer", "table" }, required = true, min = 1,
+    doc = "how large the window is" .. (operation == "conv1d" and "" or ", or {height, width}") }
+  all.bias = { type = "boolean", default = true, doc = "whether each filter has a bias" }
+  all.init = { type = "function", default = initialise.he_normal(), doc = "of the weight; he_normal by default" }
+  all.bias_init = { type = "function", doc = "of the bias; zeros by default" }
   return all
 end
 
-local EITHER <const> = { "integer", "table" } -- one number, or {height, width}
 local IMAGES <const> = "images, {batch, height, width, channels}"
 
 -- Of a layer's options, those that the operation takes.
-local function window_of(given, more)
-  local o = more or {}
-  o.stride, o.padding, o.dilation, o.groups = given.stride, given.padding, given.dilation, given.groups
-  return o
+local function window_of(given, operation)
+  local taken = {}
+  for key in pairs(windows.OPTIONS[operation]) do taken[key] = given[key] end
+  taken.bias = nil
+  return taken
 end
 
 local function check(self, where)
@@ -96,12 +90,12 @@ local M = {}
 M.conv2d = layer.define("conv2d", {
   short = "conv",
   role = "weights",
-  options = options(EITHER),
+  options = options "conv2d",
 
   setup = function(self, where)
     check(self, where)
     self.kernel = windows.kernel(where, self.options.kernel)
-    self.window = windows.conv2d(window_of(self.options), where)
+    self.window = windows.conv2d(window_of(self.options, "conv2d"), where)
   end,
 
   build_values = function(self, shape)
@@ -125,11 +119,11 @@ M.conv2d = layer.define("conv2d", {
 --- are of steps, and padding may be {before, after}.
 M.conv1d = layer.define("conv1d", {
   role = "weights",
-  options = options("integer"),
+  options = options "conv1d",
 
   setup = function(self, where)
     check(self, where)
-    self.taken = windows.conv1d(window_of(self.options), where)
+    self.taken = windows.conv1d(window_of(self.options, "conv1d"), where)
   end,
 
   build_values = function(self, shape)
@@ -147,12 +141,12 @@ M.conv1d = layer.define("conv1d", {
 M.conv2d_transpose = layer.define("conv2d_transpose", {
   short = "transpose",
   role = "weights",
-  options = options(EITHER, { size = { type = "table", doc = WORDS.size } }),
+  options = options "conv2d_transpose",
 
   setup = function(self, where)
     check(self, where)
     self.kernel = windows.kernel(where, self.options.kernel)
-    self.taken = windows.conv2d_transpose(window_of(self.options, { size = self.options.size }), where)
+    self.taken = windows.conv2d_transpose(window_of(self.options, "conv2d_transpose"), where)
   end,
 
   build_values = function(self, shape)
