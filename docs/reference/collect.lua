@@ -67,6 +67,9 @@ function M.collect()
   require "sm.experiment" -- which nobody loads before one is declared
   local blocks, rooms, missing, shown = comments.read "lua/sm", {}, {}, {}
 
+  local of_name = {}
+  for _, record in ipairs(require "sm.ops.records") do of_name[record.name] = record end
+
   local function lacks(format, ...) missing[#missing + 1] = format:format(...) end
 
   --- The options that a function takes: its spec, and those of tables within it.
@@ -95,6 +98,11 @@ function M.collect()
   --- Adds a function that a `---` block documents.
   local function add(room, public, f, where)
     local block = comments.find(blocks, public, f, where)
+    local record = public:find "^nn%." and of_name[public:sub(4)]
+    if record and record.layer then -- the layer comes from the record, and so do its words
+      local _, words = M.split(record.doc)
+      block = { path = where:gsub("[%^%%]", "") .. "activation.lua", tags = {}, words = { public .. "(): " .. words } }
+    end
     local entry = { name = public, options = options_of(public:gsub("^sm%.", "")), words = {}, tags = {} }
     if #entry.options == 0 then entry.options = options_of(public) end
     if not block or #block.words == 0 then
@@ -125,9 +133,6 @@ function M.collect()
     rooms[#rooms + 1] = { title = title, words = words, entries = {} }
     return rooms[#rooms]
   end
-
-  local of_name = {}
-  for _, record in ipairs(require "sm.ops.records") do of_name[record.name] = record end
 
   -- Functions of sm, and methods of a tensor that are no records.
   local GRADIENTS <const> = { backward = true, requires_grad = true, tracks = true, grad = true, no_grad = true,

@@ -20,12 +20,12 @@ for _, operation in ipairs(require "sm.ops.pointwise") do
 end
 
 --- nn.prelu { channels = 32 }: a leaky_relu whose slopes are trained, one for each channel; without `channels` one for
--- all. `init` is what they begin with (0.25).
+-- all.
 M.prelu = layer.define("prelu", {
   role = "activation",
   options = {
-    channels = { type = "integer", min = 1, default = 1 },
-    init = { type = "real", default = 0.25 },
+    channels = { type = "integer", min = 1, default = 1, doc = "how many slopes there are" },
+    init = { type = "real", default = 0.25, doc = "what they begin with" },
   },
   build_values = function(self)
     local function constant(shape) return runtime.tensor.full(shape, self.options.init) end

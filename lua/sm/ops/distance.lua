@@ -60,6 +60,7 @@ local function summed(given)
     name = name,
     doc = ("output:%s(target%s): %s."):format(name, option and (", {%s = %g}"):format(option,
       given.options[option].default) or "", words),
+    options = given.options,
     f = option and with_option or plain,
     twice = true,
     dtypes = "real",

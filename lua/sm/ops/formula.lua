@@ -83,6 +83,7 @@ function M.record(given)
   return {
     name = name,
     doc = ("x:%s(%s): %s."):format(name, table.concat(list, ", "), words),
+    options = #numbers > 0 and numbers or nil,
     f = WITH[#numbers](#numbers == 0 and function(x) return run(arguments.real(name, x)) end or function(x, ...)
       arguments.real(name, x)
       return run(x, table.unpack(checked(...), 1, #numbers))
@@ -105,12 +106,14 @@ function M.choice(given)
     choices[#choices + 1] = word
   end
   table.sort(choices)
-  local rules = { [given.option] = { type = "string", choices = choices, default = given.default } }
+  local rules = { [given.option] = { type = "string", choices = choices, default = given.default,
+    doc = "which formula is taken" } }
   local function chosen(options) return check.options(name, options, rules)[given.option] end
   symbols.add_method(name, function(x, options) return formulas[chosen(options)](x) end)
   return {
     name = name,
     doc = ("x:%s{%s = \"%s\"}: %s."):format(name, given.option, given.default, words),
+    options = rules,
     f = function(x, options) return runs[chosen(options)](arguments.real(name, x)) end,
     layer = given.layer and {
       options = rules,

@@ -86,7 +86,7 @@ local function from_0_2(x) return x:abs() + 0.2 end
 local function above_minus_1(x) return x:abs() - 0.4 end
 local function number(name, default, rule)
   rule = rule or {}
-  rule.name, rule.type, rule.default, rule.required = name, "real", default, default == nil
+  rule.name, rule.doc, rule.type, rule.default, rule.required = name, name, "real", default, default == nil
   return rule
 end
 local TANH_SCALE <const> = (2 / math.pi) ^ 0.5
