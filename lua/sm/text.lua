@@ -147,7 +147,8 @@ end
 --- @param shape table; that of several tensors, a table of shapes, is "several tensors"
 --- @param batch string|nil what stands before it, "N" for the shape of one example: {N, 28, 28, 1}
 function M.shape(shape, batch)
-  if type(select(2, next(shape))) == "table" then return "several tensors" end
+  local _, first = next(shape)
+  if type(first) == "table" then return "several tensors" end
   return ("{%s%s}"):format(batch and batch .. (#shape > 0 and ", " or "") or "", table.concat(shape, ", "))
 end
 

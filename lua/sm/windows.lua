@@ -67,7 +67,8 @@ local function check_axes(where, o, key, default)
   end
   local axes = integers(o[key], 1, 2)
   if not axes then
-    fail("%s: option '%s' must be an integer of at least 1 or {height, width}, got %s", where, key, shown(o[key]))
+    fail("%s: option '%s' must be an integer from 1 to %d or {height, width} of such, got %s", where, key, M.MOST,
+      shown(o[key]))
   end
   o[key] = axes
 end

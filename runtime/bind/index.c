@@ -36,10 +36,11 @@ void sm_lua_bad_index(lua_State *L, const char *name, const sm_tensor *tensor, s
     wrong /= tensor->shape.size[axis];
   }
   for (int axis = 0, used = 0; axis < rank; axis++)
-    used += snprintf(text + used, sizeof text - (size_t)used, axis ? ", %zu" : "%zu", place[axis]);
+    used += snprintf(text + used, sizeof text - (size_t)used, "%s%zu%s", axis ? ", " : rank > 1 ? "{" : "", place[axis],
+                     rank > 1 && axis == rank - 1 ? "}" : "");
   if (size == 0)
-    sm_lua_fail(L, "%s: got %s %d at {%s}, but there are none to choose from", name, what, (int)value, text);
-  sm_lua_fail(L, "%s: expected %ss from %d to %I, got %d at {%s}%s", name, what, (int)first,
+    sm_lua_fail(L, "%s: got %s %d at position %s, but there are none to choose from", name, what, (int)value, text);
+  sm_lua_fail(L, "%s: expected %ss from %d to %I, got %d at position %s%s", name, what, (int)first,
               (LUAI_UACINT)(end - 1 + first), (int)value, text, hint);
 }
 

@@ -65,7 +65,7 @@ describe("the order in runtime/bind", function()
         local text = contents("runtime/bind/" .. name)
         local where, what = late_call_in(text)
         assert.is_nil(where, ("%s: %s calls %s with a pointer in hand"):format(name, where, what))
-        assert.is_true(what > 2)
+        assert.is_true(what >= 2)
         if name ~= "io.c" and name ~= "canvas.c" and name ~= "tensor.c" then
           assert.is_nil(text:match "%->data%f[^%w_]", name .. " takes a pointer without sm_lua_data")
         end
@@ -248,7 +248,7 @@ describe("a finalizer in the middle of a binding", function()
       only(expected, hostile.attack(function() labels:copy_(good) end, function() labels:copy_(bad) end, call))
     end
     local logits, rows, gy, shape = sm.ones(20, 30), sm.ones(20, 5), sm.ones(20), { 20, 3 }
-    rewrite({ "3.4", "got 1073741824 at {1}" }, function()
+    rewrite({ "3.4", "got 1073741824 at position 1" }, function()
       return T.item((S.cross_entropy(logits, labels, nil, 0)))
     end)
     rewrite({ "100", "row 1073741824 is out of range" }, function()

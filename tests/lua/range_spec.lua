@@ -158,7 +158,7 @@ it("what is no integer, rate or boolean is refused rather than passed over", fun
   local x = sm.ones(2, 4)
   for text, f in pairs {
     ["softmax: option 'groups' must be an integer, got number 1e+60"] = function() x:softmax { groups = 1e60 } end,
-    ["nn.conv2d: option 'stride' must be an integer, got number 1e+60"] =
+    ["nn.conv2d: option 'stride' must be an integer from 1 to 2147483647 or {height, width} of such, got"] =
       function() nn.conv2d { 1, kernel = 3, stride = 1e60 } end,
     ["optim.cosine: option 'floor' must be at least 0 and below inf, got inf"] =
       function() optim.cosine { lr = 1, steps = 2, floor = inf } end,

@@ -30,7 +30,10 @@ local commands = {
 
 local function dispatch(arguments)
   local command, given, wrong = options.read(arguments)
-  if given.threads then host.set_threads(given.threads) end
+  if given.threads then
+    host.set_threads(given.threads) -- for processes that this one starts
+    require "sm.runtime".system.set_threads(given.threads)
+  end
   if command ~= "help" then return commands[command](given) end
   local output = wrong and io.stderr or io.stdout
   output:write(text.visible(help.text(given.about, options.commands[given.about]), "\n"))

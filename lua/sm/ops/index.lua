@@ -57,9 +57,10 @@ define {
       { s.real(5), 1, s.int32 { 5 } }, { s.real(4, 70), 1, s.int32 { 2, 2, 2 } } }
   end,
   refused = function(s)
-    return { { "expected positions from 1 to 3, got 0 at {2}; positions count from 1", s.real(3), 1, s.int32 { 1, 0 } },
-      { "expected positions from 1 to 3, got 4 at {1}", s.real(3, 2), 1, s.int32 { 4 } },
-      { "got -1 at {1}", s.real(3), 1, s.int32 { -1 } },
+    return { { "expected positions from 1 to 3, got 0 at position 2; positions count from 1", s.real(3), 1,
+        s.int32 { 1, 0 } },
+      { "expected positions from 1 to 3, got 4 at position 1", s.real(3, 2), 1, s.int32 { 4 } },
+      { "got -1 at position 1", s.real(3), 1, s.int32 { -1 } },
       { "must be an int32 or uint8 tensor", s.real(3), 1, s.real(2) },
       { "got shape {1, 1}", s.real(3), 1, s.int32 { { 1 } } },
       { "axis 2 is out of range", s.real(3), 2, s.int32 { 1 } },
@@ -117,9 +118,10 @@ define {
       { s.real(2, 3), 2, s.int32(2, 0) } }
   end,
   refused = function(s)
-    return { { "expected positions from 1 to 3, got 0 at {2, 1}; positions count from 1", s.real(2, 3), 2,
+    return { { "expected positions from 1 to 3, got 0 at position {2, 1}; positions count from 1", s.real(2, 3), 2,
       s.int32 { { 1 }, { 0 } } },
-      { "got 4 at {1, 2}", s.real(1, 3), 2, s.int32 { { 1, 4 } } }, { "got shape {1}", s.real(2, 3), 2, s.int32 { 1 } },
+      { "got 4 at position {1, 2}", s.real(1, 3), 2, s.int32 { { 1, 4 } } },
+      { "got shape {1}", s.real(2, 3), 2, s.int32 { 1 } },
       { "got shape {3, 1}", s.real(2, 3), 2, s.int32 { { 1 }, { 1 }, { 1 } } },
       { "must be an int32", s.real(2), 1, s.real(2) } }
   end,
@@ -166,7 +168,7 @@ define {
       { s.real(2, 2), 1, s.int32(0, 2), s.real(0, 2) }, { s.real(0, 2), 2, s.int32(0, 1), s.real(0, 1) } }
   end,
   refused = function(s)
-    return { { "expected positions from 1 to 2, got 3 at {1}", s.real(2), 1, s.int32 { 3 }, s.real(1) },
+    return { { "expected positions from 1 to 2, got 3 at position 1", s.real(2), 1, s.int32 { 3 }, s.real(1) },
       { "positions count from 1", s.real(2), 1, s.int32 { 0 }, s.real(1) },
       { "of the positions' shape {2}, got {1}", s.real(2), 1, s.int32 { 1, 1 }, s.real(1) },
       { "got nil", s.real(2), 1, s.int32 { 1 } },
@@ -205,8 +207,8 @@ define {
       { s.real(0, 3), s.uint8(0) }, { s.real(1, 1), s.uint8 { 0 } } }
   end,
   refused = function(s)
-    return { { "expected labels from 0 to 2, got 3 at {2, 1}; labels count from 0", s.real(2, 3), s.int32 { 0, 3 } },
-      { "got -1 at {1, 1}", s.real(1, 3), s.int32 { -1 } },
+    return { { "expected labels from 0 to 2, got 3 at position {2, 1}; labels count from 0", s.real(2, 3),
+        s.int32 { 0, 3 } }, { "got -1 at position {1, 1}", s.real(1, 3), s.int32 { -1 } },
       { "labels of shape {2}, one for each row of {2, 3}, got {3}", s.real(2, 3), s.uint8(3) },
       { "the labels must be an int32 or uint8 tensor", s.real(2, 3), s.real(2) }, { "got {1}", s.real(), s.int32(1) } }
   end,
@@ -242,9 +244,9 @@ define {
       { s.real(3, 0), s.int32 { 1 } }, { s.real(20, 130), s.int32 { { 7, 7, 0, 19 } } } }
   end,
   refused = function(s)
-    return { { "expected tokens from 0 to 2, got 3 at {2, 1}; tokens count from 0", s.real(3, 2),
+    return { { "expected tokens from 0 to 2, got 3 at position {2, 1}; tokens count from 0", s.real(3, 2),
       s.int32 { { 1 }, { 3 } } },
-      { "expected tokens from 0 to 2, got -1 at {1}", s.real(3, 2), s.int32 { -1 } },
+      { "expected tokens from 0 to 2, got -1 at position 1", s.real(3, 2), s.int32 { -1 } },
       { "the tokens must be an int32 or uint8 tensor", s.real(3, 2), s.real(2) },
       { "there are none to choose from", s.real(0, 2), s.int32 { 0 } }, { "got shape {}", s.real(), s.int32 { 0 } },
       { "would have 9", s.real(1, 1, 1, 1, 1), s.int32(1, 1, 1, 1, 1) }, { "got table", s.real(2), { 1 } } }
@@ -277,8 +279,8 @@ define {
       { s.uint8(0), 0 } }
   end,
   refused = function(s)
-    return { { "expected labels from 0 to 2, got 3 at {2}; labels count from 0", s.int32 { 0, 3 }, 3 },
-      { "got -1 at {1}", s.int32 { -1 }, 3 }, { "must be an int32 or uint8 tensor", s.real(2), 3 },
+    return { { "expected labels from 0 to 2, got 3 at position 2; labels count from 0", s.int32 { 0, 3 }, 3 },
+      { "got -1 at position 1", s.int32 { -1 }, 3 }, { "must be an int32 or uint8 tensor", s.real(2), 3 },
       { "got nil", s.uint8 { 0 } },
       { "must be from 0 to", s.uint8 { 0 }, -1 }, { "there are none to choose from", s.uint8 { 0 }, 0 } }
   end,

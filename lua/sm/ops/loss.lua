@@ -136,8 +136,8 @@ define {
   end,
   refused = function(s)
     return { { "logits {2, 2} need labels of the same shape without the last axis, got {3}", s.real(2, 2), s.uint8(3) },
-      { "expected labels from 0 to 1, got 2 at {1}; labels count from 0", s.real(1, 2), s.uint8 { 2 } },
-      { "got -1 at {2, 1}", s.real(2, 1, 3), s.int32 { { 0 }, { -1 } } },
+      { "expected labels from 0 to 1, got 2 at position 1; labels count from 0", s.real(1, 2), s.uint8 { 2 } },
+      { "got -1 at position {2, 1}", s.real(2, 1, 3), s.int32 { { 0 }, { -1 } } },
       { "labels of type uint8 or int32, or probabilities of their shape", s.real(2, 2), s.real(2) },
       { "the weight must have shape {3}", s.real(2, 3), s.uint8(2), { weight = s.real(2) } },
       { "a " .. runtime.real .. " tensor", s.real(2, 3), s.uint8(2), { weight = s.uint8(3) } },

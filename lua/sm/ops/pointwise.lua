@@ -105,7 +105,7 @@ local FORMULAS <const> = {
     function(x, low, high) return symbols.operate("clamp", x, low, high) end,
     numbers = { number "low", number "high" }, examples = { { -0.88, 0.87 }, { 0, 1 }, { 0.5, 0.5 } },
     check = function(n)
-      if n[1] > n[2] then fail("clamp: expected low <= high, got %f and %f", n[1], n[2]) end
+      if n[1] > n[2] then fail("clamp: expected low <= high, got %s and %s", n[1], n[2]) end
     end },
   -- activations, which are layers too
   { "leaky_relu", "x where it is above 0, else slope * x", function(x, slope) return where(x:gt(0), x, x * slope) end,

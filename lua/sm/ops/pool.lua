@@ -63,7 +63,7 @@ for _, name in ipairs { "maxpool2d", "avgpool2d" } do
     refused = function(s)
       return { { "expected images {batch, height, width, channels}, got {2, 2}", s.real(2, 2), 2 },
         { "expected a window, an integer of at least 1 or {height, width}, got nil", s.real(1, 4, 4, 1) },
-        { "option 'stride' must be an integer of at least 1", s.real(1, 4, 4, 1), 2, { stride = 0 } },
+        { "option 'stride' must be an integer from 1 to 2147483647", s.real(1, 4, 4, 1), 2, { stride = 0 } },
         { "unknown option 'pad'", s.real(1, 4, 4, 1), 2, { pad = 1 } },
         { "some windows of 2x2 hold no pixel", s.real(1, 4, 4, 1), 2, { padding = 2 } },
         { "a window of 3x3 with dilation 2x2 is larger than images {1, 4, 4, 1} with padding 0", s.real(1, 4, 4, 1), 3,

@@ -2,6 +2,7 @@
 -- @module sm.ops.product
 local runtime = require "sm.runtime"
 local arguments = require "sm.ops.arguments"
+local check = require "sm.check"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
 local primitives = require "sm.ops.primitives"
@@ -105,13 +106,18 @@ define {
 
 define {
   name = "linear",
-  doc = "x:linear(w, b): x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least "
-    .. "two; b may be nil.",
-  f = function(x, w, b) return fused.linear(x, w, b, false) end,
+  doc = "x:linear(w, b, relu): x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at "
+    .. "least two; b may be nil. With true as relu that of the result, in the same pass.",
+  f = function(x, w, b, relu)
+    if relu ~= nil and type(relu) ~= "boolean" then
+      fail("linear: argument 3, whether relu follows, must be true or false, got %s", check.describe(relu))
+    end
+    return fused.linear(x, w, b, relu or false)
+  end,
   twice = true,
   dtypes = "real",
   special = false,
-  reference = function(new, x, w, b)
+  reference = function(new, x, w, b, relu)
     local shape = table.move(x.shape, 1, #x.shape, 1, {})
     local features = shape[#shape]
     shape[#shape] = w.shape[2]
@@ -122,16 +128,19 @@ define {
         from[#from] = i
         sum = sum + x:at(from) * w:at { i, out }
       end
-      return sum
+      return relu and math.max(sum, 0) or sum
     end)
   end,
   samples = function(s)
     return { { s.real(3, 4), s.real(4, 5), s.real(5) }, { s.real(2, 3, 2), s.real(2, 3), s.real(1, 3) },
-      { s.real(3, 2), s.real(2, 3) }, { s.real(0, 2), s.real(2, 3), s.real(3) } }
+      { s.real(3, 2), s.real(2, 3) }, { s.real(0, 2), s.real(2, 3), s.real(3) },
+      { s.real(3, 4), s.real(4, 5), s.tensor { 40, -40, 30, -30, 50 }, true } }
   end,
   refused = function(s)
     return { { "the last axis of x must be as long as the first of the weight", s.real(2, 2, 3), s.real(2, 2) },
-      { "linear: the bias must have shape {3}, got {2}", s.real(2, 2), s.real(2, 3), s.real(2) } }
+      { "linear: the bias must have shape {3}, got {2}", s.real(2, 2), s.real(2, 3), s.real(2) },
+      { "linear: argument 3, whether relu follows, must be true or false, got number 1", s.real(2, 2), s.real(2, 3),
+        s.real(3), 1 } }
   end,
 }
 return records

@@ -65,8 +65,9 @@ define {
     local x, w = s.real(1, 2, 2, 1), s.real(3, 3, 1, 1)
     return { { "expected 2 channels, got 1", x, s.real(3, 3, 2, 1) },
       { "unknown option 'strides'; did you mean 'stride'?", x, w, { strides = 2 } },
-      { "option 'stride' must be an integer of at least 1 or {height, width}, got number 0", x, w, { stride = 0 } },
-      { "option 'dilation' must be an integer of at least 1 or {height, width}, got {1, 2, 3}", x, w,
+      { "option 'stride' must be an integer from 1 to 2147483647 or {height, width} of such, got number 0", x, w,
+        { stride = 0 } },
+      { "option 'dilation' must be an integer from 1 to 2147483647 or {height, width} of such, got {1, 2, 3}", x, w,
         { dilation = { 1, 2, 3 } } },
       { "option 'padding' must be 'same', 'valid', an integer of at least 0, {height, width} or {top, left, bottom, "
         .. "right}, got {1, 2, 3}", x, w, { padding = { 1, 2, 3 } } },
