@@ -1,5 +1,5 @@
-/* What the binding files share: the tensor userdata, argument checks, and the one place where a status becomes
-   a Lua error.
+/* What the binding files share: the one place where a status becomes a Lua error (raise.c), the memory of tensors
+   (memory.c), argument checks (check.c) and the tensor userdata (tensor.c). Each of these uses those before it alone.
 
    Lua code of the user's can run wherever Lua allocates, for a collection calls finalizers. It may release a gradient,
    put other numbers into a tensor, change an option table or the number of threads. So a binding goes in this order:
@@ -60,6 +60,7 @@ enum {
   SM_USER_VALUES = 3
 };
 
+void sm_lua_push_metatable(lua_State *L);                             /* that all tensors share */
 _Noreturn void sm_lua_released(lua_State *L);                         /* raises */
 sm_tensor *sm_lua_test_tensor(lua_State *L, int index);               /* NULL if it is none */
 sm_tensor *sm_lua_tensor(lua_State *L, int index);                    /* raises if it is none, or released */

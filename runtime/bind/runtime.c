@@ -56,6 +56,12 @@ static int traced(lua_State *L) {
   return 1;
 }
 
+static void open_tensor(lua_State *L) {
+  sm_lua_open_tensor(L);
+  sm_lua_add_values(L);
+  sm_lua_add_rows(L);
+}
+
 static void add(lua_State *L, const char *name, void (*open)(lua_State *)) {
   open(L);
   lua_setfield(L, -2, name);
@@ -74,9 +80,9 @@ int luaopen_sm_runtime(lua_State *L) {
     lua_pushstring(L, error.message);
     return lua_error(L);
   }
-  lua_gc(L, LUA_GCGEN, 0, 0); /* a step's tensors die young: see the accounting in tensor.c */
+  lua_gc(L, LUA_GCGEN, 0, 0); /* a step's tensors die young: see memory.c */
   lua_newtable(L);
-  add(L, "tensor", sm_lua_open_tensor);
+  add(L, "tensor", open_tensor);
   add(L, "tape", sm_lua_open_tape);
   add(L, "math", sm_lua_open_math);
   add(L, "pointwise", sm_lua_open_pointwise);

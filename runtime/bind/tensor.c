@@ -3,13 +3,11 @@
 
 #include "bind/bind.h"
 
-static const char metatable = 0; /* its address is the key of the metatable that all tensors share */
-
 /* Pushes a released tensor, so that whatever fails next leaves nothing behind. */
 static sm_tensor *push_released(lua_State *L) {
   sm_tensor *tensor = lua_newuserdatauv(L, sizeof *tensor, SM_USER_VALUES);
   *tensor = (sm_tensor){0};
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  sm_lua_push_metatable(L);
   lua_setmetatable(L, -2);
   sm_lua_poison(L);
   return tensor;
@@ -42,42 +40,6 @@ sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *sha
   sm_lua_data(L, base);
   if (sm_tensor_share(tensor, base, shape, offset, &error) != SM_OK) sm_lua_raise(L, &error);
   return tensor;
-}
-
-void sm_lua_released(lua_State *L) {
-  sm_lua_fail(L, "this tensor was released: a gradient inside a backward pass lives only as long as the pass; "
-                 "keep a copy with :clone()");
-}
-
-sm_tensor *sm_lua_test_tensor(lua_State *L, int index) {
-  sm_tensor *tensor = lua_touserdata(L, index);
-  if (!tensor || !lua_getmetatable(L, index)) return NULL;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
-  bool is_one = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return is_one ? tensor : NULL;
-}
-
-sm_tensor *sm_lua_tensor(lua_State *L, int index) {
-  sm_tensor *tensor = sm_lua_test_tensor(L, index);
-  if (!tensor) sm_lua_bad_argument(L, index, "a tensor");
-  if (!tensor->storage) sm_lua_released(L);
-  return tensor;
-}
-
-sm_tensor *sm_lua_typed(lua_State *L, int index, sm_dtype dtype) {
-  sm_tensor *tensor = sm_lua_tensor(L, index);
-  if (tensor->dtype != dtype) {
-    lua_pushfstring(L, "a %s tensor (x:to(\"%s\") converts)", sm_dtype_name(dtype), sm_dtype_name(dtype));
-    sm_lua_bad_argument(L, index, lua_tostring(L, -1));
-  }
-  return tensor;
-}
-
-sm_tensor *sm_lua_real(lua_State *L, int index) { return sm_lua_typed(L, index, SM_REAL); }
-
-sm_tensor *sm_lua_real_or_nil(lua_State *L, int index) {
-  return lua_isnoneornil(L, index) ? NULL : sm_lua_real(L, index);
 }
 
 /* to(x, dtype): a copy; x:clone() and x:to(). From real to integers towards 0, and to the nearest that there is; NaN
@@ -217,7 +179,7 @@ static int length(lua_State *L) {
 
 /* Sets field `name` of the tensors' metatable to the value on top, and pops it. */
 static void set_field(lua_State *L, const char *name) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable);
+  sm_lua_push_metatable(L);
   lua_insert(L, -2);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
@@ -246,9 +208,7 @@ void sm_lua_open_tensor(lua_State *L) {
       {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count}, {"define", define},
       {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
   sm_lua_open_memory(L);
-  luaL_newmetatable(L, "sm.tensor"); /* as Lua's own messages call it */
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable);
+  sm_lua_push_metatable(L);
   lua_pushcfunction(L, set_index);
   lua_setfield(L, -2, "__newindex");
   lua_pushcfunction(L, length);
@@ -258,6 +218,4 @@ void sm_lua_open_tensor(lua_State *L) {
   sm_lua_protect(L);
   lua_pop(L, 1);
   sm_lua_functions(L, functions);
-  sm_lua_add_values(L);
-  sm_lua_add_rows(L);
 }

@@ -70,6 +70,31 @@ describe("the house", function()
     end)
   end)
 
+  it("has no circles among the files of bind", function()
+    local home, texts, uses = {}, {}, {}
+    each_file("runtime/bind", "%.c$", function(path, text)
+      texts[path] = without_comments(text)
+      for name in ("\n" .. texts[path]):gmatch "\n%l[^\n;=]-(sm_lua_[%w_]+)%([^;\n]*{" do home[name] = path end
+    end)
+    for path, text in pairs(texts) do
+      uses[path] = {}
+      for name in text:gmatch "sm_lua_[%w_]+" do
+        if home[name] and home[name] ~= path then uses[path][home[name]] = true end
+      end
+    end
+    local state = {} -- of a file: true while what it uses is followed, false after
+    local function follow(path, way)
+      way = way .. " → " .. path
+      assert.is_not_true(state[path], way)
+      if state[path] == false then return end
+      state[path] = true
+      for used in pairs(uses[path]) do follow(used, way) end
+      state[path] = false
+    end
+    assert.equal("runtime/bind/raise.c", home.sm_lua_fail)
+    for path in pairs(texts) do follow(path, "") end
+  end)
+
   it("compiles core and io without Lua's include path", function()
     local makefile = read "Makefile"
     assert.matches("filter bind/%% host/%%,%$%*%),%$%(LUA_FLAGS%)", makefile)
