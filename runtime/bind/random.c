@@ -73,7 +73,7 @@ static int bernoulli(lua_State *L) {
   return 1;
 }
 
-/* multinomial(p, n, seed, stream, offset) → {…, n} positions in the last axis of p, from 1 */
+/* multinomial(p, n, seed, stream, offset, first) → {…, n} positions in the last axis of p, counted from first */
 static int multinomial(lua_State *L) {
   const sm_tensor *p = sm_lua_real(L, 1);
   char text[SM_SHAPE_TEXT];
@@ -87,6 +87,7 @@ static int multinomial(lua_State *L) {
   if (!sm_shape_extent(&extent, &shape, sizeof(int32_t)))
     sm_lua_fail(L, "a tensor of shape %s is larger than memory can be", sm_shape_text(text, &shape));
   sm_rng rng = check_rng(L, 3, rows * n);
+  int32_t first = (int32_t)sm_lua_integer(L, 6, 0, 1);
   const sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
   if (!sm_multiply(&bytes, sm_multinomial_scratch(rows, classes), sizeof(double)))
     sm_lua_fail(L, "multinomial: too many weights");
@@ -95,7 +96,7 @@ static int multinomial(lua_State *L) {
   size_t nothing = sm_weights_nothing(data, rows, classes);
   if (nothing < rows)
     sm_lua_fail(L, "multinomial: row %I of the weights has none above 0", (LUAI_UACINT)nothing + 1);
-  sm_rng_multinomial(sm_lua_data(L, out), data, scratch, &rng, rows, classes, n);
+  sm_rng_multinomial(sm_lua_data(L, out), data, scratch, &rng, first, rows, classes, n);
   sm_lua_give(L);
   return 1;
 }

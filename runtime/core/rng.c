@@ -266,6 +266,7 @@ typedef struct choosing {
   const real *weight;
   double *sums; /* (chunks, classes) */
   const sm_rng *rng;
+  int32_t first; /* what the first class is called */
   size_t rows, classes, n, chunks;
 } choosing;
 
@@ -299,7 +300,7 @@ static void multinomial_chunk(const void *work, size_t chunk) {
       last = part.last;
       for (size_t i = first; i < last; i++) {
         double at = open_fraction(part.word[part.skip + i - first]) * whole;
-        of->out[i] = (int32_t)chosen_by(sums, end, at) + 1;
+        of->out[i] = (int32_t)chosen_by(sums, end, at) + of->first;
       }
     }
   }
@@ -307,9 +308,9 @@ static void multinomial_chunk(const void *work, size_t chunk) {
 
 size_t sm_multinomial_scratch(size_t rows, size_t classes) { return sm_batch_chunks(rows) * classes; }
 
-void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const sm_rng *rng, size_t rows,
-                        size_t classes, size_t n) {
-  const choosing work = {out, weight, scratch, rng, rows, classes, n, sm_batch_chunks(rows)};
+void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const sm_rng *rng, int32_t first,
+                        size_t rows, size_t classes, size_t n) {
+  const choosing work = {out, weight, scratch, rng, first, rows, classes, n, sm_batch_chunks(rows)};
   if (rows > 0 && n > 0) sm_parallel(work.chunks, rows * (classes + n), multinomial_chunk, &work);
 }
 

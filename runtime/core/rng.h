@@ -35,11 +35,12 @@ void sm_rng_bernoulli(real *out, const real *p, const sm_rng *rng, size_t n); /*
 size_t sm_weights_outside(const real *weight, double most, size_t n);
 size_t sm_weights_nothing(const real *weight, size_t rows, size_t classes);
 
-/* out (rows, n) = 1-based positions in a row's weights (rows, classes), each as likely as its weight, independent
-   of one another. The weights are finite, at least 0, and one of each row is above. scratch: so many numbers. */
+/* out (rows, n) = positions in a row's weights (rows, classes), counted from `first`, each as likely as its weight,
+   independent of one another. The weights are finite, at least 0, and one of each row is above. scratch: so many
+   numbers. */
 size_t sm_multinomial_scratch(size_t rows, size_t classes);
-void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const sm_rng *rng, size_t rows,
-                        size_t classes, size_t n);
+void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const sm_rng *rng, int32_t first,
+                        size_t rows, size_t classes, size_t n);
 
 /* out = x kept with probability 1-p and scaled by 1/(1-p), else 0. The same call with the gradient in place
    of x is the backward pass, so no mask is stored. 0 <= p <= SM_DROPOUT_MOST: a draw has 24 bits, and with fewer left

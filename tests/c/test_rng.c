@@ -259,9 +259,9 @@ static void draws_have_their_distribution_with_any_number_of_threads(void **stat
   real *all = block_of(rows * classes * sizeof *all);
   for (size_t i = 0; i < rows * classes; i++) all[i] = weights[i % classes];
   double *scratch = block_of(sm_multinomial_scratch(rows, classes) * sizeof *scratch);
-  sm_rng_multinomial(number, all, scratch, &rng, rows, classes, draws);
+  sm_rng_multinomial(number, all, scratch, &rng, 1, rows, classes, draws);
   sm_set_thread_count(3);
-  sm_rng_multinomial(again, all, scratch, &rng, rows, classes, draws);
+  sm_rng_multinomial(again, all, scratch, &rng, 1, rows, classes, draws);
   assert_memory_equal(again, number, rows * draws * sizeof *number);
   size_t second = 0;
   for (size_t i = 0; i < rows * draws; i++) {

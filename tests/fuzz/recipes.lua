@@ -245,7 +245,7 @@ local RECIPE <const> = {
   ["random.truncated"] = "@shape int int int", ["random.permutation"] = "big int int int",
   ["random.integers"] = "@shape int int int int int", ["random.exponential"] = "@shape int int int",
   ["random.gumbel"] = "@shape int int int", ["random.bernoulli"] = "matrix int int int",
-  ["random.multinomial"] = "matrix int int int int",
+  ["random.multinomial"] = "matrix int int int int int",
   ["random.dropout"] = "matrix prob int int int", ["random.bits"] = "int int int",
   ["system.set_threads"] = "int", ["system.width"] = "big", ["system.is_terminal"] = "int",
   ["io.read_npy"] = "readable", ["io.read_idx"] = "idxfile", ["io.write_npy"] = "npy tensor",

@@ -209,20 +209,29 @@ define {
   end,
 }
 
+local MULTINOMIAL <const> = {
+  labels = { type = "boolean", default = false, doc = "whether they count from 0, as labels and tokens do" },
+}
+
 define {
   name = "multinomial",
   call = "sm.multinomial",
-  doc = "sm.multinomial(p, n): n positions, from 1, in each row of p {…, classes}, each as likely as its weight "
-    .. "there, with replacement: int32 {…, n}. Weights are at least 0 and need not add up to 1.",
-  f = function(p, n)
+  doc = "sm.multinomial(p, n, {labels = false}): n positions, from 1, in each row of p {…, classes}, each as likely as "
+    .. "its weight there, with replacement: int32 {…, n}. Weights are at least 0 and need not add up to 1. With labels "
+    .. "they count from 0, as an embedding wants them.",
+  options = MULTINOMIAL,
+  f = function(p, n, options)
     arguments.real("multinomial", p, "a tensor of weights")
     n = arguments.integer("multinomial", "how many are drawn", n, 0, (1 << 31) - 1)
-    return (random.draw("general", function(...) return R.multinomial(p, n, ...) end))
+    local first = check.options("multinomial", options, MULTINOMIAL).labels and 0 or 1
+    return (random.draw("general", function(seed, stream, offset)
+      return R.multinomial(p, n, seed, stream, offset, first)
+    end))
   end,
   differentiable = false,
   special = false,
   dtypes = "real",
-  reference = function(new, p, n)
+  reference = function(new, p, n, options)
     local shape = primitives.copy(p.shape)
     local classes = shape[#shape]
     shape[#shape] = n
@@ -235,12 +244,13 @@ define {
       for i = 1, classes do whole = whole + weight(i) end
       for i = 1, classes do
         sum = sum + weight(i)
-        if sum > u * whole then return i end
+        if sum > u * whole then return options and options.labels and i - 1 or i end
       end
     end)
   end,
   samples = function(s)
     return { { s.real(2, 3):abs(), 4 }, { s.tensor { 0, 1, 0, 3 }, 50 }, { s.real(2, 2, 3):abs(), 2 },
+      { s.real(2, 3):abs(), 4, { labels = true } },
       { s.real(3):abs(), 0 },
       { s.real(0, 3), 2 }, { s.tensor { 1e-30 }, 3 }, { s.real(40, 30):abs(), 7 }, { s.real(2, 300):abs(), 100 } }
   end,
