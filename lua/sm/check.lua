@@ -1,6 +1,7 @@
 --- Checks of option tables, with messages that name the key, what was expected and what was given.
 -- @module sm.check
 local runtime = require "sm.runtime"
+local elsewhere = require "sm.elsewhere"
 local fail = require "sm.fail"
 local sorted_keys = require "sm.ordered".sorted_keys
 local shape_text = require "sm.text".shape
@@ -177,6 +178,37 @@ function M.spec(where, spec)
   return spec
 end
 
+--- The options of a specification in words.
+-- @return names in order; "options: bias, init; and one value without a name"
+local function options_of(spec)
+  local names, values = {}, 0
+  for key in pairs(spec) do
+    if type(key) == "string" then names[#names + 1] = key else values = values + 1 end
+  end
+  table.sort(names)
+  local without = values > 0 and ("%d value%s without a name"):format(values, values == 1 and "" or "s")
+  if #names == 0 then return names, without and "it takes " .. without or "it takes none" end
+  return names, ("options: %s%s"):format(table.concat(names, ", "), without and "; and " .. without or "")
+end
+
+-- Raises for what a specification does not have, and says what is likely to be meant.
+local function refuse_option(where, key, value, spec)
+  local known, words = options_of(spec)
+  local there = elsewhere.options[key]
+  local size = math.type(key) == "integer" and math.type(value) == "integer" and (spec[1] or not spec.groups)
+  local hint = where:find "^nn%." and (size or elsewhere.inputs[key])
+    and "; a layer learns the size of its input from the first batch"
+    or spec[there] and ("; did you mean '%s'?"):format(there)
+    or type(key) == "string" and M.suggest(key, known) or ""
+  if #known == 0 then
+    hint, words = hint .. "; " .. words, ""
+  else
+    words = (" (%s)"):format(words)
+  end
+  if type(key) == "string" then fail("%s: unknown option '%s'%s%s", where, key, hint, words) end
+  fail("%s: unexpected %s: %s%s%s", where, label(key), M.describe(value), hint, words)
+end
+
 --- Checks an option table against its specification and fills in the defaults.
 -- @param where the public name for messages: "nn.conv2d"
 -- @param given table of options, or nil
@@ -186,21 +218,13 @@ end
 -- @return a new table; unknown keys, wrong types and values out of range are errors
 function M.options(where, given, spec)
   if given ~= nil and type(given) ~= "table" then
-    fail("%s: expected a table of options, got %s", where, M.describe(given))
+    local _, words = options_of(spec)
+    fail("%s: expected a table of options, got %s (%s)", where, M.describe(given), words)
   end
   local result = {}
   for key, value in M.each(where, given or {}) do
     local rule = spec[key]
-    if not rule then
-      local known = {}
-      for name in pairs(spec) do known[#known + 1] = type(name) == "string" and name or nil end
-      table.sort(known)
-      if type(key) == "string" then
-        local hint = ("%s (options: %s)"):format(M.suggest(key, known), table.concat(known, ", "))
-        fail("%s: unknown option '%s'%s", where, key, #known == 0 and "; it takes none" or hint)
-      end
-      fail("%s: unexpected %s: %s (options: %s)", where, label(key), M.describe(value), table.concat(known, ", "))
-    end
+    if not rule then refuse_option(where, key, value, spec) end
     result[key] = check_value(where, key, value, rule)
   end
   local missing = {}
@@ -313,7 +337,9 @@ function M.closed(module, name, what)
     __tostring = function() return ("%s, with %s"):format(name, select(2, known())) end,
     __index = function(_, key)
       local names, list = known()
-      fail("%s has no '%s'%s (%s)", name, M.word(key), M.suggest(M.word(key), names), list)
+      local word = M.word(key)
+      fail("%s has no '%s'%s (%s)", name, word,
+        elsewhere.names[name] and elsewhere.hint(name, word) or M.suggest(word, names), list)
     end,
   })
 end

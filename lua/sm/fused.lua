@@ -17,12 +17,12 @@ local M = {}
 --- The rows of x along its last axis, {rows, in}; x itself where it has two axes.
 local function rows_of(x, w)
   local shape = T.is_tensor(x) and x.shape or {}
-  if #shape <= 2 then return x end
   local features, rows = shape[#shape], 1
-  if T.is_tensor(w) and w.shape[1] ~= features then
+  if #shape >= 2 and T.is_tensor(w) and w.shape[1] ~= features then
     fail("linear: x %s and the weight %s do not fit: the last axis of x must be as long as the first of the "
-      .. "weight", shape_text(shape), shape_text(w.shape))
+      .. "weight, {in, out}", shape_text(shape), shape_text(w.shape))
   end
+  if #shape <= 2 then return x end
   for axis = 1, #shape - 1 do rows = rows * shape[axis] end
   return T.reshape(x, { rows, features }), shape
 end

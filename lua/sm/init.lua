@@ -9,6 +9,7 @@ require "sm.packages"
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
+local elsewhere = require "sm.elsewhere"
 local fail = require "sm.fail"
 local random = require "sm.random"
 local tensor = require "sm.tensor"
@@ -54,6 +55,12 @@ for _, from in ipairs { sm, LAZY } do
 end
 table.sort(names)
 
+-- Raises for a name that there is not, and says what is likely to be meant.
+local function refuse(name)
+  local method = rawget(tensor.methods, name) and ("; it is a method of tensors, x:%s(…)"):format(name)
+  fail("sm has no '%s'%s", name, method or elsewhere.hint("sm", name) or check.suggest(name, names))
+end
+
 --- All names in alphabetical order; a room is loaded when its turn comes.
 local function all()
   local position = 0
@@ -67,7 +74,7 @@ end
 return setmetatable(sm, {
   __index = function(_, name)
     local load = LAZY[name]
-    if not load then fail("sm has no '%s'%s", check.word(name), check.suggest(check.word(name), names)) end
+    if not load then refuse(check.word(name)) end
     sm[name] = load()
     return sm[name]
   end,

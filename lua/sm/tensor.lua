@@ -3,6 +3,7 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
+local elsewhere = require "sm.elsewhere"
 local fail = require "sm.fail"
 local gradients = require "sm.gradients"
 local records = require "sm.ops.records"
@@ -93,11 +94,11 @@ function M.randn(...) return random.normal(real_sizes("randn", ...), "general") 
 --- sm.rand(2, 3): numbers uniform from 0, included, to 1, excluded, from the general stream.
 function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") end
 
-local methods, operations = {}, {}
+local methods, operations, functions = {}, {}, {} -- functions: name → "sm.cat", of operations that are no methods
 M.methods = methods
 for _, operation in ipairs(records) do
   operations[operation.name] = operation.f
-  if not operation.call then methods[operation.name] = operation.f end
+  if operation.call then functions[operation.name] = operation.call else methods[operation.name] = operation.f end
 end
 
 --- The one element of a tensor, as a number.
@@ -134,7 +135,8 @@ setmetatable(methods, {
     local names = { "shape", "dtype", "grad" }
     for name in pairs(methods) do names[#names + 1] = name end
     table.sort(names)
-    fail("a tensor has no method or field '%s'%s", key, check.suggest(key, names))
+    local hint = functions[key] and ("; it is a function, %s"):format(functions[key]) or elsewhere.hint("tensor", key)
+    fail("a tensor has no method or field '%s'%s", key, hint or check.suggest(key, names))
   end,
 })
 
@@ -177,7 +179,12 @@ local function text(x)
   return ("%s  %s %s"):format(numbers, x.dtype, shape_text(x.shape))
 end
 
+-- Lua makes a single boolean of what < and > give.
+local function refuse_order()
+  fail "Lua's <, <=, > and >= cannot give a tensor: use x:lt(y), x:le(y), x:gt(y) or x:ge(y)"
+end
+
 T.define(methods, { add = operations.add, sub = operations.sub, mul = operations.mul, div = operations.div,
-  pow = operations.pow, unm = operations.neg, tostring = text })
+  pow = operations.pow, unm = operations.neg, lt = refuse_order, le = refuse_order, tostring = text })
 
 return M

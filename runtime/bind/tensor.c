@@ -188,7 +188,8 @@ static void set_field(lua_State *L, const char *name) {
 /* define(methods, operators): the methods of all tensors, and {add=, …, tostring=function} */
 static int define(lua_State *L) {
   static const char *const operators[][2] = {{"add", "__add"}, {"sub", "__sub"}, {"mul", "__mul"}, {"div", "__div"},
-                                             {"pow", "__pow"}, {"unm", "__unm"}, {"tostring", "__tostring"}};
+                                             {"pow", "__pow"}, {"unm", "__unm"}, {"lt", "__lt"}, {"le", "__le"},
+                                             {"tostring", "__tostring"}};
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   for (size_t i = 0; i < sizeof operators / sizeof *operators; i++) {

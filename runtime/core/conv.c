@@ -121,7 +121,7 @@ enum { RESULT_BYTES = 1024 };
 static sm_status check_channels(const sm_shape *x, const sm_shape *w, size_t channels, sm_error *error) {
   char x_text[SM_SHAPE_TEXT], w_text[SM_SHAPE_TEXT];
   if (channels == x->size[3]) return SM_OK;
-  return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: expected %zu channels, got %zu",
+  return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: expected %zu channels, got %zu; channels come last",
                  sm_shape_text(x_text, x), sm_shape_text(w_text, w), channels, x->size[3]);
 }
 

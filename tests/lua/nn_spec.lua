@@ -210,7 +210,7 @@ describe("containers", function()
     assert.are.same(inner:apply(inner:apply(x)):totable(), model(x):totable())
     assert.are.same({ "twice1.linear1", "twice1.linear1 (2)", "twice1" }, names(model:activations(x)))
     has(error_of(function() nn.sequential { twice { nn.linear { 4 } } }:build { 3 } end),
-      "in layer 'twice1.linear1' (linear) given {N, 4}: matmul: {1, 4} and {3, 4} do not fit")
+      "in layer 'twice1.linear1' (linear) given {N, 4}: linear: x {1, 4} and the weight {3, 4} do not fit")
   end)
 
   it("sequential gives the bits of its layers in turn, where one pass does relu and maxpool2d", function()
@@ -343,6 +343,14 @@ describe("options of layers", function()
   it("are checked by name, type and range", function()
     has(error_of(nn.conv2d, { 32, kernal = 5 }), "nn.conv2d: unknown option 'kernal'; did you mean 'kernel'?")
     has(error_of(nn.softmax, 4), "nn.softmax: unexpected argument 1: number 4 (options: axis, groups, hard, name, ")
+    local learns = "; a layer learns the size of its input from the first batch (options: "
+    has(error_of(nn.linear, { 3, 4 }), "nn.linear: unexpected argument 2: number 4" .. learns)
+    has(error_of(nn.conv2d, { ["in"] = 3 }), "nn.conv2d: unknown option 'in'" .. learns)
+    has(error_of(nn.dropout, { p = 0.5 }), "unknown option 'p' (options: name; and 1 value without a name)")
+    has(error_of(function() return nn.Module end), "sm.nn has no 'Module'; here it is nn.layer { … } (")
+    local model = nn.relu()
+    has(error_of(function() model:state_dict() end),
+      "a model has no method 'state_dict'; here it is model:parameters()")
     has(error_of(function() return nn.conv2D end), "sm.nn has no 'conv2D'; did you mean 'conv2d'?")
     has(error_of(function() return nn.init.normall end), "sm.nn.init has no 'normall'; did you mean 'normal'?")
     has(error_of(nn.conv2d, { 32, kernel = "5" }),

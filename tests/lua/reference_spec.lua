@@ -163,6 +163,25 @@ describe("tables of names", function()
     end)
   end
 
+  it("have what messages say of names from elsewhere", function()
+    local rows = {}
+    for _, document in ipairs { "docs/from-pytorch.md", "docs/from-torch7.md" } do
+      for line in helpers.read(document):gmatch "[^\n]+" do
+        local theirs, ours = line:match "^|([^|]+)|([^|]+)|"
+        if ours then rows[#rows + 1] = { " " .. theirs .. " ", ours } end
+      end
+    end
+    for room, names in pairs(require "sm.elsewhere".names) do
+      for name, here in pairs(names) do
+        local told = false
+        for _, row in ipairs(rows) do
+          told = told or row[1]:find("%f[%w_]" .. name .. "%f[^%w_]") and row[2]:find("`" .. here .. "`", 1, true)
+        end
+        assert.is_truthy(told, ("no row says that %s of %s is %s"):format(name, room, here))
+      end
+    end
+  end)
+
   it("would show a name that there is not", function()
     assert.is_nil(found "x:unheard")
     assert.is_nil(found "nn.unheard")

@@ -10,6 +10,7 @@
 --- one example) and input_dtype. Of several inputs or outputs the shapes are a list, of tables of tensors tables.
 local build = require "sm.nn.build"
 local check = require "sm.check"
+local elsewhere = require "sm.elsewhere"
 local fail = require "sm.fail"
 local user_line = require "sm.place".line
 local ordered = require "sm.ordered"
@@ -126,6 +127,10 @@ end
 
 Layer.load, Layer.freeze = weights.load, weights.freeze
 Layer.__tostring = Layer.summary
+
+for name in pairs(elsewhere.names.model) do
+  Layer[name] = function() fail("a model has no method '%s'%s", name, elsewhere.hint("model", name)) end
+end
 
 check.public_methods(Layer, "", {
   "build", "activations", "parameters", "buffers", "train", "eval", "layer", "summary", "load", "freeze",

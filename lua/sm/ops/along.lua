@@ -21,7 +21,11 @@ function M.steps(where, x, axis)
   local gone, kept = {}, {}
   if axis ~= nil then
     local axes = arguments.axes(where, axis, shape)
-    if #axes == 0 then fail("%s: expected at least one axis, got an empty table", where) end
+    if #axes == 0 then
+      local key = next(axis)
+      fail("%s: expected at least one axis, got %s", where, key == nil and "an empty table"
+        or ("the option '%s'; an axis comes before a table of options"):format(check.word(key)))
+    end
     for _, a in ipairs(axes) do gone[a] = true end
   end
   local left = primitives.copy(shape)
