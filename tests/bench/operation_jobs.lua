@@ -24,8 +24,10 @@ local function inputs_of(case)
     if not contains(options.fixed, name) then x:requires_grad() end
     inputs[name] = x
   end
-  for name, labels in pairs(options.labels or {}) do
-    inputs[name] = (sm.rand(labels[1]) * labels[2]):floor():clamp(0, labels[2] - 1):to "int32"
+  for first, kind in pairs { [0] = options.labels or {}, options.positions or {} } do
+    for name, labels in pairs(kind) do
+      inputs[name] = ((sm.rand(labels[1]) * labels[2]):floor():clamp(0, labels[2] - 1) + first):to "int32"
+    end
   end
   return inputs, names
 end
@@ -53,6 +55,8 @@ local function write(case, directory)
   sm.save(path "gy", gy)
   local list = assert(io.open(("%s/%s.txt"):format(directory, case[1]), "w"))
   list:write(case[4], "\n", options.images or "", "\n", options.filters or "", "\n", options.fixed or "", "\n")
+  for name in pairs(options.positions or {}) do list:write(name, " ") end
+  list:write(options.random and "\nrandom\n" or "\n\n")
   for name, x in pairs(inputs) do
     list:write(name, " ")
     sm.save(path("in-" .. name), x:detach())

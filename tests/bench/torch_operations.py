@@ -20,10 +20,12 @@ class Case:
     def __init__(self, name, layout):
         self.name, self.layout = name, layout
         with open(f"{directory}/{name}.txt") as file:
-            self.expression, images, filters, fixed, inputs = file.read().splitlines()
-        self.images, self.filters, self.inputs = images.split(), filters.split(), {}
+            self.expression, images, filters, fixed, positions, random, inputs = file.read().splitlines()
+        self.images, self.filters, self.random, self.inputs = images.split(), filters.split(), random, {}
         for key in inputs.split():
             x = self.order(key, self.load(f"in-{key}"))
+            if key in positions.split():
+                x = x - 1
             if x.is_floating_point() and key not in fixed.split():
                 x.requires_grad_()
             self.inputs[key] = x
@@ -37,13 +39,24 @@ class Case:
     def order(self, key, x):
         """A tensor in our order of axes as PyTorch has it."""
         if key in self.images:
-            return x.permute(0, 3, 1, 2).contiguous(memory_format=self.layout)
-        return x.permute(3, 2, 0, 1).contiguous() if key in self.filters else x
+            return self.turn(x)
+        if key not in self.filters:
+            return x
+        return (x.permute(3, 2, 0, 1) if x.dim() == 4 else x.permute(2, 1, 0)).contiguous()
+
+    def turn(self, x):
+        """Channels behind the examples; of sequences PyTorch has one format."""
+        return x.permute(0, 3, 1, 2).contiguous(memory_format=self.layout) if x.dim() == 4 else x.mT.contiguous()
 
     def back(self, key, x):
         if key in self.images:
-            return x.permute(0, 2, 3, 1)
-        return x.permute(2, 3, 1, 0) if key in self.filters else x
+            return self.turned_back(x)
+        if key not in self.filters:
+            return x
+        return x.permute(2, 3, 1, 0) if x.dim() == 4 else x.permute(2, 1, 0)
+
+    def turned_back(self, x):
+        return x.permute(0, 2, 3, 1) if x.dim() == 4 else x.mT
 
     def result(self):
         return eval(self.code, {"torch": torch, "F": F, "math": math, **self.inputs})
@@ -55,16 +68,18 @@ class Case:
         if y.requires_grad:
             if self.gy is None:
                 gy = self.load("gy")
-                self.gy = gy.permute(0, 3, 1, 2).contiguous(memory_format=self.layout) if self.turned(y) else gy
+                self.gy = self.turn(gy) if self.turned(y) else gy
             y.backward(self.gy.reshape(y.shape))
         return y
 
     def turned(self, y):
-        return bool(self.images) and y.dim() == 4
+        return bool(self.images) and y.dim() == self.inputs[self.images[0]].dim()
 
     def apart(self):
         y = self.work().detach()
-        pairs = [(y.permute(0, 2, 3, 1) if self.turned(y) else y, self.load("y"))]
+        if self.random:
+            return 0
+        pairs = [(self.turned_back(y) if self.turned(y) else y, self.load("y"))]
         for key, x in self.inputs.items():
             if x.grad is not None:
                 pairs.append((self.back(key, x.grad), self.load(f"grad-{key}")))
