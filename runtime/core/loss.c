@@ -5,8 +5,13 @@
 
 #include "core/math.h"
 #include "core/parallel.h"
+#include "core/tile.h"
 
-enum { BLOCK = 256 /* classes whose exponentials are taken at once */ };
+enum {
+  BLOCK = 256, /* classes whose exponentials are taken at once */
+  MANY = 64,   /* numbers that are worth … */
+  SUMS = 16    /* … so many running sums */
+};
 
 /* Whether a row counts. */
 static bool counts(const sm_target *target, size_t row) {
@@ -34,14 +39,27 @@ size_t sm_labels_outside(double *largest, const void *label, sm_dtype dtype, dou
 }
 
 static real row_max(const real *x, size_t classes) {
-  real top = x[0];
-  for (size_t i = 1; i < classes; i++) top = x[i] > top ? x[i] : top;
+  real top = -INFINITY;
+#pragma omp simd reduction(max : top)
+  for (size_t i = 0; i < classes; i++) top = x[i] > top ? x[i] : top;
   return top;
 }
 
 /* A logit less the largest of its row; equals are compared, so that infinities of one sign are equally
    likely. */
 static inline real below(real x, real top) { return x == top ? 0 : x - top; }
+
+/* The sum of n numbers; many are added in SUMS chains side by side. */
+static double sum_of(const real *e, size_t n) {
+  double sum = 0, sums[SUMS] = {0};
+  size_t i = 0;
+  for (; n >= MANY && i + SUMS <= n; i += SUMS) {
+    for (size_t k = 0; k < SUMS; k++) sums[k] += (double)e[i + k];
+  }
+  for (; i < n; i++) sum += (double)e[i];
+  for (size_t k = 0; n >= MANY && k < SUMS; k++) sum += sums[k];
+  return sum;
+}
 
 /* The sum of exp(x - top) over a row. */
 static double row_sum(const real *x, real top, size_t classes) {
@@ -51,7 +69,7 @@ static double row_sum(const real *x, real top, size_t classes) {
     real e[BLOCK];
 #pragma omp simd
     for (size_t i = 0; i < n; i++) e[i] = sm_exp(below(x[first + i], top));
-    for (size_t i = 0; i < n; i++) sum += (double)e[i];
+    sum += sum_of(e, n);
   }
   return sum;
 }
@@ -83,38 +101,48 @@ static double weight_of(const sm_target *target, size_t class) {
   return target->weight ? (double)target->weight[class] : 1;
 }
 
-/* t[class] of a row of probabilities. */
-static inline double target_at(const scores *of, const real *probability, size_t class) {
-  double share = (1 - of->target->smoothing) * (double)probability[class] + of->spread;
-  return of->target->weight ? share * (double)of->target->weight[class] : share;
+/* t[class] of a row: of its probabilities, or without them what smoothing gives to each class. */
+static inline double target_at(double kept, double spread, const real *probability, const real *weight, size_t class) {
+  double share = probability ? kept * (double)probability[class] + spread : spread;
+  return weight ? share * (double)weight[class] : share;
+}
+
+/* x less the largest of its row, in double. */
+static inline double less(real x, real top) {
+  return x == -INFINITY ? -(double)INFINITY : x == top ? 0 : (double)x - (double)top;
+}
+
+/* *sum = t[j] added up; t[j] (x[j] - top) added up, of what is not 0. */
+SM_INLINE double dot_of(double *sum, const scores *of, const real *x, real top, const real *probability,
+                        const real *weight) {
+  const double kept = 1 - of->target->smoothing, spread = of->spread;
+  double all = 0, dot = 0;
+#pragma omp simd reduction(+ : all, dot)
+  for (size_t i = 0; i < of->classes; i++) {
+    const double share = target_at(kept, spread, probability, weight, i), part = share * less(x[i], top);
+    all += share;
+    dot += share == 0 ? 0 : part;
+  }
+  *sum = all;
+  return dot;
 }
 
 /* Of a row whose logits x are not above `top`: *sum = the sum of its target, and t[j] (x[j] - top) added up. Nothing is
    added where t[j] is 0. */
 static double target_dot(double *sum, const scores *of, size_t row, const real *x, real top) {
   const sm_target *target = of->target;
-  double dot = 0;
-#define LESS(i) (x[i] == -INFINITY ? -(double)INFINITY : (double)(x[i] == top ? 0 : (double)x[i] - (double)top))
-  if (target->label) {
-    size_t label = (size_t)target->label[row];
-    double share = (1 - target->smoothing) * weight_of(target, label);
-    *sum = share + of->spread_sum;
-    if (share != 0) dot = share * LESS(label);
-    for (size_t i = 0; i < of->classes && target->smoothing > 0; i++) {
-      double spread = of->spread * weight_of(target, i);
-      if (spread != 0) dot += spread * LESS(i);
-    }
-  } else {
+  const real *weight = target->weight;
+  if (!target->label) {
     const real *probability = target->probability + row * of->classes;
-    *sum = 0;
-    for (size_t i = 0; i < of->classes; i++) {
-      double share = target_at(of, probability, i);
-      *sum += share;
-      if (share != 0) dot += share * LESS(i);
-    }
+    return weight ? dot_of(sum, of, x, top, probability, weight) : dot_of(sum, of, x, top, probability, NULL);
   }
-#undef LESS
-  return dot;
+  const size_t label = (size_t)target->label[row];
+  const double share = (1 - target->smoothing) * weight_of(target, label);
+  double dot = 0;
+  if (target->smoothing > 0)
+    dot = weight ? dot_of(sum, of, x, top, NULL, weight) : dot_of(sum, of, x, top, NULL, NULL);
+  *sum = share + of->spread_sum;
+  return share != 0 ? share * less(x[label], top) + dot : dot;
 }
 
 static void forward_chunk(const void *work, size_t chunk) {
@@ -151,11 +179,21 @@ void sm_cross_entropy_forward(real *loss, real *log_sum, double *divisor, const 
   *loss = *divisor == 0 ? NAN : (real)(total / *divisor);
 }
 
+/* to = scale (share p - t) of a row with the logarithms of its probabilities p, x - top - sum. */
+SM_INLINE void row_gradient(real *to, const real *x, real top, real sum, real scale, real share, double kept,
+                            double spread, const real *probability, const real *weight, size_t classes) {
+#pragma omp simd
+  for (size_t i = 0; i < classes; i++)
+    to[i] = scale * (share * sm_exp_negative(below(x[i], top) - sum) -
+                     (real)target_at(kept, spread, probability, weight, i));
+}
+
 static void backward_chunk(const void *work, size_t chunk) {
   const scores *of = work;
   const sm_target *target = of->target;
-  const real scale = of->scale;
-  size_t classes = of->classes;
+  const real scale = of->scale, *weight = target->weight;
+  const size_t classes = of->classes;
+  const double kept = 1 - target->smoothing, spread = of->spread;
   sm_range range = sm_chunk(of->rows, of->chunks, chunk);
   for (size_t row = range.first; row < range.last; row++) {
     const real *from = of->x + row * classes;
@@ -168,30 +206,19 @@ static void backward_chunk(const void *work, size_t chunk) {
     if (!target->label) {
       const real *probability = target->probability + row * classes;
       double all = 0;
-      for (size_t i = 0; i < classes; i++) all += target_at(of, probability, i);
-      const real share = (real)all;
-#pragma omp simd
-      for (size_t i = 0; i < classes; i++)
-        to[i] = scale * (share * sm_exp(below(from[i], top) - sum) - (real)target_at(of, probability, i));
+#pragma omp simd reduction(+ : all)
+      for (size_t i = 0; i < classes; i++) all += target_at(kept, spread, probability, weight, i);
+      if (weight) row_gradient(to, from, top, sum, scale, (real)all, kept, spread, probability, weight, classes);
+      else row_gradient(to, from, top, sum, scale, (real)all, kept, spread, probability, NULL, classes);
       continue;
     }
     size_t hit = (size_t)target->label[row];
-    const real at_label = (real)((1 - target->smoothing) * weight_of(target, hit));
+    const real at_label = (real)(kept * weight_of(target, hit));
     const real share = (real)((double)at_label + of->spread_sum);
-    const real at_hit = share * sm_exp(below(from[hit], top) - sum) - at_label;
-    if (target->smoothing > 0) {
-      const real *weight = target->weight, spread = (real)of->spread;
-#pragma omp simd
-      for (size_t i = 0; i < classes; i++) {
-        real rest = weight ? spread * weight[i] : spread;
-        to[i] = scale * (share * sm_exp(below(from[i], top) - sum) - rest);
-      }
-      to[hit] = scale * (at_hit - (weight ? spread * weight[hit] : spread));
-    } else {
-#pragma omp simd
-      for (size_t i = 0; i < classes; i++) to[i] = scale * (share * sm_exp(below(from[i], top) - sum));
-      to[hit] = scale * at_hit;
-    }
+    const real at_hit = share * sm_exp_negative(below(from[hit], top) - sum) - at_label;
+    if (weight) row_gradient(to, from, top, sum, scale, share, kept, spread, NULL, weight, classes);
+    else row_gradient(to, from, top, sum, scale, share, kept, spread, NULL, NULL, classes);
+    to[hit] = scale * (at_hit - (real)target_at(kept, spread, NULL, weight, hit));
   }
 }
 
