@@ -4,26 +4,30 @@
 
 #include "core/reduce_tile.h"
 
-enum { LANES = 64 /* of a long row that compete side by side */ };
+enum { LANES = 64 /* elements of a long row that compete side by side, or so many short rows */ };
 
 /* Is x better than best? NaN is better than any number, the first NaN than any other. */
 static inline __attribute__((always_inline)) bool is_better(real x, real best, bool least) {
   return (least ? x < best : x > best) | ((x != x) & (best == best));
 }
 
-/* value and position (width) = the best of each column of x (rows, width), at least one row. */
+/* value and position (width) = the best of each column of x (rows, width), at least one row. Columns begin `step`
+   elements apart. */
 static inline __attribute__((always_inline)) void best_of_rows(real *value, int32_t *position, const real *x,
-                                                               size_t rows, size_t width, size_t stride, bool least) {
+                                                               size_t rows, size_t width, size_t stride, size_t step,
+                                                               bool least) {
+#pragma omp simd
   for (size_t i = 0; i < width; i++) {
-    value[i] = x[i];
+    value[i] = x[i * step];
     position[i] = 0;
   }
   for (size_t row = 1; row < rows; row++) {
     const real *from = x + row * stride;
 #pragma omp simd
     for (size_t i = 0; i < width; i++) {
-      bool better = is_better(from[i], value[i], least);
-      value[i] = better ? from[i] : value[i];
+      const real candidate = from[i * step];
+      bool better = is_better(candidate, value[i], least);
+      value[i] = better ? candidate : value[i];
       position[i] = better ? (int32_t)row : position[i];
     }
   }
@@ -38,7 +42,7 @@ static inline __attribute__((always_inline)) void best_of_row(real *value, int32
   if (n >= 2 * LANES) {
     real best[LANES];
     int32_t row[LANES];
-    best_of_rows(best, row, x, n / LANES, LANES, LANES, least);
+    best_of_rows(best, row, x, n / LANES, LANES, LANES, 1, least);
     top = best[0];
     at = (size_t)row[0] * LANES;
     for (size_t i = 1; i < LANES; i++) {
@@ -64,8 +68,8 @@ typedef struct bests {
 static void find(bests *best, const real *x, size_t rows, size_t width, size_t inner, bool least) {
   if (inner == 1 && least) best_of_row(best->value, best->position, x, rows, true);
   else if (inner == 1) best_of_row(best->value, best->position, x, rows, false);
-  else if (least) best_of_rows(best->value, best->position, x, rows, width, inner, true);
-  else best_of_rows(best->value, best->position, x, rows, width, inner, false);
+  else if (least) best_of_rows(best->value, best->position, x, rows, width, inner, 1, true);
+  else best_of_rows(best->value, best->position, x, rows, width, inner, 1, false);
 }
 
 typedef struct search {
@@ -101,10 +105,31 @@ static void search_chunk(const void *work, size_t chunk) {
   for (size_t i = 0; i < tile.width; i++) best->position[i] += (int32_t)range.first;
 }
 
+/* Short rows, LANES side by side. */
+static void search_short(const void *work, size_t item) {
+  const search *of = work;
+  const size_t axis = of->along->axis;
+  const sm_range rows = sm_chunk(of->along->outer, of->chunks, item);
+  bests best;
+  for (size_t first = rows.first; first < rows.last; first += LANES) {
+    const sm_result_tile tile = {.to = first, .width = rows.last - first < LANES ? rows.last - first : LANES};
+    const real *x = of->x + first * axis;
+    if (of->least) best_of_rows(best.value, best.position, x, axis, tile.width, 1, axis, true);
+    else best_of_rows(best.value, best.position, x, axis, tile.width, 1, axis, false);
+    give(of, &tile, &best);
+  }
+}
+
 /* Threads take whole tiles where there are many, and share the axis of each where there are few. */
 static void search_all(search *work) {
   const sm_axis *along = work->along;
   size_t tasks = sm_tile_count(along);
+  if (along->inner == 1 && along->axis < 2 * LANES && along->outer > 0) {
+    const size_t blocks = sm_blocks(sm_elements_of(along));
+    work->chunks = blocks < along->outer ? blocks : along->outer;
+    sm_parallel(work->chunks, sm_elements_of(along), search_short, work);
+    return;
+  }
   if (tasks >= SM_BATCH_CHUNKS) {
     sm_parallel(tasks, sm_elements_of(along), search_tile, work);
     return;
@@ -148,21 +173,25 @@ typedef struct placing {
   const real *gy;
   const int32_t *position;
   const sm_axis *along;
+  size_t chunks; /* of outer */
 } placing;
 
-static void place_row(const void *work, size_t row) {
+static void place_rows(const void *work, size_t chunk) {
   const placing *of = work;
-  size_t inner = of->along->inner, image = of->along->axis * inner;
-  real *to = of->gx + row * image;
-  memset(to, 0, image * sizeof *to);
-  for (size_t i = 0; i < inner; i++) {
-    size_t from = row * inner + i;
-    to[(size_t)of->position[from] * inner + i] = of->gy[from];
+  const size_t inner = of->along->inner, image = of->along->axis * inner;
+  const sm_range rows = sm_chunk(of->along->outer, of->chunks, chunk);
+  memset(of->gx + rows.first * image, 0, (rows.last - rows.first) * image * sizeof *of->gx);
+  for (size_t row = rows.first; row < rows.last; row++) {
+    real *to = of->gx + row * image;
+    for (size_t i = 0; i < inner; i++) {
+      size_t from = row * inner + i;
+      to[(size_t)of->position[from] * inner + i] = of->gy[from];
+    }
   }
 }
 
 void sm_extremes_backward(real *gx, const real *gy, const int32_t *position, const sm_axis *along) {
-  const placing work = {gx, gy, position, along};
-  if (sm_elements_of(along) == 0) return;
-  sm_parallel(along->outer, sm_elements_of(along), place_row, &work);
+  const size_t elements = sm_elements_of(along), blocks = sm_blocks(elements);
+  const placing work = {gx, gy, position, along, blocks < along->outer ? blocks : along->outer};
+  if (elements > 0) sm_parallel(work.chunks, elements, place_rows, &work);
 }

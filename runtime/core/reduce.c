@@ -5,7 +5,10 @@
 
 #include "core/reduce_tile.h"
 
-enum { LANES = 64 /* independent running sums where the inner axes are narrower than that */ };
+enum {
+  LANES = 64,  /* independent running sums where the inner axes are narrower than that */
+  SHORT = 128  /* elements of a row that is added at once, at most */
+};
 
 sm_axis sm_axis_of(const sm_shape *shape, int axis) {
   sm_axis along = {1, 1, 1};
@@ -108,6 +111,7 @@ typedef struct tiling {
   const sm_axis *along;
   double divisor;
   bool root; /* of the sum of squares */
+  size_t chunks; /* of short rows */
 } tiling;
 
 typedef void summer(double *sums, const real *x, size_t rows, size_t width, size_t stride, summand kind,
@@ -134,9 +138,29 @@ static void reduce_tile(const tiling *of, size_t task, summer *summed) {
 
 static void sum_tile(const void *work, size_t task) { reduce_tile(work, task, sum_rows); }
 
+/* Short rows, whose numbers are added at once. */
+static void sum_short(const void *work, size_t chunk) {
+  const tiling *of = work;
+  const size_t axis = of->along->axis;
+  const sm_range rows = sm_chunk(of->along->outer, of->chunks, chunk);
+  for (size_t row = rows.first; row < rows.last; row++) {
+    const real *x = of->x + row * axis;
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (size_t i = 0; i < axis; i++) sum += (double)x[i];
+    of->out[row] = (real)(sum / of->divisor);
+  }
+}
+
 /* Threads take whole tiles where there are many, and share the axis of each where there are few. */
-static void reduce(const tiling *work) {
-  size_t tasks = sm_tile_count(work->along);
+static void reduce(tiling *work) {
+  const sm_axis *along = work->along;
+  size_t tasks = sm_tile_count(along), elements = sm_elements_of(along);
+  if (along->inner == 1 && along->axis <= SHORT && elements > 0 && !work->root && !work->means) {
+    work->chunks = sm_blocks(elements) < along->outer ? sm_blocks(elements) : along->outer;
+    sm_parallel(work->chunks, elements, sum_short, work);
+    return;
+  }
   if (tasks < SM_BATCH_CHUNKS) {
     for (size_t task = 0; task < tasks; task++) reduce_tile(work, task, sum_shared);
   } else {
@@ -174,9 +198,10 @@ static void spread_block(const void *work, size_t block) {
   const real factor = of->factor;
   size_t image = along->axis * along->inner;
   sm_range range = sm_block(sm_elements_of(along), block);
-  for (size_t first = range.first; first < range.last;) {
-    size_t row = first / image, left = range.last - first;
-    size_t column = along->inner == 1 ? 0 : first % along->inner;
+  if (range.first == range.last) return;
+  size_t row = range.first / image, column = along->inner == 1 ? 0 : range.first % along->inner;
+  for (size_t first = range.first; first < range.last; column = 0, row += first == (row + 1) * image) {
+    size_t left = range.last - first;
     size_t run = along->inner == 1 ? (row + 1) * image - first : along->inner - column;
     if (run > left) run = left;
     const real *from = of->gy + row * along->inner + column;
