@@ -65,6 +65,17 @@ typedef struct indexing {
 
 /* ---- reading ---- */
 
+/* out[i] = x[its index], n elements of the last axis; indices from `first` on. */
+static void gather_last(char *out, const char *x, const indexing *of, size_t first, size_t n) {
+  if (of->bytes == 4 && of->index->dtype == SM_INT32) {
+    const int32_t *place = (const int32_t *)of->index->data + first;
+    for (size_t i = 0; i < n; i++) memcpy(out + i * 4, x + ((int64_t)place[i] - of->index->first) * 4, 4);
+    return;
+  }
+  for (size_t i = 0; i < n; i++)
+    memcpy(out + i * of->bytes, x + place_of(of->index, first + i) * of->bytes, of->bytes);
+}
+
 /* A run of neighbours, n elements with an index each, along inner; x is at the row's first. */
 static void gather_run(char *out, const char *x, const indexing *of, size_t first, size_t inner, size_t n) {
   const size_t row = of->along.inner;
@@ -94,6 +105,14 @@ static void read_block(const void *work, size_t block) {
     const char *x = (const char *)of->x + outer * outer_size;
     char *out = (char *)of->out + first * of->bytes;
     size_t n = inner - column, left = range.last - first;
+    if (inner == 1 && !of->shared) { /* what is left of the picks */
+      n = of->picks - pick < left ? of->picks - pick : left;
+      gather_last(out, x, of, first, n);
+      first += n;
+      pick = 0;
+      outer++;
+      continue;
+    }
     if (n > left) n = left;
     if (of->shared)
       memcpy(out, x + (place_of(of->index, pick) * inner + column) * of->bytes, n * of->bytes);
@@ -121,6 +140,16 @@ void sm_index_select(void *out, const void *x, const sm_indices *index, size_t b
 
 /* ---- adding ---- */
 
+/* out[its index] += src[i], n elements of the last axis; indices from `first` on. */
+static void add_last(real *out, const real *src, const indexing *of, size_t first, size_t n) {
+  if (of->index->dtype == SM_INT32) {
+    const int32_t *place = (const int32_t *)of->index->data + first;
+    for (size_t i = 0; i < n; i++) out[(int64_t)place[i] - of->index->first] += src[i];
+    return;
+  }
+  for (size_t i = 0; i < n; i++) out[place_of(of->index, first + i)] += src[i];
+}
+
 /* Some rows of outer and a strip of inner: all that is added to these elements, in the order of the picks. */
 static void add_item(const void *work, size_t item) {
   const indexing *of = work;
@@ -129,6 +158,10 @@ static void add_item(const void *work, size_t item) {
   size_t n = inner - column < of->width ? inner - column : of->width;
   for (size_t outer = first; outer < first + of->rows && outer < of->along.outer; outer++) {
     real *out = (real *)of->out + outer * of->along.axis * inner + column;
+    if (inner == 1 && !of->shared) {
+      add_last(out, (const real *)of->x + outer * picks, of, outer * picks, picks);
+      continue;
+    }
     for (size_t pick = 0; pick < picks; pick++) {
       size_t from = (outer * picks + pick) * inner + column;
       const real *src = (const real *)of->x + from;
