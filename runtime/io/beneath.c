@@ -133,7 +133,7 @@ sm_status sm_beneath_status(struct stat *found, bool *exists, const char *path, 
   const char *name;
   *exists = false;
   sm_status status = sm_beneath_parent(&directory, &name, path, root, error);
-  if (status == SM_BAD_FILE) return SM_OK;
+  if (status == SM_BAD_FILE || status == SM_LINK) return SM_OK;
   if (status != SM_OK || directory < 0) return status;
   *exists = fstatat(directory, name, found, AT_SYMLINK_NOFOLLOW) == 0;
   if (!*exists && errno != ENOENT) status = refused(path, strlen(path), "cannot look at: ", error);
