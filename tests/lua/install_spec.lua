@@ -139,7 +139,7 @@ describe("a machine without packages", function()
 
   it("is told the package of a Lua module, and of a library", function()
     local output, success = shell("LUA_PATH='lua/?.lua;lua/?/init.lua' LUA_CPATH='%s/lib/?.so' lua5.4 -e '%s'", build,
-      [[print(select(2, pcall(function() return require "sm".params end)))]])
+      [[print(select(2, pcall(function() return require "sm".data.mnist_mini {} end)))]])
     assert.is_true(success, output)
     assert.equal("the Lua module 'lfs' is missing: install Debian's package lua-filesystem\n", output)
     output = succeed("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' lua5.4 -e '%s'", build, [[
