@@ -10,7 +10,7 @@ local records = require "sm.ops.records"
 local random = require "sm.random"
 local shape_text = require "sm.text".shape
 
-local T, S = runtime.tensor, runtime.softmax
+local T = runtime.tensor
 local M = {}
 
 --- Sizes given as (2, 3) or ({2, 3}, dtype).
@@ -115,7 +115,7 @@ local ACCURACY <const> = { ignore = { type = "integer", min = -1 << 31, max = (1
 --- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.
 -- @param options {ignore=a label whose rows do not count}
 function methods.accuracy(logits, labels, options)
-  local correct, rows = S.correct(logits, labels, check.options("accuracy", options, ACCURACY).ignore)
+  local correct, rows = runtime.loss.correct(logits, labels, check.options("accuracy", options, ACCURACY).ignore)
   return correct / rows
 end
 

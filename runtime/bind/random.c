@@ -1,11 +1,9 @@
 /* Random numbers: runtime.random. Where a stream stands is three integers, kept in Lua: seed, stream, offset. */
 #include <float.h>
 
-#include "bind/bind.h"
-#include "core/rng.h"
+#include "bind/random.h"
 
-/* The stream from argument `index` on, for a draw of `count` numbers. */
-static sm_rng check_rng(lua_State *L, int index, size_t count) {
+sm_rng sm_lua_rng(lua_State *L, int index, size_t count) {
   const sm_rng rng = {.seed = (uint64_t)sm_lua_integer(L, index, LUA_MININTEGER, LUA_MAXINTEGER),
                   .stream = (uint32_t)sm_lua_integer(L, index + 1, 0, UINT32_MAX),
                   .offset = (uint64_t)sm_lua_integer(L, index + 2, 0, LUA_MAXINTEGER)};
@@ -21,7 +19,7 @@ static int draw(lua_State *L, fill *kernel) {
   sm_shape shape;
   sm_lua_shape(L, 1, &shape);
   size_t count = sm_shape_count(&shape);
-  sm_rng rng = check_rng(L, 2, count);
+  sm_rng rng = sm_lua_rng(L, 2, count);
   const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
   kernel(sm_lua_data(L, out), &rng, count);
   return 1;
@@ -39,7 +37,7 @@ static int integers(lua_State *L) {
   sm_shape shape;
   sm_lua_shape(L, 1, &shape);
   size_t count = sm_shape_count(&shape);
-  sm_rng rng = check_rng(L, 2, count);
+  sm_rng rng = sm_lua_rng(L, 2, count);
   lua_Integer low = sm_lua_integer(L, 5, INT32_MIN, INT32_MAX);
   lua_Integer high = sm_lua_integer(L, 6, low + 1, (lua_Integer)INT32_MAX + 1);
   const sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
@@ -66,7 +64,7 @@ static const real *weights_of(lua_State *L, const char *name, const sm_tensor *p
 static int bernoulli(lua_State *L) {
   const sm_tensor *p = sm_lua_real(L, 1);
   size_t count = sm_shape_count(&p->shape);
-  sm_rng rng = check_rng(L, 2, count);
+  sm_rng rng = sm_lua_rng(L, 2, count);
   const sm_tensor *out = sm_lua_new(L, SM_REAL, &p->shape);
   const real *data = weights_of(L, "bernoulli", p, 1);
   sm_rng_bernoulli(sm_lua_data(L, out), data, &rng, count);
@@ -86,7 +84,7 @@ static int multinomial(lua_State *L) {
   size_t extent;
   if (!sm_shape_extent(&extent, &shape, sizeof(int32_t)))
     sm_lua_fail(L, "a tensor of shape %s is larger than memory can be", sm_shape_text(text, &shape));
-  sm_rng rng = check_rng(L, 3, rows * n);
+  sm_rng rng = sm_lua_rng(L, 3, rows * n);
   int32_t first = (int32_t)sm_lua_integer(L, 6, 0, 1);
   const sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
   if (!sm_multiply(&bytes, sm_multinomial_scratch(rows, classes), sizeof(double)))
@@ -104,7 +102,7 @@ static int multinomial(lua_State *L) {
 /* permutation(n, seed, stream, offset, first) → int32 tensor of first … first + n - 1, shuffled; by default from 0 */
 static int permutation(lua_State *L) {
   sm_shape shape = {.rank = 1, .size = {(size_t)sm_lua_integer(L, 1, 0, INT32_MAX)}};
-  sm_rng rng = check_rng(L, 2, shape.size[0]);
+  sm_rng rng = sm_lua_rng(L, 2, shape.size[0]);
   int32_t first = lua_isnoneornil(L, 5) ? 0 : (int32_t)sm_lua_integer(L, 5, 0, 1);
   const sm_tensor *out = sm_lua_new(L, SM_INT32, &shape);
   int32_t *data = sm_lua_data(L, out);
@@ -113,22 +111,9 @@ static int permutation(lua_State *L) {
   return 1;
 }
 
-/* dropout(x, p, seed, stream, offset) → x kept with probability 1-p and scaled, else 0 */
-static int dropout(lua_State *L) {
-  const sm_tensor *x = sm_lua_real(L, 1);
-  double p = sm_lua_number(L, 2);
-  if (!(p >= 0 && p < 1)) sm_lua_fail(L, "dropout: the probability must be at least 0 and below 1, got %f", p);
-  if (p > SM_DROPOUT_MOST) sm_lua_fail(L, "dropout: the probability must be at most 1 - 2^-24, got 1 - %f", 1 - p);
-  size_t count = sm_shape_count(&x->shape);
-  sm_rng rng = check_rng(L, 3, count);
-  const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
-  sm_dropout(sm_lua_data(L, y), sm_lua_data(L, x), &rng, p, count);
-  return 1;
-}
-
 /* bits(seed, stream, offset) → an integer of 64 random bits */
 static int bits(lua_State *L) {
-  sm_rng rng = check_rng(L, 1, 1);
+  sm_rng rng = sm_lua_rng(L, 1, 1);
   const uint32_t counter[4] = {(uint32_t)rng.offset, (uint32_t)(rng.offset >> 32), rng.stream, 0};
   const uint32_t key[2] = {(uint32_t)rng.seed, (uint32_t)(rng.seed >> 32)};
   uint32_t word[4];
@@ -139,7 +124,7 @@ static int bits(lua_State *L) {
 
 void sm_lua_open_random(lua_State *L) {
   static const luaL_Reg functions[] = {{"uniform", uniform}, {"normal", normal}, {"truncated", truncated},
-                                       {"permutation", permutation}, {"dropout", dropout}, {"bits", bits},
+                                       {"permutation", permutation}, {"bits", bits},
                                        {"integers", integers}, {"exponential", exponential}, {"gumbel", gumbel},
                                        {"bernoulli", bernoulli}, {"multinomial", multinomial},
                                        {NULL, NULL}};

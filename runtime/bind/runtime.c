@@ -62,6 +62,11 @@ static void open_tensor(lua_State *L) {
   sm_lua_add_rows(L);
 }
 
+static void open_random(lua_State *L) {
+  sm_lua_open_random(L);
+  sm_lua_add_dropout(L);
+}
+
 static void add(lua_State *L, const char *name, void (*open)(lua_State *)) {
   open(L);
   lua_setfield(L, -2, name);
@@ -92,11 +97,12 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "expression", sm_lua_open_expression);
   add(L, "conv", sm_lua_open_conv);
   add(L, "softmax", sm_lua_open_softmax);
+  add(L, "loss", sm_lua_open_loss);
   add(L, "attention", sm_lua_open_attention);
   add(L, "recurrent", sm_lua_open_recurrent);
   add(L, "normalise", sm_lua_open_normalise);
   add(L, "optim", sm_lua_open_optim);
-  add(L, "random", sm_lua_open_random);
+  add(L, "random", open_random);
   add(L, "system", sm_lua_open_system);
   add(L, "io", sm_lua_open_io);
   lua_pushliteral(L, SM_REAL_NAME);

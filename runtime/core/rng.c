@@ -4,77 +4,23 @@
 #include <string.h>
 
 #include "core/parallel.h"
-
-/* The counter of a draw: words 0 and 1 hold the number of its block (four elements share one), word 2 the
-   stream, word 3 the attempt: 0, or how often the element's draw was refused and made again. */
-enum {
-  WORDS = 4, /* in a Philox block */
-  ROUNDS = 10,
-  TILE_BLOCKS = 64, /* blocks that are generated at once */
-  TILE = WORDS * TILE_BLOCKS
-};
-
-/* The multipliers and the steps of the key (the golden ratio, and the square root of 3 less 1), from the
-   paper. */
-static const uint32_t multiplier_0 = 0xD2511F53u, multiplier_1 = 0xCD9E8D57u;
-static const uint32_t key_step_0 = 0x9E3779B9u, key_step_1 = 0xBB67AE85u;
-
-static inline void philox(uint32_t out[WORDS], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
-                          uint32_t k0, uint32_t k1) {
-  for (int round = 0; round < ROUNDS; round++) {
-    uint64_t product_0 = (uint64_t)multiplier_0 * c0, product_1 = (uint64_t)multiplier_1 * c2;
-    c0 = (uint32_t)(product_1 >> 32) ^ c1 ^ k0;
-    c1 = (uint32_t)product_1;
-    c2 = (uint32_t)(product_0 >> 32) ^ c3 ^ k1;
-    c3 = (uint32_t)product_0;
-    k0 += key_step_0;
-    k1 += key_step_1;
-  }
-  out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
-}
+#include "core/philox.h"
 
 void sm_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]) {
-  philox(out, counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
-}
-
-static void draw_block(uint32_t word[WORDS], const sm_rng *rng, uint64_t block, uint32_t attempt) {
-  philox(word, (uint32_t)block, (uint32_t)(block >> 32), rng->stream, attempt, (uint32_t)rng->seed,
-         (uint32_t)(rng->seed >> 32));
+  sm_philox_words(out, counter[0], counter[1], counter[2], counter[3], key[0], key[1]);
 }
 
 static uint32_t draw_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
-  uint32_t word[WORDS];
-  draw_block(word, rng, element / WORDS, attempt);
-  return word[element % WORDS];
+  uint32_t word[SM_RNG_WORDS];
+  sm_draw_block(word, rng, element / SM_RNG_WORDS, attempt);
+  return word[element % SM_RNG_WORDS];
 }
-
-/* The words of a stretch of a fill: element first + i has word[skip + i]. Whole tiles are drawn, whose fixed
-   number of blocks suits vectors, even where the fill ends before. */
-typedef struct stretch {
-  uint32_t word[TILE];
-  size_t skip, last; /* words before the first element's; the element after the stretch */
-} stretch;
-
-/* Draws elements from `first` on, up to `last` at most. */
-static void draw(stretch *part, const sm_rng *rng, size_t first, size_t last) {
-  const uint64_t start = rng->offset + first, first_block = start / WORDS;
-  part->skip = (size_t)(start % WORDS);
-  part->last = last - first < TILE - part->skip ? last : first + TILE - part->skip;
-#pragma omp simd
-  for (size_t i = 0; i < TILE_BLOCKS; i++) draw_block(part->word + WORDS * i, rng, first_block + i, 0);
-}
-
-/* [0, 1) of a word: its upper 24 bits, which every real holds exactly. */
-static inline uint32_t fraction_of(uint32_t word) { return word >> 8; }
-static const double fraction_unit = 0x1p-24;
 
 typedef struct filling {
   real *out;
   const sm_rng *rng;
   double limit;       /* of normal numbers */
-  const real *x;      /* what dropout drops from, … */
-  uint32_t kept_from; /* … keeps where the fraction is this or more, … */
-  real scale;         /* … and multiplies by this */
+  const real *x;      /* probabilities */
   bool logarithm;     /* of an exponential number */
   size_t n;
 } filling;
@@ -83,11 +29,11 @@ static void uniform_block(const void *work, size_t block) {
   const filling *of = work;
   sm_range range = sm_block(of->n, block);
   for (size_t first = range.first, last; first < range.last; first = last) {
-    stretch part;
-    draw(&part, of->rng, first, range.last);
+    sm_stretch part;
+    sm_draw(&part, of->rng, first, range.last);
     last = part.last;
     for (size_t i = first; i < last; i++) {
-      of->out[i] = (real)fraction_of(part.word[part.skip + i - first]) * (real)fraction_unit;
+      of->out[i] = (real)sm_fraction_of(part.word[part.skip + i - first]) * (real)sm_fraction_unit;
     }
   }
 }
@@ -107,10 +53,10 @@ static void normal_pair(double out[2], const uint32_t word[2]) {
 }
 
 static double normal_one(const sm_rng *rng, uint64_t element, uint32_t attempt) {
-  uint32_t word[WORDS];
+  uint32_t word[SM_RNG_WORDS];
   double pair[2];
-  draw_block(word, rng, element / WORDS, attempt);
-  normal_pair(pair, word + element % WORDS / 2 * 2);
+  sm_draw_block(word, rng, element / SM_RNG_WORDS, attempt);
+  normal_pair(pair, word + element % SM_RNG_WORDS / 2 * 2);
   return pair[element % 2];
 }
 
@@ -120,9 +66,9 @@ static void normal_block(const void *work, size_t block) {
   const sm_rng *rng = of->rng;
   sm_range range = sm_block(of->n, block);
   for (size_t first = range.first, last; first < range.last; first = last) {
-    stretch part;
-    double normal[TILE];
-    draw(&part, rng, first, range.last);
+    sm_stretch part;
+    double normal[SM_RNG_TILE];
+    sm_draw(&part, rng, first, range.last);
     last = part.last;
     size_t end = part.skip + (last - first);
     for (size_t i = part.skip / 2 * 2; i < end; i += 2) normal_pair(normal + i, part.word + i);
@@ -163,8 +109,8 @@ static uint32_t bounded(uint32_t word, uint64_t bound, const sm_rng *rng, uint64
 void sm_rng_permutation(int32_t *out, const sm_rng *rng, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = (int32_t)i;
   for (size_t first = 0, last; first < n; first = last) {
-    stretch part;
-    draw(&part, rng, first, n);
+    sm_stretch part;
+    sm_draw(&part, rng, first, n);
     last = part.last;
     for (size_t i = first; i < last; i++) {
       size_t end = n - 1 - i;
@@ -188,8 +134,8 @@ static void integers_block(const void *work, size_t block) {
   const drawing *of = work;
   sm_range range = sm_block(of->n, block);
   for (size_t first = range.first, last; first < range.last; first = last) {
-    stretch part;
-    draw(&part, of->rng, first, range.last);
+    sm_stretch part;
+    sm_draw(&part, of->rng, first, range.last);
     last = part.last;
     for (size_t i = first; i < last; i++) {
       uint32_t above = bounded(part.word[part.skip + i - first], of->bound, of->rng, of->rng->offset + i);
@@ -209,8 +155,8 @@ static void exponential_block(const void *work, size_t block) {
   const filling *of = work;
   sm_range range = sm_block(of->n, block);
   for (size_t first = range.first, last; first < range.last; first = last) {
-    stretch part;
-    draw(&part, of->rng, first, range.last);
+    sm_stretch part;
+    sm_draw(&part, of->rng, first, range.last);
     last = part.last;
     for (size_t i = first; i < last; i++) {
       double drawn = -log(open_fraction(part.word[part.skip + i - first]));
@@ -231,8 +177,8 @@ static void bernoulli_block(const void *work, size_t block) {
   const filling *of = work;
   sm_range range = sm_block(of->n, block);
   for (size_t first = range.first, last; first < range.last; first = last) {
-    stretch part;
-    draw(&part, of->rng, first, range.last);
+    sm_stretch part;
+    sm_draw(&part, of->rng, first, range.last);
     last = part.last;
     for (size_t i = first; i < last; i++)
       of->out[i] = open_fraction(part.word[part.skip + i - first]) < (double)of->x[i];
@@ -295,8 +241,8 @@ static void multinomial_chunk(const void *work, size_t chunk) {
       sums[i] = whole += (double)weight;
     }
     for (size_t first = row * n, last; first < (row + 1) * n; first = last) {
-      stretch part;
-      draw(&part, of->rng, first, (row + 1) * n);
+      sm_stretch part;
+      sm_draw(&part, of->rng, first, (row + 1) * n);
       last = part.last;
       for (size_t i = first; i < last; i++) {
         double at = open_fraction(part.word[part.skip + i - first]) * whole;
@@ -312,37 +258,4 @@ void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const
                         size_t rows, size_t classes, size_t n) {
   const choosing work = {out, weight, scratch, rng, first, rows, classes, n, sm_batch_chunks(rows)};
   if (rows > 0 && n > 0) sm_parallel(work.chunks, rows * (classes + n), multinomial_chunk, &work);
-}
-
-/* ---- dropout ---- */
-
-static void dropout_block(const void *work, size_t block) {
-  const filling *of = work;
-  const uint32_t kept_from = of->kept_from;
-  const real scale = of->scale;
-  sm_range range = sm_block(of->n, block);
-  for (size_t first = range.first, last; first < range.last; first = last) {
-    stretch part;
-    draw(&part, of->rng, first, range.last);
-    last = part.last;
-    const uint32_t *word = part.word + part.skip;
-    const real *x = of->x + first;
-    real *out = of->out + first;
-#pragma omp simd
-    for (size_t i = 0; i < last - first; i++) {
-      real kept = x[i] * scale;
-      out[i] = fraction_of(word[i]) >= kept_from ? kept : 0;
-    }
-  }
-}
-
-void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n) {
-  const filling work = {
-      .out = out,
-      .rng = rng,
-      .x = x,
-      .scale = (real)(1 / (1 - p)),
-      .n = n,
-      .kept_from = (uint32_t)ceil(p / fraction_unit)}; /* where the uniform number is >= p */
-  sm_parallel_blocks(n, dropout_block, &work);
 }

@@ -42,10 +42,4 @@ size_t sm_multinomial_scratch(size_t rows, size_t classes);
 void sm_rng_multinomial(int32_t *out, const real *weight, double *scratch, const sm_rng *rng, int32_t first,
                         size_t rows, size_t classes, size_t n);
 
-/* out = x kept with probability 1-p and scaled by 1/(1-p), else 0. The same call with the gradient in place
-   of x is the backward pass, so no mask is stored. 0 <= p <= SM_DROPOUT_MOST: a draw has 24 bits, and with fewer left
-   none would be kept. */
-#define SM_DROPOUT_MOST (1 - 0x1p-24)
-void sm_dropout(real *out, const real *x, const sm_rng *rng, double p, size_t n);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/dropout.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 #include "core/pointwise.h"

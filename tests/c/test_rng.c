@@ -1,6 +1,7 @@
 /* Random numbers: the published answers, the independence of how a fill is cut, and the distributions. */
 #include "numbers.h"
 
+#include "core/dropout.h"
 #include "core/parallel.h"
 #include "core/rng.h"
 

@@ -6,7 +6,7 @@ local lfs = require "lfs"
 local sm = require "sm"
 local runtime = require "sm.runtime"
 
-local T, K, C, S, O = runtime.tensor, runtime.math, runtime.conv, runtime.softmax, runtime.optim
+local T, K, C, S, L, O = runtime.tensor, runtime.math, runtime.conv, runtime.softmax, runtime.loss, runtime.optim
 local has, message = helpers.has, helpers.message
 local RELEASED = "this tensor was released: a gradient inside a backward pass lives only as long as the pass; keep a "
   .. "copy with :clone()"
@@ -207,7 +207,7 @@ describe("a finalizer in the middle of a binding", function()
       return math.floor(T.item(K.sum(S.softmax(g, sizes, 1, false, false))) + 0.5)
     end)
     local labels = sm.zeros({ 20 }, "uint8")
-    release({ 20, 30 }, "3.4", function(g) return T.item((S.cross_entropy(g, labels, nil, 0))) end)
+    release({ 20, 30 }, "3.4", function(g) return T.item((L.cross_entropy(g, labels, nil, 0))) end)
   end)
 
   it("releases what a convolution or a pool reads", function()
@@ -249,7 +249,7 @@ describe("a finalizer in the middle of a binding", function()
     end
     local logits, rows, gy, shape = sm.ones(20, 30), sm.ones(20, 5), sm.ones(20), { 20, 3 }
     rewrite({ "3.4", "got 1073741824 at position 1" }, function()
-      return T.item((S.cross_entropy(logits, labels, nil, 0)))
+      return T.item((L.cross_entropy(logits, labels, nil, 0)))
     end)
     rewrite({ "100", "row 1073741824 is out of range" }, function()
       return T.item(K.sum(T.gather(rows, labels, 0, 20)))
@@ -366,14 +366,14 @@ describe("what the bindings are given", function()
     assert.is_false(pcall(K.sum_to, sm.ones(3), { 2, 3 }))
     local logits, labels = sm.ones(2, 3), sm.zeros({ 2 }, "int32")
     for _, sums in ipairs { sm.ones(1), sm.ones(3), sm.ones({ 2 }, "int32"), sm.zeros(0) } do
-      assert.is_false(pcall(S.cross_entropy_backward, sm.ones(1), sums, 2, logits, labels, nil, 0))
+      assert.is_false(pcall(L.cross_entropy_backward, sm.ones(1), sums, 2, logits, labels, nil, 0))
     end
-    assert.is_false(pcall(S.cross_entropy_backward, sm.ones(2), sm.ones(2), 2, logits, labels, nil, 0))
+    assert.is_false(pcall(L.cross_entropy_backward, sm.ones(2), sm.ones(2), 2, logits, labels, nil, 0))
     local below = sm.full({ 2 }, -1, "int32")
-    assert.is_false(pcall(S.cross_entropy_backward, sm.ones(1), sm.ones(2), 2, logits, below, nil, 0))
-    assert.is_true(pcall(S.cross_entropy_backward, sm.ones(1), sm.ones(2), 2, logits, below, nil, 0, -1))
-    assert.is_false(pcall(S.cross_entropy, logits, labels, sm.ones(2), 0))
-    assert.is_false(pcall(S.cross_entropy, logits, labels, nil, 1.5))
+    assert.is_false(pcall(L.cross_entropy_backward, sm.ones(1), sm.ones(2), 2, logits, below, nil, 0))
+    assert.is_true(pcall(L.cross_entropy_backward, sm.ones(1), sm.ones(2), 2, logits, below, nil, 0, -1))
+    assert.is_false(pcall(L.cross_entropy, logits, labels, sm.ones(2), 0))
+    assert.is_false(pcall(L.cross_entropy, logits, labels, nil, 1.5))
     local image, options = sm.ones(1, 4, 4, 2), { stride = 1, padding = "same" }
     local huge = { 1 << 40, 1 << 40, 1, 1 }
     for _, shape in ipairs { { 1, 4, 4, 3 }, { 2, 4, 4, 2 }, { 1, 5, 4, 2 }, { 4, 4, 2 }, huge } do

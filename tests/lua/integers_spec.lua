@@ -7,7 +7,7 @@ local helpers = dofile "tests/lua/helpers.lua"
 local message = helpers.message
 
 local real, inf = runtime.real, math.huge
-local T, K, S, C = runtime.tensor, runtime.math, runtime.softmax, runtime.conv
+local T, K, S, L, C = runtime.tensor, runtime.math, runtime.softmax, runtime.loss, runtime.conv
 
 describe("a shape whose product wraps is refused by", function()
   local WRAPS <const> = { 274177, 67280421310721 } -- 2^64 + 1
@@ -197,7 +197,7 @@ describe("a kernel that a script can reach checks the shapes it is given:", func
     { "sum_to", K.sum_to, sm.ones(3), { 100000 } },
     { "sum_to", K.sum_to, sm.ones(3), { 1, 3 } },
     { "sum_to", K.sum_to, sm.ones(2, 3), { 2 } },
-    { "cross_entropy_backward", S.cross_entropy_backward, scalar, one, 9, sm.ones(9, 3), sm.zeros({ 9 }, "uint8"),
+    { "cross_entropy_backward", L.cross_entropy_backward, scalar, one, 9, sm.ones(9, 3), sm.zeros({ 9 }, "uint8"),
       nil, 0 },
     { "softmax_backward", S.softmax_backward, one, sm.ones(9), 1, 1 },
   }

@@ -8,7 +8,7 @@ local compare = require "sm.ops.compare"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
 
-local T, S, C = runtime.tensor, runtime.softmax, runtime.compare
+local T, L, C = runtime.tensor, runtime.loss, runtime.compare
 local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
 
 local records = {}
@@ -80,12 +80,12 @@ define {
       end
     end
     if ignore and not labels then fail "cross_entropy: option 'ignore' goes with labels, not with probabilities" end
-    local loss, log_sum, divisor = S.cross_entropy(logits, target, weight, smoothing, ignore)
+    local loss, log_sum, divisor = L.cross_entropy(logits, target, weight, smoothing, ignore)
     return record(loss, "cross_entropy", function(gy, _, graph)
       local gx, gt
       if tracks(logits) then
         if graph then gx = logits_gradient(gy, logits, target, divisor, o)
-        else gx = S.cross_entropy_backward(gy, log_sum, divisor, logits, target, weight, smoothing, ignore) end
+        else gx = L.cross_entropy_backward(gy, log_sum, divisor, logits, target, weight, smoothing, ignore) end
       end
       if tracks(target) then gt = probability_gradient(gy, logits, divisor, o) end
       return gx, gt
