@@ -62,7 +62,8 @@ static operands read_operands(lua_State *L, int first, int index) {
     const size_t want[] = {o.q.batch, o.q.heads, o.q.rows, o.k.rows};
     size_t steps[4], next = 1;
     const sm_shape *shape = &o.mask->shape;
-    if (shape->rank != 4 || o.mask->dtype == SM_INT32) sm_lua_bad_argument(L, index, "a mask of four axes");
+    if (shape->rank != 4 || (o.mask->dtype != SM_REAL && o.mask->dtype != SM_UINT8))
+      sm_lua_bad_argument(L, index, "a " SM_REAL_NAME " or uint8 mask of four axes");
     for (int axis = 3; axis >= 0; next *= shape->size[axis--]) {
       if (shape->size[axis] != want[axis] && shape->size[axis] != 1)
         sm_lua_bad_argument(L, index, "a mask {batch, heads, queries, keys}");

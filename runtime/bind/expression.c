@@ -99,7 +99,8 @@ static int run(lua_State *L) {
       given[i] = sm_lua_tensor(L, index);
       shapes[i] = &given[i]->shape;
       dtypes[i] = given[i]->dtype;
-      if (dtypes[i] == SM_INT32) sm_lua_bad_argument(L, index, "a " SM_REAL_NAME " or uint8 tensor or a number");
+      if (dtypes[i] != SM_REAL && dtypes[i] != SM_UINT8)
+        sm_lua_bad_argument(L, index, "a " SM_REAL_NAME " or uint8 tensor or a number");
     }
   }
   sm_expression_plan plan;

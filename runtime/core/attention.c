@@ -85,12 +85,18 @@ static size_t seen_by(const sm_attention *of, const block *b, size_t row) {
 static void add_mask(real *scores, const sm_mask *mask, const block *b, size_t row, size_t count) {
   size_t at = b->batch * mask->batch + b->head * mask->head + (b->first + row) * mask->query;
   const size_t step = mask->key;
-  if (mask->dtype == SM_UINT8) {
-    const uint8_t *seen = (const uint8_t *)mask->data + at;
-    for (size_t j = 0; j < count; j++) scores[j] = seen[j * step] ? scores[j] : -INFINITY;
-  } else {
-    const real *added = (const real *)mask->data + at;
-    for (size_t j = 0; j < count; j++) scores[j] += added[j * step];
+  switch (mask->dtype) {
+    case SM_REAL: {
+      const real *added = (const real *)mask->data + at;
+      for (size_t j = 0; j < count; j++) scores[j] += added[j * step];
+      return;
+    }
+    case SM_UINT8: {
+      const uint8_t *seen = (const uint8_t *)mask->data + at;
+      for (size_t j = 0; j < count; j++) scores[j] = seen[j * step] ? scores[j] : -INFINITY;
+      return;
+    }
+    case SM_INT32: return; /* is none: see core/attention.h */
   }
 }
 

@@ -11,8 +11,8 @@ typedef struct sm_heads {
   size_t batch, head, row;
 } sm_heads;
 
-/* Of queries and keys, what is added to a score, or with SM_UINT8 whether the key takes part where it is not 0. Steps
-   are in elements, 0 where an axis is repeated. */
+/* Of queries and keys, with SM_REAL what is added to a score, with SM_UINT8 whether the key takes part: where it is not
+   0. Of no other type. Steps are in elements, 0 where an axis is repeated. */
 typedef struct sm_mask {
   const void *data; /* NULL: none */
   sm_dtype dtype;

@@ -143,6 +143,16 @@ static sm_status does_not_fit(const sm_elements *elements, const raw_piece *piec
                  element == SM_BOOL ? "a boolean" : element <= SM_F64 ? SM_REAL_NAME : "int32");
 }
 
+/* Elements `done` on, n of them; how many of these fit before the first that does not. */
+static size_t convert(sm_tensor *out, size_t done, const raw_piece *piece, sm_element element, size_t n) {
+  switch (out->dtype) {
+    case SM_REAL: return convert_floats((real *)out->data + done, piece, element, n);
+    case SM_INT32: return convert_integers((int32_t *)out->data + done, piece, element, n);
+    case SM_UINT8: break; /* bytes are read as they are */
+  }
+  return 0;
+}
+
 static sm_status read_converted(sm_tensor *out, const sm_elements *elements, size_t count, sm_error *error) {
   raw_piece piece;
   sm_element element = elements->element;
@@ -152,8 +162,7 @@ static sm_status read_converted(sm_tensor *out, const sm_elements *elements, siz
     sm_status status = elements->next(&piece, elements->from, n * element_bytes, error);
     if (status != SM_OK) return status;
     if (elements->big_endian) swap_bytes(&piece, element_bytes, n);
-    size_t fit = out->dtype == SM_REAL ? convert_floats((real *)out->data + done, &piece, element, n)
-                                       : convert_integers((int32_t *)out->data + done, &piece, element, n);
+    size_t fit = convert(out, done, &piece, element, n);
     if (fit < n) return does_not_fit(elements, &piece, fit, done + fit, error);
     done += n;
   }

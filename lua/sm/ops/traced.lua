@@ -230,9 +230,9 @@ local function checked(count, strict, ...)
     local x = given[i]
     if T.is_tensor(x) then
       tensors = tensors + 1
-      if x.dtype == "int32" then
-        fail('pointwise: argument %d must be a %s or uint8 tensor or a number, got an int32 tensor (x:to("%s") '
-          .. 'converts)', i, runtime.real, runtime.real)
+      if x.dtype ~= runtime.real and x.dtype ~= "uint8" then
+        fail('pointwise: argument %d must be a %s or uint8 tensor or a number, got an %s tensor (x:to("%s") '
+          .. 'converts)', i, runtime.real, x.dtype, runtime.real)
       end
     elseif type(x) == "number" then
       local kept, fits = symbols.rounded(x, not strict[i])
