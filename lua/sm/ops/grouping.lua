@@ -227,10 +227,10 @@ function M.refused_by(more)
 end
 
 -- x / t, with infinities that stay what they are whatever t, and say nothing of it.
-local divided = traced.pointwise(function(x, t)
+local divided = traced.lazily("temperature", function(x, t)
   local finite = x:abs():lt(math.huge)
   return where(finite, where(finite, x, 0) / t, x)
-end)
+end, 2)
 
 --- The option of a temperature: a number, or a tensor of one number or of one a group.
 M.TEMPERATURE = { type = { "real", "tensor" }, above = 0, default = 1,

@@ -173,7 +173,7 @@ local ENTROPY <const> = grouping.options_with {
 local SMALLEST <const> = 0x1p-126 -- of the normal numbers of float32
 
 -- -p log p, 0 at 0. The gradient, -1 - log p, has no end there; what follows p = 0 counts as if p were SMALLEST.
-local surprise = traced.pointwise(function(p) return -p * where(p:eq(0), SMALLEST, p):log() end)
+local surprise = traced.lazily("group_entropy", function(p) return -p * where(p:eq(0), SMALLEST, p):log() end, 1)
 
 define {
   name = "group_entropy",

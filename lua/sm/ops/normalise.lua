@@ -197,8 +197,8 @@ local BATCH <const> = {
   variance = { type = "tensor", doc = "{channels}, with mean" }, weight = WEIGHT, bias = BIAS, epsilon = EPSILON,
 }
 
-local scaled = traced.pointwise(function(x, mean, scale) return (x - mean) * scale end)
-local shifted = traced.pointwise(function(x, mean, scale, bias) return (x - mean) * scale + bias end)
+local scaled = traced.lazily("batch_norm", function(x, mean, scale) return (x - mean) * scale end, 3)
+local shifted = traced.lazily("batch_norm", function(x, mean, scale, bias) return (x - mean) * scale + bias end, 4)
 
 define {
   name = "batch_norm",

@@ -51,7 +51,7 @@ define {
   refused = along.refused,
 }
 
-local centred = traced.pointwise(function(x, mean, g) return (x - mean) * g end)
+local centred = traced.lazily("var", function(x, mean, g) return (x - mean) * g end, 3)
 
 --- The sum of the squared differences from the mean.
 local function squares(x, axis)
@@ -135,7 +135,7 @@ for _, name in ipairs { "var", "std" } do
   }
 end
 
-local weighted = traced.pointwise(function(x, y, g) return (x - y):exp() * g end)
+local weighted = traced.lazily("logsumexp", function(x, y, g) return (x - y):exp() * g end, 3)
 
 local function logsumexp(x, axis)
   local y = K.logsumexp(x, axis)

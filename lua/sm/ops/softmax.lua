@@ -222,7 +222,7 @@ define {
 }
 
 -- x + Gumbel noise, -log(-log u), of uniform numbers u from 0 to 1 - 2^-24; a 0 counts as 2^-25.
-local noisy = traced.pointwise(function(x, u) return x - (-maximum(u, 0x1p-25):log()):log() end)
+local noisy = traced.lazily("gumbel_softmax", function(x, u) return x - (-maximum(u, 0x1p-25):log()):log() end, 2)
 
 define {
   name = "gumbel_softmax",
