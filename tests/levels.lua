@@ -1,5 +1,6 @@
 --- Runs the C tests and the numerical specs on every instruction-set level that this processor has, with each set of
--- OpenBLAS's kernels that it has; those in double once on each level. Exits with 1 if anything failed.
+-- OpenBLAS's kernels that it has: with the first of them all, with the others those of products. Those in double run
+-- once on each level. Exits with 1 if anything failed.
 -- Usage: lua5.4 tests/levels.lua NOT_RUN BUILD DOUBLE_BUILD
 -- NOT_RUN is the file to which those that cannot run are added, one a line.
 local lfs = require "lfs"
@@ -40,7 +41,7 @@ local failed = {}
 local function run(options, builds)
   print("\n-- " .. options)
   io.stdout:flush()
-  if not os.execute(("lua5.4 tests/run.lua --numbers %s %s"):format(options, builds)) then
+  if not os.execute(("lua5.4 tests/run.lua %s %s"):format(options, builds)) then
     failed[#failed + 1] = options
   end
 end
@@ -51,8 +52,10 @@ for _, level in ipairs(here(LEVELS, "the level %s")) do
     not_run:write(("the level %s: the compiler does not build it\n"):format(level))
   else
     -- The kernels that the library takes by itself are one of the sets.
-    run("--level=" .. level, #kernels > 0 and double or build .. " " .. double)
-    for _, kernel in ipairs(kernels) do run(("--level=%s --kernel=%s"):format(level, kernel), build) end
+    run("--numbers --level=" .. level, #kernels > 0 and double or build .. " " .. double)
+    for i, kernel in ipairs(kernels) do
+      run(("%s --level=%s --kernel=%s"):format(i == 1 and "--numbers" or "--products", level, kernel), build)
+    end
   end
 end
 if #failed > 0 then print("failed: " .. table.concat(failed, "; ")) end

@@ -1,8 +1,9 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
 -- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
 -- takes all specs; a build in double, and one for an emulator, those of single operations.
--- Usage: lua5.4 tests/run.lua [--numbers] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+-- Usage: lua5.4 tests/run.lua [--numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
 --   --numbers  leaves out the specs that touch no numbers
+--   --products leaves out all but those that look closely at what matrix products and convolutions give
 --   --level    hides what the processor has beyond an instruction-set level from the loader: base, x86-64-v3, …
 --   --kernel   has OpenBLAS take these kernels: Haswell, SkylakeX, Zen, …
 -- Environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4, EMULATOR="command" runs programs for another
@@ -23,6 +24,13 @@ local NO_NUMBERS = {
   install = true, large_files = true, malformed_files = true, malformed_runs = true, numbers = true, old_runs = true,
   paint = true, params = true, paths = true, problem = true, raising = true, reentry = true, reference = true,
   report = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
+  widths = true,
+}
+
+-- What OpenBLAS's kernels may change.
+local PRODUCTS = {
+  accuracy = true, bits = true, nn = true, ops = true, range = true, records = true, sequences = true, torch = true,
+  torch_records = true, windows = true,
 }
 
 -- What glibc.cpu.hwcaps hides, so that its loader takes the level.
@@ -140,6 +148,7 @@ for _, build in ipairs(builds) do
     local subject = name:match "^(.*)_spec"
     local whole = not build:find "double$" and emulator == ""
     local wanted = OPERATIONS[subject] or whole and not (options.numbers and NO_NUMBERS[subject])
+    if options.products then wanted = wanted and PRODUCTS[subject] end
     if wanted and name:find(os.getenv "SPECS" or "") then spec(build, "tests/lua/" .. name) end
   end
 end
