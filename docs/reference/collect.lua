@@ -58,9 +58,29 @@ local function sorted(names)
   return names
 end
 
+-- What operations are about: the families of lua/sm/ops that stand together.
+local TOPICS <const> = {
+  { title = "Shapes", words = "Other shapes, orders and parts of the same elements, and copies.", "views", "shape",
+    "parts", "fill" },
+  { title = "Elements", words = "Functions of one element, and arithmetic with NumPy's broadcasting.", "pointwise" },
+  { title = "Comparisons", words = "Comparisons, choices by them, and functions that are constant between steps.",
+    "compare" },
+  { title = "Reductions", words = "Sums, extremes, norms and the like, along axes.", "reduce", "norms" },
+  { title = "Positions", words = "Elements by their positions and labels, and in order. Positions count from 1, labels "
+    .. "from 0.", "index", "sort" },
+  { title = "Products", words = "Products of matrices, and sums of products.", "product", "einsum" },
+  { title = "Windows", words = "Convolutions and pools.", "window", "pool" },
+  { title = "Groups", words = "Softmax and its family, over groups of channels or along axes.", "softmax", "groups" },
+  { title = "Normalisation", words = "Mean 0 and variance 1.", "normalise" },
+  { title = "Sequences", words = "Recurrent networks and attention over sequences {N, T, features}.", "recurrent",
+    "attention" },
+  { title = "Losses", words = "One number that says how far an output is from its target.", "loss", "distance" },
+  { title = "Random numbers", words = "Draws, and gradients past them.", "random" },
+}
+
 --- Everything that is public.
--- @return list of rooms {title=, words=, family=(of operations), entries={{name=, signature=, words={line, …}, tags=,
---   options={{title=, spec=}}, path=, gradient="none", "once" or "twice"}}}
+-- @return list of rooms {title=, words=, operations=true (where they are), entries={{name=, signature=,
+--   words={line, …}, tags=, options={{title=, spec=}}, path=, gradient="none", "once" or "twice"}}}
 -- @return list of what has no documentation, in words
 function M.collect()
   local sm, check = require "sm", require "sm.check"
@@ -76,9 +96,9 @@ function M.collect()
   local function options_of(name)
     local found = {}
     for _, where in ipairs(sorted(M.keys(check.specs))) do
-      local own, inner = where:match "^([^:]+):?%s*(.*)$"
-      if where == name or own == name and inner ~= "" then
-        found[#found + 1] = { title = where ~= name and inner or nil, spec = check.specs[where] }
+      local own, inner = where:match "^([^:]+): (.+)$"
+      if where == name or own == name then
+        found[#found + 1] = { title = inner, spec = check.specs[where] }
         shown[where] = true
       end
     end
@@ -108,7 +128,8 @@ function M.collect()
     if not block or #block.words == 0 then
       lacks("%s: no --- comment above its definition", public)
     else
-      entry.path, entry.tags, entry.words = block.path, block.tags, table.move(block.words, 1, #block.words, 1, {})
+      entry.path, entry.tags = block.path, table.move(block.tags, 1, #block.tags, 1, {})
+      entry.words = table.move(block.words, 1, #block.words, 1, {})
       local first = table.concat(entry.words, "\n")
       local signature, words = M.split(first)
       local own = public:gsub("^sm%.", "")
@@ -120,7 +141,11 @@ function M.collect()
       end
       if not entry.signature then
         local parameters = block.code:match "function[^(]*%(([^()]*)%)"
-        if parameters and public:find "^x:" then parameters = parameters:gsub("^%w+,?%s*", "") end
+        if parameters and public:find ":" and not block.code:find "function [%w_]+:" then -- what it is a method of
+          local of
+          of, parameters = parameters:match "^(%w*),?%s*(.*)$"
+          if entry.tags[1] and entry.tags[1].text:match "^%w+" == of then table.remove(entry.tags, 1) end
+        end
         entry.signature = public .. (parameters and "(" .. parameters .. ")" or block.made and " { … }" or "(…)")
       end
       if not table.concat(entry.words):find "%w" then lacks("%s: its comment has no words", public) end
@@ -157,26 +182,31 @@ function M.collect()
     end
   end
 
-  -- Operations, family by family, in the order of ops/records.lua.
+  -- Operations by what they are about, each family of lua/sm/ops in one room.
+  local told = {}
+  for _, about in ipairs(TOPICS) do
+    local own = room(about.title, about.words)
+    own.operations = true
+    for _, family in ipairs(about) do
+      told[family] = true
+      for _, record in ipairs(require("sm.ops." .. family)) do
+        local signature, words = M.split(record.doc or "")
+        local entry = { name = record.name, signature = signature, words = { words }, tags = {}, options = {},
+          path = "lua/sm/ops/" .. family .. ".lua",
+          gradient = record.differentiable == false and "none" or record.twice and "twice" or "once" }
+        if not signature or not words:find "%w" then
+          lacks("%s: the record's doc is not \"signature: words\"", record.name)
+          entry.signature = signature or (record.call and "sm." or "x:") .. record.name
+        end
+        if record.options then entry.options = { { spec = record.options } } end
+        check_rules(record.name, entry.options)
+        own.entries[#own.entries + 1] = entry
+      end
+    end
+  end
   local file <close> = assert(io.open "lua/sm/ops/records.lua")
   for family in file:read "a":gmatch "require \"sm%.ops%.(%w+)\"" do
-    local list = require("sm.ops." .. family)
-    local about = io.lines("lua/sm/ops/" .. family .. ".lua")():match "^%-%-%-%s*(.-[.:])%f[%s\0]"
-    local own = room("Operations: " .. family, about)
-    own.family = family
-    for _, record in ipairs(list) do
-      local signature, words = M.split(record.doc or "")
-      local entry = { name = record.name, signature = signature, words = { words }, tags = {}, options = {},
-        path = "lua/sm/ops/" .. family .. ".lua",
-        gradient = record.differentiable == false and "none" or record.twice and "twice" or "once" }
-      if not signature or not words:find "%w" then
-        lacks("%s: the record's doc is not \"signature: words\"", record.name)
-        entry.signature = signature or (record.call and "sm." or "x:") .. record.name
-      end
-      if record.options then entry.options = { { spec = record.options } } end
-      check_rules(record.name, entry.options)
-      own.entries[#own.entries + 1] = entry
-    end
+    if not told[family] then lacks("%s: a family of operations in no room of docs/reference/collect.lua", family) end
   end
   rooms[#rooms + 1] = gradients
 

@@ -1,4 +1,4 @@
---- docs/operations.md: all operations, family by family.
+--- docs/operations.md: all operations, by what they are about.
 local text = require "docs.reference.text"
 
 local M = {}
@@ -27,9 +27,9 @@ function M.operations(rooms)
     "dash means that there is no gradient, and 2 that gradients of gradients are there, too. [The library](library.md)",
     "shows operations at work; `make docs` makes a page of all that is public.", "" }
   for _, room in ipairs(rooms) do
-    if room.family then
-      lines[#lines + 1] = "## " .. room.family:sub(1, 1):upper() .. room.family:sub(2)
-      lines[#lines + 1] = (room.words or ""):gsub(":$", ".") .. "\n"
+    if room.operations then
+      lines[#lines + 1] = "## " .. room.title
+      lines[#lines + 1] = room.words .. "\n"
       lines[#lines + 1] = "| operation | what it gives | gradient |"
       lines[#lines + 1] = "|---|---|:-:|"
       for _, entry in ipairs(room.entries) do

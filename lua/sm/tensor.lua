@@ -107,9 +107,6 @@ function methods.item(x) return T.item(x) end
 --- Nested tables of numbers (a number for a scalar).
 function methods.totable(x) return T.totable(x) end
 
---- Position of the largest element along an axis (1-based; ties: the first), int32. Not differentiable.
-function methods.argmax(x, axis) return (runtime.math.argmax(x, axis)) end
-
 local ACCURACY <const> = { ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1 } }
 
 --- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.

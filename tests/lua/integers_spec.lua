@@ -167,7 +167,7 @@ it("a position and an axis are integers, and no text", function()
   local x = sm.ones(3, 2)
   assert.equal('select: argument 2 must be an integer position, got string "1"', message(x.select, x, "1"))
   assert.equal("select: argument 2 must be an integer position, got number 1.5", message(x.select, x, 1.5))
-  assert.equal('argmax: argument 2 must be an axis (an integer), got string "1"', message(x.argmax, x, "1"))
+  assert.equal('argmax: expected an axis, an integer, got string "1"', message(x.argmax, x, "1"))
   assert.matches("^slice: argument 2 must be an integer", message(x.slice, x, "1"))
 end)
 

@@ -40,7 +40,8 @@ end
 
 local experiments -- the room, once a file has declared one
 
---- `sm.experiment` with this host.
+--- sm.experiment { data =, model =, optimizer =, schedule = }: declares an experiment, for its file to return. smrun
+--- trains it, saves it, resumes it and reports it.
 function M.experiment(given)
   experiments = require "sm.experiment"
   return experiments.declare(given, M)

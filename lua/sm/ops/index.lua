@@ -323,45 +323,48 @@ define {
   end,
 }
 
-define {
-  name = "argmin",
-  doc = "x:argmin(axis): the position of the smallest element along an axis, or of all; ties: the first, and NaN is "
-    .. "smaller than any number.",
-  f = function(x, axis)
-    local shape = arguments.real("argmin", x).shape
-    if axis ~= nil then axis = arguments.axis("argmin", axis, shape) end
-    if (axis and shape[axis] or T.count(x)) == 0 then
-      fail("argmin: expected at least one element, got shape %s", shape_text(shape))
-    end
-    return K.argmin(x, axis)
-  end,
-  differentiable = false,
-  dtypes = "real",
-  reference = function(new, x, axis)
-    local shape, best = copy(x.shape), {}
-    local rank = #shape
-    axis = axis and from_end(axis, x)
-    if axis then table.remove(shape, axis) else shape = {} end
-    local position = 0
-    new(x.shape, function(p)
-      position = position + 1
-      local rest = axis and copy(p) or {}
-      local at = axis and table.remove(rest, axis) or position
-      local key, value = table.concat(rest, ","), x:at(p)
-      local before = best[key]
-      if not before or value < before[1] or value ~= value and before[1] == before[1] then best[key] = { value, at } end
-      return 0
-    end)
-    return new(shape, function(p) return best[table.concat(p, ",", 1, axis and rank - 1 or 0)][2] end)
-  end,
-  samples = function(s)
-    return { { s.real(3, 4), 2 }, { s.real(3, 4), 1 }, { s.real(2, 3) }, { s.real() }, { s.real(0, 2), 2 },
-      { s.tensor { 2, 1, 1 }, -1 } }
-  end,
-  refused = function(s)
-    return { { "at least one element, got shape {0, 2}", s.real(0, 2), 1 }, { "axis 2 is out of range", s.real(2), 2 },
-      { "got string", s.real(2), "x" }, { "expected a " .. runtime.real, s.uint8(2) } }
-  end,
-}
+for _, name in ipairs { "argmax", "argmin" } do
+  local largest = name == "argmax"
+  define {
+    name = name,
+    doc = ("x:%s(axis): the position of the %s element along an axis, or of all, from 1; ties: the first, and NaN is "
+      .. "%s than any number: int32."):format(name, largest and "largest" or "smallest",
+      largest and "larger" or "smaller"),
+    f = function(x, axis)
+      local shape = arguments.real(name, x).shape
+      if axis ~= nil then axis = arguments.axis(name, axis, shape) end
+      return K[name](x, axis)
+    end,
+    differentiable = false,
+    dtypes = "real",
+    reference = function(new, x, axis)
+      local shape, best = copy(x.shape), {}
+      local rank = #shape
+      axis = axis and from_end(axis, x)
+      if axis then table.remove(shape, axis) else shape = {} end
+      local position = 0
+      new(x.shape, function(p)
+        position = position + 1
+        local rest = axis and copy(p) or {}
+        local at = axis and table.remove(rest, axis) or position
+        local key, value = table.concat(rest, ","), x:at(p)
+        local before = best[key]
+        local beats = before and (largest and value > before[1] or not largest and value < before[1])
+        if not before or beats or value ~= value and before[1] == before[1] then best[key] = { value, at } end
+        return 0
+      end)
+      return new(shape, function(p) return best[table.concat(p, ",", 1, axis and rank - 1 or 0)][2] end)
+    end,
+    samples = function(s)
+      return { { s.real(3, 4), 2 }, { s.real(3, 4), 1 }, { s.real(2, 3) }, { s.real() }, { s.real(0, 2), 2 },
+        { s.tensor { 2, 1, 1 }, -1 }, { s.tensor { 2, 1, 2 } } }
+    end,
+    refused = function(s)
+      return { { "of nothing: shape {0, 2} is empty along the axis", s.real(0, 2), 1 },
+        { "axis 2 is out of range", s.real(2), 2 }, { "got string", s.real(2), "x" },
+        { "expected a " .. runtime.real, s.uint8(2) } }
+    end,
+  }
+end
 
 return records
