@@ -90,10 +90,12 @@ describe("a run with layers of one's own", function()
 end)
 
 it("a run's model may give a table, to a loss of one's own", function()
-  local set = sm.data.tensors { inputs = sm.rand(20, 4), targets = sm.zeros({ 20 }, "int32") }
-  local function run(loss)
+  local set = sm.data.tensors { inputs = sm.rand(20, 4), targets = sm.zeros({ 20 }, "int32"),
+    validation = 8 }
+  local function run(loss, metrics)
     local experiment = sm.experiment {
       data = set, model = sm.nn.branch { class = sm.nn.linear { 3 }, size = sm.nn.linear { 2 } }, loss = loss,
+      metrics = metrics,
       optimizer = sm.optim.sgd { lr = 0.1 }, schedule = { steps = 2, batch = 5 },
     }
     local runs = os.tmpname()
@@ -103,8 +105,14 @@ it("a run's model may give a table, to a loss of one's own", function()
     os.execute("rm -rf " .. helpers.quote(runs))
     return ok, result
   end
-  local ok, result = run(function(y, target) return y.class:cross_entropy(target) + (y.size * y.size):mean() end)
+  local function loss(y, target) return y.class:cross_entropy(target) + (y.size * y.size):mean() end
+  local seen
+  local ok, result = run(loss, { share = function(y, target)
+    seen = { y.class.shape, y.size.shape, target.shape }
+    return y.class:accuracy(target)
+  end })
   assert.is_true(ok, result)
+  assert.same({ { 8, 3 }, { 8, 2 }, { 8 } }, seen) -- of all examples of the split, at once
   assert.matches("needs a row of scores for each example, {N, classes}, but the model gives several tensors",
     select(2, run "cross_entropy"))
 end)

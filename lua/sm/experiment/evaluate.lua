@@ -4,6 +4,7 @@ local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local check = require "sm.check"
 local random = require "sm.random"
+local shapes = require "sm.nn.shapes"
 local shape_text = require "sm.text".shape
 
 local M = {}
@@ -71,9 +72,21 @@ function M.objective(declared)
   end
 end
 
---- Room for the outputs of so many examples.
-local function outputs_of(run, count)
-  return runtime.tensor.full({ count, table.unpack(run.model.output_shape) }, 0)
+--- Room for the outputs of so many examples, of which a batch gives these: a tensor, or a table of tensors by name.
+local function room_for(output, batch, count)
+  return shapes.map(output, function(x)
+    if x.shape[1] ~= batch then
+      fail("a function in 'metrics' gets the outputs of all examples, but for %d examples the model gives a tensor of "
+        .. "shape %s", batch, shape_text(x.shape))
+    end
+    return runtime.tensor.full({ count, table.unpack(x.shape, 2) }, 0, x.dtype)
+  end)
+end
+
+--- Puts the outputs of a batch into their room, behind so many examples.
+local function keep(room, output, done)
+  if runtime.tensor.is_tensor(room) then return room:slice(done + 1, done + #output):copy_(output) end
+  for key, inner in next, room do keep(inner, output[key], done) end
 end
 
 --- What a function of the user's says of the outputs and targets of a whole split.
@@ -98,8 +111,7 @@ end
 --- @return table name → number: what the functions of `metrics` say of all outputs of the split
 function M.split(run, split, watch)
   local model, loss, correct, drawn, figures = run.model, 0, 0, random.state(), {}
-  local outputs = #run.metric_functions > 0 and outputs_of(run, #split)
-  local done = 0
+  local outputs, done = nil, 0
   model:eval()
   autograd.no_grad(function()
     for inputs, targets in split:batches(evaluation_batch) do
@@ -108,7 +120,10 @@ function M.split(run, split, watch)
       if watch then watch(value, inputs) end
       loss = loss + value * #inputs
       if run.accuracy then correct = correct + output:accuracy(targets) * #inputs end
-      if outputs then outputs:slice(done + 1, done + #inputs):copy_(output) end
+      if #run.metric_functions > 0 then
+        outputs = outputs or room_for(output, #inputs, #split)
+        keep(outputs, output, done)
+      end
       done = done + #inputs
       runtime.tensor.collect()
     end

@@ -16,8 +16,8 @@ local records = {}
 local function define(given) records[#records + 1] = given end
 
 local OPTIONS = {
-  bias = { type = "tensor", doc = "{G size}, added to x·w" },
-  recurrent_bias = { type = "tensor", doc = "{G size}, added to h'·v" },
+  bias = { type = "tensor", doc = "of as many numbers as w has columns, added to x·w" },
+  recurrent_bias = { type = "tensor", doc = "of as many, added to h'·v" },
   h = { type = "tensor", doc = "{N, size}, the state before the first step; zeros by default" },
   reverse = { type = "boolean", default = false, doc = "whether it goes from the last step to the first" },
   state = { type = "boolean", default = false, doc = "whether the state after the last step is given, too" },
