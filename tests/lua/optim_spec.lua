@@ -342,6 +342,8 @@ describe("groups", function()
     has(error_of(opt.add, opt, { x = leaf { 1 } * 0.1 }), "opt:add: 'x' was computed from other tensors")
     has(error_of(opt.add, opt, { x = leaf { 1 } * 0.1 }), "or mark the result: (sm.randn(3) * 0.1):requires_grad()")
     has(error_of(opt.add, opt, sm.zeros(1)), "opt:add: 'parameter1' wants no gradient")
+    has(error_of(opt.add, opt, sm.nn.linear { 2 }), "opt:add takes model:parameters(), a table of named tensors or a "
+      .. "tensor, got a model")
     has(error_of(opt.add, opt, {}), "opt:add: the table is empty; a layer has no tensors before the model is built")
     has(error_of(opt.add, opt, { fine = leaf { 1 }, y = 3 }), "'y' must be a tensor, got number 3")
     has(error_of(opt.add, opt, setmetatable({ x = leaf { 1 } }, { __index = { y = leaf { 1 } } })),

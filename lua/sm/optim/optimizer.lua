@@ -66,7 +66,7 @@ function Optimizer:add(parameters, overrides)
     end
     for name, value in pairs(parameters) do check_parameter(self, name, value, true) end
     group.source = parameters
-  elseif type(parameters) == "table" then
+  elseif type(parameters) == "table" and not check.is_callable(parameters) then
     local names, values = {}, {}
     for name, value in check.each("opt:add", parameters) do names[#names + 1], values[name] = name, value end
     table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
@@ -78,7 +78,7 @@ function Optimizer:add(parameters, overrides)
     for _, name in ipairs(names) do take(self, group, name, values[name]) end
   else
     fail("opt:add takes model:parameters(), a table of named tensors or a tensor, got %s",
-      check.describe(parameters))
+      type(parameters) == "table" and "a model" or check.describe(parameters))
   end
   self.groups[#self.groups + 1] = group
   adopt(self)
