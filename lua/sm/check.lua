@@ -195,7 +195,7 @@ end
 local function refuse_option(where, key, value, spec)
   local known, words = options_of(spec)
   local there = elsewhere.options[key]
-  local size = math.type(key) == "integer" and math.type(value) == "integer" and (spec[1] or not spec.groups)
+  local size = (key == 1 or key == 2) and math.type(value) == "integer" and (spec[1] or not spec.groups)
   local hint = where:find "^nn%." and (size or elsewhere.inputs[key])
     and "; a layer learns the size of its input from the first batch"
     or spec[there] and ("; did you mean '%s'?"):format(there)

@@ -194,8 +194,8 @@ for _, name in ipairs { "rnn", "gru", "lstm" } do
     doc = ("x:%s(w, v, {bias, recurrent_bias, h, %s%sreverse = false, state = false}): the states {N, T, size} over "
       .. "sequences x {N, T, in}, from weights w {in, %s} and v {size, %s}: %s. The names and orders are "
       .. "PyTorch's. It begins with h%s, zeros by default; reverse goes from the last step to the first; with state "
-      .. "the last h%s {N, size} come%s after the states."):format(name, words[1], words[1] == "" and "" or ", ", columns,
-      columns, words[2], name == "lstm" and " and c" or "", name == "lstm" and " and c" or "",
+      .. "the last h%s {N, size} come%s after the states."):format(name, words[1], words[1] == "" and "" or ", ",
+      columns, columns, words[2], name == "lstm" and " and c" or "", name == "lstm" and " and c" or "",
       name == "lstm" and "" or "s"),
     f = function(x, w, v, options)
       local o = check.options(name, options, cell.options)
