@@ -319,8 +319,8 @@ function M.public_methods(class, prefix, names, of, is)
   end
 end
 
---- Closes a module: reading a name that it does not have is an error that says which there are, and its functions are
---- public ones.
+--- Closes a module: reading a name that it does not have is an error that says which is meant, or else which there are,
+--- and its functions are public ones.
 -- @param module table of functions
 -- @param name the module's public name: "sm.optim"
 -- @param what its things are: "optimizers and schedules"
@@ -338,8 +338,8 @@ function M.closed(module, name, what)
     __index = function(_, key)
       local names, list = known()
       local word = M.word(key)
-      fail("%s has no '%s'%s (%s)", name, word,
-        elsewhere.names[name] and elsewhere.hint(name, word) or M.suggest(word, names), list)
+      local hint = elsewhere.names[name] and elsewhere.hint(name, word) or M.suggest(word, names)
+      fail("%s has no '%s'%s", name, word, hint ~= "" and hint or (" (%s)"):format(list))
     end,
   })
 end

@@ -74,7 +74,8 @@ describe("data", function()
   end)
 
   it("names its data sets", function()
-    fails(function() return sm.data.mnst end, "sm.data has no 'mnst'; did you mean 'mnist'?",
+    fails(function() return sm.data.mnst end, "sm.data has no 'mnst'; did you mean 'mnist'?")
+    fails(function() return sm.data.zoo end, "sm.data has no 'zoo'",
       "fashion, idx, mnist, mnist_mini, tensors")
   end)
 
