@@ -209,6 +209,21 @@ local function refuse_option(where, key, value, spec)
   fail("%s: unexpected %s: %s%s%s", where, label(key), M.describe(value), hint, words)
 end
 
+--- A specification with more rules, a new table.
+function M.with(spec, more)
+  local all = {}
+  for key, rule in pairs(spec) do all[key] = rule end
+  for key, rule in pairs(more or {}) do all[key] = rule end
+  return all
+end
+
+--- Those options that a specification knows, a new table: what a layer hands to its operation.
+function M.taken(options, spec)
+  local taken = {}
+  for key in pairs(spec) do taken[key] = options[key] end
+  return taken
+end
+
 --- Checks an option table against its specification and fills in the defaults.
 -- @param where the public name for messages: "nn.conv2d"
 -- @param given table of options, or nil

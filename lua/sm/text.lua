@@ -143,6 +143,17 @@ function M.shortest(value)
   end
 end
 
+--- Sizes of a window: "2×3", "3" for one.
+function M.sizes(list) return table.concat(list, "×") end
+
+--- The same, with one number for equal ones: "2", "2×3".
+function M.short_sizes(list)
+  for _, size in ipairs(list) do
+    if size ~= list[1] then return M.sizes(list) end
+  end
+  return ("%d"):format(list[1])
+end
+
 --- A shape as messages show it: {28, 28, 1}.
 --- @param shape table; that of several tensors, a table of shapes, is "several tensors"
 --- @param batch string|nil what stands before it, "N" for the shape of one example: {N, 28, 28, 1}

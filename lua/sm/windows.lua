@@ -91,8 +91,8 @@ local function finish(where, o, stride)
   return setmetatable(o, checked)
 end
 
---- What options of windows are, in words.
-M.WORDS = {
+-- What options of windows are, in words.
+local WORDS <const> = {
   stride = "pixels from a window to the next, or {down, across}",
   dilation = "pixels from an element of the window to the next, or {down, across}",
   padding = "\"same\" (a window for each stride), \"valid\" (none), pixels on each side, {height, width} or {top, "
@@ -103,20 +103,18 @@ M.WORDS = {
   size = "{height, width} of the result, where several lead to this input",
   bias = "{out}, added to each filter's sum",
 }
-local WORDS <const> = M.WORDS
 
 -- The options of a window whose stride is 1, with others.
 local function spec(padding, more)
-  local all = {
+  return check.with({
     stride = { type = {}, doc = WORDS.stride }, dilation = { type = {}, doc = WORDS.dilation },
     padding = { type = {}, default = padding, doc = WORDS.padding },
-  }
-  for key, rule in pairs(more or {}) do all[key] = rule end
-  return all
+  }, more)
 end
 
 local GROUPS <const> = { type = "integer", min = 1, max = M.MOST, default = 1, doc = WORDS.groups }
 local BIAS <const> = { type = "tensor", doc = WORDS.bias }
+local TOUCHING <const> = { type = {}, doc = WORDS.stride .. "; by default the window's size, so that windows touch" }
 local PARTIAL <const> = { type = "boolean", default = false, doc = WORDS.partial }
 local COUNTED <const> = { type = "boolean", default = false, doc = WORDS.count_padding }
 
@@ -125,14 +123,22 @@ M.OPTIONS = {
   conv2d = spec("same", { groups = GROUPS, bias = BIAS }),
   conv2d_transpose = spec("same", { groups = GROUPS, bias = BIAS, size = { type = "table", doc = WORDS.size } }),
   unfold = spec "valid",
-  maxpool2d = spec("valid", { partial = PARTIAL }),
-  avgpool2d = spec("valid", { partial = PARTIAL, count_padding = COUNTED }),
+  maxpool2d = spec("valid", { stride = TOUCHING, partial = PARTIAL }),
+  avgpool2d = spec("valid", { stride = TOUCHING, partial = PARTIAL, count_padding = COUNTED }),
   conv1d = {
     stride = { type = "integer", min = 1, max = M.MOST, default = 1, doc = "steps from a window to the next" },
     dilation = { type = "integer", min = 1, max = M.MOST, default = 1,
       doc = "steps from an element of the window to the next" },
     padding = { type = {}, default = "same", doc = "\"same\", \"valid\", steps on each side or {before, after}" },
     groups = GROUPS, bias = BIAS,
+  },
+  upsample2d = {
+    factor = { type = { "number", "table" }, doc = "how many times as large, or {down, across}" },
+    size = { type = "table", doc = "or the result's {height, width}" },
+    mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest",
+      doc = "what is between pixels" },
+    align_corners = { type = "boolean", default = false,
+      doc = "whether bilinear interpolation puts corners on corners" },
   },
 }
 
@@ -161,6 +167,35 @@ end
 -- @param where the public name for messages, unless it is the operation's
 M.conv2d, M.conv2d_transpose = checking "conv2d", checking "conv2d_transpose"
 M.unfold = checking "unfold"
+
+-- {down, across} of what is one number for both or a list of two; each must pass.
+local function pair(where, key, value, passes, expected)
+  local list = value
+  if type(value) ~= "table" then list = { value, value } end
+  check.plain(where, list)
+  local fits = rawlen(list) == 2
+  for axis = 1, 2 do fits = fits and math.type(rawget(list, axis)) ~= nil and passes(rawget(list, axis)) end
+  if not fits then fail("%s: option '%s' must be %s, got %s", where, key, expected, check.describe(value)) end
+  return list
+end
+
+local function is_size(value) return math.tointeger(value) and value >= 1 and value <= M.MOST end
+local function is_factor(value) return value > 0 and value <= M.MOST end
+
+--- The options of upsample2d, checked; factor or size becomes {down, across}.
+function M.upsample2d(options, where)
+  if is_checked(options) then return options end
+  where = where or "upsample2d"
+  local o = check.options(where, options, M.OPTIONS.upsample2d)
+  if (o.factor == nil) == (o.size == nil) then
+    fail("%s: expected factor or size, got %s", where, o.size and "both" or "neither")
+  elseif o.align_corners and o.mode ~= "bilinear" then
+    fail("%s: align_corners is for mode = \"bilinear\", got '%s'", where, o.mode)
+  end
+  o.factor = o.factor and pair(where, "factor", o.factor, is_factor, "a number above 0 or {height, width}")
+  o.size = o.size and pair(where, "size", o.size, is_size, "{height, width}, integers of at least 1")
+  return setmetatable(o, checked)
+end
 
 --- The options of conv1d, checked: those of a convolution over images of height 1.
 function M.conv1d(options, where)

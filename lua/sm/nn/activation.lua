@@ -1,4 +1,5 @@
 --- Activations: functions of one element.
+local check = require "sm.check"
 local layer = require "sm.nn.layer"
 local runtime = require "sm.runtime"
 
@@ -8,11 +9,10 @@ local M = {}
 -- sm.ops.pointwise that says `layer` is one; its numbers come in their order.
 for _, operation in ipairs(require "sm.ops.pointwise") do
   if operation.layer then
-    local options, call = {}, operation.layer.call
-    for key, rule in pairs(operation.layer.options) do options[key] = rule end
+    local call = operation.layer.call
     M[operation.name] = layer.define(operation.name, {
       role = "activation",
-      options = options,
+      options = check.with(operation.layer.options),
       forward = function(self, x) return call(x, self.options) end,
       describe = function(self) return operation.layer.describe(self.options) end,
     })

@@ -1,13 +1,15 @@
 --- Convolutions of images {N, height, width, channels} and of sequences {N, time, channels}.
+local check = require "sm.check"
 local fail = require "sm.fail"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
 local windows = require "sm.windows"
 
+local sizes, short = require "sm.text".sizes, require "sm.text".short_sizes
+
 -- Options of a layer: those of its operation, but for the bias, which is a parameter here, and its own.
 local function options(operation)
-  local all = {}
-  for key, rule in pairs(windows.OPTIONS[operation]) do all[key] = rule end
+  local all = check.with(windows.OPTIONS[operation])
   all[1] = { type = "integer", required = true, min = 1, doc = "how many filters" }
   all.kernel = { type = operation == "conv1d" and "integer" or { "integer", "table" }, required = true, min = 1,
     doc = "how large the window is" .. (operation == "conv1d" and "" or ", or {height, width}") }
@@ -21,13 +23,12 @@ local IMAGES <const> = "images, {batch, height, width, channels}"
 
 -- Of a layer's options, those that the operation takes.
 local function window_of(given, operation)
-  local taken = {}
-  for key in pairs(windows.OPTIONS[operation]) do taken[key] = given[key] end
+  local taken = check.taken(given, windows.OPTIONS[operation])
   taken.bias = nil
   return taken
 end
 
-local function check(self, where)
+local function check_filters(self, where)
   local given = self.options
   if given.bias_init and not given.bias then fail("%s: bias_init is given, but bias = false", where) end
   if given[1] % given.groups ~= 0 then
@@ -59,17 +60,6 @@ local function make(self, taken, kernel, from, to, channels, filters)
   end
 end
 
--- "3×3", and "3" for a sequence.
-local function sizes(pair) return table.concat(pair, "×") end
-
--- One number for equal ones, in the order of the axes.
-local function short(list)
-  for _, value in ipairs(list) do
-    if value ~= list[1] then return sizes(list) end
-  end
-  return ("%d"):format(list[1])
-end
-
 local function words(self, kernel, window)
   local given = self.options
   local text = { ("%d filters %s"):format(given[1], sizes(kernel)) }
@@ -93,7 +83,7 @@ M.conv2d = layer.define("conv2d", {
   options = options "conv2d",
 
   setup = function(self, where)
-    check(self, where)
+    check_filters(self, where)
     self.kernel = windows.kernel(where, self.options.kernel)
     self.window = windows.conv2d(window_of(self.options, "conv2d"), where)
   end,
@@ -122,7 +112,7 @@ M.conv1d = layer.define("conv1d", {
   options = options "conv1d",
 
   setup = function(self, where)
-    check(self, where)
+    check_filters(self, where)
     self.taken = windows.conv1d(window_of(self.options, "conv1d"), where)
   end,
 
@@ -144,7 +134,7 @@ M.conv2d_transpose = layer.define("conv2d_transpose", {
   options = options "conv2d_transpose",
 
   setup = function(self, where)
-    check(self, where)
+    check_filters(self, where)
     self.kernel = windows.kernel(where, self.options.kernel)
     self.taken = windows.conv2d_transpose(window_of(self.options, "conv2d_transpose"), where)
   end,

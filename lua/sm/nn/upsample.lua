@@ -1,29 +1,17 @@
 --- Images in another size.
-local fail = require "sm.fail"
+local check = require "sm.check"
 local layer = require "sm.nn.layer"
+local windows = require "sm.windows"
 
 local M = {}
+
+local OPTIONS <const> = windows.OPTIONS.upsample2d
 
 --- nn.upsample2d { factor = 2 }: y {N, height * factor, width * factor, channels}.
 M.upsample2d = layer.define("upsample2d", {
   short = "upsample",
-  options = {
-    factor = { type = { "number", "table" }, above = 0, doc = "how many times as large, or {down, across}" },
-    size = { type = "table", doc = "or the result's {height, width}" },
-    mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest",
-      doc = "what is between pixels" },
-    align_corners = { type = "boolean", default = false,
-      doc = "whether bilinear interpolation puts corners on corners" },
-  },
-
-  setup = function(self, where)
-    local o = self.options
-    if (o.factor == nil) == (o.size == nil) then
-      fail("%s: expected factor or size, got %s", where, o.size and "both" or "neither")
-    end
-    self.taken = { factor = o.factor, size = o.size, mode = o.mode, align_corners = o.align_corners }
-  end,
-
+  options = check.with(OPTIONS),
+  setup = function(self, where) self.taken = windows.upsample2d(check.taken(self.options, OPTIONS), where) end,
   forward = function(self, x) return x:upsample2d(self.taken) end,
 
   describe = function(self)

@@ -29,10 +29,7 @@ M.FLAGS = {
 
 --- These, and others.
 function M.options_with(more)
-  local options = {}
-  for key, rule in pairs(M.GROUPS) do options[key] = rule end
-  for key, rule in pairs(more) do options[key] = rule end
-  return options
+  return check.with(M.GROUPS, more)
 end
 
 --- Checks options of groups. Where nothing is said, the last axis is one group.

@@ -23,19 +23,14 @@ local OPTIONS = {
   state = { type = "boolean", default = false, doc = "whether the state after the last step is given, too" },
 }
 
-local function with(more)
-  for key, rule in pairs(OPTIONS) do more[key] = rule end
-  return more
-end
-
 -- For each: how many gates it has, its options, and a step written with operations: a and r are the parts of the input
 -- and of the state before, cut into gates.
 local CELLS <const> = {
   rnn = {
     gates = 1,
-    options = with {
+    options = check.with(OPTIONS, {
       nonlinearity = { type = "string", choices = { "tanh", "relu" }, default = "tanh", doc = "what gives the state" },
-    },
+    }),
     step = function(a, r, _, _, o)
       local sum = a[1] + r[1]
       return o.nonlinearity == "relu" and sum:relu() or sum:tanh()
@@ -43,7 +38,7 @@ local CELLS <const> = {
   },
   gru = {
     gates = 3,
-    options = with {},
+    options = OPTIONS,
     step = function(a, r, h)
       local reset, update = (a[1] + r[1]):sigmoid(), (a[2] + r[2]):sigmoid()
       local next_h = (a[3] + reset * r[3]):tanh()
@@ -52,7 +47,9 @@ local CELLS <const> = {
   },
   lstm = {
     gates = 4,
-    options = with { c = { type = "tensor", doc = "{N, size}, the cells before the first step; zeros by default" } },
+    options = check.with(OPTIONS, {
+      c = { type = "tensor", doc = "{N, size}, the cells before the first step; zeros by default" },
+    }),
     step = function(a, r, _, c)
       local next_c = (a[2] + r[2]):sigmoid() * c + (a[1] + r[1]):sigmoid() * (a[3] + r[3]):tanh()
       return (a[4] + r[4]):sigmoid() * next_c:tanh(), next_c

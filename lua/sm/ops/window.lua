@@ -4,7 +4,6 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local arguments = require "sm.ops.arguments"
-local check = require "sm.check"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
 local windowed = require "sm.ops.windowed"
@@ -243,24 +242,6 @@ define {
   end,
 }
 
-local UPSAMPLE = {
-  factor = { type = { "number", "table" }, doc = "how many times as large, or {down, across}" },
-  size = { type = "table", doc = "or the result's {height, width}" },
-  mode = { type = "string", choices = { "nearest", "bilinear" }, default = "nearest", doc = "what is between pixels" },
-  align_corners = { type = "boolean", default = false, doc = "whether bilinear interpolation puts corners on corners" },
-}
-
---- {down, across} of what is one number for both or a list of two; each must pass.
-local function pair(where, key, value, passes, expected)
-  local list = value
-  if type(value) ~= "table" then list = { value, value } end
-  check.plain(where, list)
-  local fits = rawlen(list) == 2
-  for axis = 1, 2 do fits = fits and math.type(rawget(list, axis)) ~= nil and passes(rawget(list, axis)) end
-  if not fits then fail("%s: option '%s' must be %s, got %s", where, key, expected, check.describe(value)) end
-  return list
-end
-
 --- One axis of upsample2d, as core/upsample.h has it: {size, positions, step, per}.
 local function upsampled_axis(x, axis, factor, size, corners)
   local given = x.shape[axis + 1]
@@ -275,24 +256,16 @@ local function upsampled_axis(x, axis, factor, size, corners)
   return { given, positions, 1, factor[axis] }
 end
 
-local function is_size(value) return math.tointeger(value) and value >= 1 and value <= windows.MOST end
-local function is_factor(value) return value > 0 and value <= windows.MOST end
-
 --- Which kernel arguments follow from the options, checked.
 local function upsampling(x, options)
-  local o = check.options("upsample2d", options, UPSAMPLE)
+  local o = windows.upsample2d(options)
   arguments.real("upsample2d", x)
   if #x.shape ~= 4 then
     fail("upsample2d: expected images {batch, height, width, channels}, got %s", shape_text(x.shape))
-  elseif (o.factor == nil) == (o.size == nil) then
-    fail("upsample2d: expected factor or size, got %s", o.size and "both" or "neither")
-  elseif o.align_corners and o.mode ~= "bilinear" then
-    fail("upsample2d: align_corners is for mode = \"bilinear\", got '%s'", o.mode)
   end
-  local factor = o.factor and pair("upsample2d", "factor", o.factor, is_factor, "a number above 0 or {height, width}")
-  local size = o.size and pair("upsample2d", "size", o.size, is_size, "{height, width}, integers of at least 1")
-  return upsampled_axis(x, 1, factor, size, o.align_corners), upsampled_axis(x, 2, factor, size, o.align_corners),
-    o.mode == "bilinear", o.align_corners
+  local corners = o.align_corners
+  return upsampled_axis(x, 1, o.factor, o.size, corners), upsampled_axis(x, 2, o.factor, o.size, corners),
+    o.mode == "bilinear", corners
 end
 
 local function resampled(x, down, across, linear, corners, back)
@@ -306,7 +279,7 @@ end
 
 define {
   name = "upsample2d",
-  options = UPSAMPLE,
+  options = windows.OPTIONS.upsample2d,
   doc = "x:upsample2d {factor = n | {h, w}, mode = \"nearest\" | \"bilinear\", align_corners = false}: images in "
     .. "another size, factor times theirs (rounded down), or size = {height, width}. Nearest takes the pixel at or "
     .. "before i / factor; bilinear interpolates at (i + 0.5) / factor - 0.5, with align_corners so that the corners "
