@@ -4,7 +4,9 @@
 
 #include "core/lines.h"
 #include "core/math.h"
+#include "core/parallel.h"
 #include "core/softmax_groups.h"
+#include "core/softmax_log.h"
 #include "core/tile.h"
 
 /* Equals are compared, not subtracted, so that infinities of one sign are equally likely. */
@@ -150,11 +152,42 @@ static void backward_one(real *gx, const real *gy, const real *y, size_t n, cons
 
 static const sm_line_kernel FORWARD = {forward_many, forward_one}, BACKWARD = {backward_many, backward_one};
 
+/* ---- the logarithm in short groups of the last axis ---- */
+
+typedef struct short_groups {
+  real *out;
+  const real *a, *b; /* x, or gy and y */
+  const sm_axis *along;
+  sm_group_rule rule;
+  size_t chunks;
+} short_groups;
+
+static void chunk_of_groups(const void *work, size_t chunk) {
+  const short_groups *of = work;
+  const size_t size = of->along->axis;
+  const sm_range range = sm_chunk(of->along->outer, of->chunks, chunk);
+  const size_t at = range.first * size, count = range.last - range.first;
+  if (of->b)
+    sm_packed_log_backward(of->out + at, of->a + at, of->b + at, of->rule, count, size);
+  else
+    sm_packed_log_forward(of->out + at, of->a + at, of->rule, count, size);
+}
+
+/* Whether this was a case for it. */
+static bool is_packed_log(real *out, const real *a, const real *b, const sm_axis *along, const sm_softmax_rule *rule) {
+  const size_t elements = along->outer * along->axis, blocks = sm_blocks(elements);
+  if (!rule->log || along->inner != 1 || elements == 0 || !sm_groups_are_packed(along->axis)) return false;
+  const short_groups of = {out, a, b, along, {rule->inverse, false, rule->off},
+                           blocks < along->outer ? blocks : along->outer};
+  sm_parallel(of.chunks, elements, chunk_of_groups, &of);
+  return true;
+}
+
 void sm_softmax_axis_forward(real *y, const real *x, const sm_axis *along, const sm_softmax_rule *rule) {
-  sm_each_line(y, x, NULL, along, &FORWARD, rule);
+  if (!is_packed_log(y, x, NULL, along, rule)) sm_each_line(y, x, NULL, along, &FORWARD, rule);
 }
 
 void sm_softmax_axis_backward(real *gx, const real *gy, const real *y, const sm_axis *along,
                               const sm_softmax_rule *rule) {
-  sm_each_line(gx, gy, y, along, &BACKWARD, rule);
+  if (!is_packed_log(gx, gy, y, along, rule)) sm_each_line(gx, gy, y, along, &BACKWARD, rule);
 }
