@@ -3,6 +3,7 @@
 #include "core/softmax.h"
 #include "core/softmax_axis.h"
 #include "core/sparsemax.h"
+#include "core/winners.h"
 
 /* The groups of x's last axis from `index`: a number of equal groups or a table of sizes, then temperature, scale, off.
    Pushes the buffer that holds the sizes. */
@@ -119,6 +120,21 @@ static int sparsemax_backward(lua_State *L) {
   return 1;
 }
 
+/* winners(value, x, axis, k, reuse) → value at the k largest of each line of x, else 0, in its place if it may be
+   reused */
+static int winners(lua_State *L) {
+  const sm_tensor *value = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
+  bool reuse = lua_toboolean(L, 5);
+  if (!sm_shape_equal(&value->shape, &x->shape)) sm_lua_bad_argument(L, 1, "a tensor of the second's shape");
+  const sm_axis along = check_along(L, 3, x);
+  if (along.axis > INT32_MAX) sm_lua_bad_argument(L, 2, "an axis that an int32 counts");
+  const size_t most = along.axis < SM_MOST_WINNERS ? along.axis : SM_MOST_WINNERS;
+  const size_t k = (size_t)sm_lua_integer(L, 4, 0, (lua_Integer)most);
+  const sm_tensor *out = sm_lua_like(L, 1, reuse);
+  sm_winners(sm_lua_data(L, out), sm_lua_data(L, value), sm_lua_data(L, x), k, &along);
+  return 1;
+}
+
 void sm_lua_open_softmax(lua_State *L) {
   static const luaL_Reg functions[] = {{"softmax", softmax},
                                        {"softmax_backward", softmax_backward},
@@ -126,6 +142,7 @@ void sm_lua_open_softmax(lua_State *L) {
                                        {"softmax_axis_backward", softmax_axis_backward},
                                        {"sparsemax", sparsemax},
                                        {"sparsemax_backward", sparsemax_backward},
+                                        {"winners", winners},
                                        {NULL, NULL}};
   sm_lua_functions(L, functions);
 }

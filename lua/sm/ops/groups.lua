@@ -71,6 +71,15 @@ define {
   refused = refused_by(function(s) return { { "one channel", s.real(3, 4), { groups = 4 } } } end),
 }
 
+local MOST_WINNERS <const> = 32 -- that are looked for one by one; more are sorted
+
+--- value at the k largest of each line of x along an axis, 0 elsewhere; x gets no gradient.
+local function at_winners(value, x, axis, k, reuse)
+  return record(S.winners(value, x, axis, k, reuse), "kwta", function(gy, again, graph)
+    return graph and at_winners(gy, x, axis, k) or S.winners(gy, x, axis, k, again)
+  end, saved(x), value)
+end
+
 local KWTA <const> = grouping.options_with {
   k = { type = "integer", min = 1, required = true, doc = "how many of each group are kept" },
 }
@@ -87,7 +96,9 @@ define {
       if o.k > shape[axis] and T.count(part) > 0 then
         fail("kwta: k must be at most the %d elements of a group, got %d", shape[axis], o.k)
       end
-      local values, positions = part:topk(math.min(o.k, shape[axis]), axis)
+      local k = math.min(o.k, shape[axis])
+      if k <= MOST_WINNERS then return at_winners(part, part, axis, k) end
+      local values, positions = part:topk(k, axis)
       return primitives.scatter_add(shape, axis, positions, 1, values)
     end, false, true)
   end,
@@ -112,6 +123,10 @@ define {
     samples[#samples + 1] = { s.real(2, 6), { k = 2, groups = 2 } }
     samples[#samples + 1] = { s.real(2, 3, 2), { k = 3, axis = 2 } }
     samples[#samples + 1] = { s.tensor { 0, -1, 0, 2 }, { k = 2 }, gradient = false }
+    samples[#samples + 1] = { s.tensor { { -1, 0, -math.huge, 0, 0, -2 } }, { k = 2 }, gradient = false }
+    samples[#samples + 1] = { s.real(3, 200), { k = 7 } }
+    samples[#samples + 1] = { s.real(3, 200), { k = 40 } }
+    samples[#samples + 1] = { s.real(2, 9, 37), { k = 4, axis = 2 } }
     return samples
   end,
   refused = function(s)
