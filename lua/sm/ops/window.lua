@@ -242,8 +242,9 @@ define {
   end,
 }
 
---- One axis of upsample2d, as core/upsample.h has it: {size, positions, step, per}.
-local function upsampled_axis(x, axis, factor, size, corners)
+--- One axis of upsample2d, as core/upsample.h has it: {size, positions, step, per}. As in PyTorch a size that a factor
+-- leaves as it is stays untouched, and one that it doubles has each pixel twice, where the nearest is taken.
+local function upsampled_axis(x, axis, factor, size, linear, corners)
   local given = x.shape[axis + 1]
   local positions = size and size[axis] or math.floor(given * factor[axis])
   if given == 0 or positions < 1 or positions > windows.MOST then
@@ -252,7 +253,8 @@ local function upsampled_axis(x, axis, factor, size, corners)
   end
   positions = math.tointeger(positions)
   if corners then return { given, positions, positions > 1 and given - 1 or 0, math.max(1, positions - 1) } end
-  if size then return { given, positions, given, positions } end
+  local whole = positions == given or not linear and positions == 2 * given
+  if size or whole then return { given, positions, given, positions } end
   return { given, positions, 1, factor[axis] }
 end
 
@@ -263,9 +265,9 @@ local function upsampling(x, options)
   if #x.shape ~= 4 then
     fail("upsample2d: expected images {batch, height, width, channels}, got %s", shape_text(x.shape))
   end
-  local corners = o.align_corners
-  return upsampled_axis(x, 1, o.factor, o.size, corners), upsampled_axis(x, 2, o.factor, o.size, corners),
-    o.mode == "bilinear", corners
+  local linear, corners = o.mode == "bilinear", o.align_corners
+  return upsampled_axis(x, 1, o.factor, o.size, linear, corners), upsampled_axis(x, 2, o.factor, o.size, linear, corners),
+    linear, corners
 end
 
 local function resampled(x, down, across, linear, corners, back)
@@ -283,7 +285,7 @@ define {
   doc = "x:upsample2d {factor = n | {h, w}, mode = \"nearest\" | \"bilinear\", align_corners = false}: images in "
     .. "another size, factor times theirs (rounded down), or size = {height, width}. Nearest takes the pixel at or "
     .. "before i / factor; bilinear interpolates at (i + 0.5) / factor - 0.5, with align_corners so that the corners "
-    .. "coincide.",
+    .. "coincide. A factor that leaves a size as it is, 1.1 of 5 pixels, leaves its pixels, too.",
   f = function(x, options) return resampled(x, upsampling(x, options)) end,
   twice = true,
   dtypes = "real",
@@ -296,7 +298,8 @@ define {
       local count = o.size and o.size[axis] or math.floor(given * factor)
       shape[axis + 1], mix[axis] = count, {}
       for i = 0, count - 1 do
-        local step = factor and 1 / factor or given / count
+        local step = factor and count ~= given and 1 / factor or given / count
+        if count == 2 * given and o.mode ~= "bilinear" then step = 1 / 2 end
         if o.align_corners then step = count > 1 and (given - 1) / (count - 1) or 0 end
         local shift = o.mode == "bilinear" and not o.align_corners and 0.5 or 0
         local at = math.max(0, (i + shift) * step - shift)
@@ -321,6 +324,7 @@ define {
     return { { s.real(2, 2, 3, 2), { factor = 2 } }, { s.real(1, 3, 2, 1), { factor = { 3, 1 } } },
       { s.real(1, 3, 2, 2), { factor = 2, mode = "bilinear" } },
       { s.real(1, 3, 4, 1), { factor = { 1.5, 2.4 }, mode = "bilinear" } },
+      { s.real(1, 5, 4, 1), { factor = { 1.19, 2.2 } } }, { s.real(1, 5, 3, 1), { factor = 1.19, mode = "bilinear" } },
       { s.real(1, 5, 4, 1), { size = { 3, 7 } } }, { s.real(1, 5, 3, 1), { size = { 2, 5 }, mode = "bilinear" } },
       { s.real(1, 3, 4, 1), { factor = { 2, 3 }, mode = "bilinear", align_corners = true } },
       { s.real(1, 3, 1, 1), { size = { 1, 3 }, mode = "bilinear", align_corners = true } },
