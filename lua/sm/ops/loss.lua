@@ -30,6 +30,7 @@ end
 
 --- What the logits of each row should say, as recorded operations: weight ((1 - smoothing) q + smoothing/classes).
 -- @param target labels or probabilities
+-- @return that, and {…, 1}, where rows are ignored, or nil
 local function wanted(logits, target, o)
   local shape = logits.shape
   local classes = shape[#shape]
@@ -39,15 +40,19 @@ local function wanted(logits, target, o)
   local q = labels and runtime.index.one_hot(target, 0, classes) or target
   if o.label_smoothing > 0 then q = q * (1 - o.label_smoothing) + o.label_smoothing / classes end
   if o.weight then q = q * o.weight end
-  return ignored and compare.where(T.reshape(ignored, row_shape(logits)), 0, q) or q
+  if not ignored then return q end
+  ignored = T.reshape(ignored, row_shape(logits))
+  return compare.where(ignored, 0, q), ignored
 end
 
---- The gradient of the logits, recorded.
+--- The gradient of the logits, recorded; of an ignored row 0 also where the divisor is.
 local function logits_gradient(gy, logits, target, divisor, o)
   local shape = logits.shape
-  local t = wanted(logits, target, o)
+  local t, ignored = wanted(logits, target, o)
+  local each = gy / divisor
+  if ignored then each = compare.where(ignored, 0, each) end
   local p = shape[#shape] == 1 and T.full(shape, 1) or logits:softmax()
-  return (p * t:sum(-1, { keepdim = true }) - t) * (gy / divisor)
+  return (p * t:sum(-1, { keepdim = true }) - t) * each
 end
 
 --- The gradient of probabilities: of -sum weight (1 - smoothing) q log p, divided by the rows.
