@@ -7,12 +7,13 @@
 /* All of them, a line each: the rule, its name in Lua, its value for the operands a, b, c. The bindings, the machine of
    core/expression.h and the loops themselves come from this table. The values are written without branches and with
    core/math.h, so that a loop over them becomes vector code.
-   - Comparisons give 1 and 0. Of maximum and minimum NaN wins; the share of a in their gradient is 1 where a wins or
-     one of the two is NaN, 1/2 where both are equal, 0 where b wins. round goes to the even one of two.
+   - Comparisons give 1 and 0. Of maximum and minimum NaN wins; their pass is what b gets of the gradient a of that of b and
+     c: a where b wins or one of the two is NaN, half of a where both are equal, 0 where c wins, whatever a is. round
+     goes to the even one of two.
    - The derivatives of a^b: the slope by a, b a^(b-1), is 0 where b is 0, also at a = 0; the growth with b, a^b log a,
      is 0 where a is 0 and b >= 0, and NaN where a is below 0.
    - f_backward is the gradient of f: a is that of its result; b is the result of sqrt, tanh and sigmoid, of others the
-     operand. The derivative of abs and of relu at 0 is 0.
+     operand. The derivative of abs and of relu at 0 is 0, that of relu at NaN 1.
    - clamp keeps NaN; pass is the gradient a of what clamp made of b where that, c, is b still.
    - normal is the probability that a normal number is below a, to 2 units in the last place of 1.
    - softplus is log(1 + exp x), which neither overflows nor loses small values. */
@@ -50,19 +51,19 @@
   OF_TWO(SM_NE, "ne", a != b)                                                               \
   OF_TWO(SM_MAXIMUM, "maximum", (a > b) | (a != a) ? a : b)                                 \
   OF_TWO(SM_MINIMUM, "minimum", (a < b) | (a != a) ? a : b)                                 \
-  OF_TWO(SM_MAXIMUM_SHARE, "maximum_share", a < b ? 0 : a == b ? (real)0.5 : 1)             \
-  OF_TWO(SM_MINIMUM_SHARE, "minimum_share", a > b ? 0 : a == b ? (real)0.5 : 1)             \
   OF_TWO(SM_SQRT_BACKWARD, "sqrt_backward", a / (2 * b))                                    \
   OF_TWO(SM_ABS_BACKWARD, "abs_backward", b > 0 ? a : b < 0 ? -a : 0)                       \
   OF_TWO(SM_TANH_BACKWARD, "tanh_backward", a * ((1 - b) * (1 + b)))                        \
   OF_TWO(SM_SIGMOID_BACKWARD, "sigmoid_backward", a * (b * (1 - b)))                        \
-  OF_TWO(SM_RELU_BACKWARD, "relu_backward", b > 0 ? a : 0)                                  \
+  OF_TWO(SM_RELU_BACKWARD, "relu_backward", b <= 0 ? 0 : a)                                 \
   OF_TWO(SM_SOFTPLUS_BACKWARD, "softplus_backward", a * sm_sigmoid(b))                      \
   OF_TWO(SM_ERF_BACKWARD, "erf_backward", a * sm_erf_slope(b))                              \
   OF_TWO(SM_NORMAL_BACKWARD, "normal_backward", a * sm_normal_slope(b))                     \
   OF_THREE(SM_WHERE, "where", a != 0 ? b : c)                                               \
   OF_THREE(SM_CLAMP, "clamp", a < b ? b : a > c ? c : a)                                    \
-  OF_THREE(SM_PASS, "pass", b == c ? a : 0)
+  OF_THREE(SM_PASS, "pass", b == c ? a : 0)                                                 \
+  OF_THREE(SM_MAXIMUM_PASS, "maximum_pass", b < c ? 0 : b == c ? a / 2 : a)                 \
+  OF_THREE(SM_MINIMUM_PASS, "minimum_pass", b > c ? 0 : b == c ? a / 2 : a)
 
 #define SM_RULE_ITSELF(rule, name, value) rule,
 typedef enum sm_rule {

@@ -155,7 +155,7 @@ SM_INLINE void give_to_chosen(real *gx, const pass *of, size_t at, const view *s
   const sm_window *window = &of->window;
   sm_vector given = sm_vector_load(of->in + at, n);
   sm_lanes chosen = load_positions(of, at, n);
-  if (of->y) given = masked(sm_vector_load(of->y + at, n) > 0, given);
+  if (of->y) given = masked(~(sm_vector_load(of->y + at, n) <= 0), given);
   for (size_t i = 0; i < seen->rows; i++) {
     for (size_t j = 0; j < seen->columns; j++) {
       real *pixel = gx + i * step_down(window) + j * step_across(window);

@@ -263,21 +263,21 @@ static double choice_reference(sm_rule f, double a, double b, double c) {
     case SM_NE: return a != b;
     case SM_MAXIMUM: return is_nan ? NAN : a > b ? a : b;
     case SM_MINIMUM: return is_nan ? NAN : a < b ? a : b;
-    case SM_MAXIMUM_SHARE: return is_nan ? 1 : a == b ? 0.5 : a > b;
-    case SM_MINIMUM_SHARE: return is_nan ? 1 : a == b ? 0.5 : a < b;
     case SM_ABS_BACKWARD: return b > 0 ? a : b < 0 ? -a : 0;
-    case SM_RELU_BACKWARD: return b > 0 ? a : 0;
+    case SM_RELU_BACKWARD: return b <= 0 ? 0 : a;
     case SM_WHERE: return a != 0 ? b : c;
     case SM_CLAMP: return a < b ? b : a > c ? c : a;
     case SM_PASS: return b == c ? a : 0;
+    case SM_MAXIMUM_PASS: return b == c ? a / 2 : b < c ? 0 : a;
+    case SM_MINIMUM_PASS: return b == c ? a / 2 : b > c ? 0 : a;
     default: return -1;
   }
 }
 
 static void choices_are_right_for_all_numbers(void **state) {
   (void)state;
-  static const sm_rule choices[] = {SM_LT, SM_LE, SM_GT, SM_GE, SM_EQ, SM_NE, SM_MAXIMUM, SM_MINIMUM, SM_MAXIMUM_SHARE,
-                                    SM_MINIMUM_SHARE, SM_ABS_BACKWARD, SM_RELU_BACKWARD, SM_WHERE, SM_CLAMP, SM_PASS};
+  static const sm_rule choices[] = {SM_LT, SM_LE, SM_GT, SM_GE, SM_EQ, SM_NE, SM_MAXIMUM, SM_MINIMUM, SM_MAXIMUM_PASS,
+                                    SM_MINIMUM_PASS, SM_ABS_BACKWARD, SM_RELU_BACKWARD, SM_WHERE, SM_CLAMP, SM_PASS};
   enum { some = COUNT_OF(special), n = some * some * some };
   real *x[3], *y = unwritten(n);
   for (size_t k = 0, each = 1; k < 3; k++, each *= some) {

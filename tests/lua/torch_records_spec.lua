@@ -53,6 +53,10 @@ local CASES <const> = {
   maximum = { function(t) return sm.maximum(t.x, t.y) end, "torch.maximum(x, y)" },
   minimum = { function(t) return sm.minimum(t.x, t.y:slice(1, 1)) end, "torch.minimum(x, y[:1])" },
   ties = { function(t) return sm.maximum(t.x, sm.minimum(t.y, t.x)) end, "torch.maximum(x, torch.minimum(y, x))" },
+  maximum_sqrt = { function(t) return sm.maximum(t.x, 0):sqrt() end, "torch.maximum(x, 0 * x.detach()).sqrt()" },
+  minimum_traced = { function(t)
+    return sm.pointwise(function(x, y) return (-sm.minimum(x, -x * y * y)):sqrt() end)(t.x, t.y)
+  end, "(-torch.minimum(x, -x * y * y)).sqrt()" },
   maximum_special = { function(t) return sm.maximum(t.z, t.z:flip(1)) end, "torch.maximum(z, z.flip(0))" },
   sign = { function(t) return t.x:sign() end, "x.sign()" },
   floor = { function(t) return (t.x * 4):floor() end, "(x * 4).floor()" },
@@ -139,6 +143,9 @@ local CASES <const> = {
   rsqrt = { function(t) return (t.x * t.x + 1):rsqrt() end, "(x * x + 1).rsqrt()" },
   square = { function(t) return t.x:square() end, "x.square()" },
   clamp = { function(t) return t.x:clamp(-0.3, 0.7) end, "x.clamp(-0.3, 0.7)" },
+  relu_special = { function(t) return t.x:log():relu() end, "x.log().relu()" },
+  linear_special = { function(t) return t.x:log():linear(t.y[1]:transpose(), nil, true) end,
+    "(x.log() @ y[0].t()).relu()" },
   clamp_special = { function(t) return t.z:clamp(-1, 2) end, "z.clamp(-1, 2)" },
   gelu = { function(t) return t.x:gelu() end, "F.gelu(x)" },
   gelu_tanh = { function(t) return (t.x * 2):gelu { approximate = "tanh" } end, "F.gelu(x * 2, approximate='tanh')" },
@@ -184,6 +191,11 @@ local CASES <const> = {
   end, "F.cross_entropy(x.permute(0, 2, 1), labels * 0, weight=w * 0, label_smoothing=0.1)" },
   cross_entropy_ignored = { function(t) return t.x:cross_entropy(t.labels:eq(9), { ignore = 0 }) end,
     "F.cross_entropy(x.permute(0, 2, 1), labels * 0, ignore_index=0)" },
+  cross_entropy_ignored_twice = { function(t)
+    local loss = (t.x * t.y):cross_entropy(t.labels:eq(9), { ignore = 0 })
+    return sm.grad(loss, t.x, { create_graph = true })[1]
+  end, "torch.autograd.grad(F.cross_entropy((x * y).permute(0, 2, 1), labels * 0, ignore_index=0), x, "
+    .. "create_graph=True)[0]" },
   cross_entropy_soft = { function(t)
     return t.x:cross_entropy(t.y:softmax(), { weight = t.w, label_smoothing = 0.1 })
   end, "F.cross_entropy(x.permute(0, 2, 1), y.softmax(-1).permute(0, 2, 1), weight=w, label_smoothing=0.1)" },
@@ -298,6 +310,10 @@ local CASES <const> = {
     "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(2, 3)).permute(0, 2, 3, 1)" },
   upsample_size = { function(t) return t.x:unsqueeze(1):upsample2d { size = { 5, 3 } } end,
     "F.interpolate(x.permute(2, 0, 1)[None], size=(5, 3)).permute(0, 2, 3, 1)" },
+  upsample_whole = { function(t) return t.x:unsqueeze(1):upsample2d { factor = { 1.24, 2.19 } } end,
+    "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(1.24, 2.19)).permute(0, 2, 3, 1)" },
+  upsample_same = { function(t) return t.x:unsqueeze(1):upsample2d { factor = { 1.3, 1.19 }, mode = "bilinear" } end,
+    "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(1.3, 1.19), mode='bilinear').permute(0, 2, 3, 1)" },
   upsample_bilinear = { function(t) return t.x:unsqueeze(1):upsample2d { factor = { 2.5, 2 }, mode = "bilinear" } end,
     "F.interpolate(x.permute(2, 0, 1)[None], scale_factor=(2.5, 2), mode='bilinear').permute(0, 2, 3, 1)" },
   upsample_corners = { function(t)

@@ -110,7 +110,11 @@ define {
 records.where = records[#records].f -- for other families, as maximum and minimum are
 
 for _, name in ipairs { "maximum", "minimum" } do
-  local share, sign = P[name .. "_share"], name == "maximum" and 1 or -1
+  local pass, sign = P[name .. "_pass"], name == "maximum" and 1 or -1
+  --- What a gets of the gradient, recorded: nothing where b wins, also of an infinite one.
+  local function passed(gy, a, b)
+    return record(pass(gy, a, b), name, function(g) return passed(g, a, b) end, saved(a, b), gy)
+  end
   define {
     name = name,
     call = "sm." .. name,
@@ -123,7 +127,7 @@ for _, name in ipairs { "maximum", "minimum" } do
       if type(a) ~= "number" then arguments.real(name, a) end
       if type(b) ~= "number" then arguments.real(name, b) end
       return record(P[name](a, b), name, function(gy)
-        return tracks(a) and reduced(gy * share(a, b), a), tracks(b) and reduced(gy * share(b, a), b)
+        return tracks(a) and reduced(passed(gy, a, b), a), tracks(b) and reduced(passed(gy, b, a), b)
       end, saved(a, b), a, b)
     end,
     twice = true,

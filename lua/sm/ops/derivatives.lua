@@ -22,7 +22,6 @@ local function less_one(power) return apply("sub", power, number(power, 1)) end
 local RULES = {
   detach = nothing, sign = nothing, floor = nothing, round = nothing,
   lt = nothing, le = nothing, gt = nothing, ge = nothing, eq = nothing, ne = nothing,
-  maximum_share = nothing, minimum_share = nothing,
   neg = negative,
   exp = function(g, y) return product(g, y) end,
   expm1 = function(g, _, a) return product(g, apply("exp", a)) end,
@@ -94,8 +93,9 @@ local RULES = {
 }
 
 for _, op in ipairs { "maximum", "minimum" } do
-  local share = op .. "_share"
-  RULES[op] = function(g, _, a, b) return apply("mul", g, apply(share, a, b)), apply("mul", g, apply(share, b, a)) end
+  local pass = op .. "_pass"
+  RULES[op] = function(g, _, a, b) return apply(pass, g, a, b), apply(pass, g, b, a) end
+  RULES[pass] = function(g, _, _, b, c) return apply(pass, g, b, c) end
 end
 
 local M = {}
