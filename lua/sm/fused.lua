@@ -30,7 +30,7 @@ end
 --- The gradients of `linear`, recorded.
 -- @param y what it gave where relu comes after, else false or nil
 local function linear_gradients(gy, x, w, b, y)
-  if y then gy = where(runtime.compare.gt(y, 0), gy, 0) end
+  if y then gy = where(runtime.compare.le(y, 0), 0, gy) end
   local flat = primitives.view(gy, { -1, w.shape[2] })
   local rows = primitives.view(x, { -1, w.shape[1] })
   local gx, gb = tracks(x) and primitives.view(primitives.product(flat, w, false, true), x.shape), nil
@@ -63,7 +63,7 @@ end
 -- @param which the positions of the maxima
 -- @param y what it gave where relu comes before, else false or nil
 local function maxpool_gradient(gy, which, shape, size, o, y)
-  if y then gy = where(runtime.compare.gt(y, 0), gy, 0) end
+  if y then gy = where(runtime.compare.le(y, 0), 0, gy) end
   local images = shape[1]
   local flat, own = { images, shape[2] * shape[3] * shape[4] }, { images, T.count(which) // math.max(1, images) }
   local sources = T.reshape(C.maxpool2d_sources(which, shape, size, o), own)

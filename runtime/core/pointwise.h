@@ -7,9 +7,9 @@
 /* All of them, a line each: the rule, its name in Lua, its value for the operands a, b, c. The bindings, the machine of
    core/expression.h and the loops themselves come from this table. The values are written without branches and with
    core/math.h, so that a loop over them becomes vector code.
-   - Comparisons give 1 and 0. Of maximum and minimum NaN wins; their pass is what b gets of the gradient a of that of b and
-     c: a where b wins or one of the two is NaN, half of a where both are equal, 0 where c wins, whatever a is. round
-     goes to the even one of two.
+   - Comparisons give 1 and 0. Of maximum and minimum NaN wins; their pass is what b gets of the gradient a of that of
+     b and c: a where b wins or one of the two is NaN, half of a where both are equal, 0 where c wins, whatever a is.
+     round goes to the even one of two.
    - The derivatives of a^b: the slope by a, b a^(b-1), is 0 where b is 0, also at a = 0; the growth with b, a^b log a,
      is 0 where a is 0 and b >= 0, and NaN where a is below 0.
    - f_backward is the gradient of f: a is that of its result; b is the result of sqrt, tanh and sigmoid, of others the

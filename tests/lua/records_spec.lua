@@ -381,6 +381,22 @@ describe("operations that are records", function()
         end
       end)
 
+      it("has the same gradients with create_graph and without", function()
+        if operation.differentiable == false or not operation.twice then return end
+        for i, sample in ipairs(samples_of(operation)) do
+          local inputs, f = as_function(operation, sample)
+          local function gradients(graph)
+            for _, x in ipairs(inputs) do x:requires_grad().grad = nil end
+            local y, found = f(table.unpack(inputs)), {}
+            if y:tracks() then y:backward { gradient = direction(y.shape, 5), create_graph = graph } end
+            for k, x in ipairs(inputs) do found[k] = x.grad or sm.zeros(x.shape) end
+            return found
+          end
+          local bad = difference(gradients(true), mapped(gradients(false), to_array))
+          if bad then error(("%s, sample %d: %s"):format(operation.name, i, bad), 0) end
+        end
+      end)
+
       it(operation.twice and "has gradients of gradients" or "refuses create_graph, or has no gradient", function()
         if operation.differentiable == false then return end
         local checked = 0

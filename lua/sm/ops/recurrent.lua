@@ -111,7 +111,7 @@ local function run(name, o, x, w, v, b, d, h, c)
   local all, count = { shape[1], shape[2], size }, shape[1] * shape[2] * size
   local function states_of(from) return flat and T.reshape(T.slice(from, 1, count), all) or from end
   return autograd.record_twice(y, name, function(gy, _, graph)
-    if graph then
+    if graph and shape[2] > 0 then -- of no steps all gradients are 0, and so are theirs
       return primitives.gradients_of(function(...) return composed(name, o, ...) end, gy, x, w, v, b, d, h, c)
     end
     local states = states_of(y)
