@@ -39,6 +39,7 @@ local function list(inputs)
 end
 
 local exact <const> = runtime.real == "float64"
+local LEAST <const> = exact and 1e-12 or 1e-4 -- what is smaller may be rounding of the sums
 local OPTIONS <const> = check.spec("sm.gradcheck", {
   epsilon = { type = "number", above = 0, default = exact and 1e-5 or 1e-2,
     doc = "the step; 1e-5 in the double build" },
@@ -51,8 +52,8 @@ local OPTIONS <const> = check.spec("sm.gradcheck", {
 -- @param f function of tensors → tensor; it must compute the same each time it is called
 -- @param inputs a tensor or an array of tensors of the real type; they are put back as they were
 -- @param options a table; the double build is where this is meant to be used
--- @return the greatest relative error: |analytic - numeric| / max(|analytic|, |numeric|, 1e-3 of the input's largest).
---   Raises, naming the worst element, when it is above the tolerance.
+-- @return the greatest relative error: |analytic - numeric| / max(|analytic|, |numeric|, 1e-3 of the input's largest,
+--   1e-12, or 1e-4 in the float build). Raises, naming the worst element, when it is above the tolerance.
 return function(f, inputs, options)
   local o = check.options("sm.gradcheck", options, OPTIONS)
   if not check.is_callable(f) then fail("gradcheck: argument 1 must be a function, got %s", check.describe(f)) end
@@ -115,7 +116,7 @@ return function(f, inputs, options)
     end
     for i = 1, #values do
       local a, d = analytic[i] or 0, numeric[i]
-      local scale = math.max(math.abs(a), math.abs(d), 1e-3 * largest, 1e-12)
+      local scale = math.max(math.abs(a), math.abs(d), 1e-3 * largest, LEAST)
       local relative = math.abs(a - d) / scale
       if relative > worst.error or relative ~= relative then
         worst = { error = relative ~= relative and math.huge or relative, input = n,
