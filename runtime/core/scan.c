@@ -9,6 +9,11 @@ typedef struct scan {
   bool backwards;
 } scan;
 
+/* Of a result with as many elements as x: nothing counts along the giant axes of one without any. */
+static void run_whole(sm_task *tile, const scan *work) {
+  if (sm_elements_of(work->along) > 0) sm_parallel(sm_tile_count(work->along), sm_elements_of(work->along), tile, work);
+}
+
 static void run(sm_task *tile, const scan *work) {
   sm_parallel(sm_tile_count(work->along), sm_elements_of(work->along), tile, work);
 }
@@ -40,7 +45,7 @@ static void cumsum_tile(const void *work, size_t task) {
 }
 
 void sm_cumsum(real *out, const real *x, bool backwards, const sm_axis *along) {
-  run(cumsum_tile, &(scan){.out = out, .x = x, .along = along, .backwards = backwards});
+  run_whole(cumsum_tile, &(scan){.out = out, .x = x, .along = along, .backwards = backwards});
 }
 
 /* ---- products ---- */
@@ -109,5 +114,5 @@ static void prod_backward_tile(const void *work, size_t task) {
 }
 
 void sm_prod_backward(real *gx, const real *gy, const real *x, const sm_axis *along) {
-  run(prod_backward_tile, &(scan){.out = gx, .x = x, .gy = gy, .along = along});
+  run_whole(prod_backward_tile, &(scan){.out = gx, .x = x, .gy = gy, .along = along});
 }
