@@ -30,6 +30,32 @@ return function(add)
     end)
   end
 
+  case("layers of elements", function()
+    sm.seed(1)
+    local layers = { nn.linear { 4 } }
+    for _, kind in ipairs { "celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu",
+      "logsigmoid", "mish", "prelu", "relu6", "selu", "silu", "softshrink", "softsign", "tanhshrink" } do
+      layers[#layers + 1] = nn[kind]()
+    end
+    layers[#layers + 1] = nn.threshold { 0.1, 20 }
+    return trained(nn.sequential(layers), rows)
+  end)
+
+  case("layers over sequences", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.embedding { 9, 4 }, nn.rnn { 4 }, nn.gru { 4 }, nn.attention { heads = 2 }, nn.lstm { 3, last = true },
+    }, sm.tensor({ { 1, 2, 3 }, { 8, 0, 1 } }, "int32"))
+  end)
+
+  case("layers of windows", function()
+    sm.seed(1)
+    local pooled = trained(nn.sequential {
+      nn.conv2d_transpose { 3, kernel = 2, stride = 2 }, nn.upsample2d { factor = 2 }, nn.global_maxpool(), nn.linear { 2 },
+    }, images)
+    return { pooled, trained(nn.global_avgpool(), images), trained(nn.conv1d { 2, kernel = 3 }, images:reshape(2, 8, 8)) }
+  end)
+
   case("layers over images", function()
     sm.seed(1)
     return trained(nn.sequential {

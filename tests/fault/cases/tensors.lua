@@ -89,17 +89,36 @@ return function(add)
     local makers = { real = real, int32 = integers "int32", uint8 = integers "uint8", tensor = sm.tensor }
     for _, record in ipairs(require "sm.ops.records") do samples[record] = record.samples(makers)[1] end
   end
-  for _, family in ipairs { "shape", "parts", "fill", "index", "sort", "compare" } do
+  for _, family in ipairs { "shape", "parts", "fill", "index", "sort", "compare", "pointwise", "views", "reduce",
+    "product", "window", "softmax", "groups", "loss", "distance", "random", "recurrent", "normalise", "norms",
+    "attention", "pool", "einsum" } do
     case("operations, " .. family, function()
       local out = {}
+      sm.seed(11)
       for _, record in ipairs(require("sm.ops." .. family)) do
-        local f = record.call and sm[record.name] or x[record.name]
-        local results = table.pack(f(table.unpack(samples[record])))
+        local f, sample, leaf = record.call and sm[record.name] or x[record.name], samples[record], nil
+        if sm.is_tensor(sample[1]) and sample[1].dtype == x.dtype and record.gradient ~= false then
+          sample = table.move(sample, 1, #sample, 1, {})
+          leaf = sample[1]:clone():requires_grad()
+          sample[1] = leaf
+        end
+        local results = table.pack(f(table.unpack(sample)))
         for i = 1, results.n do out[#out + 1] = results[i] end
+        if leaf and sm.is_tensor(results[1]) and results[1]:tracks() then
+          results[1]:sum():backward()
+          out[#out + 1] = leaf.grad
+        end
       end
       return out
     end, { prepare = prepare_records })
   end
+
+  case("traced functions, and gradients of gradients", function()
+    local swish = sm.pointwise(function(a, slope) return a / (1 + (-slope * a):exp()) end)
+    local leaf = x:clone():requires_grad()
+    local first = sm.grad(swish(leaf, 1.5):sum(), { leaf }, { create_graph = true })[1]
+    return { first, sm.grad((first * first):sum(), { leaf })[1], swish(x, 2) }
+  end)
 
   case("views and gradients", function()
     return gradients(function(a)
