@@ -89,6 +89,35 @@ describe("a run with layers of one's own", function()
   end)
 end)
 
+it("runs are told apart by what a traced function computes, and not by whether it has been used", function()
+  local workspace = os.tmpname()
+  os.remove(workspace)
+  assert(lfs.mkdir(workspace))
+  helpers.write(workspace .. "/two.lua", [[
+    local sm = require "sm"
+    local power = tonumber(os.getenv "POWER")
+    local swish = sm.pointwise(function(x) return x / (1 + (-power * x):exp()) end)
+    for _, lr in ipairs { 0.05, 0.1 } do
+      local run = sm.experiment {
+        data = sm.data.tensors { inputs = sm.ones(20, 3), targets = sm.ones(20, 1) },
+        model = sm.nn.sequential { sm.nn.linear { 4 }, sm.nn.fn(swish), sm.nn.fn(function(x) return swish(x) end),
+          sm.nn.linear { 1 } }, loss = "mse",
+        optimizer = sm.optim.sgd { lr = lr }, schedule = { steps = 3, batch = 5 },
+      }:run { file = arg[0], quiet = true }
+      print(run.directory)
+    end
+  ]])
+  local function runs(power)
+    local status, out, err = helpers.shell(workspace, ('POWER=%d "$SMRUN" two.lua'):format(power))
+    assert.equal(0, status, err)
+    return out:gsub("done[^\n]*\n", ""):gsub("[^\n]*finished already[^\n]*\n", "")
+  end
+  assert.equal("runs/two/default\nruns/two/default-2\n", (runs(2)))
+  assert.equal("runs/two/default\nruns/two/default-2\n", (runs(2)))
+  assert.equal("runs/two/default-3\nruns/two/default-4\n", (runs(3)))
+  os.execute("rm -r " .. helpers.quote(workspace))
+end)
+
 it("a run's model may give a table, to a loss of one's own", function()
   local set = sm.data.tensors { inputs = sm.rand(20, 4), targets = sm.zeros({ 20 }, "int32"),
     validation = 8 }

@@ -324,6 +324,13 @@ describe("layers beside each other", function()
     assert.same({ { 6 } }, model:eval()(sm.full({ 1, 1 }, 2), sm.full({ 1, 1 }, 3)):totable())
     assert.is_false(training)
   end)
+
+  it("fn takes a traced function as it is", function()
+    local times = nn.fn(sm.pointwise(function(a, b) return a * b end))
+    assert.same({ { 6 } }, times(sm.full({ 1, 1 }, 2), sm.full({ 1, 1 }, 3)):totable())
+    has(error_of(times, sm.ones(1, 1), sm.ones(1, 1), sm.ones(1, 1)), "takes 2 arguments, got 3")
+    assert.same({ { 4 } }, nn.fn(sm.pointwise(function(a) return a * a end))(sm.full({ 1, 1 }, 2)):totable())
+  end)
 end)
 
 describe("a layer in several places", function()

@@ -6,6 +6,7 @@ local is_users = require "sm.place".is_users
 local ordered = require "sm.ordered"
 local shortest = require "sm.text".shortest
 local shape_text = require "sm.text".shape
+local traced = require "sm.ops.traced".made
 
 local M = {}
 
@@ -59,14 +60,19 @@ end
 
 --- Whether what a function has captured is told. What the library's own have captured are settings, as of a schedule.
 local function is_told(value, own, deep)
-  if is_plain(value) or is_tensor(value) then return true end
+  if is_plain(value) or is_tensor(value) or traced[value] then return true end
   if own then return type(value) == "function" or has_settings(value) end
   return deep
 end
 
 --- A function is its line, its code and, behind a colon, what it has captured: in a loop over settings that tells one
---- from the next. One of the library's is its code alone, which is the same wherever it stands.
+--- from the next. One of the library's is its code alone, which is the same wherever it stands; a traced one is what it
+--- computes.
 local function add_function(lines, place, f, seen, level, deep)
+  if traced[f] then
+    lines[place] = "traced " .. traced[f].code
+    return
+  end
   local info = debug.getinfo(f, "S")
   local own = not is_users(info)
   local code = info.what ~= "C" and runtime.io.checksum(string.dump(f, true))

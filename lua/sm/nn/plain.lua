@@ -2,6 +2,7 @@
 local fail = require "sm.fail"
 local layer = require "sm.nn.layer"
 local shape_text = require "sm.text".shape
+local traced = require "sm.ops.traced".made
 
 local M = {}
 
@@ -62,12 +63,13 @@ M.dropout = layer.define("dropout", {
 })
 
 --- nn.fn(f): any differentiable function of tensors as a layer, y = f(x, training), or f(x, …, training) of several
---- inputs. nn.fn { f, name = "swish" }.
+--- inputs. nn.fn { f, name = "swish" }. One of sm.pointwise takes what it names, and is not told whether it trains.
 M.fn = layer.define("fn", {
   own_line = true,
   computing = "the function",
   options = { { type = "function", required = true, doc = "f(x, training) → y" } },
   forward = function(self, ...)
+    if traced[self.options[1]] then return self.options[1](...) end
     if select("#", ...) == 1 then return self.options[1]((...), self.training) end
     local inputs = table.pack(...)
     inputs[inputs.n + 1] = self.training

@@ -249,6 +249,20 @@ local function checked(count, strict, ...)
   return table.unpack(given, 1, count)
 end
 
+--- The functions that `pointwise` has made: function → {arguments=(how many), code=(a checksum of what is computed)}.
+M.made = setmetatable({}, { __mode = "k" })
+
+--- What an expression computes, as it was traced: its derivatives are made in the same graph, when they are wanted.
+local function code_of(expression)
+  local root, words = expression.roots[1], {}
+  for id = 1, root.id do
+    local node = root.graph[id]
+    words[id] = node.op .. (node.value and ("%a"):format(node.value) or "")
+    for _, operand in ipairs(node) do words[id] = words[id] .. " " .. operand.id end
+  end
+  return runtime.io.checksum(table.concat(words, ","))
+end
+
 --- A function of tensors and numbers that computes f of every element, in one pass over memory; operands broadcast.
 -- f is called once, with symbols. It may use operators, the methods of symbols, sm.where, comparisons, sm.maximum and
 -- sm.minimum, and other traced functions. What it reads from outside is read then, so numbers that change are
@@ -266,14 +280,17 @@ function M.pointwise(f)
   end
   local expression = trace("pointwise", f, count)
   local strict = strict_inputs(expression)
-  return runtime.traced(function(...)
+  local function computing(...)
     local given = select("#", ...)
     if given ~= count then
       fail("pointwise: the function takes %d argument%s, got %d", count, count == 1 and "" or "s", given)
     end
     if symbols.any(...) then return symbols.substitute(expression.roots[1], expression.inputs, ...) end
     return (M.run(expression, checked(count, strict, ...)))
-  end)
+  end
+  local traced = runtime.traced(computing)
+  M.made[traced] = { arguments = count, code = code_of(expression) }
+  return traced
 end
 
 return M
