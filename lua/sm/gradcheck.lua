@@ -39,7 +39,7 @@ local function list(inputs)
 end
 
 local exact <const> = runtime.real == "float64"
-local LEAST <const> = exact and 1e-12 or 1e-4 -- what is smaller may be rounding of the sums
+local ROUNDING <const> = exact and 0x1p-52 or 0x1p-23 -- of a number to the next, by its size
 local OPTIONS <const> = check.spec("sm.gradcheck", {
   epsilon = { type = "number", above = 0, default = exact and 1e-5 or 1e-2,
     doc = "the step; 1e-5 in the double build" },
@@ -52,17 +52,21 @@ local OPTIONS <const> = check.spec("sm.gradcheck", {
 -- @param f function of tensors → tensor; it must compute the same each time it is called
 -- @param inputs a tensor or an array of tensors of the real type; they are put back as they were
 -- @param options a table; the double build is where this is meant to be used
--- @return the greatest relative error: |analytic - numeric| / max(|analytic|, |numeric|, 1e-3 of the input's largest,
---   1e-12, or 1e-4 in the float build). Raises, naming the worst element, when it is above the tolerance.
+-- @return the greatest relative error: |analytic - numeric|, less what the rounding of f's results makes of it, over
+--   max(|analytic|, |numeric|, 1e-3 of the input's largest). Raises, naming the worst element, when it is above the
+--   tolerance.
 return function(f, inputs, options)
   local o = check.options("sm.gradcheck", options, OPTIONS)
   if not check.is_callable(f) then fail("gradcheck: argument 1 must be a function, got %s", check.describe(f)) end
   inputs = list(inputs)
   local function weight(i) return math.sin(i * 1.7) + 0.3 end
+  -- The projection of f, and how far rounding may put it off: the results' roundings are independent of one another.
   local function project()
-    local sum = 0
-    for i, y in ipairs(elements(autograd.no_grad(f, table.unpack(inputs)))) do sum = sum + y * weight(i) end
-    return sum
+    local sum, squares = 0, 0
+    for i, y in ipairs(elements(autograd.no_grad(f, table.unpack(inputs)))) do
+      sum, squares = sum + y * weight(i), squares + (y * weight(i)) ^ 2
+    end
+    return sum, ROUNDING * squares ^ 0.5
   end
   local kept = {}
   local _ <close> = setmetatable({}, { __close = function()
@@ -96,7 +100,7 @@ return function(f, inputs, options)
   for n, x in ipairs(inputs) do
     local values = elements(x)
     local analytic = x.grad and elements(x.grad) or {}
-    local numeric, largest = {}, 0
+    local numeric, doubt, largest = {}, {}, 0
     local function set(i, value)
       local before = values[i]
       values[i] = value
@@ -107,17 +111,18 @@ return function(f, inputs, options)
       local before = values[i]
       local step = o.epsilon * math.max(1, math.abs(before))
       set(i, before + step)
-      local above = project()
+      local above, off = project()
       set(i, before - step)
       local below = project()
       set(i, before)
-      numeric[i] = (above - below) / (2 * step)
+      numeric[i], doubt[i] = (above - below) / (2 * step), off < math.huge and off / step or 0
       largest = math.max(largest, math.abs(numeric[i]))
     end
     for i = 1, #values do
       local a, d = analytic[i] or 0, numeric[i]
-      local scale = math.max(math.abs(a), math.abs(d), 1e-3 * largest, LEAST)
-      local relative = math.abs(a - d) / scale
+      local scale = math.max(math.abs(a), math.abs(d), 1e-3 * largest, 1e-12)
+      local apart = math.abs(a - d)
+      local relative = apart <= doubt[i] and 0 or (apart - doubt[i]) / scale
       if relative > worst.error or relative ~= relative then
         worst = { error = relative ~= relative and math.huge or relative, input = n,
           position = position_text(x.shape, i - 1), analytic = a, numeric = d }

@@ -222,6 +222,14 @@ describe("sm.op", function()
 end)
 
 describe("gradcheck", function()
+  it("takes no rounding for a gradient, and no result that is infinite for rounding", function()
+    local exact = runtime.real == "float64"
+    local tiny = exact and 1e-15 or 1e-9
+    assert.equal(0, sm.gradcheck(function(x) return x * tiny + 1 end, sm.tensor { 1, 2 }))
+    local largest = sm.tensor { exact and 709.78 or 88.72 } -- whose exp is finite
+    assert.matches("central differences inf", message(sm.gradcheck, function(x) return x:exp() end, largest))
+  end)
+
   it("finds a wrong gradient and names the worst element", function()
     local wrong = sm.op { name = "wrong", forward = function(_, x) return x * x end,
       backward = function(_, gy) return gy * sm.tensor { 2, 2, 5 } end }

@@ -266,8 +266,8 @@ local function upsampling(x, options)
     fail("upsample2d: expected images {batch, height, width, channels}, got %s", shape_text(x.shape))
   end
   local linear, corners = o.mode == "bilinear", o.align_corners
-  return upsampled_axis(x, 1, o.factor, o.size, linear, corners), upsampled_axis(x, 2, o.factor, o.size, linear, corners),
-    linear, corners
+  local function along(axis) return upsampled_axis(x, axis, o.factor, o.size, linear, corners) end
+  return along(1), along(2), linear, corners
 end
 
 local function resampled(x, down, across, linear, corners, back)
