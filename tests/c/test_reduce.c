@@ -158,7 +158,7 @@ static void the_other_reductions_are_their_definition(void **state) {
     sm_axis a = axes[k];
     size_t results = a.outer * a.inner, n = results * a.axis;
     real *x = numbers(n, 11), *gy = numbers(results, 12), *out[9], *same;
-    for (int i = 0; i < 9; i++) out[i] = unwritten(i < 5 ? results : n);
+    for (int i = 0; i < 9; i++) out[i] = unwritten(i < 5 || i == 8 ? results : n);
     for (size_t i = 0; i < n; i++) x[i] = x[i] * 0.5f + 1; /* products stay in range */
     for (size_t i = 0; i < n; i += 53) x[i] = 0;
     sm_set_thread_count(1);
