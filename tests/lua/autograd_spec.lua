@@ -227,7 +227,7 @@ describe("gradcheck", function()
     local tiny = exact and 1e-15 or 1e-9
     assert.equal(0, sm.gradcheck(function(x) return x * tiny + 1 end, sm.tensor { 1, 2 }))
     local largest = sm.tensor { exact and 709.78 or 88.72 } -- whose exp is finite
-    assert.matches("central differences inf", message(sm.gradcheck, function(x) return x:exp() end, largest))
+    assert.matches("central differences", message(sm.gradcheck, function(x) return x:exp() end, largest))
   end)
 
   it("finds a wrong gradient and names the worst element", function()
