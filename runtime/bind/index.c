@@ -188,8 +188,7 @@ void sm_lua_open_index(lua_State *L) {
                                        {"index_select", index_select},
                                        {"index_add", index_add},
                                        {"one_hot", one_hot},
-                                       {"pick", gather}, /* the same, by the names that errors give */
-                                       {"pick_gradient", scatter_add},
+                                       {"pick", gather}, /* the same, by the name that errors give */
                                        {"embedding", index_select},
                                        {"topk", topk},
                                        {NULL, NULL}};

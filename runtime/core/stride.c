@@ -50,7 +50,9 @@ static void set_axis(sm_strided *axes, int to, int from) {
     axes->step[operand][to] = axes->step[operand][from];
 }
 
-void sm_strided_merge(sm_strided *axes) {
+/* The same positions in the same order with fewer axes: without those of size 1, and with neighbours as one axis where
+   every operand steps alike. */
+static void merge(sm_strided *axes) {
   int merged = 0;
   for (int axis = 0; axis < axes->rank; axis++) {
     if (axes->size[axis] == 1) continue;
@@ -102,7 +104,7 @@ sm_status sm_strided_broadcast(sm_strided *axes, sm_shape *result, const sm_shap
       axes->step[i + 1][axis] = own < 0 || shapes[i]->size[own] == 1 ? 0 : steps[i][own];
     }
   }
-  sm_strided_merge(axes);
+  merge(axes);
   return SM_OK;
 }
 
@@ -343,7 +345,7 @@ static void run(void *to, const void *from, size_t bytes, const sm_strided *give
   tiling work = {.to = to, .from = from, .bytes = bytes, .axes = *given};
   sm_strided *axes = &work.axes;
   order(axes);
-  sm_strided_merge(axes);
+  merge(axes);
   if (axes->rank == 1) { /* a plane of one row */
     set_axis(axes, 1, 0);
     axes->size[0] = 1;

@@ -29,10 +29,6 @@ bool sm_strided_fits(const sm_strided *axes, int operand, size_t offset, size_t 
 /* The steps of a tensor of this shape, row-major. */
 void sm_strided_row_major(ptrdiff_t step[SM_MAX_RANK], const sm_shape *shape);
 
-/* The same positions in the same order with fewer axes: without those of size 1, and with neighbours as one axis where
-   every operand steps alike. */
-void sm_strided_merge(sm_strided *axes);
-
 /* Operand 0 has the shape to which NumPy's broadcasting brings those of the others, which come in order; the axes are
    merged. SM_BAD_SHAPE, naming two shapes, when they do not go together or the result is too large. */
 sm_status sm_strided_broadcast(sm_strided *axes, sm_shape *result, const sm_shape *const shapes[], int count,
