@@ -325,6 +325,12 @@ describe("layers beside each other", function()
     assert.is_false(training)
   end)
 
+  it("of many values that are none a message shows a few", function()
+    local many = nn.fn(function() return table.unpack({}, 1, 5000) end)
+    has(error_of(many, sm.ones(1, 1)), "must return a tensor or a table of tensors, got nil and nil and")
+    has(error_of(many, sm.ones(1, 1)), "nil and 4992 more")
+  end)
+
   it("fn takes a traced function as it is", function()
     local times = nn.fn(sm.pointwise(function(a, b) return a * b end))
     assert.same({ { 6 } }, times(sm.full({ 1, 1 }, 2), sm.full({ 1, 1 }, 3)):totable())

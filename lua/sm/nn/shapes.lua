@@ -11,6 +11,7 @@ local M = {}
 local is_tensor = runtime.tensor.is_tensor
 
 local DEEPEST <const> = 8 -- tables within each other
+local MOST_DESCRIBED <const> = 8 -- values that a message shows
 
 --- The keys of a table of tensors in their order: positions, then names.
 function M.keys(value)
@@ -85,7 +86,7 @@ end
 --- @param batch string|nil what stands for the batch
 function M.describe(values, batch)
   local words = {}
-  for i = 1, values.n do
+  for i = 1, math.min(values.n, MOST_DESCRIBED) do
     local value = values[i]
     if not M.is(value) then
       words[i] = check.describe(value)
@@ -93,6 +94,7 @@ function M.describe(values, batch)
       words[i] = M.text(M.map(value, batch and M.without_batch or function(x) return x.shape end), batch, true)
     end
   end
+  if values.n > MOST_DESCRIBED then words[#words + 1] = values.n - MOST_DESCRIBED .. " more" end
   return #words == 0 and "nothing" or table.concat(words, " and ")
 end
 
