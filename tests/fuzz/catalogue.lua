@@ -14,7 +14,8 @@ local LEFT_OUT <const> = {
 local CHANGES <const> = {
   "_$", "^tensor:backward$", "grad", "^tensor%.__newindex$", "^tape%.set_", "^tensor%.release$", "^optim%.",
   "_backward", "^optimizer:", "^model", "^experiment:", "^sm%.experiment$", "^sm%.no_grad$", "^op%.", "^view:",
-  "^batches%.", "^sm%.gradcheck$", "^runtime%.traced$",
+  "^batches%.", "^sm%.gradcheck$", "^runtime%.traced$", "^pointwise%.", "^stride%.add_into$",
+  "^recurrent%.", "^normalise%.backward$",
 }
 
 local function changes(name)

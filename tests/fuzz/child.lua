@@ -14,6 +14,7 @@ local Values = require "values"
 local Recipes = require "recipes"
 local Catalogue = require "catalogue"
 local Oracle = require "oracle"
+require "samples".collect()
 
 local function write_file(name, bytes)
   local file <close> = assert(io.open(name, "wb"))

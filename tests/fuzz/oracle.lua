@@ -1,5 +1,6 @@
 --- What must hold whatever the interface is called with.
 local Hostile = require "hostile"
+local problem = require "sm.problem"
 local runtime = require "sm.runtime"
 local sm = require "sm"
 
@@ -42,6 +43,8 @@ function Oracle.changed(prints)
   end
 end
 
+local KINDS <const> = { memory = true, interrupted = true, usage = true, ["not finite"] = true, unmoved = true }
+
 local LEAKS <const> = {
   { "a position inside the library", "lua/sm/[%w_/]*%.lua:%d+" },
   { "an error of the library's own code", "attempt to %l+ a[n]? %l+ value" },
@@ -58,7 +61,10 @@ local LEAKS <const> = {
 --- @param given string the text of the arguments, whose own peculiarities may be quoted
 --- @param internal boolean whether the function is none of the public ones, whose messages are for the library itself
 function Oracle.complaint(message, given, internal)
-  if type(message) ~= "string" and not internal then
+  local kind = problem.kind(message)
+  if kind then
+    if not internal and not KINDS[kind] then return "an error of kind " .. tostring(kind) end
+  elseif type(message) ~= "string" and not internal then
     if message == nil or message == Hostile.RAISED then return nil end
     return "an error that is no string but a " .. type(message)
   end

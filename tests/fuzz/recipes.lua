@@ -1,6 +1,7 @@
 --- What each function of the interface takes, so that calls get through its checks: function → words, each of which
 -- says what one argument is. "?word" is left out half of the time; what has no recipe gets anything.
 local Hostile = require "hostile"
+local Samples = require "samples"
 local sm = require "sm"
 
 local Recipes = {}
@@ -98,6 +99,40 @@ local OPTIONS = {
   versions = function(g) return require "sm.runtime".tape.versions(g:tensor(), g:tensor()) end,
   stood = function(g) return g:object "stream":state() end,
   square = function() return { 2, 2 } end,
+  sized = function(g) return { g:pick { 1, 2, 4 } } end,
+  grouped = function(g) return { groups = g:pick { 1, 2, 4 } } end,
+  nn_window = function(g)
+    return { g:pick { 1, 4 }, kernel = g:below(3), stride = g:below(2), bias = g:chance(0.5) }
+  end,
+  nn_embedding = function(g) return { g:pick { 4, 9 }, g:below(4) } end,
+  nn_recurrent = function(g)
+    return { g:below(4), last = g:chance(0.3), reverse = g:chance(0.5), bias = g:chance(0.7) }
+  end,
+  nn_attention = function(g)
+    return { heads = g:pick { 1, 2 }, causal = g:chance(0.5), dropout = g:pick { 0, 0.5 } }
+  end,
+  nn_kwta = function(g) return { k = g:below(2), groups = g:pick { 1, 2 } } end,
+  nn_threshold = function() return { 0.1, 20 } end,
+  nn_upsample = function(g) return { factor = g:below(3), mode = g:pick { "nearest", "bilinear" } } end,
+  nn_branch = function(g) return { a = g:object "model", b = sm.nn.relu() } end,
+  nn_layer = function(g)
+    return { kind = "own", options = { size = { type = "integer", default = 2 } },
+      layers = g:chance(0.3) and function() return { inner = sm.nn.linear { 4 } } end or nil,
+      build_values = function(self, shape) self:make_parameter("gain", { shape[#shape] }, sm.ones) end,
+      forward = g:chance(0.7) and function(self, x) return x * self.gain end or Hostile.func(g) }
+  end,
+  optimizer = function(g)
+    return { name = "own", state = function(shape) return { mean = sm.zeros(shape) } end,
+      step = g:chance(0.7) and function(w, gradient, state, at)
+        state.mean = 0.9 * state.mean + gradient
+        return w - at.lr * state.mean
+      end or Hostile.func(g) }
+  end,
+  weights = function(g)
+    local weights = {}
+    for name, x in pairs(g.receiver:parameters()) do weights[name] = x:detach() end
+    return weights
+  end,
   shape = function(g) return g:pick { { 2, 3 }, { 4 }, {}, { 1, 4 }, { 2, 2, 2, 2 } } end,
   like = function() return { 4, 4 } end,
   imagelike = function() return { 2, 6, 6, 4 } end,
@@ -144,6 +179,7 @@ WORD = {
       "int32"), classes = 12, validation = 4 }, "dat", "sm.data.tensors of 12 images { 6, 6, 1 } of 12 classes")
   end,
   layer = function() return sm.nn.relu() end,
+  all = function(g) return g:pick { "", "weight$", "^linear1" } end,
   file = function(g) return g:name(io.tmpfile(), "file", "io.tmpfile()") end,
   loss = function(g)
     local x = g:name(sm.ones(4, 4):requires_grad(), "t", "sm.ones(4, 4):requires_grad()")
@@ -176,11 +212,20 @@ local RECIPE <const> = {
   ["sm.experiment"] = "@given",
   ["sm.nn.sequential"] = "@layers", ["sm.nn.residual"] = "@layers", ["sm.nn.linear"] = "@nn_linear",
   ["sm.nn.conv2d"] = "@nn_conv", ["sm.nn.maxpool2d"] = "@nn_pool", ["sm.nn.avgpool2d"] = "@nn_pool",
+  ["sm.nn.conv1d"] = "@nn_window", ["sm.nn.conv2d_transpose"] = "@nn_window", ["sm.nn.embedding"] = "@nn_embedding",
+  ["sm.nn.rnn"] = "@nn_recurrent", ["sm.nn.gru"] = "@nn_recurrent", ["sm.nn.lstm"] = "@nn_recurrent",
+  ["sm.nn.attention"] = "@nn_attention", ["sm.nn.kwta"] = "@nn_kwta", ["sm.nn.threshold"] = "@nn_threshold",
+  ["sm.nn.upsample2d"] = "@nn_upsample", ["sm.nn.branch"] = "@nn_branch", ["sm.nn.concat"] = "@layers",
+  ["sm.nn.add"] = "@layers", ["sm.nn.layer"] = "@nn_layer", ["sm.nn.groupnorm"] = "@grouped",
+  ["sm.nn.sparsemax"] = "?@grouped", ["sm.nn.gumbel_softmax"] = "?@grouped", ["sm.nn.maxout"] = "?@sized",
+  ["sm.nn.layernorm"] = "", ["sm.nn.prelu"] = "", ["sm.nn.reshape"] = "@like",
+  ["sm.nn.global_avgpool"] = "", ["sm.nn.global_maxpool"] = "", ["sm.pointwise"] = "f",
+  ["model:load"] = "@weights", ["model:freeze"] = "?all ?bool",
   ["sm.nn.softmax"] = "?@softmax", ["sm.nn.dropout"] = "prob", ["sm.nn.fn"] = "@nn_fn",
   ["sm.nn.init.constant"] = "num", ["sm.nn.init.normal"] = "prob", ["sm.nn.init.truncated_normal"] = "prob",
   ["sm.optim.sgd"] = "@rate", ["sm.optim.adam"] = "@rate", ["sm.optim.adamw"] = "@rate", ["sm.optim.rmsprop"] = "@rate",
   ["sm.optim.smorms3"] = "@rate", ["sm.optim.lion"] = "@rate", ["sm.optim.muon"] = "@rate",
-  ["sm.optim.define"] = "@given", ["sm.optim.constant"] = "prob", ["sm.optim.step"] = "@stairs",
+  ["sm.optim.define"] = "@optimizer", ["sm.optim.constant"] = "prob", ["sm.optim.step"] = "@stairs",
   ["sm.optim.cosine"] = "@cosine", ["sm.optim.warmup"] = "@warmup",
   ["sm.data.tensors"] = "@tensors", ["sm.data.mnist_mini"] = "@mini", ["sm.data.idx"] = "@idx",
   ["sm.view.filters"] = "@filters", ["sm.view.groups"] = "@groups", ["sm.view.paint"] = "@paint",
@@ -280,6 +325,8 @@ end
 -- @param entry of the catalogue
 function Recipes.arguments(g, entry)
   local words, arguments = RECIPE[entry.name], { n = 0 }
+  local sample = g:chance(words and 0.3 or 0.8) and Samples.arguments(g, entry.name)
+  if sample then return sample end
   local function add(value)
     arguments.n = arguments.n + 1
     arguments[arguments.n] = value
@@ -290,7 +337,12 @@ function Recipes.arguments(g, entry)
       or g:tensor())
     g.receiver = arguments[1]
   end
-  if words then
+  if entry.name == "sm.grad" then -- a loss, and what it depends on
+    local x = g:name(sm.ones(4, 4):requires_grad(), "t", "sm.ones(4, 4):requires_grad()")
+    add(g:name((x * x * g:tensor "matrix"):sum(), "t", "(%s ^ 2 * …):sum()", g:text(x)))
+    add { x }
+    add(g:chance(0.5) and { create_graph = true } or nil)
+  elseif words then
     for word in words:gmatch "%S+" do add(Recipes.argument(g, word)) end
   elseif entry.kernel then -- one that has no recipe takes tensors of one shape
     for _ = 1, g:below(4) do add(g:tensor "matrix") end

@@ -134,6 +134,24 @@ local MAKE = {
       nn.linear { 4 } }, "nn.sequential { nn.conv2d { 4, kernel = 3, stride = 2 }, nn.softmax { groups = 2 }, "
       .. "nn.flatten(), nn.linear { 4 } }" end,
     function() return nn.linear { 4 }, "nn.linear { 4 }" end,
+    function()
+      local shared = nn.linear { 4 }
+      return nn.sequential { shared, nn.concat { nn.gelu(), shared }, nn.residual { nn.layernorm(), nn.linear { 8 } },
+        nn.branch { a = nn.linear { 2 }, b = nn.softmax { groups = 2, temperature = "learned" } } },
+        "nn.sequential { shared, nn.concat { nn.gelu(), shared }, nn.residual { nn.layernorm(), nn.linear { 8 } }, "
+        .. "nn.branch { a = nn.linear { 2 }, b = nn.softmax { groups = 2, temperature = \"learned\" } } } with "
+        .. "shared = nn.linear { 4 }"
+    end,
+    function() return nn.sequential { nn.lstm { 4 }, nn.attention { heads = 2 }, nn.flatten(), nn.linear { 4 } },
+      "nn.sequential { nn.lstm { 4 }, nn.attention { heads = 2 }, nn.flatten(), nn.linear { 4 } }" end,
+    function(g)
+      local f = Hostile.func(g)
+      local own = nn.layer { kind = "own", forward = f, build_values = function(self, shape)
+        self:make_parameter("gain", { shape[#shape] }, sm.ones)
+      end }
+      return nn.sequential { own(), nn.linear { 4 } }, ("nn.sequential { own, nn.linear { 4 } } with own = nn.layer { "
+        .. "kind = \"own\", forward = %s, build_values = (a parameter 'gain') }()"):format(g:text(f))
+    end,
     function(g)
       local f = Hostile.func(g)
       return nn.fn(f), ("nn.fn(%s)"):format(g:text(f))

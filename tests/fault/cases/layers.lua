@@ -51,9 +51,11 @@ return function(add)
   case("layers of windows", function()
     sm.seed(1)
     local pooled = trained(nn.sequential {
-      nn.conv2d_transpose { 3, kernel = 2, stride = 2 }, nn.upsample2d { factor = 2 }, nn.global_maxpool(), nn.linear { 2 },
+      nn.conv2d_transpose { 3, kernel = 2, stride = 2 }, nn.upsample2d { factor = 2 }, nn.global_maxpool(),
+      nn.linear { 2 },
     }, images)
-    return { pooled, trained(nn.global_avgpool(), images), trained(nn.conv1d { 2, kernel = 3 }, images:reshape(2, 8, 8)) }
+    return { pooled, trained(nn.global_avgpool(), images),
+      trained(nn.conv1d { 2, kernel = 3 }, images:reshape(2, 8, 8)) }
   end)
 
   case("layers over images", function()
