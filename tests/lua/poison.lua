@@ -8,7 +8,7 @@ local runtime = require "sm.runtime"
 
 local T = runtime.tensor
 local release, full = T.release, T.full -- before the library takes it
-local acts, act = 0, nil
+local acts, act = 0, function() end -- while the library is loaded nothing is done
 
 -- Wrappers ------------------------------------------------------------------------------------------------------
 
