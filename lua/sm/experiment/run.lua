@@ -67,8 +67,9 @@ local function check_scores(self)
   local output, classes = self.model.output_shape, self.data.classes
   if self.loss ~= "cross_entropy" or #self.data.train.targets.shape ~= 1 then return end
   if #output ~= 1 or math.type(output[1]) == nil then
-    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives %s; "
-      .. "nn.flatten() makes rows of images", shape_text(output, "N"))
+    fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives %s; %s",
+      shape_text(output, "N"), math.type(output[1]) and "nn.flatten() makes rows of images"
+      or "a loss of one's own can take them: function(output, target, input) … end")
   elseif classes and output[1] < classes then
     fail("the model gives %d scores for each example, but %s has %d classes", output[1], self.data.name, classes)
   end
