@@ -153,7 +153,7 @@ static inline real sm_log1p_unit(real x) {
 static inline real sm_log1p(real x) {
   float sum = 1 + x, lost = x > 1 ? 1 - (sum - x) : x - (sum - 1);
   float y = sm_log(sum), correction = lost / sum;
-  correction = (sum > 0) & (sum < INFINITY) ? correction : 0;
+  correction = ((sum > 0) & (sum < INFINITY)) ? correction : 0;
   return copysignf(y + correction, x); /* the sign also of 0 */
 }
 

@@ -42,15 +42,15 @@
   OF_TWO(SM_DIV, "div", a / b)                                                              \
   OF_TWO(SM_POW, "pow", sm_pow(a, b))                                                       \
   OF_TWO(SM_POW_SLOPE, "pow_slope", b == 0 ? 0 : b * sm_pow(a, b - 1))                      \
-  OF_TWO(SM_POW_GROWTH, "pow_growth", (a == 0) & (b >= 0) ? 0 : sm_pow(a, b) * sm_log(a))   \
+  OF_TWO(SM_POW_GROWTH, "pow_growth", ((a == 0) & (b >= 0)) ? 0 : sm_pow(a, b) * sm_log(a)) \
   OF_TWO(SM_LT, "lt", a < b)                                                                \
   OF_TWO(SM_LE, "le", a <= b)                                                               \
   OF_TWO(SM_GT, "gt", a > b)                                                                \
   OF_TWO(SM_GE, "ge", a >= b)                                                               \
   OF_TWO(SM_EQ, "eq", a == b)                                                               \
   OF_TWO(SM_NE, "ne", a != b)                                                               \
-  OF_TWO(SM_MAXIMUM, "maximum", (a > b) | (a != a) ? a : b)                                 \
-  OF_TWO(SM_MINIMUM, "minimum", (a < b) | (a != a) ? a : b)                                 \
+  OF_TWO(SM_MAXIMUM, "maximum", ((a > b) | (a != a)) ? a : b)                               \
+  OF_TWO(SM_MINIMUM, "minimum", ((a < b) | (a != a)) ? a : b)                               \
   OF_TWO(SM_SQRT_BACKWARD, "sqrt_backward", a / (2 * b))                                    \
   OF_TWO(SM_ABS_BACKWARD, "abs_backward", b > 0 ? a : b < 0 ? -a : 0)                       \
   OF_TWO(SM_TANH_BACKWARD, "tanh_backward", a * ((1 - b) * (1 + b)))                        \
