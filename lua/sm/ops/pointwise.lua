@@ -93,6 +93,9 @@ end
 local TANH_SCALE <const> = (2 / math.pi) ^ 0.5
 local SELU_ALPHA <const>, SELU_SCALE <const> = 1.6732632423543772, 1.0507009873554805 -- Klambauer et al. 2017
 
+--- x limited, as by clamp, but for the gradient at the limits: PyTorch's hardtanh.
+local function limited(x, low, high) return where(x:le(low), low, where(x:ge(high), high, x)) end
+
 local FORMULAS <const> = {
   { "sin", "the sine", function(x) return x:sin() end },
   { "cos", "the cosine", function(x) return x:cos() end },
@@ -126,11 +129,12 @@ local FORMULAS <const> = {
     local n = e * (e + 2)
     return x * (n / (n + 2))
   end, layer = true },
-  { "hardtanh", "x limited to [low, high]", function(x, low, high) return x:clamp(low, high) end,
+  { "hardtanh", "x limited to [low, high], whose gradient at the limits is 0", limited,
     numbers = { number("low", -1), number("high", 1) }, examples = { { -0.63, 0.87 } }, layer = true },
-  { "relu6", "x limited to [0, 6]", function(x) return x:clamp(0, 6) end, layer = true },
-  { "hardsigmoid", "(x + 3) / 6 limited to [0, 1]", function(x) return (x + 3):clamp(0, 6) * (1 / 6) end,
+  { "relu6", "x limited to [0, 6], whose gradient at the limits is 0", function(x) return limited(x, 0, 6) end,
     layer = true },
+  { "hardsigmoid", "(x + 3) / 6 limited to [0, 1], whose gradient at the limits is 0",
+    function(x) return limited(x + 3, 0, 6) * (1 / 6) end, layer = true },
   { "hardswish", "x * hardsigmoid(x)", function(x) return x * (x + 3):clamp(0, 6) * (1 / 6) end, layer = true },
   { "softsign", "x / (1 + |x|)", function(x) return x / (1 + x:abs()) end, layer = true },
   { "logsigmoid", "the logarithm of the sigmoid", function(x) return -(-x):softplus() end, layer = true },
