@@ -146,7 +146,8 @@ static void describe(const void *work, size_t outer) {
     for (size_t i = from; i < to; i++) middle += ((double)first[i] + sum[i] / rows) / (double)size;
     for (size_t i = from; i < to; i++) {
       const double apart = (double)first[i] + sum[i] / rows - middle;
-      spread += fmax(square[i] / rows - sum[i] / rows * (sum[i] / rows), 0) + apart * apart;
+      const double within = square[i] / rows - sum[i] / rows * (sum[i] / rows); /* rounding may leave it below 0 */
+      spread += (within < 0 ? 0 : within) + apart * apart;
     }
     p->new_mean[at] = (real)middle;
     p->new_variance[at] = (real)(spread / (double)size);
