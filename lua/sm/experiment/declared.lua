@@ -111,7 +111,8 @@ local functions_of_a_kind <const> = { "setup", "get_layers", "build_values", "fo
 local function add_model(lines, place, model, seen, deep)
   local options = rawget(model, "options")
   if type(options) ~= "table" then return add(lines, place, model, seen, 1, deep) end
-  local kind = tostring(rawget(model, "kind") or getmetatable(model).kind)
+  local class = debug.getmetatable(model) -- a script may have taken it off
+  local kind = tostring(rawget(model, "kind") or type(class) == "table" and class.kind)
   if type(seen[model]) == "string" then
     lines[place] = ("%s, the same as %s"):format(kind, seen[model])
     return
