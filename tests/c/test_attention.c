@@ -53,7 +53,8 @@ typedef struct result {
 static result both_passes(const real *q, const real *k, const real *v, const real *gy, const sm_attention *of,
                           bool packed) {
   size_t all = of->heads * of->width, sums = of->batch * of->heads * of->queries, forward = 0, backward = 0;
-  result r = {.outs = of->batch * of->queries * all, .queries = of->batch * of->q.batch, .keys = of->batch * of->k.batch,
+  result r = {.outs = of->batch * of->queries * all, .queries = of->batch * of->q.batch,
+              .keys = of->batch * of->k.batch,
               .offset = packed ? all : 0};
   r.out = unwritten(r.outs);
   r.log_sum = unwritten(sums);
