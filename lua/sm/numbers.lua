@@ -31,10 +31,12 @@ function M.percent(fraction)
 end
 
 --- loss 0.0412  accuracy 98.76 %  f1 0.9
+--- @param loss number|nil
 --- @param accuracy number|nil
 --- @param metrics table|nil name → number
 function M.figures(loss, accuracy, metrics)
-  local parts = { ("loss %-7.4g"):format(loss), accuracy and ("accuracy %8s"):format(M.percent(accuracy)) }
+  local parts = { loss and ("loss %-7.4g"):format(loss) }
+  parts[#parts + 1] = accuracy and ("accuracy %8s"):format(M.percent(accuracy))
   for _, name in ipairs(sorted_keys(metrics or {})) do parts[#parts + 1] = ("%s %-7.4g"):format(name, metrics[name]) end
   return table.concat(parts, "  ")
 end

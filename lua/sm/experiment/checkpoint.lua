@@ -1,7 +1,9 @@
 --- Checkpoints: everything that a run needs to go on as if it had never stopped.
--- checkpoints/step-NNNNNN.safetensors holds the parameters and buffers ("model.…") and the optimizer's memory
--- ("optimizer.…"); its metadata hold the experiment's text and parameters and the run's numbers. Equal runs have equal
--- checkpoints, bit for bit: the time that a run has taken lies beside them, in spent.json, until it is finished.
+-- checkpoints/step-NNNNNN.safetensors holds the parameters and buffers ("model.…"), the optimizer's memory
+-- ("optimizer.…") and, where the schedule has one, the average of the former ("average.model.…"); its metadata hold the
+-- experiment's text and parameters and the run's numbers. Equal runs have equal checkpoints, bit for bit: the time that
+-- a run has taken lies beside them, in spent.json, until it is finished. checkpoints/best.safetensors, for an
+-- experiment that says what is best, holds the model as it was evaluated.
 local runtime = require "sm.runtime"
 local attempt = require "sm.problem".attempt
 local check = require "sm.check"
@@ -20,6 +22,7 @@ local M = {}
 
 local remove <const> = runtime.io.beneath.remove -- what cannot be removed stays
 local format <const> = "smrun checkpoint 1"
+local best_name <const> = "/checkpoints/best.safetensors"
 local deepest <const> = 8 -- names in the place of a number, of which there are up to four
 
 --- Nested tables of numbers as lines "a.b=number", each number exact (floats in hexadecimal).
@@ -118,7 +121,9 @@ local function prune(directory, keep, last)
     if count > keep then remove(directory, name_of(step)) end
   end
   for name in pairs(directory_of.list(directory, "checkpoints")) do
-    if name:find "^%.step%-.*%.tmp%-" then remove(directory, "checkpoints/" .. name) end
+    if name:find "^%.step%-.*%.tmp%-" or name:find "^%.best%..*%.tmp%-" then
+      remove(directory, "checkpoints/" .. name)
+    end
   end
 end
 
@@ -160,10 +165,24 @@ end
 --- All numbers of a run that a checkpoint keeps.
 --- @param held integer the tensors of the optimizer
 local function numbers_of(run, held)
+  local optimizer = run.optimizer
   return {
-    random = random.state(), stream = run.stream:state(), optimizer = { steps = run.optimizer.steps, tensors = held },
+    random = random.state(), stream = run.stream:state(),
+    optimizer = { steps = optimizer.steps, tensors = held, each = optimizer.optimizers and optimizer:progress() },
     tally = run.state.tally, validation = run.state.validation,
   }
+end
+
+--- The metadata of a checkpoint, but for the run's numbers.
+local function metadata_of(run)
+  return { format = format, source = run.source, params = run.params, step = ("%d"):format(run.state.step) }
+end
+
+--- Saves the model as it is evaluated: the best until now.
+function M.save_best(run)
+  local tensors = M.tensors_of(run.model)
+  for name, average in pairs(run.averages or {}) do tensors[name] = average end
+  files.save_checked(run.directory.path .. best_name, tensors, metadata_of(run), #run.directory.path)
 end
 
 --- Saves the run as it stands; older checkpoints go once this one is safe on the disk.
@@ -176,26 +195,26 @@ function M.save(run)
   for name, tensor in pairs(run.optimizer:state()) do
     tensors["optimizer." .. name], held = tensor, held + 1
   end
+  for name, average in pairs(run.averages or {}) do tensors["average." .. name] = average end
   save_spent(run)
-  files.save_checked(M.path(run.directory.path, step), tensors, {
-    format = format, source = run.source, params = run.params, step = ("%d"):format(step),
-    numbers = encode(numbers_of(run, held)),
-  }, #run.directory.path)
+  local metadata = metadata_of(run)
+  metadata.numbers = encode(numbers_of(run, held))
+  files.save_checked(M.path(run.directory.path, step), tensors, metadata, #run.directory.path)
   run.saved = step
   prune(run.directory.path, run.schedule.keep, step)
 end
 
-local function require_format(path, metadata)
+local function require_format(path, metadata, keys)
   if metadata.format ~= format then
     fail("%s: expected the format '%s', got '%s'", path, format, brief(metadata.format or "none"))
   end
-  for _, key in ipairs { "step", "numbers", "source", "params" } do
+  for _, key in ipairs(keys) do
     if not metadata[key] then fail("%s: the metadata lack '%s'", path, key) end
   end
 end
 
 --- Raises unless the run's numbers may be those of a step.
-local function check_steps(path, step, numbers)
+local function check_steps(path, step, numbers, own_step)
   local tally, validation = numbers.tally, numbers.validation
   for place, done in pairs { tally = tally.steps, ["validation.best"] = validation.best and validation.best.step,
     ["validation.latest"] = validation.latest and validation.latest.step } do
@@ -204,9 +223,22 @@ local function check_steps(path, step, numbers)
   if tally.accuracy and (tally.accuracy < 0 or tally.accuracy > tally.steps) then
     fail("%s: the run's numbers: 'tally.accuracy' is that of %s steps, and there are %d", path,
       shortest(tally.accuracy), tally.steps)
-  elseif numbers.optimizer.steps < step then
+  elseif numbers.optimizer.steps < step and not own_step then
     fail("%s: the run's numbers: the optimizer has done %d steps", path, numbers.optimizer.steps)
   end
+end
+
+--- @return table the tensors of a file, which are finite
+--- @return table its metadata
+local function read_tensors(directory, path)
+  local tensors, metadata, unread = files.load_beneath(path, #directory)
+  for _, reason in pairs(unread) do fail("%s", reason) end
+  for name, tensor in pairs(tensors) do
+    if tensor.dtype == runtime.real and not runtime.math.is_finite(tensor) then
+      fail("%s: tensor '%s' is not finite", path, name)
+    end
+  end
+  return tensors, metadata
 end
 
 --- Reads the checkpoint of a step, and checks what it says of itself.
@@ -215,20 +247,14 @@ end
 --- @return table {path=, step=, tensors=, metadata=, numbers=}
 local function read(directory, step, run)
   local path = M.path(directory, step)
-  local tensors, metadata, unread = files.load_beneath(path, #directory)
-  for _, reason in pairs(unread) do fail("%s", reason) end
-  require_format(path, metadata)
+  local tensors, metadata = read_tensors(directory, path)
+  require_format(path, metadata, { "step", "numbers", "source", "params" })
   if metadata.step ~= ("%d"):format(step) then
     fail("%s: its step is '%s'", path, brief(metadata.step or "none"))
   end
   if step > run.schedule.steps then fail("%s: the run has %d steps", path, run.schedule.steps) end
-  for name, tensor in pairs(tensors) do
-    if tensor.dtype == runtime.real and not runtime.math.is_finite(tensor) then
-      fail("%s: tensor '%s' is not finite", path, name)
-    end
-  end
   local numbers = decode(metadata.numbers, path)
-  check_steps(path, step, numbers)
+  check_steps(path, step, numbers, run.own_step)
   return { path = path, step = step, tensors = tensors, metadata = metadata, numbers = numbers }
 end
 
@@ -251,9 +277,11 @@ local function require_own(path, metadata, run)
   if metadata.params ~= run.params then fail("%s: it was saved by a run with other parameters", path) end
 end
 
---- Puts the model's tensors back. @return table the other tensors, without "optimizer."
-local function restore_model(model, tensors, path)
-  local wanted, others = M.tensors_of(model), {}
+--- Puts the tensors of the model, and their averages, back.
+--- @return table the other tensors, without "optimizer."
+local function restore_tensors(run, tensors, path)
+  local wanted, others = M.tensors_of(run.model), {}
+  for name, average in pairs(run.averages or {}) do wanted["average." .. name] = average end
   for name, place in pairs(wanted) do
     local saved = tensors[name]
     if not saved then fail("%s: there is no tensor '%s'", path, name) end
@@ -285,12 +313,13 @@ local function restore_training(run, optimizer_state, numbers, path)
     fail("%s: the optimizer had %d tensors, and here are %d", path, optimizer.tensors, held)
   end
   local restored, problem = attempt(function()
-    run.optimizer:restore(optimizer_state, optimizer.steps)
+    run.optimizer:restore(optimizer_state, run.optimizer.optimizers and (optimizer.each or {}) or optimizer.steps)
     run.stream:restore(numbers.stream)
   end)
   if not restored then fail("%s: %s", path, without_line(problem)) end
   local step <const> = run.state.step
-  local stream, size, given = numbers.stream, #run.data.train, step * run.schedule.batch
+  local stream, size = numbers.stream, #run.data.train
+  local given = step * run.schedule.batch * (run.schedule.accumulate or 1)
   if (stream.epoch - 1) * size + stream.position ~= given then
     fail("%s: after %d steps it should have given %d examples of %d, and stands at %d of epoch %d", path, step,
       given, size, stream.position, stream.epoch)
@@ -308,7 +337,7 @@ function M.restore(run, directory, say, only_model)
   if not found then return false end
   local path, numbers = found.path, found.numbers
   require_own(path, found.metadata, run)
-  local optimizer_state = restore_model(run.model, found.tensors, path)
+  local optimizer_state = restore_tensors(run, found.tensors, path)
   run.state = { step = found.step, tally = numbers.tally, validation = numbers.validation }
   random.restore(numbers.random) -- also for evaluation: a loss function may draw
   local old = numbers.spent ~= nil
@@ -318,6 +347,24 @@ function M.restore(run, directory, say, only_model)
   run.spent = old and numbers.spent or read_spent(directory, found.step)
   run.saved = found.step
   return true
+end
+
+--- Puts the best weights back into a run's model.
+--- @param step integer|nil the step that they must be of
+--- @return integer the step that they are of
+function M.restore_best(run, directory, step)
+  local path = directory .. best_name
+  local tensors, metadata = read_tensors(directory, path)
+  require_format(path, metadata, { "step", "source", "params" })
+  require_own(path, metadata, run)
+  local found = math.tointeger(tonumber(metadata.step:match "^%d+$"))
+  if not found or step and found ~= step then
+    fail("%s: its step is '%s'%s", path, brief(metadata.step),
+      step and (", and the best was after step %d"):format(step) or "")
+  end
+  run.averages = nil
+  restore_tensors(run, tensors, path)
+  return found
 end
 
 return M

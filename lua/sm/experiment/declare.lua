@@ -2,6 +2,7 @@
 local check = require "sm.check"
 local fail = require "sm.fail"
 local attempt = require "sm.problem".attempt
+local best = require "sm.experiment.best"
 local file_names = require "sm.experiment.names"
 local user_line = require "sm.place".line
 
@@ -16,12 +17,18 @@ end
 local declaration_keys = check.spec("experiment", {
   data = { required = true, doc = "a data set of sm.data" },
   model = { required = true, doc = "a model of sm.nn" },
-  optimizer = { required = true, doc = "an optimizer of sm.optim" },
+  optimizer = {
+    doc = "an optimizer of sm.optim, or several by the name of the layer whose parameters each moves" },
   schedule = { type = "table", required = true, doc = "how long, in what batches, and when what is done: below" },
-  loss = { type = { "string", "function" }, default = "cross_entropy",
-    doc = "by name, or function(output, target, input) → a tensor of one number" },
-  metrics = { type = "table", default = {},
-    doc = "columns of one's own: {f1 = function(output, target) … end}, \"accuracy\"" },
+  loss = { type = { "string", "function" },
+    doc = "by name, or function(output, target, input, at) → a tensor of one number; without `train` it is "
+      .. "\"cross_entropy\"" },
+  train = { type = "function",
+    doc = "a step of one's own: function(at, batch) → numbers by name, which become columns train_NAME" },
+  metrics = { type = "table", default = {}, doc = "columns of one's own: \"accuracy\", f1 = function(output, target, "
+    .. "input, at) of a whole split, or { mean = function(…) } of a batch" },
+  best = { type = { "string", "table" }, doc = "the column, such as \"validation_accuracy\" or { \"validation_f1\", "
+    .. "mode = \"max\" }, whose best weights are kept and tested" },
   views = { type = "table", default = {}, doc = "a list of views of sm.view" },
   seed = { type = "integer", default = 1, doc = "what every random number follows" },
   name = { type = "string", doc = "of the directory of its runs; by default the file's" },
@@ -34,6 +41,11 @@ local schedule_keys = check.spec("experiment: schedule", {
   checkpoint = { type = "integer", default = 1000, min = 1, doc = "a checkpoint every so many steps" },
   log = { type = "integer", default = 100, min = 1, doc = "a row of metrics.csv every so many steps" },
   keep = { type = "integer", default = 2, min = 1, doc = "how many checkpoints are kept" },
+  patience = { type = "integer", min = 1,
+    doc = "ends the training after so many evaluations without a better one, as `best` says" },
+  accumulate = { type = "integer", min = 1, doc = "batches whose mean gradient makes a step; 1 where nothing is said" },
+  ema = { type = "real", above = 0, below = 1,
+    doc = "the decay of an exponential moving average of the weights, which is evaluated in their place" },
 })
 
 --- What each part is, and the methods that tell it from any other table.
@@ -43,6 +55,10 @@ local parts = {
   optimizer = { "an optimizer of sm.optim", { "add", "parameters", "step", "state", "restore" } },
 }
 local metric_names = { "accuracy" }
+local of_batches = check.spec("experiment: metrics", {
+  mean = { type = "function", required = true,
+    doc = "function(output, target, input, at) of a batch; the mean over the examples of a split" },
+})
 local view_methods = { "check", "draw" }
 
 local function has_methods(value, methods)
@@ -54,13 +70,47 @@ local function has_methods(value, methods)
   return true
 end
 
-local function check_parts(declaration)
-  for _, key in ipairs { "data", "model", "optimizer" } do
-    local what, methods = table.unpack(parts[key])
-    if not has_methods(declaration[key], methods) then
-      fail("experiment: option '%s' must be %s, got %s%s", key, what, check.describe(declaration[key]),
-        type(declaration[key]) == "function" and "; call it with its options in { }" or "")
+local function check_part(key, value, place)
+  local what, methods = table.unpack(parts[key])
+  if has_methods(value, methods) then return end
+  fail("experiment: option '%s' must be %s, got %s%s", place or key, what, check.describe(value),
+    type(value) == "function" and "; call it with its options in { }" or "")
+end
+
+--- One optimizer, or several by name, or none where each step is the person's own.
+local function check_optimizer(declaration)
+  local given = declaration.optimizer
+  if given == nil and declaration.train then given = {} end
+  local several = type(given) == "table" and getmetatable(given) == nil
+  local count = 0
+  for name, optimizer in check.each("experiment: option 'optimizer'", several and given or {}) do
+    count = count + 1
+    if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
+      fail("experiment: several optimizers are given by name, optimizer = { generator = optim.adam { … }, "
+        .. "critic = … }, got %s = %s", check.word(name), check.describe(optimizer))
     end
+    check_part("optimizer", optimizer, "optimizer." .. name)
+  end
+  if not several or count == 0 and not declaration.train then check_part("optimizer", given) end
+  return given
+end
+
+--- What goes together, and what does not.
+local function check_together(declaration)
+  local schedule = declaration.schedule
+  if declaration.train and schedule.accumulate then
+    fail("experiment: schedule: option 'accumulate' is for steps down the gradient of the loss; `train` makes a step "
+      .. "of its own out of one batch")
+  elseif (declaration.best or schedule.patience) and not declaration.data.validation then
+    fail("experiment: option '%s' compares evaluations of the validation data, and %s has none; data sets take some of "
+      .. "the training examples for it: { validation = 5000 }", declaration.best and "best" or "patience",
+      declaration.data.name or "the data set")
+  end
+  local column = declaration.best and declaration.best.column
+  if column == "validation_loss" and not declaration.loss then
+    fail "experiment: option 'best': there is no validation loss, as `train` is given and `loss` is not"
+  elseif schedule.patience and not declaration.best and not declaration.loss then
+    fail "experiment: schedule: option 'patience' needs `best`, which says what is waited for"
   end
 end
 
@@ -73,7 +123,8 @@ local function check_metric(name)
 end
 
 --- @return table array of the names that were given
---- @return table array of {name=, measure=}, sorted by name: the functions that were given
+--- @return table array of {name=, measure= or mean=}, sorted by name: the functions that were given, of a whole split
+---   or of a batch
 local function check_metrics(metrics)
   local names, functions = {}, {}
   for key, value in check.each("experiment: option 'metrics'", metrics) do
@@ -82,6 +133,9 @@ local function check_metrics(metrics)
       names[#names + 1] = value
     elseif type(key) == "string" and key:find "^[%a_][%w_]*$" and type(value) == "function" then
       functions[#functions + 1] = { name = key, measure = value }
+    elseif type(key) == "string" and key:find "^[%a_][%w_]*$" and type(value) == "table" then
+      local given = check.options(("experiment: option 'metrics': %s"):format(key), value, of_batches)
+      functions[#functions + 1] = { name = key, mean = given.mean }
     else
       fail("experiment: option 'metrics' takes names and named functions, such as { \"accuracy\", f1 = function("
         .. "output, target) … end }, got %s = %s", check.word(key), check.describe(value))
@@ -112,18 +166,22 @@ end
 
 --- @param given table what the user wrote
 --- @return table a new one with every default filled in, `where`, the line that declared it, and instead of `metrics`
----   their names, metric_names, and functions, metric_functions: array of {name=, measure=}
+---   their names, metric_names, and functions, metric_functions
 function M.declare(given)
   if type(given) ~= "table" then fail("experiment: expected a table, got %s", check.describe(given)) end
   local declaration = check.options("experiment", given, declaration_keys)
-  check_parts(declaration)
-  local known = type(declaration.loss) == "function"
+  check_part("data", declaration.data)
+  check_part("model", declaration.model)
+  declaration.optimizer = check_optimizer(declaration)
+  if not declaration.train then declaration.loss = declaration.loss or "cross_entropy" end
+  local known = declaration.loss == nil or type(declaration.loss) == "function"
   for _, name in ipairs(losses) do known = known or name == declaration.loss end
   if not known then
     fail("experiment: option 'loss' must be \"%s\" or a function, got %s%s", table.concat(losses, '", "'),
       check.describe(declaration.loss), check.suggest(declaration.loss, losses))
   end
   declaration.metric_names, declaration.metric_functions = check_metrics(declaration.metrics)
+  declaration.best = declaration.best and best.declared(declaration.best, declaration.metric_functions)
   declaration.views = check_views(declaration.views)
   local name = declaration.name -- of a directory, too
   if name and not name:find "^[%w_][%w_.+-]*$" then
@@ -132,6 +190,7 @@ function M.declare(given)
   end
   declaration.where = user_line()
   declaration.schedule = check.options("experiment: schedule", declaration.schedule, schedule_keys)
+  check_together(declaration)
   return declaration
 end
 

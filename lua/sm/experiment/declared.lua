@@ -137,8 +137,12 @@ local function add_model(lines, place, model, seen, deep)
   end
 end
 
---- The options of an optimizer and of its groups, and how many steps it has done before.
+--- The options of an optimizer, or of several, and of its groups, and how many steps it has done before.
 local function add_optimizer(lines, place, optimizer, seen, deep)
+  if getmetatable(optimizer) == nil then
+    for name, one in next, optimizer do add_optimizer(lines, place .. "." .. name, one, seen, deep) end
+    return
+  end
   local options, groups = rawget(optimizer, "options"), rawget(optimizer, "groups")
   if type(options) ~= "table" then return add(lines, place, optimizer, seen, 1, deep) end
   lines[place], seen[optimizer] = optimizer.name, true

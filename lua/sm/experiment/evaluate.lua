@@ -57,13 +57,15 @@ function M.accuracy_of_0_1_0(run)
   return fits and #output == 2 and output[2] >= (run.data.classes or 0)
 end
 
---- The loss that was declared: a function of output, targets and inputs that gives a scalar tensor.
---- @param declared string|function the name of a method of the output, or the user's own function
+--- The loss that was declared: a function of output, targets, inputs and `at` that gives a scalar tensor.
+--- @param declared string|function|nil the name of a method of the output, or the user's own function
+--- @return function|nil nil where none was declared
 function M.objective(declared)
+  if declared == nil then return nil end
   if type(declared) == "string" then return function(output, targets) return output[declared](output, targets) end end
   local info = debug.getinfo(declared, "S")
-  return function(output, targets, inputs)
-    local loss = declared(output, targets, inputs)
+  return function(output, targets, inputs, at)
+    local loss = declared(output, targets, inputs, at)
     if not runtime.tensor.is_tensor(loss) or #loss.shape > 0 then
       fail("the loss function must return a tensor with one number (of rank 0), got %s; it is defined at %s:%d",
         check.describe(loss), info.short_src, info.linedefined)
@@ -72,66 +74,115 @@ function M.objective(declared)
   end
 end
 
---- Room for the outputs of so many examples, of which a batch gives these: a tensor, or a table of tensors by name.
-local function room_for(output, batch, count)
-  return shapes.map(output, function(x)
+-- Metrics of the person's own ------------------------------------------------------------------------------
+
+--- Room for what a batch gives of all examples: a tensor, or a table of tensors by name.
+local function room_for(what, given, batch, count)
+  return shapes.map(given, function(x)
     if x.shape[1] ~= batch then
-      fail("a function in 'metrics' gets the outputs of all examples, but for %d examples the model gives a tensor of "
-        .. "shape %s", batch, shape_text(x.shape))
+      fail("a function in 'metrics' gets the %s of all examples, but for %d examples %s a tensor of shape %s%s", what,
+        batch, what == "outputs" and "the model gives" or "there is", shape_text(x.shape),
+        what == "outputs" and "; one that is to see batches is { mean = function(output, target) … end }" or "")
     end
     return runtime.tensor.full({ count, table.unpack(x.shape, 2) }, 0, x.dtype)
   end)
 end
 
---- Puts the outputs of a batch into their room, behind so many examples.
-local function keep(room, output, done)
-  if runtime.tensor.is_tensor(room) then return room:slice(done + 1, done + #output):copy_(output) end
-  for key, inner in next, room do keep(inner, output[key], done) end
+--- Puts the part of a batch into its room, behind so many examples.
+local function keep(room, given, done)
+  if runtime.tensor.is_tensor(room) then return room:slice(done + 1, done + #given):copy_(given) end
+  for key, inner in next, room do keep(inner, given[key], done) end
 end
 
---- What a function of the user's says of the outputs and targets of a whole split.
+--- What a function of the user's gives, as a number.
 --- @return number|nil finite; nil where it has nothing to say
-local function measure(metric, outputs, targets)
-  local value = metric.measure(outputs, targets)
+local function number_of(metric, f, value)
   if runtime.tensor.is_tensor(value) and runtime.tensor.count(value) == 1 then value = value:item() end
   if value ~= nil and (math.type(value) == nil or value - value ~= 0) then
-    local info = debug.getinfo(metric.measure, "S")
+    local info = debug.getinfo(f, "S")
     fail("the metric '%s' must give a finite number, or nothing, got %s; it is defined at %s:%d", metric.name,
       check.describe(value), info.short_src, info.linedefined)
   end
   return value
 end
 
+--- Whether a function takes a third argument, the inputs.
+local function takes_inputs(f)
+  local info = debug.getinfo(f, "u")
+  return info.isvararg or info.nparams > 2
+end
+
+--- What the user's metrics say of a split: those of all examples at once, and means of those of batches.
+local function gathering(run, split)
+  local rooms, sums, done, wanted = {}, {}, 0, {}
+  for _, metric in ipairs(run.metric_functions) do
+    if metric.measure then
+      wanted.outputs = true
+      wanted.inputs = wanted.inputs or takes_inputs(metric.measure)
+    end
+  end
+  local gather = {}
+
+  --- Takes a batch in.
+  function gather.add(output, targets, inputs)
+    local batch = { outputs = output, inputs = inputs }
+    for what in pairs(wanted) do
+      rooms[what] = rooms[what] or room_for(what, batch[what], #inputs, #split)
+      keep(rooms[what], batch[what], done)
+    end
+    for _, metric in ipairs(run.metric_functions) do
+      local value = metric.mean and number_of(metric, metric.mean, metric.mean(output, targets, inputs, run.at))
+      local sum = sums[metric.name] or { value = 0, examples = 0 }
+      if value then sums[metric.name] = { value = sum.value + value * #inputs, examples = sum.examples + #inputs } end
+    end
+    done = done + #inputs
+  end
+
+  --- @return table name → number
+  function gather.figures()
+    local figures = {}
+    for _, metric in ipairs(run.metric_functions) do
+      local f, sum = metric.measure, sums[metric.name]
+      if f then
+        figures[metric.name] = number_of(metric, f, f(rooms.outputs, split.targets, rooms.inputs, run.at))
+      elseif sum then
+        figures[metric.name] = sum.value / sum.examples
+      end
+    end
+    return figures
+  end
+
+  return gather
+end
+
 --- Means over all examples of a split, in eval mode, without a tape. Random numbers that the loss function draws are
 --- put back: training draws the same ones whether or not it is evaluated.
---- @param run table {model=, objective=, accuracy=(whether it is measured), metric_functions=}
+--- @param run table {model=, objective=, accuracy=(whether it is measured), metric_functions=, at=}
 --- @param watch function|nil (loss, inputs) hears of every batch
---- @return number loss
+--- @return number|nil loss nil where there is no objective
 --- @return number|nil accuracy
---- @return table name → number: what the functions of `metrics` say of all outputs of the split
+--- @return table name → number: what the user's metrics say
 function M.split(run, split, watch)
-  local model, loss, correct, drawn, figures = run.model, 0, 0, random.state(), {}
-  local outputs, done = nil, 0
+  local model, loss, correct, drawn = run.model, 0, 0, random.state()
+  local gather, figures = gathering(run, split), nil
   model:eval()
   autograd.no_grad(function()
     for inputs, targets in split:batches(evaluation_batch) do
       local output = model(inputs)
-      local value = run.objective(output, targets, inputs):item()
-      if watch then watch(value, inputs) end
-      loss = loss + value * #inputs
-      if run.accuracy then correct = correct + output:accuracy(targets) * #inputs end
-      if #run.metric_functions > 0 then
-        outputs = outputs or room_for(output, #inputs, #split)
-        keep(outputs, output, done)
+      if run.objective then
+        local value = run.objective(output, targets, inputs, run.at):item()
+        if watch then watch(value, inputs) end
+        loss = loss + value * #inputs
       end
-      done = done + #inputs
+      if run.accuracy then correct = correct + output:accuracy(targets) * #inputs end
+      gather.add(output, targets, inputs)
       runtime.tensor.collect()
     end
-    for _, metric in ipairs(run.metric_functions) do figures[metric.name] = measure(metric, outputs, split.targets) end
+    figures = gather.figures()
   end)
   model:train()
   random.restore(drawn)
-  return loss / #split, run.accuracy and correct / #split or nil, figures
+  return run.objective and loss / #split or nil, run.accuracy and correct / #split or nil, figures
 end
 
 return M

@@ -34,7 +34,7 @@ local arithmetic <const> = { add = true, sub = true, mul = true, div = true, pow
 
 --- run.objective(…), with a warning, once, of a stretched product in it.
 function M.loss(run, ...)
-  if run.state.step >= steps or run.stretched then return run.objective(...) end
+  if run.state.step > steps or run.stretched then return run.objective(...) end
   return autograd.observe({
     operation = function(output, name, a, b)
       if run.stretched or not arithmetic[name] or type(a) == "number" or type(b) == "number"
@@ -123,6 +123,7 @@ end
 --- The functions of a run's file that take part in a step, with what they are.
 local function functions_of(run)
   local found = { type(run.loss) == "function" and { run.loss, "the loss function" } or nil }
+  if run.own_step then found[#found + 1] = { run.own_step, "the function 'train'" } end
   run.model:walk(function(inner, path)
     for _, option in pairs(inner.options) do
       if type(option) == "function" then found[#found + 1] = { option, ("layer '%s'"):format(path) } end
@@ -181,20 +182,22 @@ local function warn_of_unreached(run, learnt)
     :format(run.state.step, text.few(names)))
 end
 
---- loss:backward(), with warnings of leaves, and of parameters that are none.
-function M.backward(run, loss)
-  if run.state.step > steps then return loss:backward() end
+--- Calls f, loss:backward() or a step of the person's own; over the first steps with warnings of leaves, and of
+--- parameters that are none. @return any what f returns
+function M.observed(run, f, ...)
+  if run.state.step > steps then return f(...) end
   run.leaves = run.leaves or { saved = kept(run.model), learnt = {}, seen = setmetatable({}, { __mode = "k" }) }
   local saved, learnt, reached = run.leaves.saved, run.leaves.learnt, {}
-  autograd.observe({
+  local returned = autograd.observe({
     leaf = function(x, operation)
       if saved[x] then learnt[x] = true else reached[#reached + 1] = { x, operation } end
     end,
-  }, loss.backward, loss)
+  }, f, ...)
   local still, moved = judge(run.leaves.seen, reached)
   if run.state.step == steps then warn_of_unreached(run, learnt) end
   warn(run, still, "nothing moves it")
   warn(run, moved, "the file changes it, but no checkpoint has it")
+  return returned
 end
 
 return M

@@ -1,6 +1,7 @@
 --- Experiments: a declaration that can be run, resumed and evaluated.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local average = require "sm.experiment.average"
 local checkpoint = require "sm.experiment.checkpoint"
 local declare = require "sm.experiment.declare"
 local directory = require "sm.experiment.directory"
@@ -144,7 +145,18 @@ function Experiment:resume(options)
   return this:pursue(path)
 end
 
---- Shows what the newest checkpoint of a run is worth on validation and test data; writes nothing.
+--- Puts the weights of a run into its model, as they are evaluated: the best ones where the experiment says what is
+--- best and one was found, else those of the newest checkpoint.
+--- @return integer the step that they are of
+local function put_back(this, path, say)
+  if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
+  if this.best and this.state.validation.best then return checkpoint.restore_best(this, path) end
+  average.settle(this)
+  return this.state.step
+end
+
+--- Shows what a run is worth on validation and test data, by its best weights where it keeps them, else by those of its
+--- newest checkpoint; writes nothing.
 --- @return table {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
 function Experiment:evaluate(options)
   local _ <close> = random.scope()
@@ -153,8 +165,7 @@ function Experiment:evaluate(options)
   if changed then this.progress:conclude(changed) end
   this:build(true)
   local say = function(line) this.progress:say(line) end
-  if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
-  local result = { step = this.state.step }
+  local result = { step = put_back(this, path, say) }
   for _, split in ipairs { "validation", "test" } do
     if this.data[split] then
       local loss, accuracy, metrics = evaluate.split(this, this.data[split])
@@ -165,7 +176,7 @@ function Experiment:evaluate(options)
   if not this.data.validation and not this.data.test then
     this.progress:conclude(("%s has neither validation nor test examples to evaluate"):format(this.data.name))
   end
-  this.progress:say(("%s   after step %d"):format(path, this.state.step))
+  this.progress:say(("%s   after step %d"):format(path, result.step))
   return result
 end
 

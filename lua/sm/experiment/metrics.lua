@@ -90,6 +90,23 @@ function M.open(path, columns, last_step)
   return setmetatable({ path = path, file = file, columns = columns }, M)
 end
 
+--- Adds those columns that the file does not have yet, behind the others; rows that are there have nothing in them.
+--- @param names table array
+function M:add_columns(names)
+  local known, added = {}, {}
+  for _, name in ipairs(self.columns) do known[name] = true end
+  for _, name in ipairs(names) do
+    if not known[name] then added[#added + 1] = name end
+  end
+  if #added == 0 then return end
+  self.file:close()
+  local columns, body = read(self.path)
+  table.move(added, 1, #added, #columns + 1, columns)
+  self.columns = columns
+  self.file = directory.begin(self.path,
+    table.concat(columns, ",") .. "\n" .. body:gsub("\n", (","):rep(#added) .. "\n"))
+end
+
 --- Appends one row; the keys of `row` are the columns' names.
 function M:write(row)
   local cells = {}

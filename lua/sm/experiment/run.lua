@@ -5,16 +5,19 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
 local checkpoint = require "sm.experiment.checkpoint"
+local conclude = require "sm.experiment.conclude"
 local directory = require "sm.experiment.directory"
 local first_steps = require "sm.experiment.first_steps"
 local environment = require "sm.experiment.environment"
+local average = require "sm.experiment.average"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
 local metrics = require "sm.experiment.metrics"
+local moment = require "sm.experiment.moment"
 local file_names = require "sm.experiment.names"
 local train = require "sm.experiment.train"
-local model_summary = require "sm.nn.summary"
 local modules = require "sm.modules"
+local several = require "sm.optim.several"
 local thousands = require "sm.numbers".thousands
 local shape_text = require "sm.text".shape
 
@@ -29,7 +32,10 @@ local share_of_report <const> = 1 / 20 -- of a run's time, at most
 --- @param options table {file=, source=, params=, quiet=, interrupted=}
 --- @param host table the program around it, as sm.cli.host
 function M.new(declaration, options, host)
-  local params = options.params
+  local params, optimizer = options.params, declaration.optimizer
+  local moment_now = {
+    step = 0, training = false, model = declaration.model, optimizer = optimizer, data = declaration.data,
+  }
   return setmetatable({
     file = options.file,
     source = options.source,
@@ -40,7 +46,11 @@ function M.new(declaration, options, host)
     variant = params.name,
     data = declaration.data,
     model = declaration.model,
-    optimizer = declaration.optimizer,
+    optimizer = getmetatable(optimizer) and optimizer or several.new(optimizer),
+    own_step = declaration.train,
+    best = declaration.best,
+    moment_now = moment_now, at = moment.of(moment_now), -- what the person's functions are told, see moment()
+    averages = nil,                    -- of the weights; see sm.experiment.average
     loss = declaration.loss,
     objective = evaluate.objective(declaration.loss),
     metric_names = declaration.metric_names,
@@ -60,6 +70,12 @@ function M.new(declaration, options, host)
     began = now(),                     -- this process
     next_report = 0, report_pause = 0, -- the time before which none is written; seconds
   }, M)
+end
+
+--- Notes what `at` says from now on.
+--- @param training boolean whether a step is being made
+function M:moment(training)
+  self.moment_now.step, self.moment_now.training = self.state.step, training
 end
 
 --- Where each example has one label, each class needs a score.
@@ -83,6 +99,11 @@ local function declare_columns(self)
   end
   for position, view in ipairs(self.views) do
     local names = view.metric_names and view:metric_names(self.model) or {}
+    for _, name in ipairs(self.own_step and names or {}) do
+      if type(name) == "string" and name:find "^train_" then
+        fail("view '%s' cannot have the column '%s': so is called what `train` returns", view.name, name)
+      end
+    end
     self.view_columns[position] = names
     declared[#declared + 1] = { owner = ("view '%s'"):format(view.name), table.unpack(names) }
   end
@@ -94,6 +115,8 @@ local function check_training(self, evaluating)
   local problem = first_steps.unsaved(self)
   if problem and not evaluating then error(problem, 0) end
   if problem then self.progress:say(problem .. "; here it has the value that the file gives it") end
+  self.frozen = {}
+  if self.own_step and #self.optimizer.groups == 0 then return end -- `train` moves what it will
   local frozen, others = first_steps.frozen(self)
   if #frozen > 0 and others == 0 then
     error(("%s: experiment: the optimizer moves no parameter of the model"):format(self.where), 0)
@@ -111,10 +134,21 @@ function M:build(evaluating)
   self.model:build(self.data.shape, self.data.dtype)
   check_scores(self)
   self.accuracy = evaluate.accuracy(self)
+  if self.best and self.best.column == "validation_accuracy" and not self.accuracy then
+    error(self.where .. ": experiment: option 'best': no accuracy is measured; metrics = { \"accuracy\" } asks for it",
+      0)
+  end
   for _, view in ipairs(self.views) do view:check(self.model, self.data) end
   declare_columns(self)
-  local added = #self.optimizer.groups > 0 -- by the file, as groups of its own
-  if not added then self.optimizer:add(self.model:parameters()) end
+  if self.optimizer.optimizers then
+    self.optimizer:add(self.model)
+  elseif #self.optimizer.groups == 0 then -- otherwise the file has added groups of its own
+    self.optimizer:add(self.model:parameters())
+  end
+  self.optimizer.tell = function(words)
+    return ("step %d: the %s; %s"):format(self.state.step, words, checkpoint.last(self))
+  end
+  if self.schedule.ema then self.averages = average.new(self.model) end
   check_training(self, evaluating)
   self.stream = self.data:stream(self.schedule.batch)
 end
@@ -153,12 +187,13 @@ end
 --- Draws one view for this step; the newest picture, and the numbers that a view may write beside it, also lie under
 --- their plain names.
 local function draw(self, view, row)
+  self:moment(false)
   local plain = "plots/" .. view.name
   local name = ("%s-%06d"):format(plain, self.state.step)
   local path = self.directory.path .. "/" .. name
   for _, extension in ipairs { ".png", ".csv" } do self.directory:check_place(name .. extension) end
   view:draw(self.model, path .. ".png", {
-    step = self.state.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row,
+    step = self.state.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row, at = self.at,
     title = self.variant == "default" and self.name or self.name .. "  " .. self.variant,
   })
   for _, extension in ipairs { ".png", ".csv" } do
@@ -253,44 +288,6 @@ local function continue(self, path)
     thousands(self.schedule.steps)))
 end
 
---- To the digits of metrics.csv: a float32 has no more to say.
-local function rounded(number)
-  return number and tonumber(("%.9g"):format(number))
-end
-
---- The test set is used here, once, with the last weights.
-local function conclude(self, path)
-  local test_loss, test_accuracy, test_metrics
-  if self.data.test then
-    test_loss, test_accuracy, test_metrics = evaluate.split(self, self.data.test)
-  end
-  local latest, best = self.state.validation.latest or {}, self.state.validation.best or {}
-  local spent = self:spent_so_far()
-  local summary = {
-    status = "finished",
-    experiment = self.name,
-    seed = self.seed,
-    steps = self.state.step,
-    parameters = model_summary.parameter_count(self.model),
-    test_accuracy = rounded(test_accuracy),
-    test_loss = rounded(test_loss),
-    validation_accuracy = rounded(latest.accuracy),
-    validation_loss = rounded(latest.loss),
-    best_validation_accuracy = rounded(best.accuracy),
-    best_validation_loss = rounded(best.loss),
-    best_validation_step = best.step,
-    wall_seconds = rounded(spent.wall),
-    training_seconds = rounded(spent.training),
-    median_step_ms = rounded(metrics.median(path .. "/metrics.csv", "step_ms")),
-  }
-  for name, value in pairs(test_metrics or {}) do summary["test_" .. name] = rounded(value) end
-  for name, value in pairs(latest.metrics or {}) do summary["validation_" .. name] = rounded(value) end
-  self.directory:write("summary.json", json.encode(summary))
-  checkpoint.finish(path)
-  self:report()
-  return summary
-end
-
 --- Whatever happens, the screen, the signals and the log are left in order.
 --- @param problem any the error that ended the run, if one did
 function M:__close(problem)
@@ -301,6 +298,7 @@ function M:__close(problem)
     self.progress:note("stopped: " .. message)
     if self.metrics then self:report { how = "stopped by an error", problem = message } end
   end
+  self.optimizer.tell = nil
   if self.metrics then self.metrics:close() end
   if self.directory then self.directory:close() end
 end
@@ -333,7 +331,7 @@ function M:pursue(path, reason)
     self.host.interrupted_run(self, path)
     return { interrupted = true, directory = path }
   end
-  local summary = conclude(self, path)
+  local summary = conclude(run, path)
   self.host.finished(self, path, summary)
   return { directory = path, summary = summary }
 end

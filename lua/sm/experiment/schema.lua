@@ -146,6 +146,7 @@ M.settings = record({ values = each("object", "plain") }, M.params.needed)
 local summary <const> = {
   seed = "integer", experiment = "string", status = "string", parameters = "count", steps = "step",
   best_validation_step = "step", wall_seconds = "seconds", training_seconds = "seconds", median_step_ms = "seconds",
+  tested_step = "step", tested_weights = "string", stopped = "string",
 }
 for _, split in ipairs { "test_", "validation_", "best_validation_" } do
   summary[split .. "accuracy"], summary[split .. "loss"] = "fraction", "number"
@@ -161,7 +162,7 @@ M.spent = record({
 
 local validation <const> = record({
   step = "step", loss = "number", accuracy = "fraction", metrics = each("object", "number"),
-}, { step = "there is no step", loss = "there is no loss" })
+}, { step = "there is no step" })
 
 local random <const>, streams <const> = { seed = "integer", script_seed = "integer" }, {}
 for _, name in ipairs { "seed", "general", "initialisation", "order", "dropout", "script", "script_seed" } do
@@ -176,10 +177,13 @@ local function numbers(needed)
     random = record(random, needed),
     stream = record({ epoch = "step", position = "count", seed = "integer", stream = "count", offset = "count" },
       { epoch = "there is no 'epoch'", position = "there is no 'position'" }),
-    optimizer = record({ steps = "step", tensors = "count" }, { steps = "there are no 'steps'" }),
-    tally = record({ loss = "number", accuracy = "number", steps = "step", seconds = "seconds" },
+    optimizer = record({ steps = "step", tensors = "count", each = each("object", "step") },
+      { steps = "there are no 'steps'" }),
+    tally = record({ loss = "number", accuracy = "number", steps = "step", seconds = "seconds",
+      figures = each("object", record({ sum = "number", steps = "step" },
+        { sum = "there is no 'sum'", steps = "there are no 'steps'" })) },
       { loss = "there is no 'loss'", steps = "there are no 'steps'" }),
-    validation = record { latest = validation, best = validation },
+    validation = record { latest = validation, best = validation, waited = "step" },
     spent = record({ wall = "seconds", training = "seconds" }, { wall = "there is no 'wall'",
       training = "there is no 'training'" }),
   }, {

@@ -134,13 +134,13 @@ function Optimizer:rate()
   return rate_at(self, first and first.options or self.options, math.max(self.steps, 1))
 end
 
-local function refuse_step(...)
-  problem.raise("not finite", ...)
-end
-
--- Says why a step cannot be taken: something is not finite, or `what` would not be.
-local function refuse(entry, gradient, what)
+-- Says why a step cannot be taken: something is not finite, or `what` would not be. A run adds which step it is.
+local function refuse(self, entry, gradient, what)
   local numbers = runtime.math
+  local function refuse_step(format, ...)
+    local words = format:format(...)
+    problem.raise("not finite", "%s", self.tell and self.tell(words) or words)
+  end
   if not numbers.is_finite(gradient) then refuse_step("gradient of '%s' is not finite", entry.name) end
   if not numbers.is_finite(entry.tensor) then refuse_step("parameter '%s' is not finite", entry.name) end
   for key, tensor in pairs(entry.state or {}) do
@@ -162,7 +162,7 @@ local function clipping(self)
       local gradient = gradient_of(entry.tensor)
       if gradient then
         local squares = runtime.math.sum_of_squares(gradient)
-        if squares ~= squares or squares == math.huge then refuse(entry, gradient, "its square") end
+        if squares ~= squares or squares == math.huge then refuse(self, entry, gradient, "its square") end
         sum = sum + squares
       end
     end
@@ -209,7 +209,7 @@ function Optimizer:step()
       if gradient then
         moved, entry.last = true, step
         if not self.rule.update(entry.tensor, gradient, entry.state or make_state(self, group, entry), call) then
-          refuse(entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
+          refuse(self, entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
         end
       end
     end
@@ -238,12 +238,17 @@ function Optimizer:watch()
   self.watched = self.steps
 end
 
+--- Whether a step has been made since watch().
+function Optimizer:has_moved()
+  return self.watched ~= nil and self.steps > self.watched
+end
+
 --- What has happened since watch(), over the weights that had a gradient then. Reads only, and forgets what watch()
 --- remembered.
 --- @return table name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the
 ---   changes of the weights; others are the rule's own
 function Optimizer:telemetry()
-  if not self.watched or self.steps == self.watched then
+  if not self:has_moved() then
     fail "opt:telemetry: there is no step to look at; call opt:watch() right before opt:step()"
   end
   local squares, count, moved = 0, 0, {}

@@ -29,7 +29,7 @@ function M.new(options)
   return setmetatable({
     quiet = options.quiet, log = nil, terminal = terminal, colour = terminal and coloured(),
     bar = speaks_utf8() and { "━", "─" } or { "=", "-" },
-    live = false, drawn = 0, seen = 0,
+    live = false, drawn = 0, seen = 0, figures = {},
   }, M)
 end
 
@@ -99,12 +99,17 @@ local between <const>, narrow <const> = "   ", "  " -- figures; the second where
 function M:row(row, steps, metrics)
   local place = ("step %6d/%d"):format(row.step, steps)
   local training, validation = {}, nil
-  if row.train_loss then training[1] = "train " .. numbers.figures(row.train_loss, row.train_accuracy) end
+  local own = {} -- what a step of the person's own has returned
+  for name, value in pairs(row) do
+    local figure = name:match "^train_(.+)$"
+    if figure and figure ~= "loss" and figure ~= "accuracy" then own[figure] = value end
+  end
+  local trained = numbers.figures(row.train_loss, row.train_accuracy, own)
+  if trained ~= "" then training[1] = "train " .. trained end
   if row.step_ms then training[#training + 1] = numbers.milliseconds(row.step_ms) .. "/step" end
   training = #training > 0 and table.concat(training, between)
-  if row.validation_loss then
-    validation = "validation " .. numbers.figures(row.validation_loss, row.validation_accuracy, metrics)
-  end
+  local validated = numbers.figures(row.validation_loss, row.validation_accuracy, metrics)
+  if validated ~= "" then validation = "validation " .. validated end
   if not training and not validation then return end
   if self.terminal and not validation then
     self:note(place .. between .. training) -- the screen has the live line
@@ -130,25 +135,29 @@ local function smooth(old, new, weight)
 end
 
 --- The live line; nothing unless the output is a terminal. Called after every step.
+--- @param figures table name → number: loss, accuracy, what the step has returned
 --- @param at number the time, as runtime.system.now gives it
 --- @param seconds number what the step took
-function M:step(step, steps, loss, accuracy, seconds, at)
+function M:step(step, steps, figures, seconds, at)
   if not self.terminal then return end
   self.seen = self.seen + 1
   local weight = 1 / math.min(self.seen, memory)
-  self.loss = smooth(self.loss, loss, weight)
-  self.accuracy = smooth(self.accuracy, accuracy, weight)
+  for name, value in pairs(figures) do self.figures[name] = smooth(self.figures[name], value, weight) end
   self.seconds = smooth(self.seconds, seconds, weight)
   if at - self.drawn < refresh then return end
   self.drawn = at
   local columns = text.columns() - 1
   local place = ("step %6d/%d "):format(step, steps)
-  local figures = "  " .. numbers.figures(self.loss, self.accuracy)
+  local others = {}
+  for name, value in pairs(self.figures) do
+    if name ~= "loss" and name ~= "accuracy" then others[name] = value end
+  end
+  local shown_figures = "  " .. numbers.figures(self.figures.loss, self.figures.accuracy, others)
   local pace = ("%s%s/step"):format(between, numbers.milliseconds(1000 * self.seconds))
   local left = ("%s%s left"):format(between, numbers.duration((steps - step) * self.seconds))
   local rest
   for _, ending in ipairs { pace .. left, left, "" } do
-    rest = figures .. ending
+    rest = shown_figures .. ending
     if #place + #rest <= columns then break end
   end
   local room = math.min(bar_width, columns - #place - #rest)

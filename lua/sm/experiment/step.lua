@@ -1,0 +1,133 @@
+--- One step of a run: down the gradient of the loss, or what the person's own `train` does.
+local runtime = require "sm.runtime"
+local autograd = require "sm.autograd"
+local check = require "sm.check"
+local fail = require "sm.fail"
+local problem = require "sm.problem"
+local checkpoint = require "sm.experiment.checkpoint"
+local first_steps = require "sm.experiment.first_steps"
+
+local M = {}
+
+local function finite(number)
+  return number - number == 0
+end
+
+local function first_not_finite(tensors)
+  for name, tensor in pairs(tensors) do
+    if not runtime.math.is_finite(tensor) then return name end
+  end
+end
+
+--- Where a number that is not finite came from: the first parameter or layer that is not finite.
+local function culprit(run, inputs)
+  local numbers = inputs.dtype == runtime.real
+  if numbers and not runtime.math.is_finite(inputs) then return "the batch itself is not finite" end
+  local parameter = first_not_finite(run.model:parameters())
+  if parameter then return ("parameter '%s' is not finite"):format(parameter) end
+  local layer = first_not_finite(autograd.no_grad(function() return run.model:activations(inputs) end))
+  if layer then return ("the first layer whose output is not finite is '%s'"):format(layer) end
+  return "every layer's output is finite"
+end
+
+--- Ends the run unless a number of this step is finite.
+--- @param what string the number, in words
+function M.check_finite(run, what, value, inputs)
+  if finite(value) then return end
+  local shown = value == value and ("%g"):format(value) or "nan"
+  fail("step %d: the %s is %s; %s; %s", run.state.step, what, shown, culprit(run, inputs), checkpoint.last(run))
+end
+
+-- Down the gradient of the loss ----------------------------------------------------------------------------
+
+local function has_gradient(model)
+  for _, parameter in pairs(model:parameters()) do
+    if runtime.tensor.gradient(parameter) then return true end
+  end
+end
+
+local function fail_without_parameters(run)
+  fail("step %d: the loss depends on no parameter of the model", run.state.step)
+end
+
+local function follow_gradient(run)
+  local ok, met = problem.attempt(run.optimizer.step, run.optimizer)
+  if ok then return end
+  if problem.kind(met) == "unmoved" and not has_gradient(run.model) then fail_without_parameters(run) end
+  error(met, 0)
+end
+
+--- Adds the gradient of one batch's loss, divided by the number of batches of a step.
+--- @param batches integer
+--- @return number loss
+--- @return number|nil accuracy of the same forward pass
+local function add_gradient(run, batches)
+  local inputs, targets = run.stream:next()
+  local output = run.model(inputs)
+  local loss = first_steps.loss(run, output, targets, inputs, run.at)
+  local value = loss:item()
+  M.check_finite(run, "loss", value, inputs)
+  if not loss:tracks() then fail_without_parameters(run) end
+  first_steps.observed(run, loss.backward, batches > 1 and loss / batches or loss)
+  return value, run.accuracy and output:accuracy(targets) or nil
+end
+
+--- @return table name → number
+local function descend(run)
+  local batches, loss, accuracy = run.schedule.accumulate or 1, 0, 0
+  for _ = 1, batches do
+    local value, share = add_gradient(run, batches)
+    loss, accuracy = loss + value, accuracy and share and accuracy + share
+  end
+  follow_gradient(run)
+  return { loss = loss / batches, accuracy = accuracy and accuracy / batches }
+end
+
+-- A step of the person's own -------------------------------------------------------------------------------
+
+local shape_of_figures <const> = "a loss, a table of numbers by name such as { critic = loss }, or nothing; a number "
+  .. "is one of Lua's, or a tensor of one"
+
+local function number_of(value)
+  if runtime.tensor.is_tensor(value) and runtime.tensor.count(value) == 1 then return value:item() end
+  return math.type(value) and value + 0.0 or nil
+end
+
+--- What `train` has returned, as numbers by name.
+local function figures_of(run, returned, inputs)
+  local figures, info = {}, debug.getinfo(run.own_step, "S")
+  local function refuse(value, name)
+    fail("step %d: train must return %s; got %s%s; it is defined at %s:%d", run.state.step, shape_of_figures,
+      check.describe(value), name and (" at '%s'"):format(check.word(name)) or "", info.short_src, info.linedefined)
+  end
+  if returned == nil then return figures end
+  if number_of(returned) then returned = { loss = returned } end
+  if type(returned) ~= "table" or runtime.tensor.is_tensor(returned) then refuse(returned) end
+  for name, value in next, returned do
+    local number = number_of(value)
+    if not number or type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then refuse(value, name) end
+    M.check_finite(run, name == "loss" and "loss" or ("number '%s' of train"):format(name), number, inputs)
+    if name == "accuracy" and (number < 0 or number > 1) then
+      fail("step %d: the accuracy that train returns is a share, from 0 to 1, got %g", run.state.step, number)
+    end
+    figures[name] = number
+  end
+  return figures
+end
+
+--- @return table name → number
+local function own_step(run)
+  local inputs, targets = run.stream:next()
+  local returned = first_steps.observed(run, run.own_step, run.at, { input = inputs, target = targets })
+  return figures_of(run, returned, inputs)
+end
+
+--- Makes one step. @return table name → number: loss and accuracy of the batches, or what `train` has returned
+function M.take(run)
+  run.state.step = run.state.step + 1
+  run:moment(true)
+  run.optimizer:zero_grad()
+  return (run.own_step and own_step or descend)(run)
+end
+
+return M

@@ -1,0 +1,156 @@
+--- Several optimizers as one, each of which moves a part of a model: `optimizer = { generator = …, critic = … }` of an
+--- experiment. It has what an experiment asks of an optimizer; each of them is stepped by itself, too.
+local fail = require "sm.fail"
+local attempt = require "sm.problem".attempt
+local ordered = require "sm.ordered"
+local without_line = require "sm.place".without_line
+
+local M = {}
+
+local Several = {}
+
+--- `steps` is how many all of them have done, and `groups` are those of all.
+function Several.__index(self, key)
+  if key ~= "steps" and key ~= "groups" then return Several[key] end
+  local steps, groups = 0, {}
+  for _, _, optimizer in self:each() do
+    steps = steps + optimizer.steps
+    table.move(optimizer.groups, 1, #optimizer.groups, #groups + 1, groups)
+  end
+  return key == "steps" and steps or groups
+end
+
+--- What a run has its optimizer say is said by each.
+function Several.__newindex(self, key, value)
+  if key ~= "tell" then return rawset(self, key, value) end
+  for _, _, optimizer in self:each() do optimizer.tell = value end
+end
+
+--- @param optimizers table name → optimizer
+function M.new(optimizers)
+  local self = setmetatable({ optimizers = optimizers, names = ordered.sorted_keys(optimizers) }, Several)
+  local words, telemetry = {}, {}
+  for position, name, optimizer in self:each() do
+    words[position] = ("%s (%s)"):format(optimizer.name, name)
+    telemetry[#telemetry + 1] = name .. "_lr"
+    for _, figure in ipairs(optimizer.telemetry_names or {}) do telemetry[#telemetry + 1] = name .. "_" .. figure end
+  end
+  self.name, self.telemetry_names = #words > 0 and table.concat(words, ", ") or "no optimizer", telemetry
+  return self
+end
+
+--- Iterates in the order of the names: position, name, optimizer.
+function Several:each()
+  local position = 0
+  return function()
+    position = position + 1
+    local name = self.names[position]
+    if name then return position, name, self.optimizers[name] end
+  end
+end
+
+--- All of the parts' maps as one.
+local function merged(self, method, prefixed)
+  local all = ordered.new()
+  for _, name, optimizer in self:each() do
+    for key, value in pairs(optimizer[method](optimizer)) do
+      ordered.set(all, prefixed and name .. "." .. key or key, value)
+    end
+  end
+  return all
+end
+
+--- Gives each that the file has given nothing the parameters of the layer that has its name.
+--- @param model table a model that is built
+function Several:add(model)
+  local all, owner = model:parameters(), {}
+  for _, name, optimizer in self:each() do
+    if #optimizer.groups == 0 then
+      local mine, own = {}, ordered.new()
+      local found, layer = attempt(model.layer, model, name)
+      if not found then fail("the optimizer '%s' moves the layer of that name, but %s", name, without_line(layer)) end
+      for _, tensor in pairs(layer:parameters()) do mine[tensor] = true end
+      for path, tensor in pairs(all) do
+        if mine[tensor] then ordered.set(own, path, tensor) end
+      end
+      optimizer:add(own)
+    end
+    for path, tensor in pairs(optimizer:parameters()) do
+      if owner[tensor] then
+        fail("the optimizers '%s' and '%s' would both move '%s'", owner[tensor], name, path)
+      end
+      owner[tensor] = name
+    end
+  end
+end
+
+function Several:parameters()
+  return merged(self, "parameters")
+end
+
+function Several:places()
+  local all = {}
+  for _, _, optimizer in self:each() do
+    for name, place in pairs(optimizer:places()) do all[name] = place end
+  end
+  return all
+end
+
+function Several:state()
+  return merged(self, "state", true)
+end
+
+--- How many steps each has done. @return table name → integer
+function Several:progress()
+  local steps = {}
+  for _, name, optimizer in self:each() do steps[name] = optimizer.steps end
+  return steps
+end
+
+--- @param tensors table name → tensor, as state() has them
+--- @param steps table name → integer, as progress() has them
+function Several:restore(tensors, steps)
+  local parts = {}
+  for _, name in self:each() do parts[name] = {} end
+  for key, tensor in next, tensors do
+    local name, rest = key:match "^([^.]+)%.(.+)$"
+    if not parts[name] then fail("'%s' is no state of %s", key, self.name) end
+    parts[name][rest] = tensor
+  end
+  for _, name, optimizer in self:each() do
+    if not steps[name] then fail("the steps of the optimizer '%s' are missing", name) end
+    optimizer:restore(parts[name], steps[name])
+  end
+end
+
+for _, method in ipairs { "zero_grad", "step", "watch" } do
+  Several[method] = function(self)
+    for _, _, optimizer in self:each() do optimizer[method](optimizer) end
+  end
+end
+
+--- No rate is that of all: telemetry has each.
+function Several.rate()
+  return nil
+end
+
+--- Of those that have moved since watch(), and the rates of all.
+function Several:telemetry()
+  local all = {}
+  for _, name, optimizer in self:each() do
+    all[name .. "_lr"] = optimizer:rate()
+    if optimizer:has_moved() then
+      for figure, value in pairs(optimizer:telemetry()) do all[name .. "_" .. figure] = value end
+    end
+  end
+  return all
+end
+
+function Several:has_moved()
+  for _, _, optimizer in self:each() do
+    if optimizer:has_moved() then return true end
+  end
+  return false
+end
+
+return M
