@@ -4,7 +4,7 @@ local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local check = require "sm.check"
 local random = require "sm.random"
-local shapes = require "sm.nn.shapes"
+local shapes = require "sm.shapes"
 local shape_text = require "sm.text".shape
 
 local M = {}

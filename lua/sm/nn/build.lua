@@ -6,7 +6,7 @@ local fail = require "sm.fail"
 local ordered = require "sm.ordered"
 local runtime = require "sm.runtime"
 local shape_text = require "sm.text".shape
-local shapes = require "sm.nn.shapes"
+local shapes = require "sm.shapes"
 local tree = require "sm.nn.tree"
 local use = require "sm.nn.use"
 

@@ -3,7 +3,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local fuse = require "sm.nn.fuse"
 local layer = require "sm.nn.layer"
-local shapes = require "sm.nn.shapes"
+local shapes = require "sm.shapes"
 local use = require "sm.nn.use"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- The table that print(model) shows: each layer's path, what it does, its output's shape and its parameters.
 local runtime = require "sm.runtime"
 local numbers = require "sm.numbers"
-local shapes = require "sm.nn.shapes"
+local shapes = require "sm.shapes"
 local text = require "sm.text"
 local tree = require "sm.nn.tree"
 

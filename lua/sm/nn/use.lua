@@ -10,7 +10,7 @@ local autograd = require "sm.autograd"
 local check = require "sm.check"
 local problem = require "sm.problem"
 local runtime = require "sm.runtime"
-local shapes = require "sm.nn.shapes"
+local shapes = require "sm.shapes"
 
 local M = {}
 
