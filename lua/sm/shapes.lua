@@ -39,14 +39,21 @@ function M.is(value, depth)
   return any
 end
 
---- The same structure, with f(tensor) in the place of every tensor. What is neither stays away.
-function M.map(value, f, depth)
-  if is_tensor(value) then return f(value) end
+--- The same structure, with f(tensor, key) in the place of every tensor; the key is that in its table, nil without one.
+--- What is neither stays away.
+function M.map(value, f, depth, name)
+  if is_tensor(value) then return f(value, name) end
   depth = depth or 1
   if type(value) ~= "table" or depth > DEEPEST then return nil end
   local result = {}
-  for _, key in ipairs(M.keys(value)) do result[key] = M.map(rawget(value, key), f, depth + 1) end
+  for _, key in ipairs(M.keys(value)) do result[key] = M.map(rawget(value, key), f, depth + 1, key) end
   return result
+end
+
+--- How many examples a batch has: a tensor {N, …}, or a table of such tensors, which have equally many.
+function M.count(batch)
+  while not is_tensor(batch) do batch = rawget(batch, M.keys(batch)[1]) end
+  return #batch
 end
 
 --- The structure of several values as table.pack gives them: that of the one, or a list.
@@ -63,9 +70,10 @@ function M.without_batch(x)
   return debug.setmetatable(table.move(shape, 2, #shape, 1, {}), debug.getmetatable(shape))
 end
 
---- Whether a table is a shape: empty or of numbers.
+--- Whether a table is a shape: empty, or of numbers, of which the first may be a word for the batch.
 function M.is_shape(value)
-  return rawlen(value) == 0 and next(value) == nil or math.type(rawget(value, 1)) ~= nil
+  local first = rawget(value, 1)
+  return next(value) == nil or first ~= nil and type(first) ~= "table"
 end
 
 --- A structure of shapes as text: "{N, 28, 28, 1}", "{N, 3} and {N, 4}", "{image = {N, 8}, label = {N}}".

@@ -306,7 +306,7 @@ describe("data", function()
       local x, y = sm.zeros(3, 2), sm.zeros({ 3 }, "int32")
       refuses("tensors", { inputs = x }, "option 'targets' is missing")
       refuses("tensors", { inputs = x, targets = sm.zeros(2) }, "'inputs' has 3 examples, 'targets' 2")
-      refuses("tensors", { inputs = sm.tensor(1), targets = y }, "need an axis of examples")
+      refuses("tensors", { inputs = sm.tensor(1), targets = y }, "'inputs' needs an axis of examples")
       refuses("tensors", { inputs = x, targets = sm.tensor({ 0, -1, 0 }, "int32") },
         "'targets': label 2 is -1; it must be at least 0")
       refuses("tensors", { inputs = x, targets = sm.tensor({ 0, 1, 2 }, "int32"), classes = 2 },

@@ -3,8 +3,8 @@
 local check = require "sm.check"
 local fail = require "sm.fail"
 local split = require "sm.data.split"
+local shapes = require "sm.shapes"
 local stream = require "sm.data.stream"
-local shape_text = require "sm.text".shape
 
 local M = {}
 
@@ -15,28 +15,56 @@ function dataset:__tostring()
   return self.description
 end
 
-local WORDS <const> = { pixels = ", bytes as 0 to 1", indices = ", indices", numbers = "" }
+local WORDS <const> = { pixels = "bytes as 0 to 1", indices = "indices" }
+
+--- What inputs are: ", bytes as 0 to 1"; where they differ ", image bytes as 0 to 1, words indices".
+local function kind_text(kind)
+  if type(kind) == "string" then return WORDS[kind] and ", " .. WORDS[kind] or "" end
+  local names, same, parts = shapes.keys(kind), true, {}
+  for i, name in ipairs(names) do
+    same = same and kind[name] == kind[names[1]]
+    parts[i] = WORDS[kind[name]] and (", %s %s"):format(name, WORDS[kind[name]]) or ""
+  end
+  return same and kind_text(kind[names[1]]) or table.concat(parts)
+end
 
 local function describe(set)
   local counts = {}
   for _, name in ipairs { "train", "validation", "test" } do
     if set[name] then counts[#counts + 1] = ("%d %s"):format(#set[name], name) end
   end
-  return ("%s: %s examples of %s%s%s%s"):format(set.name, table.concat(counts, ", "), shape_text(set.shape),
-    WORDS[set.train.kind], set.classes and (", %d classes"):format(set.classes) or "",
+  return ("%s: %s examples of %s%s%s%s"):format(set.name, table.concat(counts, ", "), shapes.text(set.shape),
+    kind_text(set.train.kind), set.classes and (", %d classes"):format(set.classes) or "",
     set.note and " (" .. set.note .. ")" or "")
 end
 
---- The shape of one example.
+--- The shape of one example, or shapes by name.
 local function example_shape(inputs)
-  local shape = inputs.shape
-  return table.move(shape, 2, #shape, 1, {})
+  return shapes.map(inputs, function(x)
+    local shape = x.shape
+    return table.move(shape, 2, #shape, 1, {})
+  end)
+end
+
+--- Raises unless test examples are like those for training.
+local function check_alike(name, train, test)
+  for _, part in ipairs { "inputs", "targets" } do
+    local one, other = shapes.text(example_shape(train[part])), shapes.text(example_shape(test[part]))
+    if one ~= other then
+      fail("%s: training %s have shape %s, test %s %s", name, part == "inputs" and "examples" or part, one,
+        part == "inputs" and "examples" or part, other)
+    end
+  end
+  if shapes.types_text(test:dtype()) ~= shapes.types_text(train:dtype()) then
+    fail("%s: training examples are %s, test examples %s", name, shapes.types_text(train.kind),
+      shapes.types_text(test.kind))
+  end
 end
 
 --- Builds a data set out of splits; the first `validation` training examples become the validation split.
 -- @param parts {name=, train=split, test=split or nil, validation=count, classes=, class_names=, note=}
 -- @return {name, description, shape, dtype, classes, class_names, train, validation, test}: shape and dtype are those
---   of an example in a batch; validation and test may be nil
+--   of an example in a batch, by name where inputs have names; validation and test may be nil
 function M.new(parts)
   local count = parts.validation or 0
   local train, validation = parts.train, nil
@@ -47,16 +75,11 @@ function M.new(parts)
     end
     validation, train = train:slice(1, count), train:slice(count + 1, #train)
   end
-  local shape = example_shape(train.inputs)
-  if parts.test and shape_text(example_shape(parts.test.inputs)) ~= shape_text(shape) then
-    fail("%s: training examples have shape %s, test examples %s", parts.name, shape_text(shape),
-      shape_text(example_shape(parts.test.inputs)))
-  elseif parts.test and parts.test:dtype() ~= train:dtype() then
-    fail("%s: training examples are %s, test examples %s", parts.name, train.kind, parts.test.kind)
-  end
+  if parts.test then check_alike(parts.name, train, parts.test) end
   local set = setmetatable({
     name = parts.name, note = parts.note,
-    shape = shape, dtype = train:dtype(), classes = parts.classes, class_names = parts.class_names,
+    shape = example_shape(train.inputs), dtype = train:dtype(),
+    classes = parts.classes, class_names = parts.class_names,
     train = train, validation = validation, test = parts.test,
   }, dataset)
   set.description = describe(set)
@@ -90,10 +113,6 @@ function dataset:batches(size, options)
     rest = rest - count
     return source:next(math.tointeger(count))
   end
-end
-
-function dataset:__tostring()
-  return self.description
 end
 
 check.public_methods(dataset, "", { "stream", "batches" }, "a data set")

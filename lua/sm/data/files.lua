@@ -5,6 +5,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local dataset = require "sm.data.dataset"
 local split = require "sm.data.split"
+local shapes = require "sm.shapes"
 local shape_text = require "sm.text".shape
 
 local M = {}
@@ -98,46 +99,124 @@ function M.idx(given)
                        classes = options.classes or math.max(train_classes, test_classes) }
 end
 
+local NAMED <const> = { "tensor", "table" }
 local TENSOR_OPTIONS <const> = check.spec("data.tensors", {
-  inputs = { type = "tensor", required = true, doc = "training examples {N, …}" },
-  targets = { type = "tensor", required = true, doc = "{N} of integers are labels, others stay as they are" },
-  test_inputs = { type = "tensor", doc = "test examples" },
-  test_targets = { type = "tensor", doc = "what belongs to them" },
-  validation = VALIDATION, classes = CLASSES, kind = KIND,
+  inputs = { type = NAMED, required = true, doc = "training examples {N, …}, or tensors by name" },
+  targets = { type = NAMED, required = true,
+    doc = "{N} of integers are labels, others stay as they are; or tensors by name" },
+  test_inputs = { type = NAMED, doc = "test examples" },
+  test_targets = { type = NAMED, doc = "what belongs to them" },
+  validation = VALIDATION, classes = CLASSES,
+  kind = { type = { "string", "table" }, choices = KIND.choices, doc = KIND.doc .. "; by name where they have names" },
   class_names = { type = "table", doc = "names of the classes, for pictures" },
   name = { type = "string", default = "tensors", doc = "what the data set is called" },
 })
 
---- A split from the options whose names begin with `prefix`, and how many classes its labels make (nil when
--- the targets are no labels); nil without inputs.
-local function tensor_split(prefix, options)
-  local inputs, targets = options[prefix .. "inputs"], options[prefix .. "targets"]
-  if not inputs then return nil end
-  if #inputs.shape == 0 or #targets.shape == 0 then
-    fail("data.tensors: '%sinputs' and '%stargets' need an axis of examples", prefix, prefix)
+--- The tensors of an option, each with an axis of examples: one, or a table of them by name, copied.
+-- @param label function of a name or nil: what messages call the option, or the tensor of that name in it
+local function read_tensors(label, given)
+  local function checked(x, name)
+    if not runtime.tensor.is_tensor(x) then fail("%s must be a tensor, got %s", label(name), check.describe(x)) end
+    if #x.shape == 0 then fail("%s needs an axis of examples", label(name)) end
+    return x
   end
-  local kind = options.kind or split.usual_kind(inputs)
-  split.check_kind(("data.tensors: '%sinputs'"):format(prefix), inputs, kind)
-  if #inputs ~= #targets then
-    fail("data.tensors: '%sinputs' has %d examples, '%stargets' %d", prefix, #inputs, prefix, #targets)
+  if type(given) ~= "table" then return checked(given) end
+  local tensors = {}
+  for name, x in check.each(label(), given) do
+    if type(name) ~= "string" then
+      fail("%s must have tensors by name, as in { left = x, right = y }, got one at %s", label(), check.word(name))
+    end
+    tensors[name] = checked(x, name)
   end
-  if #targets.shape ~= 1 or targets.dtype == runtime.real then return split.new(inputs, targets, kind) end
-  if targets.dtype == "uint8" then targets = runtime.tensor.to(targets, "int32") end
-  local where = ("data.tensors: '%stargets'"):format(prefix)
-  return split.new(inputs, targets, kind), check_labels(where, targets, options.classes)
+  if not next(tensors) then fail("%s is an empty table", label()) end
+  return tensors
+end
+
+--- Raises unless all tensors have equally many examples.
+-- @param groups array of {tensors as read_tensors gives them, label}
+local function check_counts(where, groups)
+  local first, count
+  for _, group in ipairs(groups) do
+    shapes.map(group[1], function(x, name)
+      local label = group[2](name)
+      first, count = first or label, count or #x
+      if #x ~= count then fail("%s has %d examples, %s %d", first, count, label:sub(#where + 3), #x) end
+    end)
+  end
+end
+
+--- The kinds of inputs that are asked for, or their usual ones: a text, or texts by name.
+local function read_kinds(where, label, inputs, given)
+  local named = type(given) == "table"
+  if named and runtime.tensor.is_tensor(inputs) then
+    fail("%s: option 'kind' must be a string, for its inputs have no names, got table", where)
+  end
+  for name in check.each(where .. ": option 'kind'", named and given or {}) do
+    if not inputs[name] then
+      fail("%s: option 'kind' names '%s', which is no input%s", where, check.word(name),
+        check.suggest(check.word(name), (shapes.keys(inputs))))
+    end
+  end
+  return shapes.map(inputs, function(x, name)
+    local kind = given
+    if named then kind = rawget(given, name) end
+    kind = kind or split.usual_kind(x)
+    split.check_kind(label(name), x, kind)
+    return kind
+  end)
+end
+
+--- Targets as batches have them: {N} of integers are labels, which are int32.
+-- @return the targets, and how many classes a tensor of labels makes; nil where the targets are none
+local function read_targets(label, targets, classes)
+  local seen
+  targets = shapes.map(targets, function(x, name)
+    if #x.shape ~= 1 or x.dtype == runtime.real then return x end
+    if x.dtype == "uint8" then x = runtime.tensor.to(x, "int32") end
+    local count = check_labels(label(name), x, classes)
+    if not name then seen = count end
+    return x
+  end)
+  return targets, seen
+end
+
+--- A data set of tensors that are there.
+-- @param where the public function's name, for messages
+-- @param options as data.tensors takes them
+-- @param label function of an option's name, and of a name in it or nil: what messages call it
+function M.of_tensors(where, options, label)
+  local function part(prefix)
+    local function label_inputs(name) return ("%s: %s"):format(where, label(prefix .. "inputs", name)) end
+    local function label_targets(name) return ("%s: %s"):format(where, label(prefix .. "targets", name)) end
+    local inputs = read_tensors(label_inputs, options[prefix .. "inputs"])
+    local targets = read_tensors(label_targets, options[prefix .. "targets"])
+    check_counts(where, { { inputs, label_inputs }, { targets, label_targets } })
+    if options.classes and not runtime.tensor.is_tensor(targets) then
+      fail("%s: option 'classes' goes with one tensor of labels, and these targets have names", where)
+    end
+    local kinds = read_kinds(where, label_inputs, inputs, options.kind)
+    local seen
+    targets, seen = read_targets(label_targets, targets, options.classes)
+    return split.new(inputs, targets, kinds), seen
+  end
+  check_pair(where, options, "test_inputs", "test_targets")
+  local train, seen = part ""
+  local test, test_seen
+  if options.test_inputs then test, test_seen = part "test_" end
+  return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
+                       classes = options.classes or seen and math.max(seen, test_seen or 0),
+                       class_names = options.class_names }
 end
 
 --- data.tensors { inputs = tensor, targets = tensor }: a data set from tensors that are there already. Its kind is
 -- "pixels" (bytes that batches divide by 255) where inputs are uint8, "indices" (which batches have as int32) where
--- they are int32, else "numbers" (whose value batches have as real), unless it is said.
+-- they are int32, else "numbers" (whose value batches have as real), unless it is said. Inputs and targets may be
+-- tables of tensors by name, { left = x, right = y }: a batch is such a table then, and the model gets it.
 function M.tensors(given)
   local options = check.options("data.tensors", given, TENSOR_OPTIONS)
-  check_pair("data.tensors", options, "test_inputs", "test_targets")
-  local train, train_classes = tensor_split("", options)
-  local test, test_classes = tensor_split("test_", options)
-  local seen = train_classes and math.max(train_classes, test_classes or 0)
-  return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
-                       classes = options.classes or seen, class_names = options.class_names }
+  return M.of_tensors("data.tensors", options, function(option, name)
+    return name and ("'%s.%s'"):format(option, name) or ("'%s'"):format(option)
+  end)
 end
 
 return M

@@ -1,8 +1,9 @@
---- A part of a data set: examples and their targets, row for row.
+--- A part of a data set: examples and their targets, row for row. Each is a tensor, or a table of tensors by name.
 -- @module sm.data.split
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local shapes = require "sm.shapes"
 
 local M = {}
 
@@ -31,19 +32,34 @@ function M.check_kind(where, inputs, kind)
   fail("%s of %s can be %s, got kind = \"%s\"", where, inputs.dtype, table.concat(kinds, " or "), kind)
 end
 
---- @param inputs tensor {N, …}
---- @param targets tensor {N, …}
---- @param kind string|nil "pixels", "indices" or "numbers", as check_kind lets them be
-function M.new(inputs, targets, kind)
-  kind = kind or M.usual_kind(inputs)
-  if kind == "indices" then inputs = inputs.dtype == "int32" and inputs or runtime.tensor.to(inputs, "int32") end
-  if kind == "numbers" and inputs.dtype == "int32" then inputs = runtime.tensor.to(inputs, runtime.real) end
-  return setmetatable({ inputs = inputs, targets = targets, kind = kind }, split)
+--- Inputs in the type that they are kept in.
+local function kept(inputs, kind)
+  if kind == "indices" and inputs.dtype ~= "int32" then return runtime.tensor.to(inputs, "int32") end
+  if kind == "numbers" and inputs.dtype == "int32" then return runtime.tensor.to(inputs, runtime.real) end
+  return inputs
 end
 
---- The type of a batch's inputs.
+--- What inputs of a name are.
+local function kind_of(kind, name)
+  if type(kind) == "table" then return kind[name] end
+  return kind
+end
+
+--- @param inputs tensor {N, …}, or a table of them by name
+--- @param targets tensor {N, …}, or a table of them by name
+--- @param kind string|table|nil "pixels", "indices" or "numbers", as check_kind lets them be; by name where inputs
+---   have names
+function M.new(inputs, targets, kind)
+  kind = kind or shapes.map(inputs, M.usual_kind)
+  inputs = shapes.map(inputs, function(x, name) return kept(x, kind_of(kind, name)) end)
+  return setmetatable({ inputs = inputs, targets = targets, kind = kind, count = shapes.count(inputs) }, split)
+end
+
+--- The type of a batch's inputs, or their types by name.
 function split:dtype()
-  return self.kind == "indices" and "int32" or runtime.real
+  return shapes.map(self.inputs, function(_, name)
+    return kind_of(self.kind, name) == "indices" and "int32" or runtime.real
+  end)
 end
 
 --- Raises unless a batch size is an integer of at least 1.
@@ -55,25 +71,25 @@ function M.check_size(where, size)
 end
 
 function split:__len()
-  return #self.inputs
+  return self.count
 end
 
 --- The examples first … last (1-based, both included) as a split that shares their storage.
 function split:slice(first, last)
-  local slice = runtime.tensor.slice
-  return M.new(slice(self.inputs, first, last), slice(self.targets, first, last), self.kind)
+  local function slice(x) return runtime.tensor.slice(x, first, last) end
+  return M.new(shapes.map(self.inputs, slice), shapes.map(self.targets, slice), self.kind)
 end
 
 --- The examples index[first … first+count-1] as a batch.
 -- @param index int32 tensor of 0-based positions
 -- @param first 0-based
--- @return x {count, …}, real or of indices (int32); y as the targets are
+-- @return x {count, …}, real or of indices (int32); y as the targets are; tables of these where there are names
 function split:gather(index, first, count)
-  local targets = runtime.tensor.gather(self.targets, index, first, count)
-  if self.inputs.dtype == "uint8" then
-    return runtime.tensor.gather_bytes(self.inputs, index, first, count, SCALE[self.kind]), targets
-  end
-  return runtime.tensor.gather(self.inputs, index, first, count), targets
+  local function gather(x) return runtime.tensor.gather(x, index, first, count) end
+  return shapes.map(self.inputs, function(x, name)
+    if x.dtype ~= "uint8" then return gather(x) end
+    return runtime.tensor.gather_bytes(x, index, first, count, SCALE[kind_of(self.kind, name)])
+  end), shapes.map(self.targets, gather)
 end
 
 --- Iterates over all examples in order, for evaluation; the last batch may be smaller.
