@@ -203,8 +203,7 @@ end
 function M.data(data)
   local lines, seen = {}, {}
   for _, key in ipairs { "name", "classes", "dtype" } do
-    local value = rawget(data, key)
-    if is_plain(value) then lines[key] = tostring(value) end
+    add(lines, key, rawget(data, key), seen, 1)
   end
   for _, name in ipairs { "train", "validation", "test" } do
     local split = data[name]

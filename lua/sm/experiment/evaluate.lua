@@ -17,13 +17,15 @@ end
 
 --- The shapes of a run's outputs and targets, whose model is built, and whether they can give an accuracy: integer
 --- labels {N, …}, and for each of them a row of scores {N, …, classes}.
---- @return boolean
+--- @return boolean false also where outputs or targets are several tensors
 --- @return table output
 --- @return table labels
 local function classifies(run)
   local targets = run.data.train.targets
   local given = run.model.output_shape
-  if type(select(2, next(given))) == "table" then return false, given, targets.shape end -- several tensors
+  if not shapes.is_shape(given) or not runtime.tensor.is_tensor(targets) then
+    return false, given, shapes.map(targets, function(x) return x.shape end)
+  end
   local output = { "N", table.unpack(given) }
   local labels = { "N", table.unpack(targets.shape, 2) }
   local fits = targets.dtype ~= runtime.real
@@ -41,8 +43,8 @@ function M.accuracy(run)
   local classes = run.data.classes or 0
   if asked and not fits then
     refuse(run, "\"accuracy\" needs integer labels {N, …} and a row of scores {N, …, classes} for each, but the "
-      .. "targets are %s of %s and the model gives %s", shape_text(labels), run.data.train.targets.dtype,
-      shape_text(output))
+      .. "targets are %s of %s and the model gives %s", shapes.text(labels),
+      shapes.types_text(shapes.map(run.data.train.targets, function(x) return x.dtype end)), shapes.text(output))
   elseif asked and output[#output] < classes then
     refuse(run, "\"accuracy\" needs a score for each of the %d classes of %s, but the model gives %s", classes,
       run.data.name, shape_text(output))
@@ -125,17 +127,17 @@ local function gathering(run, split)
 
   --- Takes a batch in.
   function gather.add(output, targets, inputs)
-    local batch = { outputs = output, inputs = inputs }
+    local batch, count = { outputs = output, inputs = inputs }, shapes.count(inputs)
     for what in pairs(wanted) do
-      rooms[what] = rooms[what] or room_for(what, batch[what], #inputs, #split)
+      rooms[what] = rooms[what] or room_for(what, batch[what], count, #split)
       keep(rooms[what], batch[what], done)
     end
     for _, metric in ipairs(run.metric_functions) do
       local value = metric.mean and number_of(metric, metric.mean, metric.mean(output, targets, inputs, run.at))
       local sum = sums[metric.name] or { value = 0, examples = 0 }
-      if value then sums[metric.name] = { value = sum.value + value * #inputs, examples = sum.examples + #inputs } end
+      if value then sums[metric.name] = { value = sum.value + value * count, examples = sum.examples + count } end
     end
-    done = done + #inputs
+    done = done + count
   end
 
   --- @return table name → number
@@ -172,9 +174,9 @@ function M.split(run, split, watch)
       if run.objective then
         local value = run.objective(output, targets, inputs, run.at):item()
         if watch then watch(value, inputs) end
-        loss = loss + value * #inputs
+        loss = loss + value * shapes.count(inputs)
       end
-      if run.accuracy then correct = correct + output:accuracy(targets) * #inputs end
+      if run.accuracy then correct = correct + output:accuracy(targets) * shapes.count(inputs) end
       gather.add(output, targets, inputs)
       runtime.tensor.collect()
     end

@@ -81,6 +81,10 @@ end
 --- Where each example has one label, each class needs a score.
 local function check_scores(self)
   local output, classes = self.model.output_shape, self.data.classes
+  if type(self.loss) == "string" and not runtime.tensor.is_tensor(self.data.train.targets) then
+    fail("the loss \"%s\" takes one tensor of targets, but those of %s have names; a loss of one's own can take them: "
+      .. "function(output, target, input) … end", self.loss, self.data.name)
+  end
   if self.loss ~= "cross_entropy" or #self.data.train.targets.shape ~= 1 then return end
   if #output ~= 1 or math.type(output[1]) == nil then
     fail("the loss \"cross_entropy\" needs a row of scores for each example, {N, classes}, but the model gives %s; %s",

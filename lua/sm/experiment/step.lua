@@ -4,6 +4,7 @@ local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local problem = require "sm.problem"
+local shapes = require "sm.shapes"
 local checkpoint = require "sm.experiment.checkpoint"
 local first_steps = require "sm.experiment.first_steps"
 
@@ -21,8 +22,12 @@ end
 
 --- Where a number that is not finite came from: the first parameter or layer that is not finite.
 local function culprit(run, inputs)
-  local numbers = inputs.dtype == runtime.real
-  if numbers and not runtime.math.is_finite(inputs) then return "the batch itself is not finite" end
+  local wrong
+  shapes.map(inputs, function(x, name)
+    if x.dtype ~= runtime.real or runtime.math.is_finite(x) then return end
+    wrong = name and ("'%s' of the batch"):format(name) or "the batch itself"
+  end)
+  if wrong then return wrong .. " is not finite" end
   local parameter = first_not_finite(run.model:parameters())
   if parameter then return ("parameter '%s' is not finite"):format(parameter) end
   local layer = first_not_finite(autograd.no_grad(function() return run.model:activations(inputs) end))
