@@ -43,6 +43,7 @@ local LAZY = {
     return check.public("sm.params", in_smrun and require "sm.experiment.params".declare
       or require "sm.cli.script".params)
   end,
+  load_run = function() return check.public("sm.load_run", require "sm.experiment.trained".load_run) end,
   experiment = function()
     return check.public("sm.experiment", in_smrun and require "sm.cli.host".experiment
       or require "sm.cli.script".experiment)

@@ -25,6 +25,7 @@ local files = {}       -- place of a module ("net/blocks.lua") → its text, for
 local loaded = {}      -- place → text, of what the present file has loaded
 local names = {}       -- the names under which package.loaded has them
 local keeper           -- function(place, text): hears of every module once a run keeps them
+local globals = scripts -- of the modules
 
 local most_bytes <const>, deepest <const> = 16 << 20, 32 -- of a module of a run; directories within each other
 
@@ -59,7 +60,7 @@ M.binary = "expected Lua text, got a binary chunk, which Lua does not check"
 function M.compile(text, path, environment)
   local code = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
   if code:find "^\n?\27" then return nil, ("%s: %s"):format(path, M.binary) end
-  return load(code, "@" .. path, "t", environment or scripts)
+  return load(code, "@" .. path, "t", environment or globals)
 end
 
 --- The directory that a file lies in, ending in "/".
@@ -169,13 +170,6 @@ local function load_module(name, place, text, path)
   return chunk, path
 end
 
---- Of the message about a module that is not there, what a person may mend: not every place that Lua has looked in.
-function M.shorten(message)
-  if not message:find "^[^\n]*module '[^\n]*' not found:\n" then return message end
-  return (message:gsub("\n\tno field [^\n]*", ""):gsub("\n\tno file '[^\n]*'%f[\n\0]", ""):gsub(":%f[\n\0]", ""):gsub(
-    "\n\t", ": ", 1):gsub("\n\t", ", "))
-end
-
 --- The file that package.path finds, as the text of the run may have set it: kept as well where it has a place.
 local function search_path(name)
   if #places == 0 or is_library(name) then return nil end
@@ -231,7 +225,7 @@ local function load_file(...)
   if not text then return lua_loadfile(path, "t", select(3, ...)) end
   if shared then text = publish(place, text) end
   note(place, text)
-  if select("#", ...) < 3 then environment = scripts end
+  if select("#", ...) < 3 then environment = globals end
   return M.compile(text, path, environment)
 end
 
@@ -310,6 +304,44 @@ function M.begin(path, options)
   if not options.again then files = {} end
   kept, shared, places = options.kept, options.share, beside(path)
   if options.beside then places[#places + 1] = options.beside:gsub("/*$", "/") end
+end
+
+--- The modules of another run, whose text is loaded while this one's runs. That text's `require` finds these, and no
+--- others of the same names, also when a function of it is called later.
+--- @param directory string RUN/modules
+--- @return table {require=(for that text), enter=function, for `local scope <close> = …` while it is loaded}
+function M.apart(directory)
+  local texts, values, self, own_globals = M.read(directory), {}, {}, { __index = scripts, __newindex = scripts }
+  setmetatable(own_globals, own_globals)
+  local state = table.pack(nil, nil, {}, {}, {}, {}, nil, own_globals)
+  local function exchange()
+    local old = table.pack(kept, shared, places, files, loaded, names, keeper, globals)
+    kept, shared, places, files, loaded, names, keeper, globals = table.unpack(state, 1, 8)
+    state = old
+  end
+  function self.enter()
+    if globals == own_globals then return nil end
+    local hidden = {}
+    for _, name in ipairs(names) do hidden[name] = package.loaded[name] end
+    for name, value in pairs(package.loaded) do
+      local place, inner = table.unpack(candidates(tostring(name)))
+      if (texts[place] or texts[inner]) and not is_library(name) then hidden[name] = value end
+    end
+    for name in pairs(hidden) do package.loaded[name] = nil end
+    for name, value in pairs(values) do package.loaded[name] = value end
+    exchange()
+    return setmetatable({}, { __close = function()
+      for _, name in ipairs(names) do values[name], package.loaded[name] = package.loaded[name], nil end
+      exchange()
+      for name, value in pairs(hidden) do package.loaded[name] = value end
+    end })
+  end
+  function self.require(...)
+    local _ <close> = self.enter()
+    return scripts.require(...)
+  end
+  rawset(own_globals, "require", self.require)
+  return self
 end
 
 --- Where plain Lua has loaded the file itself: the modules that package.path has found in its directory.

@@ -70,11 +70,12 @@ end
 --- For `local scope <close> = …`: puts everything back at its end, so that what a script draws after an experiment does
 --- not depend on whether that was trained, or finished before.
 function M.scope()
-  local state, first, was_experiment = M.state(), first_number, experiment
+  local state = M.state()
+  local of_file = table.pack(first_number, experiment, asked, asked_script, file_seed, seed_is_certain, drawn)
   return setmetatable({}, {
     __close = function()
       M.restore(state)
-      first_number, experiment = first, was_experiment
+      first_number, experiment, asked, asked_script, file_seed, seed_is_certain, drawn = table.unpack(of_file, 1, 7)
     end,
   })
 end

@@ -510,7 +510,7 @@ describe("a run's integers", function()
     write("f.lua", (experiment:gsub("lr = 0.1", "lr = 1.0"):gsub("inputs.npy", workspace .. "/%0")))
     works "f.lua"
     works "eval runs/f/default"
-    local loaded = require "sm.cli.load".run_directory(workspace .. "/runs/f/default")
+    local loaded = require "sm.experiment.load".run_directory(workspace .. "/runs/f/default")
     assert.equal("float", math.type(loaded.params.values.lr))
   end)
 end)

@@ -1,6 +1,6 @@
 -- A very small experiment for the specs: its file, and what it takes to run it and to look at what it left.
 local lfs = require "lfs"
-local load = require "sm.cli.load"
+local load = require "sm.experiment.load"
 local helpers = dofile "tests/lua/helpers.lua"
 
 local M = {}

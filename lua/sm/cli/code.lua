@@ -1,5 +1,5 @@
 --- smrun -e CODE
-local loader = require "sm.cli.load"
+local loader = require "sm.experiment.load"
 local text = require "sm.text"
 
 local M = {}

@@ -38,18 +38,10 @@ function M.answer_signals()
   end
 end
 
-local experiments -- the room, once a file has declared one
-
 --- sm.experiment { data =, model =, optimizer =, schedule = }: declares an experiment, for its file to return. smrun
 --- trains it, saves it, resumes it and reports it.
 function M.experiment(given)
-  experiments = require "sm.experiment"
-  return experiments.declare(given, M)
-end
-
---- The room of experiments, if one was declared; a plain script never loads it.
-function M.declared_any()
-  return experiments
+  return require "sm.experiment".declare(given, M)
 end
 
 return M

@@ -63,15 +63,11 @@ function M.hint(path, ending)
   return #names > 0 and ("; '%s' has %s"):format(directory, enumerate(names)) or ""
 end
 
-local absent <const> = { [2] = true, [20] = true } -- ENOENT, ENOTDIR
-
---- What a path is; nil where nothing is there. Raises where the system does not tell, as in a directory that may not be
---- read.
+--- What a path is; nil where nothing is there. Raises where the system does not tell.
 local function mode_of(path)
-  local mode, reason, code = lfs.attributes(path, "mode")
-  if not mode and not absent[code] then
-    usage.fail("cannot open '%s': %s", path, tostring(reason):match ": ([^:]*)$" or reason)
-  end
+  local mode, reason = lfs.attributes(path, "mode"), nil
+  if not mode then mode, reason = require "sm.experiment.directory".mode(path) end
+  if reason then usage.fail("%s", reason) end
   return mode
 end
 
@@ -113,15 +109,13 @@ end
 
 --- Raises unless there is a run directory.
 function M.check_run(directory)
-  local mode = mode_of(directory)
-  if not mode then usage.fail("no such run directory '%s'%s", directory, M.hint(directory, "/")) end
-  for _, name in ipairs { "experiment.lua", "params.json" } do
-    if not mode_of(directory .. "/" .. name) then
-      local names = list(directory)
-      usage.fail("'%s' is not a run directory: it has no %s%s", directory, name,
-        #names > 0 and "; found " .. enumerate(names) or mode == "directory" and "; it is empty" or "")
-    end
-  end
+  local problem, found = require "sm.experiment.directory".problem(directory)
+  if not problem then return end
+  local names, hint = list(directory), ""
+  if found == "nothing" then hint = M.hint(directory, "/")
+  elseif found and #names > 0 then hint = "; found " .. enumerate(names)
+  elseif found and lfs.attributes(directory, "mode") == "directory" then hint = "; it is empty" end
+  usage.fail("%s%s", problem, hint)
 end
 
 return M

@@ -1,5 +1,5 @@
 --- The commands that concern a run: a file, `resume`, `eval`.
-local loader = require "sm.cli.load"
+local loader = require "sm.experiment.load"
 local paths = require "sm.cli.paths"
 local settings = require "sm.cli.settings"
 
@@ -29,7 +29,10 @@ end
 local function with_run(method, options)
   local directory = options.words[1]:gsub("(.)/+$", "%1")
   paths.check_run(directory)
-  local loaded = loader.run_directory(directory)
+  local loaded = loader.run_directory(directory, require "sm.cli.traceback".handler)
+  if not loaded.experiment then
+    require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
+  end
   return exit_code(loaded.experiment[method](loaded.experiment, {
     directory = directory, file = directory .. "/experiment.lua",
     source = loaded.source, params = loaded.params, quiet = options.quiet,

@@ -73,7 +73,7 @@ end
 
 local function guarded(f)
   return function(given)
-    local path = not handed_over and script()
+    local path = not handed_over and not params.given() and script() -- not while a run's text is loaded: sm.load_run
     if path then hand_over(path) end
     return f(given)
   end

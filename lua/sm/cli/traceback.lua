@@ -2,7 +2,6 @@
 -- files that led to it. SM_TRACEBACK=full shows every level.
 local position = require "sm.place"
 local problem = require "sm.problem"
-local modules = require "sm.modules"
 local syntax = require "sm.cli.syntax"
 local text = require "sm.text"
 local usage = require "sm.usage"
@@ -34,6 +33,13 @@ local function table_text(value)
   return "an error that is a table: {" .. shown .. rest .. "}"
 end
 
+--- Of the message about a module that is not there, what a person may mend: not every place that Lua has looked in.
+local function shorten(message)
+  if not message:find "^[^\n]*module '[^\n]*' not found:\n" then return message end
+  return (message:gsub("\n\tno field [^\n]*", ""):gsub("\n\tno file '[^\n]*'%f[\n\0]", ""):gsub(":%f[\n\0]", ""):gsub(
+    "\n\t", ": ", 1):gsub("\n\t", ", "))
+end
+
 --- Where calls without end overflow the stack is chance: it is the user's line that matters, not one of the library's.
 local function blame_user(message)
   local file, rest = message:match "^([^:\n]*):%d+: (.*stack overflow.*)$"
@@ -46,7 +52,7 @@ end
 local function text_of(value)
   if problem.kind(value) then value = tostring(value) end
   if type(value) == "string" then
-    value = blame_user(modules.shorten(value))
+    value = blame_user(shorten(value))
     return #value > bytes_shown and value or value .. syntax.hint(value)
   end
   local meta = getmetatable(value)

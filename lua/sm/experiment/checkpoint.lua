@@ -270,6 +270,14 @@ local function newest(run, directory, say)
   if #steps > 0 then fail("%s/checkpoints: not one can be read, out of %d", directory, #steps) end
 end
 
+--- Reads the checkpoint of a step that is asked for.
+local function asked(run, directory, step)
+  local there, steps = directory_of.list(directory, "checkpoints"), M.steps(directory)
+  if there[name_of(step):match "[^/]*$"] then return read(directory, step, run) end
+  fail("there is no %s%s", M.path(directory, step), #steps > 0 and (" (checkpoints of the steps %s)"):format(
+    table.concat(steps, ", ")) or "")
+end
+
 local function require_own(path, metadata, run)
   if metadata.source ~= run.source then
     fail("%s: it was saved by a different text of the experiment than %s has", path, run.file)
@@ -331,9 +339,11 @@ end
 --- @param directory string the run directory
 --- @param say function(text) hears of checkpoints that cannot be read
 --- @param only_model boolean|nil
+--- @param step integer|nil that of another than the newest, which must be there
 --- @return boolean false where there is no checkpoint: nothing was changed
-function M.restore(run, directory, say, only_model)
-  local found = newest(run, directory, say)
+function M.restore(run, directory, say, only_model, step)
+  local found
+  if step then found = asked(run, directory, step) else found = newest(run, directory, say) end
   if not found then return false end
   local path, numbers = found.path, found.numbers
   require_own(path, found.metadata, run)

@@ -84,6 +84,30 @@ end
 
 M.absolute = absolute
 
+local absent <const> = { [2] = true, [20] = true } -- ENOENT, ENOTDIR
+
+--- What a path is; nil where nothing is there, with the reason where the system does not tell, as in a directory that
+--- may not be read.
+function M.mode(path)
+  local mode, reason, code = lfs.attributes(path, "mode")
+  if mode or absent[code] then return mode end
+  return nil, ("cannot open '%s': %s"):format(path, tostring(reason):match ": ([^:]*)$" or reason)
+end
+
+--- Why a path is no run directory, in words; nil where it is one.
+--- @return string|nil
+--- @return string|nil what there is of it: "something", "nothing"; nil where the system does not tell
+function M.problem(path)
+  local mode, reason = M.mode(path)
+  if reason then return reason end
+  if not mode then return ("no such run directory '%s'"):format(path), "nothing" end
+  for _, name in ipairs { "experiment.lua", "params.json" } do
+    mode, reason = M.mode(path .. "/" .. name)
+    if reason then return reason end
+    if not mode then return ("'%s' is not a run directory: it has no %s"):format(path, name), "something" end
+  end
+end
+
 --- The names of the experiment and of the variant, wherever the directory lies now. Runs of version 0.1.0 say them by
 --- their path alone.
 --- @return string, string
@@ -95,14 +119,18 @@ function M.names(path)
   return experiment, variant
 end
 
---- The other directories that lie where one does.
-function M.beside(path)
-  local around, own = absolute(path):match "^(.*)/([^/]*)$"
-  local found = {}
-  for name in lfs.dir(around .. "/") do
-    local other = around .. "/" .. name
-    if name:sub(1, 1) ~= "." and name ~= own and lfs.attributes(other, "mode") == "directory" then
-      found[#found + 1] = other
+--- The other directories that lie where one does, and those of another experiment beside its own.
+--- @param experiment string the name of that one
+function M.beside(path, experiment)
+  local own = absolute(path)
+  local around, found = own:match "^(.*)/[^/]*$", {}
+  local others <const> = around:gsub("[^/]*$", "") .. experiment
+  for _, place in ipairs { around .. "/", others ~= around and lfs.attributes(others) and others or nil } do
+    for name in lfs.dir(place) do
+      local other = place:gsub("/*$", "/") .. name
+      if name:sub(1, 1) ~= "." and other ~= own and lfs.attributes(other, "mode") == "directory" then
+        found[#found + 1] = other
+      end
     end
   end
   table.sort(found)

@@ -5,6 +5,7 @@ local fail = require "sm.fail"
 local modules = require "sm.modules"
 local random = require "sm.random"
 local sorted_keys = require "sm.ordered".sorted_keys
+local borrowed = require "sm.experiment.borrowed"
 local declared = require "sm.experiment.declared"
 local directory = require "sm.experiment.directory"
 local params = require "sm.experiment.params"
@@ -29,6 +30,7 @@ function M.of(declaration, given)
     source = given.source, params = given.params, from_file = given.from_file,
     modules = modules.loaded(given.file), drew = given.from_file == true and (random.file_drew()),
     declaration = lines, data = declared.data(declaration.data), script = script,
+    loaded = borrowed.noted(),
   }
 end
 
@@ -70,6 +72,12 @@ local function data_difference(record, identity)
   return first_difference(record.data, identity.data)
 end
 
+local function loaded_difference(path, record, identity)
+  local place = record.real == runtime.real and borrowed.difference(record.loaded or {}, identity.loaded)
+  return place and ("%s was run with the run %s of %s, and now that is of %s"):format(path, place,
+    record.loaded and record.loaded[place] or "which it knew nothing", identity.loaded[place])
+end
+
 local function settings_difference(path, record, identity)
   local place = first_difference(record.declaration, identity.declaration, identity.from_file)
   return place and ("%s was run with %s %s, and here it is %s"):format(path, place,
@@ -88,6 +96,7 @@ function M.difference(path, identity)
   local record = directory.record(path)
   if not record.sessions then return earlier_difference(path, identity) end
   local reason = module_difference(path, identity) or settings_difference(path, record, identity)
+    or loaded_difference(path, record, identity)
   if reason then return reason end
   local place = data_difference(record, identity)
   return place and ("%s was run on other data: its %s are not the same"):format(path, place)
@@ -104,6 +113,7 @@ function M.changed(path, identity)
     if not place:find(":", 1, true) then declaration[place] = text end
   end
   local reason = settings_difference(path, record, { declaration = declaration, from_file = true })
+    or loaded_difference(path, record, identity)
   if reason then return reason end
   local place = data_difference(record, identity)
   return place and ("%s was trained on other data: its %s have changed since (they were %s, and are %s)"):format(path,

@@ -7,6 +7,7 @@ local declare = require "sm.experiment.declare"
 local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local identity = require "sm.experiment.identity"
+local load = require "sm.experiment.load"
 local file_names = require "sm.experiment.names"
 local numbers = require "sm.numbers"
 local place_of = require "sm.place"
@@ -145,14 +146,37 @@ function Experiment:resume(options)
   return this:pursue(path)
 end
 
---- Puts the weights of a run into its model, as they are evaluated: the best ones where the experiment says what is
---- best and one was found, else those of the newest checkpoint.
---- @return integer the step that they are of
-local function put_back(this, path, say)
-  if not checkpoint.restore(this, path, say, true) then fail("%s has no checkpoint yet", path) end
-  if this.best and this.state.validation.best then return checkpoint.restore_best(this, path) end
-  average.settle(this)
-  return this.state.step
+--- Puts the weights of a run into its model.
+--- @param which string|integer|nil "best", "newest", or the step of a checkpoint; nil for those that are evaluated: the
+---   best where the experiment says what is best, else the newest
+local function put_back(this, path, which)
+  if type(which) == "string" and which ~= "best" and which ~= "newest" then
+    fail("a checkpoint is \"best\", \"newest\" or the number of a step, got %s", check.describe(which))
+  elseif which == "best" and not this.best then
+    fail("%s keeps no best weights: its experiment does not say what is best", path)
+  end
+  local say = function(line) this.progress:say(line) end
+  if not checkpoint.restore(this, path, say, true, math.type(which) and which or nil) then
+    fail("%s has no checkpoint yet", path)
+  end
+  if which == "best" or not which and this.best and this.state.validation.best then
+    this.state.step = checkpoint.restore_best(this, path)
+  else
+    average.settle(this)
+  end
+end
+
+--- The run of a directory with weights that it has saved, to be looked at. Says what has changed since.
+--- @param which string|integer|nil as put_back takes it
+--- @return table run
+--- @return string path
+local function restored(experiment, options, where, which)
+  local this, path = existing(experiment, options, where)
+  local changed = identity.changed(path, this.identity)
+  if changed then this.progress:conclude(changed) end
+  this:build(true)
+  put_back(this, path, which)
+  return this, path
 end
 
 --- Shows what a run is worth on validation and test data, by its best weights where it keeps them, else by those of its
@@ -160,12 +184,8 @@ end
 --- @return table {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
 function Experiment:evaluate(options)
   local _ <close> = random.scope()
-  local this, path = existing(self, options, "experiment:evaluate")
-  local changed = identity.changed(path, this.identity)
-  if changed then this.progress:conclude(changed) end
-  this:build(true)
-  local say = function(line) this.progress:say(line) end
-  local result = { step = put_back(this, path, say) }
+  local this, path = restored(self, options, "experiment:evaluate")
+  local result = { step = this.state.step }
   for _, split in ipairs { "validation", "test" } do
     if this.data[split] then
       local loss, accuracy, metrics = evaluate.split(this, this.data[split])
@@ -180,10 +200,9 @@ function Experiment:evaluate(options)
   return result
 end
 
-local M = {}
+local M = { restored = restored }
 
-local declared = {} -- the experiments of the file that is loading: {source=, line=(of the last one), used=(any)}
-local sought        -- while a script is run again for the sake of one of its runs: {directory=, file=, source=}
+local sought -- while a script is run again for the sake of one of its runs: {directory=, file=, source=}
 
 --- What `run` does while a script is run again: nothing is trained. The run that is sought ends the script, and of
 --- others there is the result.
@@ -198,7 +217,7 @@ local function seek_run(experiment, given)
     sought.found, sought.params = experiment, options.params
     error(sought, 0)
   end
-  for _, path in ipairs(directory.beside(sought.directory)) do
+  for _, path in ipairs(directory.beside(sought.directory, this.name)) do
     local summary = directory.summary(path)
     if summary and not identity.difference(path, this.identity) then return { directory = path, summary = summary } end
   end
@@ -228,14 +247,15 @@ check.public_methods(Experiment, "experiment:", { "run", "plan", "resume", "eval
 --- Runs a script again until it comes to the run of a directory, and trains nothing.
 --- @param given table {directory=, file=, source=(its text)}
 --- @param script function
---- @param handler function for xpcall
+--- @param handler function|nil for xpcall
 --- @return table|nil experiment nil where the script has not come to it
 --- @return any the parameters of the run; or else why the last one is another, nil where the script trains none
 --- @return any what the script returned
 function M.seek(given, script, handler)
+  local before = sought
   sought = given
-  local ok, result = xpcall(script, function(value) return value == given and value or handler(value) end)
-  sought = nil
+  local ok, result = xpcall(script, function(value) return value ~= given and handler and handler(value) or value end)
+  sought = before
   if given.found then return given.found, given.params end
   if not ok then error(result, 0) end
   return nil, given.reason, result
@@ -245,20 +265,8 @@ end
 --- checked at once; nothing is drawn or trained yet. A file returns it, for smrun to train.
 --- @param host table the program around it, as sm.cli.host
 function M.declare(given, host)
-  local declaration, info = declare.declare(given), place_of.innermost() or {}
-  declared.source, declared.line = info.source, info.currentline
+  local declaration, declared = declare.declare(given), load.declares(place_of.innermost())
   return setmetatable({ declaration = declaration, declared_with = declared, host = host }, Experiment)
-end
-
---- What to say of a file that has run and neither returned nor used the experiments that it declared; nil where it has
---- none. Those declared from then on are another file's.
---- @param path string the file's name
-function M.forgotten(path)
-  local here = declared
-  declared = {}
-  if here.used or here.source ~= "@" .. path then return nil end
-  return ("%s:%d declares an experiment, but the file does not return it: write `return sm.experiment { … }`")
-    :format(path, here.line)
 end
 
 --- Notes that a file returned an experiment: its text, with its modules and parameters, tells what it declares.

@@ -166,6 +166,12 @@ function M.begin(given, path, from)
   overrides, record, running, kept_in = given, nil, path, from
 end
 
+--- For `local scope <close> = …`: while the text of another run is loaded.
+function M.scope()
+  local own = table.pack(overrides, record, running, kept_in)
+  return setmetatable({}, { __close = function() overrides, record, running, kept_in = table.unpack(own, 1, 4) end })
+end
+
 --- What the command line, or the record of a run, sets of the file that is running.
 --- @return string|nil path nil where none is
 --- @return table name → text or value

@@ -1,6 +1,7 @@
 --- One run: a declaration, its parts built from the seed, and the directory it fills.
 local lfs = require "lfs"
 local runtime = require "sm.runtime"
+local borrowed = require "sm.experiment.borrowed"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
@@ -260,6 +261,11 @@ local function keep_modules(self)
   return sums
 end
 
+--- Keeps what the runs were that the experiment loads.
+local function keep_loaded(self)
+  return borrowed.keep(self.record.loaded or {}, function(loaded) record(self, { loaded = loaded }) end)
+end
+
 local function begin(self, path)
   if self.replaces then
     self.directory:clear()
@@ -272,7 +278,7 @@ local function begin(self, path)
     experiment = self.name, variant = self.variant, seed = self.seed, file = directory.absolute(self.file),
     declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
     drew = self.identity.drew, -- whether the file drew numbers by the seed, so that its data may differ with it
-    script = self.identity.script,
+    script = self.identity.script, loaded = keep_loaded(self),
     sessions = json.array { environment.session(self.record) },
   })
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
@@ -287,7 +293,7 @@ local function continue(self, path)
   local file = original and lfs.attributes(original) and original or self.file
   sessions[#sessions + 1] = environment.session(environment.describe(file))
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.state.step)
-  record(self, { sessions = json.array(sessions), modules = keep_modules(self) })
+  record(self, { sessions = json.array(sessions), modules = keep_modules(self), loaded = keep_loaded(self) })
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, thousands(self.state.step),
     thousands(self.schedule.steps)))
 end

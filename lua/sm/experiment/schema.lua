@@ -126,7 +126,7 @@ local session <const> = {
 local environment <const> = {
   lua = "string", real = "string", processor = "string", blas = texts, experiment = "string", variant = "string",
   file = "string", seed = "integer", drew = "boolean", data = texts, modules = texts, declaration = texts,
-  script = each("object", "plain"), sessions = each("array", record(session)),
+  loaded = texts, script = each("object", "plain"), sessions = each("array", record(session)),
 }
 for field, kind in pairs(session) do environment[field] = kind end
 

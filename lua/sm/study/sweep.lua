@@ -149,9 +149,10 @@ end
 ---   swept=(array of the names of the parameters that take more than one value), runs=(a directory), again=, dry_run=,
 ---   jobs=(how many at once)}
 --- @param host table the program around it: {load=function(setting), which gives {experiment=, source=, params=} as
----   sm.cli.load does, words=function(setting, text_path, threads), which gives the words of a command, processes=(as
----   sm.host: start, stop, ended, sleep, graceful, interrupted), handler=(for xpcall), complain=function(problem),
----   screen=(as sm.terminal.progress), board=function(runs, screen, count), which gives what hears of the runs}
+---   sm.experiment.load does, words=function(setting, text_path, threads), which gives the words of a command,
+---   processes=(as sm.host: start, stop, ended, sleep, graceful, interrupted), handler=(for xpcall),
+---   complain=function(problem), screen=(as sm.terminal.progress), board=function(runs, screen, count), which gives
+---   what hears of the runs}
 --- @return boolean whether all is done, or can be
 --- @return boolean whether a signal stopped it
 function M.run(given, host)

@@ -36,7 +36,7 @@ return sm.experiment {
 
   -- A stop after the second step, where `interrupted` is.
   local function train(interrupted)
-    local loader = require "sm.cli.load"
+    local loader = require "sm.experiment.load"
     local loaded = loader.file(file, nil, {})
     local looks = 0
     return loaded.experiment:run {
@@ -49,7 +49,7 @@ return sm.experiment {
   end
 
   local function call(method)
-    local loaded = require "sm.cli.load".run_directory(run)
+    local loaded = require "sm.experiment.load".run_directory(run)
     return loaded.experiment[method](loaded.experiment, { directory = run, source = loaded.source,
       params = loaded.params, quiet = true, file = run .. "/experiment.lua" })
   end
@@ -167,7 +167,7 @@ return sm.experiment {
   end, left(false, { file = ".", loose = true })) -- a run may be left out
 
   add("params and experiments", function()
-    local loaded = quietly(require "sm.cli.load".file, file, nil, { lr = "0.5", seed = "3" })
+    local loaded = quietly(require "sm.experiment.load".file, file, nil, { lr = "0.5", seed = "3" })
     return { loaded.params.values, loaded.params.name, tostring(loaded.experiment) }
   end, { prepare = prepare })
 end

@@ -1,7 +1,6 @@
 --- Loads the text of an experiment, or of a plain script, in an environment where a stray global is an error.
 -- What brings the numeric libraries with it (sm.check, sm.fail and all above them) is required where it is
 -- used, so that a line of plain Lua runs at once.
-local host = require "sm.cli.host"
 
 local M = {}
 
@@ -19,9 +18,11 @@ end
 --- The globals that a file sees. They cannot be assigned; reading a name that is none of them is an error.
 --- @param arguments table what the file finds as `arg`
 --- @param offered table|nil name → function that gives the value of one more global when it is first read
-function M.environment(arguments, offered)
+--- @param own_require function|nil instead of Lua's
+function M.environment(arguments, offered, own_require)
   local globals, environment = {}, {}
   for name, value in pairs(scripts) do globals[name] = value end
+  globals.require = own_require or globals.require
   globals.arg, globals._G = arguments, environment
   setmetatable(globals, {
     __index = function(_, name)
@@ -54,11 +55,31 @@ function M.read(path)
   return text
 end
 
---- Raises where the file declares an experiment and lets it fall.
+local declared = {} -- the experiments of the file that is loading: {source=, line=(of the last one), used=(any)}
+
+--- Notes that the file that is loading declares an experiment.
+--- @param info table|nil of debug.getinfo: where
+--- @return table in which `used` is to be set once the file has used one of its experiments
+function M.declares(info)
+  declared.source, declared.line = info and info.source, info and info.currentline
+  return declared
+end
+
+--- For `local scope <close> = …`: while the text of another run is loaded.
+function M.scope()
+  local own = declared
+  declared = {}
+  return setmetatable({}, { __close = function() declared = own end })
+end
+
+--- Raises where a file that has run declares an experiment, and neither returned nor used one. Those declared from then
+--- on are another file's.
 local function check_returned(path, result)
-  local experiments = host.declared_any()
-  local forgotten = experiments and experiments.forgotten(path)
-  if forgotten and result == nil then error(forgotten, 0) end
+  local here = declared
+  declared = {}
+  if result ~= nil or here.used or here.source ~= "@" .. path then return end
+  error(("%s:%d declares an experiment, but the file does not return it: write `return sm.experiment { … }`")
+    :format(path, here.line), 0)
 end
 
 --- Runs a file once.
@@ -71,29 +92,30 @@ local function run_once(path, source, overrides, seed, certain, where)
   for _, name in ipairs(sorted_names(overrides)) do
     arguments[#arguments + 1] = name .. "=" .. require "sm.text".shortest(overrides[name])
   end
-  local chunk, problem = modules.compile(source, path, M.environment(arguments))
+  local chunk, problem = modules.compile(source, path, M.environment(arguments, nil, where.require))
   if not chunk then error(problem, 0) end
   modules.begin(path, where)
+  require "sm.experiment.borrowed".begin()
   require "sm.random".load_file(seed, certain)
   params.begin(overrides, path, where.record)
   local result, trained, reason
   local function script() return chunk(table.unpack(arguments)) end
   if where.sought then
     trained, reason, result = require "sm.experiment".seek({ directory = where.sought, file = path, source = source },
-      script, require "sm.cli.traceback".handler)
+      script, where.handler)
   else
     result = script()
   end
-  local declared = params.finish()
+  local given = params.finish()
   if trained then return { experiment = trained, source = source, params = reason, by_script = true } end
   if reason then error(("%s: the script that is kept there does not come to this run again: %s")
     :format(where.sought, reason), 0) end
   check_returned(path, result)
-  if result ~= nil and not (host.declared_any() and host.declared_any().is(result)) then
+  if result ~= nil and not require "sm.experiment".is(result) then
     error(("%s: expected the file to return an experiment (return sm.experiment { … }) or nothing, got %s")
       :format(path, require "sm.check".describe(result)), 0)
   end
-  return { experiment = result, source = source, params = declared }
+  return { experiment = result, source = source, params = given }
 end
 
 --- A first guess at the seed of the experiment that a text declares; nil where it looks like a plain script.
@@ -107,8 +129,9 @@ end
 --- @param path string names the file in messages; modules beside it can be required
 --- @param source string|nil its text; read from `path` where absent
 --- @param overrides table parameter → text or value
---- @param where table|nil as for sm.modules.begin; record=(the file of a run directory that has the overrides); and
----   by_old_rules=true: the file of a run of version 0.1.0, in which nothing that a file draws followed its seed
+--- @param where table|nil as for sm.modules.begin; record=(the file of a run directory that has the overrides);
+---   sought=(that directory), handler=(for xpcall, while a script is run again for its sake); require=(the text's own);
+---   and by_old_rules=true: the file of a run of version 0.1.0, in which nothing that a file draws followed its seed
 --- @return table {experiment=(nil for a plain script), source=, params=(see sm.experiment.params.finish)}
 function M.file(path, source, overrides, where)
   where = where or {}
@@ -119,21 +142,23 @@ function M.file(path, source, overrides, where)
     if not loaded.experiment or loaded.by_script then return loaded end
     local experiments = require "sm.experiment"
     local drew, drawn_from = require "sm.random".file_drew()
-    local declared = experiments.seed(loaded.experiment)
+    local wanted = experiments.seed(loaded.experiment)
     experiments.is_from_file(loaded.experiment)
-    if not drew or drawn_from == declared or where.by_old_rules then return loaded end
+    if not drew or drawn_from == wanted or where.by_old_rules then return loaded end
     if attempt == 2 then
       error(("%s: the seed of the experiment depends on numbers that the file draws: it is %d where they follow %d; "
-        .. "give it as a number or a parameter"):format(path, declared, seed), 0)
+        .. "give it as a number or a parameter"):format(path, wanted, seed), 0)
     end
-    seed = declared
+    seed = wanted
     where = setmetatable({ again = true }, { __index = where })
   end
 end
 
 --- Reads the record of a run directory: the text that ran and the values of its parameters.
---- @return table as `file`, made from the directory alone
-function M.run_directory(directory)
+--- @param handler function|nil for xpcall, which adds to an error of the text's where it is
+--- @param own_require function|nil of the text, as modules.apart gives it
+--- @return table as `file`, made from the directory alone; without an experiment where the text is a plain script
+function M.run_directory(directory, handler, own_require)
   local schema = require "sm.experiment.schema"
   local path = directory .. "/params.json"
   local directory_of = require "sm.experiment.directory"
@@ -143,15 +168,11 @@ function M.run_directory(directory)
   local file = directory .. "/experiment.lua"
   local source = directory_of.read(file) or error(("there is no %s"):format(file), 0)
   require "sm.experiment.identity".check_modules(directory) -- before one runs
-  local loaded = M.file(file, source, environment.script or record.values, {
-    record = environment.script and directory .. "/environment.json" or path,
+  return M.file(file, source, environment.script or record.values, {
+    record = environment.script and directory .. "/environment.json" or path, handler = handler, require = own_require,
     sought = directory, kept = directory .. "/modules", by_old_rules = not environment.sessions,
     beside = environment.file and environment.file:match "^(.*)/[^/]*$" or nil,
   })
-  if not loaded.experiment then
-    require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
-  end
-  return loaded
 end
 
 return M
