@@ -34,11 +34,13 @@ HOST_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
 LINK_FLAGS = $(LDFLAGS) $(if $(SANITIZE),-fsanitize=address$(comma)undefined)
 LUA_FLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
 LUA_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null)
+PNG_FLAGS := $(shell pkg-config --cflags libpng 2>/dev/null)
+PNG_LIBS := $(shell pkg-config --libs libpng 2>/dev/null)
 CAIRO_FLAGS := $(shell pkg-config --cflags cairo 2>/dev/null)
 CAIRO_LIBS := $(shell pkg-config --libs cairo 2>/dev/null)
 
 # What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
-BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev zlib:zlib1g-dev
+BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev
 TESTED_WITH := cmocka:libcmocka-dev
 pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
                   echo $(lastword $(subst :, ,$(pair)))))
@@ -109,7 +111,7 @@ $(BUILD)/base/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
-	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
+	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
 	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
 
@@ -123,14 +125,14 @@ $(BUILD)/$(1)/%.o: runtime/%.c
 $(BUILD)/lib/glibc-hwcaps/$(1)/libsmrun.so: $(CORE:%=$(BUILD)/$(1)/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) -shared $$(LINK_FLAGS) -pthread -Wl,-soname,libsmrun.so $$^ -o $$@ -lz -ldl -lm
+	$$(Q)$$(CC) -shared $$(LINK_FLAGS) -pthread -Wl,-soname,libsmrun.so $$^ -o $$@ $$(PNG_LIBS) -lz -ldl -lm
 endef
 $(foreach level,$(LEVELS),$(eval $(call level_rule,$(level))))
 
 $(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared $(LINK_FLAGS) -pthread -Wl,-soname,libsmrun.so $^ -o $@ -lz -ldl -lm
+	$(Q)$(CC) -shared $(LINK_FLAGS) -pthread -Wl,-soname,libsmrun.so $^ -o $@ $(PNG_LIBS) -lz -ldl -lm
 
 # nodelete: a Lua state that closes unloads its modules, but the core's threads live on in its code, and cairo
 # keeps what it has loaded.

@@ -236,6 +236,7 @@ function M.collect()
   class("Methods of an optimizer", "an optimizer", "opt:", "^lua/sm/optim/optimizer%.lua$")
   shelf("Data sets", "data", "^lua/sm/data/")
   class("Methods of a data set", "a data set", "set:", "^lua/sm/data/dataset%.lua$")
+  shelf("PNG files", "png", "^lua/sm/png%.lua$")
   shelf("Pictures of networks", "view", "^lua/sm/view/")
   rooms[#rooms + 1] = experiments
   class("Methods of an experiment", "an experiment", "experiment:", "^lua/sm/experiment/init%.lua$")

@@ -37,6 +37,7 @@ local LAZY = {
   optim = function() return require "sm.optim" end,
   data = function() return require "sm.data" end,
   view = function() return require "sm.view" end,
+  png = function() return require "sm.png".public end,
   save = function() return check.public("sm.save", require "sm.files".save) end,
   load = function() return check.public("sm.load", require "sm.files".load) end,
   params = function()

@@ -1,4 +1,4 @@
-/* Files: IDX, NPY, the frame of safetensors, durable writing. runtime.io. What the JSON of a safetensors file
+/* Files: IDX, NPY, PNG, the frame of safetensors, durable writing. runtime.io. What the JSON of a safetensors file
    says is read and written in lua/sm/files.lua. */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include "io/durable.h"
 #include "io/idx.h"
 #include "io/npy.h"
+#include "io/png.h"
 #include "io/safetensors.h"
 
 static const char *const READER = "sm.safetensors";
@@ -56,6 +57,45 @@ static int write_npy(lua_State *L) {
   sm_error error;
   fflush(stdout); /* in front of what goes to /dev/stdout */
   if (sm_npy_write(path, x, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 0;
+}
+
+/* How many channels are asked for; 0 of nil: as many as the file has. */
+static int check_channels(lua_State *L, int index) {
+  int channels = lua_isnoneornil(L, index) ? 0 : (int)sm_lua_integer(L, index, 1, 4);
+  if (channels == 2) sm_lua_bad_argument(L, index, "1, 3 or 4 channels");
+  return channels;
+}
+
+/* read_png(path, channels or nil) → tensor {height, width, channels} */
+static int read_png(lua_State *L) {
+  const char *path = check_path(L, 1);
+  int channels = check_channels(L, 2);
+  sm_error error;
+  if (sm_png_read(push_empty(L), sm_lua_memory(L), path, channels, &error) != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+/* read_pngs(paths, channels or nil) → tensor {count, height, width, channels}; paths: one text, with a zero byte
+   between one and the next */
+static int read_pngs(lua_State *L) {
+  size_t bytes, count = 1;
+  const char *paths = sm_lua_string(L, 1, &bytes);
+  int channels = check_channels(L, 2);
+  for (const char *at = paths; (at = memchr(at, 0, bytes - (size_t)(at - paths))); at++) count++;
+  sm_error error;
+  sm_status status = sm_png_read_all(push_empty(L), sm_lua_memory(L), paths, count, channels, &error);
+  if (status != SM_OK) sm_lua_raise(L, &error);
+  return 1;
+}
+
+/* write_png(path, x) */
+static int write_png(lua_State *L) {
+  const char *path = check_path(L, 1);
+  const sm_tensor *x = sm_lua_tensor(L, 2);
+  sm_error error;
+  fflush(stdout); /* in front of what goes to /dev/stdout */
+  if (sm_png_write(path, x, &error) != SM_OK) sm_lua_raise(L, &error);
   return 0;
 }
 
@@ -295,6 +335,9 @@ void sm_lua_open_io(lua_State *L) {
   static const luaL_Reg functions[] = {{"read_idx", read_idx},
                                        {"read_npy", read_npy},
                                        {"write_npy", write_npy},
+                                       {"read_png", read_png},
+                                       {"read_pngs", read_pngs},
+                                       {"write_png", write_png},
                                        {"write_durably", write_durably},
                                        {"base64", base64},
                                        {"checksum", checksum},

@@ -7,6 +7,13 @@
 
 #include "io/file.h"
 
+/* How far what is compressed can be believed to grow. */
+enum {
+  SM_DEFLATE_RATIO = 1032,     /* deflate shrinks at most this much (zlib's technical notes) */
+  SM_USUAL_RATIO = 100,        /* data worth training on far less: what shrinks more is a trap, once it is large */
+  SM_LARGE_CONTENT = 256 << 20 /* bytes */
+};
+
 typedef struct sm_content {
   const sm_file *file;
   uint64_t next;    /* the byte of the file that is read next */

@@ -5,13 +5,7 @@
 #include "io/content.h"
 #include "io/elements.h"
 
-enum {
-  MAGIC_BYTES = 4,
-  SIZE_BYTES = 4,
-  DEFLATE_RATIO = 1032,      /* deflate shrinks at most this much (zlib's technical notes) */
-  USUAL_RATIO = 100,         /* … and data worth training on far less: what shrinks more is a trap, once it is large */
-  LARGE_BYTES = 256 << 20
-};
+enum { MAGIC_BYTES = 4, SIZE_BYTES = 4 };
 
 /* The element type of a file's third byte; SM_ELEMENTS for an unknown one. */
 static sm_element element_of(int type) {
@@ -97,16 +91,16 @@ static sm_status check_size(const sm_content *from, sm_element element, const sm
     return sm_fail(error, SM_BAD_FILE, "%s: byte %llu: truncated: expected %zu bytes of data, found %llu", path,
                    (unsigned long long)from->offset, bytes, stored - from->offset);
   }
-  if (bytes / DEFLATE_RATIO > stored) {
+  if (bytes / SM_DEFLATE_RATIO > stored) {
     return sm_fail(error, SM_BAD_FILE,
                    "%s: byte %d: the sizes %s ask for %zu bytes, more than %llu compressed ones hold", path,
                    MAGIC_BYTES, sm_shape_text(text, shape), bytes, stored);
   }
-  if (bytes > LARGE_BYTES && bytes / USUAL_RATIO > stored) {
+  if (bytes > SM_LARGE_CONTENT && bytes / SM_USUAL_RATIO > stored) {
     return sm_fail(error, SM_BAD_FILE,
                    "%s: byte %d: the sizes %s ask for %zu bytes of %llu compressed ones, more than %d times as many; "
                    "if that is right, gunzip the file first", path, MAGIC_BYTES, sm_shape_text(text, shape), bytes,
-                   stored, USUAL_RATIO);
+                   stored, SM_USUAL_RATIO);
   }
   return SM_OK;
 }

@@ -1,5 +1,6 @@
---- Malformed files of tensors and data sets: IDX, gzipped IDX, npy, safetensors. Each is {kind=, name=(what is wrong
+--- Malformed files of tensors, data sets and pictures: IDX, gzipped IDX, npy, safetensors, PNG. Each is {kind=, name=(what is wrong
 --- with it), ending=, bytes=}; the same list every time.
+local here = arg[0]:match "^(.*)/[^/]*$" or "."
 local M = {}
 
 --- A text with some bytes in the place of others.
@@ -170,6 +171,14 @@ local function add_safetensors(add)
   end
 end
 
+local function add_png(add)
+  local function read(name)
+    local file <close> = assert(io.open(here .. "/seeds/png/" .. name, "rb"))
+    return file:read "a"
+  end
+  for _, name in ipairs { "palette", "alpha16", "deflated" } do add_damaged(add, name, read(name), 80, 3) end
+end
+
 --- @param scratch string a directory for what is made on the way
 function M.cases(scratch)
   local cases = {}
@@ -182,6 +191,7 @@ function M.cases(scratch)
   add_gzip(adder("gzip", "gz"), scratch)
   add_npy(adder("npy", "npy"))
   add_safetensors(adder("safetensors", "safetensors"))
+  add_png(adder("png", "png"))
   table.sort(cases, function(a, b)
     if a.kind ~= b.kind then return a.kind < b.kind end
     return a.name < b.name

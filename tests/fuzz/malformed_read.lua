@@ -5,6 +5,7 @@ local runtime = require "sm.runtime"
 
 --- Reads a file alone, and, should that be well, as the images and labels of a data set.
 local function read(path)
+  if path:find "%.png$" then return pcall(sm.png.load, path) end
   if not path:find "%.idx$" and not path:find "%.gz$" then return pcall(sm.load, path) end
   local ok, message = pcall(runtime.io.read_idx, path)
   if not ok then return ok, message end

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Fuzzes what reads files of others, with clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
 # Usage: tests/fuzz/run.sh AMOUNT [NAME…]   AMOUNT: 30s (seconds each) or 1000000 (executions each)
-#   names: idx gzip npy safetensors (readers in C), tensors csv json params (readers in Lua); all of them by default
+#   names: idx gzip npy safetensors png (readers in C), tensors csv json params (readers in Lua); all of them by default
 # Inputs that were found to do more than others, and findings, are kept in build/fuzz/NAME; the seeds and words that it
 # starts with lie here. Says how many executions there were, how many edges they covered, and in how many seconds.
 set -eu
 cd "$(dirname "$0")/../.."
 amount=${1:?usage: tests/fuzz/run.sh SECONDSs|RUNS [NAME…]}
 shift
-[ $# -gt 0 ] || set -- idx gzip npy safetensors tensors csv json params
+[ $# -gt 0 ] || set -- idx gzip npy safetensors png tensors csv json params
 case $amount in
   *s) limit=-max_total_time=${amount%s} ;;
   *) limit=-runs=$amount ;;
@@ -41,7 +41,7 @@ harness() {
   fi
   "$clang" -std=c11 -g -O1 -D_GNU_SOURCE -Wall -Wextra -Wno-pass-failed -fno-sanitize-recover=undefined \
     -fsanitize=fuzzer,$sanitizers -Iruntime $(pkg-config --cflags lua5.4) tests/fuzz/$2 tests/fuzz/input.c $objects \
-    -o $out/bin/$1 $(pkg-config --libs lua5.4) -pthread -lz -ldl -lm -rdynamic
+    -o $out/bin/$1 $(pkg-config --libs lua5.4) -pthread $(pkg-config --libs libpng) -lz -ldl -lm -rdynamic
 }
 
 failed=

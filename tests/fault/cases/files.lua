@@ -23,7 +23,7 @@ return function(add, home, support)
         prepare()
         run()
         new = support.read(path)
-        sm.save(path, path:find "npy$" and sm.zeros(2) or { old = sm.zeros(2) })
+        support.write(path, "old")
         old = support.read(path)
         assert(old ~= new)
       end,
@@ -42,6 +42,7 @@ return function(add, home, support)
   replaced("save checked", home .. "/checked.safetensors", function()
     require "sm.files".save_checked(home .. "/checked.safetensors", { w = x, b = y }, { note = "a" })
   end)
+  replaced("save png", home .. "/one.png", function() sm.png.save(home .. "/one.png", sm.full({ 3, 4, 3 }, 0.5)) end)
   replaced("save through a link", home .. "/real.npy", function() sm.save(home .. "/link.npy", x) end, "link%.npy")
   os.execute(("ln -s real.npy '%s/link.npy'"):format(home))
 
@@ -71,6 +72,13 @@ return function(add, home, support)
       support.write(home .. "/fortran.npy", "\x93NUMPY\1\0" .. ("<I2"):pack(#header) .. header
         .. (">dddddd"):pack(1, 2, 3, 4, 5, 6))
     end })
+
+  case("load png", home .. "/read.png", function()
+    return { sm.png.load(home .. "/read.png"), sm.png.load(home .. "/read.png", { channels = 1 }) }
+  end, { prepare = function()
+    prepare()
+    sm.png.save(home .. "/read.png", sm.full({ 3, 4, 3 }, 7, "uint8"))
+  end })
 
   add("json", function()
     local json = require "sm.json"
