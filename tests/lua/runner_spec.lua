@@ -10,8 +10,10 @@ local function write_script(name, text)
   assert(os.execute(("chmod +x '%s/%s'"):format(fake, name)))
 end
 
-local function runner(options)
-  local pipe = io.popen(("SPECS='^$' lua5.4 tests/run.lua %s '%s' 2>&1"):format(options, fake))
+--- @param pattern string|nil of specs; by default that of one which --numbers leaves out
+local function runner(options, pattern)
+  local pipe = io.popen(("SPECS='%s' lua5.4 tests/run.lua --numbers %s '%s' 2>&1"):format(pattern or "^house_spec",
+    options, fake))
   local output = pipe:read "a"
   return output, pipe:close() == true
 end
@@ -81,5 +83,12 @@ describe("tests/run.lua", function()
     local output, success = runner "--level=base"
     assert.is_true(success)
     assert.matches("^== %S+: base, OpenBLAS's %S+ kernels\n.*\n1 passed, 0 failed\n$", output)
+  end)
+
+  it("stops where a pattern picks no spec", function()
+    write_script("tests/test_some", cmocka_script("", { "one        OK " }, "exit 0"))
+    local output, success = runner("", "no_such")
+    assert.is_false(success)
+    assert.equal('SPECS="no_such" picks none of tests/lua/*_spec.lua\n', output)
   end)
 end)
