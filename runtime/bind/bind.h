@@ -133,7 +133,8 @@ void sm_lua_open_recurrent(lua_State *L);
 void sm_lua_open_normalise(lua_State *L);
 void sm_lua_open_optim(lua_State *L);
 void sm_lua_open_random(lua_State *L);
-void sm_lua_add_dropout(lua_State *L); /* to the table of random.c, which is on top */
+void sm_lua_add_dropout(lua_State *L); /* these two add to the table of random.c, which is on top */
+void sm_lua_add_augment(lua_State *L);
 void sm_lua_open_system(lua_State *L);
 void sm_lua_open_io(lua_State *L);
 void sm_lua_add_beneath(lua_State *L); /* to the table of io.c, which is on top */
