@@ -1,6 +1,6 @@
---- Random numbers: one counter-based stream each for general use, initialisation, data order, dropout and Lua's
--- math.random, so that drawing more of one changes none of the others. A stream is a seed, a number and an offset;
--- nothing else.
+--- Random numbers: one counter-based stream each for general use, initialisation, data order, dropout, Lua's
+-- math.random and transforms of examples, so that drawing more of one changes none of the others. A stream is a seed, a
+-- number and an offset; nothing else.
 --
 -- Who decides the numbers: in training the experiment's seed; while the file of an experiment is loaded the same seed
 -- by streams of their own, so that what the file draws is not drawn again in training; in a plain script sm.seed (0
@@ -12,11 +12,11 @@ local fail = require "sm.fail"
 
 local M = {}
 
-local NUMBER = { general = 0, initialisation = 1, order = 2, dropout = 3, script = 4 }
+local NUMBER = { general = 0, initialisation = 1, order = 2, dropout = 3, script = 4, transform = 5 }
 local FILE <const> = 16 -- added to a stream's number while the file of an experiment is loaded
 local seed, first_number = 0, 0
 local script_seed = 0 -- of math.random
-local offset = { general = 0, initialisation = 0, order = 0, dropout = 0, script = 0 }
+local offset = { general = 0, initialisation = 0, order = 0, dropout = 0, script = 0, transform = 0 }
 local experiment = false          -- whether math.random follows a seed
 local asked, asked_script = false, false -- whether the file itself has called sm.seed, math.randomseed
 local file_seed, seed_is_certain = nil, false
@@ -87,8 +87,8 @@ function M.state()
   return state
 end
 
---- Puts the streams back to where state() saw them. A state of version 0.1.0 says nothing of math.random, which then
--- begins.
+--- Puts the streams back to where state() saw them. A state of an earlier version says nothing of streams that came
+-- later, which then begin.
 function M.restore(state)
   seed = math.tointeger(state.seed)
   script_seed = math.tointeger(state.script_seed or state.seed)

@@ -5,6 +5,7 @@ local fail = require "sm.fail"
 local split = require "sm.data.split"
 local shapes = require "sm.shapes"
 local stream = require "sm.data.stream"
+local transform = require "sm.data.transform"
 
 local M = {}
 
@@ -62,9 +63,10 @@ local function check_alike(name, train, test)
 end
 
 --- Builds a data set out of splits; the first `validation` training examples become the validation split.
--- @param parts {name=, train=split, test=split or nil, validation=count, classes=, class_names=, note=}
--- @return {name, description, shape, dtype, classes, class_names, train, validation, test}: shape and dtype are those
---   of an example in a batch, by name where inputs have names; validation and test may be nil
+-- @param parts {name=, train=split, test=split or nil, validation=count, classes=, class_names=, note=,
+--   transform=}
+-- @return {name, description, shape, dtype, classes, class_names, train, validation, test, transform}: shape and dtype
+--   are those of an example in a batch, by name where inputs have names; validation, test and transform may be nil
 function M.new(parts)
   local count = parts.validation or 0
   local train, validation = parts.train, nil
@@ -82,6 +84,7 @@ function M.new(parts)
     classes = parts.classes, class_names = parts.class_names,
     train = train, validation = validation, test = parts.test,
   }, dataset)
+  if parts.transform then set.transform = transform.new(parts.name, parts.transform, set) end
   set.description = describe(set)
   return set
 end
@@ -89,7 +92,7 @@ end
 --- An endless stream of shuffled training batches that can be saved and restored; see sm.data.stream.
 -- @param size integer, examples in a batch
 function dataset:stream(size)
-  return stream.new(self.train, split.check_size("stream", size))
+  return stream.new(self, split.check_size("stream", size))
 end
 
 local BATCHES_OPTIONS <const> = check.spec("set:batches", {
@@ -106,7 +109,7 @@ function dataset:batches(size, options)
   if epochs < math.huge and epochs % 1 ~= 0 then
     fail("batches: option 'epochs' must be an integer or math.huge, got %s", epochs)
   end
-  local source, rest = stream.new(self.train, size), epochs * 1.0 * #self.train
+  local source, rest = stream.new(self, size), epochs * 1.0 * #self.train
   return function()
     local count = math.min(size, rest)
     if count == 0 then return nil end

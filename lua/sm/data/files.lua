@@ -6,6 +6,7 @@ local fail = require "sm.fail"
 local dataset = require "sm.data.dataset"
 local split = require "sm.data.split"
 local shapes = require "sm.shapes"
+local transform = require "sm.data.transform"
 local shape_text = require "sm.text".shape
 
 local M = {}
@@ -74,6 +75,7 @@ local IDX_OPTIONS <const> = check.spec("data.idx", {
   test_images = { type = "string", doc = "the file of test images" },
   test_labels = { type = "string", doc = "the file of their labels" },
   validation = VALIDATION, classes = CLASSES, kind = KIND,
+  transform = transform.option "data.idx",
   name = { type = "string", default = "idx", doc = "what the data set is called" },
 })
 
@@ -96,7 +98,8 @@ function M.idx(given)
     test, test_classes = M.read_split(options.test_images, options.test_labels, options.classes, options.kind)
   end
   return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
-                       classes = options.classes or math.max(train_classes, test_classes) }
+                       classes = options.classes or math.max(train_classes, test_classes),
+                       transform = options.transform }
 end
 
 local NAMED <const> = { "tensor", "table" }
@@ -109,6 +112,7 @@ local TENSOR_OPTIONS <const> = check.spec("data.tensors", {
   validation = VALIDATION, classes = CLASSES,
   kind = { type = { "string", "table" }, choices = KIND.choices, doc = KIND.doc .. "; by name where they have names" },
   class_names = { type = "table", doc = "names of the classes, for pictures" },
+  transform = transform.option "data.tensors",
   name = { type = "string", default = "tensors", doc = "what the data set is called" },
 })
 
@@ -205,7 +209,7 @@ function M.of_tensors(where, options, label)
   if options.test_inputs then test, test_seen = part "test_" end
   return dataset.new { name = options.name, train = train, test = test, validation = options.validation,
                        classes = options.classes or seen and math.max(seen, test_seen or 0),
-                       class_names = options.class_names }
+                       class_names = options.class_names, transform = options.transform }
 end
 
 --- data.tensors { inputs = tensor, targets = tensor }: a data set from tensors that are there already. Its kind is

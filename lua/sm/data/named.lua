@@ -7,6 +7,7 @@ local catalogue = require "sm.data.catalogue"
 local dataset = require "sm.data.dataset"
 local files = require "sm.data.files"
 local search = require "sm.data.search"
+local transform = require "sm.data.transform"
 local usage = require "sm.usage"
 
 local _, module_path = ... -- require passes the name and the file of a module
@@ -20,7 +21,10 @@ local OPTIONS <const> = {
   validation = { type = "integer", default = 0, min = 0, max = FULL_TRAIN,
     doc = "how many of the first training images become validation; the tutorial's: 5000" },
 }
-for _, name in ipairs { "mnist", "fashion", "mnist_mini" } do check.spec("data." .. name, OPTIONS) end
+for _, name in ipairs { "mnist", "fashion", "mnist_mini" } do
+  check.spec("data." .. name, OPTIONS)
+  OPTIONS.transform = transform.option("data." .. name)
+end
 
 --- Whether a file of labels begins with these.
 local function begins_with(labels_path, first_labels)
@@ -39,12 +43,13 @@ local function mistaken(paths, name)
 end
 
 --- Reads four IDX files in the catalogue's order.
-local function read(name, paths, validation, class_names, note)
+local function read(name, paths, options, class_names, note)
   return dataset.new {
     name = name,
     train = files.read_split(paths[1], paths[2], CLASSES),
     test = files.read_split(paths[3], paths[4], CLASSES),
-    validation = validation, classes = CLASSES, class_names = class_names, note = note,
+    validation = options.validation, transform = options.transform,
+    classes = CLASSES, class_names = class_names, note = note,
   }
 end
 
@@ -65,7 +70,7 @@ end
 local function named(name)
   return function(given)
     local options = check.options("data." .. name, given, OPTIONS)
-    return read(name, find(name), options.validation, catalogue[name].class_names)
+    return read(name, find(name), options, catalogue[name].class_names)
   end
 end
 
@@ -87,8 +92,8 @@ function M.mnist_mini(given)
   for _, directory in ipairs(directories) do
     local paths = search.files(directory, catalogue.mnist.files)
     if paths then
-      local validation = math.floor(options.validation * MINI_TRAIN / FULL_TRAIN + 0.5)
-      return read("mnist_mini", paths, validation, nil, "a scale model of mnist, counts scaled by 1/12")
+      options.validation = math.floor(options.validation * MINI_TRAIN / FULL_TRAIN + 0.5)
+      return read("mnist_mini", paths, options, nil, "a scale model of mnist, counts scaled by 1/12")
     end
   end
   fail("data.mnist_mini: its files are missing from the installation: they are in none of %s",

@@ -5,19 +5,21 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
 local check_size = require "sm.data.split".check_size
+local transform = require "sm.data.transform"
 
 local M = {}
 
 local stream = {}
 stream.__index = stream
 
---- A stream over the examples of a split.
--- @param split not empty
+--- A stream over the training examples of a data set, with its transform.
+-- @param set a data set whose training split is not empty
 -- @param size integer, examples in a batch
 -- @return a stream; `.epoch` is the epoch (1-based) of the last example given, 0 before the first
-function M.new(split, size)
+function M.new(set, size)
+  local split = set.train
   if #split == 0 then fail "there are no training examples to draw batches from" end
-  return setmetatable({ split = split, size = size, epoch = 0, position = #split }, stream)
+  return setmetatable({ set = set, split = split, size = size, epoch = 0, position = #split }, stream)
 end
 
 --- Shuffles as `draw` says: the numbers that random.permutation would use.
@@ -53,16 +55,23 @@ function stream:straddle(size)
   return index
 end
 
---- The next batch.
--- @param size integer, examples in this batch (default: the stream's)
--- @return x real {size, …}, y {size, …}
-function stream:next(size)
-  size = size and check_size("next", size) or self.size
+--- The next `size` examples as the data set has them.
+function stream:gather(size)
   if self.position == #self.split then self:turn() end
   if self.position + size > #self.split then return self.split:gather(self:straddle(size), 0, size) end
   local first = self.position
   self.position = first + size
   return self.split:gather(self.order, first, size)
+end
+
+--- The next batch.
+-- @param size integer, examples in this batch (default: the stream's)
+-- @return x real {size, …}, y {size, …}
+function stream:next(size)
+  size = size and check_size("next", size) or self.size
+  local x, y = self:gather(size)
+  if not self.set.transform then return x, y end
+  return transform.apply(self.set.transform, size, x, y, self.set.classes)
 end
 
 --- Where the stream stands, as a plain table of integers.
