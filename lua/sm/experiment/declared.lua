@@ -180,9 +180,23 @@ end
 
 local function add_nothing() end
 
+--- What is done to training examples; the data are told by themselves. A run of a file is compared by the places that
+--- both have, so there is one without a transform, too.
+local function add_data(lines, place, data, seen, deep)
+  local steps = rawget(data, "transform")
+  place = place .. ".transform"
+  steps = type(steps) == "table" and steps or {}
+  if not deep or #steps > 0 then lines[place] = ("%d steps"):format(#steps) end
+  for position, step in ipairs(steps) do
+    local inner = ("%s.%d"):format(place, position)
+    if type(step) == "table" then lines[inner] = "a table of changes" end
+    add(lines, inner, step, seen, 1, deep)
+  end
+end
+
 local adders = {
-  model = add_model, optimizer = add_optimizer, views = add_views,
-  data = add_nothing, where = add_nothing, -- told by itself; a line, which depends on the file's path
+  model = add_model, optimizer = add_optimizer, views = add_views, data = add_data,
+  where = add_nothing, -- a line, which depends on the file's path
 }
 
 --- @param declaration table as sm.experiment.declare gives it

@@ -164,7 +164,8 @@ local validation <const> = record({
   step = "step", loss = "number", accuracy = "fraction", metrics = each("object", "number"),
 }, { step = "there is no step" })
 
-local random <const>, streams <const> = { seed = "integer", script_seed = "integer" }, {}
+local random <const> = { seed = "integer", script_seed = "integer", transform = "count" } -- transforms came later
+local streams <const> = {}
 for _, name in ipairs { "seed", "general", "initialisation", "order", "dropout", "script", "script_seed" } do
   random[name], streams[name] = random[name] or "count", ("there is no '%s'"):format(name)
 end

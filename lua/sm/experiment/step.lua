@@ -74,7 +74,8 @@ local function add_gradient(run, batches)
   M.check_finite(run, "loss", value, inputs)
   if not loss:tracks() then fail_without_parameters(run) end
   first_steps.observed(run, loss.backward, batches > 1 and loss / batches or loss)
-  return value, run.accuracy and output:accuracy(targets) or nil
+  local labels = run.accuracy and targets.dtype ~= runtime.real -- a transform may have mixed them
+  return value, labels and output:accuracy(targets) or nil
 end
 
 --- @return table name → number
