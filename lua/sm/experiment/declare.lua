@@ -160,7 +160,15 @@ local function check_views(views)
     positions[#positions + 1], at[position] = position, view
   end
   table.sort(positions)
-  for i, position in ipairs(positions) do list[i] = at[position] end
+  local known = {}
+  for i, position in ipairs(positions) do
+    local name = at[position].name
+    if known[name] then
+      fail("experiment: option 'views': two views are called '%s', and one's pictures would replace the other's; give "
+        .. "one another name, { name = \"…\" }", name)
+    end
+    list[i], known[name] = at[position], true
+  end
   return list
 end
 

@@ -9,6 +9,7 @@ local M = {}
 ---   step       of the step that is being made, 1 for the first; in an evaluation, of the steps that are done
 ---   training   whether a step is being made
 ---   model, optimizer, data  as they were declared
+---   row        of metrics.csv at this step, where a view is drawn
 --- @return table that reads `now`, and refuses other names and every change: no checkpoint would keep it
 function M.of(now)
   return setmetatable({}, {

@@ -20,6 +20,7 @@ local train = require "sm.experiment.train"
 local modules = require "sm.modules"
 local several = require "sm.optim.several"
 local thousands = require "sm.numbers".thousands
+local undisturbed = require "sm.view.sample".undisturbed
 local shape_text = require "sm.text".shape
 
 local M = {}
@@ -75,8 +76,10 @@ end
 
 --- Notes what `at` says from now on.
 --- @param training boolean whether a step is being made
-function M:moment(training)
-  self.moment_now.step, self.moment_now.training = self.state.step, training
+--- @param row table|nil this step's of metrics.csv, for a view
+function M:moment(training, row)
+  local at = self.moment_now
+  at.step, at.training, at.row = self.state.step, training, row
 end
 
 --- Where each example has one label, each class needs a score.
@@ -169,6 +172,9 @@ end
 local function enter(row, view, names, figures)
   local declared = {}
   for _, name in ipairs(names) do declared[name] = true end
+  if type(figures) ~= "table" then
+    fail("view '%s' must measure a table of numbers by name, got %s", view.name, check.describe(figures))
+  end
   for name, value in next, figures do
     if not declared[name] then
       fail("view '%s' measured '%s', which is none of its metric_names%s", view.name, check.word(name),
@@ -185,19 +191,19 @@ end
 function M:measure(row)
   for position, view in ipairs(self.views) do
     local names = self.view_columns[position]
-    if #names > 0 then enter(row, view, names, view:measure(self.model, self.data)) end
+    if #names > 0 then enter(row, view, names, undisturbed(self.model, view.measure, view, self.model, self.data)) end
   end
 end
 
 --- Draws one view for this step; the newest picture, and the numbers that a view may write beside it, also lie under
 --- their plain names.
 local function draw(self, view, row)
-  self:moment(false)
+  self:moment(false, row)
   local plain = "plots/" .. view.name
   local name = ("%s-%06d"):format(plain, self.state.step)
   local path = self.directory.path .. "/" .. name
   for _, extension in ipairs { ".png", ".csv" } do self.directory:check_place(name .. extension) end
-  view:draw(self.model, path .. ".png", {
+  undisturbed(self.model, view.draw, view, self.model, path .. ".png", {
     step = self.state.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row, at = self.at,
     title = self.variant == "default" and self.name or self.name .. "  " .. self.variant,
   })

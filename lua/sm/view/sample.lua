@@ -2,6 +2,7 @@
 -- none.
 -- @module sm.view.sample
 local autograd = require "sm.autograd"
+local random = require "sm.random"
 local runtime = require "sm.runtime"
 
 local M = {}
@@ -17,29 +18,34 @@ function M.of(data, count)
   return { split = whole:slice(1, size), name = data.validation and "validation" or "training", size = size }
 end
 
---- Calls f(...) with the model in evaluation mode and without a tape; the mode is put back. Draws no random
--- number.
-function M.quietly(model, f, ...)
+--- Calls f(...) with the model in evaluation mode. Its mode is put back, and so are the random numbers that f draws:
+-- training goes on with the same ones whether or not it is looked at.
+function M.undisturbed(model, f, ...)
   local training = model.training
-  local _ <close> = setmetatable({}, { __close = function() if training then model:train() end end })
+  local _ <close> = random.scope()
+  local _ <close> = setmetatable({}, {
+    __close = function() if training then model:train() else model:eval() end end,
+  })
   model:eval()
-  return autograd.no_grad(f, ...)
+  return f(...)
 end
 
---- Calls f(...) with the model in evaluation mode, and with a tape that leads to none of its parameters, so that
--- their gradients stay as they are.
+--- The same, without a tape.
+function M.quietly(model, f, ...)
+  return M.undisturbed(model, autograd.no_grad, f, ...)
+end
+
+--- The same, with a tape that leads to none of the model's parameters, so that their gradients stay as they are.
 function M.frozen(model, f, ...)
-  local tracked, training = {}, model.training
+  local tracked = {}
   for _, parameter in pairs(model:parameters()) do
     if parameter:tracks() then tracked[#tracked + 1] = parameter end
   end
   local _ <close> = setmetatable({}, { __close = function()
     for _, parameter in ipairs(tracked) do parameter:requires_grad() end
-    if training then model:train() end
   end })
   for _, parameter in ipairs(tracked) do parameter:requires_grad(false) end
-  model:eval()
-  return f(...)
+  return M.undisturbed(model, f, ...)
 end
 
 --- Iterates over a sample's batches: x {count, …}, y {count}, 0-based position of the first.
