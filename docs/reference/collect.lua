@@ -237,7 +237,9 @@ function M.collect()
   shelf("Data sets", "data", "^lua/sm/data/")
   class("Methods of a data set", "a data set", "set:", "^lua/sm/data/dataset%.lua$")
   shelf("PNG files", "png", "^lua/sm/png%.lua$")
-  shelf("Pictures of networks", "view", "^lua/sm/view/")
+  shelf("Pictures", "view", "^lua/sm/view/")
+  class("Methods of a picture of one's own", "a picture of one's own", "view:", "^lua/sm/view/own%.lua$")
+  class("Methods of a canvas", "a canvas", "canvas:", "^lua/sm/view/canvas%.lua$")
   rooms[#rooms + 1] = experiments
   class("Methods of an experiment", "an experiment", "experiment:", "^lua/sm/experiment/init%.lua$")
   for _, where in ipairs(sorted(M.keys(check.specs))) do

@@ -61,4 +61,11 @@ for i = 0, 2 * STEPS do
   M.grey[i + 1] = M.hex(value, value, value)
 end
 
+--- The colour of one of several lines or points: equally light, of evenly spread hues.
+-- @param number of it, from 1
+-- @param lightness 0.6 when absent; text takes 0.5
+function M.of_series(number, count, lightness)
+  return M.hex(M.srgb(lightness or 0.6, 0.14, 360 * (number - 1) / count + 20))
+end
+
 return M

@@ -9,9 +9,14 @@
 -- `view:measure(model, data)` the figures by name.
 -- @module sm.view
 local check = require "sm.check"
+local images = require "sm.view.images"
 
 return check.closed({
+  canvas = require "sm.view.canvas",
   filters = require "sm.view.filters",
   groups = require "sm.view.groups",
+  image = images.image,
+  images = images.images,
   paint = require "sm.view.paint",
+  plot = require "sm.view.plot",
 }, "sm.view", "views")

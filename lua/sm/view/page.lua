@@ -10,6 +10,12 @@ if not drawn then fail("cannot draw: %s (Debian's package libcairo2)", canvas:ma
 
 local M = {}
 
+M.largest = 16384 -- pixels of a canvas's side at most
+M.most = 16000    -- of a content's, under its header and within margins
+
+--- A picture of one colour: see bind/canvas.c.
+M.canvas = canvas.new
+
 local HEADING_SPACE, CAPTION_SPACE = 10, 14 -- below them
 local CAPTION_LINE = 22
 local BAR_WIDTH, BAR_HEIGHT = 200, 14

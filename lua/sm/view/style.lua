@@ -2,6 +2,7 @@
 -- @module sm.view.style
 local M = {
   background = "#ffffff", ink = "#1c1f24", quiet = "#6b717a", edge = "#d4d8dd", night = "#000000",
+  odd = "#ff00c8", -- of a pixel that is no number
   margin = 40,
   line = 32, -- from one line of a sheet's title to the next
   tick = 6,  -- length of a mark on an axis

@@ -54,7 +54,7 @@ return function(moments, width)
       style.quiet)
     local ends = {}
     for g = 1, #now do
-      local ink = colour.hex(colour.srgb(0.6, 0.14, 360 * (g - 1) / #now + 20))
+      local ink = colour.of_series(g, #now)
       local points = {}
       for _, moment in ipairs(moments) do
         local px, py = at(moment, g)
@@ -66,7 +66,7 @@ return function(moments, width)
     end
     for g, base in ipairs(labelled and spread(ends, y + HEIGHT + 5) or {}) do
       page.text(canvas, left + across + 8, base, tostring(g), style.small, "left",
-        colour.hex(colour.srgb(0.5, 0.14, 360 * (g - 1) / #now + 20)))
+        colour.of_series(g, #now, 0.5))
     end
   end }
   return page.panel {
