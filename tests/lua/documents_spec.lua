@@ -1,4 +1,4 @@
---- The blocks of README.md, docs/library.md and docs/groups.md run as they stand.
+--- The blocks of README.md and of the pages in docs/ run as they stand.
 -- A block of Lua is a script of its own, which smrun runs. It prints what stands behind its "-->", up to a remark in
 -- parentheses; how wide the spaces are does not count. A block without a language has commands for a shell in the
 -- source's directory.
@@ -71,6 +71,16 @@ local function skip(command)
   end
 end
 
+--- README.md, and the pages for users that are written by hand.
+local function documents()
+  local names = {}
+  for name in lfs.dir "docs" do
+    if name:find "%.md$" and name ~= "operations.md" and name ~= "house.md" then names[#names + 1] = "docs/" .. name end
+  end
+  table.sort(names)
+  return { "README.md", table.unpack(names) }
+end
+
 describe("documents", function()
   local workspace
 
@@ -95,7 +105,7 @@ describe("documents", function()
 
   after_each(function() os.execute("rm -rf -- " .. quote(workspace)) end)
 
-  for _, document in ipairs { "README.md", "docs/library.md", "docs/groups.md" } do
+  for _, document in ipairs(documents()) do
     for _, block in ipairs(blocks_of(document)) do
       local place = ("%s:%d"):format(document, block.line)
       if block.language == "lua" and not in_walk(document, block) then
