@@ -281,6 +281,14 @@ describe("views of one's own", function()
       end
     end)
 
+    it("take any text: what is long is cut, what cannot be seen is written out", function()
+      local odd = ("wide"):rep(2000) .. "\n\27[31m\xff"
+      saved(view.image(sm.zeros(2, 2), { title = odd, labels = odd }))
+      saved(view.plot({ [odd] = { 1, 2 }, ["\xff\n"] = { 1 } }, { title = "\xff\0", x_axis = odd, y_axis = odd }))
+      local hidden = setmetatable({}, { __index = function() return sm.zeros(2, 2) end })
+      has(message(view.images, hidden), "expected a plain table")
+    end)
+
     it("leave random numbers, the mode and gradients as they were", function()
       local model = nn.sequential { nn.linear { 3 }, nn.dropout { 0.5 } }:build { 3 }
       local weight = model:layer "linear1".weight

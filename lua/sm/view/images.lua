@@ -49,6 +49,7 @@ local function list_of(self, given)
     end
     for i = 1, math.min(shape[1], MOST + 1) do list[i] = given[i] end
   elseif type(given) == "table" and not check.is_callable(given) then
+    check.plain(self.kind, given)
     for i = 1, math.min(rawlen(given), MOST + 1) do list[i] = rawget(given, i) or false end
     for key in next, given do
       if not list[key] and not (math.type(key) == "integer" and key > MOST) then
@@ -72,7 +73,7 @@ end
 local function label_of(self, value)
   if math.type(value) == "float" then return (("%.3g"):format(value):gsub("^-", "−")) end
   if math.type(value) == "integer" or type(value) == "string" then
-    return text.brief(text.visible(tostring(value)), LONGEST_LABEL)
+    return own.line(value, LONGEST_LABEL)
   end
   self:refuse("a label is a text or a number, got %s", check.describe(value))
 end
@@ -88,7 +89,9 @@ local function labels_of(self, given, count)
   if self.options.single and type(given) ~= "table" then given = { given } end
   if type(given) ~= "table" then
     self:refuse("labels are a list of texts or numbers, or a tensor {count}; got %s", check.describe(given))
-  elseif rawlen(given) ~= count then
+  end
+  check.plain(self.kind, given)
+  if rawlen(given) ~= count then
     self:refuse("expected a label for each of %s, got %d", words.count(count, "picture"), rawlen(given))
   end
   local labels = {}
@@ -204,7 +207,7 @@ local function write(self, path, content, lines)
     boxes[1] = require "sm.view.pictures" (content)
   end
   if content.bar then boxes[#boxes + 1] = page.legend(content.bar.map, content.bar.texts, content.bar.words) end
-  local sheet = { name = text.visible(options.title or self.name), about = content.about, lines = lines,
+  local sheet = { name = own.line(options.title or self.name), about = content.about, lines = lines,
     content = page.column(boxes, BAR_SPACE) }
   local width, height, most = sheet.content.width, sheet.content.height, page.most
   if width > most or height > most then

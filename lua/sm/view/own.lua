@@ -10,10 +10,12 @@ local declaration = require "sm.view.declaration"
 local fail = require "sm.fail"
 local random = require "sm.random"
 local samples = require "sm.view.sample"
-local visible = require "sm.text".visible
+local text = require "sm.text"
 local words = require "sm.view.words"
 
 local M = {}
+
+local LONGEST <const> = 100 -- bytes of a line that a person gives
 
 local View = declaration.class "a view of one's own"
 
@@ -26,6 +28,12 @@ function M.options(name)
     grad = { type = "boolean", default = false,
       doc = "whether the function may ask for gradients, as of its input; parameters of the model have none then" },
   }
+end
+
+--- A person's text as a sheet writes it, on one line.
+-- @param most bytes, or nil
+function M.line(given, most)
+  return text.brief(text.visible(tostring(given)), most or LONGEST)
 end
 
 --- An option that is {low, high}, as a table of one's own; nil where it is not given.
@@ -47,7 +55,7 @@ local function described(given)
 end
 
 function View:__tostring()
-  local name = visible(self.name)
+  local name = M.line(self.name)
   return ("%s '%s' of %s (%s); x:save(\"%s.png\") draws it"):format(self.kind, name, described(self.given), self.where,
     name)
 end

@@ -59,7 +59,7 @@ end
 --- One series.
 -- @param name or nil
 local function series_of(self, given, name)
-  local label = name and ("'%s'"):format(text.visible(name)) or "the series"
+  local label = name and ("'%s'"):format(own.line(name)) or "the series"
   if is_tensor(given) or type(given) == "table" and is_list(given) then given = { y = given } end
   if type(given) ~= "table" then
     self:refuse("%s is { x = …, y = … }, a list of numbers or a tensor {count}; got %s", label, check.describe(given))
@@ -126,7 +126,7 @@ end
 local function write(self, path, list, lines, step)
   if path:find "%.csv$" then return runtime.io.write_durably(path, csv(list)) end
   require "sm.view.plot_sheet".draw(path, { -- only a program that draws needs cairo
-    name = text.visible(self.options.title or self.name), lines = lines, series = list, options = self.options,
+    name = own.line(self.options.title or self.name), lines = lines, series = list, options = self.options,
   })
   if step then runtime.io.write_durably(path:gsub("%.png$", "") .. ".csv", csv(list, step)) end
 end

@@ -2,9 +2,9 @@
 -- @module sm.view.plot_sheet
 local axes = require "sm.view.axis"
 local colour = require "sm.view.colour"
+local own = require "sm.view.own"
 local page = require "sm.view.page"
 local style = require "sm.view.style"
-local text = require "sm.text"
 local words = require "sm.view.words"
 
 local M = {}
@@ -190,9 +190,9 @@ local function plot_box(list, planned, options)
         canvas:line({ along, foot, along, foot + style.tick }, { colour = style.quiet })
         page.text(canvas, along, y0 + HEIGHT + BELOW - 4, mark.text, style.small, "centre", style.quiet)
       end
-      if y_title then page.text(canvas, x, y + style.label.size, text.visible(y_title), style.label) end
+      if y_title then page.text(canvas, x, y + style.label.size, own.line(y_title), style.label) end
       if x_title then
-        page.text(canvas, x0 + WIDTH, y0 + HEIGHT + BELOW + style.label.size, text.visible(x_title), style.label,
+        page.text(canvas, x0 + WIDTH, y0 + HEIGHT + BELOW + style.label.size, own.line(x_title), style.label,
           "right")
       end
     end }
@@ -203,7 +203,7 @@ local function legend_box(list, width)
   local places, x, row, named = {}, 0, 0, false
   for number, series in ipairs(list) do
     named = named or series.name ~= nil
-    local name = text.brief(text.visible(series.name or ""), LONGEST_NAME)
+    local name = own.line(series.name or "", LONGEST_NAME)
     local wide = SWATCH + GAP // 2 + page.width(name, style.label)
     if x > 0 and x + wide > width then x, row = 0, row + 1 end
     places[number] = { x = x, y = row * ROW, name = name }
