@@ -1,10 +1,11 @@
---- Tensors in files that other programs read: .npy for one tensor, .safetensors for named ones.
+--- Tensors in files that other programs read: .npy for one tensor, .safetensors and .npz for named ones.
 -- @module sm.files
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local checksums = require "sm.checksums"
 local fail = require "sm.fail"
 local json = require "sm.json"
+local npz = require "sm.npz"
 local ordered = require "sm.ordered"
 local brief = require "sm.text".brief
 
@@ -65,20 +66,28 @@ local function bytes_of(tensor)
   return bytes
 end
 
-local function save_safetensors(path, tensors, metadata, checked, root)
+--- The names of a table of tensors, in the order in which they are written.
+--- @param kind string of file
+local function checked_names(path, kind, tensors)
   if type(tensors) ~= "table" then
-    fail("save: %s: a .safetensors file holds a table of named tensors, got %s", path,
-      check.describe(tensors))
+    fail("save: %s: %s file holds a table of named tensors, got %s", path, kind, check.describe(tensors))
   end
+  local names = names_of(path, "tensors", tensors)
+  for _, name in ipairs(names) do
+    if not is_tensor(tensors[name]) then
+      fail("save: %s: '%s' must be a tensor, got %s", path, name, check.describe(tensors[name]))
+    end
+  end
+  return names
+end
+
+local function save_safetensors(path, tensors, metadata, checked, root)
+  local names, parts, offset, written = checked_names(path, "a .safetensors", tensors), {}, 0, {}
   if metadata ~= nil and type(metadata) ~= "table" then
     fail("save: %s: metadata must be a table of strings, got %s", path, check.describe(metadata))
   end
-  local names, parts, offset, written = names_of(path, "tensors", tensors), {}, 0, {}
   for _, name in ipairs(names) do
     local tensor = tensors[name]
-    if not is_tensor(tensor) then
-      fail("save: %s: '%s' must be a tensor, got %s", path, name, check.describe(tensor))
-    end
     if name == METADATA then fail("save: %s: no tensor may be called '%s'", path, METADATA) end
     local last = offset + bytes_of(tensor)
     parts[#parts + 1], written[#written + 1] = entry_text(name, tensor, offset, last), tensor
@@ -203,7 +212,25 @@ local function save_npy(path, tensor, metadata)
   runtime.io.write_npy(path, tensor)
 end
 
+local function save_npz(path, tensors, metadata)
+  if metadata ~= nil then fail("save: %s: only a .safetensors file has room for metadata", path) end
+  local names = checked_names(path, "an .npz", tensors)
+  for _, name in ipairs(names) do
+    if name == "" or name:find "%c" then
+      fail("save: %s: a name in an .npz file is a text without control characters, got '%s'", path, check.word(name))
+    end
+  end
+  npz.save(path, names, tensors, bytes_of)
+end
+
+local function load_npz(path)
+  local tensors, metadata, reasons = npz.load(path)
+  if next(reasons) then guard(tensors, reasons) end
+  return tensors, metadata, reasons
+end
+
 local FORMATS <const> = {
+  npz = { save = save_npz, load = load_npz },
   npy = { save = save_npy, load = runtime.io.read_npy },
   safetensors = { save = save_safetensors, load = load_safetensors },
 }
@@ -214,7 +241,7 @@ local function format_of(where, path)
   end
   local format = FORMATS[path:match "%.([^./]+)$"]
   if not format then
-    fail("%s: %s: the name should end in .npy (one tensor) or .safetensors (a table of named tensors)",
+    fail("%s: %s: the name should end in .npy (one tensor), or in .safetensors or .npz (a table of named tensors)",
       where, path)
   end
   return format
@@ -222,8 +249,8 @@ end
 
 --- Writes tensors to a file. It is written beside its place, synced and renamed: a crash leaves the old file
 -- or the new one, never a part.
--- @param path string ending in .npy or .safetensors
--- @param x for .npy a tensor; for .safetensors a table name → tensor, written in its own order when it is
+-- @param path string ending in .npy, .npz or .safetensors
+-- @param x for .npy a tensor; for the others a table name → tensor, written in its own order when it is
 --   an ordered map (as model:parameters() is), else sorted by name
 -- @param metadata for .safetensors: optional table of strings, name → text
 function M.save(path, x, metadata)
@@ -245,12 +272,12 @@ end
 
 --- Reads a file of tensors. Floats of 16, 32 and 64 bits become real, rounded to the nearest (a float64 that is
 -- finite and would not be is refused), unsigned bytes uint8, booleans (as 0 and 1) and all other integers int32,
--- which they must fit. A .safetensors file gives every tensor that can be read: the names of the others, with the
+-- which they must fit. A file of named ones gives every tensor that can be read: the names of the others, with the
 -- reason, come as a third value, and to index the table by one of them raises that reason.
 -- A file with checksums that is not what was written is refused.
--- @param path string ending in .npy or .safetensors
--- @return for .npy the tensor; for .safetensors a table name → tensor, the metadata (a table of strings, maybe
---   empty), and a table name → reason of what could not be read (maybe empty)
+-- @param path string ending in .npy, .npz or .safetensors
+-- @return for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe
+--   empty; that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
 function M.load(path)
   return format_of("load", path).load(path)
 end

@@ -300,13 +300,20 @@ static int writer_header(lua_State *L) {
   return 0;
 }
 
-/* writer:write(x): the bytes of a tensor */
+/* writer:write(x): the bytes of a tensor, or of a string */
 static int writer_write(lua_State *L) {
-  const sm_tensor *x = sm_lua_tensor(L, 2);
+  const void *data;
+  size_t bytes;
+  if (lua_type(L, 2) == LUA_TSTRING) {
+    data = lua_tolstring(L, 2, &bytes);
+  } else {
+    const sm_tensor *x = sm_lua_tensor(L, 2);
+    data = x->data;
+    bytes = sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype);
+  }
   sm_writer *writer = check_writer(L);
   sm_error error;
-  if (sm_writer_write(writer, x->data, sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype), &error) != SM_OK)
-    sm_lua_raise(L, &error);
+  if (sm_writer_write(writer, data, bytes, &error) != SM_OK) sm_lua_raise(L, &error);
   return 0;
 }
 
@@ -351,4 +358,5 @@ void sm_lua_open_io(lua_State *L) {
   sm_lua_class(L, WRITER, writer, writer_abandon);
   sm_lua_functions(L, functions);
   sm_lua_add_beneath(L);
+  sm_lua_add_npz(L);
 }

@@ -4,8 +4,12 @@
 
 enum { CHUNK = 1 << 16 }; /* bytes that are read at once */
 
+uint32_t sm_checksum_on(uint32_t sum, const void *data, size_t bytes) {
+  return bytes > 0 ? (uint32_t)crc32_z(sum, data, bytes) : sum;
+}
+
 uint32_t sm_checksum(const void *data, size_t bytes) {
-  return bytes > 0 ? (uint32_t)crc32_z(0, data, bytes) : 0;
+  return sm_checksum_on(0, data, bytes);
 }
 
 sm_status sm_file_checksum(uint32_t *out, const sm_file *file, uint64_t offset, uint64_t bytes, sm_error *error) {

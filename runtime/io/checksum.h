@@ -10,6 +10,9 @@
 
 uint32_t sm_checksum(const void *data, size_t bytes);
 
+/* That of some bytes and these behind them, from that of the former. */
+uint32_t sm_checksum_on(uint32_t sum, const void *data, size_t bytes);
+
 /* out = that of `bytes` bytes of the file from `offset` on. Fails as sm_file_read does. */
 sm_status sm_file_checksum(uint32_t *out, const sm_file *file, uint64_t offset, uint64_t bytes, sm_error *error);
 

@@ -6,6 +6,7 @@
 
 #include "io/durable.h"
 #include "io/elements.h"
+#include "io/file.h"
 
 enum {
   MAGIC_BYTES = 6,
@@ -122,7 +123,7 @@ static sm_status parse_entry(header *h, parser *p) {
   if (seen == &h->has_order) return parse_boolean(&h->fortran, p);
   if (seen == &h->has_shape) return parse_shape(&h->shape, p);
   if (p->text[p->next] == '[') {
-    return sm_fail(p->error, SM_BAD_FILE, "%s: byte %zu: structured arrays cannot be read", p->path,
+    return sm_fail(p->error, SM_BAD_VALUE, "%s: byte %zu: structured arrays cannot be read", p->path,
                    p->start + p->next);
   }
   return parse_string(h->descr, p);
@@ -151,7 +152,7 @@ static sm_status find_element(sm_elements *elements, const header *h, const char
   elements->element = order && strchr("<>=|", order) ? sm_element_named(h->descr + 1, type_name) : SM_ELEMENTS;
   elements->big_endian = order == '>';
   if (elements->element < SM_ELEMENTS && (order != '|' || sm_element_bytes(elements->element) == 1)) return SM_OK;
-  return sm_fail(error, SM_BAD_FILE,
+  return sm_fail(error, SM_BAD_VALUE,
                  "%s: the element type is '%s'; f2, f4, f8, b1, i1, u1, i2, u2, i4, u4, i8 and u8 can be read",
                  path, h->descr);
 }
@@ -181,19 +182,26 @@ static sm_status from_fortran(sm_tensor *out, sm_tensor *x, sm_memory *memory, c
 }
 
 /* Reads the header into text (MAX_HEADER_BYTES + 1) and says where it begins and the data begin. */
-static sm_status read_header(char *text, size_t *start, size_t *data, const sm_file *file, sm_error *error) {
+static sm_status read_header(char *text, size_t *start, size_t *data, const sm_npy_source *file, sm_error *error) {
   unsigned char front[VERSION_2_START] = {0};
-  size_t present = file->bytes < sizeof front ? (size_t)file->bytes : sizeof front;
-  sm_status status = sm_file_read(front, file, 0, present, error);
+  size_t present = file->bytes < VERSION_1_START ? (size_t)file->bytes : VERSION_1_START;
+  sm_status status = file->next(front, file->from, present, error);
   if (status != SM_OK) return status;
   if (present < VERSION_1_START || memcmp(front, magic, sizeof magic) != 0) {
     return sm_fail(error, SM_BAD_FILE,
-                   "%s: byte 0: no NPY file: it should begin with \\x93NUMPY and a version", file->path);
+                   "%s: byte 0: no NPY file: it should begin with \\x93NUMPY and a version", file->label);
   }
   int version = front[MAGIC_BYTES];
   if (version < 1 || version > 3) {
-    return sm_fail(error, SM_BAD_FILE, "%s: byte %d: NPY version %d; 1, 2 and 3 can be read", file->path,
+    return sm_fail(error, SM_BAD_FILE, "%s: byte %d: NPY version %d; 1, 2 and 3 can be read", file->label,
                    MAGIC_BYTES, version);
+  }
+  if (version > 1) {
+    if (file->bytes < VERSION_2_START)
+      return sm_fail(error, SM_BAD_FILE, "%s: the file ends at byte %llu, within the front", file->label,
+                     (unsigned long long)file->bytes);
+    status = file->next(front + VERSION_1_START, file->from, VERSION_2_START - VERSION_1_START, error);
+    if (status != SM_OK) return status;
   }
   size_t length = front[8] | (size_t)front[9] << 8;
   if (version > 1) length |= (size_t)front[10] << 16 | (size_t)front[11] << 24;
@@ -201,43 +209,56 @@ static sm_status read_header(char *text, size_t *start, size_t *data, const sm_f
   if (length > MAX_HEADER_BYTES || *start + length > file->bytes) {
     return sm_fail(error, SM_BAD_FILE,
                    "%s: byte 8: a header of %zu bytes, where the file has %llu and %d are allowed",
-                   file->path, length, (unsigned long long)file->bytes, MAX_HEADER_BYTES);
+                   file->label, length, (unsigned long long)file->bytes, MAX_HEADER_BYTES);
   }
   *data = *start + length;
   text[length] = '\0';
-  status = sm_file_read(text, file, *start, length, error);
+  status = file->next(text, file->from, length, error);
   if (status == SM_OK && memchr(text, 0, length)) {
-    return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: the header holds a zero byte", file->path,
+    return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: the header holds a zero byte", file->label,
                    *start + strlen(text));
   }
   return status;
 }
 
-static sm_status read_array(sm_tensor *out, sm_memory *memory, const sm_file *file, sm_error *error) {
+sm_status sm_npy_read_from(sm_tensor *out, sm_memory *memory, const sm_npy_source *file, sm_error *error) {
+  *out = (sm_tensor){0};
   char text[MAX_HEADER_BYTES + 1];
   size_t start = 0, data = 0;
   header h;
-  sm_elements elements = {.label = file->path};
+  sm_elements elements = {.label = file->label, .next = file->next, .from = file->from};
   sm_status status = read_header(text, &start, &data, file, error);
   if (status != SM_OK) return status;
-  parser p = {.path = file->path, .text = text, .start = start, .error = error};
+  parser p = {.path = file->label, .text = text, .start = start, .error = error};
   status = parse_header(&h, &p);
-  if (status == SM_OK) status = find_element(&elements, &h, file->path, error);
+  if (status == SM_OK) status = find_element(&elements, &h, file->label, error);
   if (status != SM_OK) return status;
   uint64_t present = file->bytes - data;
   size_t bytes;
   if (!sm_shape_extent(&bytes, &h.shape, sm_element_bytes(elements.element)) || bytes != present) {
     char shape[SM_SHAPE_TEXT];
     return sm_fail(error, SM_BAD_FILE, "%s: byte %zu: shape %s of '%s' does not fit the %llu bytes of data",
-                   file->path, data, sm_shape_text(shape, &h.shape), h.descr, (unsigned long long)present);
+                   file->label, data, sm_shape_text(shape, &h.shape), h.descr, (unsigned long long)present);
   }
   if (!h.fortran || h.shape.rank < 2)
-    return sm_elements_read_file(out, memory, file, data, &elements, &h.shape, error);
+    return sm_elements_read(out, memory, &elements, &h.shape, error);
   sm_tensor reversed;
   sm_shape axes = {.rank = h.shape.rank};
   for (int i = 0; i < axes.rank; i++) axes.size[i] = h.shape.size[axes.rank - 1 - i];
-  status = sm_elements_read_file(&reversed, memory, file, data, &elements, &axes, error);
-  return status == SM_OK ? from_fortran(out, &reversed, memory, file->path, &h.shape, error) : status;
+  status = sm_elements_read(&reversed, memory, &elements, &axes, error);
+  return status == SM_OK ? from_fortran(out, &reversed, memory, file->label, &h.shape, error) : status;
+}
+
+typedef struct file_source {
+  const sm_file *file;
+  uint64_t offset;
+} file_source;
+
+static sm_status next_of_file(void *out, void *from, size_t bytes, sm_error *error) {
+  file_source *source = from;
+  sm_status status = sm_file_read(out, source->file, source->offset, bytes, error);
+  source->offset += bytes;
+  return status;
 }
 
 sm_status sm_npy_read(sm_tensor *out, sm_memory *memory, const char *path, sm_error *error) {
@@ -245,13 +266,15 @@ sm_status sm_npy_read(sm_tensor *out, sm_memory *memory, const char *path, sm_er
   sm_file file;
   sm_status status = sm_file_open(&file, path, error);
   if (status != SM_OK) return status;
-  status = read_array(out, memory, &file, error);
+  file_source source = {.file = &file};
+  status = sm_npy_read_from(
+      out, memory, &(sm_npy_source){.label = path, .bytes = file.bytes, .next = next_of_file, .from = &source}, error);
   sm_file_close(&file);
   return status;
 }
 
-sm_status sm_npy_write(const char *path, const sm_tensor *x, sm_error *error) {
-  char shape[SM_SHAPE_TEXT] = "", text[VERSION_1_START + SM_SHAPE_TEXT + 2 * ALIGNMENT];
+size_t sm_npy_front(char text[SM_NPY_FRONT], const sm_tensor *x) {
+  char shape[SM_SHAPE_TEXT] = "";
   size_t used = 0;
   for (int i = 0; i < x->shape.rank; i++) {
     used += (size_t)snprintf(shape + used, sizeof shape - used, i == 0 ? "%zu," : " %zu,", x->shape.size[i]);
@@ -260,7 +283,7 @@ sm_status sm_npy_write(const char *path, const sm_tensor *x, sm_error *error) {
   memcpy(text, magic, sizeof magic);
   text[MAGIC_BYTES] = 1;
   text[MAGIC_BYTES + 1] = 0;
-  size_t end = VERSION_1_START + (size_t)snprintf(text + VERSION_1_START, sizeof text - VERSION_1_START,
+  size_t end = VERSION_1_START + (size_t)snprintf(text + VERSION_1_START, SM_NPY_FRONT - VERSION_1_START,
                                                   "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
                                                   sm_dtype_bytes(x->dtype) == 1 ? '|' : '<', /* bytes have no order */
                                                   type_name[sm_element_of(x->dtype)], shape);
@@ -269,6 +292,12 @@ sm_status sm_npy_write(const char *path, const sm_tensor *x, sm_error *error) {
   text[data - 1] = '\n';
   text[8] = (char)((data - VERSION_1_START) & 0xff);
   text[9] = (char)((data - VERSION_1_START) >> 8);
+  return data;
+}
+
+sm_status sm_npy_write(const char *path, const sm_tensor *x, sm_error *error) {
+  char text[SM_NPY_FRONT];
+  size_t data = sm_npy_front(text, x);
   sm_writer writer;
   sm_status status = sm_writer_open(&writer, path, error);
   if (status != SM_OK) return status;

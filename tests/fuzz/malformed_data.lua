@@ -1,6 +1,11 @@
+<<<<<<< HEAD
 --- Malformed files of tensors, data sets and pictures: IDX, gzipped IDX, npy, safetensors, PNG. Each is {kind=, name=(what is wrong
 --- with it), ending=, bytes=}; the same list every time.
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
+=======
+--- Malformed files of tensors and data sets: IDX, gzipped IDX, npy, npz, safetensors. Each is {kind=, name=(what is
+--- wrong with it), ending=, bytes=}; the same list every time.
+>>>>>>> b70d630 (files: NumPy's archives of arrays are read and written)
 local M = {}
 
 --- A text with some bytes in the place of others.
@@ -126,6 +131,48 @@ local function add_npy(add)
   add("a header of 60 KB", npy((" "):rep(60000), "12345678"))
 end
 
+--- A member of a ZIP archive that is stored, and its entry in the directory; `given` may say otherwise than it is.
+local function member(at, name, bytes, given)
+  given = given or {}
+  local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, given.flags or 0, given.method or 0, 0, 33, given.sum or 0,
+    given.packed or #bytes, given.bytes or #bytes, #name, 0)
+  return "PK\3\4" .. common .. name .. bytes, "PK\1\2" .. ("<I2"):pack(20) .. common
+    .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, given.at or at) .. name
+end
+
+local function archive(members, given)
+  given = given or {}
+  local front, directory = "", ""
+  for _, m in ipairs(members) do
+    local bytes, entry = member(#front, m[1], m[2], m[3])
+    front, directory = front .. bytes, directory .. entry
+  end
+  return front .. directory .. "PK\5\6" .. ("<I2I2I2I2I4I4I2"):pack(0, given.disk or 0, given.here or #members,
+    given.count or #members, given.size or #directory, given.first or #front, 0)
+end
+
+local function add_npz(add)
+  local one <const> = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2,), }\n", "12")
+  local sum <const> = 0x8F30CDEA -- of `one`
+  local good = archive { { "a.npy", one, { sum = sum } } }
+  add_damaged(add, "an archive", good, #good, 3)
+  for i, given in ipairs { { sum = 1 }, { packed = 0 }, { packed = 1000 }, { packed = 0xffffffff }, { bytes = 1 },
+    { bytes = 0xffffffff }, { bytes = 0xfffffffe }, { method = 8 }, { method = 9 }, { method = 8, bytes = 0x7fffffff },
+    { flags = 1 }, { at = 1 }, { at = 0xffffffff }, { at = 0x7fffffff } } do
+    add("a member " .. i, archive { { "a.npy", one, given } })
+  end
+  for i, name in ipairs { "", ".npy", "a", "a.txt", "\0.npy", "\27[31m.npy", "\xff.npy", "../a.npy",
+    ("n"):rep(60000) .. ".npy", "\xE2\x80\xAE.npy" } do
+    add("a name " .. i, archive { { name, one, { sum = sum } } })
+  end
+  add("a name twice", archive { { "a.npy", one, { sum = sum } }, { "a.npy", one, { sum = sum } } })
+  add("members in the same place", archive { { "a.npy", one, { sum = sum } }, { "b.npy", one, { sum = sum, at = 0 } } })
+  for i, given in ipairs { { count = 2, here = 2 }, { count = 0, here = 0 }, { count = 0xffff, here = 0xffff },
+    { disk = 1 }, { here = 0 }, { size = 0 }, { size = 0xffffffff }, { first = 0 }, { first = 0xffffffff } } do
+    add("an end " .. i, archive({ { "a.npy", one, { sum = sum } } }, given))
+  end
+end
+
 local function safetensors(header, data, length)
   return ("<I8"):pack(length or #header) .. header .. (data or "")
 end
@@ -190,6 +237,7 @@ function M.cases(scratch)
   add_idx(adder("idx", "idx"))
   add_gzip(adder("gzip", "gz"), scratch)
   add_npy(adder("npy", "npy"))
+  add_npz(adder("npz", "npz"))
   add_safetensors(adder("safetensors", "safetensors"))
   add_png(adder("png", "png"))
   table.sort(cases, function(a, b)

@@ -106,6 +106,81 @@ describe("files", function()
     assert.equal(string.pack("<s8", header) .. string.pack("<i4i4B", 1, 2, 5), read "x.safetensors")
   end)
 
+  it("keep named tensors in .npz", function()
+    local given = ordered.new()
+    for name, x in pairs { ["a.weight"] = sm.randn(2, 3), ["π/x"] = sm.tensor({ 1, -2 }, "int32"), s = sm.tensor(3) } do
+      ordered.set(given, name, x)
+    end
+    ordered.set(given, "empty", sm.zeros({ 0, 2 }, "uint8"))
+    sm.save(path "x.npz", given)
+    local loaded, metadata, unread = sm.load(path "x.npz")
+    assert.same({ {}, {} }, { metadata, unread })
+    for name, x in pairs(given) do
+      assert.same({ x.shape, x.dtype, x:totable() }, { loaded[name].shape, loaded[name].dtype, loaded[name]:totable() })
+      loaded[name] = nil
+    end
+    assert.is_nil(next(loaded))
+    sm.save(path "x.npz", {})
+    assert.is_nil(next((sm.load(path "x.npz"))))
+    assert.same({ "x.npz" }, entries())
+    fails(function() sm.save(path "x.npz", { a = 1 }) end, "'a' must be a tensor, got number 1")
+    fails(function() sm.save(path "x.npz", sm.ones(2)) end, "an .npz file holds a table of named tensors, got tensor")
+    fails(function() sm.save(path "x.npz", { a = sm.ones(2) }, {}) end, "only a .safetensors file has room for")
+    fails(function() sm.save(path "x.npz", { ["a\nb"] = sm.ones(2) }) end, "without control characters")
+  end)
+
+  --- A ZIP archive of one member, stored or deflated.
+  local function zip(name, bytes, deflated)
+    local packed = bytes
+    if deflated then
+      write("plain", bytes)
+      assert(os.execute(("gzip -nc %s > %s"):format(helpers.quote(path "plain"), helpers.quote(path "packed"))))
+      packed = read "packed":sub(11, -9) -- RFC 1951 between the front and the end of RFC 1952
+    end
+    local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, deflated and 8 or 0, 0, 33,
+      tonumber(runtime.io.checksum(bytes), 16), #packed, #bytes, #name, 0)
+    local front = "PK\3\4" .. common .. name .. packed
+    local ending = "PK\1\2\20\0" .. common .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, 0) .. name
+    return front .. ending .. "PK\5\6" .. ("<I2I2I2I2I4I4I2"):pack(0, 0, 1, 1, #ending, #front, 0)
+  end
+
+  it("read .npz as NumPy writes it", function()
+    local x = sm.arange(300):reshape(3, 100)
+    sm.save(path "x.npy", x)
+    for _, deflated in ipairs { false, true } do
+      write("x.npz", zip("a.npy", read "x.npy", deflated))
+      assert.same(x:totable(), sm.load(path "x.npz").a:totable())
+    end
+    write("x.npz", zip("a.npy", (read "x.npy":gsub("<f%d", "|O8", 1))))
+    local tensors, _, unread = sm.load(path "x.npz")
+    assert.is_truthy(unread.a:find("x.npz: 'a.npy': the element type is '|O8'", 1, true), unread.a)
+    fails(function() return tensors.a end, "the element type is '|O8'")
+    write("x.npz", zip("a.txt", "text"))
+    fails(function() sm.load(path "x.npz") end, "the member 'a.txt' is no .npy file")
+    local good = zip("a.npy", read "x.npy", true)
+    write("x.npz", good:sub(1, 60) .. string.char(good:byte(61) ~ 1) .. good:sub(62))
+    fails(function() sm.load(path "x.npz") end, "x.npz: 'a.npy': its data, ", "are damaged: ")
+    write("x.npz", good:sub(1, -2))
+    fails(function() sm.load(path "x.npz") end, "x.npz: no NPZ file: it has no end of a ZIP archive")
+  end)
+
+  it("are NPZ files to NumPy", function()
+    local python
+    for _, candidate in ipairs { "/usr/bin/python3", "python3" } do
+      python = python or os.execute(candidate .. " -c 'import numpy' 2>/dev/null") and candidate
+    end
+    if not python then return pending "python3-numpy is not installed" end
+    sm.save(path "x.npz", { a = sm.arange(6):reshape(2, 3), ["é.b"] = sm.tensor({ 7 }, "uint8") })
+    local script <const> = "import sys, numpy as n; z = n.load(sys.argv[1]); a = z['a']; b = z['é.b']; "
+      .. "n.savez_compressed(sys.argv[1], a=a * 2, b=b.astype('>i8'), z=n.zeros((50, 50)), f=n.asfortranarray(a))"
+    assert(os.execute(("%s -c %s %s"):format(python, helpers.quote(script), helpers.quote(path "x.npz"))))
+    local t = sm.load(path "x.npz")
+    assert.same({ { 0, 2, 4 }, { 6, 8, 10 } }, t.a:totable())
+    assert.same({ { 0, 1, 2 }, { 3, 4, 5 } }, t.f:totable())
+    assert.same({ 7 }, t.b:totable())
+    assert.equal(0, t.z:sum():item())
+  end)
+
   it("keep the shape of what is empty", function()
     for _, shape in ipairs { { 0 }, { 0, 1 << 60 }, { 1 << 60, 0 }, { 1 << 30, 0, 1 << 30 } } do
       for _, name in ipairs { "empty.safetensors", "empty.npy" } do
