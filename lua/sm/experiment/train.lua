@@ -49,24 +49,23 @@ local function take_a_step(run)
   run.progress:step(run.state.step, run.schedule.steps, figures, ended - began, ended)
 end
 
-local function validate(run)
+--- Enters into a row what the validation data say of the model. @return table what a person's own metrics say
+local function validate(run, row)
   if not run.data.validation then return {} end
   local loss, accuracy, metrics = evaluate.split(run, run.data.validation, function(value, inputs)
     step.check_finite(run, "loss on the validation data", value, inputs)
   end)
+  row.validation_loss, row.validation_accuracy = loss, accuracy
+  for name, value in pairs(metrics) do row["validation_" .. name] = value end
   local figures = { step = run.state.step, loss = loss, accuracy = accuracy, metrics = metrics }
   if best.note(run.state.validation, run.best, figures) and run.best then checkpoint.save_best(run) end
-  return figures
+  return metrics
 end
 
---- The means since the last row; the tally starts anew.
-local function row_of(run, validation)
+--- A row with what the steps since the last one have come to; the tally starts anew.
+local function row_of(run)
   local tally, seconds, optimizer = run.state.tally, run.spent.row, run.optimizer
-  local row = {
-    step = run.state.step, epoch = run.stream.epoch, lr = optimizer:rate(),
-    validation_loss = validation.loss, validation_accuracy = validation.accuracy,
-  }
-  for name, value in pairs(validation.metrics or {}) do row["validation_" .. name] = value end
+  local row = { step = run.state.step, epoch = run.stream.epoch, lr = optimizer:rate() }
   for name, figure in pairs(tally.figures or {}) do row["train_" .. name] = figure.sum / figure.steps end
   if tally.steps > 0 then
     if not run.own_step then
@@ -98,30 +97,34 @@ local function figure_columns(run, row)
   return names
 end
 
---- Writes the row of this step.
---- @param evaluating boolean whether the model is evaluated, too, and its pictures drawn
-local function write_row(run, evaluating)
-  local validation = evaluating and validate(run) or {}
-  local row = row_of(run, validation)
-  if evaluating then run:measure(row) end
+--- Writes a row.
+--- @param metrics table|nil what a person's own metrics say
+local function write(run, row, metrics)
   run.metrics:add_columns(figure_columns(run, row))
   run.metrics:write(row)
-  run.progress:row(row, run.schedule.steps, validation.metrics)
-  if evaluating then
-    run:draw(row)
-    run:follow()
-  end
+  run.progress:row(row, run.schedule.steps, metrics)
+end
+
+--- Evaluates the model, and draws its pictures.
+--- @param row table the row of this step
+local function evaluation(run, row)
+  local metrics = validate(run, row)
+  run:measure(row)
+  write(run, row, metrics)
+  run:draw(row)
+  run:follow()
 end
 
 --- What is due at this step: a row, an evaluation with its pictures, a checkpoint. The last step has it all.
 local function milestones(run)
   local done, schedule = run.state.step, run.schedule
   local due, evaluating = row_due(schedule, done)
+  local row = due and row_of(run)
   run:moment(false)
   if evaluating then
-    average.evaluating(run, function() write_row(run, true) end)
+    average.evaluating(run, function() evaluation(run, row) end)
   elseif due then
-    write_row(run, false)
+    write(run, row)
   end
   local last = done == schedule.steps or best.waited_enough(run)
   if last or done % schedule.checkpoint == 0 then checkpoint.save(run) end

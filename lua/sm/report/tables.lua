@@ -104,16 +104,35 @@ local function four_digits(number)
   return ("%.4g"):format(number)
 end
 
-local outcome_rows <const> = {
+local scores <const> = {
   { "test_accuracy", "test accuracy", numbers.percent }, { "test_loss", "test loss", four_digits },
   { "validation_accuracy", "validation accuracy, last", numbers.percent },
   { "validation_loss", "validation loss, last", four_digits },
   { "best_validation_accuracy", "validation accuracy, best", numbers.percent },
   { "best_validation_loss", "validation loss, best", four_digits },
-  { "best_validation_step", "best at step", numbers.thousands }, { "steps", "steps", numbers.thousands },
+}
+local circumstances <const> = {
+  { "best_validation_step", "best at step", numbers.thousands }, { "tested_step", "tested at step", numbers.thousands },
+  { "steps", "steps", numbers.thousands },
   { "parameters", "weights", numbers.thousands }, { "training_seconds", "time of training", numbers.duration },
   { "wall_seconds", "time in all", numbers.duration }, { "median_step_ms", "median step", numbers.milliseconds },
 }
+
+--- The figures of a person's own metrics: test_f1, validation_f1, best_validation_f1.
+local function own_rows(summary)
+  local known, rows = {}, {}
+  for _, list in ipairs { scores, circumstances } do
+    for _, row in ipairs(list) do known[row[1]] = true end
+  end
+  for _, split in ipairs { { "^test_(.+)", "test %s" }, { "^validation_(.+)", "validation %s, last" },
+    { "^best_validation_(.+)", "validation %s, best" } } do
+    for _, key in ipairs(sorted_keys(summary)) do
+      local name, figure = key:match(split[1]), tonumber(summary[key])
+      if name and figure and not known[key] then rows[#rows + 1] = { split[2]:format(visible(name)), four_digits(figure) } end
+    end
+  end
+  return rows
+end
 
 --- What came out of one run.
 local function outcome(run, ended)
@@ -122,10 +141,16 @@ local function outcome(run, ended)
       ended and ended.problem and h("pre", { class = "source", tabindex = 0 }, "\n", ended.problem) }
   end
   local rows = {}
-  for _, row in ipairs(outcome_rows) do
-    local figure = tonumber(run.summary[row[1]])
-    if figure then rows[#rows + 1] = { row[2], row[3](figure) } end
+  local function add(list)
+    for _, row in ipairs(list) do
+      local figure = tonumber(run.summary[row[1]])
+      if figure then rows[#rows + 1] = { row[2], row[3](figure) } end
+    end
   end
+  add(scores)
+  local own = own_rows(run.summary)
+  table.move(own, 1, #own, #rows + 1, rows)
+  add(circumstances)
   return table_node(rows, false, 1)
 end
 
