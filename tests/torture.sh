@@ -29,13 +29,8 @@ fi
 step what reads files, fed with random ones
 amount=$([ "$quick" ] && echo 30s || echo 1000000)
 tests/fuzz/run.sh 1 >build/fuzz.log || { cat build/fuzz.log; exit 1; } # builds them
-<<<<<<< HEAD
 tests/fuzz/run.sh $amount idx npy png tensors json &
-tests/fuzz/run.sh $amount gzip safetensors csv params
-=======
-tests/fuzz/run.sh $amount idx npy tensors json &
 tests/fuzz/run.sh $amount gzip safetensors npz csv params
->>>>>>> b70d630 (files: NumPy's archives of arrays are read and written)
 wait $!
 
 step allocations and calls of the system that fail

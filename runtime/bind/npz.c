@@ -54,8 +54,8 @@ static int npy_front(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
   char text[SM_NPY_FRONT];
   size_t front = sm_npy_front(text, x), bytes = sm_shape_count(&x->shape) * sm_dtype_bytes(x->dtype);
-  uint32_t sum = sm_checksum_on(sm_checksum(text, front), x->data, bytes);
   lua_pushlstring(L, text, front);
+  uint32_t sum = sm_checksum_on(sm_checksum(text, front), sm_lua_data(L, x), bytes);
   lua_pushinteger(L, (lua_Integer)sum);
   return 2;
 }

@@ -1,11 +1,6 @@
-<<<<<<< HEAD
---- Malformed files of tensors, data sets and pictures: IDX, gzipped IDX, npy, safetensors, PNG. Each is {kind=, name=(what is wrong
---- with it), ending=, bytes=}; the same list every time.
+--- Malformed files of tensors, data sets and pictures: IDX, gzipped IDX, npy, npz, safetensors, PNG. Each is {kind=,
+--- name=(what is wrong with it), ending=, bytes=}; the same list every time.
 local here = arg[0]:match "^(.*)/[^/]*$" or "."
-=======
---- Malformed files of tensors and data sets: IDX, gzipped IDX, npy, npz, safetensors. Each is {kind=, name=(what is
---- wrong with it), ending=, bytes=}; the same list every time.
->>>>>>> b70d630 (files: NumPy's archives of arrays are read and written)
 local M = {}
 
 --- A text with some bytes in the place of others.

@@ -294,12 +294,9 @@ local RECIPE <const> = {
   ["random.dropout"] = "matrix prob int int int", ["random.bits"] = "int int int",
   ["system.set_threads"] = "int", ["system.width"] = "big", ["system.is_terminal"] = "int",
   ["io.read_npy"] = "readable", ["io.read_idx"] = "idxfile", ["io.write_npy"] = "npy tensor",
-<<<<<<< HEAD
   ["io.read_png"] = "readable int", ["io.read_pngs"] = "readable int", ["io.write_png"] = "npy tensor",
-=======
   ["io.read_piece"] = "readable int big", ["io.read_npz"] = "readable str int big big bool big",
   ["io.npy_front"] = "tensor",
->>>>>>> b70d630 (files: NumPy's archives of arrays are read and written)
   ["io.write_durably"] = "npy str", ["io.base64"] = "str", ["io.checksum"] = "tensor",
   ["io.open_safetensors"] = "kept", ["io.create"] = "safe",
   ["tensor.labels_outside"] = "tensor num num",

@@ -1,22 +1,15 @@
 #!/bin/sh
 # Fuzzes what reads files of others, with clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
 # Usage: tests/fuzz/run.sh AMOUNT [NAME…]   AMOUNT: 30s (seconds each) or 1000000 (executions each)
-<<<<<<< HEAD
-#   names: idx gzip npy safetensors png (readers in C), tensors csv json params (readers in Lua); all of them by default
-=======
-#   names: idx gzip npy safetensors (readers in C), tensors npz csv json params (readers in Lua); all of them by default
->>>>>>> b70d630 (files: NumPy's archives of arrays are read and written)
+#   names: idx gzip npy safetensors png (readers in C), tensors npz csv json params (readers in Lua); all of them by
+#   default
 # Inputs that were found to do more than others, and findings, are kept in build/fuzz/NAME; the seeds and words that it
 # starts with lie here. Says how many executions there were, how many edges they covered, and in how many seconds.
 set -eu
 cd "$(dirname "$0")/../.."
 amount=${1:?usage: tests/fuzz/run.sh SECONDSs|RUNS [NAME…]}
 shift
-<<<<<<< HEAD
-[ $# -gt 0 ] || set -- idx gzip npy safetensors png tensors csv json params
-=======
-[ $# -gt 0 ] || set -- idx gzip npy safetensors tensors npz csv json params
->>>>>>> b70d630 (files: NumPy's archives of arrays are read and written)
+[ $# -gt 0 ] || set -- idx gzip npy safetensors png tensors npz csv json params
 case $amount in
   *s) limit=-max_total_time=${amount%s} ;;
   *) limit=-runs=$amount ;;
