@@ -128,7 +128,9 @@ local function own_rows(summary)
     { "^best_validation_(.+)", "validation %s, best" } } do
     for _, key in ipairs(sorted_keys(summary)) do
       local name, figure = key:match(split[1]), tonumber(summary[key])
-      if name and figure and not known[key] then rows[#rows + 1] = { split[2]:format(visible(name)), four_digits(figure) } end
+      if name and figure and not known[key] then
+        rows[#rows + 1] = { split[2]:format(visible(name)), four_digits(figure) }
+      end
     end
   end
   return rows
