@@ -77,6 +77,12 @@ describe("views of one's own", function()
       saved(view.image(sm.zeros(3, 3), { signed = true }))
     end)
 
+    it("write numbers short", function()
+      local number = require "sm.view.words".number
+      assert.same({ "0", "−3", "12345", "0.333", "1.23e+08", "nan", "inf" }, { number(0.0), number(-3), number(12345.0),
+        number(1 / 3), number(123456789), number(-(0 / 0)), number(math.huge) })
+    end)
+
     it("show what is no number in a colour of its own, and infinities as the ends", function()
       local x = sm.tensor { { 0 / 0, math.huge }, { -math.huge, 0.5 } }
       assert.same({ ODD, WHITE, BLACK, "#808080" }, { (function()
@@ -97,7 +103,7 @@ describe("views of one's own", function()
       local one_column = saved(view.images(x:reshape(3, 1, 1, 1), { scale = 10, columns = 1 }))
       assert.equal("#333333", one_column(LEFT, TOP + 32))
       local _, _, plain = saved(view.images(x, { columns = 3 }))
-      for _, labels in ipairs { { "a", 2, 0.5 }, sm.tensor({ 7, 8, 9 }, "int32") } do
+      for _, labels in ipairs { { "a", 2, 0 / 0 }, { 1e300, -12345.0, math.huge }, sm.tensor({ 7, 8, 9 }, "int32") } do
         local _, _, labelled = saved(view.images(x, { columns = 3, labels = labels }))
         assert.equal(plain + 22, labelled)
       end
@@ -131,6 +137,7 @@ describe("views of one's own", function()
       has(message(view.images, sm.zeros(1, 2, 2), { labels = { {} } }), "a label is a text or a number, got table")
       has(message(view.image, sm.zeros(2, 2, 3), { signed = true }), "takes grey pictures alone")
       has(message(view.image, sm.zeros(2, 2), { range = { 1, 0 } }), "got {1, 0}")
+      has(message(view.image, sm.zeros(2, 2), { range = { 0, 1e40 } }), "from 1e-37 to 1e+37, got 1e+40")
       has(message(view.image, sm.zeros(2, 2), { range = { 0, 1 }, signed = true }), "the range is symmetric")
       has(message(view.image, sm.zeros(2, 2), { colums = 3 }), "unknown option 'colums'")
       has(message(function() view.images(sm.zeros(400, 9, 9), { scale = 99 }):save(directory .. "/x.png") end),

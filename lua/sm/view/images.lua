@@ -20,9 +20,9 @@ local MOST <const> = 1000        -- pictures of a sheet
 local LONGEST_LABEL <const> = 40 -- bytes
 local ALONE <const> = 280        -- pixels of the side of a single picture, roughly
 local BAR_SPACE <const> = 28     -- between the pictures and the scale's bar
-local BEYOND <const> = 3e38     -- any scale
-local FARTHEST <const> = 1e300  -- from 0, of a scale
-local ODD <const> = { 1, 0, 200 / 255 } -- style.odd
+local FARTHEST <const> = 1e37    -- from 0, that a scale ends
+local BEYOND <const> = 1e38      -- every scale: where what is no number lies, in a colour of its own
+local ODD <const> = { 1, 0, 200 / 255 } -- the same colour, style.odd
 
 --- Raises unless x is one picture.
 -- @param what "a picture", "picture 3"
@@ -71,10 +71,8 @@ local function list_of(self, given)
 end
 
 local function label_of(self, value)
-  if math.type(value) == "float" then return (("%.3g"):format(value):gsub("^-", "−")) end
-  if math.type(value) == "integer" or type(value) == "string" then
-    return own.line(value, LONGEST_LABEL)
-  end
+  if type(value) == "number" then return words.number(value) end
+  if type(value) == "string" then return own.line(value, LONGEST_LABEL) end
   self:refuse("a label is a text or a number, got %s", check.describe(value))
 end
 
@@ -142,10 +140,6 @@ local function prepared(x, low, high, rgb)
   return where(odd:any(3):unsqueeze(3), ink, inside), odd:any():item() ~= 0
 end
 
-local function figure(value)
-  return (("%.3g"):format(value):gsub("^-", "−"))
-end
-
 --- What is drawn.
 -- @return {pictures=, map= or nil for rgb, low=, high= as the canvas takes them, captions=, about=, bar= or nil}
 local function read(self, given, labels)
@@ -182,14 +176,14 @@ local function read(self, given, labels)
     odd == 1 and "1 picture has" or ("%d pictures have"):format(odd)) } or {}
   if told and #list > 0 then
     content.bar = { map = scale, words = rgb and "each colour" or "value",
-      texts = signed and { figure(low), figure((low + high) / 2), figure(high) } or { figure(low), figure(high) } }
+      texts = { words.number(low), signed and "0" or words.number(high), signed and words.number(high) or nil } }
   end
   return content
 end
 
---- How many of count cells of this size make a pleasant sheet.
+--- How many pictures a row has; nil for few of them, whose best arrangement is quickly found.
 local function columns_of(count)
-  if count <= 64 then return nil end -- the arrangement finds out
+  if count <= 64 then return nil end
   return math.ceil(math.sqrt(count * 1.6))
 end
 
@@ -240,11 +234,16 @@ local function view_of(kind, given, options, spec)
   options = check.options(kind.name, options, spec)
   options.range = own.range(kind.name, "range", options.range)
   local range = options.range
+  for _, limit in ipairs(range or {}) do
+    if math.abs(limit) > FARTHEST or limit ~= 0 and math.abs(limit) < 1 / FARTHEST then
+      fail("%s: option 'range' is of numbers from %g to %g, got %g", kind.name, 1 / FARTHEST, FARTHEST, limit)
+    end
+  end
   if options.signed and range and range[1] ~= -range[2] then
     fail("%s: with signed = true the range is symmetric, {-1, 1}, so that 0 is its middle; got {%g, %g}", kind.name,
       range[1], range[2])
   end
-  options.single = kind == IMAGE
+  options.single = kind == IMAGE -- one picture, with one label
   return own.view(kind, given, options)
 end
 

@@ -12,6 +12,13 @@ function M.figure(value)
   return (value < 0 and "−" or "+") .. ("%.3g"):format(math.abs(value))
 end
 
+--- A number beside a scale or a picture: three digits, all of an integer that is not long, a true minus.
+function M.number(value)
+  if value ~= value then return "nan" end -- printf shows a sign, which means nothing
+  local whole = value % 1 == 0 and math.abs(value) < 1e6
+  return ((whole and "%d" or "%.3g"):format(value):gsub("^-", "−"))
+end
+
 --- "1 group", "4 groups", "10 classes".
 function M.count(n, what)
   return ("%s %s%s"):format(M.thousands(n), what, n == 1 and "" or what:find "s$" and "es" or "s")
