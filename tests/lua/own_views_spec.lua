@@ -382,9 +382,9 @@ describe("views of one's own", function()
       sm.view.image(sm.zeros(2, 2)),
     },]]
 
-    local function run(views, overrides)
+    local function run(views, options)
       tiny.write(directory .. "/tiny.lua", (tiny.text:gsub("views = { picture },", function() return views end)))
-      return select(2, tiny.run(directory, overrides))
+      return select(2, tiny.run(directory, {}, options))
     end
 
     it("are drawn at each evaluation, with their numbers, and are in the report", function()
@@ -434,6 +434,24 @@ describe("views of one's own", function()
         measure = function(_, model) return { noise = model(sm.randn(5, 4)):sum():item() } end,
       } },]]
       assert.same(plain, drawing)
+    end)
+
+    it("are the same pictures after a resume", function()
+      local function pictures(path)
+        local found = {}
+        for _, name in ipairs(tiny.list(path .. "/plots")) do found[name] = helpers.read(path .. "/plots/" .. name) end
+        return found
+      end
+      local path = run(VIEWS).directory
+      local whole = pictures(path)
+      tiny.remove(path)
+      local asked = 0
+      assert.is_true(run(VIEWS, { interrupted = function()
+        asked = asked + 1
+        return asked == 6
+      end }).interrupted)
+      tiny.call("resume", path)
+      assert.same(whole, pictures(path))
     end)
 
     it("have different names, which lead nowhere else", function()
