@@ -76,7 +76,7 @@ describe("data", function()
   it("names its data sets", function()
     fails(function() return sm.data.mnst end, "sm.data has no 'mnst'; did you mean 'mnist'?")
     fails(function() return sm.data.zoo end, "sm.data has no 'zoo'",
-      "fashion, idx, mnist, mnist_mini, tensors")
+      "csv, fashion, folder, idx, mnist, mnist_mini, npy, tensors, text")
   end)
 
   describe("mnist_mini", function()

@@ -51,7 +51,7 @@ end
 --- What inputs are, where it can be said: see sm.data.split.
 local KIND <const> = { type = "string", choices = split.kinds,
   doc = "what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says" }
-local VALIDATION <const> = { type = "integer", default = 0, min = 0,
+M.VALIDATION = { type = "integer", default = 0, min = 0,
   doc = "how many of the first training examples become validation" }
 local CLASSES <const> = { type = "integer", min = 1, doc = "number of classes; by default as the largest label says" }
 
@@ -74,7 +74,7 @@ local IDX_OPTIONS <const> = check.spec("data.idx", {
   labels = { type = "string", required = true, doc = "the file of their labels" },
   test_images = { type = "string", doc = "the file of test images" },
   test_labels = { type = "string", doc = "the file of their labels" },
-  validation = VALIDATION, classes = CLASSES, kind = KIND,
+  validation = M.VALIDATION, classes = CLASSES, kind = KIND,
   transform = transform.option "data.idx",
   name = { type = "string", default = "idx", doc = "what the data set is called" },
 })
@@ -109,7 +109,7 @@ local TENSOR_OPTIONS <const> = check.spec("data.tensors", {
     doc = "{N} of integers are labels, others stay as they are; or tensors by name" },
   test_inputs = { type = NAMED, doc = "test examples" },
   test_targets = { type = NAMED, doc = "what belongs to them" },
-  validation = VALIDATION, classes = CLASSES,
+  validation = M.VALIDATION, classes = CLASSES,
   kind = { type = { "string", "table" }, choices = KIND.choices, doc = KIND.doc .. "; by name where they have names" },
   class_names = { type = "table", doc = "names of the classes, for pictures" },
   transform = transform.option "data.tensors",
@@ -220,6 +220,42 @@ function M.tensors(given)
   local options = check.options("data.tensors", given, TENSOR_OPTIONS)
   return M.of_tensors("data.tensors", options, function(option, name)
     return name and ("'%s.%s'"):format(option, name) or ("'%s'"):format(option)
+  end)
+end
+
+local PATHS <const> = { "string", "table" }
+local NPY_OPTIONS <const> = check.spec("data.npy", check.with(TENSOR_OPTIONS, {
+  inputs = { type = PATHS, required = true, doc = "the file of training examples {N, …}, or files by name" },
+  targets = { type = PATHS, required = true, doc = "the file of targets: {N} of integers are labels; or by name" },
+  test_inputs = { type = PATHS, doc = "the file of test examples" },
+  test_targets = { type = PATHS, doc = "the file of what belongs to them" },
+  name = { type = "string", default = "npy", doc = "what the data set is called" },
+}))
+
+--- data.npy { inputs = PATH, targets = PATH }: a data set from files of NumPy, of which each holds one tensor; else as
+-- data.tensors. Paths may be tables by name, too: { left = PATH, right = PATH }.
+function M.npy(given)
+  local options = check.options("data.npy", given, NPY_OPTIONS)
+  local paths = {}
+  for _, option in ipairs { "inputs", "targets", "test_inputs", "test_targets" } do
+    paths[option] = options[option]
+    if type(paths[option]) == "table" then
+      local tensors = {}
+      for name, path in check.each(("data.npy: option '%s'"):format(option), paths[option]) do
+        if type(path) ~= "string" then
+          fail("data.npy: option '%s' has paths by name, got %s at '%s'", option, check.describe(path),
+            check.word(name))
+        end
+        tensors[name] = runtime.io.read_npy(path)
+      end
+      options[option] = tensors
+    elseif paths[option] then
+      options[option] = runtime.io.read_npy(paths[option])
+    end
+  end
+  return M.of_tensors("data.npy", options, function(option, name)
+    if type(paths[option]) == "string" then return paths[option] end
+    return name and paths[option][name] or ("'%s'"):format(option)
   end)
 end
 

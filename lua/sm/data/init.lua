@@ -10,4 +10,8 @@ return check.closed({
   mnist_mini = named.mnist_mini,
   idx = files.idx,
   tensors = files.tensors,
+  npy = files.npy,
+  folder = require "sm.data.folder".folder,
+  csv = require "sm.data.csv".csv,
+  text = require "sm.data.text".text,
 }, "sm.data", "data sets")

@@ -101,6 +101,27 @@ return function(add, home, support)
     assert(os.execute(("gzip -kf '%s'"):format(images)))
   end })
 
+  local own = home .. "/own"
+  case("data in files of one's own", function()
+    local folder = sm.data.folder { train = own .. "/pictures", validation = 1 }
+    local csv = sm.data.csv { file = own .. "/table.csv", target = "y", standardise = true }
+    local text = sm.data.text { file = own .. "/table.csv", length = 3 }
+    local npy = sm.data.npy { inputs = { a = own .. "/x.npy" }, targets = own .. "/x.npy" }
+    local pair = sm.data.tensors { inputs = { a = x, b = x }, targets = { c = x } }
+    local out = { tostring(folder), folder.train.inputs, csv.train.inputs, csv.train.targets, tostring(npy),
+      text.decode(text.encode "y1,"), text.train.targets }
+    for a, b in pair.train:batches(4) do out[#out + 1] = { a, b } end
+    return out
+  end, { file = "own", prepare = function()
+    prepare()
+    assert(os.execute(("mkdir -p '%s/pictures/a' '%s/pictures/b'"):format(own, own)))
+    for _, name in ipairs { "a/1", "a/2", "b/1" } do
+      sm.png.save(("%s/pictures/%s.png"):format(own, name), sm.full({ 2, 3 }, 0.5))
+    end
+    support.write(own .. "/table.csv", "x,y\n1,ox\n2,\"co\"\"w\"\n3,ox\n")
+    sm.save(own .. "/x.npy", x)
+  end })
+
   case("data by name", function()
     local set = sm.data.mnist_mini { validation = 5000 }
     return { tostring(set), set.validation.targets }
