@@ -10,10 +10,15 @@ typedef uint8_t positions __attribute__((vector_size(SM_VECTOR)));
 
 typedef int32_t wide_positions __attribute__((vector_size(4 * SM_VECTOR)));
 
-/* Of lanes that hold positions. In two steps: gcc 12 takes the lanes apart one by one for a single one. */
+/* Lanes that hold positions, narrow and wide. In two steps: gcc 12 takes the lanes apart one by one for a single one. */
+typedef int16_t short_positions __attribute__((vector_size(2 * SM_VECTOR)));
+
 SM_INLINE positions narrowed(sm_lanes chosen) {
-  typedef int16_t shorts __attribute__((vector_size(2 * SM_VECTOR)));
-  return __builtin_convertvector(__builtin_convertvector(chosen, shorts), positions);
+  return __builtin_convertvector(__builtin_convertvector(chosen, short_positions), positions);
+}
+
+SM_INLINE sm_lanes widened(positions which) {
+  return __builtin_convertvector(__builtin_convertvector(which, short_positions), sm_lanes);
 }
 
 /* Keeps the positions of n <= SM_VECTOR outputs, from number `at` on. */
@@ -35,7 +40,7 @@ SM_INLINE sm_lanes load_positions(const pass *of, size_t at, size_t n) {
   }
   positions which = {0};
   memcpy(&which, of->which + at, n);
-  return __builtin_convertvector(which, sm_lanes);
+  return widened(which);
 }
 
 /* Numbers where the lanes of `where` are set, zero elsewhere. */
