@@ -165,6 +165,22 @@ describe("data", function()
       assert.same({ "2", "b" }, set.class_names)
     end)
 
+    it("reads back whatever stands in quotes", function()
+      math.randomseed(7)
+      local signs = { "a", ",", "\"", "\n", "\r\n", "\r", " ", ";", "'", "é", "" }
+      for _ = 1, 200 do
+        local words, parts = {}, { "x,y" }
+        for row = 1, 3 do
+          local word = "w" .. row
+          for _ = 1, math.random(0, 5) do word = word .. signs[math.random(#signs)] end
+          words[row] = word
+          parts[#parts + 1] = ("%d,\"%s\""):format(row, word:gsub('"', '""'))
+        end
+        table.sort(words)
+        assert.same(words, csv(table.concat(parts, "\n")).class_names)
+      end
+    end)
+
     it("standardises by what it trains on", function()
       write(path "test.csv", "a,b,y\n5,1,0\n")
       local set = csv("a,b,y\n100,7,0\n1,3,0\n3,3,0\n", { standardise = true, validation = 1,
