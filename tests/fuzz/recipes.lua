@@ -53,9 +53,13 @@ local OPTIONS = {
   cosine = function(g) return { lr = 0.1, steps = g:below(9) } end,
   warmup = function(g) return { steps = g:below(9), after = g:pick { 0.1, g:object "schedule" } } end,
   tensors = function(g)
-    return { inputs = g:tensor "matrix", targets = g:labels(), validation = g:pick { 0, 1, 2 }, classes = 4 }
+    return { inputs = g:tensor "matrix", targets = g:labels(), validation = g:pick { 0, 1, 2 }, classes = 4,
+      transform = g:pick { false, { mixup = 0.5 }, function(x, y) return x, y end, { {}, Hostile.func(g) } } or nil }
   end,
-  mini = function(g) return { validation = g:pick { 0, 50 } } end,
+  mini = function(g)
+    return { validation = g:pick { 0, 50 }, transform = g:pick { false, { shift = 2, rotation = 30, fill = 1 },
+      { flip = true, scale = 0.2, elastic = { alpha = 3, sigma = 2 } }, { cutout = 2, mixup = 0.5 } } or nil }
+  end,
   idx = function() return { images = "images.idx", labels = "labels.idx" } end,
   parameters = function(g) return { w = sm.ones(2, 2):requires_grad(), v = g:tensor "vector" } end,
   op = function(g)
@@ -79,6 +83,11 @@ local OPTIONS = {
   points = function() return { 1, 1, 10, 10, 20, 5 } end,
   step = function()
     return { lr = 0.1, momentum = 0, decay = 0.9, epsilon = 1e-8, beta1 = 0.9, beta2 = 0.99, step = 1 }
+  end,
+  change = function(g)
+    return { down = g:below(3), right = 1, flip_horizontal = g:chance(0.5), least_angle = -1, most_angle = 1,
+      least_scale = g:pick { 0.5, 1 }, alpha = g:pick { 0, 3, 1e30 }, sigma = g:pick { 0.1, 2, 1000 },
+      cutout = g:below(4) - 1, fill = g:pick { 0, 1 } }
   end,
   given = function(g) return g:declaration() end,
   run = function(g)
@@ -152,6 +161,7 @@ WORD = {
   dtype = function(g) return g:pick { "float32", "uint8", "int32" } end,
   intdtype = function(g) return g:pick { "uint8", "int32" } end,
   str = function(g) return g:pick { "text", "a longer text\nof two lines", "é" } end,
+  twelve = function(g) return g:name(sm.rand(4, 12), "t", "sm.rand(4, 12)") end, -- numbers for each of 4 images
   npy = function() return "x.npy" end,
   safe = function() return "x.safetensors" end,
   png = function() return "x.png" end,
@@ -291,6 +301,7 @@ local RECIPE <const> = {
   ["random.integers"] = "@shape int int int int int", ["random.exponential"] = "@shape int int int",
   ["random.gumbel"] = "@shape int int int", ["random.bernoulli"] = "matrix int int int",
   ["random.multinomial"] = "matrix int int int int int",
+  ["random.augment"] = "grey twelve int int int @change",
   ["random.dropout"] = "matrix prob int int int", ["random.bits"] = "int int int",
   ["system.set_threads"] = "int", ["system.width"] = "big", ["system.is_terminal"] = "int",
   ["io.read_npy"] = "readable", ["io.read_idx"] = "idxfile", ["io.write_npy"] = "npy tensor",

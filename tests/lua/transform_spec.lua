@@ -369,6 +369,7 @@ describe("a transform", function()
         end
       end
       has(message(of(sm.zeros({ 2, 4 }, "int32"))), "option 'mixup' needs one tensor of targets: labels {N}, or real")
+      has(message(of { a = sm.zeros(2), b = sm.zeros(2) }), "option 'mixup' needs one tensor of targets")
     end)
   end)
 
@@ -402,6 +403,21 @@ describe("a transform", function()
       local set = sm.data.tensors { inputs = sm.tensor({ 1, 2, 3, 4 }, "int32"):reshape(2, 2),
         targets = sm.zeros({ 2, 4 }, "int32"), transform = function(x, y) return x:narrow(2, 1, 1), y end }
       assert.same({ 2, 1 }, set:stream(2):next().shape)
+    end)
+
+    it("gets tables where the data have names, which a table of changes refuses", function()
+      local function of(transform)
+        return sm.data.tensors { inputs = { left = sm.ones(3, 2, 2, 1), right = sm.ones(3, 4) }, targets = sm.zeros(3),
+          transform = transform }
+      end
+      local set = of(function(x, y) return { left = x.left * 2, right = x.right }, { y = y } end)
+      local x, y = set:stream(3):next()
+      assert.same({ 2, 1 }, { x.left:max():item(), x.right:max():item() })
+      assert.same({ 3 }, y.y.shape)
+      set = of(function(inputs, targets) return { left = inputs.left, right = inputs.right:slice(1, 2) }, targets end)
+      has(message(function() set:stream(3):next() end),
+        "of 3 examples, got {left = {3, 2, 2, 1}, right = {2, 4}} as inputs")
+      has(message(of, { shift = 1 }), "needs examples of one tensor of pixels or numbers, got tensors by name")
     end)
 
     it("records nothing", function()
