@@ -104,3 +104,37 @@ describe("a run with a transform", function()
     assert.same(whole, weights(directory, 8))
   end)
 end)
+
+describe("transform =", function()
+  it("is an option of every data set", function()
+    local path = os.tmpname()
+    local specs = require "sm.check".specs
+    for name in pairs(sm.data) do
+      assert.is_table(specs["data." .. name].transform, name)
+      assert.is_table(specs[("data.%s: transform"):format(name)], name)
+    end
+    local function zero(x, y) return x * 0, y end
+    local function largest(set) return set:stream(2):next():abs():max():item() end
+    sm.save(path .. ".npy", sm.ones(3, 2, 2, 1))
+    local file = path .. ".npy"
+    assert.equal(7, largest(sm.data.npy { inputs = file, targets = file, transform = { cutout = 4, fill = 7 } }))
+    os.remove(file)
+    helpers.write(path, "a,b\n1,x\n2,y\n3,x\n")
+    assert.equal(0, largest(sm.data.csv { file = path, target = "b", transform = zero }))
+    local _, mixed = sm.data.csv { file = path, target = "b", transform = { mixup = 1 } }:stream(3):next()
+    assert.same({ 3, 2 }, mixed.shape)
+    os.remove(path)
+    local set = sm.data.text { text = "abcdefgh", length = 2, transform = function(x, y) return y, x end }
+    local plain = sm.data.text { text = "abcdefgh", length = 2 }
+    sm.seed(1)
+    local x = set:stream(2):next()
+    sm.seed(1)
+    assert.same(x:totable(), select(2, plain:stream(2):next()):totable())
+    helpers.has(helpers.message(sm.data.text, { text = "abcdefgh", length = 2, transform = { shift = 1 } }),
+      "got indices")
+    assert(os.execute("mkdir -p " .. helpers.quote(path .. "/a") .. " " .. helpers.quote(path .. "/b")))
+    for _, class in ipairs { "a", "b" } do sm.png.save(("%s/%s/1.png"):format(path, class), sm.ones(3, 3, 1)) end
+    assert.equal(9, largest(sm.data.folder { train = path, transform = { cutout = 8, fill = 9 } }))
+    os.execute("rm -r " .. helpers.quote(path))
+  end)
+end)

@@ -8,6 +8,7 @@ local lines = require "sm.data.lines"
 local reading = require "sm.data.reading"
 local sorted_keys = require "sm.ordered".sorted_keys
 local tensor = require "sm.tensor"
+local transform = require "sm.data.transform"
 local brief = require "sm.text".brief
 
 local M = {}
@@ -23,7 +24,7 @@ local OPTIONS <const> = check.spec("data.csv", {
   separator = { type = "string", default = ",", doc = "what stands between cells: one character" },
   standardise = { type = "boolean", default = false,
     doc = "whether inputs get mean 0 and deviation 1, measured on the training examples" },
-  validation = files.VALIDATION,
+  validation = files.VALIDATION, transform = transform.option "data.csv",
   classes = { type = "integer", min = 1, doc = "says that the target is labels, also where it is numbers: so many" },
   name = { type = "string", default = "csv", doc = "what the data set is called" },
 })
@@ -201,7 +202,7 @@ function M.csv(given)
 
   local parts = { name = options.name, validation = options.validation, classes = options.classes,
     class_names = classes, inputs = numbers_of(options.file, rows, names, inputs),
-    targets = targets_of(options.file, rows) }
+    targets = targets_of(options.file, rows), transform = options.transform }
   if options.test_file then
     local test, test_names, test_width = read(options.test_file, options)
     for position = 1, math.max(width, test_width) do

@@ -229,6 +229,7 @@ local NPY_OPTIONS <const> = check.spec("data.npy", check.with(TENSOR_OPTIONS, {
   targets = { type = PATHS, required = true, doc = "the file of targets: {N} of integers are labels; or by name" },
   test_inputs = { type = PATHS, doc = "the file of test examples" },
   test_targets = { type = PATHS, doc = "the file of what belongs to them" },
+  transform = transform.option "data.npy",
   name = { type = "string", default = "npy", doc = "what the data set is called" },
 }))
 

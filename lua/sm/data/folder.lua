@@ -10,13 +10,14 @@ local png = require "sm.png"
 local reading = require "sm.data.reading"
 local split = require "sm.data.split"
 local tensor = require "sm.tensor"
+local transform = require "sm.data.transform"
 
 local M = {}
 
 local OPTIONS <const> = check.spec("data.folder", {
   train = { type = "string", required = true, doc = "the directory of training pictures, CLASS/*.png" },
   test = { type = "string", doc = "the directory of test pictures, of the same classes" },
-  validation = files.VALIDATION, channels = png.CHANNELS,
+  validation = files.VALIDATION, channels = png.CHANNELS, transform = transform.option "data.folder",
   size = { type = "table", doc = "{height, width} that the pictures must have" },
   name = { type = "string", default = "folder", doc = "what the data set is called" },
 })
@@ -109,7 +110,7 @@ function M.folder(given)
   if options.size then check_size(options.train, train.inputs, options.size) end
   return dataset.new {
     name = options.name, train = train, validation = options.validation, classes = #names, class_names = names,
-    test = test_names and read_split(test_names, test_pictures, labels, channels),
+    test = test_names and read_split(test_names, test_pictures, labels, channels), transform = options.transform,
   }
 end
 

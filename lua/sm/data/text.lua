@@ -9,6 +9,7 @@ local reading = require "sm.data.reading"
 local sorted_keys = require "sm.ordered".sorted_keys
 local split = require "sm.data.split"
 local tensor = require "sm.tensor"
+local transform = require "sm.data.transform"
 
 local M = {}
 
@@ -22,7 +23,7 @@ local OPTIONS <const> = check.spec("data.text", {
   test_text = { type = "string", doc = "the test text itself" },
   tokens = { type = "string", default = "characters", choices = { "characters", "bytes" },
     doc = "what a token is: a character of UTF-8, or a byte" },
-  validation = files.VALIDATION,
+  validation = files.VALIDATION, transform = transform.option "data.text",
   name = { type = "string", default = "text", doc = "what the data set is called" },
 })
 
@@ -131,6 +132,7 @@ function M.text(given)
   local set = dataset.new {
     name = options.name, train = part(text, where), test = test_text and part(test_text, test_where),
     validation = options.validation, classes = #vocabulary, class_names = vocabulary,
+    transform = options.transform,
   }
   add_codes(set, vocabulary, labels, options.tokens)
   return set
