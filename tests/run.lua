@@ -14,7 +14,7 @@ local passed, failed = 0, 0
 local OPERATIONS = {
   autograd = true, graphs = true, group_layers = true, inplace = true, integers = true, nn = true, ops = true,
   optim = true, optim_define = true, pointwise = true, range = true, records = true, sequences = true, tensor = true,
-  torch = true, torch_records = true, transform = true,
+  torch = true, torch_records = true, torch_weights = true, transform = true,
 }
 
 -- Every other spec touches numbers that an instruction set or a kernel may change.

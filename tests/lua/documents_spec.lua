@@ -1,7 +1,7 @@
 --- The blocks of README.md and of the pages in docs/ run as they stand.
 -- A block of Lua is a script of its own, which smrun runs. It prints what stands behind its "-->", up to a remark in
 -- parentheses; how wide the spaces are does not count. A block without a language has commands for a shell in the
--- source's directory.
+-- source's directory. On a page whose blocks belong together, one that begins with "-- NAME.lua" is that file.
 local lfs = require "lfs"
 local helpers = dofile "tests/lua/helpers.lua"
 local quote, read, write, smrun = helpers.quote, helpers.read, helpers.write, helpers.smrun
@@ -81,6 +81,28 @@ local function documents()
   return { "README.md", table.unpack(names) }
 end
 
+--- Pages whose blocks run in the same directory, one after the other, and what lies there before: blocks of Python are
+--- not run here, but by torch_weights_spec.lua.
+local together <const> = {
+  ["docs/trained.md"] = function(directory)
+    local sm = require "sm"
+    local function save(name, shapes)
+      local tensors = {}
+      for key, shape in pairs(shapes) do tensors[key] = sm.randn(shape) end
+      sm.save(directory .. "/" .. name, tensors)
+    end
+    save("lenet.npz", {
+      ["0.weight"] = { 6, 1, 5, 5 }, ["0.bias"] = { 6 }, ["3.weight"] = { 16, 6, 5, 5 }, ["3.bias"] = { 16 },
+      ["7.weight"] = { 120, 400 }, ["7.bias"] = { 120 }, ["9.weight"] = { 84, 120 }, ["9.bias"] = { 84 },
+      ["11.weight"] = { 10, 84 }, ["11.bias"] = { 10 },
+    })
+    save("reader.npz", {
+      ["embed.weight"] = { 50, 8 }, ["lstm.weight_ih_l0"] = { 64, 8 }, ["lstm.weight_hh_l0"] = { 64, 16 },
+      ["lstm.bias_ih_l0"] = { 64 }, ["lstm.bias_hh_l0"] = { 64 }, ["out.weight"] = { 5, 16 }, ["out.bias"] = { 5 },
+    })
+  end,
+}
+
 describe("documents", function()
   local workspace
 
@@ -105,25 +127,41 @@ describe("documents", function()
 
   after_each(function() os.execute("rm -rf -- " .. quote(workspace)) end)
 
+  local function run_script(place, block)
+    write(workspace .. "/script.lua", block.text)
+    local done, out, err = shell "build/smrun script.lua"
+    assert.is_true(done, place .. ": " .. err)
+    if promised(block) then assert.equal(promised(block), plain(out), place) end
+  end
+
+  local function run_commands(_, block)
+    for command in block.text:gmatch "[^\n]+" do
+      if not skip(command) then
+        local done, _, err = shell(command)
+        assert.is_true(done, command .. ": " .. err)
+      end
+    end
+  end
+
   for _, document in ipairs(documents()) do
-    for _, block in ipairs(blocks_of(document)) do
+    local prepare <const> = together[document]
+    if prepare then
+      it(document .. ", its blocks one after the other, run", function()
+        prepare(workspace)
+        for _, block in ipairs(blocks_of(document)) do
+          local place, name = ("%s:%d"):format(document, block.line), block.text:match "^%-%- ([%w_]+%.lua)\n"
+          if name then write(workspace .. "/" .. name, block.text)
+          elseif block.language == "lua" then run_script(place, block)
+          elseif block.language == "" then run_commands(place, block) end
+        end
+      end)
+    end
+    for _, block in ipairs(prepare and {} or blocks_of(document)) do
       local place = ("%s:%d"):format(document, block.line)
       if block.language == "lua" and not in_walk(document, block) then
-        it(("%s, a script, runs"):format(place), function()
-          write(workspace .. "/script.lua", block.text)
-          local done, out, err = shell "build/smrun script.lua"
-          assert.is_true(done, err)
-          if promised(block) then assert.equal(promised(block), plain(out)) end
-        end)
+        it(("%s, a script, runs"):format(place), function() run_script(place, block) end)
       elseif block.language == "" then
-        it(("%s, commands, run"):format(place), function()
-          for command in block.text:gmatch "[^\n]+" do
-            if not skip(command) then
-              local done, _, err = shell(command)
-              assert.is_true(done, command .. ": " .. err)
-            end
-          end
-        end)
+        it(("%s, commands, run"):format(place), function() run_commands(place, block) end)
       end
     end
   end

@@ -135,7 +135,7 @@ end
 --- Draws the weights and the data's order from the seed; checks that the pictures can be drawn.
 --- @param evaluating boolean|nil whether it is only looked at, and not trained
 function M:build(evaluating)
-  if self.model.input_shape then
+  if self.model.input_shape and not evaluating then
     self.progress:say "The file itself built the model, whose weights are as it drew them."
   end
   random.train(self.seed)
