@@ -25,7 +25,7 @@ M.names = {
     eye = 'sm.one_hot(sm.arange(n, "int32"), n)', from_numpy = "sm.load(path)",
   },
   ["sm.nn"] = {
-    Module = "nn.layer { … }", Identity = "nn.fn(function(x) return x end)",
+    Module = "nn.layer { … }", Identity = "nn.identity()",
     MultiheadAttention = "nn.attention { heads = 4 }", ConvTranspose2d = "nn.conv2d_transpose { 8, kernel = 3 }",
     Upsample = "nn.upsample2d { factor = 2 }", AdaptiveAvgPool2d = "nn.global_avgpool()",
     CrossEntropyLoss = "x:cross_entropy(labels)", MSELoss = "x:mse(target)", L1Loss = "x:l1(target)",

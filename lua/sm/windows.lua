@@ -118,6 +118,19 @@ local TOUCHING <const> = { type = {}, doc = WORDS.stride .. "; by default the wi
 local PARTIAL <const> = { type = "boolean", default = false, doc = WORDS.partial }
 local COUNTED <const> = { type = "boolean", default = false, doc = WORDS.count_padding }
 
+-- Those of windows over sequences, with others.
+local function steps(padding, more)
+  return check.with({
+    stride = { type = "integer", min = 1, max = M.MOST, default = 1, doc = "steps from a window to the next" },
+    dilation = { type = "integer", min = 1, max = M.MOST, default = 1,
+      doc = "steps from an element of the window to the next" },
+    padding = { type = {}, default = padding, doc = "\"same\", \"valid\", steps on each side or {before, after}" },
+  }, more)
+end
+
+local TOUCHING_STEPS <const> = { type = "integer", min = 1, max = M.MOST,
+  doc = "steps from a window to the next; by default the window's length, so that windows touch" }
+
 --- The options of each operation with windows.
 M.OPTIONS = {
   conv2d = spec("same", { groups = GROUPS, bias = BIAS }),
@@ -125,13 +138,9 @@ M.OPTIONS = {
   unfold = spec "valid",
   maxpool2d = spec("valid", { stride = TOUCHING, partial = PARTIAL }),
   avgpool2d = spec("valid", { stride = TOUCHING, partial = PARTIAL, count_padding = COUNTED }),
-  conv1d = {
-    stride = { type = "integer", min = 1, max = M.MOST, default = 1, doc = "steps from a window to the next" },
-    dilation = { type = "integer", min = 1, max = M.MOST, default = 1,
-      doc = "steps from an element of the window to the next" },
-    padding = { type = {}, default = "same", doc = "\"same\", \"valid\", steps on each side or {before, after}" },
-    groups = GROUPS, bias = BIAS,
-  },
+  conv1d = steps("same", { groups = GROUPS, bias = BIAS }),
+  maxpool1d = steps("valid", { stride = TOUCHING_STEPS, partial = PARTIAL }),
+  avgpool1d = steps("valid", { stride = TOUCHING_STEPS, partial = PARTIAL, count_padding = COUNTED }),
   upsample2d = {
     factor = { type = { "number", "table" }, doc = "how many times as large, or {down, across}" },
     size = { type = "table", doc = "or the result's {height, width}" },
@@ -197,11 +206,9 @@ function M.upsample2d(options, where)
   return setmetatable(o, checked)
 end
 
---- The options of conv1d, checked: those of a convolution over images of height 1.
-function M.conv1d(options, where)
-  if is_checked(options) then return options end
-  where = where or "conv1d"
-  local o = check.options(where, options, M.OPTIONS.conv1d)
+-- The options of a window over sequences, checked: those of one over images of height 1.
+local function over_steps(name, options, where)
+  local o = check.options(where, options, M.OPTIONS[name])
   local padding = o.padding
   if padding ~= "same" and padding ~= "valid" then
     local sides = integers(padding, 0, 2)
@@ -211,8 +218,26 @@ function M.conv1d(options, where)
     end
     padding = { 0, sides[1], 0, sides[2] }
   end
-  return setmetatable({ stride = { 1, o.stride }, dilation = { 1, o.dilation }, padding = padding, groups = o.groups,
-    bias = o.bias, where = "conv1d" }, checked)
+  o.stride, o.dilation, o.padding, o.where = { 1, o.stride }, { 1, o.dilation }, padding, name
+  return setmetatable(o, checked)
+end
+
+--- The options of conv1d, checked.
+function M.conv1d(options, where)
+  if is_checked(options) then return options end
+  return over_steps("conv1d", options, where or "conv1d")
+end
+
+--- A pool's arguments over sequences, checked: the window {1, length}, and its options.
+-- @param name "maxpool1d" or "avgpool1d"
+-- @param kernel integer, or what this gave
+function M.pool1d(name, where, kernel, options)
+  if is_checked(options) then return kernel, options end
+  local size = type(kernel) == "number" and integers(kernel, 1, 1)
+  if not size then fail("%s: expected a window, an integer of at least 1, got %s", where, shown(kernel)) end
+  local o = over_steps(name, options, where)
+  o.stride[2] = o.stride[2] or size[1]
+  return { 1, size[1] }, o
 end
 
 -- Convolution -------------------------------------------------------------------------------------------------

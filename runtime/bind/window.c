@@ -99,6 +99,8 @@ static sm_window pool_window(lua_State *L, int index, pool_plan *plan, const cha
   kernel_size(L, index, kernel);
   sm_window_options axes[2];
   sm_lua_window_options(L, index + 1, axes);
+  if (sm_lua_field(L, index + 1, "where") == LUA_TSTRING) where = lua_tostring(L, -1); /* of a pool over sequences */
+  lua_pop(L, 1);
   sm_window window;
   sm_error error;
   if (plan(&window, y, x, kernel[0], kernel[1], axes, &error)) sm_lua_fail(L, "%s: %s", where, error.message);

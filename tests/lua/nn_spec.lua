@@ -24,6 +24,26 @@ end
 before_each(function() random.seed(7) end)
 
 describe("a model", function()
+  it("may pool sequences", function()
+    local model = nn.sequential {
+      nn.conv1d { 4, kernel = 3 }, nn.maxpool1d { 2 }, nn.avgpool1d { 3, stride = 1, padding = { 1, 0 }, dilation = 2 },
+    }:build { 12, 3 }
+    local x = sm.randn(2, 12, 3)
+    assert.are.same({ 3, 4 }, { table.unpack(model.output_shape) })
+    local c = x:conv1d(model:layer "conv1d1".weight)
+    assert.are.same(c:maxpool1d(2):avgpool1d(3, { stride = 1, padding = { 1, 0 }, dilation = 2 }):totable(),
+      model(x):totable())
+    has(tostring(model), "maxpool1d 2 ")
+    has(tostring(model), "avgpool1d 3, stride 1, dilation 2, padding 1×0")
+  end)
+
+  it("may have layers that give what they get", function()
+    local x = sm.randn(2, 3)
+    local model = nn.sequential { nn.identity(), nn.residual { nn.linear { 3 }, shortcut = nn.identity() } }:build { 3 }
+    assert.are.same((x + x:linear(model:layer "residual1.linear1".weight)):totable(), model(x):totable())
+    assert.are.same({ "residual1.linear1.weight", "residual1.linear1.bias" }, names(model:parameters()))
+  end)
+
   it("infers its shapes and names its parameters by path, in order", function()
     local model = tutorial():build { 28, 28, 1 }
     local parameters = model:parameters()

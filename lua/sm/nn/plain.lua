@@ -51,6 +51,12 @@ M.reshape = layer.define("reshape", {
   describe = function(self) return "to " .. shape_text(self.sizes, "N") end,
 })
 
+--- nn.identity(): gives its input, or its inputs, as they are; where a network has a place for a layer and needs none.
+M.identity = layer.define("identity", {
+  role = "shape",
+  forward = function(_, ...) return ... end,
+})
+
 --- nn.dropout { 0.5 }: in training each value is 0 with this probability, else divided by what is kept.
 M.dropout = layer.define("dropout", {
   role = "noise",

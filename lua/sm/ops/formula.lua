@@ -29,12 +29,14 @@ end
 local function samples_of(given)
   return function(s)
     local samples, examples = {}, given.examples or {}
-    local first = given.numbers and given.numbers[1].required and examples[1] or {}
+    local first = given.numbers and (given.numbers[1].required or given.check) and examples[1] or {}
     for i, shape in ipairs { { 3, 7 }, {}, { 0, 2 }, { 1, 1 }, { 40, 50 } } do
       local x = s.real(table.unpack(shape))
       samples[i] = { given.domain and given.domain(x) or x, table.unpack(first) }
     end
-    for _, numbers in ipairs(examples) do samples[#samples + 1] = { s.real(4, 5), table.unpack(numbers) } end
+    for _, numbers in ipairs(examples) do
+      samples[#samples + 1] = { s.real(4, 5), table.unpack(numbers, 1, given.numbers and #given.numbers or 0) }
+    end
     return samples
   end
 end

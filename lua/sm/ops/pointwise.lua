@@ -105,10 +105,12 @@ local FORMULAS <const> = {
   { "reciprocal", "1 / x", function(x) return 1 / x end, domain = from_0_2 },
   { "rsqrt", "1 over the square root", function(x) return 1 / x:sqrt() end, domain = from_0_2 },
   { "square", "x^2", function(x) return x * x end },
-  { "clamp", "every element limited to [low, high]; the gradient passes where it lies inside",
+  { "clamp", "every element limited to [low, high], of which one may be nil; the gradient passes where it lies inside",
     function(x, low, high) return symbols.operate("clamp", x, low, high) end,
-    numbers = { number "low", number "high" }, examples = { { -0.88, 0.87 }, { 0, 1 }, { 0.5, 0.5 } },
+    numbers = { number("low", -math.huge), number("high", math.huge) },
+    examples = { { -0.88, 0.87 }, { 0, 1 }, { 0.5, 0.5 }, { 0.1 }, { nil, 0.1 } },
     check = function(n)
+      if n[1] == -math.huge and n[2] == math.huge then fail "clamp: expected low, high or both, got neither" end
       if n[1] > n[2] then fail("clamp: expected low <= high, got %s and %s", n[1], n[2]) end
     end },
   -- activations, which are layers too

@@ -4,6 +4,7 @@ local along = require "sm.ops.along"
 local arguments = require "sm.ops.arguments"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
+local primitives = require "sm.ops.primitives"
 local windowed = require "sm.ops.windowed"
 local windows = require "sm.windows"
 local shape_text = require "sm.text".shape
@@ -13,6 +14,19 @@ local records = {}
 local function define(given) records[#records + 1] = given end
 
 local VALID <const> = { padding = "valid" }
+
+--- For references: what a pool gives at a position of the result.
+-- @param value function(row, column) of the images
+local function pooled(window, p, maximum, counting, value)
+  local largest, sum, count = nil, 0, 0
+  window.at(p, function(_, _, row, column)
+    local own = value(row, column)
+    if not largest or own > largest or own ~= own then largest = own end
+    sum, count = sum + own, count + 1
+  end)
+  if maximum then return largest end
+  return sum / (counting and window.count(p) or count)
+end
 
 for _, name in ipairs { "maxpool2d", "avgpool2d" } do
   local maximum = name == "maxpool2d"
@@ -35,14 +49,9 @@ for _, name in ipairs { "maxpool2d", "avgpool2d" } do
       local size = type(kernel) == "table" and kernel or { kernel, kernel }
       local window = windowed.window(x.shape, size, o, VALID)
       return new(window.shape(x.shape[4]), function(p)
-        local largest, sum, count = nil, 0, 0
-        window.at(p, function(_, _, row, column)
-          local value = x:at { p[1], row, column, p[4] }
-          if not largest or value > largest or value ~= value then largest = value end
-          sum, count = sum + value, count + 1
+        return pooled(window, p, maximum, o and o.count_padding, function(row, column)
+          return x:at { p[1], row, column, p[4] }
         end)
-        if maximum then return largest end
-        return sum / (o and o.count_padding and window.count(p) or count)
       end)
     end,
     samples = function(s)
@@ -68,6 +77,57 @@ for _, name in ipairs { "maxpool2d", "avgpool2d" } do
         { "some windows of 2x2 hold no pixel", s.real(1, 4, 4, 1), 2, { padding = 2 } },
         { "a window of 3x3 with dilation 2x2 is larger than images {1, 4, 4, 1} with padding 0", s.real(1, 4, 4, 1), 3,
           { dilation = 2 } } }
+    end,
+  }
+end
+
+for _, name in ipairs { "maxpool1d", "avgpool1d" } do
+  local maximum = name == "maxpool1d"
+  define {
+    name = name,
+    options = windows.OPTIONS[name],
+    doc = ("x:%s(length, {stride = length, padding = \"valid\", dilation = 1, partial = false%s}): the %s of every "
+      .. "window over sequences {N, time, channels}, as x:%s has it. padding: \"valid\", \"same\", steps on each side "
+      .. "or {before, after}."):format(name, maximum and "" or ", count_padding = false",
+        maximum and "largest value" or "mean", maximum and "maxpool2d" or "avgpool2d"),
+    f = function(x, length, options)
+      local size, o = windows.pool1d(name, name, length, options)
+      local shape = arguments.real(name, x).shape
+      if #shape ~= 3 then fail("%s: expected sequences {batch, time, channels}, got %s", name, shape_text(shape)) end
+      local images = primitives.view(x, { shape[1], 1, shape[2], shape[3] })
+      local y = maximum and fused.maxpool2d(images, size, o, false) or windows.avgpool2d(images, size, o)
+      return primitives.view(y, { shape[1], y.shape[3], shape[3] })
+    end,
+    twice = true,
+    dtypes = "real",
+    special = maximum,
+    reference = function(new, x, length, o)
+      o = o or {}
+      local n, time, channels = table.unpack(x.shape)
+      local padding = o.padding
+      if type(padding) == "number" then padding = { padding, padding } end
+      if type(padding) == "table" then padding = { 0, padding[1], 0, padding[2] } end
+      local window = windowed.window({ n, 1, time, channels }, { 1, length }, { stride = { 1, o.stride or length },
+        padding = padding, dilation = { 1, o.dilation or 1 }, partial = o.partial }, VALID)
+      local shape = window.shape(channels)
+      return new({ shape[1], shape[3], shape[4] }, function(p)
+        return pooled(window, { p[1], 1, p[2], p[3] }, maximum, o.count_padding, function(_, column)
+          return x:at { p[1], column, p[3] }
+        end)
+      end)
+    end,
+    samples = function(s)
+      return { { s.real(2, 6, 3), 2 }, { s.real(1, 7, 2), 3, { stride = 2, padding = 1 } },
+        { s.real(1, 7, 1), 2, { dilation = 3, stride = 1 } }, { s.real(2, 5, 2), 2, { padding = "same" } },
+        { s.real(1, 7, 2), 3, { partial = true } }, { s.real(1, 5, 2), 3, { padding = { 2, 0 }, stride = 1,
+          count_padding = not maximum or nil } }, { s.real(0, 4, 2), 2 }, { s.real(2, 40, 16), 4 } }
+    end,
+    refused = function(s)
+      return { { "expected sequences {batch, time, channels}, got {2, 4, 4, 1}", s.real(2, 4, 4, 1), 2 },
+        { "expected a window, an integer of at least 1, got {1, 2}", s.real(1, 4, 1), { 1, 2 } },
+        { "option 'stride' must be an integer, got table", s.real(1, 4, 1), 2, { stride = { 1, 2 } } },
+        { "or {before, after}, got string \"sam\"; did you mean 'same'?", s.real(1, 4, 1), 2, { padding = "sam" } },
+        { "is larger than", s.real(1, 2, 1), 3 } }
     end,
   }
 end
