@@ -134,6 +134,44 @@ describe("the recurrent layers", function()
     assert.same({ 5, 8 }, model.output_shape)
   end)
 
+  it("may have several layers, and go both ways", function()
+    local x = sm.randn(2, 5, 3)
+    for _, kind in ipairs { "rnn", "gru", "lstm" } do
+      local deep = nn[kind] { 4, layers = 2, bidirectional = true, state = true }:build { 5, 3 }
+      local function way(number, ending, reverse)
+        local one = nn[kind] { 4, reverse = reverse, state = true }:build { 5, number == 1 and 3 or 8 }
+        for name, w in pairs(one:parameters()) do sm.no_grad(w.copy_, w, deep[name .. ending]) end
+        return one
+      end
+      local function both(number, ending, input)
+        local there, h1, c1 = way(number, ending, false)(input)
+        local back, h2, c2 = way(number, ending .. "_reverse", true)(input)
+        return sm.cat({ there, back }, 3), { h1, h2 }, { c1, c2 }
+      end
+      local first, h, c = both(1, "", x)
+      local second, more_h, more_c = both(2, "_2", first)
+      local y, last_h, last_c = deep(x)
+      assert.same(second:totable(), y:totable())
+      assert.same(sm.stack({ h[1], h[2], more_h[1], more_h[2] }, 2):totable(), last_h:totable())
+      if kind == "lstm" then
+        assert.same(sm.stack({ c[1], c[2], more_c[1], more_c[2] }, 2):totable(), last_c:totable())
+      end
+      local last = nn[kind] { 4, layers = 2, bidirectional = true, last = true }:build { 5, 3 }
+      last:load(deep:parameters())
+      assert.same(sm.cat(more_h, 2):totable(), last(x):totable())
+    end
+    local noisy = nn.gru { 4, layers = 2, dropout = 0.5 }:build { 5, 3 }
+    assert.not_same(noisy(x):totable(), noisy(x):totable())
+    noisy:eval()
+    assert.same(noisy(x):totable(), noisy(x):totable())
+    assert.same({ 8, { 4, 12 } }, { #noisy:parameters(), { table.unpack(noisy.weight_2.shape) } })
+    local shown = tostring(nn.sequential { nn.gru { 4, layers = 2, bidirectional = true } }:build { 5, 3 })
+    has(shown, "gru 4, 2 layers, both ways")
+    has(error_of(noisy, x, sm.zeros(2, 4)), "it takes first states {2, 2, 4}, got {2, 4}")
+    has(error_of(nn.lstm, { 4, dropout = 0.5 }), "dropout is between layers, and there is one")
+    has(error_of(nn.lstm, { 4, reverse = true, bidirectional = true }), "takes reverse or bidirectional, got both")
+  end)
+
   it("say what does not fit", function()
     has(error_of(nn.gru { 4 }, sm.zeros(2, 3)), "in layer 'gru' (gru) given {N, 3}: gru: expected sequences {N, T, "
       .. "features}, got shape {1, 3}")

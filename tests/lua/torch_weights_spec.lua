@@ -34,6 +34,14 @@ with torch.no_grad():
     numpy.savez("given.npz", x=x.permute(0, 2, 3, 1).numpy(), tokens=tokens.numpy(), s=s.numpy(),
                 lenet=lenet(x).numpy(), reader=reader["out"](read).numpy(),
                 both=both["norm"](a.permute(0, 2, 1)).permute(0, 2, 1).numpy())
+deep = nn.LSTM(8, 6, num_layers=2, bidirectional=True, batch_first=True)
+h, c = torch.randn(4, 2, 6), torch.randn(4, 2, 6)
+y, (hn, cn) = deep(s, (h, c))
+y.sum().backward()
+turned = {"h": h, "c": c, "hn": hn, "cn": cn}
+numpy.savez("deep.npz", **{key: value.numpy() for key, value in deep.state_dict().items()})
+numpy.savez("states.npz", y=y.detach().numpy(), gradient=deep.weight_ih_l0_reverse.grad.numpy(),
+            **{key: value.detach().permute(1, 0, 2).numpy() for key, value in turned.items()})
 header, data = {}, b""
 for key, value in both.state_dict().items():
     bytes = value.numpy().tobytes()
@@ -99,6 +107,25 @@ describe("weights of PyTorch", function()
       return model:eval()(given.s), given.both
     end,
   }
+
+  it("give an LSTM of two layers that goes both ways what they gave there", function()
+    if not python then return pending "python3-torch is not installed" end
+    local model = nn.lstm { 6, layers = 2, bidirectional = true, state = true }:build { 5, 8 }
+    model:load(directory .. "/deep.npz", {
+      names = function(name, w)
+        local base, of, number, way = name:match "^(%a+)_(%a)h_l(%d)(.*)$"
+        return (of == "h" and "recurrent_" or "") .. base .. (number == "1" and "_2" or "") .. way,
+          #w.shape == 2 and w:transpose() or w
+      end,
+    })
+    local theirs = sm.load(directory .. "/states.npz")
+    local y, h, c = model(sm.load(directory .. "/given.npz").s, theirs.h, theirs.c)
+    y:sum():backward()
+    for name, ours in pairs { y = y, hn = h, cn = c, gradient = model.weight_reverse.grad:transpose() } do
+      assert.same(theirs[name].shape, ours.shape)
+      assert.is_true((ours:detach() - theirs[name]):abs():max():item() < 2e-5, name)
+    end
+  end)
 
   for name, test in pairs(tests) do
     it(name, function()
