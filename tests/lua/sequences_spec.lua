@@ -134,6 +134,27 @@ describe("the recurrent layers", function()
     assert.same({ 5, 8 }, model.output_shape)
   end)
 
+  it("take masks as an input", function()
+    local attention = nn.attention { heads = 2 }:build { 5, 8 }
+    local x, mask = sm.randn(2, 5, 8), sm.tensor({ { 1, 1, 1, 0, 0 }, { 1, 1, 1, 1, 1 } }, "uint8")
+    local y = attention(x, mask)
+    local short = attention(x:narrow(1, 1, 1):narrow(2, 1, 3))
+    assert.is_true((y:narrow(1, 1, 1):narrow(2, 1, 3) - short):abs():max():item() < 1e-5)
+    assert.is_true((y:narrow(1, 2, 1) - attention(x:narrow(1, 2, 1))):abs():max():item() < 1e-5)
+    assert.is_true((y - attention(x, x, mask)):abs():max():item() < 1e-5)
+    assert.same(y:totable(), attention(x, mask:reshape(2, 1, 5):tile(1, 5, 1)):totable())
+    assert.same(y:totable(), attention(x, mask:reshape(2, 1, 1, 5)):totable())
+    has(error_of(attention, x, mask, mask), "it takes x, context and mask, got two masks")
+    has(error_of(attention, x, sm.ones(5):to "uint8"), "a mask is {N, S}, {N, T, S} or {N, heads, T, S}")
+    local reader = nn.layer {
+      kind = "reader",
+      layers = function() return { embed = nn.embedding { 9, 8 }, look = nn.attention { heads = 2 } } end,
+      forward = function(self, given) return self.look(self.embed(given.tokens), given.seen) end,
+    }
+    local tokens = sm.tensor({ { 1, 2, 3, 0, 0 }, { 4, 5, 6, 7, 8 } }, "int32")
+    assert.same({ 2, 5, 8 }, reader {} { tokens = tokens, seen = mask }.shape)
+  end)
+
   it("may have several layers, and go both ways", function()
     local x = sm.randn(2, 5, 3)
     for _, kind in ipairs { "rnn", "gru", "lstm" } do

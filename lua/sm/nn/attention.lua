@@ -6,10 +6,20 @@ local attention = require "sm.ops.attention".attention
 
 local M = {}
 
---- nn.attention { heads = 4 }: sequences {N, T, channels} in which every step looks at all the others,
---- {N, T, channels}. With a second input, model(x, context), queries come from x, keys and values from context
---- {N, S, channels}. The parameters are PyTorch's, as linear has its weights: `weight` {channels, 3 size} and `bias`
---- {3 size} for queries, keys and values in this order, `out_weight` {size, channels} and `out_bias` {channels}.
+-- A mask as the operation takes it, {N, heads, T, S}, each axis of which may be 1.
+local function by_heads(mask)
+  local shape = mask.shape
+  if #shape == 2 then return mask:reshape(shape[1], 1, 1, shape[2]) end
+  if #shape == 3 then return mask:reshape(shape[1], 1, shape[2], shape[3]) end
+  return #shape == 4 and mask or error("a mask is {N, S}, {N, T, S} or {N, heads, T, S}", 0)
+end
+
+--- nn.attention { heads = 4 }: sequences {N, T, channels} in which every step looks at all the others, {N, T,
+--- channels}. With a second input, model(x, context), queries come from x, keys and values from context {N, S,
+--- channels}. An input more of uint8, model(x, mask) or model(x, context, mask), says what is seen: {N, S}, of each
+--- sequence the steps; {N, T, S}, of each step; or {N, heads, T, S}; 0 hides. The parameters are PyTorch's, as linear
+--- has its weights: `weight` {channels, 3 size} and `bias` {3 size} for queries, keys and values in this order,
+--- `out_weight` {size, channels} and `out_bias` {channels}.
 M.attention = layer.define("attention", {
   options = {
     heads = { type = "integer", min = 1, default = 1, doc = "parts of the size that attend by themselves" },
@@ -42,10 +52,15 @@ M.attention = layer.define("attention", {
     end
   end,
 
-  forward = function(self, x, context)
+  forward = function(self, x, context, mask)
     local o, size = self.options, self.out_weight.shape[1]
     local given = { heads = o.heads, causal = o.causal, dropout = self.training and o.dropout or 0 }
     if #x.shape ~= 3 then error("it takes sequences {N, T, channels}", 0) end
+    if context and context.dtype == "uint8" then
+      if mask then error("it takes x, context and mask, got two masks", 0) end
+      context, mask = nil, context
+    end
+    given.mask = mask and by_heads(mask)
     local y
     if context then
       local weights, biases = self.weight:split({ size, 2 * size }, 2), {}
