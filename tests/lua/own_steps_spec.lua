@@ -146,6 +146,8 @@ describe("a step of one's own", function()
       ["seed = p.seed,"] = { "seed = p.seed, best = 'validation_loss',", "there is no validation loss" },
       ["metrics = {"] = { "best = 'validation_shift', metrics = {", "say which 'validation_shift' is best" },
       ["data = data,"] = { "data = data, best = 'validation_shaft',", "did you mean 'validation_shift'" },
+      ["shift = {"] = { "step = print, shift = {", "no metric is called 'step'" },
+      ["one = nn.linear { 5 }"] = { "one = nn.relu()", "'one' has nothing to move: the layer has no parameters" },
     } do
       local text = refused(text_of(PAIR, { [change] = message[1] }))
       assert.truthy(text:find(message[2], 1, true), text)
@@ -153,10 +155,29 @@ describe("a step of one's own", function()
     local both = text_of(PAIR, { ["local pair ="] = "local shared = nn.linear { 4 }\nlocal pair =",
       ["one = nn.linear { 5 }"] = "one = shared", ["nn.dropout { 0.2 }"] = "shared" })
     assert.matches("the optimizers 'one' and 'two' would both move 'one%.weight'", refused(both))
+    local built = text_of(PAIR, { ["return sm.experiment {"] = "local made = pair {}\nmade:build { 4 }\n"
+      .. "return sm.experiment {", ["model = pair {}"] = "model = made",
+      ["one = optim.adam { lr = 0.01 }"] = "train = optim.adam {}:add(made.one.weight)" })
+    assert.matches("the optimizer cannot have the column 'train_lr': so is called what `train` returns",
+      refused(built))
+  end)
+
+  it("follows a loss with several optimizers, each of which has something to do", function()
+    local steps = "train = function(at, batch)\n    assert(at.training and at.data == data)"
+    local plain = text_of(PAIR, { [steps] = "views = {}, loss = function(output, target)\n    do return "
+      .. "output:cross_entropy(target) end", ["return sm.experiment {"] = "local made = pair {}\nmade:build { 4 }\n"
+      .. "return sm.experiment {", ["model = pair {}"] = "model = made",
+      ["one = optim.adam { lr = 0.01 }, two = optim.sgd { lr = 0.1, momentum = 0.5 }"] = -- each has its 'parameter1'
+        "one = optim.adam {}:add(made.one.weight), other = optim.sgd { lr = 0.1 }:add(made.two.layers[2].weight)" })
+    local _, result = run(plain)
+    assert.is_true(rows(result)[6].other_step_rms > 0)
+    assert.matches("the loss depends on no parameter that the optimizer 'one' moves",
+      refused(text_of(plain, { ["self.one(x):relu()"] = "self.one(x):relu():detach()" })))
   end)
 
   it("needs no optimizer where it moves the weights itself", function()
     local _, result = run(text_of(PAIR, {
+      ["local noisy ="] = "assert(not at.model.one.weight.grad, 'the last step\\'s gradient')\nlocal noisy =",
       ["optimizer = { one = optim.adam { lr = 0.01 }, two = optim.sgd { lr = 0.1, momentum = 0.5 } },"] = "",
       ["at.optimizer.one:step()"] = "sm.no_grad(function() for _, w in pairs(at.model:parameters()) do "
         .. "if w.grad then w:copy_(w - 0.1 * w.grad) end end end)",
@@ -218,6 +239,24 @@ describe("the best weights", function()
     assert.same({ "best.safetensors", "step-000012.safetensors" }, tiny.list(result.directory .. "/checkpoints"))
     local printed = tiny.smrun(("--runs '%s/runs' '%s/tiny.lua'"):format(workspace, workspace))
     assert.truthy(printed:find("finished already", 1, true) and printed:find("stopped early", 1, true), printed)
+  end)
+
+  it("are none where nothing says what is better", function()
+    local result, summary = run {
+      ["schedule = schedule,"] = "schedule = schedule, metrics = { at = function(_, _, _, at) return at.step end },\n"
+        .. "  train = function() end,",
+    }
+    assert.equal(12, summary.validation_at)
+    assert.equal(12, summary.test_at)
+    assert.is_nil(summary.best_validation_at)
+    assert.is_nil(summary.best_validation_step)
+    local printed, evaluated = tiny.call("evaluate", result.directory)
+    assert.equal(12, evaluated.test.metrics.at)
+    assert.truthy(printed:find("at 12", 1, true), printed)
+    local report = tiny.read(result.directory .. "/report.html")
+    assert.truthy(report:find("<td>test at</td><td class=\"figure\">12</td>", 1, true))
+    local compared = tiny.smrun(("compare '%s'"):format(result.directory))
+    assert.matches("experiment +seeds +test at +step\n +tiny +1 +12 ", compared)
   end)
 
   it("need validation data", function()

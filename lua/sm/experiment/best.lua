@@ -55,7 +55,7 @@ local function better(rule, new, old)
     mode = modes[column]
   end
   local value, before = figure(new, column), old and figure(old, column)
-  if not value or not before then return value ~= nil or not old and not rule end
+  if not value or not before then return value ~= nil end
   if mode == "max" then return value > before end
   return value < before
 end

@@ -77,12 +77,16 @@ local function decode(text, path)
   return numbers
 end
 
-local function refuse_non_finite(run, kind, tensors)
-  for name, tensor in pairs(tensors) do
-    if not runtime.math.is_finite(tensor) then
-      fail("step %d: %s '%s' is not finite; nothing was saved, %s", run.state.step, kind, name, M.last(run))
+--- The tensors of a run's model, for a checkpoint; raises where one is not finite.
+local function finite_tensors(run)
+  for kind, map in pairs { parameter = run.model:parameters(), buffer = run.model:buffers() } do
+    for name, tensor in pairs(map) do
+      if not runtime.math.is_finite(tensor) then
+        fail("step %d: %s '%s' is not finite; nothing was saved, %s", run.state.step, kind, name, M.last(run))
+      end
     end
   end
+  return M.tensors_of(run.model)
 end
 
 --- A half-sentence that says where the last good checkpoint lies.
@@ -180,18 +184,14 @@ end
 
 --- Saves the model as it is evaluated: the best until now.
 function M.save_best(run)
-  local tensors = M.tensors_of(run.model)
-  for name, average in pairs(run.averages or {}) do tensors[name] = average end
-  files.save_checked(run.directory.path .. best_name, tensors, metadata_of(run), #run.directory.path)
+  files.save_checked(run.directory.path .. best_name, finite_tensors(run), metadata_of(run), #run.directory.path)
 end
 
 --- Saves the run as it stands; older checkpoints go once this one is safe on the disk.
 function M.save(run)
   local step <const> = run.state.step
   if run.saved == step then return end
-  refuse_non_finite(run, "parameter", run.model:parameters())
-  refuse_non_finite(run, "buffer", run.model:buffers())
-  local tensors, held = M.tensors_of(run.model), 0
+  local tensors, held = finite_tensors(run), 0
   for name, tensor in pairs(run.optimizer:state()) do
     tensors["optimizer." .. name], held = tensor, held + 1
   end

@@ -131,6 +131,8 @@ local function check_metrics(metrics)
     if math.type(key) == "integer" and type(value) == "string" then
       check_metric(value)
       names[#names + 1] = value
+    elseif key == "step" then
+      fail "experiment: option 'metrics': no metric is called 'step', as summary.json tells steps by that word"
     elseif type(key) == "string" and key:find "^[%a_][%w_]*$" and type(value) == "function" then
       functions[#functions + 1] = { name = key, measure = value }
     elseif type(key) == "string" and key:find "^[%a_][%w_]*$" and type(value) == "table" then

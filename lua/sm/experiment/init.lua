@@ -176,6 +176,7 @@ local function restored(experiment, options, where, which)
   if changed then this.progress:conclude(changed) end
   this:build(true)
   put_back(this, path, which)
+  this:moment(false)
   return this, path
 end
 

@@ -99,12 +99,12 @@ function M:add_columns(names)
     if not known[name] then added[#added + 1] = name end
   end
   if #added == 0 then return end
-  self.file:close()
   local columns, body = read(self.path)
   table.move(added, 1, #added, #columns + 1, columns)
-  self.columns = columns
-  self.file = directory.begin(self.path,
+  local file = directory.begin(self.path,
     table.concat(columns, ",") .. "\n" .. body:gsub("\n", (","):rep(#added) .. "\n"))
+  self.file:close()
+  self.columns, self.file = columns, file
 end
 
 --- Appends one row; the keys of `row` are the columns' names.

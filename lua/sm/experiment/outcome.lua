@@ -6,25 +6,33 @@ local figures_shown <const> = 3
 
 local M = {}
 
---- How good: the best thing to be said of a finished run; figures of its own where it has nothing else.
-local function figure(summary)
+--- Figures of the person's own, a few of them. @return string|nil
+local function own_figures(summary, split)
+  local words = {}
+  for _, key in ipairs(sorted_keys(summary)) do
+    local value = key:find("^" .. split .. "_") and math.type(summary[key]) and summary[key]
+    words[#words + 1] = value and ("%s %.4g"):format(key:gsub("_", " "), value) or nil
+  end
+  return #words > 0 and table.concat(words, ", ", 1, math.min(#words, figures_shown)) or nil
+end
+
+--- How good: the best thing to be said of a run; figures of the person's own where there is nothing else.
+--- @param summary table what summary.json says, or a row of metrics.csv
+--- @return string|nil nil where nothing was measured
+function M.figure(summary)
   if summary.test_accuracy then return "test accuracy " .. numbers.percent(summary.test_accuracy) end
   if summary.test_loss then return ("test loss %.4g"):format(summary.test_loss) end
   local accuracy, loss = summary.validation_accuracy, summary.validation_loss
   if accuracy then return "validation accuracy " .. numbers.percent(accuracy) end
   if loss then return ("validation loss %.4g"):format(loss) end
-  local names = {}
-  for _, key in ipairs(sorted_keys(summary)) do
-    local value = key:find "^test_" and math.type(summary[key]) and summary[key]
-    names[#names + 1] = value and ("%s %.4g"):format(key:gsub("_", " "), value) or nil
-  end
-  return #names > 0 and table.concat(names, ", ", 1, math.min(#names, figures_shown)) or "done"
+  return own_figures(summary, "test") or own_figures(summary, "validation")
 end
 
 --- How good, and with which weights, where these are not the last.
 function M.best(summary)
   local best = summary.tested_weights == "best" and summary.tested_step
-  return figure(summary) .. (best and (" with the best weights, of step %s"):format(numbers.thousands(best)) or "")
+  return (M.figure(summary) or "done")
+    .. (best and (" with the best weights (of step %s)"):format(numbers.thousands(best)) or "")
 end
 
 --- One line: how good, after how many steps, in what time, where that is known.

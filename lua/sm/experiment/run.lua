@@ -107,13 +107,15 @@ local function declare_columns(self)
   end
   for position, view in ipairs(self.views) do
     local names = view.metric_names and view:metric_names(self.model) or {}
-    for _, name in ipairs(self.own_step and names or {}) do
-      if type(name) == "string" and name:find "^train_" then
-        fail("view '%s' cannot have the column '%s': so is called what `train` returns", view.name, name)
-      end
-    end
     self.view_columns[position] = names
     declared[#declared + 1] = { owner = ("view '%s'"):format(view.name), table.unpack(names) }
+  end
+  for _, names in ipairs(self.own_step and declared or {}) do
+    for _, name in ipairs(names) do
+      if type(name) == "string" and name:find "^train_" then
+        fail("%s cannot have the column '%s': so is called what `train` returns", names.owner, name)
+      end
+    end
   end
   self.columns = metrics.columns(declared)
 end

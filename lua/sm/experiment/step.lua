@@ -123,6 +123,7 @@ end
 
 --- @return table name → number
 local function own_step(run)
+  for _, parameter in pairs(run.model:parameters()) do parameter.grad = nil end -- also those that no optimizer has
   local inputs, targets = run.stream:next()
   local returned = first_steps.observed(run, run.own_step, run.at, { input = inputs, target = targets })
   return figures_of(run, returned, inputs)

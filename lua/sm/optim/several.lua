@@ -1,11 +1,13 @@
 --- Several optimizers as one, each of which moves a part of a model: `optimizer = { generator = …, critic = … }` of an
 --- experiment. It has what an experiment asks of an optimizer; each of them is stepped by itself, too.
 local fail = require "sm.fail"
-local attempt = require "sm.problem".attempt
 local ordered = require "sm.ordered"
+local problem = require "sm.problem"
 local without_line = require "sm.place".without_line
 
 local M = {}
+
+local attempt = problem.attempt
 
 local Several = {}
 
@@ -49,12 +51,13 @@ function Several:each()
   end
 end
 
---- All of the parts' maps as one.
+--- All of the parts' maps as one. A key that two have, and every one where it is said, gets the optimizer's name in
+--- front.
 local function merged(self, method, prefixed)
   local all = ordered.new()
   for _, name, optimizer in self:each() do
     for key, value in pairs(optimizer[method](optimizer)) do
-      ordered.set(all, prefixed and name .. "." .. key or key, value)
+      ordered.set(all, (prefixed or all[key]) and name .. "." .. key or key, value)
     end
   end
   return all
@@ -73,6 +76,7 @@ function Several:add(model)
       for path, tensor in pairs(all) do
         if mine[tensor] then ordered.set(own, path, tensor) end
       end
+      if #own == 0 then fail("the optimizer '%s' has nothing to move: the layer has no parameters", name) end
       optimizer:add(own)
     end
     for path, tensor in pairs(optimizer:parameters()) do
@@ -89,11 +93,7 @@ function Several:parameters()
 end
 
 function Several:places()
-  local all = {}
-  for _, _, optimizer in self:each() do
-    for name, place in pairs(optimizer:places()) do all[name] = place end
-  end
-  return all
+  return merged(self, "places")
 end
 
 function Several:state()
@@ -123,9 +123,21 @@ function Several:restore(tensors, steps)
   end
 end
 
-for _, method in ipairs { "zero_grad", "step", "watch" } do
+for _, method in ipairs { "zero_grad", "watch" } do
   Several[method] = function(self)
     for _, _, optimizer in self:each() do optimizer[method](optimizer) end
+  end
+end
+
+--- Steps each, as the gradient of one loss is followed.
+function Several:step()
+  for _, name, optimizer in self:each() do
+    local ok, met = attempt(optimizer.step, optimizer)
+    if not ok and problem.kind(met) == "unmoved" then
+      problem.raise("unmoved", "the loss depends on no parameter that the optimizer '%s' moves", name)
+    elseif not ok then
+      error(met, 0)
+    end
   end
 end
 

@@ -21,13 +21,25 @@ local h <const> = html.element
 local soonest_reload <const>, latest_reload <const> = 5, 60 -- seconds
 local following <const> = 30 * 60 -- seconds from its writing that a page looks for news
 
---- Adds to a record what the page shows besides: step (the last), validation (the last row that has some), pictures,
---- seed_text.
+--- The steps of a run's evaluations, as its rows tell them. @return table step → true
+local function evaluations(run)
+  local columns, steps = {}, {}
+  for _, column in ipairs(run.columns) do
+    if column:find "^validation_" then columns[#columns + 1] = column end
+  end
+  for _, row in ipairs(run.rows) do
+    for _, column in ipairs(columns) do steps[row.step] = steps[row.step] or row[column] ~= nil or nil end
+  end
+  return steps
+end
+
+--- Adds to a record what the page shows besides: step (the last), evaluations (step → true), validation (the last row
+--- that has some), pictures, seed_text.
 local function complete(run)
-  run.step = 0
+  run.step, run.evaluations = 0, evaluations(run)
   for _, row in ipairs(run.rows) do
     run.step = row.step
-    if row.validation_loss then run.validation = row end
+    if run.evaluations[row.step] then run.validation = row end
   end
   run.pictures = pictures.find(run.path, run.step)
   run.seed_text = run.seed and tostring(run.seed) or "?"
@@ -96,7 +108,7 @@ local function reload_after(run, pause)
   for _, row in ipairs(run.rows) do
     since = since + (row.step_ms or 0) * (row.step - last) / 1000
     last = row.step
-    if row.validation_loss then seconds, since = since, 0 end
+    if run.evaluations[row.step] then seconds, since = since, 0 end
   end
   return math.min(latest_reload, math.max(soonest_reload, seconds, pause) // 1)
 end

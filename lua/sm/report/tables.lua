@@ -153,6 +153,7 @@ local function outcome(run, ended)
   local own = own_rows(run.summary)
   table.move(own, 1, #own, #rows + 1, rows)
   add(circumstances)
+  if run.summary.stopped then rows[#rows + 1] = { "stopped early by", visible(run.summary.stopped) } end
   return table_node(rows, false, 1)
 end
 

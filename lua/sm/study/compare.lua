@@ -18,6 +18,7 @@ local ladder <const> = { 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92
   0.992, 0.994, 0.996, 0.998, 0.999 }
 local most_milestones <const> = 3
 
+local most_own_figures <const> = 3
 local most_pairwise <const> = 4 -- settings that are all compared with each other; more go against the first
 local absent <const> = "–"
 local revision_digits <const> = 7
@@ -250,6 +251,22 @@ local function times(setting, milestones)
   return result
 end
 
+--- Figures of the persons' own, for runs that have no others: a few of those on test data, else on validation data.
+--- @return table array of names
+local function own_figures(finished)
+  for _, split in ipairs { "^test_", "^validation_" } do
+    local names = {}
+    for _, record in ipairs(finished) do
+      for name, value in pairs(record.summary) do
+        if name:find(split) and math.type(value) then names[name] = true end
+      end
+    end
+    local sorted = sorted_keys(names)
+    if #sorted > 0 then return table.move(sorted, 1, most_own_figures, 1, {}) end
+  end
+  return {}
+end
+
 local function complete(setting, figure, milestones)
   setting.seeds, setting.figures = sorted_keys(setting.runs), {}
   for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", figure } do
@@ -335,9 +352,10 @@ end
 --- @return table {columns=names of what differs (parameters with "=" before them), settings=array of {traits=,
 ---   seeds=, runs=(seed → record), figures=(test_accuracy and the like → {mean=, deviation=, count=}), step_ms=,
 ---   times=(milestone → {steps=, seconds=})}, milestones=(accuracies that mean something for these runs),
----   measure=(the figure compared, or nil), differences=(as statistics.compare gives them, with setting= and other=;
----   their intervals hold all together), best=(the setting chosen, or nil), chosen_by=(the figure it was chosen by),
----   left_out=array of {path=, reason=}, machines=}
+---   measure=(the figure compared, or nil), own=(names of figures that are shown where there is none to compare),
+---   differences=(as statistics.compare gives them, with setting= and other=; their intervals hold all together),
+---   best=(the setting chosen, or nil), chosen_by=(the figure it was chosen by), left_out=array of {path=, reason=},
+---   machines=}
 function M.records(found, unread, figure)
   local left_out = table.move(unread, 1, #unread, 1, {})
   local finished = finished_of(found, left_out)
@@ -352,9 +370,14 @@ function M.records(found, unread, figure)
   if figure and not first_of({ figure }, settings) then no_figure(figure, finished) end
   local measure = figure
     or first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
+  local own = measure and {} or own_figures(finished)
+  for _, setting in ipairs(settings) do
+    for _, key in ipairs(own) do setting.figures[key] = summarise(figures(setting, key)) end
+  end
   local best, chosen_by = choose(settings)
   return {
-    columns = columns, settings = settings, measure = measure, figure = figure, best = best, chosen_by = chosen_by,
+    columns = columns, settings = settings, measure = measure, figure = figure, own = own, best = best,
+    chosen_by = chosen_by,
     milestones = milestones,
     differences = compare_pairs(settings, measure), left_out = left_out, machines = machines(finished),
   }

@@ -48,7 +48,7 @@ local function any(comparison, key)
   return false
 end
 
---- Accuracies where there are some, else losses; after the figure that was asked for.
+--- Accuracies where there are some, else losses; after the figure that was asked for. Runs without have their own.
 local function outcomes(comparison)
   local keys = { comparison.figure }
   for _, split in ipairs { "test", "validation" } do
@@ -56,7 +56,7 @@ local function outcomes(comparison)
     local key = any(comparison, accuracy) and accuracy or any(comparison, loss) and loss or nil
     if key ~= comparison.figure then keys[#keys + 1] = key end
   end
-  return keys
+  return table.move(comparison.own, 1, #comparison.own, #keys + 1, keys)
 end
 
 local function seeds_text(setting)
@@ -309,6 +309,7 @@ local function csv_columns(comparison)
   end
   add("step_ms_median", function(setting) return exact(setting.step_ms) end)
   if asked and not known[asked] then add_spread(asked) end
+  for _, key in ipairs(comparison.own) do add_spread(key) end
   return columns
 end
 
