@@ -10,7 +10,7 @@ typedef uint8_t positions __attribute__((vector_size(SM_VECTOR)));
 
 typedef int32_t wide_positions __attribute__((vector_size(4 * SM_VECTOR)));
 
-/* Lanes that hold positions, narrow and wide. In two steps: gcc 12 takes the lanes apart one by one for a single one. */
+/* Lanes that hold positions, narrow and wide. In two steps: of a single one gcc 12 makes one step for each lane. */
 typedef int16_t short_positions __attribute__((vector_size(2 * SM_VECTOR)));
 
 SM_INLINE positions narrowed(sm_lanes chosen) {
