@@ -198,9 +198,9 @@ static inline void sample_tile(real *out, const real *framed, const placing *p, 
     beside[j] = at_x - (real)whole_x;
     index[j] = (whole_y * (int32_t)width + whole_x) * (int32_t)channels;
   }
+  for (size_t c = 0; c < channels; c++) {
 #pragma omp simd
-  for (size_t j = 0; j < count; j++) {
-    for (size_t c = 0; c < channels; c++) {
+    for (size_t j = 0; j < count; j++) {
       const real *from = framed + index[j] + c;
       const real above = between(from[0], from[channels], beside[j]);
       const real under = between(from[step], from[step + channels], beside[j]);
