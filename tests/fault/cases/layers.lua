@@ -48,6 +48,19 @@ return function(add)
     }, sm.tensor({ { 1, 2, 3 }, { 8, 0, 1 } }, "int32"))
   end)
 
+  case("sequences both ways", function()
+    sm.seed(1)
+    return trained(nn.sequential { nn.identity(), nn.gru { 2, layers = 2, bidirectional = true, dropout = 0.1 } },
+      sm.arange(12):reshape(2, 3, 2) / 12)
+  end)
+
+  case("pools over sequences", function()
+    sm.seed(1)
+    return trained(nn.sequential {
+      nn.conv1d { 3, kernel = 2 }, nn.maxpool1d { 2, stride = 1 }, nn.avgpool1d { 2, stride = 1, padding = "same" },
+    }, sm.arange(12):reshape(2, 3, 2) / 12)
+  end)
+
   case("layers of windows", function()
     sm.seed(1)
     local pooled = trained(nn.sequential {

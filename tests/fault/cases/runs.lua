@@ -149,6 +149,11 @@ return sm.experiment {
     return { type(result), support.read(run .. "/metrics.csv") }
   end, left(false, { file = "." }))
 
+  add("load a run", function()
+    local loaded = quietly(require "sm".load_run, run)
+    return { loaded.step, loaded.params, loaded.model:parameters(), loaded.summary.steps }
+  end, left(false, { file = "." }))
+
   add("report", function()
     local report = require "sm.report"
     report.write({ run }, home .. "/report.html")
