@@ -168,11 +168,11 @@ static int sum_of_squares(lua_State *L) {
   return 1;
 }
 
-/* is_finite(x) → true when every element is */
+/* is_finite(x) → true when every element is, as integers are */
 static int is_finite(lua_State *L) {
-  const sm_tensor *x = sm_lua_real(L, 1);
+  const sm_tensor *x = sm_lua_tensor(L, 1);
   size_t count = sm_shape_count(&x->shape);
-  lua_pushboolean(L, sm_first_not_finite(sm_lua_data(L, x), count) == count);
+  lua_pushboolean(L, x->dtype != SM_REAL || sm_first_not_finite(sm_lua_data(L, x), count) == count);
   return 1;
 }
 

@@ -17,12 +17,13 @@ local function curved(power)
     build_values = function(self, shape)
       self:make_parameter("gain", { shape[2] }, sm.ones)
       self:make_buffer("steps", sm.zeros(1))
+      self:make_buffer("order", sm.randperm(shape[2]))
     end,
     forward = function(self, x)
       if self.training then
         sm.no_grad(function() self.steps:copy_(self.steps + 1) end)
       end
-      return self.inner(x) * self.gain + x * power
+      return self.inner(x) * self.gain + x:index_select(2, self.order) * power
     end,
   }
 end
@@ -60,9 +61,10 @@ describe("a run with layers of one's own", function()
     local names = {}
     for name in pairs(whole) do names[#names + 1] = name:match "^model%.(.*)" end
     table.sort(names)
-    assert.same({ "curved1.gain", "curved1.inner.bias", "curved1.inner.weight", "curved1.steps", "linear1.bias",
-      "linear1.weight", "linear2.bias", "linear2.weight" }, names)
+    assert.same({ "curved1.gain", "curved1.inner.bias", "curved1.inner.weight", "curved1.order", "curved1.steps",
+      "linear1.bias", "linear1.weight", "linear2.bias", "linear2.weight" }, names)
     assert.same({ 16 }, whole["model.curved1.steps"]:totable()) -- applied twice a step
+    assert.equal("int32", whole["model.curved1.order"].dtype)
     assert.is_nil(whole["optimizer.linear1.weight.m"])
     assert.same({ 1, 1, 1, 1, 1 }, whole["model.linear1.bias"]:totable())
     assert(os.remove(directory .. "checkpoints/step-000008.safetensors"))

@@ -234,7 +234,7 @@ local function read_tensors(directory, path)
   local tensors, metadata, unread = files.load_beneath(path, #directory)
   for _, reason in pairs(unread) do fail("%s", reason) end
   for name, tensor in pairs(tensors) do
-    if tensor.dtype == runtime.real and not runtime.math.is_finite(tensor) then
+    if not runtime.math.is_finite(tensor) then
       fail("%s: tensor '%s' is not finite", path, name)
     end
   end

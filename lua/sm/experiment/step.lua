@@ -24,7 +24,7 @@ end
 local function culprit(run, inputs)
   local wrong
   shapes.map(inputs, function(x, name)
-    if x.dtype ~= runtime.real or runtime.math.is_finite(x) then return end
+    if runtime.math.is_finite(x) then return end
     wrong = name and ("'%s' of the batch"):format(name) or "the batch itself"
   end)
   if wrong then return wrong .. " is not finite" end
