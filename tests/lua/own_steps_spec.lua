@@ -241,6 +241,37 @@ describe("the best weights", function()
     assert.truthy(printed:find("finished already", 1, true) and printed:find("stopped early", 1, true), printed)
   end)
 
+  it("are read before a run goes on, and what is wrong with them is said", function()
+    local best = { ["schedule = schedule,"] = "schedule = schedule,\n  metrics = { still = function(_, _, _, at) if "
+      .. "at.step == 8 and not os.getenv 'SM_TEST_ON' then error 'stop' end return -at.step end },\n"
+      .. "  best = { 'validation_still', mode = 'max' }," }
+    assert.is_false(pcall(run, best))
+    local directory = workspace .. "/runs/tiny/default"
+    local path = directory .. "/checkpoints/best.safetensors"
+    local function resumed(change, name, value)
+      local tensors, metadata = sm.load(path)
+      local all = {}
+      for key, tensor in pairs(tensors) do all[key] = tensor end
+      if change == "metadata" then metadata[name] = value else all[name] = value end
+      local kept = tiny.read(path)
+      sm.save(path, all, metadata)
+      local ok, message = pcall(tiny.call, "resume", directory)
+      tiny.write(path, kept)
+      return not ok and tostring(message)
+    end
+    assert.matches("best.safetensors: its step is '1', expected one from 2 to 12", resumed("metadata", "step", "1"))
+    assert.matches("best.safetensors: its step is '13', expected", resumed("metadata", "step", "13"))
+    assert.matches("best.safetensors: it was saved by a different text", resumed("metadata", "source", "return"))
+    assert.matches("best.safetensors: tensor 'model.linear1.bias' is not finite",
+      resumed("tensors", "model.linear1.bias", sm.zeros(8) / 0))
+    os.rename(path, path .. ".kept")
+    assert.matches("best.safetensors: cannot open: No such file",
+      select(2, pcall(tiny.call, "resume", directory)))
+    os.rename(path .. ".kept", path)
+    local printed = tiny.smrun(("resume '%s'"):format(directory), "SM_TEST_ON=1")
+    assert.truthy(printed:find("with the best weights (of step 2) after 12 steps", 1, true), printed)
+  end)
+
   it("are none where nothing says what is better", function()
     local result, summary = run {
       ["schedule = schedule,"] = "schedule = schedule, metrics = { at = function(_, _, _, at) return at.step end },\n"

@@ -15,7 +15,7 @@ local forms <const> = {
   { "[options] FILE.lua [key=value …]", "run an experiment; key=value sets one of its parameters" },
   { "[options] FILE.lua key=1,2 key=1..5", "a sweep: run every combination, then compare them" },
   { "resume RUN", "go on with a run that was stopped" },
-  { "eval RUN", "evaluate the newest checkpoint of a run; writes nothing" },
+  { "eval RUN", "evaluate a run by its best weights, or else its newest checkpoint; writes nothing" },
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
   { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
@@ -50,8 +50,8 @@ local commands <const> = {
     "resume runs/softmax_groups/groups=4,seed=2",
   },
   eval = {
-    "Evaluates the newest checkpoint of a run on the validation and the test data. Nothing is written. RUN is its "
-      .. "directory.",
+    "Evaluates the best weights of a run, or where it keeps none its newest checkpoint, on the validation and the "
+      .. "test data. Nothing is written. RUN is its directory.",
     "eval runs/softmax_groups/default",
   },
   compare = {

@@ -334,6 +334,26 @@ local function restore_training(run, optimizer_state, numbers, path)
   end
 end
 
+--- Reads the best weights of a run whose state is that of a checkpoint. They may be later: a run that was killed before
+--- its next checkpoint comes to them again.
+--- @param step integer|nil the step that they must be of
+--- @return table tensors
+--- @return integer the step that they are of
+--- @return string their path
+local function read_best(run, directory, step)
+  local path, known = directory .. best_name, run.state.validation.best
+  local tensors, metadata = read_tensors(directory, path)
+  require_format(path, metadata, { "step", "source", "params" })
+  require_own(path, metadata, run)
+  local found = math.tointeger(tonumber(metadata.step:match "^%d+$"))
+  local first, last = step or known and known.step or 0, step or run.schedule.steps
+  if not found or found < first or found > last then
+    fail("%s: its step is '%s', %s", path, brief(metadata.step), first == last
+      and ("and the best was after step %d"):format(first) or ("expected one from %d to %d"):format(first, last))
+  end
+  return tensors, found, path
+end
+
 --- Puts the newest checkpoint back into a run: the weights, and unless `only_model`, all that training needs.
 --- @param run table with model, optimizer, stream, source, params
 --- @param directory string the run directory
@@ -354,6 +374,7 @@ function M.restore(run, directory, say, only_model, step)
   if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end
   if only_model then return true end
   restore_training(run, optimizer_state, numbers, path)
+  if run.best and numbers.validation.best then read_best(run, directory) end -- now, and not only after the last step
   run.spent = old and numbers.spent or read_spent(directory, found.step)
   run.saved = found.step
   return true
@@ -363,17 +384,9 @@ end
 --- @param step integer|nil the step that they must be of
 --- @return integer the step that they are of
 function M.restore_best(run, directory, step)
-  local path = directory .. best_name
-  local tensors, metadata = read_tensors(directory, path)
-  require_format(path, metadata, { "step", "source", "params" })
-  require_own(path, metadata, run)
-  local found = math.tointeger(tonumber(metadata.step:match "^%d+$"))
-  if not found or step and found ~= step then
-    fail("%s: its step is '%s'%s", path, brief(metadata.step),
-      step and (", and the best was after step %d"):format(step) or "")
-  end
+  local tensors, found, path = read_best(run, directory, step)
   run.averages = nil
-  restore_tensors(run, tensors, path)
+  if next(restore_tensors(run, tensors, path)) then fail("%s: it has tensors of an optimizer", path) end
   return found
 end
 
