@@ -41,6 +41,8 @@ return sm.experiment {
     loss:backward()
     if p.flag == "gradient" and at.step == 5 then at.model.one.weight.grad = sm.zeros(4, 5) / 0 end
     if p.flag == "text" then return { one = "much" } end
+    if p.flag == "two" then return loss, loss end
+    if p.flag == "list" then return { loss } end
     if p.flag == "set" then at.count = 1 end
     if p.flag == "misspelt" then return at.modle end
     at.optimizer.one:step()
@@ -132,6 +134,8 @@ describe("a step of one's own", function()
   it("refuses what it cannot show, and what no checkpoint would keep", function()
     assert.matches('step 1: train must return a loss, .* got string "much" at \'one\'; it is defined at',
       refused(PAIR, { flag = "text" }))
+    assert.matches("train must return .* got 2 values; it is defined at", refused(PAIR, { flag = "two" }))
+    assert.matches("got one called '1', and names are letters, digits and _", refused(PAIR, { flag = "list" }))
     assert.matches("tiny.lua:%d+: at%.count cannot be set: .* buffer of a layer", refused(PAIR, { flag = "set" }))
     assert.matches("`at` has no 'modle'; did you mean 'model'%?", refused(PAIR, { flag = "misspelt" }))
   end)

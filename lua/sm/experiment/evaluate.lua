@@ -148,7 +148,7 @@ local function gathering(run, split)
       if f then
         figures[metric.name] = number_of(metric, f, f(rooms.outputs, split.targets, rooms.inputs, run.at))
       elseif sum then
-        figures[metric.name] = sum.value / sum.examples
+        figures[metric.name] = number_of(metric, metric.mean, sum.value / sum.examples)
       end
     end
     return figures

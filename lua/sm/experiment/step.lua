@@ -99,19 +99,33 @@ local function number_of(value)
   return math.type(value) and value + 0.0 or nil
 end
 
+local function refuse_figures(run, got)
+  local info = debug.getinfo(run.own_step, "S")
+  fail("step %d: train must return %s; got %s; it is defined at %s:%d", run.state.step, shape_of_figures, got,
+    info.short_src, info.linedefined)
+end
+
+--- What `train` has returned; a second value would go nowhere.
+local function only_value(run, ...)
+  if select("#", ...) > 1 then refuse_figures(run, ("%d values"):format(select("#", ...))) end
+  return ...
+end
+
 --- What `train` has returned, as numbers by name.
 local function figures_of(run, returned, inputs)
-  local figures, info = {}, debug.getinfo(run.own_step, "S")
-  local function refuse(value, name)
-    fail("step %d: train must return %s; got %s%s; it is defined at %s:%d", run.state.step, shape_of_figures,
-      check.describe(value), name and (" at '%s'"):format(check.word(name)) or "", info.short_src, info.linedefined)
-  end
+  local figures = {}
   if returned == nil then return figures end
   if number_of(returned) then returned = { loss = returned } end
-  if type(returned) ~= "table" or runtime.tensor.is_tensor(returned) then refuse(returned) end
+  if type(returned) ~= "table" or runtime.tensor.is_tensor(returned) then
+    refuse_figures(run, check.describe(returned))
+  end
   for name, value in next, returned do
     local number = number_of(value)
-    if not number or type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then refuse(value, name) end
+    if not number then
+      refuse_figures(run, ("%s at '%s'"):format(check.describe(value), check.word(name)))
+    elseif type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
+      refuse_figures(run, ("one called '%s', and names are letters, digits and _"):format(check.word(name)))
+    end
     M.check_finite(run, name == "loss" and "loss" or ("number '%s' of train"):format(name), number, inputs)
     if name == "accuracy" and (number < 0 or number > 1) then
       fail("step %d: the accuracy that train returns is a share, from 0 to 1, got %g", run.state.step, number)
@@ -125,8 +139,8 @@ end
 local function own_step(run)
   for _, parameter in pairs(run.model:parameters()) do parameter.grad = nil end -- also those that no optimizer has
   local inputs, targets = run.stream:next()
-  local returned = first_steps.observed(run, run.own_step, run.at, { input = inputs, target = targets })
-  return figures_of(run, returned, inputs)
+  local function call(...) return only_value(run, run.own_step(...)) end
+  return figures_of(run, first_steps.observed(run, call, run.at, { input = inputs, target = targets }), inputs)
 end
 
 --- Makes one step. @return table name → number: loss and accuracy of the batches, or what `train` has returned

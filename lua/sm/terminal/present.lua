@@ -16,8 +16,9 @@ function M.plan(run, path)
   progress:say(tostring(run.model) .. "\n")
   local function line(name, words) progress:say(("%-11s%s"):format(name, text.visible(words)), 11) end
   line("data", run.data.description or run.data.name)
-  line("training", ("%s steps of %d with %s, seed %d, %d thread%s"):format(thousands(schedule.steps),
-    schedule.batch, run.optimizer.name, run.seed, threads, threads == 1 and "" or "s"))
+  local batches = schedule.accumulate and ("%d × "):format(schedule.accumulate) or ""
+  line("training", ("%s steps of %s%d with %s, seed %d, %d thread%s"):format(thousands(schedule.steps),
+    batches, schedule.batch, run.optimizer.name, run.seed, threads, threads == 1 and "" or "s"))
   if #run.frozen > 0 then line("frozen", text.few(run.frozen) .. ": nothing moves them") end
   line("run", path)
   progress:say ""
