@@ -3,13 +3,13 @@
 #include <zlib.h>
 
 #include "io/checksum.h"
+#include "io/content.h"
 #include "io/file.h"
 #include "io/npy.h"
 
 enum {
   BUFFER_BYTES = 1 << 16,
-  PIECE_BYTES = 1 << 30, /* zlib counts in unsigned int */
-  MOST_PER_BYTE = 1032   /* what a byte can become: RFC 1951's 258 bytes of 2 bits */
+  PIECE_BYTES = 1 << 30 /* zlib counts in unsigned int */
 };
 
 typedef struct source {
@@ -73,8 +73,11 @@ static sm_status read_member(sm_tensor *out, sm_memory *memory, source *s, sm_er
   const sm_npz_member *member = s->member;
   if (member->offset > s->file->bytes || member->packed > s->file->bytes - member->offset)
     return damaged(s, "the file ends before", error);
-  if (member->deflated ? member->bytes / MOST_PER_BYTE > member->packed : member->bytes != member->packed)
+  if (member->deflated ? member->bytes / SM_DEFLATE_RATIO > member->packed : member->bytes != member->packed)
     return damaged(s, "they cannot become as many as the archive says", error);
+  if (member->bytes > SM_LARGE_CONTENT && member->bytes / SM_USUAL_RATIO > member->packed)
+    return sm_fail(error, SM_BAD_FILE, "%s: %llu bytes are compressed to less than a hundredth", member->label,
+                   (unsigned long long)member->bytes);
   sm_npy_source array = {.label = member->label, .bytes = member->bytes, .next = next_of_member, .from = s};
   sm_status status = sm_npy_read_from(out, memory, &array, error);
   if (status != SM_OK || s->checksum == member->checksum) return status;

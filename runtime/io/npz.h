@@ -17,7 +17,8 @@ typedef struct sm_npz_member {
 } sm_npz_member;
 
 /* out = the array, as sm_npy_read gives it. Nothing that the member says is believed: SM_BAD_FILE where it does not fit
-   the file, is damaged or of another checksum; SM_BAD_VALUE for an array that cannot be read here. */
+   the file, is damaged, of another checksum, or more than 256 MiB that are compressed to less than a hundredth;
+   SM_BAD_VALUE for an array that cannot be read here. */
 sm_status sm_npz_read(sm_tensor *out, sm_memory *memory, const char *path, const sm_npz_member *member,
                       sm_error *error);
 

@@ -130,7 +130,8 @@ describe("files", function()
   end)
 
   --- A ZIP archive of one member, stored or deflated.
-  local function zip(name, bytes, deflated)
+  --- @param claimed integer|nil what it says that it becomes
+  local function zip(name, bytes, deflated, claimed)
     local packed = bytes
     if deflated then
       write("plain", bytes)
@@ -138,7 +139,7 @@ describe("files", function()
       packed = read "packed":sub(11, -9) -- RFC 1951 between the front and the end of RFC 1952
     end
     local common = ("<I2I2I2I2I2I4I4I4I2I2"):pack(20, 0, deflated and 8 or 0, 0, 33,
-      tonumber(runtime.io.checksum(bytes), 16), #packed, #bytes, #name, 0)
+      tonumber(runtime.io.checksum(bytes), 16), #packed, claimed or #bytes, #name, 0)
     local front = "PK\3\4" .. common .. name .. packed
     local ending = "PK\1\2\20\0" .. common .. ("<I2I2I2I4I4"):pack(0, 0, 0, 0, 0) .. name
     return front .. ending .. "PK\5\6" .. ("<I2I2I2I2I4I4I2"):pack(0, 0, 1, 1, #ending, #front, 0)
@@ -160,6 +161,11 @@ describe("files", function()
     local good = zip("a.npy", read "x.npy", true)
     write("x.npz", good:sub(1, 60) .. string.char(good:byte(61) ~ 1) .. good:sub(62))
     fails(function() sm.load(path "x.npz") end, "x.npz: 'a.npy': its data, ", "are damaged: ")
+    local noise = {}
+    for i = 1, 400000 do noise[i] = string.char(i * i // 7 * 2654435761 >> 13 & 255) end
+    noise = table.concat(noise)
+    write("x.npz", zip("a.npy", noise, true, (1 << 28) + 1))
+    fails(function() sm.load(path "x.npz") end, "x.npz: 'a.npy': ", "268435457")
     write("x.npz", good:sub(1, -2))
     fails(function() sm.load(path "x.npz") end, "x.npz: no NPZ file: it has no end of a ZIP archive")
   end)
