@@ -383,4 +383,32 @@ describe("a metric", function()
     assert.equal(40012, json.object(tiny.read(result.directory .. "/summary.json")).test_rows)
     tiny.remove(workspace)
   end)
+
+  it("and a loss and a step may take gradients of gradients, which nothing warns of", function()
+    local workspace = tiny.workspace()
+    tiny.write(workspace .. "/tiny.lua", text_of(PLAIN, {
+      ["return sm.experiment"] = [[
+local function slope(x, at, options)
+  x = x:detach():requires_grad()
+  return sm.grad(at.model(x):sum(), { x }, options)[1]:norm(2)
+end
+return sm.experiment]],
+      ["seed = p.seed,"] = [[seed = p.seed,
+      loss = function(output, target, input, at)
+        return output:cross_entropy(target) + (slope(input, at, { create_graph = true }) - 1):square():mean()
+      end,
+      metrics = { slope = function(_, _, input, at) return slope(input, at):mean() end },
+      train = function(at, batch)
+        local loss = at.model(batch.input):cross_entropy(batch.target)
+          + (slope(batch.input, at, { create_graph = true }) - 1):square():mean()
+        loss:backward()
+        at.optimizer:step()
+        return loss
+      end,]] }))
+    local printed, result = tiny.run(workspace)
+    local last = metrics.rows(result.directory .. "/metrics.csv")[6]
+    assert.is_true(last.validation_slope > 0 and last.validation_loss > 0)
+    assert.is_nil(printed:find("warning", 1, true), printed)
+    tiny.remove(workspace)
+  end)
 end)

@@ -157,8 +157,9 @@ local function gathering(run, split)
   return gather
 end
 
---- Means over all examples of a split, in eval mode, without a tape. Random numbers that the loss function draws are
---- put back: training draws the same ones whether or not it is evaluated.
+--- Means over all examples of a split, in eval mode. The model's outputs are without a tape; the user's functions may
+--- take gradients, as a penalty on them does. Random numbers that these draw are put back: training draws the same ones
+--- whether or not it is evaluated.
 --- @param run table {model=, objective=, accuracy=(whether it is measured), metric_functions=, at=}
 --- @param watch function|nil (loss, inputs) hears of every batch
 --- @return number|nil loss nil where there is no objective
@@ -168,20 +169,18 @@ function M.split(run, split, watch)
   local model, loss, correct, drawn = run.model, 0, 0, random.state()
   local gather, figures = gathering(run, split), nil
   model:eval()
-  autograd.no_grad(function()
-    for inputs, targets in split:batches(evaluation_batch) do
-      local output = model(inputs)
-      if run.objective then
-        local value = run.objective(output, targets, inputs, run.at):item()
-        if watch then watch(value, inputs) end
-        loss = loss + value * shapes.count(inputs)
-      end
-      if run.accuracy then correct = correct + output:accuracy(targets) * shapes.count(inputs) end
-      gather.add(output, targets, inputs)
-      runtime.tensor.collect()
+  for inputs, targets in split:batches(evaluation_batch) do
+    local output = autograd.no_grad(model, inputs)
+    if run.objective then
+      local value = run.objective(output, targets, inputs, run.at):item()
+      if watch then watch(value, inputs) end
+      loss = loss + value * shapes.count(inputs)
     end
-    figures = gather.figures()
-  end)
+    if run.accuracy then correct = correct + output:accuracy(targets) * shapes.count(inputs) end
+    gather.add(output, targets, inputs)
+    runtime.tensor.collect()
+  end
+  figures = gather.figures()
   model:train()
   random.restore(drawn)
   return run.objective and loss / #split or nil, run.accuracy and correct / #split or nil, figures

@@ -187,10 +187,14 @@ end
 function M.observed(run, f, ...)
   if run.state.step > steps then return f(...) end
   run.leaves = run.leaves or { saved = kept(run.model), learnt = {}, seen = setmetatable({}, { __mode = "k" }) }
-  local saved, learnt, reached = run.leaves.saved, run.leaves.learnt, {}
+  local saved, learnt, reached, listed = run.leaves.saved, run.leaves.learnt, {}, {}
   local returned = autograd.observe({
     leaf = function(x, operation)
-      if saved[x] then learnt[x] = true else reached[#reached + 1] = { x, operation } end
+      if saved[x] then
+        learnt[x] = true
+      elseif not listed[x] then -- a step may follow several gradients to one leaf
+        listed[x], reached[#reached + 1] = true, { x, operation }
+      end
     end,
   }, f, ...)
   local still, moved = judge(run.leaves.seen, reached)
