@@ -384,6 +384,32 @@ describe("a metric", function()
     tiny.remove(workspace)
   end)
 
+  it("is the accuracy where it is called so", function()
+    local workspace = tiny.workspace()
+    local function run(metric)
+      tiny.write(workspace .. "/tiny.lua", text_of(PLAIN, { ["seed = p.seed,"] =
+        "seed = p.seed, loss = function(y, t) return y:cross_entropy(t) end, best = 'validation_accuracy',\n"
+        .. "metrics = { " .. metric .. ", other = function() return 7 end }," }))
+      return pcall(tiny.run, workspace)
+    end
+    local _, printed, result = run "accuracy = function(_, _, _, at) return at.step / 16 end"
+    local all = metrics.rows(result.directory .. "/metrics.csv")
+    assert.equal(0.25, all[2].validation_accuracy)
+    assert.equal(7, all[2].validation_other)
+    local summary = json.object(tiny.read(result.directory .. "/summary.json"))
+    assert.equal(0.75, summary.test_accuracy)
+    assert.equal(12, summary.tested_step)
+    assert.truthy(printed:find("accuracy  25.00 %", 1, true), printed)
+    for metric, message in pairs {
+      ["accuracy = function() return 1.5 end"] = "the metric 'accuracy' is a share, from 0 to 1, got 1.5",
+      ["'accuracy', accuracy = function() return 1 end"] = "has \"accuracy\" and a function of that name",
+    } do
+      local _, refused = run(metric)
+      assert.truthy(tostring(refused):find(message, 1, true), tostring(refused))
+    end
+    tiny.remove(workspace)
+  end)
+
   it("and a loss and a step may take gradients of gradients, which nothing warns of", function()
     local workspace = tiny.workspace()
     tiny.write(workspace .. "/tiny.lua", text_of(PLAIN, {

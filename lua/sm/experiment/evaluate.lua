@@ -33,11 +33,23 @@ local function classifies(run)
   return fits, output, labels
 end
 
---- Whether accuracy is measured: the loss classifies by name, or `metrics` asks for it.
+--- Whether accuracy is a function of the user's, `metrics = { accuracy = function … }`.
+function M.own_accuracy(run)
+  for _, metric in ipairs(run.metric_functions) do
+    if metric.name == "accuracy" then return true end
+  end
+  return false
+end
+
+--- Whether the accuracy of outputs and targets is measured: the loss classifies by name, or `metrics` asks for it.
 --- @param run table a run whose model is built
 function M.accuracy(run)
   local asked = false
   for _, name in ipairs(run.metric_names) do asked = asked or name == "accuracy" end
+  if M.own_accuracy(run) then
+    if asked then refuse(run, "has \"accuracy\" and a function of that name") end
+    return false
+  end
   if not asked and run.loss ~= "cross_entropy" then return false end
   local fits, output, labels = classifies(run)
   local classes = run.data.classes or 0
@@ -104,6 +116,8 @@ local function number_of(metric, f, value)
     local info = debug.getinfo(f, "S")
     fail("the metric '%s' must give a finite number, or nothing, got %s; it is defined at %s:%d", metric.name,
       check.describe(value), info.short_src, info.linedefined)
+  elseif value and metric.name == "accuracy" and (value < 0 or value > 1) then
+    fail("the metric 'accuracy' is a share, from 0 to 1, got %g", value)
   end
   return value
 end
@@ -164,10 +178,10 @@ end
 --- @param watch function|nil (loss, inputs) hears of every batch
 --- @return number|nil loss nil where there is no objective
 --- @return number|nil accuracy
---- @return table name → number: what the user's metrics say
+--- @return table name → number: what the user's other metrics say
 function M.split(run, split, watch)
   local model, loss, correct, drawn = run.model, 0, 0, random.state()
-  local gather, figures = gathering(run, split), nil
+  local gather = gathering(run, split)
   model:eval()
   for inputs, targets in split:batches(evaluation_batch) do
     local output = autograd.no_grad(model, inputs)
@@ -180,10 +194,13 @@ function M.split(run, split, watch)
     gather.add(output, targets, inputs)
     runtime.tensor.collect()
   end
-  figures = gather.figures()
+  local figures = gather.figures()
   model:train()
   random.restore(drawn)
-  return run.objective and loss / #split or nil, run.accuracy and correct / #split or nil, figures
+  local accuracy = figures.accuracy
+  if run.accuracy then accuracy = correct / #split end
+  figures.accuracy = nil
+  return run.objective and loss / #split or nil, accuracy, figures
 end
 
 return M

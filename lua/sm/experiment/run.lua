@@ -102,8 +102,11 @@ end
 --- Decides the columns of metrics.csv, with those that the optimizer and the views add.
 local function declare_columns(self)
   local declared = { { owner = "the optimizer", table.unpack(self.optimizer.telemetry_names or {}) } }
-  for position, metric in ipairs(self.metric_functions) do
-    table.insert(declared, position, { owner = ("the metric '%s'"):format(metric.name), "validation_" .. metric.name })
+  for _, metric in ipairs(self.metric_functions) do
+    if metric.name ~= "accuracy" then -- which has its column
+      local owner = ("the metric '%s'"):format(metric.name)
+      table.insert(declared, #declared, { owner = owner, "validation_" .. metric.name })
+    end
   end
   for position, view in ipairs(self.views) do
     local names = view.metric_names and view:metric_names(self.model) or {}
@@ -144,7 +147,8 @@ function M:build(evaluating)
   self.model:build(self.data.shape, self.data.dtype)
   check_scores(self)
   self.accuracy = evaluate.accuracy(self)
-  if self.best and self.best.column == "validation_accuracy" and not self.accuracy then
+  if self.best and self.best.column == "validation_accuracy" and not self.accuracy
+    and not evaluate.own_accuracy(self) then
     error(self.where .. ": experiment: option 'best': no accuracy is measured; metrics = { \"accuracy\" } asks for it",
       0)
   end
