@@ -161,7 +161,7 @@ function M.collect()
 
   -- Functions of sm, and methods of a tensor that are no records.
   local GRADIENTS <const> = { backward = true, requires_grad = true, tracks = true, grad = true, no_grad = true,
-    op = true, gradcheck = true, pointwise = true, straight_through = true, detach = true }
+    enable_grad = true, op = true, gradcheck = true, pointwise = true, straight_through = true, detach = true }
   local EXPERIMENTS <const> = { params = true, experiment = true, load_run = true }
   local tensors, gradients, experiments = room "Tensors", { title = "Gradients", entries = {} },
     { title = "Experiments", entries = {} }

@@ -15,18 +15,20 @@ local same_shape = runtime.tensor.same_shape
 local is_part, set_overwritten = runtime.tape.is_part, runtime.tape.set_overwritten
 
 local status <const>, running <const> = coroutine.status, coroutine.running
--- The coroutines that are inside no_grad. What one of them resumes is inside as well; one that has yielded, or that an
--- error has ended, concerns nobody.
-local within, any_within = setmetatable({}, { __mode = "k" }), false
+-- The coroutines that are inside no_grad or enable_grad: the number of that call, which is negative for enable_grad.
+-- What one of them resumes is inside as well; one that has yielded, or that an error has ended, concerns nobody.
+local within, any_within, calls = setmetatable({}, { __mode = "k" }), false, 0
 local observer -- see M.observe
 local count = 0 -- nodes made so far: a node's number is larger than that of all it depends on
 
+--- Whether the latest of the calls that the running code is inside of was one of no_grad.
 local function is_inside()
-  for thread in next, within do
+  local latest = 0
+  for thread, call in next, within do
     local is = status(thread)
-    if is == "running" or is == "normal" then return true end
+    if (is == "running" or is == "normal") and math.abs(call) > math.abs(latest) then latest = call end
   end
-  return false
+  return latest > 0
 end
 
 --- True when x, a leaf or computed from one, wants a gradient.
@@ -60,9 +62,9 @@ function M.restoring(restore, f, ...)
   return after(restore, f(...))
 end
 
---- Calls f(...) without recording and returns its results. f: a function, or what can be called like one, a model.
-function M.no_grad(f, ...)
-  if not check.is_callable(f) then fail("no_grad: expected a function, got %s", check.describe(f)) end
+--- @param sign integer 1 where nothing is to be recorded, -1 where it is
+local function inside(name, sign, f, ...)
+  if not check.is_callable(f) then fail("%s: expected a function, got %s", name, check.describe(f)) end
   local thread = running()
   local before = within[thread]
   local function restore()
@@ -70,9 +72,16 @@ function M.no_grad(f, ...)
     any_within = next(within) ~= nil
   end
   local _ <close> = setmetatable({}, { __close = restore })
-  within[thread], any_within = true, true
+  calls = calls + 1
+  within[thread], any_within = sign * calls, true
   return M.restoring(restore, f, ...)
 end
+
+--- Calls f(...) without recording and returns its results. f: a function, or what can be called like one, a model.
+function M.no_grad(f, ...) return inside("no_grad", 1, f, ...) end
+
+--- Calls f(...) and records what it computes, also inside sm.no_grad and in an evaluation; returns its results.
+function M.enable_grad(f, ...) return inside("enable_grad", -1, f, ...) end
 
 --- Whether `record` would record what is computed from these now.
 function M.records(...)

@@ -20,7 +20,7 @@ local sm = {
   --- sm.is_tensor(x): whether a value is a tensor.
   is_tensor = runtime.tensor.is_tensor,
   seed = random.seed,
-  no_grad = autograd.no_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
+  no_grad = autograd.no_grad, enable_grad = autograd.enable_grad, op = autograd.op, gradcheck = require "sm.gradcheck",
   grad = require "sm.gradients".grad,
   pointwise = require "sm.ops.traced".pointwise,
 }

@@ -127,6 +127,37 @@ describe("autograd", function()
     assert.is_false(x:requires_grad(false):tracks())
   end)
 
+  it("records inside enable_grad, the innermost of several deciding", function()
+    local x = sm.ones(2):requires_grad()
+    local function records() return (x * 2):tracks() end
+    local off, on = sm.no_grad, sm.enable_grad
+    assert.same({ true, false, true, true },
+      { off(on, records), on(off, records), off(on, off, on, records), records() })
+    off(function()
+      pcall(on, error)
+      assert.is_false(records())
+      assert.same({ 2, 2 }, on(function() return sm.grad(x:sum() * 2, { x })[1] end):totable())
+      local slope = on(function() return sm.grad((x ^ 3):sum(), { x }, { create_graph = true })[1] end)
+      assert.is_true(slope:tracks())
+    end)
+    assert.equal("enable_grad: expected a function, got nil", message(sm.enable_grad))
+  end)
+
+  it("records inside enable_grad of a coroutine until that yields", function()
+    local x = sm.ones(2):requires_grad()
+    local function records() return (x * 2):tracks() end
+    local inner = coroutine.wrap(function()
+      sm.enable_grad(function()
+        coroutine.yield(records())
+        coroutine.yield(records())
+      end)
+    end)
+    assert.same({ true, false }, sm.no_grad(function() return { inner(), records() } end))
+    assert.is_true(inner())
+    local other = coroutine.wrap(function() return records(), sm.enable_grad(records) end)
+    assert.same({ false, true }, { sm.no_grad(other) })
+  end)
+
   it("refuses a second walk", function()
     local x = sm.ones(2):requires_grad()
     local loss = (x * x):sum()

@@ -31,6 +31,7 @@ return sm.experiment {
   optimizer = { one = optim.adam { lr = 0.01 }, two = optim.sgd { lr = 0.1, momentum = 0.5 } },
   metrics = { "accuracy", shift = { mean = function(output, target, input, at)
     assert(not at.training and at.model.one and #output == #input and #target == #input)
+    assert(not output:tracks() and sm.enable_grad(at.model, input):tracks())
     return output:mean()
   end } },
   train = function(at, batch)
