@@ -93,6 +93,22 @@ describe("what smrun prints", function()
     end
   end)
 
+  it("of a step of one's own shows whole figures, however many there are", function()
+    write("own.lua", (named:gsub("schedule =", "train = function()\n"
+      .. "local names = {} for i = 1, 9 do names['figure' .. i] = 0.1235e-12 end return names end, schedule =")))
+    for _, columns in ipairs { 80, 50, 30 } do
+      local words, count = printed('rm -rf runs; "$SMRUN" own.lua steps=200', columns), 0
+      for live in words:gmatch "\r(step[^\r\n]*)" do
+        for figure in live:gmatch "figure%d[^f]*" do
+          count = count + 1
+          assert.matches("^figure%d 1%.235e%-13", figure)
+        end
+        assert.is_true(text.width((live:gsub("\27.*", ""))) < columns, live)
+      end
+      assert.is_true(count > 0 or columns == 30)
+    end
+  end)
+
   it("of a run shows the names of its data and its values on one line", function()
     for _, columns in ipairs { false, 60 } do
       local words = printed("rm -rf runs; \"$SMRUN\" named.lua \"word=$(printf 'a\\033[31m\\n漢')\"", columns)

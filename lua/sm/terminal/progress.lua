@@ -4,6 +4,7 @@
 local runtime = require "sm.runtime"
 local text = require "sm.text"
 local numbers = require "sm.numbers"
+local sorted_keys = require "sm.ordered".sorted_keys
 
 local M = {}
 M.__index = M
@@ -134,6 +135,23 @@ local function smooth(old, new, weight)
   return old and new and old + (new - old) * weight or new
 end
 
+--- Figures and the first of some endings with which they fit a width; whole ones go where not even the last does.
+local function fitting(figures, endings, width)
+  local others, line = {}, nil
+  for name, value in pairs(figures) do
+    if name ~= "loss" and name ~= "accuracy" then others[name] = value end
+  end
+  local names = sorted_keys(others)
+  while true do
+    for _, ending in ipairs(endings) do
+      line = "  " .. numbers.figures(figures.loss, figures.accuracy, others) .. ending
+      if #line <= width then return line end
+    end
+    if #names == 0 then return line end
+    others[table.remove(names)] = nil
+  end
+end
+
 --- The live line; nothing unless the output is a terminal. Called after every step.
 --- @param figures table name → number: loss, accuracy, what the step has returned
 --- @param at number the time, as runtime.system.now gives it
@@ -148,18 +166,9 @@ function M:step(step, steps, figures, seconds, at)
   self.drawn = at
   local columns = text.columns() - 1
   local place = ("step %6d/%d "):format(step, steps)
-  local others = {}
-  for name, value in pairs(self.figures) do
-    if name ~= "loss" and name ~= "accuracy" then others[name] = value end
-  end
-  local shown_figures = "  " .. numbers.figures(self.figures.loss, self.figures.accuracy, others)
   local pace = ("%s%s/step"):format(between, numbers.milliseconds(1000 * self.seconds))
   local left = ("%s%s left"):format(between, numbers.duration((steps - step) * self.seconds))
-  local rest
-  for _, ending in ipairs { pace .. left, left, "" } do
-    rest = shown_figures .. ending
-    if #place + #rest <= columns then break end
-  end
+  local rest = fitting(self.figures, { pace .. left, left, "" }, columns - #place)
   local room = math.min(bar_width, columns - #place - #rest)
   local bar, done = "", room * step // steps
   if room >= least_bar then
