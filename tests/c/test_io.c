@@ -652,13 +652,14 @@ static void refuses_bad_npy(void **state) {
   (void)state;
   static const struct {
     const char *header, *part;
-  } bad[] = {
+  } unfit[] = {
       {"{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}", "the element type is '<c8'"},
       {"{'descr': '|i4', 'fortran_order': False, 'shape': (1,)}", "the element type is '|i4'"},
       {"{'descr': 'f4', 'fortran_order': False, 'shape': (1,)}", "the element type is 'f4'"},
       {"{'descr': '', 'fortran_order': False, 'shape': (1,)}", "the element type is ''"},
-      {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2)}", "does not fit the 4 bytes"},
       {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "structured arrays"},
+  }, bad[] = {
+      {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2)}", "does not fit the 4 bytes"},
       {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}",
        "shape {2} of '<f4' does not fit the 4 bytes"},
       {"{'descr': '<f4', 'fortran_order': False, 'shape': ()}xx", "its end"},
@@ -682,6 +683,10 @@ static void refuses_bad_npy(void **state) {
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     put_npy(1, bad[i].header, "data", 4);
     assert_bad_npy(bad[i].part);
+  }
+  for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++) {
+    put_npy(1, unfit[i].header, "data", 4);
+    assert_unfit_npy(unfit[i].part);
   }
   put("\x93NUMPX\1\0\0\0", 10);
   assert_bad_npy("no NPY file");
