@@ -218,9 +218,10 @@ return sm.experiment {
     write("several.lua", [[
 local sm = require "sm"
 local net = require "net"
+local done
 for width = 3, 4 do
-  local before = width == 4 and sm.load_run "runs/w3/default"
-  sm.experiment {
+  local before = width == 4 and sm.load_run(done.directory) -- which is written otherwise where the script runs anew
+  done = sm.experiment {
     name = "w" .. width,
     data = sm.data.tensors { inputs = sm.ones(20, 4), targets = sm.full({ 20 }, 2, "int32") },
     model = net(width), optimizer = sm.optim.adam { lr = 0.01 },
@@ -231,6 +232,7 @@ end
 ]])
     assert.equal(0, (run "several.lua"))
     assert.matches("^step 10", environment "w4/default".loaded["runs/w3/default"])
+    assert.is_nil(next(environment "w3/default".loaded))
     assert.equal("w4\t4\tw3\t3\n", printed [[
 local two, one = sm.load_run "runs/w4/default", sm.load_run "runs/w3/default"
 print(two.name, two.model.output_shape[1], one.name, one.model.output_shape[1])]])

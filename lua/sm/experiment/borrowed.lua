@@ -32,13 +32,15 @@ function M.noted()
   return copy
 end
 
---- Why what has been loaded is not what a run had; those that it loads later are not known yet.
+--- Why what has been loaded is not what a run had, by whatever path; those that it loads later are not known yet.
 --- @param record table path → text, of environment.json
 --- @param loaded table the same, of now
 --- @return string|nil path of one that differs
 function M.difference(record, loaded)
+  local known = {}
+  for _, text in pairs(record) do known[text] = true end
   for path, text in pairs(loaded) do
-    if record[path] ~= text then return path end
+    if record[path] ~= text and (record[path] or not known[text]) then return path end
   end
 end
 
@@ -57,6 +59,11 @@ function M.keep(record, write)
     write(record)
   end
   return record
+end
+
+--- Once a run is over: what the file loads from now on is none of its own.
+function M.release()
+  keeper = nil
 end
 
 return M

@@ -119,7 +119,8 @@ function M.names(path)
   return experiment, variant
 end
 
---- The other directories that lie where one does, and those of another experiment beside its own.
+--- The other directories that lie where one does, and those of another experiment beside its own. Beneath the current
+--- directory they are written as from there, if the one is: so a run is called by the script that trains it.
 --- @param experiment string the name of that one
 function M.beside(path, experiment)
   local own = absolute(path)
@@ -132,6 +133,10 @@ function M.beside(path, experiment)
         found[#found + 1] = other
       end
     end
+  end
+  local here <const> = absolute "." .. "/"
+  for i, other in ipairs(found) do
+    if path:sub(1, 1) ~= "/" and other:sub(1, #here) == here then found[i] = other:sub(#here + 1) end
   end
   table.sort(found)
   return found

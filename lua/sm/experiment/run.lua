@@ -314,6 +314,7 @@ end
 --- @param problem any the error that ended the run, if one did
 function M:__close(problem)
   self.host.graceful(false)
+  borrowed.release()
   self.progress:clear()
   if problem ~= nil then
     local message = tostring(type(problem) == "table" and problem.message or problem)
