@@ -434,6 +434,20 @@ describe("what the surroundings say", function()
 end)
 
 describe("the data of a run", function()
+  it("are other data where bytes are taken for numbers", function()
+    local sm, told = require "sm", require "sm.experiment.declared".data
+    local bytes, labels = sm.zeros({ 4, 2 }, "uint8"), sm.zeros({ 4 }, "int32")
+    local function places(inputs, kind)
+      return told(sm.data.tensors { inputs = inputs, targets = labels, kind = kind })
+    end
+    assert.is_nil(places(bytes)["train inputs as"])
+    assert.same(places(bytes), places(bytes, "pixels"))
+    assert.equal("numbers", places(bytes, "numbers")["train inputs as"])
+    local pair = { one = bytes, two = bytes }
+    assert.equal("numbers", places(pair, { one = "numbers", two = "pixels" })["train inputs.one as"])
+    assert.is_nil(places(pair, { one = "numbers", two = "pixels" })["train inputs.two as"])
+  end)
+
   local function other_data()
     local sm = require "sm"
     sm.save(workspace .. "/inputs.npy", sm.ones(20, 4))

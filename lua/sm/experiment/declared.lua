@@ -2,6 +2,7 @@
 --- declarations are the same where their maps are.
 local runtime = require "sm.runtime"
 local layer = require "sm.nn.layer"
+local shapes = require "sm.shapes"
 local is_users = require "sm.place".is_users
 local ordered = require "sm.ordered"
 local shortest = require "sm.text".shortest
@@ -225,6 +226,13 @@ function M.data(data)
       local value = type(split) == "table" and split[part]
       if value then add(lines, name .. " " .. part, value, seen, 1) end
     end
+    -- Bytes are the 255th part of themselves in a batch, unless they are said to be numbers.
+    shapes.map(type(split) == "table" and split.inputs, function(x, key)
+      local kind = type(split.kind) == "table" and split.kind[key] or split.kind
+      if x.dtype == "uint8" and kind == "numbers" then
+        lines[("%s inputs%s as"):format(name, key and "." .. key or "")] = kind
+      end
+    end)
   end
   return lines
 end
