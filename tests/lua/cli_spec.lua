@@ -188,6 +188,26 @@ describe("smrun", function()
       assert.is_nil(lfs.attributes(workspace .. "/there"))
     end)
 
+    it("that is a script which trains, unless options are for an experiment that a file returns", function()
+      local text = read(workspace .. "/lab/corners.lua")
+      write("lab/trains.lua", (text:gsub("return sm.experiment", "local e = sm.experiment")) .. "\nprint 'before'\n"
+        .. "e:run { file = arg[0], quiet = true, dry_run = true }\nprint 'after'\n")
+      for option, said in pairs {
+        ["--dry-run"] = "dry_run = true", ["--again"] = "again = true", ["--runs=there"] = "runs = DIR",
+      } do
+        local status, out, err = run("lab/trains.lua", option)
+        assert.same({ 1, "before\n" }, { status, out })
+        helpers.has(err, ("lab/trains.lua:%d: option '%s' is for a file that returns an experiment; this script trains "
+          .. "it itself: experiment:run { file = arg[0], %s }"):format(select(2, text:gsub("\n", "")) + 3,
+          option:match "[^=]+", said))
+      end
+      local status, _, err = run("lab/trains.lua", "seed=1,2")
+      assert.equal(1, status)
+      helpers.has(err, "a sweep needs a file that returns an experiment; this script trains it itself")
+      assert.equal(0, (run "lab/trains.lua"))
+      os.remove(workspace .. "/lab/trains.lua")
+    end)
+
     it("that is an experiment, and evaluates what it left", function()
       local status, _, err = run("lab/corners.lua", "--quiet", "groups=1")
       assert.same({ 0, "" }, { status, err })

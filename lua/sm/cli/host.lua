@@ -38,6 +38,14 @@ function M.answer_signals()
   end
 end
 
+--- For `local scope <close> = …`: while a file is loaded for which the command line asks for what a script that trains
+--- experiments itself does not heed. It is refused when the script comes to train one.
+--- @param why string|nil
+function M.refusing(why)
+  M.refusal = why
+  return setmetatable({}, { __close = function() M.refusal = nil end })
+end
+
 --- sm.experiment { data =, model =, optimizer =, schedule = }: declares an experiment, for its file to return. smrun
 --- trains it, saves it, resumes it and reports it.
 function M.experiment(given)

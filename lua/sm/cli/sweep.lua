@@ -33,7 +33,10 @@ function M.run(options, combinations, swept)
     path = path, source = source, combinations = combinations, swept = swept, runs = options.runs or "runs",
     again = options.again, dry_run = options.dry_run, jobs = options.jobs or 1,
   }, {
-    load = function(setting) return loader.file(path, source, setting, { again = true }) end,
+    load = function(setting)
+      local _ <close> = host.refusing "a sweep needs a file that returns an experiment; this script trains it itself"
+      return loader.file(path, source, setting, { again = true })
+    end,
     words = function(setting, text_path, threads) return words_of(options, setting, text_path, threads) end,
     processes = program, handler = traceback.handler, complain = complain,
     screen = host.screen { quiet = options.quiet }, board = require "sm.terminal.board".new,

@@ -239,6 +239,7 @@ for _, name in ipairs { "run", "plan", "resume", "evaluate" } do
   local method = Experiment[name]
   Experiment[name] = function(self, options)
     self.declared_with.used = true
+    if name == "run" and self.host.refusal then fail("%s", self.host.refusal) end
     return (sought and while_seeking[name] or method)(self, options)
   end
 end
