@@ -35,7 +35,7 @@ return sm.experiment {
     return output:mean()
   end } },
   train = function(at, batch)
-    assert(at.training and at.data == data)
+    assert(at.training and at.data == data and at.model.two.training)
     local noisy = batch.input + sm.randn(batch.input.shape) / 10
     local loss = at.model(noisy):cross_entropy(batch.target)
     if p.flag == "infinite" and at.step == 5 then return loss * 1e38 * 1e38 end
@@ -47,6 +47,7 @@ return sm.experiment {
     if p.flag == "set" then at.count = 1 end
     if p.flag == "misspelt" then return at.modle end
     at.optimizer.one:step()
+    at.model:eval()
     if at.step % 3 == 0 then at.optimizer.two:step() end
     if at.step > 4 then return { loss = loss, late = at.step } end
     return loss
@@ -168,7 +169,7 @@ describe("a step of one's own", function()
   end)
 
   it("follows a loss with several optimizers, each of which has something to do", function()
-    local steps = "train = function(at, batch)\n    assert(at.training and at.data == data)"
+    local steps = "train = function(at, batch)\n    assert(at.training and at.data == data and at.model.two.training)"
     local plain = text_of(PAIR, { [steps] = "views = {}, loss = function(output, target)\n    do return "
       .. "output:cross_entropy(target) end", ["return sm.experiment {"] = "local made = pair {}\nmade:build { 4 }\n"
       .. "return sm.experiment {", ["model = pair {}"] = "model = made",

@@ -135,9 +135,12 @@ local function figures_of(run, returned, inputs)
   return figures
 end
 
+--- What an earlier step has left in the model, and no checkpoint has, is forgotten: its mode, and all gradients, also
+--- those of parameters that no optimizer moves.
 --- @return table name → number
 local function own_step(run)
-  for _, parameter in pairs(run.model:parameters()) do parameter.grad = nil end -- also those that no optimizer has
+  run.model:train()
+  for _, parameter in pairs(run.model:parameters()) do parameter.grad = nil end
   local inputs, targets = run.stream:next()
   local function call(...) return only_value(run, run.own_step(...)) end
   return figures_of(run, first_steps.observed(run, call, run.at, { input = inputs, target = targets }), inputs)
