@@ -394,6 +394,11 @@ describe("a run from elsewhere", function()
   local refused <const> = {
     { "it was saved by a different text of the experiment than", metadata("source", "return 1") },
     { "it was saved by a run with other parameters", metadata("params", "{}") },
+    { "the run's numbers: 'validation.best.metrics.step' is of no metric of the experiment",
+      number("validation.best.metrics.step", "0.5") },
+    { "the run's numbers: 'tally.figures.a,b' is nothing that `train` returns", function(_, texts)
+      texts.numbers = texts.numbers .. "\ntally.figures.a,b.sum=1\ntally.figures.a,b.steps=1"
+    end },
     { "there is no tensor 'model.linear1.bias'", function(tensors) tensors["model.linear1.bias"] = nil end },
     { "the model has no place for the tensor 'model.extra'", function(tensors)
       tensors["model.extra"] = sm.zeros(2)

@@ -181,6 +181,13 @@ describe("a step of one's own", function()
       refused(text_of(plain, { ["self.one(x):relu()"] = "self.one(x):relu():detach()" })))
   end)
 
+  it("has an evaluation in which nothing is measured", function()
+    local _, result = run((PAIR:gsub("metrics = %b{},", "")))
+    assert.equal(12, summary(result).steps)
+    assert.matches("validation +nothing is measured\ntest +nothing is measured\n", (tiny.call("evaluate",
+      result.directory)))
+  end)
+
   it("needs no optimizer where it moves the weights itself", function()
     local _, result = run(text_of(PAIR, {
       ["local noisy ="] = "assert(not at.model.one.weight.grad, 'the last step\\'s gradient')\nlocal noisy =",

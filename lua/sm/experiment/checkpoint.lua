@@ -14,8 +14,8 @@ local random = require "sm.random"
 local directory_of = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
+local numbers_text = require "sm.experiment.numbers_text"
 local schema = require "sm.experiment.schema"
-local shortest = require "sm.text".shortest
 local without_line = require "sm.place".without_line
 
 local M = {}
@@ -23,59 +23,6 @@ local M = {}
 local remove <const> = runtime.io.beneath.remove -- what cannot be removed stays
 local format <const> = "smrun checkpoint 1"
 local best_name <const> = "/checkpoints/best.safetensors"
-local deepest <const> = 8 -- names in the place of a number, of which there are up to four
-
---- Nested tables of numbers as lines "a.b=number", each number exact (floats in hexadecimal).
-local function flatten(value, path, lines)
-  if type(value) == "number" then
-    lines[#lines + 1] = ("%s=%s"):format(path, ("%q"):format(value))
-  else
-    for key, item in pairs(value) do flatten(item, path == "" and key or path .. "." .. key, lines) end
-  end
-  return lines
-end
-
-local function encode(numbers)
-  local lines = flatten(numbers, "", {})
-  table.sort(lines)
-  return table.concat(lines, "\n")
-end
-
---- Enters one number in nested tables. @return boolean whether there was room for it
-local function enter(numbers, place, value)
-  local inner, last, depth = numbers, nil, 0
-  for key in place:gmatch "[^.]+" do
-    depth = depth + 1
-    if depth > deepest then return false end
-    if last then
-      inner[last] = inner[last] or {}
-      inner = inner[last]
-      if type(inner) ~= "table" then return false end
-    end
-    last = key
-  end
-  if not last or inner[last] ~= nil then return false end
-  inner[last] = value
-  return true
-end
-
-local function decode(text, path)
-  local numbers = {}
-  for line in text:gmatch "[^\n]+" do
-    local place, value = line:match "^([^=]+)=(.+)$"
-    if not (place and tonumber(value) and enter(numbers, place, tonumber(value))) then
-      fail("%s: the run's numbers have a line '%s'", path, brief(line))
-    end
-  end
-  local where = path .. ": the run's numbers"
-  schema.check(where, numbers, numbers.spent and schema.numbers_of_0_1_0 or schema.numbers)
-  numbers.validation = numbers.validation or {}
-  if numbers.spent then -- 0.1.0 kept the time here
-    numbers.spent.row, numbers.tally.seconds = numbers.tally.seconds, nil
-  end
-  if numbers.stream.epoch > 0 then schema.check(where .. ": stream", numbers.stream, schema.place_in_data) end
-  return numbers
-end
 
 --- The tensors of a run's model, for a checkpoint; raises where one is not finite.
 local function finite_tensors(run)
@@ -198,7 +145,7 @@ function M.save(run)
   for name, average in pairs(run.averages or {}) do tensors["average." .. name] = average end
   save_spent(run)
   local metadata = metadata_of(run)
-  metadata.numbers = encode(numbers_of(run, held))
+  metadata.numbers = numbers_text.encode(numbers_of(run, held))
   files.save_checked(M.path(run.directory.path, step), tensors, metadata, #run.directory.path)
   run.saved = step
   prune(run.directory.path, run.schedule.keep, step)
@@ -210,21 +157,6 @@ local function require_format(path, metadata, keys)
   end
   for _, key in ipairs(keys) do
     if not metadata[key] then fail("%s: the metadata lack '%s'", path, key) end
-  end
-end
-
---- Raises unless the run's numbers may be those of a step.
-local function check_steps(path, step, numbers, own_step)
-  local tally, validation = numbers.tally, numbers.validation
-  for place, done in pairs { tally = tally.steps, ["validation.best"] = validation.best and validation.best.step,
-    ["validation.latest"] = validation.latest and validation.latest.step } do
-    if done > step then fail("%s: the run's numbers: '%s' is of step %d", path, place, done) end
-  end
-  if tally.accuracy and (tally.accuracy < 0 or tally.accuracy > tally.steps) then
-    fail("%s: the run's numbers: 'tally.accuracy' is that of %s steps, and there are %d", path,
-      shortest(tally.accuracy), tally.steps)
-  elseif numbers.optimizer.steps < step and not own_step then
-    fail("%s: the run's numbers: the optimizer has done %d steps", path, numbers.optimizer.steps)
   end
 end
 
@@ -253,8 +185,8 @@ local function read(directory, step, run)
     fail("%s: its step is '%s'", path, brief(metadata.step or "none"))
   end
   if step > run.schedule.steps then fail("%s: the run has %d steps", path, run.schedule.steps) end
-  local numbers = decode(metadata.numbers, path)
-  check_steps(path, step, numbers, run.own_step)
+  local numbers = numbers_text.decode(metadata.numbers, path)
+  numbers_text.check_steps(path, step, numbers, run.own_step)
   return { path = path, step = step, tensors = tensors, metadata = metadata, numbers = numbers }
 end
 
@@ -367,6 +299,7 @@ function M.restore(run, directory, say, only_model, step)
   if not found then return false end
   local path, numbers = found.path, found.numbers
   require_own(path, found.metadata, run)
+  numbers_text.check_names(path, numbers, run)
   local optimizer_state = restore_tensors(run, found.tensors, path)
   run.state = { step = found.step, tally = numbers.tally, validation = numbers.validation }
   random.restore(numbers.random) -- also for evaluation: a loss function may draw

@@ -180,6 +180,7 @@ end
 --- @return number|nil accuracy
 --- @return table name → number: what the user's other metrics say
 function M.split(run, split, watch)
+  if not run.objective and not run.accuracy and #run.metric_functions == 0 then return nil, nil, {} end
   local model, loss, correct, drawn = run.model, 0, 0, random.state()
   local gather = gathering(run, split)
   model:eval()

@@ -191,7 +191,8 @@ function Experiment:evaluate(options)
     if this.data[split] then
       local loss, accuracy, metrics = evaluate.split(this, this.data[split])
       result[split] = { loss = loss, accuracy = accuracy, metrics = metrics }
-      this.progress:conclude(("%-10s   %s"):format(split, numbers.figures(loss, accuracy, metrics)))
+      local figures = numbers.figures(loss, accuracy, metrics)
+      this.progress:conclude(("%-10s   %s"):format(split, figures ~= "" and figures or "nothing is measured"))
     end
   end
   if not this.data.validation and not this.data.test then
