@@ -10,12 +10,12 @@ local x, y = sm.randn(60, 4), sm.randn(60, 1)
 local w, other = sm.randn(4, 4):requires_grad(), nn.linear { 4 }
 other:build { 4 }
 local model = nn.sequential { nn.linear { 3 }, nn.linear { 1, name = "last" } }
-local opt = optim.sgd { lr = 0.01 }
+local opt, several = optim.sgd { lr = 0.01 }, nil
 local loss = function(output, target) return ((output - target) ^ 2):mean() end
 -- here
 return sm.experiment {
   data = sm.data.tensors { inputs = x, targets = y },
-  model = model, loss = loss, optimizer = opt, schedule = { steps = 12, batch = 10, log = 4 },
+  model = model, loss = loss, optimizer = opt, schedule = { steps = 12, batch = 10, log = 4, accumulate = several },
 }
 ]]
 
@@ -108,6 +108,13 @@ describe("parameters that no gradient reaches", function()
     assert.equal(1, count(printed, "warning"))
     assert.matches("\nwarning: in 10 steps no gradient has reached sequential1.linear1.weight, "
       .. "sequential1.linear1.bias, sequential1.last.weight, sequential1.last.bias; such parameters stay", printed)
+    printed = run [[several = 4
+      model = nn.sequential { model, nn.fn(function(x) return x:detach() end), nn.linear { 1 } }
+      local scale, plain = sm.ones(1):requires_grad(), loss
+      loss = function(o, t, i, at) scale:copy_(scale * 0 + at.step) return plain(o * scale, t) end]]
+    assert.equal(1, count(printed, "no gradient has reached"))
+    assert.equal(1, count(printed, "gets a gradient at every step, and the file changes it"))
+    assert.equal(2, count(printed, "warning"))
     printed = run([[local plain, calls = loss, 0
       local head = nn.linear { 1, name = "head" }
       model = nn.sequential { nn.linear { 1, name = "body" }, head }

@@ -145,7 +145,7 @@ local function described(run, leaf, operation)
   return ("a tensor %s, used by '%s',"):format(shape_text(leaf.shape), operation)
 end
 
---- Which of the leaves that a step has reached got a gradient for the second time, and whether they moved meanwhile. A
+--- Which of the leaves that a step has reached got a gradient in a second step, and whether they moved meanwhile. A
 --- leaf that was made within a step, for a gradient with respect to the inputs say, is seen once.
 --- @return table array of {leaf, operation}: those that nothing moves
 --- @return table the same: those that the file changes
@@ -182,8 +182,8 @@ local function warn_of_unreached(run, learnt)
     :format(run.state.step, text.few(names)))
 end
 
---- Calls f, loss:backward() or a step of the person's own; over the first steps with warnings of leaves, and of
---- parameters that are none. @return any what f returns
+--- Calls f, which makes a step, whole; over the first steps with warnings of leaves, and of parameters that are none.
+--- @return any what f returns
 function M.observed(run, f, ...)
   if run.state.step > steps then return f(...) end
   run.leaves = run.leaves or { saved = kept(run.model), learnt = {}, seen = setmetatable({}, { __mode = "k" }) }

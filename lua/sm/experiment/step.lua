@@ -73,7 +73,8 @@ local function add_gradient(run, batches)
   local value = loss:item()
   M.check_finite(run, "loss", value, inputs)
   if not loss:tracks() then fail_without_parameters(run) end
-  first_steps.observed(run, loss.backward, batches > 1 and loss / batches or loss)
+  if batches > 1 then loss = loss / batches end
+  loss:backward()
   local labels = run.accuracy and targets.dtype ~= runtime.real -- a transform may have mixed them
   return value, labels and output:accuracy(targets) or nil
 end
@@ -142,8 +143,8 @@ local function own_step(run)
   run.model:train()
   for _, parameter in pairs(run.model:parameters()) do parameter.grad = nil end
   local inputs, targets = run.stream:next()
-  local function call(...) return only_value(run, run.own_step(...)) end
-  return figures_of(run, first_steps.observed(run, call, run.at, { input = inputs, target = targets }), inputs)
+  local returned = only_value(run, run.own_step(run.at, { input = inputs, target = targets }))
+  return figures_of(run, returned, inputs)
 end
 
 --- Makes one step. @return table name → number: loss and accuracy of the batches, or what `train` has returned
@@ -151,7 +152,7 @@ function M.take(run)
   run.state.step = run.state.step + 1
   run:moment(true)
   run.optimizer:zero_grad()
-  return (run.own_step and own_step or descend)(run)
+  return first_steps.observed(run, run.own_step and own_step or descend, run)
 end
 
 return M
