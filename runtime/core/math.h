@@ -29,6 +29,12 @@ static inline real sm_fma(real a, real b, real c) {
 #endif
 }
 
+/* part/(1 + e) for 0 <= e <= 1. What the sum lost to rounding is put back. */
+static inline real sm_share_divided(real part, real e) {
+  real sum = 1 + e, lost = e - (sum - 1), y = part / sum;
+  return sm_fma(-y, lost, y);
+}
+
 /* NaN stays. */
 static inline real sm_relu(real x) { return x <= 0 ? 0 : x; }
 
@@ -39,8 +45,10 @@ static inline real sm_sqrt(real x) { return sqrt(x); }
 static inline real sm_pow(real x, real power) { return pow(x, power); }
 static inline real sm_exp(real x) { return exp(x); }
 static inline real sm_exp_negative(real x) { return exp(x); }
+static inline real sm_exp_gradual(real x) { return exp(x); }
 static inline real sm_log(real x) { return log(x); }
 static inline real sm_log1p_unit(real x) { return log1p(x); }
+static inline real sm_share(real part, real e) { return sm_share_divided(part, e); }
 static inline real sm_log1p(real x) { return log1p(x); }
 static inline real sm_expm1(real x) { return expm1(x); }
 static inline real sm_tanh(real x) { return tanh(x); }
@@ -112,6 +120,15 @@ static inline real sm_exp_negative(real x) {
   return x < lowest ? 0 : y;
 }
 
+/* The same with denormal results: 2^24 times as large they are not. */
+static inline real sm_exp_gradual(real x) {
+  const float lowest = -104;
+  x = x < lowest ? lowest : x;
+  uint32_t power;
+  float p = sm_expm1_reduced(x, &power) + 1;
+  return p * sm_from_bits((power << 23) + (151u << 23)) * 0x1p-24f;
+}
+
 /* exp x - 1 = 2^n (exp r - 1) + (2^n - 1), of half of it, for 2^n may be beyond the range where that is not. */
 static inline real sm_expm1(real x) {
   const float lowest = -18, highest = 89;
@@ -157,7 +174,21 @@ static inline real sm_log1p(real x) {
   return copysignf(y + correction, x); /* the sign also of 0 */
 }
 
-/* Of |x|, with the sign put back. Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere 1 - 2/(exp 2x + 1),
+/* part/(1 + e) for 0 <= e <= 1. A division takes as long as all of exp; with one rounding for a*b + c it is a cubic
+   with an error d of at most 1/577, the minimax one, times 1/(1 - d) = 1 + d + d². */
+static inline real sm_share(real part, real e) {
+#if SM_HAS_FMA
+  float r = sm_fma(-0x1.c65286p-3f, e, 0x1.54bde4p-1f);
+  r = sm_fma(r, e, -0x1.e2b7aep-1f);
+  r = sm_fma(r, e, 0x1.ff1cd6p-1f);
+  float d = sm_fma(-r, e, 1 - r);
+  return part * sm_fma(r, sm_fma(d, d, d), r);
+#else
+  return sm_share_divided(part, e);
+#endif
+}
+
+/* Of |x|, with the sign put back. Near 0: x + x³ P(x²), P minimax to 2^-27; elsewhere 1 - 2e/(1 + e), e = exp -2x,
    which does not lose digits there. */
 static inline real sm_tanh(real x) {
   const float near = 0.625f;
@@ -167,7 +198,7 @@ static inline real sm_tanh(real x) {
   p = sm_fma(p, square, 0x1.110726p-3f);
   p = sm_fma(p, square, -0x1.555532p-2f);
   float inside = sm_fma(p * square, size, size);
-  float outside = 1 - 2 / (sm_exp(2 * size) + 1);
+  float e = sm_exp_negative(-2 * size), outside = 1 - sm_share(2 * e, e);
   return copysignf(size < near ? inside : outside, x);
 }
 
@@ -262,12 +293,10 @@ static inline real sm_circle_far(real x, uint32_t quarters) {
 
 #endif
 
-/* 1/(1 + exp -x), computed from e = exp -|x|, which cannot overflow: for negative x it is e/(1 + e). What the
-   sum 1 + e lost to rounding is put back. */
+/* 1/(1 + exp -x), computed from e = exp -|x|, which cannot overflow: for negative x it is e/(1 + e). */
 static inline real sm_sigmoid(real x) {
-  real e = sm_exp(-sm_abs(x)), sum = 1 + e, lost = e - (sum - 1);
-  real y = (x < 0 ? e : 1) / sum;
-  return sm_fma(-y, lost, y);
+  real e = sm_exp_gradual(-sm_abs(x));
+  return sm_share(x < 0 ? e : 1, e);
 }
 
 /* The derivative of erf, 2/sqrt(pi) exp -x². */
