@@ -52,16 +52,16 @@ end
 
 --- The record of x:name(…), a formula of x and of numbers in their order.
 -- @param given {[1]= name, [2]= what it is, [3]= function(x, …) of symbols; numbers= their rules for
---   check.options, in order, each with a name; check= function(numbers) that raises; domain= function that brings
---   samples into where the formula is defined; examples= lists of numbers for samples; layer= true where there is a
---   layer of this name}
+--   check.options, in order, each with a name; check= function(numbers, …) that raises, which has what was given
+--   behind them; domain= function that brings samples into where the formula is defined; examples= lists of numbers
+--   for samples; layer= true where there is a layer of this name}
 function M.record(given)
   local name, words, formula, numbers = given[1], given[2], given[3], given.numbers or {}
   local run, expression = traced.lazily(name, formula, 1 + #numbers)
 
   local function checked(...)
     local values = check.options(name, { ... }, numbers)
-    if given.check then given.check(values) end
+    if given.check then given.check(values, ...) end
     return values
   end
 

@@ -109,8 +109,8 @@ local FORMULAS <const> = {
     function(x, low, high) return symbols.operate("clamp", x, low, high) end,
     numbers = { number("low", -math.huge), number("high", math.huge) },
     examples = { { -0.88, 0.87 }, { 0, 1 }, { 0.5, 0.5 }, { 0.1 }, { nil, 0.1 } },
-    check = function(n)
-      if n[1] == -math.huge and n[2] == math.huge then fail "clamp: expected low, high or both, got neither" end
+    check = function(n, low, high)
+      if low == nil and high == nil then fail "clamp: expected low, high or both, got neither" end
       if n[1] > n[2] then fail("clamp: expected low <= high, got %s and %s", n[1], n[2]) end
     end },
   -- activations, which are layers too
