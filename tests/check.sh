@@ -31,7 +31,7 @@ lua5.4 tests/levels.lua $not_run build/check build/check/double
 if ! grep -q ' avx512vl ' /proc/cpuinfo; then
   step the C tests with vectors and registers as AVX-512 has them, made of what there is
   build BUILD=build/wide LEVELS= CFLAGS="-DSM_VECTOR_BYTES=64 -DSM_VECTOR_REGISTERS=32 -Wno-psabi" all c-tests
-  SPECS='^$' lua5.4 tests/run.lua build/wide
+  lua5.4 tests/run.lua --c build/wide
 fi
 
 if [ "${WITHOUT:-}" = aarch64 ]; then

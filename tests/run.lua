@@ -1,7 +1,8 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
 -- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
 -- takes all specs; a build in double, and one for an emulator, those of single operations.
--- Usage: lua5.4 tests/run.lua [--numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+-- Usage: lua5.4 tests/run.lua [--c | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+--   --c        leaves out all specs
 --   --numbers  leaves out the specs that touch no numbers
 --   --products leaves out all but those that look closely at what matrix products and convolutions give
 --   --level    hides what the processor has beyond an instruction-set level from the loader: base, x86-64-v3, …
@@ -162,7 +163,7 @@ for _, build in ipairs(builds) do
     local whole = not build:find "double$" and emulator == ""
     local wanted = OPERATIONS[subject] or whole and not (options.numbers and NO_NUMBERS[subject])
     if options.products then wanted = wanted and PRODUCTS[subject] end
-    if wanted and name:find(pattern) then spec(build, "tests/lua/" .. name) end
+    if wanted and not options.c and name:find(pattern) then spec(build, "tests/lua/" .. name) end
   end
 end
 print(("%d passed, %d failed"):format(passed, failed))

@@ -10,10 +10,8 @@ local function write_script(name, text)
   assert(os.execute(("chmod +x '%s/%s'"):format(fake, name)))
 end
 
---- @param pattern string|nil of specs; by default that of one which --numbers leaves out
 local function runner(options, pattern)
-  local pipe = io.popen(("SPECS='%s' lua5.4 tests/run.lua --numbers %s '%s' 2>&1"):format(pattern or "^house_spec",
-    options, fake))
+  local pipe = io.popen(("SPECS='%s' lua5.4 tests/run.lua --c %s '%s' 2>&1"):format(pattern or "", options, fake))
   local output = pipe:read "a"
   return output, pipe:close() == true
 end
