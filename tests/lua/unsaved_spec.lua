@@ -126,6 +126,53 @@ describe("parameters that no gradient reaches", function()
   end)
 end)
 
+describe("a parameter or a buffer in whose place a layer puts another tensor", function()
+  local counting <const> = [[
+    local calls = 0
+    local counting = nn.layer {
+      kind = "counting",
+      build_values = function(self) self:make_buffer("n", sm.zeros(1)) end,
+      forward = function(self, x)
+        calls = calls + 1
+        if calls > %d then self.n = self.n + 1 else self.n:copy_(self.n + 1) end
+        return x
+      end,
+    }
+    model = nn.sequential { counting {}, nn.linear { 1 } }]]
+
+  it("is refused at once, or when it would be saved", function()
+    for calls, step in pairs { [3] = 3, [11] = 12 } do -- one call builds the model
+      assert.matches(("step %d: 'counting1%%.n' is another tensor than the one that the layer was built with, and no "
+        .. "checkpoint has it; change the numbers of that one: self%%.n:copy_"):format(step),
+        refusal(counting:format(calls)))
+    end
+    local _, result = run(counting:format(99))
+    assert.equal("finished", result.summary.status)
+  end)
+end)
+
+describe("an optimizer that a step of one's own does not use", function()
+  it("is warned of once", function()
+    for _, several in ipairs { false, true } do
+      local printed = run(([[local train = function(at, batch)
+          local loss = loss(at.model(batch.input), batch.target)
+          loss:backward()
+          if SEVERAL then at.optimizer.linear1:step() end
+          return loss
+        end
+        if SEVERAL then opt = { linear1 = opt, last = optim.adam {} } end
+        local declare = sm.experiment
+        sm = setmetatable({ experiment = function(given)
+          given.train = train
+          return declare(given)
+        end }, { __index = sm })]]):gsub("SEVERAL", tostring(several)), { again = true })
+      assert.equal(1, count(printed, "warning"), printed)
+      assert.matches("\nwarning: in 10 steps `train` has not called at.optimizer" .. (several and "%.last" or "")
+        .. ":step%(%), so that it moved nothing\n", printed)
+    end
+  end)
+end)
+
 describe("a tensor that gets a gradient step after step and is no parameter", function()
   local function warned(here)
     local printed, result = run(here, { again = true })

@@ -1,11 +1,13 @@
---- What a run looks at over its first steps, and never again: tensors that get gradients but are in no checkpoint,
---- parameters that get none, and losses that compare every example with every other by accident.
+--- What a run looks at over its first steps: tensors that get gradients but are in no checkpoint, parameters that get
+--- none, optimizers that make no step, and losses that compare every example with every other by accident.
 local autograd = require "sm.autograd"
 local checkpoint = require "sm.experiment.checkpoint"
+local fail = require "sm.fail"
 local layer = require "sm.nn.layer"
 local runtime = require "sm.runtime"
 local user_line = require "sm.place".line
 local text = require "sm.text"
+local tree = require "sm.nn.tree"
 local shape_text = text.shape
 
 local M = {}
@@ -69,6 +71,20 @@ function M.unsaved(run)
         shape_text(tensor.shape))
     end
   end
+end
+
+--- Raises where a layer has another tensor in the place of one of its parameters or buffers, as `self.n = self.n + 1`
+--- puts it there: checkpoints go on with the first.
+function M.check_places(run)
+  run.model:walk(function(inner, path)
+    for _, entry in ipairs(inner.own or {}) do
+      local _, _, name, value = table.unpack(entry)
+      if not rawequal(inner[name], value) then
+        fail("step %d: '%s' is another tensor than the one that the layer was built with, and no checkpoint has it; "
+          .. "change the numbers of that one: self.%s:copy_(…)", run.state.step, tree.join(path, name), name)
+      end
+    end
+  end)
 end
 
 --- The parameters of the model that nothing moves. @return table array of names
@@ -182,6 +198,17 @@ local function warn_of_unreached(run, learnt)
     :format(run.state.step, text.few(names)))
 end
 
+--- Warns of optimizers that a step of the person's own has left out in all of the first steps.
+local function warn_of_idle(run)
+  local several = run.optimizer.optimizers
+  for _, name in ipairs(several and run.optimizer.names or { "" }) do
+    if (several and several[name] or run.optimizer).steps == 0 then
+      run.progress:say(("warning: in %d steps `train` has not called at.optimizer%s:step(), so that it moved nothing")
+        :format(run.state.step, several and "." .. name or ""))
+    end
+  end
+end
+
 --- Calls f, which makes a step, whole; over the first steps with warnings of leaves, and of parameters that are none.
 --- @return any what f returns
 function M.observed(run, f, ...)
@@ -198,7 +225,11 @@ function M.observed(run, f, ...)
     end,
   }, f, ...)
   local still, moved = judge(run.leaves.seen, reached)
-  if run.state.step == steps then warn_of_unreached(run, learnt) end
+  M.check_places(run)
+  if run.state.step == steps then
+    warn_of_unreached(run, learnt)
+    if run.own_step then warn_of_idle(run) end
+  end
   warn(run, still, "nothing moves it")
   warn(run, moved, "the file changes it, but no checkpoint has it")
   return returned

@@ -4,6 +4,7 @@ local average = require "sm.experiment.average"
 local best = require "sm.experiment.best"
 local evaluate = require "sm.experiment.evaluate"
 local checkpoint = require "sm.experiment.checkpoint"
+local first_steps = require "sm.experiment.first_steps"
 local step = require "sm.experiment.step"
 
 local M = {}
@@ -115,6 +116,11 @@ local function evaluation(run, row)
   run:follow()
 end
 
+local function save(run)
+  first_steps.check_places(run)
+  checkpoint.save(run)
+end
+
 --- What is due at this step: a row, an evaluation with its pictures, a checkpoint. The last step has it all.
 local function milestones(run)
   local done, schedule = run.state.step, run.schedule
@@ -127,7 +133,7 @@ local function milestones(run)
     write(run, row)
   end
   local last = done == schedule.steps or best.waited_enough(run)
-  if last or done % schedule.checkpoint == 0 then checkpoint.save(run) end
+  if last or done % schedule.checkpoint == 0 then save(run) end
 end
 
 local trained = setmetatable({}, { __mode = "k" }) -- the models that runs of this process have trained
@@ -149,7 +155,7 @@ function M.train(run)
   if not run.saved then run:draw() end
   while run.state.step < run.schedule.steps and not best.waited_enough(run) do
     if run.interrupted() then
-      checkpoint.save(run)
+      save(run)
       return "interrupted"
     end
     if run.optimizer.telemetry_names and row_due(run.schedule, run.state.step + 1) then run.optimizer:watch() end
