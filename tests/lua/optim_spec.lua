@@ -561,6 +561,46 @@ describe("state", function()
   end)
 end)
 
+describe("the option groups", function()
+  local function model()
+    return sm.nn.sequential { sm.nn.linear { 4 }, sm.nn.linear { 3, name = "head" } }
+  end
+
+  it("gives names that a pattern finds settings of their own, the first pattern that does", function()
+    local net = model()
+    local opt = sm.optim.sgd { lr = 0.25, weight_decay = 0.5,
+      groups = { { "^head%.weight", lr = 1 }, { "^head", lr = 0.125 }, { "bias$", weight_decay = 0 } } }
+    opt:add(net:parameters())                  -- before there are any
+    net:build { 2 }
+    for _, w in pairs(net:parameters()) do
+      sm.no_grad(w.copy_, w, sm.ones(w.shape))
+      w.grad = sm.ones(w.shape)
+    end
+    opt:step()
+    local expected = { ["linear1.weight"] = 1 - 0.25 * 1.5, ["linear1.bias"] = 0.75, ["head.weight"] = -0.5,
+      ["head.bias"] = 1 - 0.125 * 1.5 }
+    for name, w in pairs(net:parameters()) do assert.equal(expected[name], w:mean():item(), name) end
+    assert.equal(0.25, opt:rate())
+    local copy = sm.optim.sgd { lr = 0.25, groups = { { "bias$", lr = 1 } } }:add(net:parameters())
+    assert.same({ "linear1.weight", "head.weight", "linear1.bias", "head.bias" }, ordered.keys(copy:parameters()))
+  end)
+
+  it("is a list of patterns that find something", function()
+    local function refused(given, ...)
+      local net = model():build { 2 }
+      for _, w in pairs(net:parameters()) do w.grad = sm.ones(w.shape) end
+      has(error_of(function() sm.optim.adam { lr = 1, groups = given }:add(net:parameters()):step() end), ...)
+    end
+    refused({ { "^hed" } }, "optim.adam: option 'groups': '^hed' matches no parameter", "head.bias")
+    refused({ { "head" }, { "^head%.bias" } }, "'^head%.bias' matches no parameter that no pattern before it has taken")
+    refused({ { "head", rl = 1 } }, "unknown option 'rl'; did you mean 'lr'?")
+    refused({ { "head", clip_norm = 1 } }, "'clip_norm' holds for the whole optimizer")
+    refused({ { "%" } }, 'got string "%" as a pattern at 1')
+    refused({ "head" }, 'got string "head" at 1')
+    refused({ head = { lr = 1 } }, "got 'head'")
+  end)
+end)
+
 describe("ordered maps", function()
   it("keep their order, count their keys and refuse others", function()
     local map = ordered.new()

@@ -162,6 +162,7 @@ function M:build(evaluating)
   self.optimizer.tell = function(words)
     return ("step %d: the %s; %s"):format(self.state.step, words, checkpoint.last(self))
   end
+  if self.optimizer.check_groups then self.optimizer:check_groups() end
   if self.schedule.ema then self.averages = average.new(self.model) end
   check_training(self, evaluating)
   self.stream = self.data:stream(self.schedule.batch)

@@ -20,7 +20,7 @@ local OPTION <const> = {
   max = { type = "number" }, above = { type = "number" }, below = { type = "number" }, choices = { type = "table" },
   doc = { type = "string" },
 }
-local TAKEN <const> = { step = true, clip_norm = true, clip_value = true }
+local TAKEN <const> = { step = true, clip_norm = true, clip_value = true, groups = true }
 
 --- An option as check.options wants it, of one's own: what is not meant is refused here and not at the first use.
 local function option_of(where, name, given)

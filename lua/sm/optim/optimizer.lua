@@ -2,9 +2,9 @@
 --- checkpoints. A rule (sgd.lua, adam.lua, …, a person's own) adds its options, its state, and how a parameter moves.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local groups = require "sm.optim.group"
 local problem = require "sm.problem"
 local ordered = require "sm.ordered"
-local user_line = require "sm.place".line
 local parameters_of = require "sm.optim.parameters"
 local rules = require "sm.optim.rule"
 local runtime = require "sm.runtime"
@@ -27,25 +27,7 @@ function Optimizer:__tostring()
   return ("optim.%s { %s }"):format(self.name, table.concat(words, ", "))
 end
 
-local WHOLE = { clip_norm = true, clip_value = true }
-
 -- Groups and their parameters -------------------------------------------------------------------------------
-
--- The settings of a group: the optimizer's own with some replaced.
-local function with_overrides(self, overrides)
-  if overrides == nil then return self.options end
-  if type(overrides) ~= "table" then
-    fail("opt:add: argument 2 must be a table of settings such as { lr = 1e-4 }, got %s",
-      check.describe(overrides))
-  end
-  local options = {}
-  for key, value in pairs(self.options) do options[key] = value end
-  for key, value in check.each("opt:add", overrides) do
-    if WHOLE[key] then fail("opt:add: '%s' holds for the whole optimizer, not for a group", key) end
-    options[key] = value
-  end
-  return self.rule.check("opt:add", options)
-end
 
 --- Adds parameters as a group.
 --- @param parameters table|tensor model:parameters() (before or after the model is built), a table of named
@@ -53,8 +35,7 @@ end
 --- @param overrides table? settings of this group alone, such as { lr = 1e-4, weight_decay = 0 }
 --- @return the optimizer
 function Optimizer:add(parameters, overrides)
-  local group = { entries = {}, seen = 0, options = with_overrides(self, overrides), where = user_line() }
-  group.call = self.rule.settings(group.options)
+  local group = groups.new(self, overrides)
   if is_tensor(parameters) then
     local name = "parameter" .. self.single + 1
     check_parameter(self, name, parameters)
@@ -81,8 +62,25 @@ function Optimizer:add(parameters, overrides)
       type(parameters) == "table" and "a model" or check.describe(parameters))
   end
   self.groups[#self.groups + 1] = group
+  table.move(group.parts, 1, #group.parts, #self.groups + 1, self.groups)
   adopt(self)
   return self
+end
+
+--- Raises where a pattern of `groups` has found no parameter.
+function Optimizer:check_groups()
+  if not self.options.groups then return end
+  adopt(self)
+  local found = {}
+  for _, group in ipairs(self.groups) do
+    if group.pattern then found[group.pattern] = (found[group.pattern] or 0) + #group.entries end
+  end
+  for _, pattern in ipairs(ordered.sorted_keys(found)) do
+    if found[pattern] == 0 then
+      fail("optim.%s: option 'groups': '%s' matches no parameter that no pattern before it has taken (parameters: %s)",
+        self.name, pattern, table.concat(ordered.keys(self:parameters()), ", "))
+    end
+  end
 end
 
 --- All parameters by name, group by group: an ordered map.
@@ -180,6 +178,7 @@ end
 -- What a step needs of schedules and of memory, before it moves anything. The schedules come first: what they do to
 -- gradients and groups holds for the step.
 local function prepare(self, step)
+  self:check_groups()
   for _, group in ipairs(self.groups) do group.call.lr = rate_at(self, group.options, step) end
   if self.steps ~= step - 1 then
     fail("opt:step: the schedule of %s has called opt:step or opt:restore in the middle of step %d", self.name, step)
@@ -360,11 +359,14 @@ function M.define(rule)
     local options, settings = rule.check(where, given), {}
     for key, value in pairs(options) do settings[key] = value end
     settings.lr = schedule.describe(options.lr)
+    settings.groups = options.groups and ("{ %d of them }"):format(rawlen(options.groups))
     local names = { "step_rms", table.unpack(rule.telemetry_names or {}) }
-    return setmetatable({
+    local self = setmetatable({
       name = rule.name, rule = rule, steps = 0, options = options, settings = settings,
       groups = {}, by_tensor = {}, by_name = {}, single = 0, telemetry_names = names,
     }, Optimizer)
+    groups.new(self) -- raises where the option `groups` is none
+    return self
   end, { takes = takes })
 end
 

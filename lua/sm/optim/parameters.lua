@@ -32,8 +32,15 @@ function M.check(self, name, value, of_model)
   end
 end
 
---- Takes one parameter into a group. Its state tensors are made when it is first moved.
+--- Takes one parameter into a group, or into the first of its parts whose pattern its name matches. Its state tensors
+--- are made when it is first moved.
 function M.take(self, group, name, value)
+  for _, part in ipairs(group.parts) do
+    if name:find(part.pattern) then
+      group = part
+      break
+    end
+  end
   local entry = { name = name, tensor = value, state = nil, last = 0 } -- last: the step that last moved it
   self.by_tensor[value], self.by_name[name] = entry, entry
   group.entries[#group.entries + 1] = entry

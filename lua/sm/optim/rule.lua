@@ -28,7 +28,7 @@ local is_tensor, same_shape, is_finite = runtime.tensor.is_tensor, runtime.tenso
 --- What `lr` is, for the reference.
 M.LEARNING_RATE = "the learning rate, or a function of the step, as schedules are"
 
--- Options of every rule. clip_norm and clip_value hold for the whole optimizer, the others for a group too.
+-- Options of every rule. clip_norm, clip_value and groups hold for the whole optimizer, the others for a group too.
 local COMMON = {
   lr = { type = { "real", "function" }, required = true, min = 0, below = math.huge, doc = M.LEARNING_RATE },
   weight_decay = { type = "real", default = 0, min = 0, below = math.huge,
@@ -36,6 +36,8 @@ local COMMON = {
   clip_norm = { type = "real", above = 0,
     doc = "the greatest length of all gradients together; longer ones are shortened" },
   clip_value = { type = "real", above = 0, doc = "the greatest size of an element of a gradient" },
+  groups = { type = "table",
+    doc = "settings by a pattern of names, the first that matches: { { \"^head%.\", lr = 1e-2 }, … }" },
 }
 
 --- The weights that a step begins with, and the gradient that it sees: as a kernel has them.

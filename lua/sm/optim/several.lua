@@ -123,7 +123,7 @@ function Several:restore(tensors, steps)
   end
 end
 
-for _, method in ipairs { "zero_grad", "watch" } do
+for _, method in ipairs { "zero_grad", "watch", "check_groups" } do
   Several[method] = function(self)
     for _, _, optimizer in self:each() do optimizer[method](optimizer) end
   end
