@@ -165,6 +165,15 @@ describe("compare", function()
     assert.truthy(tabulate.headline(comparison):find("by validation loss: groups=4, test accuracy 90.08", 1, true))
   end)
 
+  it("chooses by what the tested weights are worth, where these are the best and not the last", function()
+    local comparison = write_three(function(i)
+      return ('"tested_weights": "best", "validation_accuracy": %.9g, "best_validation_accuracy": %.9g'):format(
+        ({ 0.99, 0.5, 0.5 })[i], ({ 0.99, 0.995, 0.98 })[i])
+    end)
+    assert.equal("2", comparison.best.traits["=groups"])
+    near(0.995, comparison.best.figures.validation_accuracy.mean, 1e-12)
+  end)
+
   it("chooses none where there are no validation data", function()
     local comparison = write_three(function() return "" end)
     assert.is_nil(comparison.best)

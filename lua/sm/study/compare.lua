@@ -181,11 +181,12 @@ function M.settings(found, left_out)
 end
 
 --- One figure of the summaries, or the last one of a column of metrics.csv, seed → value; a seed without it is not
---- there.
+--- there. Where a run was tested with its best weights, its figures on validation data are those of these, too.
 local function figures(setting, key)
   local values = {}
   for seed, record in pairs(setting.runs) do
-    local told = record.summary[key]
+    local summary = record.summary
+    local told = summary.tested_weights == "best" and key:find "^validation_" and summary["best_" .. key] or summary[key]
     values[seed] = math.type(told) and told or records.last(record.rows, key)
   end
   return values
