@@ -37,6 +37,7 @@ local function contains(a, b)
     or (" " .. long:gsub("[^%w]+", " ") .. " "):find(" " .. short .. " ", 1, true) ~= nil
 end
 
+local MOST_SLIPS <const> = 2 -- in a word that is misspelt; more make it another word
 local LONGEST_WORD <const> = 100 -- longer ones are no slips, and comparing takes the product of the lengths
 
 --- The candidate nearest to a mistyped word, as the end of a message.
@@ -50,7 +51,7 @@ function M.suggest(word, candidates)
     local d = distance(word:lower(), candidate:lower())
     if d < least then best, least = candidate, d end
   end
-  if not best then -- of those that have it in them, the one of the nearest length
+  if not best or least > MOST_SLIPS then -- rather one that has it in it, of these the one of the nearest length
     least = math.huge
     for _, candidate in ipairs(candidates) do
       local d = math.abs(#word - #candidate)

@@ -378,7 +378,9 @@ describe("views of one's own", function()
         math.random()
         return at.model(sm.randn(2, 4)):reshape(2, 3, 1), { at.step, at.training and 1 or 0 }
       end, { name = "outputs", title = "What comes out" }),
-      sm.view.plot(function(at) return { rate = { x = { at.step }, y = { at.row.lr } }, drawn = sm.rand(3) } end),
+      sm.view.plot(function(at)
+        return { rate = { x = { at.step }, y = { at.rows[#at.rows].lr } }, drawn = sm.rand(3) }
+      end),
       sm.view.image(sm.zeros(2, 2)),
     },]]
 

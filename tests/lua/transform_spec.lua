@@ -288,6 +288,28 @@ describe("a transform", function()
     end
   end)
 
+  it("is a function as well, which draws the same numbers", function()
+    local moves = { shift = 2, rotation = 20, flip = true }
+    local pictures = sm.rand(6, 5, 4, 2)
+    local x = sm.data.tensors { inputs = pictures, targets = sm.arange(6) }
+    sm.seed(3)
+    local plain, order = x:stream(6):next()
+    sm.seed(3)
+    local moved = sm.data.augment(plain, moves)
+    sm.seed(3)
+    local moving = sm.data.tensors { inputs = pictures, targets = sm.arange(6), transform = moves }
+    local batch, same = moving:stream(6):next()
+    assert.same(order:totable(), same:totable())
+    assert.same(batch:totable(), moved:totable())
+    assert.is_false(sm.data.augment(pictures:clone():requires_grad(), moves):tracks())
+    has(message(sm.data.augment, pictures, { mixup = 1 }), "data.augment: option 'mixup' needs targets")
+    has(message(sm.data.augment, pictures, { turn = 1 }), "data.augment: unknown option 'turn'")
+    has(message(sm.data.augment, sm.zeros(2, 3), moves), "data.augment takes images {N, height, width, channels} of ")
+    has(message(sm.data.augment, sm.zeros({ 1, 2, 2, 1 }, "uint8"), moves), "got tensor {1, 2, 2, 1} of uint8")
+    has(message(sm.data.augment, 3, moves), "got number 3")
+    assert.same({ 0, 4, 4, 1 }, { table.unpack(sm.data.augment(sm.zeros(0, 4, 4, 1), moves).shape) })
+  end)
+
   it("takes bytes, also as numbers", function()
     local bytes = sm.tensor({ 10, 20, 30, 40, 50, 60 }, "uint8"):reshape(1, 2, 3, 1)
     local function first(kind, transform)

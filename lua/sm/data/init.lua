@@ -3,6 +3,7 @@
 local check = require "sm.check"
 local files = require "sm.data.files"
 local named = require "sm.data.named"
+local transform = require "sm.data.transform"
 
 return check.closed({
   mnist = named.mnist,
@@ -14,4 +15,5 @@ return check.closed({
   folder = require "sm.data.folder".folder,
   csv = require "sm.data.csv".csv,
   text = require "sm.data.text".text,
+  augment = transform.augment,
 }, "sm.data", "data sets")

@@ -185,6 +185,24 @@ local function change(changes, x, y, classes)
   return x, y
 end
 
+--- data.augment(x, { shift = 2, rotation = 15 }): images changed at random, as `transform` changes a batch. Two
+--- versions of one picture serve contrastive learning, moved ones a test. Each call draws anew.
+-- @param x real {N, height, width, channels}
+-- @param given a table of changes, but for mixup
+-- @return the same shape; no gradient passes
+function M.augment(x, given)
+  local where <const> = "data.augment"
+  if not runtime.tensor.is_tensor(x) or x.dtype ~= runtime.real or #x.shape ~= 4 then
+    fail("%s takes images {N, height, width, channels} of %s, got %s%s", where, runtime.real, check.describe(x),
+      runtime.tensor.is_tensor(x) and " of " .. x.dtype or "")
+  end
+  local options = check.options(where, given, RULES)
+  if options.mixup then fail("%s: option 'mixup' needs targets, which a data set's `transform` has", where) end
+  return (autograd.no_grad(change, { rule = rule_of(where, options) }, x))
+end
+
+check.spec("data.augment", RULES)
+
 --- Raises unless a function of the user's gave as many examples as it got.
 local function check_given_back(what, f, value, count)
   local ok = shapes.is(value)

@@ -9,13 +9,18 @@ local M = {}
 ---   step       of the step that is being made, 1 for the first; in an evaluation, of the steps that are done
 ---   training   whether a step is being made
 ---   model, optimizer, data  as they were declared
----   row        of metrics.csv at this step, where a view is drawn
+---   row, rows  of metrics.csv: that of this step, and all until now, where a view is drawn
+---   What is a function there is called when it is asked for.
 --- @return table that reads `now`, and refuses other names and every change: no checkpoint would keep it
 function M.of(now)
   return setmetatable({}, {
     __metatable = false,
     __index = function(_, key)
       local value = now[key]
+      if type(value) == "function" then
+        value = value()
+        now[key] = value
+      end
       if value ~= nil then return value end
       local names, word = sorted_keys(now), check.word(key)
       local hint = check.suggest(word, names)

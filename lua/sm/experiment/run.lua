@@ -35,8 +35,10 @@ local share_of_report <const> = 1 / 20 -- of a run's time, at most
 --- @param host table the program around it, as sm.cli.host
 function M.new(declaration, options, host)
   local params, optimizer = options.params, declaration.optimizer
+  if not getmetatable(optimizer) then optimizer = several.new(optimizer) end
   local moment_now = {
-    step = 0, training = false, model = declaration.model, optimizer = optimizer, data = declaration.data,
+    step = 0, training = false, model = declaration.model, optimizer = optimizer.named or optimizer,
+    data = declaration.data,
   }
   return setmetatable({
     file = options.file,
@@ -48,7 +50,7 @@ function M.new(declaration, options, host)
     variant = params.name,
     data = declaration.data,
     model = declaration.model,
-    optimizer = getmetatable(optimizer) and optimizer or several.new(optimizer),
+    optimizer = optimizer,
     own_step = declaration.train,
     best = declaration.best,
     moment_now = moment_now, at = moment.of(moment_now), -- what the person's functions are told, see moment()
@@ -80,6 +82,7 @@ end
 function M:moment(training, row)
   local at = self.moment_now
   at.step, at.training, at.row = self.state.step, training, row
+  at.rows = row and function() return (metrics.rows(self.directory.path .. "/metrics.csv")) end or nil
 end
 
 --- Where each example has one label, each class needs a score.

@@ -1,5 +1,6 @@
 --- Several optimizers as one, each of which moves a part of a model: `optimizer = { generator = …, critic = … }` of an
 --- experiment. It has what an experiment asks of an optimizer; each of them is stepped by itself, too.
+local check = require "sm.check"
 local fail = require "sm.fail"
 local ordered = require "sm.ordered"
 local problem = require "sm.problem"
@@ -28,9 +29,24 @@ function Several.__newindex(self, key, value)
   for _, _, optimizer in self:each() do optimizer.tell = value end
 end
 
+--- The optimizers as a person's functions have them, at.optimizer: a name that there is none of is an error.
+local function named_of(optimizers)
+  local named, names = {}, ordered.sorted_keys(optimizers)
+  for name, optimizer in next, optimizers do named[name] = optimizer end
+  return setmetatable(named, {
+    __index = function(_, key)
+      local word = check.word(key)
+      fail("at.optimizer has no '%s'%s; %s", word, check.suggest(word, names),
+        #names > 0 and "it has optimizers by name: " .. table.concat(names, ", ") or "the experiment declares none")
+    end,
+  })
+end
+
 --- @param optimizers table name → optimizer
 function M.new(optimizers)
-  local self = setmetatable({ optimizers = optimizers, names = ordered.sorted_keys(optimizers) }, Several)
+  local self = setmetatable({
+    optimizers = optimizers, names = ordered.sorted_keys(optimizers), named = named_of(optimizers),
+  }, Several)
   local words, telemetry = {}, {}
   for position, name, optimizer in self:each() do
     words[position] = ("%s (%s)"):format(optimizer.name, name)

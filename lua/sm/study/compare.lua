@@ -186,7 +186,8 @@ local function figures(setting, key)
   local values = {}
   for seed, record in pairs(setting.runs) do
     local summary = record.summary
-    local told = summary.tested_weights == "best" and key:find "^validation_" and summary["best_" .. key] or summary[key]
+    local best = summary.tested_weights == "best" and key:find "^validation_" and summary["best_" .. key]
+    local told = best or summary[key]
     values[seed] = math.type(told) and told or records.last(record.rows, key)
   end
   return values
