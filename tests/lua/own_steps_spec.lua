@@ -140,6 +140,8 @@ describe("a step of one's own", function()
     assert.matches("got one called '1', and names are letters, digits and _", refused(PAIR, { flag = "list" }))
     assert.matches("tiny.lua:%d+: at%.count cannot be set: .* buffer of a layer", refused(PAIR, { flag = "set" }))
     assert.matches("`at` has no 'modle'; did you mean 'model'%?", refused(PAIR, { flag = "misspelt" }))
+    assert.matches("tiny.lua:%d+: a batch has no 'inputs'; did you mean 'input'%?",
+      refused(text_of(PAIR, { ["batch.input +"] = "batch.inputs +" })))
     assert.matches("tiny.lua:%d+: at%.optimizer has no 'step'; it has optimizers by name: one, two",
       refused(text_of(PAIR, { ["at.optimizer.one:step()"] = "at.optimizer:step()" })))
   end)

@@ -136,6 +136,14 @@ local function figures_of(run, returned, inputs)
   return figures
 end
 
+local parts_of_a_batch <const> = { "input", "target" }
+local batch <const> = {
+  __index = function(_, key)
+    local word = check.word(key)
+    fail("a batch has no '%s'%s (it has input and target)", word, check.suggest(word, parts_of_a_batch))
+  end,
+}
+
 --- What an earlier step has left in the model, and no checkpoint has, is forgotten: its mode, and all gradients, also
 --- those of parameters that no optimizer moves.
 --- @return table name → number
@@ -143,7 +151,8 @@ local function own_step(run)
   run.model:train()
   for _, parameter in pairs(run.model:parameters()) do parameter.grad = nil end
   local inputs, targets = run.stream:next()
-  local returned = only_value(run, run.own_step(run.at, { input = inputs, target = targets }))
+  local given = setmetatable({ input = inputs, target = targets }, batch)
+  local returned = only_value(run, run.own_step(run.at, given))
   return figures_of(run, returned, inputs)
 end
 
