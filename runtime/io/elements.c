@@ -191,23 +191,11 @@ sm_status sm_elements_read(sm_tensor *out, sm_memory *memory, const sm_elements 
   return status;
 }
 
-typedef struct file_source {
-  const sm_file *file;
-  uint64_t offset;
-} file_source;
-
-static sm_status next_of_file(void *out, void *from, size_t bytes, sm_error *error) {
-  file_source *source = from;
-  sm_status status = sm_file_read(out, source->file, source->offset, bytes, error);
-  source->offset += bytes;
-  return status;
-}
-
 sm_status sm_elements_read_file(sm_tensor *out, sm_memory *memory, const sm_file *file, uint64_t offset,
                                 const sm_elements *elements, const sm_shape *shape, sm_error *error) {
-  file_source source = {.file = file, .offset = offset};
+  sm_file_source source = {.file = file, .offset = offset};
   sm_elements of_file = *elements;
-  of_file.next = next_of_file;
+  of_file.next = sm_file_next;
   of_file.from = &source;
   return sm_elements_read(out, memory, &of_file, shape, error);
 }

@@ -63,6 +63,13 @@ sm_status sm_file_read(void *out, const sm_file *file, uint64_t offset, size_t b
   return SM_OK;
 }
 
+sm_status sm_file_next(void *out, void *from, size_t bytes, sm_error *error) {
+  sm_file_source *source = from;
+  sm_status status = sm_file_read(out, source->file, source->offset, bytes, error);
+  source->offset += bytes;
+  return status;
+}
+
 void sm_file_close(sm_file *file) {
   if (file->descriptor >= 0) close(file->descriptor);
   file->descriptor = -1;

@@ -23,6 +23,15 @@ sm_status sm_file_open_beneath(sm_file *file, const char *path, size_t root, sm_
 /* out = `bytes` bytes from `offset` on. SM_BAD_FILE when the file ends before, SM_SYSTEM for a failed read. */
 sm_status sm_file_read(void *out, const sm_file *file, uint64_t offset, size_t bytes, sm_error *error);
 
+/* A place in a file, for what is read one piece after the other. */
+typedef struct sm_file_source {
+  const sm_file *file;
+  uint64_t offset; /* of the next piece */
+} sm_file_source;
+
+/* out = the next `bytes` bytes of an sm_file_source, `from`; errors as for sm_file_read. */
+sm_status sm_file_next(void *out, void *from, size_t bytes, sm_error *error);
+
 /* Idempotent. */
 void sm_file_close(sm_file *file);
 

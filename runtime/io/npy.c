@@ -249,26 +249,14 @@ sm_status sm_npy_read_from(sm_tensor *out, sm_memory *memory, const sm_npy_sourc
   return status == SM_OK ? from_fortran(out, &reversed, memory, file->label, &h.shape, error) : status;
 }
 
-typedef struct file_source {
-  const sm_file *file;
-  uint64_t offset;
-} file_source;
-
-static sm_status next_of_file(void *out, void *from, size_t bytes, sm_error *error) {
-  file_source *source = from;
-  sm_status status = sm_file_read(out, source->file, source->offset, bytes, error);
-  source->offset += bytes;
-  return status;
-}
-
 sm_status sm_npy_read(sm_tensor *out, sm_memory *memory, const char *path, sm_error *error) {
   *out = (sm_tensor){0};
   sm_file file;
   sm_status status = sm_file_open(&file, path, error);
   if (status != SM_OK) return status;
-  file_source source = {.file = &file};
+  sm_file_source source = {.file = &file};
   status = sm_npy_read_from(
-      out, memory, &(sm_npy_source){.label = path, .bytes = file.bytes, .next = next_of_file, .from = &source}, error);
+      out, memory, &(sm_npy_source){.label = path, .bytes = file.bytes, .next = sm_file_next, .from = &source}, error);
   sm_file_close(&file);
   return status;
 }
