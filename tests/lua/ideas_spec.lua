@@ -11,7 +11,12 @@ local most_lines <const>, steps <const>, stop <const> = 60, 4, 2
 -- Of each idea the parameters of a small network.
 local IDEAS <const> = {
   autoencoder = { hidden = 8 },
+  densenet = { growth = 2, depth = 2 },
   gumbel_vae = { letters = 4, alphabet = 3, hidden = 8 },
+  inception = { width = 2 },
+  mobilenet = { width = 0.1 },
+  resnet = { blocks = 1, width = 2 },
+  unet = { width = 2 },
   vae = { codes = 2, hidden = 8 },
   vq_vae = { codes = 4, size = 2, channels = 4 },
 }
