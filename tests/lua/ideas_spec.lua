@@ -11,14 +11,17 @@ local most_lines <const>, steps <const>, stop <const> = 60, 4, 2
 -- Of each idea the parameters of a small network.
 local IDEAS <const> = {
   autoencoder = { hidden = 8 },
+  char_rnn = { size = 8, time = 16, sequences = 400, cell = "lstm" },
   densenet = { growth = 2, depth = 2 },
   gumbel_vae = { letters = 4, alphabet = 3, hidden = 8 },
   inception = { width = 2 },
   mobilenet = { width = 0.1 },
   resnet = { blocks = 1, width = 2 },
+  transformer = { size = 8, heads = 2, letters = 8, row = 6, sequences = 200, layers = 1 },
   unet = { width = 2 },
   vae = { codes = 2, hidden = 8 },
   vq_vae = { codes = 4, size = 2, channels = 4 },
+  word2vec = { kin = 3, sentences = 100, size = 4, noise = 2 },
 }
 
 local function path_of(idea) return ("experiments/ideas/%s.lua"):format(idea) end
