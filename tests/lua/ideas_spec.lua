@@ -11,12 +11,17 @@ local most_lines <const>, steps <const>, stop <const> = 60, 4, 2
 -- Of each idea the parameters of a small network.
 local IDEAS <const> = {
   autoencoder = { hidden = 8 },
+  capsules = { channels = 8, rounds = 2 },
   char_rnn = { size = 8, time = 16, sequences = 400, cell = "lstm" },
   densenet = { growth = 2, depth = 2 },
   gumbel_vae = { letters = 4, alphabet = 3, hidden = 8 },
   inception = { width = 2 },
+  maxout_kwta = { hidden = 16, groups = 4, activation = "kwta" },
+  mixture_of_experts = { experts = 3, hidden = 4 },
   mobilenet = { width = 0.1 },
   resnet = { blocks = 1, width = 2 },
+  simplicial = { groups = 3, options = 32 },
+  sparsemax_groups = { hidden = 96, groups = 32 },
   transformer = { size = 8, heads = 2, letters = 8, row = 6, sequences = 200, layers = 1 },
   unet = { width = 2 },
   vae = { codes = 2, hidden = 8 },
