@@ -14,11 +14,13 @@ local IDEAS <const> = {
   capsules = { channels = 8, rounds = 2 },
   char_rnn = { size = 8, time = 16, sequences = 400, cell = "lstm" },
   densenet = { growth = 2, depth = 2 },
+  gan = { noise = 4, hidden = 8, samples = 10 },
   gumbel_vae = { letters = 4, alphabet = 3, hidden = 8 },
   inception = { width = 2 },
   maxout_kwta = { hidden = 16, groups = 4, activation = "kwta" },
   mixture_of_experts = { experts = 3, hidden = 4 },
   mobilenet = { width = 0.1 },
+  rbm = { hidden = 4 },
   resnet = { blocks = 1, width = 2 },
   simplicial = { groups = 3, options = 32 },
   sparsemax_groups = { hidden = 96, groups = 32 },
@@ -26,6 +28,7 @@ local IDEAS <const> = {
   unet = { width = 2 },
   vae = { codes = 2, hidden = 8 },
   vq_vae = { codes = 4, size = 2, channels = 4 },
+  wgan_gp = { noise = 4, hidden = 8, samples = 10, critic_steps = 2 },
   word2vec = { kin = 3, sentences = 100, size = 4, noise = 2 },
 }
 
