@@ -14,14 +14,18 @@ local IDEAS <const> = {
   capsules = { channels = 8, rounds = 2 },
   char_rnn = { size = 8, time = 16, sequences = 400, cell = "lstm" },
   densenet = { growth = 2, depth = 2 },
+  distillation = { hidden = 8, dropout = 0.1 },
   gan = { noise = 4, hidden = 8, samples = 10 },
   gumbel_vae = { letters = 4, alphabet = 3, hidden = 8 },
   inception = { width = 2 },
   maxout_kwta = { hidden = 16, groups = 4, activation = "kwta" },
   mixture_of_experts = { experts = 3, hidden = 4 },
+  mixup = { hidden = 8 },
   mobilenet = { width = 0.1 },
   rbm = { hidden = 4 },
   resnet = { blocks = 1, width = 2 },
+  saliency = { filters = 2 },
+  siamese = { filters = 2 },
   simplicial = { groups = 3, options = 32 },
   sparsemax_groups = { hidden = 96, groups = 32 },
   transformer = { size = 8, heads = 2, letters = 8, row = 6, sequences = 200, layers = 1 },
@@ -125,4 +129,13 @@ describe("an idea", function()
       end
     end)
   end
+
+  it("distillation learns from a run that there is", function()
+    local teacher = run("distillation", workspace .. "/teacher", { hidden = 9 }).directory
+    local whole = run("distillation", workspace .. "/whole", { teacher = teacher }).directory
+    local parts = in_two_parts("distillation", workspace .. "/parts", { teacher = teacher })
+    assert.equal(checkpoint_of(whole), checkpoint_of(parts))
+    local alone = run("distillation", workspace .. "/alone").directory
+    assert.not_equal(checkpoint_of(whole), checkpoint_of(alone))
+  end)
 end)
