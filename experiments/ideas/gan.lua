@@ -5,8 +5,8 @@
 -- Source: I. J. Goodfellow et al. (2014), "Generative Adversarial Nets".
 --   smrun experiments/ideas/gan.lua
 -- Reached on test images, in 4,000 steps: 8.0 kinds (real digits 9.9), and -22 nats, where 2,000 real digits reach 149
--- and their mean image -127. The paper reports 225 nats for the whole of MNIST, by another deviation and 10,000 images.
--- The critic learns the few images here by heart; wgan_gp.lua reaches 72 nats.
+-- and their mean image -127; with data=mnist steps=2500 6.3 kinds and 3 nats. It favours ones and nines; wgan_gp.lua
+-- has 9.0 kinds and 72 nats. The paper reports 225 nats for the whole of MNIST, by another deviation and 10,000 images.
 local sm = require "sm"
 local nn, optim, view = sm.nn, sm.optim, sm.view
 
