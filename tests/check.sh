@@ -48,7 +48,7 @@ build SANITIZE=1 all c-tests
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
-  lua5.4 tests/run.lua build/sanitize
+  lua5.4 tests/run.lua --memory build/sanitize
 
 step fuzzers, failing allocations, hostile finalizers: a few minutes of \`make torture\`
 tests/torture.sh quick

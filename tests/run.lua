@@ -1,8 +1,9 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
 -- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
 -- takes all specs; a build in double, and one for an emulator, those of single operations.
--- Usage: lua5.4 tests/run.lua [--c | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+-- Usage: lua5.4 tests/run.lua [--c | --memory | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
 --   --c        leaves out all specs
+--   --memory   leaves out the specs of whole programs, whose C code others run in smaller pieces
 --   --numbers  leaves out the specs that touch no numbers
 --   --products leaves out all but those that look closely at what matrix products and convolutions give
 --   --level    hides what the processor has beyond an instruction-set level from the loader: base, x86-64-v3, …
@@ -27,6 +28,12 @@ local NO_NUMBERS = {
   paths = true, png = true, problem = true, raising = true, reentry = true, reference = true, report = true,
   report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
   torch_weights = true, transform_runs = true, widths = true,
+}
+
+-- Whole programs and what they say: long under sanitizers.
+local PROGRAMS = {
+  cli = true, compare = true, documents = true, experiments = true, fetch = true, ideas = true, install = true,
+  reference = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true,
 }
 
 -- What OpenBLAS's kernels may change.
@@ -163,6 +170,7 @@ for _, build in ipairs(builds) do
     local whole = not build:find "double$" and emulator == ""
     local wanted = OPERATIONS[subject] or whole and not (options.numbers and NO_NUMBERS[subject])
     if options.products then wanted = wanted and PRODUCTS[subject] end
+    if options.memory then wanted = wanted and not PROGRAMS[subject] end
     if wanted and not options.c and name:find(pattern) then spec(build, "tests/lua/" .. name) end
   end
 end
