@@ -53,11 +53,12 @@ SM_INLINE void backward(real *gx, const real *gy, const real *y, sm_group_rule r
   size_t i = 0;
   for (; i + SM_VECTOR <= n; i += SM_VECTOR) store(gx + i, gradient(load(gy + i), load(y + i), rule, size));
   if (i == n) return;
+  const size_t left = (n - i) % SM_VECTOR; /* n - i, of which gcc 14 does not see that it is below SM_VECTOR */
   real g[SM_VECTOR] ALIGNED = {0}, rest[SM_VECTOR] ALIGNED = {0};
-  memcpy(g, gy + i, (n - i) * sizeof *gy);
-  memcpy(rest, y + i, (n - i) * sizeof *y);
+  memcpy(g, gy + i, left * sizeof *gy);
+  memcpy(rest, y + i, left * sizeof *y);
   store(g, gradient(load(g), load(rest), rule, size));
-  memcpy(gx + i, g, (n - i) * sizeof *gx);
+  memcpy(gx + i, g, left * sizeof *gx);
 }
 
 void sm_packed_log_forward(real *y, const real *x, sm_group_rule rule, size_t count, size_t size) {

@@ -372,6 +372,13 @@ describe("views of one's own", function()
     end)
   end)
 
+  it("quote what came, as far as it can be read", function()
+    local quoted = message(function() view.image(("a"):rep(70000)) end)
+    assert.is_true(#quoted < 1200)
+    has(quoted, "{height, width, 1 or 3}; got string \"aaaa")
+    has(message(function() view.image "\27[2J" end), 'got string "\\27[2J"')
+  end)
+
   describe("in an experiment", function()
     local VIEWS <const> = [[views = {
       sm.view.images(function(at)

@@ -110,8 +110,10 @@ describe("transform =", function()
     local path = os.tmpname()
     local specs = require "sm.check".specs
     for name in pairs(sm.data) do
-      assert.is_table(specs["data." .. name].transform, name)
-      assert.is_table(specs[("data.%s: transform"):format(name)], name)
+      if name ~= "augment" then -- which makes no data set
+        assert.is_table(specs["data." .. name].transform, name)
+        assert.is_table(specs[("data.%s: transform"):format(name)], name)
+      end
     end
     local function zero(x, y) return x * 0, y end
     local function largest(set) return set:stream(2):next():abs():max():item() end

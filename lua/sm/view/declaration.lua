@@ -1,8 +1,11 @@
 --- What every view is: declared in a line of the user's, about one layer of a model.
 -- @module sm.view.declaration
+local text = require "sm.text"
 local user_line = require "sm.place".line
 
 local M = {}
+
+local longest_message <const> = 1000 -- bytes; what is longer quotes something that nobody reads
 
 --- Defines a kind of view: a class whose instances have `where`, `kind` and the methods below.
 -- @param kind its public name, "view.filters"
@@ -22,7 +25,8 @@ function M.class(kind)
 
   --- Raises an error that begins with the line where the view was declared.
   function View:fail(format, ...)
-    error(("%s: %s: "):format(self.where, self.kind) .. format:format(...), 0)
+    local words = text.visible(text.brief(format:format(...), longest_message), "\n")
+    error(("%s: %s: %s"):format(self.where, self.kind, words), 0)
   end
 
   --- The view's layer; raises unless the model has it and is built.
