@@ -199,6 +199,8 @@ return function(add)
   case("no_grad ends", function()
     local leaf = sm.ones(2):requires_grad()
     local inside = sm.no_grad(function() return { (leaf * 2):tracks(), (leaf:exp() + 1):tracks() } end)
-    return { inside, (leaf * 2):tracks() }
+    local again = sm.no_grad(function() return { sm.enable_grad(function() return (leaf * 2):tracks() end),
+      (leaf * 2):tracks() } end)
+    return { inside, again, (leaf * 2):tracks() }
   end)
 end

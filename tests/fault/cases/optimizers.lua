@@ -83,6 +83,7 @@ return function(add, home, support)
     for a, b in set.validation:batches(3) do out[#out + 1] = { a, b } end
     local bytes = sm.data.tensors { inputs = sm.ones({ 4, 2, 2, 1 }, "uint8"), targets = y, kind = "pixels" }
     for a in bytes:batches(2) do out[#out + 1] = a end
+    out[#out + 1] = sm.data.augment(sm.ones(2, 4, 4, 1), { shift = 1, elastic = { alpha = 2, sigma = 1 } })
     return out
   end)
 

@@ -70,6 +70,28 @@ return function(add, home, support)
     end })
   end
 
+  add("views of values", function()
+    local views = sm.view
+    local made = {
+      views.image(x, { labels = "x", scale = 2 }), views.images({ x, x * 2 }, { columns = 1 }),
+      views.plot({ a = { 1, 2, 4 }, b = { x = { 1, 2 }, y = x[1]:slice(1, 2) } }, { y_log = true }),
+      views.image(function() return x end),
+    }
+    local out = {}
+    for i, one in ipairs(made) do
+      one:save(path)
+      out[i] = { tostring(one):gsub("[^ ]*%.lua:%d+", ""), support.read(path) }
+    end
+    local sheet = views.canvas(40, 30, { background = "#ffffff" })
+    sheet:rectangle(1, 1, 20, 10, { fill = "#102030" })
+    sheet:line({ 1, 1, 30, 20 }, { colour = "#00ff00" })
+    sheet:text(2, 20, "Text")
+    sheet:image(20, 10, x)
+    sheet:save(path)
+    out[#out + 1] = support.read(path)
+    return out
+  end, { prepare = prepare, file = "picture", before = function() os.remove(path) end })
+
   view("filters", function() return sm.view.filters "conv1" end)
   view("deep filters", function() return sm.view.filters { "conv2", by = "gradient" } end)
   view("groups", function() return sm.view.groups "conv2" end)
