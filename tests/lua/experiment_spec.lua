@@ -334,6 +334,7 @@ describe("sm.experiment", function()
     refuses({ schedule = { steps = 0, batch = 1 } }, "option 'steps' must be at least 1, got 0")
     refuses({ seed = "x" }, "option 'seed' must be an integer, got string \"x\"")
     refuses({ model = { 1 } }, "option 'model' must be a model of sm.nn, got table")
+    refuses({ model = { one = sm.nn.relu() } }, "got table; several networks are one layer that holds them: nn.layer")
     refuses({ data = "mnist" }, "option 'data' must be a data set of sm.data, got string \"mnist\"")
     refuses({ optimizer = sm.optim.sgd },
       "option 'optimizer' must be an optimizer of sm.optim, got function; call it with its options in { }")

@@ -259,6 +259,8 @@ describe("layers beside each other", function()
   it("branch gives a table by name", function()
     local width = nn.sequential { nn.linear { 2 }, nn.softplus() }
     local model = nn.branch { mean = nn.linear { 2 }, width = width, name = "q" }
+    assert.equal(width, model.width)           -- like the layers of nn.layer
+    assert.is_function(nn.branch { build = nn.relu() }.build)
     assert.equal("q", model.name)
     local y = model(x)
     assert.same(model.layers[1](x):totable(), y.mean:totable())

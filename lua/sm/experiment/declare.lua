@@ -73,8 +73,13 @@ end
 local function check_part(key, value, place)
   local what, methods = table.unpack(parts[key])
   if has_methods(value, methods) then return end
-  fail("experiment: option '%s' must be %s, got %s%s", place or key, what, check.describe(value),
-    type(value) == "function" and "; call it with its options in { }" or "")
+  local hint = ""
+  if type(value) == "function" then
+    hint = "; call it with its options in { }"
+  elseif key == "model" and type(value) == "table" and has_methods(select(2, next(value)), methods) then
+    hint = "; several networks are one layer that holds them: nn.layer { layers = …, forward = … }"
+  end
+  fail("experiment: option '%s' must be %s, got %s%s", place or key, what, check.describe(value), hint)
 end
 
 --- One optimizer, or several by name, or none where each step is the person's own.

@@ -272,7 +272,12 @@ function M.define(kind, class, where)
     layer.options = check.options(where, given, spec)
     M.check_name(where, layer.options.name)
     layer.name = layer.options.name or kind
-    if layers then M.adopt(layer, layers, keys) end
+    if layers then
+      M.adopt(layer, layers, keys)
+      for position, key in pairs(keys or {}) do -- as of nn.layer: model.generator
+        if not tree.has(layer, key) then layer[key] = layers[position] end
+      end
+    end
     if class.setup then class.setup(layer, where) end
     if class.get_layers then adopt_own(layer, where) end
     return layer
