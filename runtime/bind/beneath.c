@@ -158,6 +158,13 @@ static int status(lua_State *L) {
   return 5;
 }
 
+/* → nil, why a directory cannot be listed: a part of the list would pass for the whole. */
+static int push_unlisted(lua_State *L, const char *path, int reason) {
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: cannot list: %s", path, strerror(reason));
+  return 2;
+}
+
 /* list(directory, name) → a table from the names in a directory to their kinds, as status has them; nil alone where
    there is no such directory */
 static int list(lua_State *L) {
@@ -166,25 +173,26 @@ static int list(lua_State *L) {
   opened *open = push_opened(L);
   sm_error error;
   if (sm_beneath_open_directory(&open->descriptor, path, root, &error) != SM_OK) return push_reason(L, &error);
-  if (open->descriptor >= 0 && !(open->listing = fdopendir(open->descriptor))) {
-    const char *reason = strerror(errno);
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s: cannot list: %s", path, reason);
-    return 2;
-  }
+  if (open->descriptor >= 0 && !(open->listing = fdopendir(open->descriptor))) return push_unlisted(L, path, errno);
   if (!open->listing) {
     lua_pushnil(L);
     return 1;
   }
   lua_newtable(L);
-  for (const struct dirent *entry; (entry = readdir(open->listing));) {
+  for (;;) {
     struct stat found;
+    errno = 0;
+    const struct dirent *entry = readdir(open->listing);
+    if (!entry && errno != 0) return push_unlisted(L, path, errno);
+    if (!entry) return 1;
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-    if (fstatat(dirfd(open->listing), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    lua_pushstring(L, kind_of(found.st_mode));
-    lua_setfield(L, -2, entry->d_name);
+    if (fstatat(dirfd(open->listing), entry->d_name, &found, AT_SYMLINK_NOFOLLOW) == 0) {
+      lua_pushstring(L, kind_of(found.st_mode));
+      lua_setfield(L, -2, entry->d_name);
+    } else if (errno != ENOENT) { /* what was removed meanwhile is not there */
+      return push_unlisted(L, path, errno);
+    }
   }
-  return 1;
 }
 
 /* make(directory, name) → true once there is such a directory */

@@ -265,6 +265,7 @@ print(two.name, two.model.output_shape[1], one.name, one.model.output_shape[1])]
     refused("sm.load_run: runs/loop/default loads itself", '"runs/loop/default"')
     helpers.write(path .. "checkpoints/step-000020.safetensors", good:sub(1, -9))
     refused("checkpoints/step-000020.safetensors: ", '"runs/teacher/default", { checkpoint = 20 }')
+    refused("checkpoints/step-000020.safetensors: ", '"runs/teacher/default"') -- and no older one in its place
     os.remove(path .. "checkpoints/step-000020.safetensors")
     assert(lfs.link("step-000010.safetensors", path .. "checkpoints/step-000020.safetensors", true))
     refused("step-000020.safetensors: expected a file, found a symbolic link",

@@ -149,14 +149,16 @@ end
 --- Puts the weights of a run into its model.
 --- @param which string|integer|nil "best", "newest", or the step of a checkpoint; nil for those that are evaluated: the
 ---   best where the experiment says what is best, else the newest
-local function put_back(this, path, which)
+--- @param exact boolean|nil raises where the newest cannot be read, instead of saying so and taking an older one
+local function put_back(this, path, which, exact)
   if type(which) == "string" and which ~= "best" and which ~= "newest" then
     fail("a checkpoint is \"best\", \"newest\" or the number of a step, got %s", check.describe(which))
   elseif which == "best" and not this.best then
     fail("%s keeps no best weights: its experiment does not say what is best", path)
   end
   local say = function(line) this.progress:say(line) end
-  if not checkpoint.restore(this, path, say, true, math.type(which) and which or nil) then
+  local step = math.type(which) and which or exact and checkpoint.steps(path)[1] or nil
+  if not checkpoint.restore(this, path, say, true, step) then
     fail("%s has no checkpoint yet", path)
   end
   if which == "best" or not which and this.best and this.state.validation.best then
@@ -167,15 +169,15 @@ local function put_back(this, path, which)
 end
 
 --- The run of a directory with weights that it has saved, to be looked at. Says what has changed since.
---- @param which string|integer|nil as put_back takes it
+--- @param which string|integer|nil as put_back takes it, and exact
 --- @return table run
 --- @return string path
-local function restored(experiment, options, where, which)
+local function restored(experiment, options, where, which, exact)
   local this, path = existing(experiment, options, where)
   local changed = identity.changed(path, this.identity)
   if changed then this.progress:conclude(changed) end
   this:build(true)
-  put_back(this, path, which)
+  put_back(this, path, which, exact)
   this:moment(false)
   return this, path
 end

@@ -17,7 +17,7 @@ local M = {}
 local options_of_load = check.spec("sm.load_run", {
   checkpoint = { type = { "string", "integer" },
     doc = "\"best\", \"newest\", or a step that has one; by default the best where the run keeps it, else the newest" },
-  quiet = { type = "boolean", default = false, doc = "does not say what has changed since, nor what cannot be read" },
+  quiet = { type = "boolean", default = false, doc = "does not say what has changed since" },
 })
 
 local loading = {} -- the directories whose text is running: true
@@ -56,7 +56,7 @@ local function restore(path, given)
   return loaded.params.values, experiments.restored(loaded.experiment, {
     directory = path, file = path .. "/experiment.lua", source = loaded.source, params = loaded.params,
     quiet = given.quiet,
-  }, "sm.load_run", given.checkpoint)
+  }, "sm.load_run", given.checkpoint, true)
 end
 
 --- sm.load_run(path, { checkpoint = "best" }): the model of a finished or stopped run, with the weights of its newest
