@@ -113,6 +113,9 @@ describe("data", function()
       refuses("folder", {}, "option 'train' is missing")
       write(path "train/loose.png", "")
       refuses("folder", { train = path "train" }, path "train/loose.png" .. " lies beside the directories")
+      assert(os.remove(path "train/loose.png"))
+      assert(lfs.link("nowhere", path "train/zebra", true)) -- a class that is left out would be none
+      refuses("folder", { train = path "train" }, path "train/zebra")
     end)
   end)
 

@@ -39,7 +39,9 @@ local function classes_of(directory)
   local names, pictures = {}, {}
   for _, name in ipairs(reading.names(directory)) do
     local path = directory .. "/" .. name
-    if lfs.attributes(path, "mode") == "directory" then
+    local mode, reason = lfs.attributes(path, "mode")
+    if not mode then fail("data.folder: %s", reason) end
+    if mode == "directory" then
       names[#names + 1], pictures[name] = name, pictures_of(path)
     elseif name:lower():find "%.png$" then
       fail("data.folder: %s lies beside the directories of the classes; each class has a directory of its own", path)
