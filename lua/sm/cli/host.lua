@@ -15,10 +15,51 @@ function M.screen(options)
   return require "sm.terminal.progress".new(options)
 end
 
---- Writes the report of a run anew.
+--- The directory for a run, as sm.experiment.directory.choose gives it.
+--- @param wanted table {base=, file=, identity=, again=}
+--- @return string path, string state, string|nil reason, boolean|nil replaces
+function M.place(wanted)
+  local identity = require "sm.experiment.identity"
+  return require "sm.experiment.directory".choose(wanted.base, function(path)
+    return identity.difference(path, wanted.identity)
+  end, wanted.again)
+end
+
+--- Makes the directory of a run ready, keeps other processes out, and has its log hear what is said.
+--- @return table of sm.experiment.directory
+function M.open(progress, path)
+  local opened = require "sm.experiment.directory".open(path)
+  progress.log = opened.log
+  return opened
+end
+
+--- On what machine, and from which revision of its file, a run runs.
+--- @return table for environment.json
+function M.surroundings(file)
+  return require "sm.experiment.environment".surroundings(file)
+end
+
+--- Deletes all checkpoints of a run but the newest `keep` up to `step`.
+function M.prune(path, keep, step)
+  require "sm.experiment.checkpoint".prune(path, keep, step)
+end
+
+--- Writes summary.json: the run is finished.
+function M.conclude(path, summary)
+  require "sm.experiment.checkpoint".finish(path, summary)
+end
+
+--- Writes the report of a run anew. A run does not end for want of one: what is wrong is said once.
 --- @param about table as report.page has it
-function M.report(path, about)
-  require "sm.report".write({ path }, nil, about)
+function M.report(progress, path, about)
+  local written, problem = pcall(function() require "sm.report".write({ path }, nil, about) end)
+  if written then
+    progress.reported = true
+  elseif not progress.unreported then
+    progress.unreported = true
+    progress:say(("the report could not be written%s: %s"):format(about.ended and "" or ", and the run goes on",
+      tostring(problem)))
+  end
 end
 
 local function nothing() end

@@ -65,7 +65,7 @@ end
 
 --- Deletes all but the newest few up to a step, and what a killed run left half written. Later ones could not be read,
 --- and are left alone.
-local function prune(directory, keep, last)
+function M.prune(directory, keep, last)
   local count = 0
   for _, step in ipairs(M.steps(directory)) do
     if step <= last then count = count + 1 end
@@ -98,8 +98,9 @@ local function read_spent(directory, step)
     or nil }
 end
 
---- Forgets the time of a finished run: its summary has it.
-function M.finish(directory)
+--- A run is finished: its summary also has the time that it took.
+function M.finish(directory, summary)
+  directory_of.write_in(directory, "summary.json", json.encode(summary))
   remove(directory, "spent.json")
 end
 
@@ -148,7 +149,7 @@ function M.save(run)
   metadata.numbers = numbers_text.encode(numbers_of(run, held))
   files.save_checked(M.path(run.directory.path, step), tensors, metadata, #run.directory.path)
   run.saved = step
-  prune(run.directory.path, run.schedule.keep, step)
+  run.host.prune(run.directory.path, run.schedule.keep, step)
 end
 
 local function require_format(path, metadata, keys)

@@ -2,7 +2,6 @@
 local average = require "sm.experiment.average"
 local checkpoint = require "sm.experiment.checkpoint"
 local evaluate = require "sm.experiment.evaluate"
-local json = require "sm.json"
 local metrics = require "sm.experiment.metrics"
 local model_summary = require "sm.nn.summary"
 
@@ -59,8 +58,7 @@ return function(run, path)
   for name, value in pairs(test_metrics or {}) do summary["test_" .. name] = rounded(value) end
   for name, value in pairs(latest.metrics or {}) do summary["validation_" .. name] = rounded(value) end
   for name, value in pairs(best.metrics or {}) do summary["best_validation_" .. name] = rounded(value) end
-  run.directory:write("summary.json", json.encode(summary))
-  checkpoint.finish(path)
+  run.host.conclude(path, summary)
   run:report()
   return summary
 end

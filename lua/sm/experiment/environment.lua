@@ -12,16 +12,25 @@ local function first_match(path, pattern)
   return text and text:match(pattern)
 end
 
+--- What lies around a run: which machine it is, and which revision the experiment's file has.
 --- @param file string the experiment file
+--- @return table {git=, processor=, host=}
+function M.surroundings(file)
+  return {
+    git = revision.of(file),
+    processor = first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]+)"),
+    host = first_match("/proc/sys/kernel/hostname", "%S+") or first_match("/etc/hostname", "%S+"),
+  }
+end
+
+--- @param surroundings table as the function above gives it
 --- @return table for JSON
-function M.describe(file)
+function M.describe(surroundings)
   return {
     smrun = runtime.version,
     lua = _VERSION,
     real = runtime.real,
-    git = revision.of(file),
-    processor = first_match("/proc/cpuinfo", "model name%s*:%s*([^\n]+)"),
-    host = first_match("/proc/sys/kernel/hostname", "%S+") or first_match("/etc/hostname", "%S+"),
+    git = surroundings.git, processor = surroundings.processor, host = surroundings.host,
     cores = runtime.system.cores(),
     threads = runtime.system.threads(),
     instruction_set = runtime.system.instruction_set,

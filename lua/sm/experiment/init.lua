@@ -68,7 +68,7 @@ end
 
 local function already_finished(this, path)
   local summary = directory.summary(path)
-  this.host.finished_already(this, path, summary)
+  this.host.finished_already(this.progress, summary, path)
   return { directory = path, summary = summary }
 end
 
@@ -80,14 +80,16 @@ local function new_run(experiment, options)
 end
 
 --- The run that belongs to the options, and the directory it belongs in.
+--- @param planning boolean|nil whether nothing is to be trained
 --- @return table run, string path, string state "new", "unfinished" or "finished", string|nil reason
-local function place(experiment, given, where)
+local function place(experiment, given, where, planning)
   local options = with_source(check.options(where, given or {}, run_options))
   local this = new_run(experiment, options)
   local base = ("%s/%s/%s"):format(options.runs:gsub("(.)/+$", "%1"), this.name, this.variant)
-  local path, state, reason, replaces = directory.choose(base, function(path)
-    return identity.difference(path, this.identity)
-  end, options.again)
+  local path, state, reason, replaces = this.host.place {
+    base = base, file = this.file, identity = this.identity, again = options.again,
+    planning = planning or options.dry_run,
+  }
   this.replaces = replaces
   if reason then reason = ("%s; this run %s %s"):format(reason, replaces and "begins anew in" or "goes to", path) end
   return this, path, state, reason
@@ -101,7 +103,7 @@ function Experiment:run(options)
   local this, path, state, reason = place(self, options, "experiment:run")
   if options.dry_run then
     this:build()
-    this.host.plan(this, ("%s (%s)"):format(path, state))
+    this.host.plan(this.progress, this:about(), ("%s (%s)"):format(path, state))
     return { directory = path }
   end
   if state == "finished" then return already_finished(this, path) end
@@ -113,7 +115,7 @@ end
 ---   all), saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
 function Experiment:plan(options)
   local _ <close> = random.scope()
-  local this, path, state = place(self, options, "experiment:plan")
+  local this, path, state = place(self, options, "experiment:plan", true)
   if options.dry_run then this:build() end
   return {
     name = this.name, variant = this.variant, directory = path, state = state, steps = this.schedule.steps,

@@ -242,19 +242,22 @@ function M:follow()
   self.next_report = now() + self.report_pause
 end
 
---- Writes the report anew. A run does not end for want of one: what is wrong is said once.
+--- Writes the report anew.
 --- @param ended table|nil what keeps the run from going on, as report.page has it
 function M:report(ended)
-  local path = self.directory.path
-  local written, problem = pcall(self.host.report, path,
+  self.host.report(self.progress, self.directory.path,
     { steps = self.schedule.steps, ended = ended, pause = self.report_pause })
-  if written then
-    self.reported = true
-  elseif not self.unreported then
-    self.unreported = true
-    self.progress:say(("the report could not be written%s: %s"):format(ended and "" or ", and the run goes on",
-      tostring(problem)))
-  end
+end
+
+--- What is said of the run before its first step, as sm.terminal.present has it.
+function M:about()
+  local schedule = self.schedule
+  return {
+    name = self.name, variant = self.variant, model = tostring(self.model),
+    data = self.data.description or self.data.name, steps = schedule.steps, batch = schedule.batch,
+    accumulate = schedule.accumulate, optimizer = self.optimizer.name, seed = self.seed,
+    threads = runtime.system.threads(), frozen = self.frozen,
+  }
 end
 
 --- Writes environment.json with what has changed.
@@ -289,7 +292,7 @@ local function begin(self, path)
     self.progress:say(path .. " was stopped before its first checkpoint, and begins anew")
   end
   self.directory:write("params.json", self.params)
-  self.record = environment.describe(self.file)
+  self.record = environment.describe(self.host.surroundings(self.file))
   record(self, {
     experiment = self.name, variant = self.variant, seed = self.seed, file = directory.absolute(self.file),
     declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
@@ -299,7 +302,7 @@ local function begin(self, path)
   })
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns)
-  self.host.plan(self, path)
+  self.host.plan(self.progress, self:about(), path)
 end
 
 local function continue(self, path)
@@ -307,7 +310,7 @@ local function continue(self, path)
   local sessions = self.record.sessions or { environment.session(self.record) }
   local original = self.record.file
   local file = original and lfs.attributes(original) and original or self.file
-  sessions[#sessions + 1] = environment.session(environment.describe(file))
+  sessions[#sessions + 1] = environment.session(environment.describe(self.host.surroundings(file)))
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.state.step)
   record(self, { sessions = json.array(sessions), modules = keep_modules(self), loaded = keep_loaded(self) })
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, thousands(self.state.step),
@@ -336,8 +339,7 @@ end
 --- @return table {directory=, and summary= or interrupted=true}
 function M:pursue(path, reason)
   local run <close> = self
-  self.directory = directory.open(path)
-  self.progress.log = self.directory.log
+  self.directory = self.host.open(self.progress, path)
   if directory.summary(path) then fail("%s was finished by another process just now", path) end
   if reason then self.progress:say(reason) end
   if self.directory.unlocked then
@@ -355,11 +357,11 @@ function M:pursue(path, reason)
   self.host.graceful(true)
   if train.train(run) == "interrupted" then
     self:report { how = "interrupted" }
-    self.host.interrupted_run(self, path)
+    self.host.interrupted_run(self.progress, { step = self.state.step, steps = self.schedule.steps }, path)
     return { interrupted = true, directory = path }
   end
   local summary = conclude(run, path)
-  self.host.finished(self, path, summary)
+  self.host.finished(self.progress, { summary = summary, pictures = #self.views > 0 }, path)
   return { directory = path, summary = summary }
 end
 
