@@ -23,7 +23,7 @@ local OPERATIONS = {
 local NO_NUMBERS = {
   bindings = true, cli = true, compare = true, control_codes = true, descriptors = true, documents = true, fetch = true,
   file_bindings = true, foreign_runs = true, globals = true, hostile = true, house = true, ideas = true, install = true,
-  large_files = true, load_run = true, malformed_files = true, malformed_runs = true, named_tensors = true,
+  large_files = true, limits = true, load_run = true, malformed_files = true, malformed_runs = true, named_tensors = true,
   numbers = true, old_runs = true, own_data = true, own_steps = true, own_views = true, paint = true, params = true,
   paths = true, png = true, problem = true, raising = true, reentry = true, reference = true, report = true,
   report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,

@@ -1,6 +1,7 @@
 --- Reads the command line: which command, its words, its options.
 local argparse = require "argparse"
 local help = require "sm.cli.help"
+local limits = require "sm.cli.limits"
 local usage = require "sm.usage"
 
 local M = {}
@@ -8,10 +9,16 @@ local M = {}
 local most_threads <const>, most_jobs <const> = 1024, 1024
 local every_command_may <const> = { words = true, threads = true }
 
+--- Options that go with a command that runs a file's text.
+local function running(options)
+  for name in pairs(limits.options) do options[name] = true end
+  return options
+end
+
 --- The commands by name: how many words follow the name, and the options that go with it.
 M.commands = {
-  resume = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
-  eval = { words = "RUN", least = 1, most = 1, options = { quiet = true } },
+  resume = { words = "RUN", least = 1, most = 1, options = running { quiet = true } },
+  eval = { words = "RUN", least = 1, most = 1, options = running { quiet = true } },
   compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true, figure = true } },
   report = { words = "RUN…", least = 1, most = math.huge, options = { out = true } },
   data = { words = "NAME…", least = 1, most = math.huge, options = { quiet = true } },
@@ -19,7 +26,9 @@ M.commands = {
 
 --- What is no command's name, but done as one.
 local unnamed = {
-  file = { options = { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true } },
+  file = {
+    options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true },
+  },
   code = { least = 0, most = 0, options = { code = true } },
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
 }
@@ -35,6 +44,14 @@ local function new_parser()
   parser:option "--csv"
   parser:option "--out"
   parser:option "--text"
+  parser:option "--read":count "*"
+  parser:option "--write":count "*"
+  parser:option "--max-memory"
+  parser:option "--max-time"
+  parser:option "--max-cpu"
+  parser:option "--max-disk"
+  parser:option "--max-files"
+  parser:flag "--trust"
   parser:flag "--again"
   parser:flag "--quiet"
   parser:flag "--dry-run"
@@ -62,7 +79,12 @@ end
 
 local function parse(arguments)
   local parsed, result = new_parser():pparse(arguments)
-  if parsed then return result end
+  if parsed then
+    for _, name in ipairs { "read", "write" } do
+      if #result[name] == 0 then result[name] = nil end
+    end
+    return result
+  end
   local problem = result:gsub("\nDid you mean one of these: (.*)", "; did you mean one of %1?")
     :gsub("\nDid you mean", "; did you mean"):gsub("%?+$", "?")
   local word, parameter = as_parameter(arguments)
@@ -127,7 +149,8 @@ local function check_options(given, name, command)
     if not command.options[option] and not every_command_may[option] then
       local place = M.commands[name] and "'" .. name .. "'"
         or ({ file = "a file to run", code = "-e", version = "--version" })[name]
-      usage.fail("option '%s' does not go with %s", option_text(option), place)
+      local why = name == "code" and limits.options[option] and ": the code is your own, and not confined" or ""
+      usage.fail("option '%s' does not go with %s%s", option_text(option), place, why)
     end
   end
 end
@@ -137,6 +160,18 @@ local function check_words(words, name, command)
   if #words > command.most then
     usage.fail("unexpected argument '%s'%s", words[command.most + 1],
       M.commands[name] and (" after '%s %s'"):format(name, command.words) or "")
+  end
+end
+
+--- What a confined experiment may do: directories that are there, and numbers.
+local function read_grants(given)
+  limits.read(given)
+  for _, name in ipairs { "read", "write" } do
+    given[name] = given[name] or {}
+    for _, directory in ipairs(given[name]) do
+      if given.trust then usage.fail("option '--%s' does not go with --trust, which confines nothing", name) end
+      require "sm.cli.paths".check_directory(directory, name)
+    end
   end
 end
 
@@ -151,7 +186,8 @@ end
 --- @param arguments table the words of the command line
 --- @return string command a name of `commands`, or "file", "code", "version", "help"
 --- @return table options with `words`: what follows the command's name, or begins with the file's; `about`: the
----   command that help is asked for, if any
+---   command that help is asked for, if any. What runs a file's text has `read` and `write`, arrays of directories
+---   that are there, and the limits that are given as numbers (sm.cli.limits)
 --- @return boolean wrong whether help is shown because nothing was asked for
 function M.read(arguments)
   local given = parse(arguments)
@@ -171,6 +207,7 @@ function M.read(arguments)
   if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end
   if given.threads then given.threads = count("threads", given.threads, most_threads) end
   if given.jobs then given.jobs = count("jobs", given.jobs, most_jobs) end
+  if command.options.trust then read_grants(given) end
   return name, given, false
 end
 

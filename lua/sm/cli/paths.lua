@@ -85,6 +85,20 @@ function M.check_file(path)
   end
 end
 
+--- Raises unless there is a directory that an option may grant; one to write into is made.
+--- @param option string "read" or "write"
+function M.check_directory(path, option)
+  if path == "" then usage.fail("option '--%s' must be a directory, got ''", option) end
+  local mode = mode_of(path)
+  if not mode and option == "write" and mode_of(directory_of((path:gsub("(.)/+$", "%1")))) == "directory" then
+    local made, reason = lfs.mkdir(path)
+    if not made then usage.fail("cannot make the directory '%s' (--write): %s", path, reason) end
+    mode = "directory"
+  end
+  if not mode then usage.fail("no such directory '%s' (--%s)%s", path, option, M.hint(path, "/")) end
+  if mode ~= "directory" then usage.fail("'%s' is not a directory (--%s)", path, option) end
+end
+
 --- The run directories that words name: each one itself, or a directory that has some below. Raises where one has none,
 --- unless a part of it cannot be searched and others have some.
 --- @return table array of paths
