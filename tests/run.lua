@@ -25,8 +25,8 @@ local NO_NUMBERS = {
   file_bindings = true, foreign_runs = true, globals = true, hostile = true, house = true, ideas = true, install = true,
   large_files = true, limits = true, load_run = true, malformed_files = true, malformed_runs = true, named_tensors = true,
   numbers = true, old_runs = true, own_data = true, own_steps = true, own_views = true, paint = true, params = true,
-  paths = true, png = true, problem = true, raising = true, reentry = true, reference = true, report = true,
-  report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
+  paths = true, png = true, problem = true, raising = true, reach = true, reentry = true, reference = true,
+  report = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
   torch_weights = true, transform_runs = true, widths = true,
 }
 

@@ -7,6 +7,7 @@ local fail = require "sm.fail"
 local json = require "sm.json"
 local npz = require "sm.npz"
 local ordered = require "sm.ordered"
+local reach = require "sm.reach"
 local brief = require "sm.text".brief
 
 local M = {}
@@ -254,7 +255,7 @@ end
 --   an ordered map (as model:parameters() is), else sorted by name
 -- @param metadata for .safetensors: optional table of strings, name → text
 function M.save(path, x, metadata)
-  format_of("save", path).save(path, x, metadata)
+  format_of("save", path).save(reach.to_write(path), x, metadata)
 end
 
 --- Writes a .safetensors file as save does, with checksums that load compares.
@@ -279,7 +280,7 @@ end
 -- @return for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe
 --   empty; that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
 function M.load(path)
-  return format_of("load", path).load(path)
+  return format_of("load", path).load(reach.to_read(path))
 end
 
 return M

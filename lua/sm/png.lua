@@ -3,6 +3,7 @@
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local reach = require "sm.reach"
 
 local M = {}
 
@@ -30,7 +31,7 @@ local LOAD_OPTIONS <const> = check.spec("png.load", { channels = M.CHANNELS })
 -- Gamma and colour profiles are left alone.
 function M.load(path, options)
   local channels = check.options("png.load", options, LOAD_OPTIONS).channels
-  return runtime.io.read_png(check_path("png.load", path), M.check_channels("png.load", channels))
+  return runtime.io.read_png(reach.to_read(check_path("png.load", path)), M.check_channels("png.load", channels))
 end
 
 --- png.save(path, x): writes x {height, width} or {height, width, 1 to 4} as a PNG picture of 8 bits a channel:
@@ -42,7 +43,7 @@ function M.save(path, x)
     fail("png.save: %s: a picture is a tensor {height, width} or {height, width, channels}, got %s", path,
       check.describe(x))
   end
-  runtime.io.write_png(path, x)
+  runtime.io.write_png(reach.to_write(path), x)
 end
 
 M.public = check.closed({ load = M.load, save = M.save }, "sm.png", "functions")

@@ -4,6 +4,7 @@ local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local dataset = require "sm.data.dataset"
+local reach = require "sm.reach"
 local split = require "sm.data.split"
 local shapes = require "sm.shapes"
 local transform = require "sm.data.transform"
@@ -92,6 +93,9 @@ end
 function M.idx(given)
   local options = check.options("data.idx", given, IDX_OPTIONS)
   check_pair("data.idx", options, "test_images", "test_labels")
+  for _, option in ipairs { "images", "labels", "test_images", "test_labels" } do
+    options[option] = options[option] and reach.to_read(options[option])
+  end
   local train, train_classes = M.read_split(options.images, options.labels, options.classes, options.kind)
   local test, test_classes = nil, 0
   if options.test_images then
@@ -247,11 +251,11 @@ function M.npy(given)
           fail("data.npy: option '%s' has paths by name, got %s at '%s'", option, check.describe(path),
             check.word(name))
         end
-        tensors[name] = runtime.io.read_npy(path)
+        tensors[name] = runtime.io.read_npy(reach.to_read(path))
       end
       options[option] = tensors
     elseif paths[option] then
-      options[option] = runtime.io.read_npy(paths[option])
+      options[option] = runtime.io.read_npy(reach.to_read(paths[option]))
     end
   end
   return M.of_tensors("data.npy", options, function(option, name)

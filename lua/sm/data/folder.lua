@@ -7,6 +7,7 @@ local fail = require "sm.fail"
 local dataset = require "sm.data.dataset"
 local files = require "sm.data.files"
 local png = require "sm.png"
+local reach = require "sm.reach"
 local reading = require "sm.data.reading"
 local split = require "sm.data.split"
 local tensor = require "sm.tensor"
@@ -95,6 +96,8 @@ end
 function M.folder(given)
   local options = check.options("data.folder", given, OPTIONS)
   local channels = png.check_channels("data.folder", options.channels)
+  options.train = reach.to_read(options.train)
+  options.test = options.test and reach.to_read(options.test)
   local names, pictures = classes_of(options.train)
   local labels = {}
   for i, name in ipairs(names) do labels[name] = i - 1 end

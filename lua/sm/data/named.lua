@@ -10,8 +10,6 @@ local search = require "sm.data.search"
 local transform = require "sm.data.transform"
 local usage = require "sm.usage"
 
-local _, module_path = ... -- require passes the name and the file of a module
-
 local M = {}
 
 local CLASSES <const> = 10
@@ -87,8 +85,7 @@ M.fashion = named "fashion"
 -- validation = 5000 gives 417.
 function M.mnist_mini(given)
   local options = check.options("data.mnist_mini", given, OPTIONS)
-  local root = module_path:match "^(.*)named%.lua$" .. "../../../"
-  local directories = { root .. "tests/data/mnist_mini", root .. "mnist_mini" } -- the repository's; installed
+  local directories = search.mini_directories()
   for _, directory in ipairs(directories) do
     local paths = search.files(directory, catalogue.mnist.files)
     if paths then

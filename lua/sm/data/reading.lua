@@ -2,11 +2,13 @@
 -- @module sm.data.reading
 local lfs = require "lfs"
 local fail = require "sm.fail"
+local reach = require "sm.reach"
 
 local M = {}
 
---- The bytes of a regular file.
+--- The bytes of a regular file that a script names.
 function M.text(path)
+  path = reach.to_read(path)
   local mode, reason = lfs.attributes(path, "mode")
   if mode and mode ~= "file" then fail("%s: expected a regular file, found a %s", path, mode) end
   local file <close>, problem = io.open(path, "rb")

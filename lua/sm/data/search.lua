@@ -1,6 +1,10 @@
 --- Where data sets lie on this machine.
 -- @module sm.data.search
 local lfs = require "lfs"
+local catalogue = require "sm.data.catalogue"
+local reach = require "sm.reach"
+
+local _, module_path = ... -- require passes the name and the file of a module
 
 local M = {}
 
@@ -26,9 +30,19 @@ local function user_directory()
   return base and base .. "/smrun"
 end
 
+local places -- what the environment says: {given= (SM_DATA), user=}
+
+--- What the environment says of where data sets lie, for a process that has none to be told it.
+-- @param handed_over what this function gave elsewhere; without it, or nil, the answer stays as it is
+-- @return table {given=, user=}, directories or nil
+function M.places(handed_over)
+  if handed_over then places = handed_over end
+  return places or { given = named_directory "SM_DATA", user = user_directory() }
+end
+
 --- The directory into which a data set is fetched; nil when neither SM_DATA nor a home directory is set.
 function M.destination(name)
-  local base = named_directory "SM_DATA" or user_directory()
+  local base = M.places().given or M.places().user
   return base and base .. "/" .. name
 end
 
@@ -36,13 +50,36 @@ end
 -- @param name of the data set
 -- @param shared a further directory of the system, or nil
 function M.directories(name, shared)
-  local list, user = {}, user_directory()
-  local given = named_directory "SM_DATA"
+  local list, given, user = {}, M.places().given, M.places().user
   if given then list = { given .. "/" .. name, given } end
   if user then list[#list + 1] = user .. "/" .. name end
   list[#list + 1] = "/usr/local/share/smrun/" .. name
   list[#list + 1] = "/usr/share/smrun/" .. name
   list[#list + 1] = shared
+  return list
+end
+
+--- The directories that may have the scale model of MNIST: the repository's, and that of an installation.
+function M.mini_directories()
+  local root = module_path:match "^(.*)search%.lua$" .. "../../../"
+  return { root .. "tests/data/mnist_mini", root .. "mnist_mini" }
+end
+
+--- The directories that there are in which data sets with a name lie, as real paths. Never the root, the home directory
+-- or one above it.
+function M.reach()
+  local list, seen, home = {}, {}, variable "HOME"
+  local function add(directories)
+    for _, path in ipairs(directories) do
+      path = reach.real(path)
+      if lfs.attributes(path, "mode") == "directory" and not seen[path] and not reach.is_too_much(path, home) then
+        list[#list + 1], seen[path] = path, true
+      end
+    end
+  end
+  for name, entry in pairs(catalogue) do add(M.directories(name, entry.shared)) end
+  add(M.mini_directories())
+  table.sort(list)
   return list
 end
 

@@ -4,6 +4,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local modules = require "sm.modules"
 local random = require "sm.random"
+local reach = require "sm.reach"
 local sorted_keys = require "sm.ordered".sorted_keys
 local borrowed = require "sm.experiment.borrowed"
 local checkpoint = require "sm.experiment.checkpoint"
@@ -70,7 +71,7 @@ function M.load_run(path, options)
     fail("sm.load_run takes the path of a run directory, got %s", check.describe(path))
   end
   local given = check.options("sm.load_run", options, options_of_load)
-  path = path:gsub("(.)/+$", "%1")
+  path = reach.to_read((path:gsub("(.)/+$", "%1")))
   local problem = directory.problem(path)
   if problem then fail("sm.load_run: %s", problem) end
   local values, run = restore(path, given)

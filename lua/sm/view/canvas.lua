@@ -7,6 +7,7 @@ local check = require "sm.check"
 local colour = require "sm.view.colour"
 local fail = require "sm.fail"
 local own = require "sm.view.own"
+local reach = require "sm.reach"
 local runtime = require "sm.runtime"
 local style = require "sm.view.style"
 
@@ -115,7 +116,7 @@ function Canvas:save(path)
   if type(path) ~= "string" or not path:find "[^/]%.png$" then
     fail("canvas:save: expected a path that ends in \".png\", got %s", check.describe(path))
   end
-  picture_of[self]:save(path)
+  picture_of[self]:save(reach.to_write(path))
 end
 
 check.public_methods(Canvas, "canvas:", { "text", "measure", "line", "rectangle", "image", "save" }, "a canvas")

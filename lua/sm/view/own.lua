@@ -9,6 +9,7 @@ local check = require "sm.check"
 local declaration = require "sm.view.declaration"
 local fail = require "sm.fail"
 local random = require "sm.random"
+local reach = require "sm.reach"
 local samples = require "sm.view.sample"
 local text = require "sm.text"
 local words = require "sm.view.words"
@@ -112,7 +113,7 @@ function View:save(path, at)
   if given.model ~= nil and type(given.model) ~= "table" then
     fail("view:save: expected a model, got %s", check.describe(given.model))
   end
-  self:write(path, looked(self, given, given.model), {})
+  self:write(reach.to_write(path), looked(self, given, given.model), {})
 end
 
 --- A view.
