@@ -151,7 +151,7 @@ $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o
 $(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS)
+	$(Q)$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS) -lm
 
 # C tests, linked against the library, so that they test the variant that the loader picks.
 C_TESTS := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/test_*.c))

@@ -27,13 +27,14 @@ local NO_NUMBERS = {
   numbers = true, old_runs = true, own_data = true, own_steps = true, own_views = true, paint = true, params = true,
   paths = true, png = true, problem = true, raising = true, reach = true, reentry = true, reference = true,
   report = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
-  torch_weights = true, transform_runs = true, widths = true,
+  torch_weights = true, transform_runs = true, widths = true, worker = true,
 }
 
 -- Whole programs and what they say: long under sanitizers.
 local PROGRAMS = {
   cli = true, compare = true, documents = true, experiments = true, fetch = true, ideas = true, install = true,
   reference = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true,
+  worker = true,
 }
 
 -- What OpenBLAS's kernels may change.

@@ -15,6 +15,8 @@ static lua_State *volatile interrupted_state;
 static pthread_t main_thread;
 static struct timespec first_signal; /* when the first one came; used in the handler alone */
 static volatile sig_atomic_t asked;  /* which signal that was; 0: one whose outcome is not watched */
+static volatile sig_atomic_t worker, passed_on; /* a process that signals are passed on to; whether one was */
+static volatile sig_atomic_t stopping;          /* whether one has come that is passed on */
 
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice at once; a person who
    means it the second time is slower. Seconds. */
@@ -43,7 +45,12 @@ static void stop_soon(lua_State *L) {
   alarm(UNTIL_RAISED);
 }
 
+static void pass_on(void) {
+  if (worker && !passed_on && kill(worker, SIGTERM) == 0) passed_on = 1;
+}
+
 static void die(int signal_number) {
+  if (worker) kill(worker, SIGKILL);
   signal(signal_number, SIG_DFL);
   raise(signal_number);
 }
@@ -60,12 +67,16 @@ static void on_signal(int signal_number) {
     pthread_kill(main_thread, signal_number); /* a worker thread must not touch the Lua state */
   } else if (signal_number == SIGPIPE && output_closed) {
     /* known already: the write fails, and that is all */
-  } else if (signal_number != SIGPIPE && interrupted) {
+  } else if (signal_number != SIGPIPE && (worker ? stopping : interrupted)) {
     if (since(&first_signal) >= second_thoughts) die(signal_number);
   } else {
     lua_State *L = interrupted_state;
     clock_gettime(CLOCK_MONOTONIC, &first_signal);
     if (signal_number == SIGPIPE) output_closed = 1;
+    if (signal_number != SIGPIPE) {
+      stopping = 1;
+      pass_on();
+    }
     interrupted = 1;
     asked = signal_number;
     if (!graceful && L) stop_soon(L);
@@ -90,6 +101,58 @@ static void on_alarm(int signal_number) {
   }
   errno = saved_errno;
 }
+
+/* Stops the worker, then this process as SIGTSTP does it, until SIGCONT comes. */
+static void on_stop(int signal_number) {
+  int saved_errno = errno;
+  if (!pthread_equal(pthread_self(), main_thread)) {
+    pthread_kill(main_thread, signal_number);
+  } else {
+    struct sigaction usual = {.sa_handler = SIG_DFL}, own;
+    sigset_t this_one, before;
+    sigemptyset(&this_one);
+    sigaddset(&this_one, signal_number);
+    if (worker) kill(worker, SIGSTOP);
+    sigaction(signal_number, &usual, &own);
+    raise(signal_number);
+    pthread_sigmask(SIG_UNBLOCK, &this_one, &before);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sigaction(signal_number, &own, NULL);
+    if (worker) kill(worker, SIGCONT);
+  }
+  errno = saved_errno;
+}
+
+static void on_continue(int signal_number) {
+  int saved_errno = errno;
+  (void)signal_number;
+  if (worker) kill(worker, SIGCONT);
+  errno = saved_errno;
+}
+
+/* A signal that is not ignored gets a handler; one that has it gets the system's own again where `handler` is that. */
+static void handle(int signal_number, void (*handler)(int)) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
+  sigfillset(&action.sa_mask);
+  if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+    sigaction(signal_number, &action, NULL);
+}
+
+void sm_host_pass_on_to(pid_t process) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  worker = process;
+  if (process) passed_on = 0;
+  if (asked && stopping) pass_on();
+  handle(SIGTSTP, process ? on_stop : SIG_DFL);
+  handle(SIGCONT, process ? on_continue : SIG_DFL);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool sm_host_passed_on(void) { return passed_on != 0; }
+
+bool sm_host_signalled(void) { return interrupted != 0; }
 
 void sm_host_catch_signals(lua_State *L) {
   static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};

@@ -4,6 +4,7 @@
 
 #include <lua.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* From here on SIGINT, SIGTERM, SIGHUP and a write to a closed pipe stop the Lua code of `L`, the main state:
    by an error in whatever it runs, or, while it asked for grace, by a flag alone. The error is what the registry has
@@ -22,6 +23,17 @@ void sm_host_be_graceful(bool on);
 
 /* Whether a signal asked to stop. Whoever is told so is trusted to end: no time is counted from then on. */
 bool sm_host_interrupted(void);
+
+/* Whether a signal asked to stop; as long as nobody is told so, time is counted as before. */
+bool sm_host_signalled(void);
+
+/* From here on signals go to a process as well, a worker of this one. The first that asks to stop, or one whose outcome
+   nobody has asked for yet, reaches it at once as SIGTERM; one that kills this process kills it before. It is stopped
+   while SIGTSTP stops this one. 0: to none any more, to be said before that process is reaped. */
+void sm_host_pass_on_to(pid_t process);
+
+/* Whether that process was sent SIGTERM so. */
+bool sm_host_passed_on(void);
 
 /* Whether a write found its reader gone. */
 bool sm_host_output_closed(void);

@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "host/channel.h"
 #include "host/interrupt.h"
 #include "host/locate.h"
 #include "host/module.h"
@@ -29,12 +31,18 @@ static int prepare(lua_State *L) {
   return 0;
 }
 
-/* Arguments: argc and argv. Calls require("sm.cli").main(arg) and pushes the exit code that it gives. */
+enum { WRONG_USAGE = 2 }; /* exit code */
+
+/* Whether this process is a supervisor's worker. A second word names the module that it runs, for tests. */
+static bool is_worker(int argc, char **argv) { return argc > 1 && strcmp(argv[1], "--worker") == 0; }
+
+/* Arguments: argc and argv. Calls require("sm.cli").main(arg), or a worker's module in its place, and pushes the exit
+   code that it gives. */
 static int run(lua_State *L) {
   int argc = (int)lua_tointeger(L, 1);
   char **argv = lua_touserdata(L, 2);
   lua_getglobal(L, "require");
-  lua_pushliteral(L, "sm.cli");
+  lua_pushstring(L, !is_worker(argc, argv) ? "sm.cli" : argc > 2 ? argv[2] : "sm.supervise.worker");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "main");
   lua_createtable(L, argc, 1);
@@ -90,6 +98,10 @@ static void keep_freed_memory(void) {
 
 int main(int argc, char **argv) {
   if (!sm_fill_descriptors()) return EXIT_FAILURE; /* and nowhere to say so */
+  if (is_worker(argc, argv) && !sm_channel_open()) {
+    fputs("smrun: --worker is what smrun starts by itself, with a socket as descriptor 3\n", stderr);
+    return WRONG_USAGE;
+  }
   keep_freed_memory();
   lua_State *L = luaL_newstate();
   if (!L) {

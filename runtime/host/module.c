@@ -8,11 +8,13 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "host/channel.h"
 #include "host/interrupt.h"
 #include "host/locate.h"
 #include "host/process.h"
 #include "host/stack.h"
 #include "host/threads.h"
+#include "host/worker_module.h"
 
 static int interrupted(lua_State *L) {
   lua_pushboolean(L, sm_host_interrupted());
@@ -120,6 +122,7 @@ int sm_host_open(lua_State *L) {
     {"stop", stop},
     {"sleep", sleep_seconds},
     {"guarded", sm_host_guarded},
+    {"worker", sm_host_worker},
     {NULL, NULL},
   };
   luaL_newlib(L, functions);
@@ -127,5 +130,7 @@ int sm_host_open(lua_State *L) {
   lua_setfield(L, -2, "version");
   sm_host_push_executable(L);
   lua_setfield(L, -2, "executable");
+  sm_channel_push(L);
+  lua_setfield(L, -2, "channel");
   return 1;
 }

@@ -16,7 +16,9 @@
    ended(process)      nil while it runs, then once "exit", code or "signal", number
    stop(process)       asks it to stop; only before `ended` has told its end
    sleep(seconds)      at most; a signal ends it
-   guarded(f)          → a function that calls f while the C stack has room (host/stack.h) */
+   guarded(f)          → a function that calls f while the C stack has room (host/stack.h)
+   worker(words)       → another process of this program that runs what is not trusted (host/worker_module.h)
+   channel             in such a process: what it says to its supervisor (host/channel.h) */
 int sm_host_open(lua_State *L);
 
 #endif
