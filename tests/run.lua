@@ -28,13 +28,14 @@ local NO_NUMBERS = {
   paths = true, png = true, problem = true, raising = true, reach = true, reentry = true, reference = true,
   report = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true, text = true,
   torch_weights = true, transform_runs = true, widths = true, worker = true,
+  worker_limits = true,
 }
 
 -- Whole programs and what they say: long under sanitizers.
 local PROGRAMS = {
   cli = true, compare = true, documents = true, experiments = true, fetch = true, ideas = true, install = true,
   reference = true, report_browser = true, revision = true, run_identity = true, runner = true, sweep = true,
-  worker = true,
+  worker = true, worker_limits = true,
 }
 
 -- What OpenBLAS's kernels may change.

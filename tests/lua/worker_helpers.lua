@@ -29,10 +29,10 @@ local function collect(worker)
   local came, order = { message = "", output = "", errors = "", noise = "" }, {}
   while true do
     local kind, bytes, code, why, cpu = worker:next(20)
-    if kind == nil then error "nothing came" end
     if kind == "ended" then return came, table.concat(order, " "), { bytes, code, why, cpu } end
-    came[kind] = came[kind] .. bytes
-    if order[#order] ~= kind then order[#order + 1] = kind end
+    if kind == nil and not host.interrupted() then error "nothing came" end
+    if kind then came[kind] = came[kind] .. bytes end
+    if kind and order[#order] ~= kind then order[#order + 1] = kind end
   end
 end
 local function tell(last) print(last[1], last[2], last[3]) end
