@@ -1,15 +1,16 @@
 #!/bin/sh
-# Fuzzes what reads files of others, with clang's libFuzzer under AddressSanitizer and UndefinedBehaviorSanitizer.
+# Fuzzes what reads files of others and what a worker says, with clang's libFuzzer under AddressSanitizer and
+# UndefinedBehaviorSanitizer.
 # Usage: tests/fuzz/run.sh AMOUNT [NAME…]   AMOUNT: 30s (seconds each) or 1000000 (executions each)
-#   names: idx gzip npy safetensors png (readers in C), tensors npz csv json params (readers in Lua); all of them by
-#   default
+#   names: idx gzip npy safetensors png frame (readers in C), tensors npz csv json params (readers in Lua); all of them
+#   by default
 # Inputs that were found to do more than others, and findings, are kept in build/fuzz/NAME; the seeds and words that it
 # starts with lie here. Says how many executions there were, how many edges they covered, and in how many seconds.
 set -eu
 cd "$(dirname "$0")/../.."
 amount=${1:?usage: tests/fuzz/run.sh SECONDSs|RUNS [NAME…]}
 shift
-[ $# -gt 0 ] || set -- idx gzip npy safetensors png tensors npz csv json params
+[ $# -gt 0 ] || set -- idx gzip npy safetensors png frame tensors npz csv json params
 case $amount in
   *s) limit=-max_total_time=${amount%s} ;;
   *) limit=-runs=$amount ;;
@@ -26,7 +27,7 @@ fi
 
 sanitizers=address,undefined
 objects=
-for source in runtime/core/*.c runtime/io/*.c runtime/bind/*.c; do
+for source in runtime/core/*.c runtime/io/*.c runtime/bind/*.c runtime/host/frame.c; do
   case $source in */canvas.c) continue ;; esac
   object=${source#runtime/}
   objects="$objects $out/base/${object%.c}.o"
