@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,13 +13,11 @@
 #include "host/frame.h"
 
 static bool is_open;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of who writes: a library may print in any thread */
 static sm_frames incoming;
 
-/* A frame goes out whole, whatever signals come. False with errno. */
-static bool write_frame(char kind, const char *bytes, size_t length) {
-  uint8_t head[SM_FRAME_HEAD];
-  sm_frame_head(head, kind, length);
-  struct iovec parts[] = {{head, sizeof head}, {(void *)bytes, length}};
+/* Writes two parts, whatever signals come. False with errno. */
+static bool write_both(struct iovec parts[2]) {
   for (int part = 0; part < 2;) {
     ssize_t written = writev(SM_CHANNEL, parts + part, 2 - part);
     if (written < 0 && errno == EINTR) continue;
@@ -32,6 +31,16 @@ static bool write_frame(char kind, const char *bytes, size_t length) {
     }
   }
   return true;
+}
+
+/* A frame goes out whole. False with errno. */
+static bool write_frame(char kind, const char *bytes, size_t length) {
+  uint8_t head[SM_FRAME_HEAD];
+  sm_frame_head(head, kind, length);
+  pthread_mutex_lock(&lock);
+  bool written = write_both((struct iovec[]){{head, sizeof head}, {(void *)bytes, length}});
+  pthread_mutex_unlock(&lock);
+  return written;
 }
 
 /* What a stream writes, in frames of a size that nobody minds to keep. */

@@ -11,7 +11,7 @@
 
 enum { BLOCK = 512, DEEPEST = 100 }; /* bytes of what st_blocks counts; descriptors that a walk may hold */
 
-static bool exceeds(const sm_usage *usage, const sm_usage *most) {
+bool sm_usage_exceeds(const sm_usage *usage, const sm_usage *most) {
   return usage->bytes > most->bytes || usage->files > most->files;
 }
 
@@ -30,7 +30,7 @@ static void walk(int directory, int depth, sm_usage *usage, const sm_usage *most
       continue;
     usage->bytes += (long long)found.st_blocks * BLOCK;
     usage->files++;
-    if (exceeds(usage, most)) break;
+    if (sm_usage_exceeds(usage, most)) break;
     if (!S_ISDIR(found.st_mode)) continue;
     int inner = -1;
     if (depth < DEEPEST)
@@ -39,7 +39,7 @@ static void walk(int directory, int depth, sm_usage *usage, const sm_usage *most
       walk(inner, depth + 1, usage, most, quit);
     else if (depth == DEEPEST)
       usage->files = LLONG_MAX;
-    if (exceeds(usage, most)) break;
+    if (sm_usage_exceeds(usage, most)) break;
   }
   closedir(list);
 }

@@ -73,7 +73,7 @@ static void *watch_disk(void *data) {
     double begin = seconds_now();
     sm_usage usage = {0};
     if (process) sm_usage_unnamed(process, &usage);
-    for (size_t i = 0; i < watch->count; i++)
+    for (size_t i = 0; i < watch->count && !sm_usage_exceeds(&usage, &most); i++)
       sm_usage_beneath(watch->directories[i], &usage, &most, &watch->disk_quit);
     double next = fmax(glance, (share - 1) * (seconds_now() - begin)), wanted = seconds_now() + next;
     pthread_mutex_lock(&watch->lock);

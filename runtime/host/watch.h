@@ -51,8 +51,10 @@ void sm_watch_forget(sm_watch *watch);
 /* Ends the threads. To be called once, after sm_watch_forget. */
 void sm_watch_end(sm_watch *watch);
 
+bool sm_usage_exceeds(const sm_usage *usage, const sm_usage *most);
+
 /* Adds what lies beneath an open directory to *usage. Gives up where it is more than `most`, and where *quit is set.
-   Directories in more than 100 others count as too many files. */
+   Directories in more than 100 others count as LLONG_MAX files. */
 void sm_usage_beneath(int directory, sm_usage *usage, const sm_usage *most, const bool *quit);
 
 /* Adds the files that a process holds open and that have no name any more. */

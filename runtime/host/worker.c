@@ -188,14 +188,16 @@ static size_t held(int end) {
    a process that got away may hold its ends. */
 static void reap(sm_worker *worker, bool wait) {
   siginfo_t info = {0};
-  int flags = WEXITED | WNOWAIT | (wait ? 0 : WNOHANG);
-  while (waitid(P_PID, (id_t)worker->process, &info, flags) != 0 && errno == EINTR) {
-  }
-  if (info.si_pid != worker->process) return;
-  struct rusage usage;
+  int flags = WEXITED | WNOWAIT | (wait ? 0 : WNOHANG), failed;
+  do {
+    failed = waitid(P_PID, (id_t)worker->process, &info, flags);
+  } while (failed && errno == EINTR);
+  if (!failed && info.si_pid == 0) return;
+  struct rusage usage = {0};
+  worker->status = SIGKILL; /* for one that somebody else has reaped: no success */
   sm_host_pass_on_to(0);
   sm_watch_forget(&worker->watch);
-  kill(-worker->process, SIGKILL);
+  if (!failed) kill(-worker->process, SIGKILL);
   while (wait4(worker->process, &worker->status, 0, &usage) < 0 && errno == EINTR) {
   }
   worker->process = 0;

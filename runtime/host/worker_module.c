@@ -78,9 +78,9 @@ static int next_event(lua_State *L) {
   return 2;
 }
 
-/* A field of the table at 2 that is a count; `otherwise` where it has none. */
+/* A field of the table at 2 that is a count; more than there can be where it has none. */
 static long long count_field(lua_State *L, const char *name, bool *given) {
-  lua_Integer count = LLONG_MAX;
+  lua_Integer count = LLONG_MAX - 1;
   if (lua_getfield(L, 2, name) != LUA_TNIL) {
     int exact;
     count = lua_tointegerx(L, -1, &exact);

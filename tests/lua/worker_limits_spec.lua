@@ -163,9 +163,9 @@ describe("a worker", function()
       assert.equal("signal\t9\tfiles\n", limited "for i = 1, 1e9 do os.execute('ln -s / place/' .. i) end")
       assert.equal("signal\t9\tfiles\n", limited(deep))
       assert.equal("signal\t9\tfiles\n", supervised(([=[
-        os.execute "rm -rf place; mkdir place"
+        os.execute "rm -rf place other; mkdir place other; touch other/a"
         local worker = start(%q)
-        worker:limit { files = 1 << 40, directories = { "place" } }
+        worker:limit { bytes = 1 << 40, directories = { "place", "other" } }
         tell(select(3, collect(worker)))
       ]=]):format(deep)))
     end)
@@ -226,6 +226,14 @@ describe("a worker", function()
       assert.equal("\ntrue\nexit\t6\tnil\n", bash(begin .. "sleep 0.2; kill -TERM $run; wait $run"))
     end)
 
+    it("the first reaches it after the reader of what is printed has gone", function()
+      supervisor(waiting, [[for i = 1, 3 do print(i) io.stdout:flush() host.sleep(0.1) end
+        local kind, code = table.unpack(select(3, collect(worker)))
+        io.open("end", "w"):write(kind, " ", code, "\n"):close()]])
+      assert.equal("exit 6\n", bash("supervise code.lua > >(true) & run=$!; soon test -s pid; worker=$(cat pid); "
+        .. "sleep 1; kill -TERM $run; wait $run; cat end"))
+    end)
+
     it("the second kills both, unless it is the same once more", function()
       supervisor(ignoring)
       assert.equal("alive\n143\n", bash(begin .. [[
@@ -239,7 +247,7 @@ describe("a worker", function()
     end)
 
     it("it does not outlive its supervisor, however that ends", function()
-      for _, name in ipairs { "KILL", "SEGV" } do
+      for _, name in ipairs { "KILL", "USR1" } do
         supervisor(ignoring)
         assert.equal("gone\n", bash(begin .. "kill -" .. name .. " $run; wait $run 2>/dev/null; sleep 0.2; "
           .. "gone $worker && echo gone"))
@@ -290,6 +298,73 @@ describe("a worker", function()
       worker = start()
       print(host.gather { "/usr/bin/printf", "old" })
     ]=])
+  end)
+
+  --- What a worker says whose supervisor is a Python program with the other end, `ours`; `run` starts the worker.
+  local function python(program)
+    helpers.write(workspace .. "/supervisor.py", ([[
+import os, socket, subprocess
+os.dup2(0, 3)
+ours, own = socket.socketpair()
+os.dup2(own.fileno(), 3)
+own.close()
+def run():
+    worker = subprocess.Popen([os.environ["SMRUN"], "--worker", "standin"], pass_fds=[3])
+    os.close(3)
+    return worker
+def message(text): return b"m" + len(text).to_bytes(4, "little") + text
+%s]]):format(program))
+    return bash "python3 supervisor.py"
+  end
+
+  it("hears that its supervisor is gone", function()
+    assert.equal("0\n", python "w = run(); ours.close(); print(w.wait())")
+    assert.equal("0\n", python "w = run(); ours.sendall(message(b'abc')[:-1]); ours.close(); print(w.wait())")
+    assert.equal("5\n", python [[
+w = run()
+ours.sendall(message(b"local channel, host = ... host.graceful(true) while pcall(channel.send, 'x') do end return 5"))
+ours.recv(3)
+ours.close()
+print(w.wait())]])
+  end)
+
+  it("takes no message that is none", function()
+    for _, bytes in ipairs { [[o\0\0\0\0]], [[m\1\0\0\1]], "x" } do
+      assert.equal("True 1\n", python(([[
+w = run()
+ours.sendall(b"%s")
+w.wait()
+print(b"what the supervisor says is no message" in ours.recv(10000, socket.MSG_WAITALL).replace(b"e\1\0\0\0", b""),
+      w.returncode)]]):format(bytes)))
+    end
+  end)
+
+  it("sends frames whole, however small the pieces are and whatever signals come", function()
+    assert.equal("True\n", python [==[
+ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+socket.socket(fileno=os.dup(3)).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+w = run()
+ours.sendall(message(b"""local channel, host = ...
+  host.graceful(true)
+  channel.send "ready"
+  for i = 1, 30 do
+    channel.send(("abc"):rep(3000)) io.stdout:write(("def"):rep(3000)) io.stderr:write(("ghi"):rep(3000))
+  end
+  return 0"""))
+came = ours.recv(10, socket.MSG_WAITALL)
+killer = subprocess.Popen(["sh", "-c", "while kill -PIPE %d; do :; done 2>/dev/null" % w.pid])
+while True:
+    got = ours.recv(5000)
+    if not got: break
+    came += got
+came = came[10:]
+w.wait(); killer.wait()
+text = {b"m": b"", b"o": b"", b"e": b""}
+while came:
+    size = int.from_bytes(came[1:5], "little")
+    text[came[:1]] += came[5:5 + size]
+    came = came[5 + size:]
+print(text == {b"m": b"abc" * 90000, b"o": b"def" * 90000, b"e": b"ghi" * 90000})]==])
   end)
 
   it("is started by its supervisor alone", function()
