@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -15,8 +16,9 @@ static lua_State *volatile interrupted_state;
 static pthread_t main_thread;
 static struct timespec first_signal; /* when the first one came; used in the handler alone */
 static volatile sig_atomic_t asked;  /* which signal that was; 0: one whose outcome is not watched */
-static volatile sig_atomic_t worker, passed_on; /* a process that signals are passed on to; whether one was */
-static volatile sig_atomic_t stopping;          /* whether one has come that is passed on */
+static volatile sig_atomic_t worker;   /* a process that signals are passed on to */
+static volatile sig_atomic_t stopping; /* whether one has come that is passed on */
+static atomic_bool passed_on;          /* whether the process got it; another thread asks */
 
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice at once; a person who
    means it the second time is slower. Seconds. */
@@ -46,7 +48,7 @@ static void stop_soon(lua_State *L) {
 }
 
 static void pass_on(void) {
-  if (worker && !passed_on && kill(worker, SIGTERM) == 0) passed_on = 1;
+  if (worker && !passed_on && kill(worker, SIGTERM) == 0) passed_on = true;
 }
 
 static void die(int signal_number) {
@@ -143,14 +145,14 @@ void sm_host_pass_on_to(pid_t process) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   worker = process;
-  if (process) passed_on = 0;
+  if (process) passed_on = false;
   if (asked && stopping) pass_on();
   handle(SIGTSTP, process ? on_stop : SIG_DFL);
   handle(SIGCONT, process ? on_continue : SIG_DFL);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-bool sm_host_passed_on(void) { return passed_on != 0; }
+bool sm_host_passed_on(void) { return passed_on; }
 
 bool sm_host_signalled(void) { return interrupted != 0; }
 

@@ -123,13 +123,16 @@ int sm_worker_start(sm_worker *worker, char *const *words) {
   for (int i = 0; i < 4; i++) close_end(&own[i]);
   worker->socket = ours[0];
   worker->pipe = ours[1];
-  if (!error) error = sm_watch_start(&worker->watch, process);
+  if (!error) {
+    sm_host_pass_on_to(process);
+    error = sm_watch_start(&worker->watch, process);
+  }
   if (!error) {
     worker->process = process;
-    sm_host_pass_on_to(process);
     return 0;
   }
   if (process > 0) {
+    sm_host_pass_on_to(0);
     kill(process, SIGKILL);
     waitpid(process, NULL, 0);
   }
