@@ -38,9 +38,11 @@ PNG_FLAGS := $(shell pkg-config --cflags libpng 2>/dev/null)
 PNG_LIBS := $(shell pkg-config --libs libpng 2>/dev/null)
 CAIRO_FLAGS := $(shell pkg-config --cflags cairo 2>/dev/null)
 CAIRO_LIBS := $(shell pkg-config --libs cairo 2>/dev/null)
+SECCOMP_FLAGS := $(shell pkg-config --cflags libseccomp 2>/dev/null)
+SECCOMP_LIBS := $(shell pkg-config --libs libseccomp 2>/dev/null)
 
 # What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
-BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev
+BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev
 TESTED_WITH := cmocka:libcmocka-dev
 pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
                   echo $(lastword $(subst :, ,$(pair)))))
@@ -111,7 +113,8 @@ $(BUILD)/base/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
-	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
+	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) \
+	  $(if $(filter host/confine%,$*),$(SECCOMP_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
 	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
 
@@ -151,7 +154,7 @@ $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o
 $(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS) -lm
+	$(Q)$(CC) -rdynamic $(LINK_FLAGS) $^ -o $@ $(LUA_LIBS) $(SECCOMP_LIBS) -lm
 
 # C tests, linked against the library, so that they test the variant that the loader picks.
 C_TESTS := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/test_*.c))
@@ -161,6 +164,10 @@ c-tests: $(C_TESTS)
 
 $(BUILD)/tests/test_canvas: EXTRA_OBJECTS = $(BUILD)/base/io/canvas.o
 $(BUILD)/tests/test_canvas: $(BUILD)/base/io/canvas.o
+CONFINEMENT := $(patsubst %,$(BUILD)/base/host/%.o,confine confine_calls restrict)
+CONFINED_TESTS := $(patsubst tests/c/%.c,$(BUILD)/tests/%,$(wildcard tests/c/test_confine*.c))
+$(CONFINED_TESTS): EXTRA_OBJECTS = $(CONFINEMENT) $(SECCOMP_LIBS)
+$(CONFINED_TESTS): $(CONFINEMENT)
 $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	$(call require,deps-test,$(call pairs_missing,$(TESTED_WITH)))
 	@mkdir -p $(@D)

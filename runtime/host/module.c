@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "host/channel.h"
+#include "host/confine_module.h"
 #include "host/interrupt.h"
 #include "host/locate.h"
 #include "host/process.h"
@@ -126,6 +127,7 @@ int sm_host_open(lua_State *L) {
     {NULL, NULL},
   };
   luaL_newlib(L, functions);
+  sm_host_add_confinement(L);
   lua_pushliteral(L, SM_VERSION);
   lua_setfield(L, -2, "version");
   sm_host_push_executable(L);

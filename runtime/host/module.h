@@ -18,7 +18,8 @@
    sleep(seconds)      at most; a signal ends it
    guarded(f)          → a function that calls f while the C stack has room (host/stack.h)
    worker(words)       → another process of this program that runs what is not trusted (host/worker_module.h)
-   channel             in such a process: what it says to its supervisor (host/channel.h) */
+   channel             in such a process: what it says to its supervisor (host/channel.h)
+   confine, restrict, wipe_environment: host/confine_module.h */
 int sm_host_open(lua_State *L);
 
 #endif
