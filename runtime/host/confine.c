@@ -190,10 +190,11 @@ static bool confine_with(int ruleset, const sm_host_reach *reach, uint64_t handl
 
 bool sm_host_confine(const sm_host_reach *reach, sm_host_reason *reason) {
   ruleset_rights handled;
-  if (!has_one_thread(reason)) return false;
+  errno = 0;
+  if (confined) return sm_host_cannot(reason, "this process is confined already");
   int ruleset = make_ruleset(&handled, reason);
   if (ruleset < 0) return false;
-  confined = confine_with(ruleset, reach, handled.files, reason);
+  confined = has_one_thread(reason) && confine_with(ruleset, reach, handled.files, reason);
   close(ruleset);
   return confined;
 }

@@ -21,8 +21,8 @@ static const int allowed[] = {
   /* descriptors */
   SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(preadv2), SCMP_SYS(write),
   SCMP_SYS(writev), SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(pwritev2), SCMP_SYS(lseek), SCMP_SYS(close),
-  SCMP_SYS(close_range), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-  SCMP_SYS(fadvise64), SCMP_SYS(flock), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(dup),
+  SCMP_SYS(close_range), SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fadvise64),
+  SCMP_SYS(flock), SCMP_SYS(poll), SCMP_SYS(ppoll),
   /* names and what is known of files */
   SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(statx), SCMP_SYS(fstatfs),
   SCMP_SYS(statfs), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
@@ -94,8 +94,6 @@ static const rule rules[] = {
   ONLY(SCMP_SYS(fcntl), 1, F_GETLK),
   ONLY(SCMP_SYS(fcntl), 1, F_SETLK),
   ONLY(SCMP_SYS(fcntl), 1, F_SETLKW),
-  ONLY(SCMP_SYS(prctl), 0, PR_SET_NAME),
-  ONLY(SCMP_SYS(prctl), 0, PR_GET_NAME),
   ONLY(SCMP_SYS(prctl), 0, PR_GET_SECCOMP),
   ONLY(SCMP_SYS(prlimit64), 0, 0), /* its own, which the kernel lets nobody raise without privileges */
   /* A socket that is open and connected, without an address or descriptors beside the bytes. */

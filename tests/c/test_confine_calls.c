@@ -124,6 +124,7 @@ static const char *no_privilege_is_left(const grounds *place) {
   FORBIDDEN(prctl(PR_SET_DUMPABLE, 1));
   FORBIDDEN(prctl(PR_SET_PDEATHSIG, 0));
   FORBIDDEN(prctl(PR_SET_SECCOMP, 1));
+  FORBIDDEN(prctl(PR_SET_NAME, "another"));
   FORBIDDEN(personality(READ_IMPLIES_EXEC));
   FORBIDDEN(mount("none", place->writable, "tmpfs", 0, NULL));
   FORBIDDEN(umount(place->writable));
@@ -187,6 +188,7 @@ static const char *no_code_and_no_uncounted_memory_is_mapped(const grounds *plac
   FORBIDDEN(maps(page, PROT_READ | PROT_WRITE, anywhere | MAP_HUGETLB, -1));
   FORBIDDEN(maps(page, PROT_READ | PROT_WRITE, anywhere | MAP_LOCKED, -1));
   FORBIDDEN(maps(page, PROT_READ | PROT_WRITE, MAP_SHARED, file));
+  FORBIDDEN(fallocate(file, FALLOC_FL_KEEP_SIZE, 0, page)); /* a whole disk at once, past the limit of a file */
   FORBIDDEN(syscall(SYS_mlock, room, page));
   FORBIDDEN(memfd_create("x", 0));
   FORBIDDEN(syscall(447 /* memfd_secret */, 0));
@@ -211,6 +213,8 @@ static void the_filter_alone_refuses_what_old_kernels_miss(void **state) {
     beneath(path, place->outside, "file");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !sm_host_confine_calls(&reason)) _exit(1);
     if (open(path, O_RDONLY | O_TRUNC) >= 0 || open(path, O_ACCMODE | O_TRUNC) >= 0) _exit(2);
+    pid_t parent = place->parent;
+    if (syscall(SYS_tgkill, parent, parent, 0) == 0) _exit(5);
     if (truncate(path, 0) == 0 || chmod(path, 0) == 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0) _exit(3);
     _exit(open(path, O_RDWR | O_TRUNC) >= 0 ? 0 : 4); /* so that the file is there to be emptied */
   }
@@ -305,6 +309,54 @@ static void a_second_thread_is_too_late(void **state) {
   assert_int_equal(status, 0);
 }
 
+/* Whoever looks from outside sees what is left of its privileges. */
+static void no_capability_is_left(void **state) {
+  static const char *const lines[] = {"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1",
+                                      "CapEff:\t0000000000000000", "CapAmb:\t0000000000000000", "Seccomp:\t2"};
+  char path[path_size], text[4096] = "", ready;
+  int ends[2];
+  need_confinement();
+  assert_int_equal(pipe(ends), 0);
+  pid_t process = fork();
+  if (process == 0) {
+    bool done = !confine(*state) && confine(*state) /* the second time it is told no */ && write(ends[1], "x", 1) == 1;
+    while (done) pause();
+    _exit(1);
+  }
+  close(ends[1]);
+  assert_int_equal(read(ends[0], &ready, 1), 1);
+  close(ends[0]);
+  snprintf(path, sizeof path, "/proc/%ld/status", (long)process);
+  int file = open(path, O_RDONLY);
+  assert_true(read(file, text, sizeof text - 1) > 0);
+  close(file);
+  kill(process, SIGKILL);
+  waitpid(process, NULL, 0);
+  for (size_t i = 0; i < COUNT_OF(lines); i++)
+    if (!strstr(text, lines[i])) fail_msg("no %s in %s", lines[i], text);
+  if (geteuid() == 0) assert_non_null(strstr(text, "CapBnd:\t0000000000000000"));
+}
+
+static void no_environment_is_left(void **state) {
+  (void)state;
+  pid_t process = fork();
+  if (process == 0) {
+    char bytes[1 << 16];
+    setenv("SM_TEST_SECRET", "secret", 1);
+    const char *kept = getenv("SM_TEST_SECRET");
+    sm_host_wipe_environment();
+    if (getenv("SM_TEST_SECRET") || getenv("PATH") || *kept) _exit(1);
+    int file = open("/proc/self/environ", O_RDONLY);
+    for (ssize_t got; (got = read(file, bytes, sizeof bytes)) > 0;)
+      for (ssize_t i = 0; i < got; i++)
+        if (bytes[i]) _exit(2);
+    _exit(0);
+  }
+  int status = -1;
+  waitpid(process, &status, 0);
+  assert_int_equal(status, 0);
+}
+
 /* The leak sanitizer, where there is one, would fail here. */
 static void a_confined_process_ends_as_it_wants(void **state) {
   need_confinement();
@@ -340,6 +392,8 @@ int main(void) {
     TEST(a_confined_process_computes),
     TEST(test_memory_ends_with_an_error),
     TEST(a_second_thread_is_too_late),
+    TEST(no_capability_is_left),
+    TEST(no_environment_is_left),
     TEST(a_confined_process_ends_as_it_wants),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
