@@ -9,6 +9,10 @@ local M = {}
 -- Required when it is first needed, since `shield` comes before.
 local lfs = setmetatable({}, { __index = function(_, name) return require "lfs"[name] end })
 
+local module_files <const> = require "sm.module_files"
+local candidates <const>, directory_of <const>, beside <const> = module_files.candidates, module_files.directory_of,
+  module_files.beside
+
 --- What the library rests on comes first, too, and its parts in C.
 local own <const> = {
   lfs = true, argparse = true, ["sm.runtime"] = true, ["sm.canvas"] = true, ["sm.host"] = true,
@@ -26,24 +30,14 @@ local loaded = {}      -- place → text, of what the present file has loaded
 local names = {}       -- the names under which package.loaded has them
 local keeper           -- function(place, text): hears of every module once a run keeps them
 local globals = scripts -- of the modules
-
-local most_bytes <const>, deepest <const> = 16 << 20, 32 -- of a module of a run; directories within each other
-
---- What a run's directory has of its modules: runtime.io.beneath's functions, which follow no link there.
---- @param directory string RUN/modules
---- @return any what the function gives; raises where it gives a reason
-local function of_run(name, directory, place, ...)
-  local around, own_name = directory:match "^(.*)/([^/]*)$"
-  local result, reason = require "sm.runtime".io.beneath[name](around, own_name .. place, ...)
-  if result == nil and reason then error(reason, 0) end
-  return result
-end
+local registry = package.loaded -- where `require` keeps the values of modules
+local make_globals -- in a confined process: function() → globals and registry of one more script
 
 --- The whole content of a file, nil where there is none that can be read.
 local function read(path)
   if path:find("\0", 1, true) then return nil end
   if kept and path:sub(1, #kept + 1) == kept .. "/" then
-    return of_run("read", kept, path:sub(#kept + 1), most_bytes)
+    return module_files.text(kept, path:sub(#kept + 1))
   end
   if lfs.attributes(path, "mode") ~= "file" then return nil end
   local file = io.open(path, "rb")
@@ -61,29 +55,6 @@ function M.compile(text, path, environment)
   local code = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
   if code:find "^\n?\27" then return nil, ("%s: %s"):format(path, M.binary) end
   return load(code, "@" .. path, "t", environment or globals)
-end
-
---- The directory that a file lies in, ending in "/".
-local function directory_of(path)
-  return path:match "^(.*/)[^/]*$" or "./"
-end
-
---- Where modules may lie: beside what a link points to, then beside the link.
-local function beside(path)
-  local found, steps = { directory_of(path) }, 0
-  local target = lfs.symlinkattributes(path, "target")
-  while target and steps < 40 do -- as many links as Linux follows
-    path, steps = target:sub(1, 1) == "/" and target or directory_of(path) .. target, steps + 1
-    target = lfs.symlinkattributes(path, "target")
-  end
-  if steps > 0 then table.insert(found, 1, directory_of(path)) end
-  return found
-end
-
---- The places that a name may mean.
-local function candidates(name)
-  local place = name:gsub("%.", "/"):gsub("/+", "/"):gsub("^/", "")
-  return { place .. ".lua", place .. "/init.lua" }
 end
 
 --- Whether a name means a module of the library, or one that it needs.
@@ -171,10 +142,10 @@ local function load_module(name, place, text, path)
 end
 
 --- The file that package.path finds, as the text of the run may have set it: kept as well where it has a place.
-local function search_path(name)
+local function search_path(name, templates)
   if #places == 0 or is_library(name) then return nil end
   local inner = name:gsub("%.", "/"):gsub("%%", "%%%%")
-  for template in package.path:gmatch "[^;]+" do
+  for template in (make_globals and templates or package.path):gmatch "[^;]+" do
     local path = template:gsub("%?", inner)
     local place = place_of(path)
     local text = place and (kept and read(kept .. "/" .. place) or read(path))
@@ -220,6 +191,12 @@ local lua_loadfile = loadfile
 local function load_file(...)
   local path, mode, environment = ...
   if type(mode) == "string" and not mode:find "t" then return nil, ("%s: %s"):format(tostring(path), M.binary) end
+  if make_globals then
+    if type(path) ~= "string" then error("expected the path of a file, got " .. type(path), 3) end
+    local found, problem = require "sm.reach".find_to_read(path)
+    if not found then return nil, problem end
+    path = found
+  end
   local place = #places > 0 and place_of(path)
   local text = place and (kept and read(kept .. "/" .. place) or read(path))
   if not text then return lua_loadfile(path, "t", select(3, ...)) end
@@ -233,6 +210,33 @@ local function do_file(...)
   local chunk, problem = load_file(...)
   if not chunk then error(problem, 0) end
   return chunk()
+end
+
+--- loadfile; in a confined process with an environment, always.
+M.load_file = load_file
+
+--- What finds a module of a confined script: beside it, then where its package.path says.
+--- @return function|nil loader
+--- @return string|nil where it is, for the loader
+--- @return string|nil where it is not, for a message; nil where the name is one that is not looked for
+function M.find(name, path)
+  local loader, place = search_beside(name)
+  local tried = loader
+  if type(loader) ~= "function" then loader, place = search_path(name, type(path) == "string" and path or "") end
+  if loader then return loader, place end
+  return nil, nil, type(tried) == "string" and tried ~= "" and "\n\t" .. tried or nil
+end
+
+--- From now on, in a confined process, scripts have globals of their own.
+--- @param values table package.loaded of the first script, whose globals are those that all scripts have otherwise
+--- @param maker function() → a table of globals, and what is package.loaded there, for a further script
+function M.confine(values, maker)
+  registry, make_globals = values, maker
+end
+
+--- The globals of the script that is loading.
+function M.globals()
+  return make_globals and globals or scripts
 end
 
 local installed = false
@@ -289,7 +293,7 @@ end
 
 --- Forgets the modules that the last file has loaded, so that the next one loads them anew.
 local function forget()
-  for _, name in ipairs(names) do package.loaded[name] = nil end
+  for _, name in ipairs(names) do registry[name] = nil end
   names, loaded, keeper = {}, {}, nil
 end
 
@@ -311,16 +315,28 @@ end
 --- @param directory string RUN/modules
 --- @return table {require=(for that text), enter=function, for `local scope <close> = …` while it is loaded}
 function M.apart(directory)
-  local texts, values, self, own_globals = M.read(directory), {}, {}, { __index = scripts, __newindex = scripts }
-  setmetatable(own_globals, own_globals)
-  local state = table.pack(nil, nil, {}, {}, {}, {}, nil, own_globals)
+  local texts, values, self = M.read(directory), {}, {}
+  local own_globals, own_registry
+  local require_inner = scripts.require
+  if make_globals then
+    own_globals, own_registry = make_globals()
+    require_inner = own_globals.require
+  else
+    own_globals, own_registry = { __index = scripts, __newindex = scripts }, registry
+    setmetatable(own_globals, own_globals)
+  end
+  local state = table.pack(nil, nil, {}, {}, {}, {}, nil, own_globals, own_registry)
   local function exchange()
-    local old = table.pack(kept, shared, places, files, loaded, names, keeper, globals)
-    kept, shared, places, files, loaded, names, keeper, globals = table.unpack(state, 1, 8)
+    local old = table.pack(kept, shared, places, files, loaded, names, keeper, globals, registry)
+    kept, shared, places, files, loaded, names, keeper, globals, registry = table.unpack(state, 1, 9)
     state = old
   end
   function self.enter()
     if globals == own_globals then return nil end
+    if make_globals then
+      exchange()
+      return setmetatable({}, { __close = exchange })
+    end
     local hidden = {}
     for _, name in ipairs(names) do hidden[name] = package.loaded[name] end
     for name, value in pairs(package.loaded) do
@@ -338,7 +354,7 @@ function M.apart(directory)
   end
   function self.require(...)
     local _ <close> = self.enter()
-    return scripts.require(...)
+    return require_inner(...)
   end
   rawset(own_globals, "require", self.require)
   return self
@@ -379,20 +395,6 @@ end
 
 --- The texts that a run keeps. @return table place → text
 --- @param directory string RUN/modules
-function M.read(directory)
-  local found = {}
-  local function walk(inner, level)
-    if level > deepest then error(("%s%s: too deep for modules"):format(directory, inner), 0) end
-    for name, kind in pairs(of_run("list", directory, inner) or {}) do
-      local place = inner .. "/" .. name
-      if name:sub(1, 1) ~= "." then
-        if kind == "directory" then walk(place, level + 1)
-        else found[place:sub(2)] = of_run("read", directory, place, most_bytes) end
-      end
-    end
-  end
-  walk("", 1)
-  return found
-end
+M.read = module_files.kept
 
 return M

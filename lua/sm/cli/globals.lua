@@ -6,6 +6,10 @@ local modules = require "sm.modules"
 local place = require "sm.place"
 local text = require "sm.text"
 
+local own_name = ... -- require passes the name of a module
+
+local M = {}
+
 local scripts <const> = package.loaded._G
 
 local OTHER_TYPE <const> = "it could give an object of the library another type"
@@ -30,11 +34,13 @@ local function leave_out(room, name, why)
 end
 
 --- f(…), whose errors name the script's line: for a tail call.
-local function call(name, f, ...)
+function M.call(name, f, ...)
   local results = table.pack(pcall(f, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
   error((tostring(results[2]):gsub("'%?'", "'" .. name .. "'", 1)), 2)
 end
+
+local call <const> = M.call
 
 --- debug.getlocal of levels and functions of a script's.
 local function get_local(...)
@@ -103,10 +109,18 @@ local function print_visibly(...)
   text.print(table.concat(parts, "\t", 1, parts.n))
 end
 
+local methods_of_scripts <const> = { scripts.string } -- the tables `string` of all scripts
+
 --- Methods of strings: those of the library's own table first, then what a script has put into `string`.
 local function share_string_methods()
   local methods <const> = getmetatable("")
-  methods.__index = setmetatable(string, { __index = scripts.string })
+  methods.__index = setmetatable(string, {
+    __index = function(_, name)
+      for _, own in ipairs(methods_of_scripts) do
+        if own[name] ~= nil then return own[name] end
+      end
+    end,
+  })
   methods.__metatable = setmetatable({}, {
     __index = { __index = scripts.string },
     __newindex = function()
@@ -117,11 +131,16 @@ local function share_string_methods()
   })
 end
 
+--- Takes the table `string` of one more script: what the script puts into it becomes methods.
+function M.share_methods(own)
+  methods_of_scripts[#methods_of_scripts + 1] = own
+end
+
 --- require for the library's own files: nothing that a script does to package.loaded, preload or searchers comes
 --- between them.
 local function library_require()
   local searchers <const> = table.move(package.searchers, 2, #package.searchers, 1, {}) -- not preload
-  local kept = {}
+  local kept = { [own_name] = M }
   for name, module in pairs(package.loaded) do kept[name] = module end
   return function(name)
     if kept[name] ~= nil then return kept[name] end
@@ -159,3 +178,5 @@ scripts.coroutine.close = close
 scripts.coroutine.wrap = wrap
 share_string_methods()
 getmetatable(io.stdout).__metatable = false
+
+return M

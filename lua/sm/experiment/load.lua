@@ -4,8 +4,6 @@
 
 local M = {}
 
-local scripts <const> = package.loaded._G or _G -- the globals of scripts; smrun gives the library others
-
 local function sorted_names(map)
   local names = {}
   for name in pairs(map) do
@@ -21,7 +19,7 @@ end
 --- @param own_require function|nil instead of Lua's
 function M.environment(arguments, offered, own_require)
   local globals, environment = {}, {}
-  for name, value in pairs(scripts) do globals[name] = value end
+  for name, value in pairs(require "sm.modules".globals()) do globals[name] = value end
   globals.require = own_require or globals.require
   globals.arg, globals._G = arguments, environment
   setmetatable(globals, {
