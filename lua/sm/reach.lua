@@ -9,7 +9,7 @@ local M = {}
 
 local MOST_LINKS <const> = 40 -- as many as Linux follows
 
-local granted -- {read=, write= (arrays of directories without links), home=, shown= (those of write, as they came)}
+local granted -- {read=, write= (arrays of directories without links), shown= (those of write, as they came), home=, ask=}
 
 --- A path from the root, without links, "." and "..". What does not exist stays as it is named.
 local function real(path)
@@ -60,16 +60,22 @@ function M.is_too_much(directory, home)
   return directory == "/" or home ~= nil and home ~= "" and lies_in(real(home), directory)
 end
 
+--- Whether a path lies in one of some directories, which have no links.
+function M.lies_in(path, directories)
+  return holds(directories, real(path))
+end
+
 --- From now on, what to_read and to_write go by; before that they give back what they get. What may be written may be
 --- read.
---- @param grants table {read=, write= (arrays of directories), home= (where relative paths are written)}, all from the
----   root; nil lifts it
+--- @param grants table {read=, write= (arrays of directories), home= (where relative paths are written; where there is
+---   none yet, ask=function gives it, or raises)}; nil lifts it
 function M.confine(grants)
   if not grants then
     granted = nil
     return
   end
-  granted = { read = {}, write = {}, shown = table.move(grants.write, 1, #grants.write, 1, {}), home = grants.home }
+  granted = { read = {}, write = {}, shown = table.move(grants.write, 1, #grants.write, 1, {}),
+    home = grants.home, ask = grants.ask }
   for i, path in ipairs(grants.write) do granted.write[i], granted.read[i] = real(path), real(path) end
   for _, path in ipairs(grants.read) do granted.read[#granted.read + 1] = real(path) end
 end
@@ -95,13 +101,14 @@ function M.find_to_write(path)
   local problem = unfit(path)
   if problem then return nil, problem end
   if holds(granted.write, real(path)) then return path end
+  if path:sub(1, 1) ~= "/" and not granted.home then granted.home = granted.ask() end
   local own = path:sub(1, 1) ~= "/" and granted.home .. "/" .. path
   if own and holds(granted.write, real(own)) then
     make_directories(path)
     return own
   end
-  return nil, ("%s: this experiment may write in %s alone; `--write DIR` grants more"):format(path,
-    table.concat(granted.shown, ", "))
+  return nil, ("%s: this experiment may write %s; `--write DIR` grants more"):format(path,
+    #granted.shown > 0 and ("in %s alone"):format(table.concat(granted.shown, ", ")) or "nothing")
 end
 
 --- Where a script's path is read: beneath `home`, if it is there, else where it says.
@@ -110,7 +117,7 @@ function M.find_to_read(path)
   if not granted then return path end
   local problem = unfit(path)
   if problem then return nil, problem end
-  local own = path:sub(1, 1) ~= "/" and granted.home .. "/" .. path
+  local own = path:sub(1, 1) ~= "/" and granted.home and granted.home .. "/" .. path
   if own and lfs.attributes(own, "mode") and holds(granted.read, real(own)) then return own end
   if holds(granted.read, real(path)) then return path end
   return nil, ("%s: this experiment may not read there; `--read DIR` grants more"):format(path)

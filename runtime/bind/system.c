@@ -24,6 +24,13 @@ static int set_threads(lua_State *L) {
   return 0;
 }
 
+/* warm_up(): starts the threads, and computes a matrix product on each */
+static int warm_up(lua_State *L) {
+  (void)L;
+  sm_gemm_warm_up();
+  return 0;
+}
+
 /* cores() → how many this process may run on */
 static int cores(lua_State *L) {
   cpu_set_t set;
@@ -118,7 +125,7 @@ static void keep_point(lua_State *L) {
 
 void sm_lua_open_system(lua_State *L) {
   keep_point(L);
-  static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"cores", cores},
+  static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"warm_up", warm_up}, {"cores", cores},
                                        {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
                                        {"rows", rows}, {"width", width}, {"process_id", process_id}, {"blas", blas},
                                        {NULL, NULL}};

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <link.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -215,6 +217,25 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
   }
   call_gemm(transpose_a ? TRANSPOSED : AS_IS, transpose_b ? TRANSPOSED : AS_IS, (int)m, (int)n, (int)k, a,
             (int)ld_a, b, (int)ld_b, add ? 1 : 0, c, (int)ld_c);
+}
+
+/* Waits until each thread has one, for a moment at most: the system may have refused some. */
+static void warm_up(const void *work, size_t item) {
+  (void)item;
+  enum { EDGE = 32, GLANCES = 100000 };
+  atomic_int *begun = *(atomic_int *const *)work;
+  real *block = calloc(3 * EDGE * EDGE, sizeof *block);
+  if (block)
+    sm_gemm_serial(block, block + EDGE * EDGE, block + 2 * EDGE * EDGE, false, false, false, EDGE, EDGE, EDGE, EDGE, EDGE,
+                   EDGE);
+  free(block);
+  atomic_fetch_add(begun, 1);
+  for (int i = 0; i < GLANCES && atomic_load(begun) < sm_thread_count(); i++) sched_yield();
+}
+
+void sm_gemm_warm_up(void) {
+  atomic_int begun = 0, *work = &begun;
+  sm_parallel((size_t)sm_thread_count(), SM_LARGE, warm_up, &work);
 }
 
 /* Against BLAS with the same vectors, over batches of 1 to 1000 and weights of 64x64 to 8192x2048, direct

@@ -19,6 +19,10 @@ const char *sm_blas_kernel(void); /* the kernels that run: "SkylakeX"; "" before
 const char *sm_blas_path(void);   /* the library file that was loaded; "" before loading */
 const char *sm_matmul_rule(void); /* what computes sm_matmul, and when; "" before loading */
 
+/* Starts the threads that products may use, and computes one on each: from now on neither they nor OpenBLAS take from
+   the system what a limit may refuse. */
+void sm_gemm_warm_up(void);
+
 /* What follows needs a successful sm_blas_load. BLAS counts in int: m, n, k and leading dimensions are at
    most this, which is for the caller to check. */
 enum { SM_GEMM_LIMIT = 0x7fffffff };

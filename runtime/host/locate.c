@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *const sm_host_libraries = "smrun.libraries";
+
 void sm_host_push_executable(lua_State *L) {
   char path[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path);
@@ -136,6 +138,8 @@ void sm_host_set_paths(lua_State *L) {
   if (access(probe, R_OK) != 0) {
     luaL_error(L, "the library of smrun is not where it should be: cannot read %s (%s)", probe, strerror(errno));
   }
+  lua_pushstring(L, modules);
+  lua_setfield(L, LUA_REGISTRYINDEX, sm_host_libraries);
   add_searcher(L, scripts, modules);
   if (strpbrk(scripts, ";?") || strpbrk(modules, ";?")) {
     scripts = modules = "/dev/null"; /* where no file can be */

@@ -15,4 +15,7 @@ void sm_host_push_executable(lua_State *L);
    where it was looked for. */
 void sm_host_set_paths(lua_State *L);
 
+/* The key in the registry of the directory of the library's modules in C, once the paths are set. */
+extern const char *const sm_host_libraries;
+
 #endif

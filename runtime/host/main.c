@@ -42,7 +42,7 @@ static int run(lua_State *L) {
   int argc = (int)lua_tointeger(L, 1);
   char **argv = lua_touserdata(L, 2);
   lua_getglobal(L, "require");
-  lua_pushstring(L, !is_worker(argc, argv) ? "sm.cli" : argc > 2 ? argv[2] : "sm.supervise.worker");
+  lua_pushstring(L, !is_worker(argc, argv) ? "sm.cli" : argc > 2 ? argv[2] : "sm.cli.worker");
   lua_call(L, 1, 1);
   lua_getfield(L, -1, "main");
   lua_createtable(L, argc, 1);

@@ -132,6 +132,8 @@ int sm_host_open(lua_State *L) {
   lua_setfield(L, -2, "version");
   sm_host_push_executable(L);
   lua_setfield(L, -2, "executable");
+  lua_getfield(L, LUA_REGISTRYINDEX, sm_host_libraries);
+  lua_setfield(L, -2, "libraries");
   sm_channel_push(L);
   lua_setfield(L, -2, "channel");
   return 1;

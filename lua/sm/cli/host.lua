@@ -16,11 +16,12 @@ function M.screen(options)
 end
 
 --- The directory for a run, as sm.experiment.directory.choose gives it.
---- @param wanted table {base=, file=, identity=, again=}
+--- @param wanted table {base=(runs/<name>/<variant>), or runs=, name= and variant=; identity=, again=}
 --- @return string path, string state, string|nil reason, boolean|nil replaces
 function M.place(wanted)
   local identity = require "sm.experiment.identity"
-  return require "sm.experiment.directory".choose(wanted.base, function(path)
+  local base = wanted.base or ("%s/%s/%s"):format(wanted.runs:gsub("(.)/+$", "%1"), wanted.name, wanted.variant)
+  return require "sm.experiment.directory".choose(base, function(path)
     return identity.difference(path, wanted.identity)
   end, wanted.again)
 end

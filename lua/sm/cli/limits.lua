@@ -50,6 +50,8 @@ local function time(seconds)
   return unit(seconds, "second")
 end
 
+M.size_words, M.time_words = size, time
+
 --- What holds: "at most 17.6 GB of memory, 30 days, 100 GB and 100,000 files".
 --- @param limits table of `of`
 function M.words(limits)

@@ -1,5 +1,6 @@
 --- The commands that concern a run: a file, `resume`, `eval`.
 local host = require "sm.cli.host"
+local in_smrun = package.loaded["sm.host"] ~= nil -- plain Lua runs a file in its own process
 local loader = require "sm.experiment.load"
 local paths = require "sm.cli.paths"
 local settings = require "sm.cli.settings"
@@ -12,11 +13,11 @@ end
 
 -- What a script that trains experiments itself says to each of them instead.
 local said_by_scripts <const> = {
-  { "dry_run", "dry_run = true" }, { "again", "again = true" }, { "runs", "runs = DIR" },
+  { "dry_run", "dry_run = true" }, { "again", "again = true" },
 }
 
 --- Loads a file that may turn out to be a script.
-local function load_file(options, overrides)
+local function load_file(options, overrides, source)
   local why
   for _, said in ipairs(said_by_scripts) do
     local name, words = table.unpack(said)
@@ -26,8 +27,42 @@ local function load_file(options, overrides)
     end
   end
   local _ <close> = host.refusing(why)
-  return loader.file(options.words[1], options.text and loader.read(options.text), overrides, options.text
+  return loader.file(options.words[1], source or options.text and loader.read(options.text), overrides, options.text
     and { kept = options.text:match "^(.*)/" .. "/modules", share = true })
+end
+
+--- Runs a file in this process.
+--- @param source string|nil its text, where that is known already
+--- @return integer exit code
+function M.train(options, overrides, source)
+  local loaded = load_file(options, overrides, source)
+  if not loaded.experiment then return 0 end
+  return exit_code(loaded.experiment:run {
+    file = options.words[1], source = loaded.source, params = loaded.params, runs = options.runs or "runs",
+    again = options.again, quiet = options.quiet, dry_run = options.dry_run,
+  })
+end
+
+--- What a run of a sweep would do.
+--- @return table {directory=, state=, steps=, saved=} as experiment:plan gives it
+--- @return table place → text of the modules that it has loaded
+function M.plan(options, overrides, source)
+  local path = options.words[1]
+  local _ <close> = host.refusing "a sweep needs a file that returns an experiment; this script trains it itself"
+  local loaded = loader.file(path, source, overrides, { again = true })
+  if not loaded.experiment then
+    require "sm.usage".fail("%s is a plain script; a sweep needs a file that returns an experiment", path)
+  end
+  local plan = loaded.experiment:plan {
+    file = path, source = loaded.source, params = loaded.params, runs = options.runs or "runs", again = options.again,
+    quiet = true, dry_run = options.dry_run,
+  }
+  return { directory = plan.directory, state = plan.state, steps = plan.steps, saved = plan.saved },
+    require "sm.modules".loaded(path)
+end
+
+local function is_confined(options)
+  return in_smrun and not options.trust
 end
 
 --- smrun FILE.lua [key=value …]; more than one value for a parameter makes a sweep.
@@ -37,18 +72,17 @@ function M.file(options)
   if not options.text then paths.check_file(path) end -- a run of a sweep has the text that the sweep began with
   local combinations, swept = settings.read(options.words, 2)
   if #combinations > 1 then return require "sm.cli.sweep".run(options, combinations, swept) end
-  local loaded = load_file(options, combinations[1])
-  if not loaded.experiment then return 0 end
-  return exit_code(loaded.experiment:run {
-    file = path, source = loaded.source, params = loaded.params, runs = options.runs or "runs",
-    again = options.again, quiet = options.quiet, dry_run = options.dry_run,
-  })
+  if not is_confined(options) then return M.train(options, combinations[1]) end
+  return require "sm.cli.supervisor".run {
+    what = "train", options = options, overrides = combinations[1], file = path,
+    source = loader.read(options.text or path),
+  }
 end
 
---- Makes the experiment of a run directory anew and hands it to one of its methods.
-local function with_run(method, options)
-  local directory = options.words[1]:gsub("(.)/+$", "%1")
-  paths.check_run(directory)
+--- Makes the experiment of a run directory anew and hands it to one of its methods, in this process.
+--- @return integer exit code
+function M.go_on(method, options)
+  local directory = options.words[1]
   local loaded = loader.run_directory(directory, require "sm.cli.traceback".handler)
   if not loaded.experiment then
     require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
@@ -57,6 +91,13 @@ local function with_run(method, options)
     directory = directory, file = directory .. "/experiment.lua",
     source = loaded.source, params = loaded.params, quiet = options.quiet,
   }))
+end
+
+local function with_run(method, options)
+  options.words[1] = options.words[1]:gsub("(.)/+$", "%1")
+  paths.check_run(options.words[1])
+  if not is_confined(options) then return M.go_on(method, options) end
+  return require "sm.cli.supervisor".run { what = method, options = options, run = options.words[1] }
 end
 
 --- smrun resume RUN

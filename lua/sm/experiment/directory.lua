@@ -215,6 +215,12 @@ function M.open(path)
   return setmetatable({ path = path, log = log, unlocked = unavailable }, M)
 end
 
+--- The directory of a run that another process has opened.
+--- @param unlocked string|nil why there is no lock
+function M.attach(path, unlocked)
+  return setmetatable({ path = path, unlocked = unlocked }, M)
+end
+
 M.make = make
 
 --- Makes a directory that nobody has made before, and those above it.
@@ -261,7 +267,7 @@ function M:check_place(name)
 end
 
 function M:close()
-  self.log:close()
+  if self.log then self.log:close() end
 end
 
 return M

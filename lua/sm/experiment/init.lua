@@ -85,9 +85,8 @@ end
 local function place(experiment, given, where, planning)
   local options = with_source(check.options(where, given or {}, run_options))
   local this = new_run(experiment, options)
-  local base = ("%s/%s/%s"):format(options.runs:gsub("(.)/+$", "%1"), this.name, this.variant)
   local path, state, reason, replaces = this.host.place {
-    base = base, file = this.file, identity = this.identity, again = options.again,
+    runs = options.runs, name = this.name, variant = this.variant, identity = this.identity, again = options.again,
     planning = planning or options.dry_run,
   }
   this.replaces = replaces

@@ -116,9 +116,14 @@ local function run_once(path, source, overrides, seed, certain, where)
   return { experiment = result, source = source, params = given }
 end
 
+--- Whether a text looks as if it returned an experiment, and not like a plain script.
+function M.returns_experiment(source)
+  return ("\n" .. source):find "\n%s?return%s+[%w_.:]*experiment" ~= nil
+end
+
 --- A first guess at the seed of the experiment that a text declares; nil where it looks like a plain script.
 local function guess_seed(source, overrides)
-  if not ("\n" .. source):find "\n%s?return%s+[%w_.:]*experiment" then return nil end
+  if not M.returns_experiment(source) then return nil end
   return math.tointeger(tonumber(overrides.seed)) or 1
 end
 

@@ -1,6 +1,5 @@
 --- A sweep: every combination of settings, each an ordinary run in a process of its own.
 local runtime = require "sm.runtime"
-local modules = require "sm.modules"
 local numbers = require "sm.numbers"
 local outcome = require "sm.experiment.outcome"
 local text = require "sm.text"
@@ -21,45 +20,40 @@ local function given_label(setting, swept)
 end
 
 --- What one combination would do: a run for jobs.pursue, its state "waiting", "done" or "failed".
---- @param texts table place → text of the modules that the sweep uses: those that this run loads first are added
-local function plan_one(given, host, setting, texts)
+--- @param result table|nil as experiment:plan gives it
+--- @param problem table|nil {message=, lines=, usage=}
+local function planned(given, host, setting, result, problem)
   local run = { label = given_label(setting, given.swept), setting = setting, saved = 0, steps = 0 }
-  local ok, result = xpcall(function()
-    local loaded = host.load(setting)
-    if not loaded.experiment then
-      usage.fail("%s is a plain script; a sweep needs a file that returns an experiment", given.path)
-    end
-    return loaded.experiment:plan {
-      file = given.path, source = loaded.source, params = loaded.params, runs = given.runs, again = given.again,
-      quiet = true, dry_run = given.dry_run,
-    }
-  end, host.handler)
-  for place, module_text in pairs(modules.loaded(given.path)) do texts[place] = module_text end
-  collectgarbage()
-  if ok then
+  if result then
     run.directory, run.steps, run.saved = result.directory, result.steps, result.saved
-    run.plan, run.summary = result.state, result.summary or nil
+    run.plan, run.summary = result.state, result.state == "finished" and directory.summary(result.directory) or nil
     run.state = result.state == "finished" and "done" or "waiting"
-  elseif usage.is(result) or host.processes.interrupted() then
-    error(usage.is(result) and result or result.message, 0)
+  elseif problem.usage then
+    usage.fail("%s", problem.message)
+  elseif host.processes.interrupted() then
+    error(problem.message, 0)
   else
-    run.state, run.problem = "failed", result.message .. (result.lines and "\n" .. result.lines or "")
+    run.state, run.problem = "failed", problem.message .. (problem.lines and "\n" .. problem.lines or "")
   end
   return run
 end
 
+--- @param texts table place → text of the modules that the sweep uses, which are added
+--- @return table|nil array of runs; nil where not all could be planned, which has been said
 local function plan(given, host, texts)
   local runs, places, swept = {}, {}, given.swept
-  for i, setting in ipairs(given.combinations) do
-    local run = plan_one(given, host, setting, texts)
+  local whole = host.plan(function(result, problem, modules)
+    local setting = given.combinations[#runs + 1]
+    local run = planned(given, host, setting, result, problem)
     local other = run.directory and places[run.directory]
     if other then
       usage.fail("'%s' and '%s' are the same run", given_label(other.setting, swept), given_label(setting, swept))
     end
+    for place, module_text in pairs(modules) do texts[place] = module_text end
     if run.directory then places[run.directory] = run end
-    runs[i] = run
-  end
-  return runs
+    runs[#runs + 1] = run
+  end)
+  return whole and #runs == #given.combinations and runs or nil
 end
 
 local function number_waiting(runs)
@@ -148,16 +142,16 @@ end
 --- @param given table {path=(of the experiment's file), source=(its text), combinations=(array of settings),
 ---   swept=(array of the names of the parameters that take more than one value), runs=(a directory), again=, dry_run=,
 ---   jobs=(how many at once)}
---- @param host table the program around it: {load=function(setting), which gives {experiment=, source=, params=} as
----   sm.experiment.load does, words=function(setting, text_path, threads), which gives the words of a command,
----   processes=(as sm.host: start, stop, ended, sleep, graceful, interrupted), handler=(for xpcall),
----   complain=function(problem), screen=(as sm.terminal.progress), board=function(runs, screen, count), which gives
+--- @param host table the program around it: {plan=function(visit), which calls visit(result, problem, modules) for each
+---   combination: what experiment:plan gives or else {message=, lines=, usage=}, and place → text of its modules, words=function(setting, text_path, threads), which gives the words of a command,
+---   processes=(as sm.host: start, stop, ended, sleep, graceful, interrupted), complain=function(problem), screen=(as sm.terminal.progress), board=function(runs, screen, count), which gives
 ---   what hears of the runs}
 --- @return boolean whether all is done, or can be
 --- @return boolean whether a signal stopped it
 function M.run(given, host)
   local texts = {}
   local runs = plan(given, host, texts)
+  if not runs then return false, host.processes.interrupted() end
   local waiting = number_waiting(runs)
   local count = math.max(1, math.min(given.jobs, waiting))
   local threads = math.max(1, runtime.system.threads() // count)

@@ -1,0 +1,144 @@
+--- What a worker may ask of its supervisor: each call with its fields, checked when one comes.
+-- @module sm.cli.calls
+local message = require "sm.cli.message"
+local names = require "sm.experiment.names"
+
+local M = {}
+
+local most_steps <const> = 2 ^ 53
+
+local function is_text(value) return type(value) == "string" end
+local function is_flag(value) return type(value) == "boolean" end
+local function is_number(value) return math.type(value) ~= nil end
+local function is_step(value) return math.type(value) == "integer" and value >= 0 and value <= most_steps end
+
+local function all(value, is_key, is_value)
+  if type(value) ~= "table" then return false end
+  for key, item in next, value do
+    if not is_key(key) or not is_value(item) then return false end
+  end
+  return true
+end
+
+local function list_of(is_value)
+  return function(value)
+    return all(value, function(key) return math.type(key) == "integer" and key >= 1 and key <= #value end, is_value)
+  end
+end
+
+local function map_of(is_value)
+  return function(value) return all(value, is_text, is_value) end
+end
+
+--- A text, or a list of texts and of {code, text}, as sm.terminal.progress paints them.
+local function is_painted(value)
+  return is_text(value) or list_of(function(piece)
+    if is_text(piece) then return true end
+    if type(piece) ~= "table" then return false end
+    local code, words = piece[1], piece[2]
+    return is_text(words) and (code == false or is_text(code) and #code < 16 and not code:find "[^%d;]")
+  end)(value)
+end
+
+local function is_plain(value) return is_text(value) or is_flag(value) or is_number(value) end
+
+local check
+
+local function record(fields)
+  return function(value) return type(value) == "table" and check(value, fields) == nil end
+end
+
+local is_texts <const>, is_figures <const> = map_of(is_text), map_of(is_number)
+
+local is_identity <const> = record {
+  source = is_text, params = is_text, modules = is_texts, declaration = is_texts, data = is_texts, loaded = is_texts,
+  drew = is_flag, from_file = { is_flag }, script = { map_of(is_plain) },
+}
+
+local is_about <const> = record {
+  name = is_text, variant = is_text, model = is_text, data = is_text, optimizer = is_text, steps = is_step,
+  batch = is_step, accumulate = { is_step }, seed = is_number, threads = is_step, frozen = list_of(is_text),
+}
+
+local is_problem <const> = record { message = is_text, lines = { is_text }, usage = { is_flag } }
+
+--- Each call by its name: its fields, each with its test; a test in brackets is of a field that may be left out.
+--- `answered`: the worker waits for what the supervisor gives.
+M.calls = {
+  -- the screen and the log
+  screen = { quiet = { is_flag } },
+  say = { given = is_painted, indent = { is_step } },
+  conclude = { given = is_painted },
+  note = { given = is_painted },
+  row = { row = is_figures, steps = is_step, metrics = { is_figures } },
+  step = { step = is_step, steps = is_step, figures = is_figures, seconds = is_number },
+  clear = {},
+  plan = { about = is_about, path = is_text },
+  finished = { pictures = is_flag },
+  finished_already = {},
+  interrupted_run = { step = is_step, steps = is_step },
+  -- the run directory
+  home = { answered = true },
+  place = {
+    answered = true, name = is_text, variant = is_text, runs = { is_text }, identity = is_identity,
+    again = { is_flag }, planning = { is_flag },
+  },
+  open = { answered = true, path = is_text },
+  surroundings = { answered = true },
+  prune = { answered = true, keep = is_step, step = is_step },
+  conclude_run = { answered = true, summary = map_of(is_plain) },
+  report = { steps = is_step, pause = is_number, ended = { record { how = is_text, problem = { is_text } } } },
+  publish = { answered = true, place = is_text, text = is_text },
+  -- the work itself
+  graceful = { on = is_flag },
+  asked = {},
+  planned = { result = { record {
+    directory = is_text, state = is_text, steps = is_step, saved = is_step,
+  } }, problem = { is_problem }, modules = is_texts },
+  ended = { code = { is_step }, problem = { is_problem } },
+}
+
+--- What is wrong with the fields of a table; nil where nothing is.
+function check(value, fields)
+  for name, is in next, fields do
+    if name ~= "answered" then
+      local test, optional = is, false
+      if type(is) == "table" then test, optional = is[1], true end
+      local given = value[name]
+      if given == nil then
+        if not optional then return ("'%s' is missing"):format(name) end
+      elseif not test(given) then
+        return ("'%s' is not what it should be"):format(name)
+      end
+    end
+  end
+  for name in next, value do
+    if name ~= "call" and fields[name] == nil or name == "answered" then return "there is a field too many" end
+  end
+end
+
+--- The bytes of a call, in the worker.
+--- @param fields table|nil
+function M.encode(name, fields)
+  local call = { call = name }
+  for key, value in next, fields or {} do call[key] = value end
+  return message.encode(call)
+end
+
+--- Reads a call, in the supervisor.
+--- @return table|nil the call with its fields; nil where the bytes are none
+--- @return string|nil why
+function M.decode(bytes)
+  local call, reason = message.decode(bytes)
+  if reason then return nil, reason end
+  local fields = type(call) == "table" and M.calls[call.call]
+  if not fields then return nil, "it is none that there is" end
+  reason = check(call, fields)
+  if reason then return nil, ("%s: %s"):format(call.call, reason) end
+  if call.name and not (names.is_part(call.name) and names.is_part(call.variant)) then
+    return nil, "the names of a run are no names of directories"
+  end
+  return call
+end
+
+return M

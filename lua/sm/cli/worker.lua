@@ -1,0 +1,171 @@
+--- The process that runs an experiment's text, confined. It hears what to do, loads what it needs, gives up all rights
+--- but those that it was granted, and begins. The terminal and the run's directory are its supervisor's, which it calls.
+-- @module sm.cli.worker
+require "sm.modules".shield() -- before anything else is required
+require "sm.packages"
+require "sm.cli.globals"
+local calls = require "sm.cli.calls"
+local host = require "sm.cli.host"
+local message = require "sm.cli.message"
+local modules = require "sm.modules"
+local problem = require "sm.problem"
+local program = require "sm.host"
+local reach = require "sm.reach"
+local runtime = require "sm.runtime"
+local traceback = require "sm.cli.traceback"
+local usage = require "sm.usage"
+
+local M = {}
+
+local seen_often <const>, seen_seldom <const> = 0.1, 1 -- seconds between two steps that are told
+local done_code <const>, failed_code <const> = 0, 1
+local most_descriptors <const> = 1024
+local loaded_before <const> = { "sm", "sm.canvas", "lfs" } -- what has code in C: no more is loaded afterwards
+
+--- Calls the supervisor. @return any what it answers, where it does
+local function call(name, fields)
+  program.channel.send(calls.encode(name, fields))
+  if not calls.calls[name].answered then return nil end
+  local bytes = program.channel.receive()
+  if not bytes then os.exit(failed_code) end -- the supervisor is gone
+  local answer = message.decode(bytes)
+  if answer.problem then error(answer.problem, 0) end
+  return answer.result
+end
+
+-- What a run asks of the program around it -----------------------------------------------------------------------
+
+local Screen <const> = {}
+Screen.__index = Screen
+
+function Screen:say(given, indent) call("say", { given = given, indent = indent }) end
+function Screen:conclude(given) call("conclude", { given = given }) end
+function Screen:note(given) call("note", { given = given }) end
+function Screen:row(row, steps, metrics) call("row", { row = row, steps = steps, metrics = metrics }) end
+function Screen:clear() call "clear" end
+
+--- Told no more often than it is seen.
+function Screen:step(step, steps, figures, seconds, at)
+  if at - self.told < self.pause then return end
+  self.told = at
+  call("step", { step = step, steps = steps, figures = figures, seconds = seconds })
+end
+
+local asked = false
+
+local function answering(work)
+  local permits <const> = { read = work.read, write = work.write }
+  local function home() return call "home" end
+  local Host <const> = {}
+
+  function Host.screen(options)
+    call("screen", { quiet = options.quiet == true })
+    return setmetatable({ quiet = options.quiet, told = 0, pause = work.terminal and seen_often or seen_seldom }, Screen)
+  end
+
+  function Host.plan(_, about, path) call("plan", { about = about, path = path }) end
+  function Host.finished(_, about) call("finished", { pictures = about.pictures }) end
+  function Host.finished_already() call "finished_already" end
+  function Host.interrupted_run(_, about) call("interrupted_run", about) end
+
+  function Host.place(wanted)
+    local answer = call("place", {
+      name = wanted.name, variant = wanted.variant, runs = wanted.runs ~= "runs" and wanted.runs or nil,
+      identity = wanted.identity, again = wanted.again, planning = wanted.planning,
+    })
+    return answer.path, answer.state, answer.reason, answer.replaces, answer.saved, answer.summary
+  end
+
+  function Host.open(_, path)
+    local opened = require "sm.experiment.directory".attach(path, call("open", { path = path }).unlocked)
+    if not permits.home then reach.confine { read = work.read, write = { reach.real(path), table.unpack(work.write) },
+      home = path } end
+    return opened
+  end
+
+  function Host.surroundings() return call "surroundings" end
+  function Host.prune(_, keep, step) call("prune", { keep = keep, step = step }) end
+  function Host.conclude(_, summary) call("conclude_run", { summary = summary }) end
+
+  function Host.report(_, _, about)
+    call("report", { steps = about.steps, pause = about.pause, ended = about.ended })
+  end
+
+  function Host.graceful(on)
+    program.graceful(on)
+    call("graceful", { on = on })
+  end
+
+  function Host.interrupted()
+    local is = program.interrupted()
+    if is and not asked then
+      asked = true
+      call "asked"
+    end
+    return is
+  end
+
+  permits.home = work.home or nil
+  reach.confine { read = work.read, write = work.write, home = work.home or nil, ask = home }
+  for name, f in pairs(Host) do host[name] = f end
+  modules.publish_by(function(place, text) return call("publish", { place = place, text = text }) end)
+end
+
+-- The confinement ------------------------------------------------------------------------------------------------
+
+--- Gives up all rights but those granted, once everything is loaded that must be loaded before, and then starts the
+--- threads.
+local function confine(work)
+  require "sm.data.search".places(work.places)
+  os.date "%c" -- reads the time zone
+  require "sm.cli.allowed"
+  for _, name in ipairs(loaded_before) do require(name) end
+  program.wipe_environment()
+  program.confine { read = work.read, write = work.write }
+  runtime.system.set_threads(work.threads)
+  runtime.system.warm_up()
+  program.restrict { memory = work.limits.memory, cpu = work.limits.cpu, file = work.limits.disk, descriptors = most_descriptors }
+end
+
+-- The work -------------------------------------------------------------------------------------------------------
+
+local function told(met)
+  if usage.is(met) then return { message = met.message, usage = true } end
+  if type(met) ~= "table" then return { message = tostring(met) } end
+  return { message = tostring(met.message), lines = met.lines }
+end
+
+local works <const> = {
+  train = function(work) return require "sm.cli.run".train(work.options, work.overrides, work.source) end,
+  resume = function(work) return require "sm.cli.run".go_on("resume", work.options) end,
+  evaluate = function(work) return require "sm.cli.run".go_on("evaluate", work.options) end,
+  plan = function(work)
+    for _, combination in ipairs(work.combinations) do
+      local ok, result, texts = xpcall(require "sm.cli.run".plan, traceback.handler, work.options, combination,
+        work.source)
+      call("planned", { result = ok and result or nil, problem = not ok and told(result) or nil,
+        modules = ok and texts or modules.loaded(work.options.words[1]) })
+      collectgarbage()
+    end
+    return done_code
+  end,
+}
+
+--- What smrun --worker does. @return integer exit code
+function M.main()
+  program.set_interruption(problem.new("interrupted", "interrupted"))
+  local bytes = program.channel.receive()
+  if not bytes then return failed_code end
+  local work = message.decode(bytes)
+  usage.call(work.called)
+  local ok, result = xpcall(function()
+    confine(work)
+    answering(work)
+    require "sm.cli.allowed".install()
+    return works[work.what](work)
+  end, traceback.handler)
+  call("ended", ok and { code = result } or { problem = told(result) })
+  return done_code
+end
+
+return M
