@@ -217,5 +217,6 @@ void sm_lua_add_beneath(lua_State *L) {
                                        {"remove", remove_all}, {NULL, NULL}};
   sm_lua_class(L, OPEN, NULL, close_opened);
   sm_lua_functions(L, functions);
+  sm_lua_add_append(L);
   lua_setfield(L, -2, "beneath");
 }

@@ -110,6 +110,17 @@ static int write_durably(lua_State *L) {
   return 0;
 }
 
+/* make_directory(path) → true; false where there is something of that name; nil and the reason */
+static int make_directory(lua_State *L) {
+  bool made;
+  sm_error error;
+  sm_status status = sm_make_directory(&made, check_path(L, 1), &error);
+  if (status == SM_OK) lua_pushboolean(L, made);
+  else lua_pushnil(L);
+  lua_pushstring(L, status == SM_OK ? NULL : error.message); /* NULL: nil */
+  return 2;
+}
+
 /* base64(bytes) → text */
 static int base64(lua_State *L) {
   size_t bytes;
@@ -346,6 +357,7 @@ void sm_lua_open_io(lua_State *L) {
                                        {"read_pngs", read_pngs},
                                        {"write_png", write_png},
                                        {"write_durably", write_durably},
+                                       {"make_directory", make_directory},
                                        {"base64", base64},
                                        {"checksum", checksum},
                                        {"lock", lock},

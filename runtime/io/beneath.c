@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/again.h"
+
 enum { MAX_DEPTH = 64 }; /* of directories that are removed, each of which is open meanwhile */
 
 const char *sm_kind_of_file(mode_t mode) {
@@ -45,7 +47,7 @@ static sm_status next_part(char *part, const char **next, const char *path, sm_e
 /* Goes from an open directory, which is closed, into one in it. *descriptor = -1 where there is none. */
 static sm_status enter(int *descriptor, const char *part, const char *path, size_t length, sm_error *error) {
   int outer = *descriptor;
-  *descriptor = openat(outer, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  *descriptor = sm_open_again(outer, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   sm_status status = SM_OK;
   struct stat found;
   if (*descriptor < 0 && errno != ENOENT) {
@@ -65,7 +67,7 @@ static sm_status open_root(int *descriptor, const char *path, size_t root, sm_er
   if (root >= sizeof directory) return refused(path, root, "", error);
   memcpy(directory, path, root);
   directory[root] = '\0';
-  *descriptor = open(root ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  *descriptor = sm_open_again(AT_FDCWD, root ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
   return *descriptor >= 0 || errno == ENOENT || errno == ENOTDIR ? SM_OK : refused(path, root, "", error);
 }
 
@@ -104,7 +106,7 @@ sm_status sm_beneath_open(int *descriptor, const char *path, size_t root, int fl
   struct stat found; /* also before it is opened: to open a device may do something */
   bool other = fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(found.st_mode);
   if (!other) {
-    *descriptor = openat(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0666);
+    *descriptor = sm_open_again(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (*descriptor < 0 && (errno != ENOENT || flags & O_CREAT)) status = refused(path, strlen(path), "", error);
     if (*descriptor >= 0) other = fstat(*descriptor, &found) != 0 || !S_ISREG(found.st_mode);
   }
@@ -122,7 +124,7 @@ sm_status sm_beneath_open_directory(int *descriptor, const char *path, size_t ro
   status = enter(descriptor, name, path, strlen(path), error);
   if (status != SM_OK || *descriptor < 0) return status;
   int directory = *descriptor;
-  *descriptor = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  *descriptor = sm_open_again(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (*descriptor < 0) status = refused(path, strlen(path), "cannot list: ", error);
   close(directory);
   return status;
@@ -149,8 +151,11 @@ sm_status sm_beneath_make(const char *path, size_t root, sm_error *error) {
   while (status == SM_OK && directory >= 0 && next) {
     status = next_part(part, &next, path, error);
     size_t length = next ? (size_t)(next - path - 1) : strlen(path);
-    if (status == SM_OK && mkdirat(directory, part, 0777) != 0 && errno != EEXIST)
+    bool made = status == SM_OK && mkdirat(directory, part, 0777) == 0;
+    if (status == SM_OK && !made && errno != EEXIST)
       status = refused(path, length, "cannot make the directory: ", error);
+    if (made && !sm_sync_directory(directory))
+      status = refused(path, length, "the new directory may not be on the disk: ", error);
     if (status == SM_OK) status = enter(&directory, part, path, length, error);
   }
   if (status == SM_OK && directory < 0) {
@@ -166,7 +171,7 @@ static int remove_entry(int directory, const char *name, int depth) {
   if (unlinkat(directory, name, 0) == 0 || errno == ENOENT) return 0;
   if (errno != EISDIR && errno != EPERM) return -1; /* EPERM: what POSIX says of a directory */
   int reason = errno;
-  int inner = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int inner = sm_open_again(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (inner < 0 && errno == ENOTDIR) errno = reason;
   DIR *listing = inner >= 0 && depth < MAX_DEPTH ? fdopendir(inner) : NULL;
   if (!listing) {

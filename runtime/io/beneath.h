@@ -29,7 +29,7 @@ sm_status sm_beneath_open_directory(int *descriptor, const char *path, size_t ro
 /* *exists, and *status as lstat has it. What cannot be reached for a link on the way does not exist. */
 sm_status sm_beneath_status(struct stat *status, bool *exists, const char *path, size_t root, sm_error *error);
 
-/* Makes the directories of a path beneath the root that are not there. */
+/* Makes the directories of a path beneath the root that are not there, and syncs their entries. */
 sm_status sm_beneath_make(const char *path, size_t root, sm_error *error);
 
 /* Removes what a path names, a directory with all it has. A link goes, not what it leads to. What is not there is no

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "io/again.h"
 #include "io/beneath.h"
 #include "io/destination.h"
 
@@ -32,6 +33,12 @@ static void forget(sm_writer *writer) {
 static sm_status refused(const sm_writer *writer, const char *what, sm_error *error) {
   if (errno == ENOMEM) return sm_fail(error, SM_NO_MEMORY, "%s: out of memory", writer->path);
   return sm_fail(error, SM_SYSTEM, "%s: cannot %s: %s", writer->path, what, strerror(errno));
+}
+
+/* What a failed sync leaves in doubt. */
+static sm_status unsynced(const sm_writer *writer, const char *what, const char *so, sm_error *error) {
+  return sm_fail(error, SM_SYSTEM, "%s: cannot sync%s: %s; what was written %s", writer->path, what, strerror(errno),
+                 so);
 }
 
 /* Length of as much of a name as fits, with the rest of a temporary's name, into what a directory takes, whole
@@ -92,7 +99,7 @@ static int open_temporary(sm_writer *writer) {
                           mark, (long)getpid());
     if (number > 1) snprintf(writer->temporary + length, (size_t)(NAME_MAX + 1 - length), "-%d", number);
     int descriptor =
-        openat(writer->directory, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        sm_open_again(writer->directory, writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
     if (descriptor < 0 && errno != EEXIST) return -1;
     if (descriptor >= 0 && is_held(descriptor)) return descriptor;
     if (descriptor >= 0) close(descriptor);
@@ -108,7 +115,7 @@ static sm_status open_beside(sm_writer *writer, int from, const char *path, cons
   writer->name = strdup(name);
   writer->temporary = malloc(NAME_MAX + 1);
   if (path && writer->name && writer->temporary)
-    writer->directory = openat(from, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    writer->directory = sm_open_again(from, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   else errno = ENOMEM;
   if (writer->directory < 0) return refused(writer, "create a file there", error);
   if (strlen(writer->name) > NAME_MAX) {
@@ -138,10 +145,9 @@ static sm_status open_beside_found(sm_writer *writer, const sm_destination *dest
 
 /* Opens what is no plain file, or makes a copy of an open descriptor. */
 static sm_status open_straight(sm_writer *writer, const sm_destination *destination, sm_error *error) {
-  do {
-    writer->descriptor = destination->descriptor >= 0 ? fcntl(destination->descriptor, F_DUPFD_CLOEXEC, 0)
-                                                      : open(destination->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-  } while (writer->descriptor < 0 && errno == EINTR);
+  writer->descriptor = destination->descriptor >= 0
+                           ? fcntl(destination->descriptor, F_DUPFD_CLOEXEC, 0)
+                           : sm_open_again(AT_FDCWD, destination->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
   return writer->descriptor >= 0 ? SM_OK : refused(writer, "open", error);
 }
 
@@ -184,22 +190,13 @@ sm_status sm_writer_write(sm_writer *writer, const void *data, size_t bytes, sm_
   const char *next = data;
   while (bytes > 0) {
     ssize_t put = write(writer->descriptor, next, bytes);
-    if (put < 0) {
-      if (errno == EINTR) continue;
-      return refused(writer, "write", error);
-    }
+    if (put < 0 && errno == EINTR) continue;
+    if (put == 0) errno = EIO; /* a file that takes nothing, and does not say why */
+    if (put <= 0) return refused(writer, "write", error);
     next += put;
     bytes -= (size_t)put;
   }
   return SM_OK;
-}
-
-/* fsync, asked again when a signal came between; false with errno when it fails. */
-static bool synced(int descriptor) {
-  int result;
-  do result = fsync(descriptor);
-  while (result != 0 && errno == EINTR);
-  return result == 0;
 }
 
 /* Closes the descriptor: after EINTR it is closed, too. */
@@ -216,13 +213,13 @@ sm_status sm_writer_commit(sm_writer *writer, sm_error *error) {
     forget(writer);
     return status;
   }
-  if (!synced(writer->descriptor)) status = refused(writer, "sync", error);
+  if (!sm_sync_again(writer->descriptor)) status = unsynced(writer, "", "is not on the disk, and was given up", error);
   if (status == SM_OK && renameat(writer->directory, writer->temporary, writer->directory, writer->name) != 0)
     status = refused(writer, "replace", error);
   if (status != SM_OK) unlinkat(writer->directory, writer->temporary, 0);
   if (!closed(writer) && status == SM_OK) status = refused(writer, "close", error);
-  if (status == SM_OK && !synced(writer->directory) && errno != EINVAL) /* EINVAL: a directory that needs no sync */
-    status = refused(writer, "sync its directory", error);
+  if (status == SM_OK && !sm_sync_entries(writer->directory))
+    status = unsynced(writer, " its directory", "may not be on the disk", error);
   forget(writer);
   return status;
 }
@@ -251,4 +248,22 @@ sm_status sm_write_durably_beneath(const char *path, size_t root, const void *da
   sm_writer writer;
   sm_status status = sm_writer_open_beneath(&writer, path, root, error);
   return status == SM_OK ? write_all(&writer, data, bytes, error) : status;
+}
+
+sm_status sm_make_directory(bool *made, const char *path, sm_error *error) {
+  *made = mkdir(path, 0777) == 0;
+  if (!*made && errno == EEXIST) return SM_OK;
+  if (!*made)
+    return sm_fail(error, SM_SYSTEM, "cannot make the directory %s: %s", path, strerror(errno));
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  while (length > 0 && path[length - 1] != '/') length--;
+  char *parent = length ? strndup(path, length) : strdup(".");
+  int descriptor = parent ? sm_open_again(AT_FDCWD, parent, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+  bool synced = descriptor >= 0 && sm_sync_directory(descriptor);
+  int reason = errno;
+  if (descriptor >= 0) close(descriptor);
+  free(parent);
+  if (synced) return SM_OK;
+  return sm_fail(error, SM_SYSTEM, "the directory %s may not be on the disk: %s", path, strerror(reason));
 }

@@ -7,6 +7,7 @@
 #ifndef SM_DURABLE_H
 #define SM_DURABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/status.h"
@@ -39,5 +40,9 @@ void sm_writer_abandon(sm_writer *writer);
 /* Opens, writes `bytes` bytes and commits. */
 sm_status sm_write_durably(const char *path, const void *data, size_t bytes, sm_error *error);
 sm_status sm_write_durably_beneath(const char *path, size_t root, const void *data, size_t bytes, sm_error *error);
+
+/* Makes a directory, whose entry is synced too. The directory that it is made in may be reached through links.
+   *made = false where there is something of that name. */
+sm_status sm_make_directory(bool *made, const char *path, sm_error *error);
 
 #endif

@@ -6,12 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/again.h"
 #include "io/beneath.h"
 
 sm_status sm_file_open(sm_file *file, const char *path, sm_error *error) {
   *file = (sm_file){.path = path, .descriptor = -1};
   /* O_NONBLOCK: a pipe without a writer is refused below instead of waited for; regular files ignore it. */
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int descriptor = sm_open_again(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return sm_fail(error, SM_SYSTEM, "%s: cannot open: %s", path, strerror(errno));
   struct stat status;
   if (fstat(descriptor, &status) != 0) {

@@ -36,11 +36,11 @@ function M.read(path, name)
 end
 
 --- Begins a file of a run with a text, all of which is there or nothing, for more to be appended.
---- @return file
+--- @return table as beneath.append gives it
 function M.begin(path, text)
   local directory, name = split(path)
   sure(beneath.write(directory, name, text))
-  return (sure(beneath.open(directory, name, "a")))
+  return (sure(beneath.append(directory, name)))
 end
 
 --- The names in a directory of a run, which may not be a link, and the kind of each.
@@ -192,10 +192,9 @@ end
 local function make(path)
   local parent = path:match "^(.+)/[^/]+/*$"
   if parent and not lfs.attributes(parent) then make(parent) end
-  local made, reason = lfs.mkdir(path)
-  if not made and lfs.attributes(path, "mode") ~= "directory" then
-    fail("cannot make the directory %s: %s", path, reason)
-  end
+  local made, reason = runtime.io.make_directory(path)
+  if made or made == false and lfs.attributes(path, "mode") == "directory" then return end
+  fail("%s", reason or ("cannot make the directory %s: File exists"):format(path))
 end
 
 --- Makes the directory and keeps other processes out for as long as the handle is open: log.txt, open
@@ -226,8 +225,8 @@ M.make = make
 --- Makes a directory that nobody has made before, and those above it.
 function M.make_new(path)
   make((split(path)))
-  local made, reason = lfs.mkdir(path)
-  if not made then fail("cannot make the directory %s: %s", path, reason) end
+  local made, reason = runtime.io.make_directory(path)
+  if not made then fail("%s", reason or ("cannot make the directory %s: File exists"):format(path)) end
 end
 
 --- Removes a file, or a directory with all that it has. A link goes, and not what it leads to; what is not there is no

@@ -111,13 +111,20 @@ end
 function M:write(row)
   local cells = {}
   for i, column in ipairs(self.columns) do cells[i] = cell(row[column]) end
-  local written, reason = self.file:write(table.concat(cells, ","), "\n")
-  if written then written, reason = self.file:flush() end
-  if not written then fail("%s: %s", self.path, reason) end
+  local written, reason = self.file:write(table.concat(cells, ",") .. "\n")
+  if not written then fail("%s", reason) end
 end
 
+--- Every row is on the disk when this returns: a checkpoint has its rows.
+function M:sync()
+  local synced, reason = self.file:sync()
+  if not synced then fail("%s", reason) end
+end
+
+--- @return boolean|nil true; nil where the system refuses, and the reason
+--- @return string|nil
 function M:close()
-  self.file:close()
+  return self.file:close()
 end
 
 local no_number <const> = { inf = true, ["-inf"] = true, nan = true, ["-nan"] = true } -- as %.9g writes them

@@ -57,19 +57,23 @@ local function shown(self, given)
   return table.concat(plain), table.concat(painted)
 end
 
---- A text for the log alone.
-function M:note(given)
-  if not self.log then return end
-  local stamp = os.date "%Y-%m-%d %H:%M:%S  "
-  for line in ((shown(self, given)) .. "\n"):gmatch "([^\n]*)\n" do
-    self.log:write((stamp .. line):match "^(.-)%s*$", "\n")
-  end
-end
-
 local function print_line(self, line)
   self:clear()
   io.stdout:write(line, "\n")
   io.stdout:flush()
+end
+
+--- A text for the log alone. A run does not end for want of a line: what is wrong is said once.
+function M:note(given)
+  if not self.log then return end
+  local stamp = os.date "%Y-%m-%d %H:%M:%S  "
+  for line in ((shown(self, given)) .. "\n"):gmatch "([^\n]*)\n" do
+    local written, reason = self.log:write((stamp .. line):match "^(.-)%s*$" .. "\n")
+    if not written and not self.unlogged then
+      self.unlogged = true
+      print_line(self, "lines of log.txt are lost: " .. text.visible(reason))
+    end
+  end
 end
 
 --- A text that stays, on the screen and in the log; several lines are welcome. On a terminal, a line that is wider is
