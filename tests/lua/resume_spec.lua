@@ -149,6 +149,30 @@ describe("a run that was stopped", function()
     assert_equal_to_reference(base)
   end)
 
+  it("keeps the last two checkpoints, and goes on from either with the same bits", function()
+    local text = tiny.text:gsub("checkpoint = p.checkpoint,", "%0 keep = 1,")
+    tiny.write(workspace .. "/tiny.lua", text)
+    for _, at in ipairs { 0.1, 0.5, 0.99 } do
+      local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
+        "SM_TEST_STOP='loss 12'")
+      assert.equal(137, code)
+      interrupt_after(1) -- after step 6
+      tiny.call("resume", base)
+      host.interrupted = interrupted
+      assert.same({ "step-000005.safetensors", "step-000006.safetensors" }, tiny.list(base .. "/checkpoints"))
+      local newest = base .. "/checkpoints/step-000006.safetensors"
+      local bytes = tiny.read(newest)
+      local place = math.ceil(at * #bytes)
+      tiny.write(newest, bytes:sub(1, place - 1) .. string.char(bytes:byte(place) ~ 16) .. bytes:sub(place + 1))
+      local printed = tiny.call("resume", base)
+      assert.truthy(printed:find("goes on after step 5 of 12", 1, true), printed)
+      assert.same({ "step-000010.safetensors", "step-000012.safetensors" }, tiny.list(base .. "/checkpoints"))
+      assert_equal_to_reference(base)
+      tiny.remove(workspace .. "/runs")
+    end
+    tiny.write(workspace .. "/tiny.lua", tiny.text)
+  end)
+
   it("refuses a checkpoint of another text, and a directory without a readable one", function()
     interrupt_after(7)
     tiny.run(workspace)

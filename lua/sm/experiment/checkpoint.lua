@@ -23,6 +23,7 @@ local M = {}
 local remove <const> = runtime.io.beneath.remove -- what cannot be removed stays
 local format <const> = "smrun checkpoint 1"
 local best_name <const> = "/checkpoints/best.safetensors"
+local fewest <const> = 2 -- are kept, whatever is asked for: the newest may turn out to be damaged
 
 --- The tensors of a run's model, for a checkpoint; raises where one is not finite.
 local function finite_tensors(run)
@@ -135,7 +136,8 @@ function M.save_best(run)
   files.save_checked(run.directory.path .. best_name, finite_tensors(run), metadata_of(run), #run.directory.path)
 end
 
---- Saves the run as it stands; older checkpoints go once this one is safe on the disk.
+--- Saves the run as it stands. The rows of metrics.csv that it has come to are safe on the disk before it is, and older
+--- checkpoints go after that.
 function M.save(run)
   local step <const> = run.state.step
   if run.saved == step then return end
@@ -144,12 +146,13 @@ function M.save(run)
     tensors["optimizer." .. name], held = tensor, held + 1
   end
   for name, average in pairs(run.averages or {}) do tensors["average." .. name] = average end
+  run.metrics:sync()
   save_spent(run)
   local metadata = metadata_of(run)
   metadata.numbers = numbers_text.encode(numbers_of(run, held))
   files.save_checked(M.path(run.directory.path, step), tensors, metadata, #run.directory.path)
   run.saved = step
-  run.host.prune(run.directory.path, run.schedule.keep, step)
+  run.host.prune(run.directory.path, math.max(run.schedule.keep, fewest), step)
 end
 
 local function require_format(path, metadata, keys)

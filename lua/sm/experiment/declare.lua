@@ -40,7 +40,7 @@ local schedule_keys = check.spec("experiment: schedule", {
   evaluate = { type = "integer", default = 500, min = 1, doc = "validation and pictures every so many steps" },
   checkpoint = { type = "integer", default = 1000, min = 1, doc = "a checkpoint every so many steps" },
   log = { type = "integer", default = 100, min = 1, doc = "a row of metrics.csv every so many steps" },
-  keep = { type = "integer", default = 2, min = 1, doc = "how many checkpoints are kept" },
+  keep = { type = "integer", default = 2, min = 1, doc = "how many checkpoints are kept; the last two always are" },
   patience = { type = "integer", min = 1,
     doc = "ends the training after so many evaluations without a better one, as `best` says" },
   accumulate = { type = "integer", min = 1, doc = "batches whose mean gradient makes a step; 1 where nothing is said" },
