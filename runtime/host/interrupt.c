@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* A signal has no argument for its handler, so that what it needs is kept here. */
-static volatile sig_atomic_t interrupted, graceful, output_closed, raised;
+static volatile sig_atomic_t interrupted, graceful, unheard, output_closed, raised;
 static lua_State *volatile interrupted_state;
 static pthread_t main_thread;
 static struct timespec first_signal; /* when the first one came; used in the handler alone */
@@ -67,8 +67,8 @@ static void on_signal(int signal_number) {
   int saved_errno = errno;
   if (!pthread_equal(pthread_self(), main_thread)) {
     pthread_kill(main_thread, signal_number); /* a worker thread must not touch the Lua state */
-  } else if (signal_number == SIGPIPE && output_closed) {
-    /* known already: the write fails, and that is all */
+  } else if (signal_number == SIGPIPE && (output_closed || graceful || unheard)) {
+    output_closed = 1; /* the write fails, and that is all */
   } else if (signal_number != SIGPIPE && (worker ? stopping : interrupted)) {
     if (since(&first_signal) >= second_thoughts) die(signal_number);
   } else {
@@ -184,3 +184,5 @@ bool sm_host_interrupted(void) {
 bool sm_host_output_closed(void) { return output_closed != 0; }
 
 void sm_host_be_graceful(bool on) { graceful = on; }
+
+void sm_host_be_unheard(bool on) { unheard = on; }

@@ -18,8 +18,11 @@ void sm_host_catch_signals(lua_State *L);
 /* A signal stops no Lua code from here on: to be called before the state is closed. */
 void sm_host_release_signals(void);
 
-/* true: a signal only sets the flag. */
+/* true: a signal only sets the flag, and a write to a closed pipe stops nothing. */
 void sm_host_be_graceful(bool on);
+
+/* true: a write to a closed pipe stops nothing. A run is not lost because its reader has gone. */
+void sm_host_be_unheard(bool on);
 
 /* Whether a signal asked to stop. Whoever is told so is trusted to end: no time is counted from then on. */
 bool sm_host_interrupted(void);

@@ -77,7 +77,7 @@ static int protected_run(lua_State *L, int argc, char **argv) {
   }
   if (status == LUA_OK) return (int)lua_tointeger(L, -1);
   const char *message = lua_tostring(L, -1);
-  if (!sm_host_output_closed()) complain(message ? message : "an error without a text");
+  if (!sm_host_output_closed() || !sm_host_interrupted()) complain(message ? message : "an error without a text");
   return EXIT_FAILURE;
 }
 

@@ -28,6 +28,12 @@ static int graceful(lua_State *L) {
   return 0;
 }
 
+static int unheard(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TBOOLEAN);
+  sm_host_be_unheard(lua_toboolean(L, 1));
+  return 0;
+}
+
 static int set_interruption(lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
@@ -114,6 +120,7 @@ int sm_host_open(lua_State *L) {
   static const luaL_Reg functions[] = {
     {"interrupted", interrupted},
     {"graceful", graceful},
+    {"unheard", unheard},
     {"set_interruption", set_interruption},
     {"output_closed", output_closed},
     {"set_threads", set_threads},

@@ -83,6 +83,15 @@ describe("the surroundings", function()
     assert.equal(130, status)
   end)
 
+  it("a run whose reader has gone goes on, and so does a sweep", function()
+    for words, runs in pairs { default = { "default" }, ["lr=0.1,0.2"] = { "lr=0.1", "lr=0.2" } } do
+      local output, status = bash(([["$SMRUN" "$W/tiny.lua" --runs "$W/unread" %s | sleep 0; exit ${PIPESTATUS[0]}]])
+        :format(words ~= "default" and words or ""))
+      assert.same({ "", 0 }, { output, status })
+      for _, run in ipairs(runs) do tiny.read(path("unread/tiny/" .. run .. "/summary.json")) end
+    end
+  end)
+
   describe("where a file is asked for", function()
     local expected
 

@@ -72,6 +72,9 @@ M.interrupted = program and program.interrupted or nothing
 --- Whether the first signal is to be noted alone, for `interrupted` to tell, rather than end what runs.
 M.graceful = program and program.graceful or nothing
 
+--- Whether what runs goes on where nobody reads what it prints any more.
+M.unheard = program and program.unheard or nothing
+
 --- Under plain Lua a program that only runs an experiment asks this of its runs. Lua answers Ctrl-C by a hook on its
 --- main thread, and runs are on another.
 function M.answer_signals()

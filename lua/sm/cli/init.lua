@@ -44,7 +44,7 @@ end
 --- @return integer exit code
 local function report(met)
   local interrupted = host.interrupted()
-  local code = (usage.is(met) or not host.output_closed()) and complain(met) or exit.failed
+  local code = (usage.is(met) or not interrupted or not host.output_closed()) and complain(met) or exit.failed
   return interrupted and code ~= exit.wrong_usage and exit.interrupted or code
 end
 

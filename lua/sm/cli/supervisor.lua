@@ -70,6 +70,10 @@ local function pass_on(self, stream, kind, bytes)
   if self.progress then self.progress:clear() end
   stream:write(text.visible(bytes, "\n\t"))
   stream:flush()
+  if stream == io.stdout and program.output_closed() and not self.graceful then -- a script prints for nobody
+    self.unheard = true
+    self.worker:kill()
+  end
 end
 
 --- How long the worker may go on after a signal: as long as three of its longest steps.
@@ -122,6 +126,7 @@ end
 --- @return integer exit code
 local function conclude(self, how, code, why, cpu)
   if self.progress then self.progress:clear() end
+  if self.unheard then return failed_code end
   local ended = not self.problem and self.ended
   if ended and ended.problem then
     local problem = ended.problem

@@ -51,6 +51,7 @@ end
 --- @param swept table array of the names of the parameters that take more than one value
 --- @return integer exit code
 function M.run(options, combinations, swept)
+  program.unheard(true)
   local path = options.words[1]
   local source = loader.read(options.text or path)
   local done, interrupted = sweep.run({

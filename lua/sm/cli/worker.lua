@@ -96,6 +96,8 @@ local function answering(work)
     call("graceful", { on = on })
   end
 
+  function Host.unheard() end -- nobody reads what this process writes but its supervisor
+
   function Host.interrupted()
     local is = program.interrupted()
     if is and not asked then

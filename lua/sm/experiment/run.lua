@@ -321,6 +321,7 @@ end
 --- @param problem any the error that ended the run, if one did
 function M:__close(problem)
   self.host.graceful(false)
+  self.host.unheard(false)
   borrowed.release()
   self.progress:clear()
   if problem ~= nil then
@@ -339,6 +340,7 @@ end
 --- @return table {directory=, and summary= or interrupted=true}
 function M:pursue(path, reason)
   local run <close> = self
+  self.host.unheard(true)
   self.directory = self.host.open(self.progress, path)
   if directory.summary(path) then fail("%s was finished by another process just now", path) end
   if reason then self.progress:say(reason) end
