@@ -107,14 +107,17 @@ sm_status sm_beneath_open(int *descriptor, const char *path, size_t root, int fl
   bool other = fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(found.st_mode);
   if (!other) {
     *descriptor = sm_open_again(directory, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-    if (*descriptor < 0 && (errno != ENOENT || flags & O_CREAT)) status = refused(path, strlen(path), "", error);
-    if (*descriptor >= 0) other = fstat(*descriptor, &found) != 0 || !S_ISREG(found.st_mode);
+    bool known = *descriptor >= 0 && fstat(*descriptor, &found) == 0;
+    if (known) other = !S_ISREG(found.st_mode);
+    else if (*descriptor >= 0 || errno != ENOENT || flags & O_CREAT) status = refused(path, strlen(path), "", error);
   }
   close(directory);
-  if (!other) return status;
-  if (*descriptor >= 0) close(*descriptor);
-  *descriptor = -1;
-  return unexpected(path, strlen(path), "file", found.st_mode, error);
+  if (other) status = unexpected(path, strlen(path), "file", found.st_mode, error);
+  if (status != SM_OK && *descriptor >= 0) {
+    close(*descriptor);
+    *descriptor = -1;
+  }
+  return status;
 }
 
 sm_status sm_beneath_open_directory(int *descriptor, const char *path, size_t root, sm_error *error) {
