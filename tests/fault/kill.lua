@@ -1,15 +1,19 @@
---- Kills a training run with SIGKILL at random moments: the first time at its beginning, other times while a checkpoint
--- is written. After each kill every checkpoint that lies there must be readable, and the resumed run must end with the
--- very bytes of weights and optimizer memory of a run that was never interrupted.
--- Usage: lua5.4 tests/fault/kill.lua [kills] [seed]      environment: SMRUN, LUA_PATH, LUA_CPATH as for the specs
+--- Stops a training run at random moments, by SIGKILL and by SIGINT: the first time at its beginning, other times while
+-- a checkpoint is written. After each stop every checkpoint that lies there must be readable, and the resumed run must
+-- end with the very bytes of weights and optimizer memory of a run that was never stopped. After SIGINT the step that
+-- the program names must have a checkpoint. SIGKILL hits the program or the worker that it has started, in turn.
+-- Usage: lua5.4 tests/fault/kill.lua [kills] [interrupts] [seed]
+-- Environment: SMRUN, LUA_PATH, LUA_CPATH as for the specs; SMRUN_OPTIONS, words for smrun ahead of others, as --trust
 local lfs = require "lfs"
 local sm = require "sm"
 
-local kills, seed = tonumber(arg[1] or 20), tonumber(arg[2] or os.time())
-local smrun = os.getenv "SMRUN" or "build/smrun"
+local kills, interrupts = tonumber(arg[1] or 20), tonumber(arg[2] or 10)
+local seed = tonumber(arg[3] or os.time())
+local smrun = ("'%s' %s"):format(os.getenv "SMRUN" or "build/smrun", os.getenv "SMRUN_OPTIONS" or "")
+local longest_stop <const> = 5 -- seconds until a run has saved: 2 are promised, and these machines do other things too
 math.randomseed(seed)
 
-local STEPS <const>, EVERY <const> = 150, 3 -- steps, and from one checkpoint to the next
+local STEPS <const>, EVERY <const> = 60, 3 -- steps, and from one checkpoint to the next
 local EXPERIMENT = ([[
 local sm = require "sm"
 local nn, optim, data = sm.nn, sm.optim, sm.data
@@ -89,38 +93,68 @@ local function metrics(run)
 end
 
 local whole = home .. "/whole"
-assert(shell("'%s' --quiet --runs '%s' '%s' >/dev/null", smrun, whole, script) == 0, "the whole run failed")
+assert(shell("%s --quiet --runs '%s' '%s' >/dev/null", smrun, whole, script) == 0, "the whole run failed")
 local reference, reference_metrics = last(whole .. "/killed/default"), metrics(whole .. "/killed/default")
 
-local failed, alive, moments = 0, 0, {}
-for i = 1, kills do
+--- Starts a run and stops it at a moment.
+--- @param how string "KILL", "KILL the worker" or "INT"
+--- @param mark string the file of the run that is waited for
+--- @return integer code of its exit, from a shell; number seconds that it took to stop; string what it said
+local function stop(runs, how, mark, seconds)
+  local said = home .. "/said"
+  local pipe = io.popen(([[env --default-signal %s --runs '%s' '%s' >'%s' 2>&1 & pid=$!
+    while [ ! -e '%s' ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+    sleep %.3f; read -r worker others 2>/dev/null </proc/$pid/task/$pid/children
+    begun=$(date +%%s%%3N)
+    kill -%s %s 2>/dev/null; wait $pid 2>/dev/null; code=$?
+    echo $code $(($(date +%%s%%3N) - begun))
+    for look in $(seq 40); do [ -d /proc/${worker:-none} ] || break; sleep 0.05; done]]):format(smrun, runs, script, said,
+    mark, seconds, how:match "%a+", how:find "worker" and "${worker:-$pid}" or "$pid"))
+  local code, milliseconds = pipe:read("n", "n")
+  pipe:close()
+  local text <close> = assert(io.open(said))
+  return code, milliseconds / 1000, text:read "a"
+end
+
+--- What is wrong with a run that was stopped; nil where nothing is.
+local function problem(how, runs, run, code, seconds, said)
+  local readable, _, count = pcall(checkpoints, run)
+  if not readable then return "a checkpoint cannot be read" end
+  local step = said:match "interrupted after step ([%d,]+)"
+  if how == "INT" and (code ~= 130 and code ~= 0 or seconds > longest_stop) then
+    return ("it ended with %d after %.1f s"):format(code, seconds)
+  elseif step and newest_step(run) ~= ("step %06d"):format((step:gsub(",", ""))) then
+    return ("it says that it has saved step %s, and %s is there"):format(step, newest_step(run))
+  end
+  local command = count == 0 and ("%s --quiet --runs '%s' '%s' >/dev/null"):format(smrun, runs, script)
+    or ("%s --quiet resume '%s' >/dev/null"):format(smrun, run)
+  if shell("%s", command) ~= 0 then return "it does not go on" end
+  local equal, which = same(reference, last(run))
+  if not equal then return "it ends with another " .. which end
+  if metrics(run) ~= reference_metrics then return "it ends with another metrics.csv" end
+end
+
+local failed, alive, moments, slowest = 0, 0, {}, 0
+for i = 1, kills + interrupts do
+  local how = i > kills and "INT" or i % 2 == 0 and "KILL the worker" or "KILL"
   local runs = ("%s/%d"):format(home, i)
   local run = runs .. "/killed/default"
   local step = i == 1 and 0 or EVERY * math.random(0, STEPS // EVERY - 1)
-  local mark = step == 0 and "metrics.csv" or ("checkpoints/step-%06d.safetensors"):format(step) -- there it is killed
-  shell([['%s' --quiet --runs '%s' '%s' >/dev/null 2>&1 & pid=$!
-    while [ ! -e '%s/%s' ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
-    sleep %.3f; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null]],
-    smrun, runs, script, run, mark, step == 0 and 0 or math.random() * 0.08)
-  local readable, _, count = pcall(checkpoints, run)
+  local mark = step == 0 and "metrics.csv" or ("checkpoints/step-%06d.safetensors"):format(step) -- there it is stopped
+  local code, seconds, said = stop(runs, how, run .. "/" .. mark, step == 0 and 0 or math.random() * 0.08)
+  if how == "INT" then slowest = math.max(slowest, seconds) end
   local finished = lfs.attributes(run .. "/summary.json", "mode") == "file"
   alive = alive + (finished and 0 or 1)
   moments[i] = finished and "finished" or newest_step(run)
-  local command = count == 0 and ("'%s' --quiet --runs '%s' '%s' >/dev/null"):format(smrun, runs, script)
-    or ("'%s' --quiet resume '%s' >/dev/null"):format(smrun, run)
-  local resumed = readable and shell("%s", command) == 0
-  local equal, which = false, nil
-  if resumed then
-    equal, which = same(reference, last(run))
-    if equal and metrics(run) ~= reference_metrics then equal, which = false, "metrics.csv" end
-  end
-  if not (readable and resumed and equal) then
+  local wrong = problem(how, runs, run, code, seconds, said)
+  if wrong then
     failed = failed + 1
-    print(("kill %d at %s, resumed: %s, same: %s %s"):format(i, moments[i], resumed, equal, which or ""))
+    print(("%s %d at %s: %s\n%s"):format(how, i, moments[i], wrong, said))
   end
+  shell("rm -rf '%s'", runs)
 end
 shell("rm -r '%s'", home)
-print(("%d kills (seed %d), %d of them before the end of a run of %d steps, after: %s"):format(kills, seed, alive,
-  STEPS, table.concat(moments, ", ")))
-print(("%d passed, %d failed"):format(kills - failed, failed))
+print(("%d kills and %d interrupts (seed %d), %d of them before the end of a run of %d steps, after: %s"):format(kills,
+  interrupts, seed, alive, STEPS, table.concat(moments, ", ")))
+print(("the slowest interrupt took %.1f s; %d passed, %d failed"):format(slowest, kills + interrupts - failed, failed))
 os.exit(failed == 0)
