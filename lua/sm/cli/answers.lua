@@ -122,7 +122,7 @@ function M.surroundings(self)
 end
 
 function M.prune(self, call)
-  host.prune(self.path, math.max(1, call.keep), call.step)
+  host.prune(self.path, call.keep, call.step)
 end
 
 function M.conclude_run(self, call)

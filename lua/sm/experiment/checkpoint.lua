@@ -70,7 +70,7 @@ function M.prune(directory, keep, last)
   local count = 0
   for _, step in ipairs(M.steps(directory)) do
     if step <= last then count = count + 1 end
-    if count > keep then remove(directory, name_of(step)) end
+    if count > math.max(keep, fewest) then remove(directory, name_of(step)) end
   end
   for name in pairs(directory_of.list(directory, "checkpoints")) do
     if name:find "^%.step%-.*%.tmp%-" or name:find "^%.best%..*%.tmp%-" then
@@ -152,7 +152,7 @@ function M.save(run)
   metadata.numbers = numbers_text.encode(numbers_of(run, held))
   files.save_checked(M.path(run.directory.path, step), tensors, metadata, #run.directory.path)
   run.saved = step
-  run.host.prune(run.directory.path, math.max(run.schedule.keep, fewest), step)
+  run.host.prune(run.directory.path, run.schedule.keep, step)
 end
 
 local function require_format(path, metadata, keys)
