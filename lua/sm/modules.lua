@@ -317,11 +317,20 @@ function M.begin(path, options)
   if options.beside then places[#places + 1] = options.beside:gsub("/*$", "/") end
 end
 
+local runs_refused
+
+--- From now on the text of another run is not loaded.
+--- @param why string
+function M.refuse_runs(why)
+  runs_refused = why
+end
+
 --- The modules of another run, whose text is loaded while this one's runs. That text's `require` finds these, and no
 --- others of the same names, also when a function of it is called later.
 --- @param directory string RUN/modules
 --- @return table {require=(for that text), enter=function, for `local scope <close> = …` while it is loaded}
 function M.apart(directory)
+  if runs_refused then error(runs_refused, 0) end
   local texts, values, self = M.read(directory), {}, {}
   local own_globals, own_registry
   local require_inner = scripts.require

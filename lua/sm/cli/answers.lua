@@ -49,7 +49,8 @@ function M.finished(self, call)
 end
 
 function M.finished_already(self)
-  host.finished_already(self.progress, self.summary, self.path)
+  local path = self.path or self.run
+  host.finished_already(self.progress, self.summary or directory.summary(path), path)
 end
 
 function M.interrupted_run(self, call)
@@ -96,6 +97,7 @@ function M.place(self, call)
   local path, state, reason, replaces = host.place {
     base = base_of(self, call), identity = call.identity, again = call.again,
   }
+  self.begun = state == "unfinished"
   self.path, self.summary = path, state == "finished" and directory.summary(path) or nil
   local saved = state ~= "new" and checkpoint.steps(path)[1] or 0
   if not call.planning and state ~= "finished" and self.kind == "experiment" and self.granted ~= path
@@ -113,6 +115,7 @@ function M.open(self, call)
   self.path = call.path
   if self.opened then self.opened:close() end
   self.opened = host.open(self.progress, call.path)
+  if self.begun then self.progress:say(("%-11s%s"):format("confined", staging.words(self, self.path)), 11) end
   return { unlocked = self.opened.unlocked }
 end
 

@@ -1,12 +1,17 @@
 --- smrun -e CODE
 local loader = require "sm.experiment.load"
+local modules = require "sm.modules"
 local text = require "sm.text"
+
+local REFUSED <const> = "sm.load_run runs the text that the run has kept, which may be a stranger's, and this code is "
+  .. "not confined; `smrun --trust -e CODE` runs it all the same, and in a file, `smrun FILE`, it is confined"
 
 local M = {}
 
 --- Runs the code; what it returns, or the value of an expression, is printed.
 --- @return integer exit code
 function M.code(options)
+  if not options.trust then modules.refuse_runs(REFUSED) end
   local environment = loader.environment({ [0] = "-e" }, { sm = function() return require "sm" end })
   local name <const> = "=(command line)"
   local chunk = load("return " .. options.code, name, "t", environment)

@@ -29,7 +29,7 @@ local unnamed = {
   file = {
     options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true },
   },
-  code = { least = 0, most = 0, options = { code = true } },
+  code = { least = 0, most = 0, options = { code = true, trust = true } },
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
 }
 
@@ -207,7 +207,7 @@ function M.read(arguments)
   if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end
   if given.threads then given.threads = count("threads", given.threads, most_threads) end
   if given.jobs then given.jobs = count("jobs", given.jobs, most_jobs) end
-  if command.options.trust then read_grants(given) end
+  if command.options.read then read_grants(given) end
   return name, given, false
 end
 

@@ -131,7 +131,7 @@ local function conclude(self, how, code, why, cpu)
   if ended and ended.problem then
     local problem = ended.problem
     if problem.usage then usage.fail("%s", problem.message) end
-    complain { message = problem.message, lines = problem.lines }
+    complain(why and judge(self, how, code, why, cpu) or { message = problem.message, lines = problem.lines })
     return program.interrupted() and interrupted_code or failed_code
   end
   if ended and (why == nil or ended.code == interrupted_code) then
@@ -170,7 +170,7 @@ function M.run(work)
       text = options.text, runs = options.runs,
     },
     overrides = work.overrides, combinations = work.combinations, source = work.source, file = work.file,
-    run = work.run, planned = work.planned, called = usage.program(),
+    run = work.run, begun = work.run ~= nil, planned = work.planned, called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),

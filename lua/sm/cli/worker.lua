@@ -6,6 +6,7 @@ require "sm.packages"
 require "sm.cli.globals"
 local calls = require "sm.cli.calls"
 local host = require "sm.cli.host"
+local limits = require "sm.cli.limits"
 local message = require "sm.cli.message"
 local modules = require "sm.modules"
 local problem = require "sm.problem"
@@ -123,7 +124,11 @@ local function confine(work)
   require "sm.cli.allowed"
   for _, name in ipairs(loaded_before) do require(name) end
   program.wipe_environment()
-  program.confine { read = work.read, write = work.write }
+  local confined, reason = pcall(program.confine, { read = work.read, write = work.write })
+  if not confined then
+    error(("this system cannot confine an experiment: %s; `%s --trust` runs it without confinement"):format(
+      tostring(reason):gsub("^[^\n]-:%d+: ", ""), usage.program()), 0)
+  end
   runtime.system.set_threads(work.threads)
   runtime.system.warm_up()
   program.restrict { memory = work.limits.memory, cpu = work.limits.cpu, file = work.limits.disk, descriptors = most_descriptors }
@@ -131,10 +136,24 @@ end
 
 -- The work -------------------------------------------------------------------------------------------------------
 
-local function told(met)
+--- @param limit integer bytes of memory
+local function told(met, limit)
   if usage.is(met) then return { message = met.message, usage = true } end
-  if type(met) ~= "table" then return { message = tostring(met) } end
-  return { message = tostring(met.message), lines = met.lines }
+  local message, lines = met, nil
+  if type(met) == "table" then message, lines = met.message, met.lines end
+  message = tostring(message)
+  if problem.kind(message) == "memory" or met.kind == "memory" then
+    message = problem.kind(message) == "memory" and limits.memory_words(limit)
+      or ("%s; %s"):format(message, limits.memory_words(limit):gsub("^.-; ", ""))
+  end
+  return { message = message, lines = lines }
+end
+
+--- The handler for xpcall, which also tells where memory ran out.
+local function handle(value)
+  local kind, handled = problem.kind(value), traceback.handler(value)
+  if kind == "memory" and type(handled) == "table" then handled.kind = kind end
+  return handled
 end
 
 local works <const> = {
@@ -143,9 +162,9 @@ local works <const> = {
   evaluate = function(work) return require "sm.cli.run".go_on("evaluate", work.options) end,
   plan = function(work)
     for _, combination in ipairs(work.combinations) do
-      local ok, result, texts = xpcall(require "sm.cli.run".plan, traceback.handler, work.options, combination,
+      local ok, result, texts = xpcall(require "sm.cli.run".plan, handle, work.options, combination,
         work.source)
-      call("planned", { result = ok and result or nil, problem = not ok and told(result) or nil,
+      call("planned", { result = ok and result or nil, problem = not ok and told(result, work.limits.memory) or nil,
         modules = ok and texts or modules.loaded(work.options.words[1]) })
       collectgarbage()
     end
@@ -165,8 +184,8 @@ function M.main()
     answering(work)
     require "sm.cli.allowed".install()
     return works[work.what](work)
-  end, traceback.handler)
-  call("ended", ok and { code = result } or { problem = told(result) })
+  end, handle)
+  call("ended", ok and { code = result } or { problem = told(result, work.limits.memory) })
   return done_code
 end
 
