@@ -134,12 +134,13 @@ exit	5	nil
     end)
 
     it("with what it has started", function()
-      assert.equal("exit\t0\tnil\ntrue\n", supervised [=[
-        local begin = os.time()
-        local worker = start [[os.execute "sleep 30 & sleep 0.1" return 0]]
-        tell(select(3, collect(worker)))
-        print(os.time() - begin < 10)
-      ]=])
+      assert.equal("exit\t0\tnil\ntrue\n", (helpers.bash(workspace, [=[
+        cat >code.lua <<"END"
+          local begin = os.time()
+          tell(select(3, collect(start [[os.execute "sleep 30 & echo $! >child; sleep 0.1" return 0]])))
+          print(os.time() - begin < 10)
+END
+        (supervise code.lua); soon gone $(cat child)]=])))
     end)
 
     it("with its seconds of processors", function()
