@@ -69,6 +69,16 @@ describe("a worker", function()
       ]=])
     end)
 
+    it("do not let one of the two wait for the other", function()
+      assert.equal("message noise message\nexit\t0\tnil\n", supervised [=[
+        local worker = start [[local channel = ... os.execute "echo noise"
+          for i = 1, 1000 do channel.send "x" end return 0]]
+        host.sleep(0.5)
+        local _, order, last = collect(worker)
+        print(order) tell(last)
+      ]=])
+    end)
+
     it("wait so long as they are told", function()
       assert.equal("0\ttrue\n0\ttrue\n", supervised [=[
         local worker = start "while true do end"
