@@ -318,7 +318,7 @@ describe("smrun", function()
     end
 
     it("when it is told to, and says where it was", function()
-      for _, signal in ipairs { "TERM", "HUP" } do
+      for _, signal in ipairs { "TERM", "HUP", "XCPU" } do
         local status, _, err = interrupted(signal, "print 'ready' while true do end")
         assert.equal("smrun: interrupted\nstack traceback:\n\t(command line):1: in main chunk\n", err)
         assert.equal(130, status)
