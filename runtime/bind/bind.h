@@ -28,6 +28,9 @@ _Noreturn void sm_lua_fail(lua_State *L, const char *format, ...); /* formats as
 sm_memory *sm_lua_memory(lua_State *L);
 void sm_lua_open_memory(lua_State *L);    /* before any tensor is made */
 void sm_lua_collect_all(lua_State *L);    /* a full collection */
+/* How many free all that can be freed. What a finalizer has seen goes when it is collected again; until then it lies
+   between the blocks of the tensors that it knew. */
+enum { SM_COLLECTIONS = 2 };
 void sm_lua_collect_if_due(lua_State *L); /* a young one, when much has piled up since the last */
 int sm_lua_collect(lua_State *L);         /* for Lua: collect(): a young one, at the end of a training step */
 int sm_lua_memory_use(lua_State *L);      /* for Lua: memory() → bytes live in tensors, bytes cached for reuse */

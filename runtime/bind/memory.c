@@ -10,6 +10,12 @@
    what dies after one and has a finalizer: the block of a gradient goes back at once, the few dozen bytes that Lua
    keeps of it do not. */
 typedef struct state_memory {
+  lua_State *state;   /* the main thread */
+  lua_Alloc allocate; /* where Lua's own memory comes from, and what it is called with */
+  void *allocator;
+  void *reserve;  /* for what has to go on when memory ran out; NULL when that is so */
+  int calls;      /* of the allocator, while there is none */
+  size_t refused; /* bytes that Lua was refused by the last call, which it asks for again once it has collected */
   sm_memory *memory; /* NULL before the first tensor, and after the last of a state that closes */
   void *scratch;     /* of the kernel call under way, or of one that was given up */
   size_t scratch_bytes;
@@ -19,6 +25,8 @@ typedef struct state_memory {
 } state_memory;
 
 enum {
+  RESERVE = 1 << 20,    /* bytes */
+  RESERVE_CALLS = 1024, /* of the allocator until the reserve is asked for again */
   SLACK = 64 << 20,      /* bytes of tensors that may pile up unnoticed */
   HEAP_SLACK = 16 << 10, /* of Lua's own */
   HEAP_SHARE = 16        /* or as large a part of it: a full collection takes about as long as there is heap */
@@ -97,8 +105,10 @@ void *sm_lua_take(lua_State *L, size_t bytes) {
   state_memory *own = memory_of(L);
   sm_memory *memory = sm_lua_memory(L);
   if (take_scratch(own, memory, bytes)) return own->scratch;
-  collect_all(L, own);
-  if (take_scratch(own, memory, bytes)) return own->scratch;
+  for (int i = 0; i < SM_COLLECTIONS; i++) {
+    collect_all(L, own);
+    if (take_scratch(own, memory, bytes)) return own->scratch;
+  }
   sm_error error;
   sm_fail(&error, SM_NO_MEMORY, "out of memory: %zu bytes of scratch", bytes);
   sm_lua_raise(L, &error);
@@ -123,10 +133,62 @@ int sm_lua_memory_use(lua_State *L) {
   return 2;
 }
 
+/* ---- Lua's own memory ---- */
+
+/* Lua was refused memory, has collected, and is refused it again. What died meanwhile and has a finalizer, tensors say,
+   is still there: Lua runs finalizers in its next collection alone. So that comes as soon as Lua goes on, and the
+   reserve serves until then. */
+static void *last_resort(state_memory *own, void *block, size_t before, size_t after) {
+  if (lua_gc(own->state, LUA_GCISRUNNING) == 1) lua_gc(own->state, LUA_GCRESTART); /* changes numbers alone */
+  if (!own->reserve) return NULL;
+  free(own->reserve);
+  own->reserve = NULL;
+  own->calls = 0;
+  return own->allocate(own->allocator, block, before, after);
+}
+
+static void take_reserve(state_memory *own) {
+  if (own->calls++ % RESERVE_CALLS == 0) own->reserve = malloc(RESERVE);
+}
+
+/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. */
+static void *allocate(void *of_state, void *block, size_t before, size_t after) {
+  state_memory *own = of_state;
+  void *made = own->allocate(own->allocator, block, before, after);
+  if (after == 0) return NULL;
+  if (made && own->reserve) return made;
+  if (made) {
+    take_reserve(own);
+    return made;
+  }
+  if (own->memory) {
+    sm_memory_trim(own->memory);
+    made = own->allocate(own->allocator, block, before, after);
+  }
+  if (!made && own->refused == after) made = last_resort(own, block, before, after);
+  own->refused = made || own->refused == after ? 0 : after;
+  return made;
+}
+
+static void watch_allocator(lua_State *L, state_memory *own) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  own->state = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  own->allocate = lua_getallocf(L, &own->allocator);
+  lua_setallocf(L, allocate, own);
+}
+
+static void leave_allocator(lua_State *L, state_memory *own) {
+  lua_setallocf(L, own->allocate, own->allocator);
+  free(own->reserve);
+  own->reserve = NULL;
+}
+
 /* A tensor that outlives its state, as one made by a finalizer when all is over, keeps the memory from being freed. */
 static int free_memory(lua_State *L) {
   state_memory *own = memory_of(L);
   if (!own || own != lua_touserdata(L, 1)) return 0;
+  leave_allocator(L, own);
   give_scratch(own);
   if (live(own) > 0) return 0;
   sm_memory_free(own->memory);
@@ -146,4 +208,5 @@ void sm_lua_open_memory(lua_State *L) {
   sm_lua_protect(L);
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &memory_key);
+  watch_allocator(L, own);
 }

@@ -18,7 +18,7 @@ sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape) {
   sm_tensor *tensor = push_released(L);
   sm_error error;
   sm_status status = sm_tensor_new(tensor, memory, dtype, shape, &error);
-  if (status == SM_NO_MEMORY) {
+  for (int i = 0; i < SM_COLLECTIONS && status == SM_NO_MEMORY; i++) {
     sm_lua_collect_all(L);
     status = sm_tensor_new(tensor, memory, dtype, shape, &error);
   }

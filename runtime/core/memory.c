@@ -1,5 +1,6 @@
 #include "core/memory.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ static void *new_block(size_t bytes) {
 
 sm_memory *sm_memory_new(void) { return calloc(1, sizeof(sm_memory)); }
 
-void sm_memory_trim(sm_memory *memory) {
+static void free_cached(sm_memory *memory) {
   for (int i = 0; i < CLASSES; i++) {
     while (memory->cached[i]) {
       block *first = memory->cached[i];
@@ -65,9 +66,16 @@ void sm_memory_trim(sm_memory *memory) {
   memory->use.cached = 0;
 }
 
+void sm_memory_trim(sm_memory *memory) {
+  free_cached(memory);
+#ifdef __GLIBC__
+  malloc_trim(0); /* what is free lies in the way of larger blocks otherwise */
+#endif
+}
+
 void sm_memory_free(sm_memory *memory) {
   if (!memory) return;
-  sm_memory_trim(memory);
+  free_cached(memory);
   free(memory);
 }
 
