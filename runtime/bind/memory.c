@@ -151,8 +151,10 @@ static void take_reserve(state_memory *own) {
   if (own->calls++ % RESERVE_CALLS == 0) own->reserve = malloc(RESERVE);
 }
 
-/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. */
-static void *allocate(void *of_state, void *block, size_t before, size_t after) {
+/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. Its name can be seen
+   from outside: the tests of failing allocations leave to Lua's collector what it takes. */
+__attribute__((visibility("default"))) void *sm_lua_allocate(void *, void *, size_t, size_t);
+void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) {
   state_memory *own = of_state;
   void *made = own->allocate(own->allocator, block, before, after);
   if (after == 0) return NULL;
@@ -175,7 +177,7 @@ static void watch_allocator(lua_State *L, state_memory *own) {
   own->state = lua_tothread(L, -1);
   lua_pop(L, 1);
   own->allocate = lua_getallocf(L, &own->allocator);
-  lua_setallocf(L, allocate, own);
+  lua_setallocf(L, sm_lua_allocate, own);
 }
 
 static void leave_allocator(lua_State *L, state_memory *own) {
