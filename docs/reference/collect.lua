@@ -221,7 +221,7 @@ function M.collect()
   local function shelf(title, name, where, skip)
     local own, module = room(title), sm[name]
     for _, key in ipairs(sorted(M.keys(module))) do
-      local value = rawget(module, key)
+      local value = module[key]
       if key ~= skip then add(own, name .. "." .. key, original(value), where) end
     end
   end

@@ -247,7 +247,9 @@ function M.options(where, given, spec)
   for key, rule in pairs(spec) do
     if result[key] == nil then
       if rule.required then missing[#missing + 1] = label(key) end
-      result[key] = rule.default
+      local default = rule.default
+      if type(default) == "table" and not debug.getmetatable(default) then default = M.with(default) end
+      result[key] = default
     end
   end
   table.sort(missing)
@@ -315,12 +317,16 @@ end
 --- What is public of classes, by what their objects are called, for the reference: {class=, names=}.
 M.classes = {}
 
---- Makes methods of a class public; one that is called on anything else raises, as in `set.batches(10)`.
+--- Makes methods of a class public; one that is called on anything else raises, as in `set.batches(10)`. A class is
+-- the __index of its objects' metatable, and not that metatable: so an object leads to neither.
 -- @param prefix of their names in messages: "opt:"
 -- @param of what they are called on, in words: "a data set"
--- @param is function: whether a value is that; by default one with this class as its metatable
+-- @param is function: whether a value is that; by default one of this class
 function M.public_methods(class, prefix, names, of, is)
-  is = is or function(value) return getmetatable(value) == class end
+  is = is or function(value)
+    local meta = debug.getmetatable(value)
+    return meta ~= nil and rawget(meta, "__index") == class
+  end
   M.classes[of] = { class = class, names = names }
   for _, name in ipairs(names) do
     local method = class[name]
@@ -335,12 +341,38 @@ function M.public_methods(class, prefix, names, of, is)
   end
 end
 
+--- What iterates over a table without handing it out.
+-- @return iterator of keys and values
+function M.pairs(map)
+  local key, value
+  return function()
+    key, value = next(map, key)
+    return key, value
+  end
+end
+
+M.behind = setmetatable({}, { __mode = "k" }) -- what cannot be changed → the table that it reads as
+
+--- A table that reads as another, and that nobody can change.
+-- @param name what it is called
+-- @param meta further metamethods, or nil
+function M.read_only(map, name, meta)
+  local own = { __index = map, __metatable = false, __pairs = function() return M.pairs(map) end }
+  for key, value in next, meta or {} do own[key] = value end
+  function own.__newindex(_, key)
+    fail("%s cannot be changed, got an assignment to '%s'", name, M.word(key))
+  end
+  local shown = setmetatable({}, own)
+  M.behind[shown] = map
+  return shown
+end
+
 --- Closes a module: reading a name that it does not have is an error that says which is meant, or else which there are,
---- and its functions are public ones.
+--- its functions are public ones, and nobody can change it.
 -- @param module table of functions
 -- @param name the module's public name: "sm.optim"
 -- @param what its things are: "optimizers and schedules"
--- @return module
+-- @return what a script gets in the module's place
 function M.closed(module, name, what)
   for key, value in pairs(module) do
     if type(value) == "function" then module[key] = M.public(name:gsub("^sm%.", "") .. "." .. key, value) end
@@ -349,14 +381,16 @@ function M.closed(module, name, what)
     local names = sorted_keys(module)
     return names, ("%s: %s"):format(what, table.concat(names, ", "))
   end
-  return setmetatable(module, {
-    __tostring = function() return ("%s, with %s"):format(name, select(2, known())) end,
+  setmetatable(module, {
     __index = function(_, key)
       local names, list = known()
       local word = M.word(key)
       local hint = elsewhere.names[name] and elsewhere.hint(name, word) or M.suggest(word, names)
       fail("%s has no '%s'%s", name, word, hint ~= "" and hint or (" (%s)"):format(list))
     end,
+  })
+  return M.read_only(module, name, {
+    __tostring = function() return ("%s, with %s"):format(name, select(2, known())) end,
   })
 end
 

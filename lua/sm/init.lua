@@ -73,13 +73,16 @@ local function all()
   end
 end
 
-return setmetatable(sm, {
+setmetatable(sm, {
   __index = function(_, name)
     local load = LAZY[name]
     if not load then refuse(check.word(name)) end
     sm[name] = load()
     return sm[name]
   end,
+})
+
+return check.read_only(sm, "sm", {
   __pairs = all,
   __tostring = function() return "sm " .. runtime.version .. ", with " .. table.concat(names, ", ") end,
 })

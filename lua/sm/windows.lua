@@ -62,7 +62,7 @@ end
 -- o[key], {down, across}.
 local function check_axes(where, o, key, default)
   if o[key] == nil then
-    o[key] = default
+    o[key] = { default[1], default[2] }
     return
   end
   local axes = integers(o[key], 1, 2)

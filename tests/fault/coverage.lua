@@ -25,7 +25,7 @@ function M.public()
   for _, record in ipairs(require "sm.ops.records") do
     if not record.call then found[x[record.name]] = "x:" .. record.name end
   end
-  local layer = getmetatable(getmetatable(sm.nn.relu()))
+  local layer = getmetatable(getmetatable(sm.nn.relu()).__index).__index
   add("model:", layer, { build = true, activations = true, parameters = true, buffers = true, train = true,
     eval = true, layer = true, load = true, freeze = true, summary = true })
   add("opt:", getmetatable(sm.optim.sgd { lr = 1 }).__index, { add = true, parameters = true, zero_grad = true,

@@ -1,5 +1,6 @@
 --- Every function of the interface, found by walking what `require "sm"` and `require "sm.runtime"` give and the
 -- classes of the objects that they make.
+local check = require "sm.check"
 local runtime = require "sm.runtime"
 local sm = require "sm"
 
@@ -70,6 +71,7 @@ function Catalogue.find(g)
     entries[#entries + 1] = entry
   end
   local function walk(prefix, t, kernel)
+    t = check.behind[t] or t
     if seen[t] then return end
     seen[t] = true
     for _, key in ipairs(sorted(t)) do
@@ -113,7 +115,7 @@ function Catalogue.find(g)
       if rawget(class, "__tostring") and not methods.__tostring then
         methods.__tostring = tostring
       end
-      class = debug.getmetatable(class)
+      class = type(index) == "table" and debug.getmetatable(index) or nil
     end
     for _, key in ipairs(sorted(methods)) do
       add { name = kind .. ":" .. key, key = key, f = methods[key], kind = kind }

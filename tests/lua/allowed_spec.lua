@@ -99,8 +99,8 @@ describe("a confined script", function()
       ["`return` ends a file, and an error fails it"] = "os.exit(0)" }
     for name in ([[os.execute os.exit os.tmpname os.setlocale io.popen io.tmpfile io.input io.output io.read io.stdin
       debug.getinfo debug.getlocal debug.getmetatable debug.getregistry debug.getupvalue debug.getuservalue
-      debug.gethook debug.sethook debug.setlocal debug.setmetatable debug.setupvalue debug.upvalueid debug.upvaluejoin debug.debug
-      string.dump package.loadlib package.searchpath package.searchers package.cpath]]):gmatch "%S+" do
+      debug.gethook debug.sethook debug.setlocal debug.setmetatable debug.setupvalue debug.upvalueid debug.upvaluejoin
+      debug.debug string.dump package.loadlib package.searchpath package.searchers package.cpath]]):gmatch "%S+" do
       cases[name .. " is not available in an experiment: "] = ("local f = %s; f(1, 2)"):format(name)
       table.insert(cases[trust], ("local g = %s; g(1, 2)"):format(name))
     end

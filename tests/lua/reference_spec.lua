@@ -48,8 +48,8 @@ describe("the reference", function()
 
   it("notices a layer, a method and a function without a comment", function()
     local function plain() end
-    notices("nn.unheard: no ---", function() rawset(sm.nn, "unheard", plain) end,
-      function() rawset(sm.nn, "unheard", nil) end)
+    notices("nn.unheard: no ---", function() rawset(check.behind[sm.nn], "unheard", plain) end,
+      function() rawset(check.behind[sm.nn], "unheard", nil) end)
     notices("x:unheard: no ---", function() rawset(tensor_methods, "unheard", plain) end,
       function() rawset(tensor_methods, "unheard", nil) end)
   end)

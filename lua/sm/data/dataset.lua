@@ -10,9 +10,9 @@ local transform = require "sm.data.transform"
 local M = {}
 
 local dataset = {}
-dataset.__index = dataset
+local class <const> = { __index = dataset }
 
-function dataset:__tostring()
+function class:__tostring()
   return self.description
 end
 
@@ -83,7 +83,7 @@ function M.new(parts)
     shape = example_shape(train.inputs), dtype = train:dtype(),
     classes = parts.classes, class_names = parts.class_names,
     train = train, validation = validation, test = parts.test,
-  }, dataset)
+  }, class)
   if parts.transform then set.transform = transform.new(parts.name, parts.transform, set) end
   set.description = describe(set)
   return set

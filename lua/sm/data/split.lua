@@ -8,7 +8,7 @@ local shapes = require "sm.shapes"
 local M = {}
 
 local split = {}
-split.__index = split
+local class <const> = { __index = split }
 
 --- What inputs can be, by the type that they are kept in: "pixels" are bytes of which batches have the 255th part,
 -- "indices" are int32 and stay it, "numbers" are real and have the value that they had.
@@ -52,7 +52,7 @@ end
 function M.new(inputs, targets, kind)
   kind = kind or shapes.map(inputs, M.usual_kind)
   inputs = shapes.map(inputs, function(x, name) return kept(x, kind_of(kind, name)) end)
-  return setmetatable({ inputs = inputs, targets = targets, kind = kind, count = shapes.count(inputs) }, split)
+  return setmetatable({ inputs = inputs, targets = targets, kind = kind, count = shapes.count(inputs) }, class)
 end
 
 --- The type of a batch's inputs, or their types by name.
@@ -70,7 +70,7 @@ function M.check_size(where, size)
   return math.tointeger(size)
 end
 
-function split:__len()
+function class:__len()
   return self.count
 end
 
@@ -96,7 +96,7 @@ end
 -- @param size integer, examples in a batch
 -- @return iterator of x {size, …}, y {size, …}
 function split:batches(size)
-  if getmetatable(self) ~= split then
+  if debug.getmetatable(self) ~= class then
     fail("batches is a method of a split, as in set.validation:batches(…), got %s", check.describe(self))
   end
   size = M.check_size("batches", size)

@@ -10,7 +10,7 @@ local transform = require "sm.data.transform"
 local M = {}
 
 local stream = {}
-stream.__index = stream
+local class <const> = { __index = stream }
 
 --- A stream over the training examples of a data set, with its transform.
 -- @param set a data set whose training split is not empty
@@ -19,7 +19,7 @@ stream.__index = stream
 function M.new(set, size)
   local split = set.train
   if #split == 0 then fail "there are no training examples to draw batches from" end
-  return setmetatable({ set = set, split = split, size = size, epoch = 0, position = #split }, stream)
+  return setmetatable({ set = set, split = split, size = size, epoch = 0, position = #split }, class)
 end
 
 --- Shuffles as `draw` says: the numbers that random.permutation would use.

@@ -1,6 +1,7 @@
 --- What an experiment declares and what its data hold, as flat maps from a place ("optimizer.lr") to a text: two
 --- declarations are the same where their maps are.
 local runtime = require "sm.runtime"
+local behind = require "sm.check".behind
 local layer = require "sm.nn.layer"
 local shapes = require "sm.shapes"
 local is_users = require "sm.place".is_users
@@ -112,8 +113,7 @@ local functions_of_a_kind <const> = { "setup", "get_layers", "build_values", "fo
 local function add_model(lines, place, model, seen, deep)
   local options = rawget(model, "options")
   if type(options) ~= "table" then return add(lines, place, model, seen, 1, deep) end
-  local class = debug.getmetatable(model) -- a script may have taken it off
-  local kind = tostring(rawget(model, "kind") or type(class) == "table" and class.kind)
+  local kind = tostring(rawget(model, "kind") or layer.is(model) and model.kind)
   if type(seen[model]) == "string" then
     lines[place] = ("%s, the same as %s"):format(kind, seen[model])
     return
@@ -171,6 +171,7 @@ local function left_alone()
   local seen = { [_G] = true }
   for _, name in ipairs(ordered.sorted_keys(package.loaded)) do -- "sm.files" after "sm", which has some of the same
     local module = package.loaded[name]
+    seen[module], module = true, behind[module] or module
     for key, value in next, type(module) == "table" and name:find "^sm%f[.\0]" and module or {} do
       if type(value) == "function" and key_text(key) then seen[value] = name .. "." .. key end
     end

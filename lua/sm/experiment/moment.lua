@@ -30,7 +30,7 @@ function M.of(now)
       fail("at.%s cannot be set: `at` belongs to the run, and no checkpoint would keep it; what is to be kept is a "
         .. "buffer of a layer, self:make_buffer(name, tensor)", check.word(key))
     end,
-    __pairs = function() return next, now end,
+    __pairs = function() return check.pairs(now) end,
     __tostring = function() return ("at step %d, %s"):format(now.step, now.training and "training" or "evaluating") end,
   })
 end

@@ -24,13 +24,13 @@ local weights = require "sm.nn.weights"
 local M = { is = tree.is }
 
 local Layer = { computing = "forward", apply = use.apply }
-Layer.__index = Layer
+local inherits <const> = { __index = Layer } -- the metatable of classes
 
 Layer.make_parameter, Layer.make_buffer, Layer.build = build.make_parameter, build.make_buffer, build.build
 
 --- y = model(x) for a batch x {N, …}; y, … = model(x, …) for several inputs, each a tensor or a table of tensors by
 --- name.
-function Layer:__call(...)
+local function call(self, ...)
   build.ready(self, ...)
   return self:apply(...)
 end
@@ -126,7 +126,7 @@ function Layer:summary()
 end
 
 Layer.load, Layer.freeze = weights.load, weights.freeze
-Layer.__tostring = Layer.summary
+local show <const> = Layer.summary
 
 for name in pairs(elsewhere.names.model) do
   Layer[name] = function() fail("a model has no method '%s'%s", name, elsewhere.hint("model", name)) end
@@ -135,7 +135,7 @@ end
 check.public_methods(Layer, "", {
   "build", "activations", "parameters", "buffers", "train", "eval", "layer", "summary", "load", "freeze",
 }, "a model", M.is)
-Layer.__call = check.public("the model", Layer.__call, { method = true })
+local call_checked <const> = check.public("the model", call, { method = true })
 
 -- Constructors ----------------------------------------------------------------------------------------------
 
@@ -245,10 +245,11 @@ end
 function M.define(kind, class, where)
   where = where or "nn." .. kind
   class.kind, class.short, class.takes = kind, class.short or kind, inputs_of(class.forward)
-  class.__index, class.__call, class.__tostring = class, Layer.__call, Layer.__tostring
-  setmetatable(class, Layer)
-  tree.register(class)
+  setmetatable(class, inherits)
+  local of_layers <const> = { __index = class, __call = call_checked, __tostring = show }
+  tree.register(of_layers)
   local spec = class.options or {}
+  class.options = nil
   spec.name = { type = "string", doc = "what the layer is called in paths; by default its kind and number" }
   check.spec(where, spec)
   return check.public(where, function(given)
@@ -264,7 +265,7 @@ function M.define(kind, class, where)
       training = true,
       parameter_map = ordered.new(),
       buffer_map = ordered.new(),
-    }, class)
+    }, of_layers)
     local layers, keys
     if class.container then
       given, layers, keys = class.container(where, given)

@@ -5,16 +5,16 @@ local fail = require "sm.fail"
 
 local M = {}
 
-local classes = {} -- every kind of layer that was defined
+local metatables = {} -- of every kind of layer that was defined
 
 --- Makes the tables with this metatable layers.
-function M.register(class)
-  classes[class] = true
+function M.register(metatable)
+  metatables[metatable] = true
 end
 
 --- Whether a value is a layer.
 function M.is(value)
-  return type(value) == "table" and classes[debug.getmetatable(value)] == true
+  return type(value) == "table" and metatables[debug.getmetatable(value)] == true
 end
 
 local FIELDS <const> = {} -- what a layer has, or will have, beside its methods

@@ -90,7 +90,7 @@ end
 
 -- Symbols -------------------------------------------------------------------------------------------------
 
-local NODE <const> = {} -- the key of a symbol's node
+local hidden <const> = setmetatable({}, { __mode = "k" }) -- symbol → its node, which no script sees
 
 local Symbol = { __name = "symbol of sm.pointwise", __metatable = false }
 
@@ -99,11 +99,15 @@ function M.is_symbol(value)
 end
 
 --- What a user's function gets for a node.
-function M.symbol(node) return setmetatable({ [NODE] = node }, Symbol) end
+function M.symbol(node)
+  local symbol = setmetatable({}, Symbol)
+  hidden[symbol] = node
+  return symbol
+end
 
 --- The node of a symbol of this graph; raises on one of another.
 function M.node(symbol, graph)
-  local node = rawget(symbol, NODE)
+  local node = hidden[symbol]
   if node.graph ~= graph or graph.closed then
     fail "pointwise: a symbol is of use only in the call of the function that was given it"
   end
@@ -144,7 +148,7 @@ local function nodes_of(op, ...)
   local graph, nodes = nil, {}
   for i = 1, select("#", ...) do
     local value = select(i, ...)
-    if not graph and M.is_symbol(value) then graph = rawget(value, NODE).graph end
+    if not graph and M.is_symbol(value) then graph = hidden[value].graph end
   end
   for i = 1, select("#", ...) do nodes[i] = node_of(op, i, (select(i, ...)), graph) end
   return nodes, graph

@@ -1,6 +1,7 @@
 --- Groups of an optimizer: parameters that have their own settings.
 local check = require "sm.check"
 local fail = require "sm.fail"
+local rules = require "sm.optim.rule"
 local user_line = require "sm.place".line
 
 local M = {}
@@ -16,12 +17,12 @@ local function with_overrides(self, where, overrides)
     options[key] = value
   end
   options.groups = nil
-  return self.rule.check(where, options)
+  return rules.of[self].check(where, options)
 end
 
 --- A group of no parameters yet.
 local function empty(self, options, pattern)
-  return { entries = {}, seen = 0, options = options, call = self.rule.settings(options), where = user_line(),
+  return { entries = {}, seen = 0, options = options, call = rules.of[self].settings(options), where = user_line(),
     pattern = pattern, parts = {} }
 end
 

@@ -16,10 +16,10 @@ local is_tensor, gradient_of = runtime.tensor.is_tensor, runtime.tensor.gradient
 local adopt, check_parameter, take = parameters_of.adopt, parameters_of.check, parameters_of.take
 
 local Optimizer = {}
-Optimizer.__index = Optimizer
+local class <const> = { __index = Optimizer }
 
 --- optim.sgd { lr = 0.1, momentum = 0.9 }
-function Optimizer:__tostring()
+function class:__tostring()
   local words = {}
   for i, key in ipairs(ordered.sorted_keys(self.settings)) do
     words[i] = ("%s = %s"):format(key, self.settings[key])
@@ -123,7 +123,7 @@ local function rate_at(self, options, step)
     end
     lr = rate
   end
-  return self.rule.rate and self.rule.rate(options, lr, step) or lr
+  return rules.of[self].rate and rules.of[self].rate(options, lr, step) or lr
 end
 
 --- The learning rate of the first group at the last step done (before any: at the first step).
@@ -171,7 +171,7 @@ end
 
 -- Makes the state tensors of a parameter.
 local function make_state(self, group, entry)
-  entry.state = self.rule.state(entry.tensor.shape, group.options)
+  entry.state = rules.of[self].state(entry.tensor.shape, group.options)
   return entry.state
 end
 
@@ -207,7 +207,7 @@ function Optimizer:step()
       local gradient = gradient_of(entry.tensor)
       if gradient then
         moved, entry.last = true, step
-        if not self.rule.update(entry.tensor, gradient, entry.state or make_state(self, group, entry), call) then
+        if not rules.of[self].update(entry.tensor, gradient, entry.state or make_state(self, group, entry), call) then
           refuse(self, entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
         end
       end
@@ -265,7 +265,7 @@ function Optimizer:telemetry()
   end
   for _, entry in pairs(self.by_name) do entry.before = nil end
   self.watched = nil
-  local figures = self.rule.telemetry and self.rule.telemetry(moved) or {}
+  local figures = rules.of[self].telemetry and rules.of[self].telemetry(moved) or {}
   figures.step_rms = math.sqrt(squares / count)
   return figures
 end
@@ -278,7 +278,7 @@ function Optimizer:state()
   local state = ordered.new()
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do
-      for _, key in ipairs(self.rule.state_names or ordered.sorted_keys(entry.state or {})) do
+      for _, key in ipairs(rules.of[self].state_names or ordered.sorted_keys(entry.state or {})) do
         local tensor = entry.state and entry.state[key]
         if tensor then ordered.set(state, entry.name .. "." .. key, tensor) end
       end
@@ -314,7 +314,7 @@ function Optimizer:restore(tensors, steps)
   local states, expected = {}, {}
   for _, group in ipairs(self.groups) do
     for _, entry in ipairs(group.entries) do
-      local fresh, present = self.rule.state(entry.tensor.shape, group.options), false
+      local fresh, present = rules.of[self].state(entry.tensor.shape, group.options), false
       for key in pairs(fresh) do
         local name = entry.name .. "." .. key
         expected[name] = true
@@ -362,9 +362,10 @@ function M.define(rule)
     settings.groups = options.groups and ("{ %d of them }"):format(rawlen(options.groups))
     local names = { "step_rms", table.unpack(rule.telemetry_names or {}) }
     local self = setmetatable({
-      name = rule.name, rule = rule, steps = 0, options = options, settings = settings,
+      name = rule.name, steps = 0, options = options, settings = settings,
       groups = {}, by_tensor = {}, by_name = {}, single = 0, telemetry_names = names,
-    }, Optimizer)
+    }, class)
+    rules.of[self] = rule
     groups.new(self) -- raises where the option `groups` is none
     return self
   end, { takes = takes })

@@ -23,6 +23,8 @@ local shape_text = require "sm.text".shape
 
 local M = {}
 
+M.of = setmetatable({}, { __mode = "k" }) -- optimizer → its rule, which no script sees
+
 local is_tensor, same_shape, is_finite = runtime.tensor.is_tensor, runtime.tensor.same_shape, runtime.math.is_finite
 
 --- What `lr` is, for the reference.

@@ -11,9 +11,10 @@ local M = {}
 local attempt = problem.attempt
 
 local Several = {}
+local class <const> = {}
 
 --- `steps` is how many all of them have done, and `groups` are those of all.
-function Several.__index(self, key)
+function class.__index(self, key)
   if key ~= "steps" and key ~= "groups" then return Several[key] end
   local steps, groups = 0, {}
   for _, _, optimizer in self:each() do
@@ -24,7 +25,7 @@ function Several.__index(self, key)
 end
 
 --- What a run has its optimizer say is said by each.
-function Several.__newindex(self, key, value)
+function class.__newindex(self, key, value)
   if key ~= "tell" then return rawset(self, key, value) end
   for _, _, optimizer in self:each() do optimizer.tell = value end
 end
@@ -46,7 +47,7 @@ end
 function M.new(optimizers)
   local self = setmetatable({
     optimizers = optimizers, names = ordered.sorted_keys(optimizers), named = named_of(optimizers),
-  }, Several)
+  }, class)
   local words, telemetry = {}, {}
   for position, name, optimizer in self:each() do
     words[position] = ("%s (%s)"):format(optimizer.name, name)

@@ -12,12 +12,11 @@ local runtime = require "sm.runtime"
 local style = require "sm.view.style"
 
 local Canvas = {}
-Canvas.__index = Canvas
-Canvas.__name = "canvas"
+local class <const> = { __index = Canvas, __name = "canvas" }
 
 local picture_of <const> = setmetatable({}, { __mode = "k" }) -- what each canvas draws on
 
-function Canvas:__tostring()
+function class:__tostring()
   return ("canvas of %d×%d pixels; x:save(\"picture.png\") writes it"):format(picture_of[self]:size())
 end
 
@@ -136,7 +135,7 @@ return function(width, height, options)
       fail("view.canvas: the %s must be an integer from 1 to %d, got %s", name, page.largest, check.describe(side))
     end
   end
-  local canvas = setmetatable({}, Canvas)
+  local canvas = setmetatable({}, class)
   picture_of[canvas] = page.canvas(width, height, options.background)
   return canvas
 end

@@ -9,17 +9,20 @@ local longest_message <const> = 1000 -- bytes; what is longer quotes something t
 
 --- Defines a kind of view: a class whose instances have `where`, `kind` and the methods below.
 -- @param kind its public name, "view.filters"
-function M.class(kind)
+-- @param show function(view) → what tostring gives, in place of the usual one
+-- @return the class
+-- @return function that makes a new view of its fields, `path` (of its layer) and `name` (of its files) among them
+function M.class(kind, show)
   local View = { kind = kind }
-  View.__index = View
+  local class <const> = { __index = View }
 
-  --- @param fields of the new view; `path` (of its layer) and `name` (of its files) among them
-  function View.new(fields)
+  local function new(fields)
     fields.where = user_line()
-    return setmetatable(fields, View)
+    return setmetatable(fields, class)
   end
 
-  function View:__tostring()
+  function class:__tostring()
+    if show then return show(self) end
     return ("%s of layer '%s'"):format(self.kind, self.path)
   end
 
@@ -39,7 +42,7 @@ function M.class(kind)
     return layer
   end
 
-  return View
+  return View, new
 end
 
 return M

@@ -31,7 +31,7 @@ local PASSED_OVER = { normalisation = true }
 local WEIGHTINGS = { activation = "", gradient = "-gradient" } -- by what: how the view's name ends
 local MEASURES = { "roughness", "spread", "used" }
 
-local View = declaration.class "view.filters"
+local View, new_view = declaration.class "view.filters"
 
 --- How the filters are grouped.
 -- @return sizes of the groups; whether they are groups of a softmax; whether their mean has no effect. It has
@@ -243,7 +243,7 @@ local function filters(given)
     fail("view.filters: option 'by' must be \"activation\" or \"gradient\", got %s%s", check.describe(by),
       check.suggest(by, { "activation", "gradient" }))
   end
-  return View.new {
+  return new_view {
     path = path, columns = options.columns, images = options.images, by = by,
     name = "filters-" .. path .. WEIGHTINGS[by],
   }
@@ -251,4 +251,6 @@ end
 
 local function call(_, given) return filters(given) end
 
-return setmetatable({ values = values }, { __call = check.public("view.filters", call, { method = true }) })
+return check.read_only({ values = values }, "view.filters", {
+  __call = check.public("view.filters", call, { method = true }),
+})

@@ -17,7 +17,7 @@ local shape_text = require "sm.text".shape
 local PASSED_OVER = { normalisation = true, noise = true } -- roles
 local MEASURES = { "entropy", "class_bits", "redundancy", "ablation" }
 
-local View = declaration.class "view.groups"
+local View, new_view = declaration.class "view.groups"
 
 --- The activation whose channels compete: the layer itself, or what follows it.
 local function activation_of(layer)
@@ -179,7 +179,7 @@ return function(given)
   if type(given) ~= "table" then given = { given } end
   local options = check.options("view.groups", given, OPTIONS)
   local path, control = options[1], options.control
-  return View.new {
+  return new_view {
     path = path, images = options.images, control = control, seed = options.seed,
     name = "groups-" .. path .. (control and "-control" .. control or ""),
   }

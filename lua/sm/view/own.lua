@@ -18,7 +18,6 @@ local M = {}
 
 local LONGEST <const> = 100 -- bytes of a line that a person gives
 
-local View = declaration.class "a view of one's own"
 
 --- The rules of the options that all kinds take; each kind has its own name.
 -- @param name by default
@@ -55,11 +54,14 @@ local function described(given)
   return type(given) == "function" and "a function" or check.describe(given)
 end
 
-function View:__tostring()
+--- What tostring gives for a view.
+local function show(self)
   local name = M.line(self.name)
   return ("%s '%s' of %s (%s); x:save(\"%s.png\") draws it"):format(self.kind, name, described(self.given), self.where,
     name)
 end
+
+local View, new_view = declaration.class("a view of one's own", show)
 
 --- Raises for values that are none of the view's, with the place of the function that gave them.
 function View:refuse(format, ...)
@@ -122,8 +124,8 @@ end
 -- @param given what it shows, or a function(at) that gives it
 -- @param options checked
 function M.view(kind, given, options)
-  local view = View.new {
-    kind = kind.name, read = kind.read, write = kind.write, endings = kind.endings,
+  local view = new_view {
+    kind = kind.name, read = kind.read, write = kind.write, endings = check.with(kind.endings),
     name = options.name, given = given, options = options,
   }
   if type(given) ~= "function" then view:read(given) end -- what is none is told at once

@@ -19,7 +19,7 @@ local STEPS = { 0, 0.25, 0.5, 0.75, 1 } -- shares of the second class, from one 
 local PAIRS = 5                         -- by default at most
 local BATCH = 250                       -- paintings at once: a few dozen megabytes for a layer of 28×28×32
 
-local View = declaration.class "view.paint"
+local View, new_view = declaration.class "view.paint"
 
 --- The pairs of labels as tables of one's own, or nil where none are given.
 local function check_pairs(given)
@@ -160,5 +160,5 @@ local OPTIONS <const> = check.spec("view.paint", {
 return function(given)
   local options = check.options("view.paint", given or {}, OPTIONS)
   options.pairs = check_pairs(options.pairs)
-  return View.new(options)
+  return new_view(options)
 end
