@@ -16,9 +16,10 @@ local run = require "sm.experiment.run"
 local text = require "sm.text"
 
 local Experiment = {}
-Experiment.__index = Experiment
+local class <const> = { __index = Experiment }
+local hidden <const> = setmetatable({}, { __mode = "k" }) -- experiment → {host=, declared_with=}, which no script sees
 
-function Experiment:__tostring()
+function class:__tostring()
   local name = self.declaration.name
   return ("experiment%s, declared at %s"):format(name and " " .. name or "", self.declaration.where)
 end
@@ -73,7 +74,7 @@ local function already_finished(this, path)
 end
 
 local function new_run(experiment, options)
-  local this = run.new(experiment.declaration, options, experiment.host)
+  local this = run.new(experiment.declaration, options, hidden[experiment].host)
   this.identity = identity.of(experiment.declaration,
     { source = this.source, params = this.params, file = this.file, from_file = experiment.from_file })
   return this
@@ -242,8 +243,9 @@ local while_seeking = { run = seek_run, resume = seek_resume }
 for _, name in ipairs { "run", "plan", "resume", "evaluate" } do
   local method = Experiment[name]
   Experiment[name] = function(self, options)
-    self.declared_with.used = true
-    if name == "run" and self.host.refusal then fail("%s", self.host.refusal) end
+    local host = hidden[self].host
+    hidden[self].declared_with.used = true
+    if name == "run" and host.refusal then fail("%s", host.refusal) end
     return (sought and while_seeking[name] or method)(self, options)
   end
 end
@@ -272,7 +274,9 @@ end
 --- @param host table the program around it, as sm.cli.host
 function M.declare(given, host)
   local declaration, declared = declare.declare(given), load.declares(place_of.innermost())
-  return setmetatable({ declaration = declaration, declared_with = declared, host = host }, Experiment)
+  local experiment = setmetatable({ declaration = declaration }, class)
+  hidden[experiment] = { host = host, declared_with = declared }
+  return experiment
 end
 
 --- Notes that a file returned an experiment: its text, with its modules and parameters, tells what it declares.
@@ -287,7 +291,7 @@ end
 
 --- Whether a value is an experiment.
 function M.is(value)
-  return getmetatable(value) == Experiment
+  return debug.getmetatable(value) == class
 end
 
 return M
