@@ -65,8 +65,8 @@ function M.lies_in(path, directories)
   return holds(directories, real(path))
 end
 
---- From now on, what to_read and to_write go by; before that they give back what they get. What may be written may be
---- read.
+--- From now on, what to_read and to_write go by; before that they give back the path that they get. What may be written
+--- may be read.
 --- @param grants table {read=, write= (arrays of directories), home= (where relative paths are written; where there is
 ---   none yet, ask=function gives it, or raises)}; nil lifts it
 function M.confine(grants)
@@ -80,11 +80,11 @@ function M.confine(grants)
   for _, path in ipairs(grants.read) do granted.read[#granted.read + 1] = real(path) end
 end
 
---- Makes the directories of a path that lie beneath `home`.
-local function make_directories(inner)
-  local at = granted.home
+--- Makes the directories of a relative path, beneath one that ends in "/", or beneath the working directory.
+local function make_directories(inner, beneath)
+  local at = beneath or ""
   for part in inner:gmatch "([^/]+)/" do
-    at = at .. "/" .. part
+    at = at .. part .. "/"
     lfs.mkdir(at) -- where it fails, so does what comes to write there, which says why
   end
 end
@@ -97,14 +97,20 @@ end
 --- Where a script's path is written.
 --- @return string|nil the path to open; nil where it is out of reach, and then why
 function M.find_to_write(path)
-  if not granted then return path end
-  local problem = unfit(path)
-  if problem then return nil, problem end
-  if holds(granted.write, real(path)) then return path end
-  if path:sub(1, 1) ~= "/" and not granted.home then granted.home = granted.ask() end
-  local own = path:sub(1, 1) ~= "/" and granted.home .. "/" .. path
+  local problem, relative = unfit(path), path:sub(1, 1) ~= "/"
+  if not granted then
+    if relative and not problem then make_directories(path) end
+    return path
+  elseif problem then
+    return nil, problem
+  elseif holds(granted.write, real(path)) then
+    if relative then make_directories(path) end
+    return path
+  end
+  if relative and not granted.home then granted.home = granted.ask() end
+  local own = relative and granted.home .. "/" .. path
   if own and holds(granted.write, real(own)) then
-    make_directories(path)
+    make_directories(path, granted.home .. "/")
     return own
   end
   return nil, ("%s: this experiment may write %s; `--write DIR` grants more"):format(path,
@@ -124,7 +130,7 @@ function M.find_to_read(path)
 end
 
 --- The path to open for writing; raises where it is out of reach. A relative one that lies in no directory that may be
---- written is one beneath `home`, whose directories are made.
+--- written is one beneath `home`. The directories of a relative one are made, also where nothing is confined.
 function M.to_write(path)
   local found, problem = M.find_to_write(path)
   return found or fail("%s", problem)
