@@ -41,6 +41,16 @@ function M.candidates(name)
   return { place .. ".lua", place .. "/init.lua" }
 end
 
+--- The templates of a path that begin at the root, and the others.
+function M.split(path)
+  local absolute, others = {}, {}
+  for template in path:gmatch "[^;]+" do
+    local list = template:sub(1, 1) == "/" and absolute or others
+    list[#list + 1] = template
+  end
+  return table.concat(absolute, ";"), table.concat(others, ";")
+end
+
 --- The text of a module that a run has kept; nil where there is none.
 --- @param directory string RUN/modules
 --- @param place string "/net/blocks.lua"

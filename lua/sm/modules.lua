@@ -241,6 +241,11 @@ function M.confine(values, maker)
   registry, make_globals = values, maker
 end
 
+--- What the modules of the script that is loading have given: package.loaded there.
+function M.values()
+  return registry
+end
+
 --- The globals of the script that is loading.
 function M.globals()
   return make_globals and globals or scripts
@@ -255,16 +260,6 @@ local function install()
   table.insert(package.searchers, lua_searcher, search_beside)
   table.insert(package.searchers, lua_searcher + 1, search_path)
   package.searchers[#package.searchers + 1] = search_relative
-end
-
---- The templates of a path that begin at the root, and the others.
-local function split(path)
-  local absolute, others = {}, {}
-  for template in path:gmatch "[^;]+" do
-    local list = template:sub(1, 1) == "/" and absolute or others
-    list[#list + 1] = template
-  end
-  return table.concat(absolute, ";"), table.concat(others, ";")
 end
 
 --- A module of the system's, or of LUA_PATH.
@@ -289,8 +284,8 @@ end
 --- there that is named as what the library needs must not come in its place. Lua modules are then text, and C modules
 --- come from where they are now.
 function M.shield()
-  package.path, relative = split(package.path)
-  cpath = split(package.cpath)
+  package.path, relative = module_files.split(package.path)
+  cpath = module_files.split(package.cpath)
   package.cpath = cpath
   local searchers <const> = package.searchers -- Lua's own are one of text, one of C and one of parts of those
   searchers[lua_searcher] = search_text

@@ -96,7 +96,8 @@ describe("a confined script", function()
     local trust <const> = "`smrun --trust FILE` runs it without confinement"
     local cases = { [trust] = {}, ["an experiment starts no programs; "] = { "os.execute 'ls'", "io.popen 'ls'" },
       ["script.lua:"] = { "os.exit()", "string.dump(print)" },
-      ["`return` ends a file, and an error fails it"] = "os.exit(0)" }
+      ["`return` ends a file, and an error fails it"] = "os.exit(0)",
+      ["string.dump is not available"] = { "('').dump(print)", "local s = '' s:dump()" } }
     for name in ([[os.execute os.exit os.tmpname os.setlocale io.popen io.tmpfile io.input io.output io.read io.stdin
       debug.getinfo debug.getlocal debug.getmetatable debug.getregistry debug.getupvalue debug.getuservalue
       debug.gethook debug.sethook debug.setlocal debug.setmetatable debug.setupvalue debug.upvalueid debug.upvaluejoin
@@ -189,6 +190,20 @@ describe("a confined script", function()
       ["bad argument #1 to 'getmetatable' (value expected)"] = "getmetatable()",
       ["bad argument #1 to 'rawset' (table expected, got nil)"] = "rawset(nil, 1, 2)",
     })
+  end)
+
+  it("draws by math.random what follows the seed of its experiment", function()
+    local text <const> = [[
+      print(math.random(1 << 40), (require "draws"))
+      local sm = require "sm"
+      return sm.experiment {
+        data = sm.data.tensors { inputs = sm.ones(4, 2), targets = sm.ones(4, 1) }, loss = "mse", seed = 3,
+        model = sm.nn.linear { 1 }, optimizer = sm.optim.sgd { lr = 0.1 }, schedule = { steps = 1, batch = 2 },
+      }]]
+    write("draws.lua", "return math.random(1 << 40)")
+    local drawn = output_of(text)
+    assert.matches("^%d+\t%d+\n%d+\t%d+\n$", drawn) -- by a guess at the seed, then by the seed
+    assert.equal(drawn, output_of(text))
   end)
 
   it("shares no globals with a run whose text it loads", function()

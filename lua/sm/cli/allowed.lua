@@ -251,9 +251,11 @@ end
 
 --- From now on, a script gets what is listed here. Called once, before it is loaded.
 function M.install()
+  require "sm.random" -- which gives scripts a math.random that follows the seed
   for name, value in next, scripts do
     whole[name] = ROOMS[name] and table_copy(value) or value
   end
+  globals.hide_method "dump"
   local strings = scripts.string -- in which the methods of strings are looked up, too
   for name in next, scripts do scripts[name] = nil end
   local loaded = fill(scripts, strings)

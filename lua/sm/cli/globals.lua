@@ -136,6 +136,14 @@ function M.share_methods(own)
   methods_of_scripts[#methods_of_scripts + 1] = own
 end
 
+--- Takes a function of the library's from the methods of strings, and keeps it in the library's table `string`.
+function M.hide_method(name)
+  local methods <const>, shown = debug.getmetatable "", {}
+  for key, value in next, methods.__index do shown[key] = value end
+  shown[name] = nil
+  methods.__index = setmetatable(shown, getmetatable(methods.__index))
+end
+
 --- require for the library's own files: nothing that a script does to package.loaded, preload or searchers comes
 --- between them.
 local function library_require()

@@ -3,6 +3,7 @@
 local runtime = require "sm.runtime"
 local behind = require "sm.check".behind
 local layer = require "sm.nn.layer"
+local modules = require "sm.modules"
 local shapes = require "sm.shapes"
 local is_users = require "sm.place".is_users
 local ordered = require "sm.ordered"
@@ -169,6 +170,7 @@ end
 --- Modules are no part of a declaration, and the library's functions in them are told by their names.
 local function left_alone()
   local seen = { [_G] = true }
+  for _, module in pairs(modules.values()) do seen[module] = true end
   for _, name in ipairs(ordered.sorted_keys(package.loaded)) do -- "sm.files" after "sm", which has some of the same
     local module = package.loaded[name]
     seen[module], module = true, behind[module] or module
