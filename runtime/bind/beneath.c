@@ -70,7 +70,12 @@ static int read_text(lua_State *L) {
   lua_pushnil(L);
   if (open->descriptor < 0) return 1;
   struct stat status;
-  if (fstat(open->descriptor, &status) != 0 || status.st_size > limit) {
+  if (fstat(open->descriptor, &status) != 0) {
+    const char *reason = strerror(errno);
+    lua_pushfstring(L, "%s: cannot read its size: %s", path, reason);
+    return 2;
+  }
+  if (status.st_size > limit) {
     lua_pushfstring(L, "%s: expected at most %I bytes, found %I", path, limit, (lua_Integer)status.st_size);
     return 2;
   }

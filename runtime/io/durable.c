@@ -174,9 +174,11 @@ sm_status sm_writer_open_beneath(sm_writer *writer, const char *path, size_t roo
   if (status != SM_OK) return status;
   if (parent < 0) return sm_fail(error, SM_SYSTEM, "%s: cannot create a file there: %s", path, strerror(ENOENT));
   struct stat old;
-  bool exists = fstatat(parent, name, &old, AT_SYMLINK_NOFOLLOW) == 0;
+  bool exists = fstatat(parent, name, &old, AT_SYMLINK_NOFOLLOW) == 0, unknown = !exists && errno != ENOENT;
+  int reason = errno;
   writer->path = strdup(path);
-  if (!writer->path) status = sm_fail(error, SM_NO_MEMORY, "%s: out of memory", path);
+  if (unknown) status = sm_fail(error, SM_SYSTEM, "%s: cannot look at: %s", path, strerror(reason));
+  else if (!writer->path) status = sm_fail(error, SM_NO_MEMORY, "%s: out of memory", path);
   else if (exists && !S_ISREG(old.st_mode))
     status = sm_fail(error, SM_BAD_FILE, "%s: expected a file to replace, found a %s", path,
                      sm_kind_of_file(old.st_mode));

@@ -3,13 +3,14 @@
 -- end with the very bytes of weights and optimizer memory of a run that was never stopped. After SIGINT the step that
 -- the program names must have a checkpoint. SIGKILL hits the program or the worker that it has started, in turn.
 -- Usage: lua5.4 tests/fault/kill.lua [kills] [interrupts] [seed]
--- Environment: SMRUN, LUA_PATH, LUA_CPATH as for the specs; SMRUN_OPTIONS, words for smrun ahead of others, as --trust
+-- Environment: SMRUN, LUA_PATH, LUA_CPATH as for the specs; SMRUN_OPTIONS, words for smrun ahead of others, as --trust;
+--   TMPDIR
 local lfs = require "lfs"
 local sm = require "sm"
 
 local kills, interrupts = tonumber(arg[1] or 20), tonumber(arg[2] or 10)
 local seed = tonumber(arg[3] or os.time())
-local smrun = ("'%s' %s"):format(os.getenv "SMRUN" or "build/smrun", os.getenv "SMRUN_OPTIONS" or "")
+local smrun = ("'%s' --threads 1 %s"):format(os.getenv "SMRUN" or "build/smrun", os.getenv "SMRUN_OPTIONS" or "")
 local longest_stop <const> = 5 -- seconds until a run has saved: 2 are promised, and these machines do other things too
 math.randomseed(seed)
 
@@ -36,9 +37,7 @@ local function shell(format, ...)
   return code
 end
 
-local home = os.tmpname()
-os.remove(home)
-assert(lfs.mkdir(home))
+local home = dofile "tests/fault/support.lua".workspace()
 local script = home .. "/killed.lua"
 local file = assert(io.open(script, "w"))
 file:write(EXPERIMENT)
@@ -108,8 +107,9 @@ local function stop(runs, how, mark, seconds)
     begun=$(date +%%s%%3N)
     kill -%s %s 2>/dev/null; wait $pid 2>/dev/null; code=$?
     echo $code $(($(date +%%s%%3N) - begun))
-    for look in $(seq 40); do [ -d /proc/${worker:-none} ] || break; sleep 0.05; done]]):format(smrun, runs, script, said,
-    mark, seconds, how:match "%a+", how:find "worker" and "${worker:-$pid}" or "$pid"))
+    for look in $(seq 40); do [ -d /proc/${worker:-none} ] || break; sleep 0.05; done]]):format(smrun, runs, script,
+    said, mark, seconds, how:match "%a+", how:find "worker" and "${worker:-$pid}"
+    or "$pid"))
   local code, milliseconds = pipe:read("n", "n")
   pipe:close()
   local text <close> = assert(io.open(said))

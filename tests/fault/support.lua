@@ -56,6 +56,15 @@ function M.unpack(text) return assert(load("return " .. text, "=child", "t", {})
 
 M.read, M.write = helpers.read, helpers.write
 
+--- A new directory, in TMPDIR where that is said.
+function M.workspace()
+  local path = os.tmpname()
+  os.remove(path)
+  path = path:gsub("^/tmp", os.getenv "TMPDIR" or "/tmp")
+  assert(lfs.mkdir(path))
+  return path
+end
+
 --- Removes a file, or a directory with all that it has.
 function M.remove(path)
   if lfs.symlinkattributes(path, "mode") == "directory" then
