@@ -9,7 +9,7 @@ local M = {}
 
 local MOST_LINKS <const> = 40 -- as many as Linux follows
 
-local granted -- {read=, write= (arrays of directories without links), shown= (those of write, as they came), home=, ask=}
+local granted -- {read=, write= (directories without links), shown= (those of write, as they came), home=, ask=}
 
 --- A path from the root, without links, "." and "..". What does not exist stays as it is named.
 local function real(path)

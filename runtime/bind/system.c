@@ -125,10 +125,10 @@ static void keep_point(lua_State *L) {
 
 void sm_lua_open_system(lua_State *L) {
   keep_point(L);
-  static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads}, {"warm_up", warm_up}, {"cores", cores},
-                                       {"now", now}, {"is_terminal", is_terminal}, {"columns", columns},
-                                       {"rows", rows}, {"width", width}, {"process_id", process_id}, {"blas", blas},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"threads", threads}, {"set_threads", set_threads},
+                                       {"warm_up", warm_up}, {"cores", cores}, {"now", now},
+                                       {"is_terminal", is_terminal}, {"columns", columns}, {"rows", rows},
+                                       {"width", width}, {"process_id", process_id}, {"blas", blas}, {NULL, NULL}};
   sm_lua_functions(L, functions);
   lua_pushstring(L, sm_instruction_set());
   lua_setfield(L, -2, "instruction_set");

@@ -50,18 +50,17 @@ local read
 
 local function read_table(bytes, at, state, depth)
   if depth == deepest then refuse(at, "tables are too deep") end
-  local count, result, key, value = nil, {}, nil, nil
-  count, at = unpack("<I4", bytes, at)
+  local count, place = unpack("<I4", bytes, at)
+  local result = {}
   for _ = 1, count do
-    local place = at
-    key, at = read(bytes, at, state, depth + 1)
+    local key, after = read(bytes, place, state, depth + 1)
     if key == nil or key ~= key or type(key) == "table" then refuse(place, "this is no key") end
     if result[key] ~= nil then refuse(place, "a key comes twice") end
-    value, at = read(bytes, at, state, depth + 1)
-    if value == nil then refuse(place, "a key without a value") end
-    result[key] = value
+    local value, last = read(bytes, after, state, depth + 1)
+    if value == nil then refuse(after, "a key without a value") end
+    result[key], place = value, last
   end
-  return result, at
+  return result, place
 end
 
 local formats <const> = { i = "<i8", d = "<d", s = "<s4" }

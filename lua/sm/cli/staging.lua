@@ -13,8 +13,8 @@ local runtime = require "sm.runtime"
 
 local M = {}
 
---- What a piece of work writes: "nothing", the directory of an "experiment" that its file returns, that of a "run" which
---- is there, or whatever a "script" comes to, beneath runs/<its name>.
+--- What a piece of work writes: "nothing", the directory of an "experiment" that its file returns, that of a "run"
+--- which is there, or whatever a "script" comes to, beneath runs/<its name>.
 --- @param work table as supervisor.run takes it
 function M.kind(work)
   if work.what == "evaluate" or work.what == "plan" or work.options.dry_run then return "nothing" end

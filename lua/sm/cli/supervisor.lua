@@ -93,9 +93,7 @@ local function answer(self, bytes)
     self.worker:kill()
     return
   end
-  local ok, result = xpcall(answers[call.call], function(value)
-    return type(value) == "table" and getmetatable(value) == nil and value or tostring(value)
-  end, self, call)
+  local ok, result = pcall(answers[call.call], self, call)
   if ok and result == "restart" then return restart(self) end
   if not calls.calls[call.call].answered then
     if not ok then
@@ -104,16 +102,20 @@ local function answer(self, bytes)
     end
     return
   end
-  self.worker:send(message.encode(ok and { result = result } or { problem = tostring(result) }))
+  local reply = message.encode(ok and { result = result } or { problem = tostring(result) })
+  pcall(self.worker.send, self.worker, reply) -- one that is gone is told of by its end
 end
 
 --- What became of the worker that has not said so itself.
 local function judge(self, how, code, why, cpu)
   local bounds = self.limits
   if self.problem then return self.problem end
-  if why == "time" then return ("stopped: it ran for more than %s (--max-time)"):format(limits.time_words(bounds.time)) end
-  if why == "disk" then return ("stopped: it wrote more than %s (--max-disk)"):format(limits.size_words(bounds.disk)) end
-  if why == "files" then return ("stopped: it made more than %d files (--max-files)"):format(bounds.files) end
+  local exceeded = ({
+    time = { "it ran for more than %s (--max-time)", limits.time_words(bounds.time) },
+    disk = { "it wrote more than %s (--max-disk)", limits.size_words(bounds.disk) },
+    files = { "it made more than %d files (--max-files)", bounds.files },
+  })[why]
+  if exceeded then return "stopped: " .. exceeded[1]:format(exceeded[2]) end
   if why == "signal" then return "killed, for what ran did not stop" end
   if why == "broken" then return "the experiment's process sent what it should not, and was killed" end
   if cpu >= bounds.cpu then
@@ -176,8 +178,7 @@ function M.run(work)
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
   }, { __close = staging.close })
   self.record = work.run and require "sm.experiment.directory".record(work.run) or nil
-  self.permits = permits.of({ file = work.file, run = work.run, record = self.record, runs = not work.run and self.runs },
-    options)
+  self.permits = permits.of({ file = work.file, run = work.run, record = self.record, runs = self.runs }, options)
   if self.kind == "script" and not options.quiet and runtime.system.is_terminal(2) then -- an experiment says it itself
     io.stderr:write("smrun: ", staging.words(self), "\n")
   end

@@ -25,8 +25,8 @@ local function words_of(options, setting, text_path, threads)
   return words
 end
 
---- What each combination would do, one after the other: the file is executed by a worker, or where the person trusts it,
---- here.
+--- What each combination would do, one after the other: the file is executed by a worker, or where the person trusts
+--- it, here.
 --- @param visit function(result, problem, modules) as sm.study.sweep has it
 local function plan(options, source, combinations, visit)
   if not options.trust then

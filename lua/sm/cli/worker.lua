@@ -1,5 +1,5 @@
---- The process that runs an experiment's text, confined. It hears what to do, loads what it needs, gives up all rights
---- but those that it was granted, and begins. The terminal and the run's directory are its supervisor's, which it calls.
+--- The process that runs an experiment's text, confined. It hears what to do, loads what it needs, gives up all
+--- rights but those that it was granted, and begins. The terminal is its supervisor's, which it calls.
 -- @module sm.cli.worker
 require "sm.modules".shield() -- before anything else is required
 require "sm.packages"
@@ -20,7 +20,7 @@ local M = {}
 
 local seen_often <const>, seen_seldom <const> = 0.1, 1 -- seconds between two steps that are told
 local done_code <const>, failed_code <const> = 0, 1
-local most_descriptors <const> = 1024
+local most_descriptors <const>, spare_bytes <const> = 1024, 1 << 20
 local loaded_before <const> = { "sm", "sm.canvas", "lfs" } -- what has code in C: no more is loaded afterwards
 
 --- Calls the supervisor. @return any what it answers, where it does
@@ -39,11 +39,11 @@ end
 local Screen <const> = {}
 Screen.__index = Screen
 
-function Screen:say(given, indent) call("say", { given = given, indent = indent }) end
-function Screen:conclude(given) call("conclude", { given = given }) end
-function Screen:note(given) call("note", { given = given }) end
-function Screen:row(row, steps, metrics) call("row", { row = row, steps = steps, metrics = metrics }) end
-function Screen:clear() call "clear" end
+function Screen.say(_, given, indent) call("say", { given = given, indent = indent }) end
+function Screen.conclude(_, given) call("conclude", { given = given }) end
+function Screen.note(_, given) call("note", { given = given }) end
+function Screen.row(_, row, steps, metrics) call("row", { row = row, steps = steps, metrics = metrics }) end
+function Screen.clear() call "clear" end
 
 --- Told no more often than it is seen.
 function Screen:step(step, steps, figures, seconds, at)
@@ -61,7 +61,8 @@ local function answering(work)
 
   function Host.screen(options)
     call("screen", { quiet = options.quiet == true })
-    return setmetatable({ quiet = options.quiet, told = 0, pause = work.terminal and seen_often or seen_seldom }, Screen)
+    local pause <const> = work.terminal and seen_often or seen_seldom
+    return setmetatable({ quiet = options.quiet, told = 0, pause = pause }, Screen)
   end
 
   function Host.plan(_, about, path) call("plan", { about = about, path = path }) end
@@ -79,8 +80,9 @@ local function answering(work)
 
   function Host.open(_, path)
     local opened = require "sm.experiment.directory".attach(path, call("open", { path = path }).unlocked)
-    if not permits.home then reach.confine { read = work.read, write = { reach.real(path), table.unpack(work.write) },
-      home = path } end
+    if not permits.home then
+      reach.confine { read = work.read, write = { reach.real(path), table.unpack(work.write) }, home = path }
+    end
     return opened
   end
 
@@ -131,7 +133,11 @@ local function confine(work)
   end
   runtime.system.set_threads(work.threads)
   runtime.system.warm_up()
-  program.restrict { memory = work.limits.memory, cpu = work.limits.cpu, file = work.limits.disk, descriptors = most_descriptors }
+  local bounds <const> = work.limits
+  program.restrict {
+    memory = bounds.memory, cpu = math.ceil(bounds.cpu), descriptors = most_descriptors,
+    file = bounds.disk + bounds.disk // 16 + spare_bytes, -- the supervisor ends what has written more than the limit
+  }
 end
 
 -- The work -------------------------------------------------------------------------------------------------------
@@ -139,14 +145,12 @@ end
 --- @param limit integer bytes of memory
 local function told(met, limit)
   if usage.is(met) then return { message = met.message, usage = true } end
-  local message, lines = met, nil
-  if type(met) == "table" then message, lines = met.message, met.lines end
-  message = tostring(message)
-  if problem.kind(message) == "memory" or met.kind == "memory" then
-    message = problem.kind(message) == "memory" and limits.memory_words(limit)
-      or ("%s; %s"):format(message, limits.memory_words(limit):gsub("^.-; ", ""))
-  end
-  return { message = message, lines = lines }
+  local words, lines, kind = met, nil, problem.kind(met)
+  if type(met) == "table" then words, lines, kind = met.message, met.lines, met.kind end
+  words = tostring(words)
+  if problem.kind(words) == "memory" then words = limits.memory_words(limit)
+  elseif kind == "memory" then words = ("%s; %s"):format(words, limits.memory_words(limit):gsub("^.-; ", "")) end
+  return { message = words, lines = lines }
 end
 
 --- The handler for xpcall, which also tells where memory ran out.

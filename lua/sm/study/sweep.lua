@@ -143,9 +143,10 @@ end
 ---   swept=(array of the names of the parameters that take more than one value), runs=(a directory), again=, dry_run=,
 ---   jobs=(how many at once)}
 --- @param host table the program around it: {plan=function(visit), which calls visit(result, problem, modules) for each
----   combination: what experiment:plan gives or else {message=, lines=, usage=}, and place → text of its modules, words=function(setting, text_path, threads), which gives the words of a command,
----   processes=(as sm.host: start, stop, ended, sleep, graceful, interrupted), complain=function(problem), screen=(as sm.terminal.progress), board=function(runs, screen, count), which gives
----   what hears of the runs}
+---   combination: what experiment:plan gives or else {message=, lines=, usage=}, and place → text of its modules;
+---   whether all were planned; words=function(setting, text_path, threads), which gives the words of a command;
+---   processes=(as sm.host: start, stop, ended, sleep, graceful, interrupted); complain=function(problem);
+---   screen=(as sm.terminal.progress); board=function(runs, screen, count), which gives what hears of the runs}
 --- @return boolean whether all is done, or can be
 --- @return boolean whether a signal stopped it
 function M.run(given, host)
