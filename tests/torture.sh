@@ -40,6 +40,9 @@ if [ ! "$quick" ]; then
   PRELOAD=$sanitizers tests/fault/allocations.sh build/sanitize seconds=120
 fi
 
+step hostile experiments
+SMRUN=build/smrun lua5.4 tests/fault/hostile.lua $([ "$quick" ] && echo "--part=3 --seed=1")
+
 step finalizers that run wherever a binding allocates
 for name in bindings integers params; do poisoned $name 1; done
 [ ! "$quick" ] || exit 0

@@ -1,0 +1,11 @@
+-- Ends with success while a view draws. It must be no success.
+-- expect: error "smrun:"
+local view = { name = "ends", check = function() end, draw = function() os.exit(0, false) end }
+local sm = require "sm"
+return sm.experiment {
+  data = sm.data.tensors { inputs = sm.randn(12, 4), targets = sm.ones({ 12 }, "int32"), validation = 4 },
+  model = sm.nn.sequential { sm.nn.linear { 3 } },
+  optimizer = sm.optim.sgd { lr = 0.01 },
+  schedule = { steps = 4, batch = 4, evaluate = 2, checkpoint = 2 },
+  views = { view },
+}

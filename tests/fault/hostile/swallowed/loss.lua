@@ -1,0 +1,15 @@
+-- Loops with pcall within the loss of a training step. One SIGTERM must be enough.
+-- sends: SIGTERM after 1.5
+-- limit: 12
+-- expect: killed
+local function loss()
+  while true do pcall(function() while true do end end) end
+end
+local sm = require "sm"
+return sm.experiment {
+  data = sm.data.tensors { inputs = sm.randn(12, 4), targets = sm.ones({ 12 }, "int32"), validation = 4 },
+  model = sm.nn.sequential { sm.nn.linear { 3 } },
+  optimizer = sm.optim.sgd { lr = 0.01 },
+  schedule = { steps = 4, batch = 4, evaluate = 2, checkpoint = 2 },
+  loss = loss,
+}
