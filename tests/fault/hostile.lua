@@ -8,7 +8,9 @@
 -- In the text @HERE@ is the directory, @TOKEN@ a word of this run's own, and @PID@ a process that must not be ended.
 -- A script whose attack succeeds prints BREACH.
 -- Usage: lua5.4 tests/fault/hostile.lua [pattern] [--jobs=2] [--part=N] [--seed=N] [--verbose] [--keep]
+--     [--trust]
 --   pattern  of CLASS/NAME     --part  one of N scripts, drawn by the seed     --verbose  prints what each one printed
+--   --trust  without confinement, where most are not contained: the runner can fail
 -- environment: SMRUN (build/smrun), CC
 local lfs = require "lfs"
 local support = dofile "tests/fault/support.lua"
@@ -89,7 +91,7 @@ local function attempt(home, name, slack, suffix)
   local here = place.make(home, class .. "-" .. short .. (suffix or ""), short, text, said)
   local before = place.snapshot(here.base)
   local output_file = ("%s/output/%s"):format(home, here.token)
-  local options = confines and said.options or ""
+  local options = settings.trust and "--trust" or confines and said.options or ""
   local command = ("cd '%s' && %s timeout 200 '%s/watch' %g %g %s '%s' '%s' %s %s </dev/null 2>&1"):format(
     here.path, here.environment, home, said.limit + ALLOWANCE + slack, said.after, said.terminal and "pty" or "pipe",
     output_file, smrun, options, here.command)
@@ -169,7 +171,7 @@ end
 assert(lfs.mkdir(home .. "/taken") and lfs.mkdir(home .. "/output"))
 local slack <const> = control(home)
 local words = ("'%s' --seed=%d --part=%d --within='%s' --slack=%g %s"):format(settings.pattern, settings.seed,
-  settings.part, home, slack, settings.keep and "--keep" or "")
+  settings.part, home, slack, (settings.keep and "--keep " or "") .. (settings.trust and "--trust" or ""))
 local pipes, results, started = {}, {}, os.time()
 for i = 1, settings.jobs do pipes[i] = assert(io.popen("lua5.4 tests/fault/hostile.lua " .. words)) end
 for _, pipe in ipairs(pipes) do

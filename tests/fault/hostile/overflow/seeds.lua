@@ -10,7 +10,7 @@ for _, n in ipairs { math.maxinteger, math.mininteger, -1, 1 << 63, 1 << 40, 2 ^
   pcall(math.random, n)
   pcall(math.random, math.mininteger, n)
   pcall(string.rep, "x", n)
-  pcall(table.unpack, {}, n, n + 1 << 20)
+  pcall(function() return table.unpack({}, n, n + (1 << 20)) end)
   pcall(utf8.char, n)
   pcall(select, n, 1, 2)
 end
