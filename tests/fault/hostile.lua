@@ -3,6 +3,7 @@
 -- tries and what must come of it. Lines of this form in it tell the runner more:
 --   -- expect: ok | error "words" | contained | killed   exit code 0; 1 with these words; 0 or 1; not 0, by a limit
 --   -- options: words       for smrun, before the file       -- command: words   in place of the file: resume RUN
+--   -- says: words         that the output must have
 --   -- limit: seconds       10, or what --max-time says       -- sends: SIGTERM after seconds
 --   -- terminal             standard output is one            -- setup: Lua that prepares the directory
 -- In the text @HERE@ is the directory, @TOKEN@ a word of this run's own, and @PID@ a process that must not be ended.
@@ -44,7 +45,8 @@ local function head(text)
     local key, value = line:match "^%-%- (%l+):? ?(.*)$"
     if key == "setup" then
       said.setup[#said.setup + 1] = value
-    elseif key == "expect" or key == "options" or key == "command" or key == "limit" or key == "sends" then
+    elseif key == "expect" or key == "options" or key == "command" or key == "limit" or key == "sends"
+      or key == "says" then
       said[key] = value
     elseif line == "-- terminal" then
       said.terminal = true
@@ -67,6 +69,7 @@ local function unexpected(said, result, output)
   if want == "ok" and code ~= 0 then return ("exit code %d for 0"):format(code) end
   if want == "error" and code ~= 1 then return ("exit code %d for 1"):format(code) end
   if want == "error" and not output:find(words, 1, true) then return ("does not say '%s'"):format(words) end
+  if said.says and not output:find(said.says, 1, true) then return ("does not say '%s'"):format(said.says) end
   if want == "contained" and code > 1 then return ("exit code %d"):format(code) end
   if want == "killed" and (code == 0 or code == 2) then return ("exit code %d where a limit ends it"):format(code) end
   if want == "killed" and said.after == 0 and not output:find "smrun: " then return "says nothing" end

@@ -1,6 +1,6 @@
 /* Runs one command and says what became of it: how it ended, how long it took, the most memory that it or a process of
    its took, and which processes it left. What it leaves is killed. Nothing that it prints reaches this program's output:
-   the first bytes go to a file.
+   it goes to a file, of very much the beginning and the end.
    Usage: watch LIMIT SIGNAL_AFTER pipe|pty OUTPUT COMMAND…
      LIMIT         seconds after which all is killed; counted from the signal where there is one
      SIGNAL_AFTER  seconds after which the command gets SIGTERM, 0 for never
@@ -22,7 +22,8 @@
 #include <unistd.h>
 
 enum {
-  MOST_KEPT = 4 << 20,        /* bytes of output */
+  MOST_KEPT = 4 << 20,        /* bytes of output, from its beginning */
+  END_KEPT = 1 << 16,         /* and from its end */
   MOST_PROCESSES = 4096,      /* that are looked through */
   MOST_MEMORY_MIB = 2500,     /* of one process: more endangers the machine */
   MOST_FILE_MIB = 2048,       /* likewise */
@@ -33,7 +34,8 @@ typedef struct { pid_t pid, parent; long pages; char name[32]; } process;
 
 static process processes[MOST_PROCESSES];
 static int count;
-static size_t kept;
+static size_t kept, beyond;
+static char end[END_KEPT]; /* the last of what is beyond MOST_KEPT: byte n of it at n % END_KEPT */
 
 static double now(void) {
   struct timespec t;
@@ -111,7 +113,13 @@ static int drain(int from, int to) {
   size_t keep = kept + (size_t)n > MOST_KEPT ? MOST_KEPT - kept : (size_t)n;
   if (keep > 0 && write(to, bytes, keep) < 0) stop("output");
   kept += keep;
+  for (size_t i = keep; i < (size_t)n; i++) end[beyond++ % END_KEPT] = bytes[i];
   return 1;
+}
+
+static void write_end(int to) {
+  size_t from = beyond % END_KEPT, whole = beyond >= END_KEPT ? END_KEPT - from : 0;
+  if (write(to, end + from, whole) < 0 || write(to, end, from) < 0) stop("output");
 }
 
 static int open_terminal(int *terminal) {
@@ -198,6 +206,7 @@ int main(int argc, char **argv) {
   }
   struct pollfd rest = { from, POLLIN, 0 };
   while (open_still && poll(&rest, 1, 0) > 0) open_still = drain(from, output);
+  write_end(output);
   printf("%s %d\n", WIFEXITED(status) ? "exit" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
   printf("seconds %.2f\npeak %ld\n", took, usage.ru_maxrss);
   if (killed) printf("killed %s\n", killed);

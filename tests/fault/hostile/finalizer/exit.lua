@@ -1,5 +1,6 @@
--- A finalizer ends the program with success during training. It must be no success.
--- expect: error "smrun:"
+-- A finalizer ends the program with success during training. The run must go on to its end.
+-- expect: ok
+-- says: report
 local armed = false
 local function arm()
   setmetatable({}, { __gc = function()

@@ -13,7 +13,7 @@ end
 for _, name in pairs { "ipairs", "next", "rawget", "rawset", "select", "tonumber", "tostring", "error", "assert" } do
   pcall(function() _G[name] = function() say("BREACH: the library calls a replaced " .. name) end end)
 end
-setmetatable(_G, {})
+pcall(setmetatable, _G, {})
 return sm.experiment {
   data = sm.data.tensors { inputs = sm.randn(12, 4), targets = sm.ones({ 12 }, "int32"), validation = 4 },
   model = sm.nn.sequential { sm.nn.linear { 3 } },
