@@ -64,7 +64,8 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
-.PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian docs install uninstall clean
+.PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian check-kernel docs \
+        install uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
@@ -106,6 +107,9 @@ torture: deps-check ## fuzzers, failing allocations, hostile finalizers, malform
 
 check-debian: ## the README's commands and every level in bare Debians (needs root and debootstrap)
 	@tests/debian.sh
+
+check-kernel: all c-tests ## confinement under the kernel of Debian 12, emulated (needs root, debootstrap and QEMU)
+	@BUILD=$(BUILD) tests/kernel.sh
 
 # The libraries. One object directory per instruction set.
 $(BUILD)/base/%.o: runtime/%.c
