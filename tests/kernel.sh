@@ -1,7 +1,7 @@
 #!/bin/sh
-# Commands under the kernel of Debian 12, Linux 6.1, whose Landlock has the ABI 2: it knows no truncation, no network and
-# no scopes. QEMU emulates a small Debian 12 with this checkout in it, as built here, and runs each command twice: as
-# root, and as an ordinary user who owns the checkout.
+# Commands under the kernel of Debian 12, Linux 6.1, whose Landlock has the ABI 2: it knows no truncation, no network
+# and no scopes. QEMU emulates a small Debian 12 with this checkout in it, as built here, and runs each command twice:
+# as root, and as an ordinary user who owns the checkout.
 # Usage: tests/kernel.sh [COMMAND…]   each word is a line for the shell; without any, what docs/security.md promises
 # Environment:
 #   BUILD=build             what was built here, on a Debian 12
