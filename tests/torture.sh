@@ -1,6 +1,7 @@
 #!/bin/sh
-# Attacks on the library: random calls of its interface, random and malformed files, failing allocations, and finalizers
-# that run wherever a binding allocates. docs/security.md says what each part found and how long it takes.
+# Attacks on the library: random calls of its interface, random and malformed files, failing allocations and disks, runs
+# that are stopped, and finalizers that run wherever a binding allocates. docs/security.md says what each part found and
+# how long it takes.
 # Usage: tests/torture.sh [quick]   quick: the minutes of `make check`, with the same seeds each time
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +16,7 @@ sanitizers="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.s
 poisoned() {
   SPECS="^$1_spec" HELPER=tests/lua/poison.lua SM_POISON_EVERY=$2 PRELOAD=$sanitizers lua5.4 tests/run.lua build/poison
 }
+with_library() { LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/lib/?.so;;' lua5.4 "$@"; }
 build all
 build SANITIZE=1 all
 build POISON=1 all
@@ -43,6 +45,17 @@ fi
 step hostile experiments
 SMRUN=build/smrun lua5.4 tests/fault/hostile.lua $([ "$quick" ] && echo "--part=3 --seed=1")
 
+step runs that are stopped, disks that fail, power that is cut
+if [ "$quick" ]; then
+  tests/fault/disk.sh build calls seconds=20 seed=1
+  tests/fault/disk.sh build power seconds=10 seed=1
+  with_library tests/fault/kill.lua 10 5 1
+else
+  tests/fault/disk.sh build calls
+  tests/fault/disk.sh build power
+  with_library tests/fault/kill.lua 300 100
+fi
+
 step finalizers that run wherever a binding allocates
 for name in bindings integers params; do poisoned $name 1; done
 [ ! "$quick" ] || exit 0
@@ -57,6 +70,6 @@ windows data records raising runner " in *" $name "*) continue ;; esac # these c
 done
 
 step malformed files and run directories
-export LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/lib/?.so;;'
-lua5.4 tests/fuzz/malformed.lua --part=1 build/smrun
-LIMIT=300 lua5.4 tests/fuzz/malformed.lua --part=10 build/sanitize/smrun
+with_library tests/fuzz/malformed.lua --part=1 build/smrun
+export LIMIT=300
+with_library tests/fuzz/malformed.lua --part=10 build/sanitize/smrun

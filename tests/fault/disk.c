@@ -46,7 +46,7 @@ static char beneath[PATH_MAX];
 static size_t beneath_length;
 static long first, length;
 static int error, kind;
-static bool meant, recording;
+static bool meant, recording, printing; /* printing: what is printed is written down, too */
 
 /* ---- which file ---- */
 
@@ -149,7 +149,7 @@ static void note_on(char letter, int file, uint64_t at) {
 static void note_write(int file, const void *data, size_t bytes, off_t at) {
   char path[PATH_MAX];
   int before = errno;
-  if (recording && file == STDOUT_FILENO) note('P', "", 0, data, bytes, 0);
+  if (printing && file == STDOUT_FILENO) note('P', "", 0, data, bytes, 0);
   else if (recording && path_of(path, file) && is_beneath(path)) {
     if (at < 0) at = lseek(file, 0, SEEK_CUR) - (off_t)bytes;
     note('W', path, strlen(path), data, bytes, (uint64_t)at);
@@ -310,7 +310,7 @@ struct dirent *readdir(DIR *listing) {
 size_t fwrite(const void *data, size_t size, size_t count, FILE *file) {
   NEXT(size_t, fwrite, (const void *, size_t, size_t, FILE *));
   if (file != stdout && fails_on(ANY | TAKES_ROOM, "fwrite", fileno(file))) return 0;
-  if (recording && file == stdout) note('P', "", 0, data, size * count, 0);
+  if (printing && file == stdout) note('P', "", 0, data, size * count, 0);
   return next(data, size, count, file);
 }
 
@@ -361,6 +361,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv) {
     meant = error != 0;
   }
   recording = record && *record == '1';
+  printing = recording && !worker; /* what a worker prints a person sees when the supervisor prints it */
 }
 
 __attribute__((destructor)) static void end(void) {

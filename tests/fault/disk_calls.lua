@@ -1,13 +1,13 @@
 --- Fails or shortens each call of the system that concerns a run's files, one after the other: of a run from its
 --- beginning, and of one that goes on. The program must end by itself, say what happened, and leave what it had saved;
 --- and the run that goes on from there must end with the same bytes.
--- Usage: tests/fault/disk.sh BUILD calls [seconds=S] [seed=N] [part=I/N] [processes=worker,supervisor]
+-- Usage: tests/fault/disk.sh BUILD calls [seconds=S] [seed=N] [part=I/N]
 -- Without seconds every call in every way, or the I-th of N parts of them; else as many as there is time for, chosen by
 -- the seed.
 local runs = dofile "tests/fault/disk_runs.lua"
 local support = runs.support
 
-local settings = { seed = os.time(), processes = "supervisor" }
+local settings = { seed = os.time() }
 for _, word in ipairs(arg) do
   local key, value = word:match "^(%l+)=(.*)$"
   settings[key] = tonumber(value) or value
@@ -21,12 +21,13 @@ local ways = { -- how a call fails, how many in a row, and what the program then
 }
 
 local home = runs.workspace()
-local process = settings.processes:match "%a+"
+local processes = runs.processes()
+runs.clear()
 
 assert(runs.start(runs.train()) == 0, "the whole run failed")
 local expected = runs.outcome(runs.run)
 
-local halfway = runs.stopped(expected, process)
+local halfway = runs.stopped(expected, processes[1])
 
 local begin = { "begins", words = runs.train(), prepare = runs.clear }
 local resume = { "goes on", words = ("resume '%s'"):format(runs.run), prepare = function() runs.copy(halfway) end }
@@ -79,7 +80,7 @@ local function attempt(part, way, n, which)
 end
 
 local cases, calls = {}, 0
-for which in settings.processes:gmatch "%a+" do
+for _, which in ipairs(processes) do
   for _, part in ipairs { begin, resume } do
     for _, way in ipairs(ways) do
       part.prepare()

@@ -5,13 +5,13 @@
 ---   names     all files have the names that they were given, and only the content that was synced
 ---   random    of the changes of each directory since its last sync a part is there, the first ones or any; of a file's
 ---             content a part, or as many zeros
--- Usage: tests/fault/disk.sh BUILD power [seconds=S] [seed=N] [process=worker]
+-- Usage: tests/fault/disk.sh BUILD power [seconds=S] [seed=N]
 -- Without seconds every moment; else as many as there is time for, chosen by the seed.
 local lfs = require "lfs"
 local runs = dofile "tests/fault/disk_runs.lua"
 local support = runs.support
 
-local settings = { seed = os.time(), process = "supervisor" }
+local settings = { seed = os.time() }
 for _, word in ipairs(arg) do
   local key, value = word:match "^(%l+)=(.*)$"
   settings[key] = tonumber(value) or value
@@ -164,10 +164,12 @@ end
 -- The runs ---------------------------------------------------------------------------------------------------
 
 local home = runs.workspace()
+local process = runs.processes()[1]
+runs.clear()
 local code, _, whole = runs.start(runs.train(), { record = true })
 assert(code == 0, "the whole run failed")
 local expected = runs.outcome(runs.run)
-local halfway = runs.stopped(expected, settings.process)
+local halfway = runs.stopped(expected, process)
 local before = load_disk(halfway)
 runs.copy(halfway)
 local again, _, rest = runs.start(("resume '%s'"):format(runs.run), { record = true })

@@ -97,6 +97,13 @@ function M.start(words, given)
   return how == "exit" and code < 128 and code or "signal " .. (how == "exit" and code - 128 or code), output, result
 end
 
+--- The processes that touch the files of a run: "supervisor", and before it "worker" where there is one.
+function M.processes()
+  M.clear()
+  local _, _, counted = M.start(M.train(), { fail = "0 1 EIO", process = "worker" })
+  return counted.made > 0 and { "worker", "supervisor" } or { "supervisor" }
+end
+
 --- The files beneath a directory: place → content.
 function M.files(path, found, place)
   found = found or {}
