@@ -1,7 +1,7 @@
 --- What the supervisor does when its worker calls: a function for each call of sm.cli.calls. What it raises is an error
 --- of the worker's; "restart" is no answer, but begins anew with other rights.
 -- @module sm.cli.answers
-local checkpoint = require "sm.experiment.checkpoint"
+local checkpoint_files = require "sm.experiment.checkpoint_files"
 local directory = require "sm.experiment.directory"
 local environment = require "sm.experiment.environment"
 local host = require "sm.cli.host"
@@ -99,7 +99,7 @@ function M.place(self, call)
   }
   self.begun = state == "unfinished"
   self.path, self.summary = path, state == "finished" and directory.summary(path) or nil
-  local saved = state ~= "new" and checkpoint.steps(path)[1] or 0
+  local saved = state ~= "new" and checkpoint_files.steps(path)[1] or 0
   if not call.planning and state ~= "finished" and self.kind == "experiment" and self.granted ~= path
     and not (state == "new" and staging.settle(self, path)) then
     if (self.restarts or 0) == most_restarts then error(("%s is another process's"):format(path), 0) end

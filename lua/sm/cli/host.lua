@@ -42,12 +42,12 @@ end
 
 --- Deletes all checkpoints of a run but the newest `keep` up to `step`.
 function M.prune(path, keep, step)
-  require "sm.experiment.checkpoint".prune(path, keep, step)
+  require "sm.experiment.checkpoint_files".prune(path, keep, step)
 end
 
 --- Writes summary.json: the run is finished.
 function M.conclude(path, summary)
-  require "sm.experiment.checkpoint".finish(path, summary)
+  require "sm.experiment.checkpoint_files".finish(path, summary)
 end
 
 --- Writes the report of a run anew. A run does not end for want of one: what is wrong is said once.

@@ -1,6 +1,6 @@
 --- The commands that concern a run: a file, `resume`, `eval`.
 local host = require "sm.cli.host"
-local in_smrun = package.loaded["sm.host"] ~= nil -- plain Lua runs a file in its own process
+local program = package.loaded["sm.host"] -- nil under plain Lua, which runs a file in its own process
 local loader = require "sm.experiment.load"
 local paths = require "sm.cli.paths"
 local settings = require "sm.cli.settings"
@@ -62,7 +62,14 @@ function M.plan(options, overrides, source)
 end
 
 local function is_confined(options)
-  return in_smrun and not options.trust
+  return program and not options.trust
+end
+
+--- Hands work to a worker, which loads its libraries while this process loads its own.
+--- @return integer exit code
+function M.confine(work)
+  work.worker = program.worker()
+  return require "sm.cli.supervisor".run(work)
 end
 
 --- smrun FILE.lua [key=value …]; more than one value for a parameter makes a sweep.
@@ -73,7 +80,7 @@ function M.file(options)
   local combinations, swept = settings.read(options.words, 2)
   if #combinations > 1 then return require "sm.cli.sweep".run(options, combinations, swept) end
   if not is_confined(options) then return M.train(options, combinations[1]) end
-  return require "sm.cli.supervisor".run {
+  return M.confine {
     what = "train", options = options, overrides = combinations[1], file = path,
     source = loader.read(options.text or path),
   }
@@ -97,7 +104,7 @@ local function with_run(method, options)
   options.words[1] = options.words[1]:gsub("(.)/+$", "%1")
   paths.check_run(options.words[1])
   if not is_confined(options) then return M.go_on(method, options) end
-  return require "sm.cli.supervisor".run { what = method, options = options, run = options.words[1] }
+  return M.confine { what = method, options = options, run = options.words[1] }
 end
 
 --- smrun resume RUN

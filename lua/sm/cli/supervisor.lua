@@ -25,7 +25,7 @@ local interrupted_code <const>, failed_code <const> = 130, 1
 
 --- Starts a worker, or one more with other rights.
 local function start(self)
-  self.worker = program.worker()
+  self.worker, self.early = self.early or program.worker(), nil
   self.skip = { output = self.said.output, errors = self.said.errors }
   self.said = { output = 0, errors = 0 }
   self.ended, self.patience, self.asked = nil, nil, false
@@ -162,7 +162,8 @@ end
 --- Runs an experiment's text in a worker.
 --- @param work table {what="train", "resume", "evaluate" or "plan", options=(of the command line), overrides= (what the
 ---   command line sets), combinations=(for "plan": an array of overrides), source=(the text of the file),
----   file=(its path) or run=(a directory), planned=function(result, problem, modules), for "plan"}
+---   file=(its path) or run=(a directory), worker=(one that was started), planned=function(result, problem, modules),
+---   for "plan"}
 --- @return integer exit code
 function M.run(work)
   local options = work.options
@@ -172,7 +173,7 @@ function M.run(work)
       text = options.text, runs = options.runs,
     },
     overrides = work.overrides, combinations = work.combinations, source = work.source, file = work.file,
-    run = work.run, begun = work.run ~= nil, planned = work.planned, called = usage.program(),
+    run = work.run, early = work.worker, begun = work.run ~= nil, planned = work.planned, called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),

@@ -31,7 +31,7 @@ end
 local function plan(options, source, combinations, visit)
   if not options.trust then
     local all = {}
-    local code = require "sm.cli.supervisor".run {
+    local code = require "sm.cli.run".confine {
       what = "plan", options = options, combinations = combinations, source = source, file = options.words[1],
       planned = function(...) all[#all + 1] = table.pack(...) end,
     }

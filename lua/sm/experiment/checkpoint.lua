@@ -11,6 +11,7 @@ local brief = require "sm.text".brief
 local fail = require "sm.fail"
 local files = require "sm.files"
 local random = require "sm.random"
+local checkpoint_files = require "sm.experiment.checkpoint_files"
 local directory_of = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
@@ -20,10 +21,8 @@ local without_line = require "sm.place".without_line
 
 local M = {}
 
-local remove <const> = runtime.io.beneath.remove -- what cannot be removed stays
 local format <const> = "smrun checkpoint 1"
 local best_name <const> = "/checkpoints/best.safetensors"
-local fewest <const> = 2 -- are kept, whatever is asked for: the newest may turn out to be damaged
 
 --- The tensors of a run's model, for a checkpoint; raises where one is not finite.
 local function finite_tensors(run)
@@ -39,44 +38,8 @@ end
 
 --- A half-sentence that says where the last good checkpoint lies.
 function M.last(run)
-  return run.saved and ("the last good checkpoint is " .. M.path(run.directory.path, run.saved))
+  return run.saved and ("the last good checkpoint is " .. checkpoint_files.path(run.directory.path, run.saved))
     or "there is no checkpoint yet"
-end
-
---- The place of a checkpoint beneath the run directory.
-local function name_of(step)
-  return ("checkpoints/step-%06d.safetensors"):format(step)
-end
-
-function M.path(directory, step)
-  return directory .. "/" .. name_of(step)
-end
-
---- The steps that have a checkpoint, newest first; temporary files of a killed run do not count, nor does what no run
---- would call so.
-function M.steps(directory)
-  local steps = {}
-  for name in pairs(directory_of.list(directory, "checkpoints")) do
-    local step = math.tointeger(tonumber(name:match "^step%-(%d+)%.safetensors$"))
-    if step and "checkpoints/" .. name == name_of(step) then steps[#steps + 1] = step end
-  end
-  table.sort(steps, function(a, b) return a > b end)
-  return steps
-end
-
---- Deletes all but the newest few up to a step, and what a killed run left half written. Later ones could not be read,
---- and are left alone.
-function M.prune(directory, keep, last)
-  local count = 0
-  for _, step in ipairs(M.steps(directory)) do
-    if step <= last then count = count + 1 end
-    if count > math.max(keep, fewest) then remove(directory, name_of(step)) end
-  end
-  for name in pairs(directory_of.list(directory, "checkpoints")) do
-    if name:find "^%.step%-.*%.tmp%-" or name:find "^%.best%..*%.tmp%-" then
-      remove(directory, "checkpoints/" .. name)
-    end
-  end
 end
 
 --- The seconds that the run has taken until now, and those of the steps since the last row of metrics.csv.
@@ -97,12 +60,6 @@ local function read_spent(directory, step)
   local kept = schema.decode(path, text, schema.spent)
   return { wall = kept.wall_seconds, training = kept.training_seconds, row = kept.step == step and kept.row_seconds
     or nil }
-end
-
---- A run is finished: its summary also has the time that it took.
-function M.finish(directory, summary)
-  directory_of.write_in(directory, "summary.json", json.encode(summary))
-  remove(directory, "spent.json")
 end
 
 --- The tensors of a model that a checkpoint keeps.
@@ -150,7 +107,7 @@ function M.save(run)
   save_spent(run)
   local metadata = metadata_of(run)
   metadata.numbers = numbers_text.encode(numbers_of(run, held))
-  files.save_checked(M.path(run.directory.path, step), tensors, metadata, #run.directory.path)
+  files.save_checked(checkpoint_files.path(run.directory.path, step), tensors, metadata, #run.directory.path)
   run.saved = step
   run.host.prune(run.directory.path, run.schedule.keep, step)
 end
@@ -182,7 +139,7 @@ end
 --- @param run table with schedule
 --- @return table {path=, step=, tensors=, metadata=, numbers=}
 local function read(directory, step, run)
-  local path = M.path(directory, step)
+  local path = checkpoint_files.path(directory, step)
   local tensors, metadata = read_tensors(directory, path)
   require_format(path, metadata, { "step", "numbers", "source", "params" })
   if metadata.step ~= ("%d"):format(step) then
@@ -197,7 +154,7 @@ end
 --- The newest checkpoint that can be read. One that cannot is passed over, and said so; an older one will do.
 --- @return table|nil as read gives it; nil where there is no checkpoint at all
 local function newest(run, directory, say)
-  local steps = M.steps(directory)
+  local steps = checkpoint_files.steps(directory)
   for _, step in ipairs(steps) do
     local ok, found = attempt(read, directory, step, run)
     if ok then return found end
@@ -208,10 +165,10 @@ end
 
 --- Reads the checkpoint of a step that is asked for.
 local function asked(run, directory, step)
-  local there, steps = directory_of.list(directory, "checkpoints"), M.steps(directory)
-  if there[name_of(step):match "[^/]*$"] then return read(directory, step, run) end
-  fail("there is no %s%s", M.path(directory, step), #steps > 0 and (" (checkpoints of the steps %s)"):format(
-    table.concat(steps, ", ")) or "")
+  local there, steps = directory_of.list(directory, "checkpoints"), checkpoint_files.steps(directory)
+  if there[checkpoint_files.name(step):match "[^/]*$"] then return read(directory, step, run) end
+  fail("there is no %s%s", checkpoint_files.path(directory, step), #steps > 0
+    and (" (checkpoints of the steps %s)"):format(table.concat(steps, ", ")) or "")
 end
 
 local function require_own(path, metadata, run)

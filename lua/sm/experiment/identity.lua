@@ -6,7 +6,6 @@ local modules = require "sm.modules"
 local random = require "sm.random"
 local sorted_keys = require "sm.ordered".sorted_keys
 local borrowed = require "sm.experiment.borrowed"
-local declared = require "sm.experiment.declared"
 local directory = require "sm.experiment.directory"
 local params = require "sm.experiment.params"
 
@@ -23,6 +22,7 @@ end
 ---   experiment, so that text, modules and parameters tell nearly all)}
 --- @return table
 function M.of(declaration, given)
+  local declared = require "sm.experiment.declared" -- brings the numeric libraries, which a comparison can do without
   local lines = declared.declaration(declaration, not given.from_file)
   local script = not given.from_file and given_to_script(given.file) or nil
   for name, value in pairs(script or {}) do lines["arg." .. name] = tostring(value) end

@@ -3,6 +3,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local average = require "sm.experiment.average"
 local checkpoint = require "sm.experiment.checkpoint"
+local checkpoint_files = require "sm.experiment.checkpoint_files"
 local declare = require "sm.experiment.declare"
 local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
@@ -119,7 +120,8 @@ function Experiment:plan(options)
   if options.dry_run then this:build() end
   return {
     name = this.name, variant = this.variant, directory = path, state = state, steps = this.schedule.steps,
-    saved = state ~= "new" and checkpoint.steps(path)[1] or 0, summary = state ~= "new" and directory.summary(path),
+    saved = state ~= "new" and checkpoint_files.steps(path)[1] or 0,
+    summary = state ~= "new" and directory.summary(path),
   }
 end
 
@@ -159,7 +161,7 @@ local function put_back(this, path, which, exact)
     fail("%s keeps no best weights: its experiment does not say what is best", path)
   end
   local say = function(line) this.progress:say(line) end
-  local step = math.type(which) and which or exact and checkpoint.steps(path)[1] or nil
+  local step = math.type(which) and which or exact and checkpoint_files.steps(path)[1] or nil
   if not checkpoint.restore(this, path, say, true, step) then
     fail("%s has no checkpoint yet", path)
   end

@@ -6,7 +6,7 @@ local fail = require "sm.fail"
 local json = require "sm.json"
 local shortest = require "sm.text".shortest
 local without_line = require "sm.place".without_line
-local checkpoint = require "sm.experiment.checkpoint"
+local checkpoint_files = require "sm.experiment.checkpoint_files"
 local directory = require "sm.experiment.directory"
 local metrics = require "sm.experiment.metrics"
 local schema = require "sm.experiment.schema"
@@ -144,7 +144,7 @@ end
 
 --- The step of the newest checkpoint.
 local function saved_in(path)
-  local listed, steps = pcall(checkpoint.steps, path)
+  local listed, steps = pcall(checkpoint_files.steps, path)
   if not listed then fail("%s/checkpoints cannot be read: %s", path, reason_of(steps)) end
   return steps[1] and math.tointeger(steps[1])
 end
