@@ -202,8 +202,8 @@ describe("a confined script", function()
       }]]
     write("draws.lua", "return math.random(1 << 40)")
     local drawn = output_of(text)
-    assert.matches("^%d+\t%d+\n%d+\t%d+\n$", drawn) -- by a guess at the seed, then by the seed
-    assert.equal(drawn, output_of(text))
+    assert.matches("\n%d+\t%d+\n$", drawn) -- once more than its seed was guessed
+    assert.equal(drawn:match "[^\n]*\n$", output_of(text):match "[^\n]*\n$")
   end)
 
   it("shares no globals with a run whose text it loads", function()

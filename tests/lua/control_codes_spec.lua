@@ -90,7 +90,7 @@ describe("a string from elsewhere", function()
       "return sm.load(name .. '.npy')", "sm.zeros(name)", "sm.nn.linear { [name] = 1 }", "require(name)",
       "return _G[name]", "return sm[name]", "sm.params { [name] = 1 }", "sm.experiment { [name] = 1 }",
       "load('x = = 1', '=' .. name)()", "assert(load('error \"here\"', '@' .. name))()", "assert(io.open(name))",
-      "sm.save(name .. '.safetensors', { [name] = 1 })", "sm.save(name .. '/x.npy', sm.zeros(1))",
+      "sm.save(name .. '.safetensors', { [name] = 1 })", "sm.save(arg[0] .. '/' .. name .. '/x.npy', sm.zeros(1))",
     } do
       tiny.write(script, ("local sm, name = require 'sm', %q\n%s\n"):format(name, code))
       local output, exit = tiny.smrun(quoted(script))
