@@ -1,0 +1,12 @@
+-- A run that a stranger sent says that it was begun from a file outside, which has the same text, and brings a module
+-- of its own that attacks. What lies beside that file must not be read.
+-- command: resume runs/victim/default
+-- expect: contained
+-- setup: local text = "local m = require 'm'\nreturn m\n"
+-- setup: run("runs/victim/default", text) write("outside/train.lua", text)
+-- setup: local path = "runs/victim/default/environment.json"
+-- setup: write(path, (read(path):gsub('("file":%s*)"[^"]*"', '%1"' .. here .. '/outside/train.lua"')))
+-- setup: remove("runs/victim/default/summary.json") mkdir("runs/victim/default/modules")
+-- setup: write("runs/victim/default/modules/m.lua", [[
+-- setup: print(pcall(function() return io.open("@HERE@/outside/secret.txt"):read "a" end))]])
+error "never run"

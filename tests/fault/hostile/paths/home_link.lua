@@ -1,0 +1,12 @@
+-- Lies in the home, whose Lua files alone may be read, beside a link named as one that leads to a secret. It must fail.
+-- command: home/attack.lua
+-- expect: contained
+-- setup: link("home/notes.lua", ".ssh/id_secret") link("home/more.lua", here .. "/outside/secret.lua")
+-- setup: write("home/attack.lua", [[
+-- setup: for _, path in ipairs { "home/notes.lua", "@HERE@/home/notes.lua", "notes.lua", "@HERE@/home/more.lua" } do
+-- setup:   local ok, text = pcall(function() return io.open(path):read "a" end)
+-- setup:   if ok then print("BREACH: " .. path, text) end
+-- setup: end
+-- setup: print(pcall(require, "notes"))
+-- setup: print(pcall(require, "more"))]])
+error "never run"
