@@ -280,7 +280,7 @@ end
 -- @return for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe
 --   empty; that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
 function M.load(path)
-  return format_of("load", path).load(reach.to_read(path))
+  return format_of("load", path).load(reach.to_read(path, true))
 end
 
 return M

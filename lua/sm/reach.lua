@@ -67,15 +67,16 @@ end
 
 --- From now on, what to_read and to_write go by; before that they give back the path that they get. What may be written
 --- may be read.
---- @param grants table {read=, write= (arrays of directories), home= (where relative paths are written; where there is
----   none yet, ask=function gives it, or raises)}; nil lifts it
+--- @param grants table {read=, write= (arrays of directories), runs= (a directory in which runs may be read, or nil),
+---   hint= (words behind what is said of a path that is out of reach, or nil), home= (where relative paths are written;
+---   where there is none yet, ask=function gives it, or raises)}; nil lifts it
 function M.confine(grants)
   if not grants then
     granted = nil
     return
   end
   granted = { read = {}, write = {}, shown = table.move(grants.write, 1, #grants.write, 1, {}),
-    home = grants.home, ask = grants.ask }
+    home = grants.home, ask = grants.ask, runs = grants.runs and real(grants.runs), hint = grants.hint or "" }
   for i, path in ipairs(grants.write) do granted.write[i], granted.read[i] = real(path), real(path) end
   for _, path in ipairs(grants.read) do granted.read[#granted.read + 1] = real(path) end
 end
@@ -119,14 +120,16 @@ end
 
 --- Where a script's path is read: beneath `home`, if it is there, else where it says.
 --- @return string|nil the path to open; nil where it is out of reach, and then why
-function M.find_to_read(path)
+--- @param of_runs boolean|nil whether a run may be read, or its tensors
+function M.find_to_read(path, of_runs)
   if not granted then return path end
   local problem = unfit(path)
   if problem then return nil, problem end
   local own = path:sub(1, 1) ~= "/" and granted.home and granted.home .. "/" .. path
   if own and lfs.attributes(own, "mode") and holds(granted.read, real(own)) then return own end
-  if holds(granted.read, real(path)) then return path end
-  return nil, ("%s: this experiment may not read there; `--read DIR` grants more"):format(path)
+  local place <const> = real(path)
+  if holds(granted.read, place) or of_runs and granted.runs and lies_in(place, granted.runs) then return path end
+  return nil, ("%s: this experiment may not read there; `--read DIR` grants more%s"):format(path, granted.hint)
 end
 
 --- The path to open for writing; raises where it is out of reach. A relative one that lies in no directory that may be
@@ -137,8 +140,8 @@ function M.to_write(path)
 end
 
 --- The path to open for reading; raises where it is out of reach.
-function M.to_read(path)
-  local found, problem = M.find_to_read(path)
+function M.to_read(path, of_runs)
+  local found, problem = M.find_to_read(path, of_runs)
   return found or fail("%s", problem)
 end
 

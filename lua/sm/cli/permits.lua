@@ -37,7 +37,7 @@ local function around(file)
     else
       for name in lfs.dir(place) do
         local path = place .. "/" .. name
-        if name:find "%.lua$" and lfs.attributes(path, "mode") == "file" then paths[#paths + 1] = path end
+        if name:find "%.lua$" and lfs.symlinkattributes(path, "mode") == "file" then paths[#paths + 1] = path end
       end
       words = ("the Lua files in %s"):format(place)
     end
@@ -59,21 +59,26 @@ M.original_of = original_of
 
 --- @param what table {file=, or run=(a directory) and record=(its environment.json); runs=(the directory of runs)}
 --- @param options table of the command line: read=, write=
---- @return table {read=, write=, shown=(what is read, in words), places=(of data sets, as sm.data.search has it)}
+--- @return table {read=, write=, runs=(the directory of runs, which sm.load_run and sm.load read), shown=(what is read,
+---   in words), places=(of data sets, as sm.data.search has it), hint=(what else a run may need, in words)}
 function M.of(what, options)
   local read, words = {}, {}
   local function add(paths)
     for _, path in ipairs(paths) do read[#read + 1] = reach.real(path) end
   end
-  local file = what.file or original_of(what.run, what.record)
-  if file then
-    local paths, said = around(file)
+  local hint
+  if what.file then
+    local paths, said = around(what.file)
     add(paths)
     words[#words + 1] = said
+  else
+    add { what.run }
+    words[#words + 1] = what.run .. "/"
+    local begun = type(what.record.file) == "string" and what.record.file:match "^(.*)/[^/]*$"
+    hint = begun and (" (the run was begun from %s)"):format(text.visible(begun))
   end
-  local runs = what.run or what.runs
-  add { runs }
-  words[#words + 1] = runs:gsub("/*$", "/")
+  local runs = lfs.symlinkattributes(what.runs, "mode") ~= "link" and reach.real(what.runs) or nil -- a stranger's
+  words[#words + 1] = runs and what.runs:gsub("/*$", "/")
   add(search.reach())
   words[#words + 1] = "data sets"
   for _, directory in ipairs(options.read or {}) do
@@ -84,7 +89,10 @@ function M.of(what, options)
   add(SYSTEM)
   local write = {}
   for i, directory in ipairs(options.write or {}) do write[i] = reach.real(directory) end
-  return { read = read, write = write, granted = options.write or {}, shown = words, places = search.places() }
+  return {
+    read = read, write = write, runs = runs, granted = options.write or {}, shown = words, places = search.places(),
+    hint = hint,
+  }
 end
 
 --- One line for people: "reads experiments/, data sets; writes runs/x/default; at most …".

@@ -39,7 +39,8 @@ local function start(self)
   self.worker:send(message.encode {
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, called = self.called,
-    read = self.permits.read, write = write, places = self.permits.places, home = self.kind ~= "experiment" and place,
+    read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
+    places = self.permits.places, home = self.kind ~= "experiment" and place,
     limits = self.limits, terminal = self.terminal, threads = runtime.system.threads(),
   })
 end

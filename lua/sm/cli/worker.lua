@@ -55,8 +55,10 @@ end
 local asked = false
 
 local function answering(work)
-  local permits <const> = { read = work.read, write = work.write }
-  local function home() return call "home" end
+  local permits <const> = {
+    read = work.read, write = work.write, runs = work.runs, hint = work.hint, home = work.home or nil,
+    ask = function() return call "home" end,
+  }
   local Host <const> = {}
 
   function Host.screen(options)
@@ -80,8 +82,9 @@ local function answering(work)
 
   function Host.open(_, path)
     local opened = require "sm.experiment.directory".attach(path, call("open", { path = path }).unlocked)
-    if not permits.home then
-      reach.confine { read = work.read, write = { reach.real(path), table.unpack(work.write) }, home = path }
+    if not work.home then
+      permits.home, permits.write = path, { reach.real(path), table.unpack(work.write) }
+      reach.confine(permits)
     end
     return opened
   end
@@ -110,8 +113,7 @@ local function answering(work)
     return is
   end
 
-  permits.home = work.home or nil
-  reach.confine { read = work.read, write = work.write, home = work.home or nil, ask = home }
+  reach.confine(permits)
   for name, f in pairs(Host) do host[name] = f end
   modules.publish_by(function(place, text) return call("publish", { place = place, text = text }) end)
 end
@@ -126,7 +128,8 @@ local function confine(work)
   require "sm.cli.allowed"
   for _, name in ipairs(loaded_before) do require(name) end
   program.wipe_environment()
-  local confined, reason = pcall(program.confine, { read = work.read, write = work.write })
+  local read = table.move(work.read, 1, #work.read, 2, { work.runs or "/dev/null" })
+  local confined, reason = pcall(program.confine, { read = read, write = work.write })
   if not confined then
     error(("this system cannot confine an experiment: %s; `%s --trust` runs it without confinement"):format(
       tostring(reason):gsub("^[^\n]-:%d+: ", ""), usage.program()), 0)

@@ -71,7 +71,7 @@ function M.load_run(path, options)
     fail("sm.load_run takes the path of a run directory, got %s", check.describe(path))
   end
   local given = check.options("sm.load_run", options, options_of_load)
-  path = reach.to_read((path:gsub("(.)/+$", "%1")))
+  path = reach.to_read((path:gsub("(.)/+$", "%1")), true)
   local problem = directory.problem(path)
   if problem then fail("sm.load_run: %s", problem) end
   local values, run = restore(path, given)
