@@ -128,7 +128,8 @@ describe("equal runs", function()
     end
     assert.equal(checkpoint "one", checkpoint "three")
     local stopped = ("'%s/tiny.lua' --runs '%s/stopped'"):format(workspace, workspace)
-    assert.equal(130, select(2, tiny.smrun(stopped, "SM_TEST_SIGNAL='kill -TERM' SM_TEST_STOP='loss 7'")))
+    assert.equal(130, select(2, tiny.stopped { workspace = workspace, at = "loss 7", arguments = stopped,
+      signal = "TERM" }))
     local spent = cjson.decode(tiny.read(workspace .. "/stopped/tiny/default/spent.json"))
     assert.is_true(spent.wall_seconds > spent.training_seconds and spent.training_seconds > 0)
     assert.equal(0, select(2, tiny.smrun(stopped)))
@@ -140,7 +141,7 @@ describe("equal runs", function()
 
   it("count their time from now on where it is not known", function()
     local stopped = ("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace)
-    tiny.smrun(stopped, "SM_TEST_SIGNAL='kill -TERM' SM_TEST_STOP='loss 7'")
+    tiny.stopped { workspace = workspace, at = "loss 7", arguments = stopped, signal = "TERM" }
     os.remove(base .. "/spent.json")
     local _, code = tiny.smrun(stopped)
     assert.equal(0, code)

@@ -192,15 +192,14 @@ describe("smrun", function()
       local text = read(workspace .. "/lab/corners.lua")
       write("lab/trains.lua", (text:gsub("return sm.experiment", "local e = sm.experiment")) .. "\nprint 'before'\n"
         .. "e:run { file = arg[0], quiet = true, dry_run = true }\nprint 'after'\n")
-      for option, said in pairs {
-        ["--dry-run"] = "dry_run = true", ["--again"] = "again = true", ["--runs=there"] = "runs = DIR",
-      } do
+      for option, said in pairs { ["--dry-run"] = "dry_run = true", ["--again"] = "again = true" } do
         local status, out, err = run("lab/trains.lua", option)
         assert.same({ 1, "before\n" }, { status, out })
         helpers.has(err, ("lab/trains.lua:%d: option '%s' is for a file that returns an experiment; this script trains "
           .. "it itself: experiment:run { file = arg[0], %s }"):format(select(2, text:gsub("\n", "")) + 3,
-          option:match "[^=]+", said))
+          option, said))
       end
+      assert.same({ 0, "before\nafter\n", "" }, { run("lab/trains.lua", "--runs=there") })
       local status, _, err = run("lab/trains.lua", "seed=1,2")
       assert.equal(1, status)
       helpers.has(err, "a sweep needs a file that returns an experiment; this script trains it itself")
@@ -244,9 +243,11 @@ describe("smrun", function()
       assert.truthy(err:find "^smrun: nested%.lua:3: [^\n]+\nstack traceback:\n", err)
       assert.equal("stack traceback:\n\tnested.lua:3: in upvalue 'inner'\n\tnested.lua:6: in local 'outer'\n"
         .. "\tnested.lua:7: in main chunk\n", err:match "stack traceback.*")
-      status, _, err = shell 'SM_TRACEBACK=full "$SMRUN" nested.lua'
-      assert.equal(1, status)
-      assert.truthy(err:find("sm/cli/init.lua", 1, true), err)
+      for trust, file in pairs { [""] = "worker", ["--trust "] = "init" } do
+        status, _, err = shell(('SM_TRACEBACK=full "$SMRUN" %snested.lua'):format(trust))
+        assert.equal(1, status)
+        assert.truthy(err:find(("sm/cli/%s.lua"):format(file), 1, true), err)
+      end
     end)
 
     it("in the text of a file", function()

@@ -9,7 +9,7 @@ local workspace
 
 --- What can load the library: a build with sanitizers only its own program, unless theirs are preloaded.
 local sanitized <const> = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) ~= nil
-local programs <const> = sanitized and { '"$SMRUN"' } or { "lua5.4", '"$SMRUN"' }
+local programs <const> = sanitized and { '"$SMRUN" --trust' } or { "lua5.4", '"$SMRUN" --trust' }
 
 local function path(name)
   return workspace .. "/" .. name
@@ -66,6 +66,16 @@ describe("the surroundings", function()
         assert.equal(0, status)
         for i = 1, 4 do assert.equal(tostring(i), tiny.read(path("file" .. i))) end
       end
+      tiny.write(path "files.lua", [[
+        local files = {}
+        for i = 1, 4 do files[i] = assert(io.open("file" .. i, "w")) end
+        print "screen"
+        io.stderr:write "errors"
+        for i = 1, 4 do files[i]:write(i) end
+      ]])
+      local _, status = bash '"$SMRUN" "$W/files.lua" --runs "$W/confined" <&- >&- 2>&-'
+      assert.equal(0, status)
+      for i = 1, 4 do assert.equal(tostring(i), tiny.read(path("confined/files/file" .. i))) end
     end)
   end)
 
@@ -176,14 +186,16 @@ describe("the surroundings", function()
       if skips() then return pending(skips()) end
       tiny.write(path "comma.lua", 'require "sm"\nassert(os.setlocale "")\n' .. tiny.text)
       bash '"$SMRUN" "$W/tiny.lua" --runs "$W/point"'
-      for i, line in ipairs { '"$SMRUN" "$W/comma.lua" --runs "$W/comma" steps=6',
-                              '"$SMRUN" "$W/comma.lua" --runs "$W/comma" --again' } do
+      for i, line in ipairs { '"$SMRUN" --trust "$W/comma.lua" --runs "$W/comma" steps=6',
+                              '"$SMRUN" --trust "$W/comma.lua" --runs "$W/comma" --again',
+                              '"$SMRUN" "$W/tiny.lua" --runs "$W/confined"' } do
         local output, status = bash(locale .. line)
         assert.equal(0, status, output)
         assert.is_nil(output:find "%d,%d%d%d%d", i)
       end
       assert.equal(tiny.metrics(path "point/tiny/default"), tiny.metrics(path "comma/comma/default"))
-      local output, status = bash(locale .. '"$SMRUN" eval "$W/comma/comma/default"')
+      assert.equal(tiny.metrics(path "point/tiny/default"), tiny.metrics(path "confined/tiny/default"))
+      local output, status = bash(locale .. '"$SMRUN" eval --trust "$W/comma/comma/default"')
       assert.equal(0, status, output)
     end)
 
@@ -237,8 +249,13 @@ describe("the surroundings", function()
       assert.equal(2, tonumber(output))
     end
     local without = "unshare -m sh -c \"mount -t tmpfs none /proc && '$SMRUN' %s\""
-    output, status = bash(without:format "'$W/tiny.lua' steps=4,5 --runs '$W/sweep'")
+    output, status = bash(without:format "--trust '$W/tiny.lua' steps=4,5 --runs '$W/sweep'")
     assert.equal(0, status, output)
+    output, status = bash(without:format "'$W/tiny.lua' steps=4 --runs '$W/none'")
+    assert.equal(1, status, output)
+    assert.matches("^smrun: this system cannot confine an experiment: [^\n]*/proc/[^\n]*; `[^\n]*smrun %-%-trust` runs it "
+      .. "without confinement\n$", output)
+    assert.is_nil(lfs.attributes(path "none"))
     two_runs()
     output = bash(without:format "compare '$W/two' --csv /dev/fd/1")
     assert.matches("\ntwo,2,", output)

@@ -58,9 +58,7 @@ describe("an experiment's run", function()
   it("before the first step evaluates nothing, saves nothing and draws only what shows something then", function()
     tiny.write(workspace .. "/tiny.lua", (tiny.text:gsub("views = { picture }", [[
       views = { picture, setmetatable({ name = "later", initially = false }, { __index = picture }) }]])))
-    local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
-      "SM_TEST_STOP='loss 1'")
-    assert.equal(137, code)
+    assert.equal(137, select(2, tiny.stopped { workspace = workspace, at = "loss 1", arguments = "tiny.lua" }))
     assert.same({ "picture-000000.png", "picture.png" }, tiny.list(base .. "/plots"))
     assert.same({}, tiny.list(base .. "/checkpoints"))
     assert.equal(1, select(2, tiny.read(base .. "/metrics.csv"):gsub("\n", "")))

@@ -1,4 +1,5 @@
---- What scripts get of Lua itself: nothing that breaks the library or the program, on 5.4.4 and later ones alike.
+--- What scripts get of Lua itself: nothing that breaks the library or the program, on 5.4.4 and later ones alike. What
+--- only a trusted script has runs trusted; allowed_spec says what a confined one gets.
 local lfs = require "lfs"
 local helpers = dofile "tests/lua/helpers.lua"
 local has, quote = helpers.has, helpers.quote
@@ -13,18 +14,21 @@ local function shell(command)
   return helpers.shell(workspace, command)
 end
 
+local CONFINED <const>, TRUSTED <const> = '"$SMRUN" script.lua', '"$SMRUN" --trust script.lua'
+
 --- Runs a file with this text; fails unless it ends well. What it prints.
-local function output_of(text)
+--- @param command string|nil confined by default
+local function output_of(text, command)
   write("script.lua", text)
-  local status, out, err = shell '"$SMRUN" script.lua'
+  local status, out, err = shell(command or CONFINED)
   assert.same({ "", 0 }, { err, status })
   return out
 end
 
 --- Runs a file with this text, and fails unless it ends with an error that has these words.
-local function assert_fails(words, text)
+local function assert_fails(words, text, command)
   write("script.lua", text)
-  local status, _, err = shell '"$SMRUN" script.lua'
+  local status, _, err = shell(command or CONFINED)
   has(err, words)
   assert.equal(1, status)
 end
@@ -39,7 +43,7 @@ teardown(function() os.execute("rm -r " .. quote(workspace)) end)
 
 describe("a script", function()
   it("has of 'debug' what looks at its own code", function()
-    assert.equal("script.lua\t2\ta\t5\tb\nnil\tnil\tnil\nup\t7\n5\n", output_of [[
+    assert.equal("script.lua\t2\ta\t5\tb\nnil\tnil\tnil\nup\t7\n5\n", output_of([[
       local sm = require "sm"
       local up = 7
       local function f(a, b) return a, up end
@@ -53,7 +57,7 @@ describe("a script", function()
       local thread = coroutine.create(function(a) coroutine.yield(a) end)
       coroutine.resume(thread, 5)
       print(select(2, debug.getlocal(thread, 1, 1)))
-    ]])
+    ]], TRUSTED))
   end)
 
   it("is told what it does not have of 'debug' and 'package', and why", function()
@@ -67,12 +71,12 @@ describe("a script", function()
         room, room, room) .. ("room.%s(1, 2) end)) end"):format(inner)
       expected[i] = ("\nfalse\tscript.lua:%d: %s is not available in an experiment: "):format(i, name)
     end
-    local out = "\n" .. output_of(table.concat(lines, "\n"))
+    local out = "\n" .. output_of(table.concat(lines, "\n"), TRUSTED)
     for _, message in ipairs(expected) do assert.equal(3, select(2, out:gsub(message:gsub("%p", "%%%0"), "")), out) end
   end)
 
   it("loads text alone: a binary chunk can do anything to the program", function()
-    local out = output_of [[
+    local out = output_of([[
       local dump = string.dump(function() return 1 end)
       local file = assert(io.open("chunk.lua", "wb"))
       file:write(dump)
@@ -90,18 +94,20 @@ describe("a script", function()
       os.rename("chunk.lua", "sub/inner.lua")
       print(pcall(require, "inner"))
       print(load "return 1 + 1"(), load("return x", "x", "t", { x = 3 })(), load("return x", "x", "bt", { x = 4 })())
-    ]]
+    ]], TRUSTED)
     local refused = select(2, out:gsub("expected Lua text, got a binary chunk, which Lua does not check", ""))
       + select(2, out:gsub("attempt to load a binary chunk", ""))
     assert.equal(9, refused, out)
     has(out, "\n2\t3\t4\n")
-    local status, _, err = shell '"$SMRUN" sub/inner.lua'
-    assert.same({ 1, "smrun: sub/inner.lua: expected Lua text, got a binary chunk, which Lua does not check\n" },
-      { status, err })
+    for _, trust in ipairs { "", "--trust " } do
+      local status, _, err = shell(('"$SMRUN" %ssub/inner.lua'):format(trust))
+      assert.same({ 1, "smrun: sub/inner.lua: expected Lua text, got a binary chunk, which Lua does not check\n" },
+        { status, err })
+    end
   end)
 
   it("survives whatever bytes it takes for Lua", function()
-    assert.equal("0\n", output_of [[
+    assert.equal("0\n", output_of([[
       math.randomseed(1)
       local dump, loaded = string.dump(function(a, ...)
         local t = { ... }
@@ -115,7 +121,7 @@ describe("a script", function()
         if f then loaded = loaded + 1 pcall(f, 1, 2, 3) end
       end
       print(loaded)
-    ]])
+    ]], TRUSTED))
   end)
 
   it("cannot change how memory is collected, but may look and collect", function()
@@ -130,14 +136,13 @@ describe("a script", function()
   end)
 
   it("changes nothing for the library by what it replaces", function()
-    local out = output_of [[
-      local sm = require "sm"
-      local lua = package.loaded._G
+    local text <const> = [[
+      local sm, lua = require "sm", _G
       local print, pcall, next, select, type = print, pcall, next, select, type
       for _, room in ipairs { "string", "table", "math", "os", "io", "coroutine", "utf8", "debug" } do
         for name in next, lua[room] do lua[room][name] = nil end
       end
-      lua.setmetatable(lua, { __index = function() error "Lua code ran" end })
+      local done = pcall(lua.setmetatable, lua, { __index = function() error "Lua code ran" end }) -- not if confined
       for name, value in next, lua do
         if type(value) ~= "table" then lua[name] = nil end
       end
@@ -146,9 +151,12 @@ describe("a script", function()
       print(#{ sm.nn.sequential { sm.nn.linear { 2 } }(sm.ones(1, 2)) })
       print(select(2, pcall(sm.experiment, { modle = 1 })))
     ]]
-    has(out, "{{1, 1},\n {1, 1}}")
-    has(out, "false\tscript.lua:12: size 1 of a shape must be an integer of at least 0, got number -1\n1\n")
-    has(out, "modle")
+    for _, command in ipairs { CONFINED, TRUSTED } do
+      local out = output_of(text, command)
+      has(out, "{{1, 1},\n {1, 1}}")
+      has(out, "false\tscript.lua:11: size 1 of a shape must be an integer of at least 0, got number -1\n1\n")
+      has(out, "modle")
+    end
   end)
 
   it("changes nothing for the library by what it does to package", function()
@@ -168,20 +176,22 @@ describe("a script", function()
           data = sm.data.tensors { inputs = sm.ones(4, 2), targets = sm.zeros({ 4 }, "int32") },
           model = sm.nn.linear { 2 }, optimizer = sm.optim.sgd { lr = 1 }, schedule = { steps = 1, batch = 1 },
         }
-        return _ and nil, os.exit()]]))
+        return _ and nil, os.exit()]], TRUSTED))
     end
-    assert.equal("true\t3.0\n", output_of [[
-      for name in pairs(package.loaded) do package.loaded[name] = nil end
-      local sm = require "sm"
-      local y = sm.ones(1) + 2
-      print(require "sm" == sm, y:item())]])
+    for _, command in ipairs { CONFINED, TRUSTED } do
+      assert.equal("true\t3.0\n", output_of([[
+        for name in pairs(package.loaded) do package.loaded[name] = nil end
+        local sm = require "sm"
+        local y = sm.ones(1) + 2
+        print(require "sm" == sm, y:item())]], command))
+    end
   end)
 
   it("gets the modules that the library has, whoever requires them first", function()
-    assert.equal("true\ttrue\ttrue\n", output_of [[
+    assert.equal("true\ttrue\ttrue\n", output_of([[
       local nn, lfs = require "sm.nn", require "lfs"
       local sm = require "sm"
-      print(nn == sm.nn, require "sm.optim" == sm.optim, lfs == require "lfs")]])
+      print(nn == sm.nn, require "sm.optim" == sm.optim, lfs == require "lfs")]], TRUSTED))
   end)
 
   it("prints what a terminal would obey in a visible form", function()
@@ -204,7 +214,7 @@ describe("a script", function()
 
   it("takes C modules from where the person said, not from where it says", function()
     assert_fails("module 'nowhere': package.cpath is not for an experiment to change; the environment variable LUA_",
-      'package.cpath = "./?.so;" .. package.cpath\nrequire "nowhere"')
+      'package.cpath = "./?.so;" .. package.cpath\nrequire "nowhere"', TRUSTED)
     local dir = workspace .. "/so"
     assert(lfs.mkdir(dir))
     write("so/late.so", "no library")
@@ -216,8 +226,8 @@ describe("a script", function()
 
   it("does not wait for a pipe that is named as a module", function()
     assert.same({ 0 }, { (shell "mkfifo pipe.lua") })
-    write("script.lua", 'package.path = require "lfs".currentdir() .. "/?.lua"\nrequire "pipe"')
-    for _, command in ipairs { '"$SMRUN" script.lua', [["$SMRUN" -e 'require "pipe"']] } do
+    write("script.lua", ('package.path = %q .. "/?.lua"\nrequire "pipe"'):format(workspace))
+    for _, command in ipairs { CONFINED, TRUSTED, [["$SMRUN" -e 'require "pipe"']] } do
       local status, _, err = shell("timeout 100 " .. command)
       assert.equal(1, status)
       has(err, "module 'pipe' not found")
@@ -346,6 +356,10 @@ describe("a file named as a module of the library or of the system", function()
       assert(require "string" == string and require "lfs".dir and require "sm.text".visible and require "argparse")
       print(require "utils", sm.ones(2):sum():item())
     ]])
+    write("traps/confined.lua", [[
+      local sm = require "sm"
+      print(require "utils", sm.ones(2):sum():item(), require "sm.optim" == sm.optim and sm.nn and sm.data ~= nil)
+    ]])
     write("elsewhere.lua", [[
       local sm = require "sm"
       print(require "cjson".encode { 1 }, sm.ones(2):sum():item())
@@ -356,7 +370,8 @@ describe("a file named as a module of the library or of the system", function()
     for _, variables in ipairs { "LUA_PATH='./?.lua;./?/init.lua;;' LUA_CPATH='./?.so;;'", "LUA_PATH='?.lua;;;;'",
       "LUA_PATH_5_4=';;./?.lua;;' LUA_CPATH_5_4='?.so;;'", "PATH=.:/usr/bin:/bin LUA_INIT='os.exit(9)'" } do
       for command, output in pairs {
-        ['"$SMRUN" e.lua'] = "my own\t2.0\n", ['"$SMRUN" ../elsewhere.lua'] = "[1]\t2.0\n",
+        ['"$SMRUN" --trust e.lua'] = "my own\t2.0\n", ['"$SMRUN" --trust ../elsewhere.lua'] = "[1]\t2.0\n",
+        ['"$SMRUN" confined.lua'] = "my own\t2.0\ttrue\n",
         ['"$SMRUN" -e "print(require[[sm]].ones(2):sum():item(), require[[cjson]].encode{1})"'] = "2.0\t[1]\n",
       } do
         local status, out, err = shell("cd traps && " .. variables .. " " .. command)
@@ -402,8 +417,8 @@ describe("a limit on memory", function()
       [1] = { 300000, 350000, 400000 }, [4] = { 60000, 100000, 150000, 200000, 250000, 300000 },
     } do
       for _, limit in ipairs(limits) do
-        local status, _, err = shell(('ulimit -v %d; SMRUN_GEMM=blas timeout 100 "$SMRUN" --threads %d product.lua')
-          :format(limit, threads))
+        local status, _, err = shell(('ulimit -v %d; SMRUN_GEMM=blas timeout 100 "$SMRUN" --trust --threads '
+          .. '%d product.lua'):format(limit, threads))
         assert.is_true(status == 0 or #err > 0 and status ~= 124, limit .. ": " .. err)
       end
     end

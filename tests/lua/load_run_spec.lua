@@ -231,24 +231,25 @@ for width = 3, 4 do
 end
 ]])
     assert.equal(0, (run "several.lua"))
-    assert.matches("^step 10", environment "w4/default".loaded["runs/w3/default"])
-    assert.is_nil(next(environment "w3/default".loaded))
+    assert.matches("^step 10", environment "several/w4/default".loaded["runs/several/w3/default"])
+    assert.is_nil(next(environment "several/w3/default".loaded))
     assert.equal("w4\t4\tw3\t3\n", printed [[
-local two, one = sm.load_run "runs/w4/default", sm.load_run "runs/w3/default"
+local two, one = sm.load_run "runs/several/w4/default", sm.load_run "runs/several/w3/default"
 print(two.name, two.model.output_shape[1], one.name, one.model.output_shape[1])]])
   end)
 
   it("is refused in words where it is none", function()
     write("loop.lua", teacher .. "\n")
-    write("loop.lua", 'local sm = require "sm"\nif os.getenv "LOOP" then sm.load_run "runs/loop/default" end\n'
+    write("loop.lua", 'local sm = require "sm"\nif io.open "loop" then sm.load_run "runs/loop/default" end\n'
       .. teacher:gsub("^[^\n]*\n", ""))
     train "loop.lua"
+    write("loop", "")
     local path = workspace .. "/runs/teacher/default/"
     local good = helpers.read(path .. "checkpoints/step-000020.safetensors")
     local function refused(words, given)
       write("use.lua", ('local sm = require "sm"\nsm.load_run(%s)\n'):format(given or '"runs/teacher/default"'))
       for _, program in ipairs { '"$SMRUN" ', paths } do
-        local status, _, err = run("use.lua", "LOOP=1 " .. program)
+        local status, _, err = run("use.lua", program)
         assert.equal(1, status)
         has(err, words)
         assert.is_nil(err:find "attempt to")

@@ -386,9 +386,7 @@ describe("a report", function()
   end)
 
   it("is written during training, and again at the end", function()
-    local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
-      "SM_TEST_STOP='picture 3'")
-    assert.not_equal(0, code)
+    assert.equal(137, select(2, tiny.stopped { workspace = workspace, at = "picture 3", arguments = "tiny.lua" }))
     local path = workspace .. "/runs/tiny/default"
     local page = tiny.read(path .. "/report.html")
     has(page, "data-reload=\"5\"")
@@ -419,7 +417,7 @@ describe("a report", function()
 
   it("says that its run was interrupted, or ended with an error, and does not follow it then", function()
     local command = ("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace)
-    local _, code = tiny.smrun(command, "SM_TEST_STOP='loss 7' SM_TEST_SIGNAL='kill -TERM'")
+    local _, code = tiny.stopped { workspace = workspace, at = "loss 7", arguments = command, signal = "TERM" }
     assert.equal(130, code)
     local path = workspace .. "/runs/tiny/default"
     local page = tiny.read(path .. "/report.html")

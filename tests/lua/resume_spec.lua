@@ -79,13 +79,21 @@ describe("a run that was stopped", function()
     assert_equal_to_reference(base)
   end)
 
-  it("goes on after SIGKILL at any moment", function()
+  --- The output and the exit code of a run that is killed at a place.
+  local function killed(place, whom, file)
+    return tiny.stopped { workspace = workspace, at = place, arguments = file or "tiny.lua", whom = whom }
+  end
+
+  it("goes on after SIGKILL at any moment, of the program or of the process that it runs the text in", function()
     local file = workspace .. "/tiny.lua"
-    for _, stop in ipairs { "picture 1", "loss 2", "loss 6", "picture 2", "loss 12", "picture 4" } do
-      local _, code = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace),
-        ("SM_TEST_STOP='%s'"):format(stop))
-      assert.equal(137, code)
-      local output, again = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace))
+    for i, stop in ipairs { "picture 1", "loss 2", "loss 6", "picture 2", "loss 12", "picture 4" } do
+      local whom, expected = "program", 137
+      if i % 2 == 0 then whom, expected = "child", 1 end
+      local output, code = killed(stop, whom)
+      assert.equal(expected, code, output)
+      if whom == "child" then assert.matches("smrun: the experiment's process was ended by signal 9\n", output) end
+      local again
+      output, again = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace))
       assert.equal(0, again, output)
       assert_equal_to_reference(base)
       tiny.remove(workspace .. "/runs")
@@ -94,9 +102,7 @@ describe("a run that was stopped", function()
 
   it("begins anew, with the same bits, where it was killed before the first checkpoint", function()
     for _, how in ipairs { "resume '%s'", "'%s/../../../tiny.lua' --runs '" .. workspace .. "/runs'" } do
-      local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
-        "SM_TEST_STOP='loss 6'")
-      assert.equal(137, code)
+      assert.equal(137, select(2, killed "loss 6"))
       assert.same({}, tiny.list(base .. "/checkpoints"))
       assert.truthy(tiny.read(base .. "/metrics.csv"):find "\n4,")
       local output, again = tiny.smrun(how:format(base))
@@ -107,14 +113,12 @@ describe("a run that was stopped", function()
     end
   end)
 
-  -- SIGTERM is handled as SIGINT is; os.execute, which sends it here, shields its caller from SIGINT.
   it("goes on, and is evaluated, with views of the library's, which know the line where they were declared", function()
     local file, run = workspace .. "/views.lua", workspace .. "/runs/views/default"
     tiny.write(file, tiny.text:gsub("sm.randn%(60, 4%)", "sm.randn(60, 4, 4, 1)")
       :gsub("nn.linear { 9 }", "nn.conv2d { 9, kernel = 3 }"):gsub("nn.linear { 3 }", "nn.flatten(), %0")
       :gsub("views = { picture }", 'views = { sm.view.filters "conv1", sm.view.groups "conv1" }'))
-    local _, code = tiny.smrun(("'%s' --runs '%s/runs'"):format(file, workspace), "SM_TEST_STOP='loss 12'")
-    assert.equal(137, code)
+    assert.equal(137, select(2, killed("loss 12", "program", "views.lua")))
     for _, case in ipairs { { "eval", "after step 5" }, { "resume", "goes on after step 5 of 12" } } do
       local command, words = table.unpack(case)
       local output, again = tiny.smrun(("%s '%s'"):format(command, run))
@@ -125,8 +129,7 @@ describe("a run that was stopped", function()
   end)
 
   it("exits 130 after a signal, and resumes from the command line", function()
-    local output, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
-      "SM_TEST_SIGNAL='kill -TERM' SM_TEST_STOP='loss 7'")
+    local output, code = tiny.stopped { workspace = workspace, at = "loss 7", arguments = "tiny.lua", signal = "TERM" }
     assert.equal(130, code, output)
     assert.truthy(output:find("interrupted after step %d+ of 12"), output)
     output, code = tiny.smrun(("resume '%s'"):format(base))
@@ -153,9 +156,7 @@ describe("a run that was stopped", function()
     local text = tiny.text:gsub("checkpoint = p.checkpoint,", "%0 keep = 1,")
     tiny.write(workspace .. "/tiny.lua", text)
     for _, at in ipairs { 0.1, 0.5, 0.99 } do
-      local _, code = tiny.smrun(("'%s/tiny.lua' --runs '%s/runs'"):format(workspace, workspace),
-        "SM_TEST_STOP='loss 12'")
-      assert.equal(137, code)
+      assert.equal(137, select(2, killed "loss 12"))
       interrupt_after(1) -- after step 6
       tiny.call("resume", base)
       host.interrupted = interrupted

@@ -15,7 +15,10 @@ return sm.experiment {
   model = sm.nn.sequential { sm.nn.linear { classes } },
   loss = function(output, targets)
     local loss = output:cross_entropy(targets) * require "late"
-    if p.stop and os.getenv "SM_TEST_STOP" then os.execute "kill -TERM $PPID" end
+    if p.stop and io.open "stop" then
+      local pipe <close> = io.open "here"
+      pipe:read "a"
+    end
     return loss
   end,
   optimizer = sm.optim.sgd { lr = p.lr },
@@ -40,6 +43,12 @@ end
 
 local function smrun(arguments, environment)
   return smrun_in(".", arguments, environment)
+end
+
+--- Runs smrun, which is told to stop when its experiment has taken its first step.
+local function stopped(arguments, environment)
+  return tiny.stopped { workspace = workspace, at = "", arguments = arguments, signal = "TERM",
+    environment = environment }
 end
 
 local function works(arguments, environment)
@@ -96,7 +105,7 @@ describe("the modules of an experiment", function()
   it("are replayed by eval and resume from any directory, not those beside the file", function()
     write("e.lua", (experiment:gsub("inputs.npy", workspace .. "/%0")))
     works "e.lua --runs whole stop=true"
-    local _, code = smrun("e.lua stop=true", "SM_TEST_STOP=1")
+    local _, code = stopped "e.lua stop=true"
     assert.equal(130, code)
     write("net/blocks.lua", "return 5")
     write("late.lua", "return 7")
@@ -160,10 +169,12 @@ describe("the modules of an experiment", function()
   it("may come from the working directory, and are kept as well", function()
     lfs.mkdir(workspace .. "/sub")
     write("sub/s.lua", experiment)
-    works "sub/s.lua"
+    has("an experiment has the Lua files beside it, and sm", (smrun "sub/s.lua"))
+    works "sub/s.lua --read ."
     assert.equal("return 1", read "runs/s/default/modules/late.lua")
     write("late.lua", "return 2")
-    has("different text of its module late.lua", works "sub/s.lua")
+    has("different text of its module late.lua", works "sub/s.lua --read .")
+    for _, how in ipairs { "--read .", "--trust" } do has("finished already", works("sub/s.lua " .. how)) end
   end)
 
   it("are kept where the file's own package.path finds them, and replayed from anywhere", function()
@@ -218,7 +229,7 @@ describe("a sweep", function()
   it("has one text, whatever is edited, renamed or removed meanwhile", function()
     write("e.lua", (experiment:gsub('local loss = output', [[
       local late = require "late"
-      if os.getenv "SM_TEST_EDIT" then
+      if io.open "edit" then
         for name, text in pairs { ["net/blocks.lua"] = "return 99", ["late.lua"] = "return 'none'" } do
           local file = io.open(name, "w")
           file:write(text)
@@ -227,7 +238,8 @@ describe("a sweep", function()
         os.rename("e.lua", "renamed.lua")
       end
       local loss = output]])))
-    local output, code = smrun("e.lua seed=1..3", "SM_TEST_EDIT=1")
+    write("edit", "")
+    local output, code = smrun "e.lua seed=1..3 --write ."
     assert.equal(0, code, output)
     for _, name in ipairs { "default", "seed=2", "seed=3" } do
       assert.equal("return 1", read("runs/e/" .. name .. "/modules/late.lua"))
@@ -418,18 +430,31 @@ end)
 
 describe("what the surroundings say", function()
   it("makes a run of its own, and none goes on with something else", function()
-    write("e.lua", (experiment:gsub("lr = p.lr", "lr = tonumber(os.getenv 'LR')")))
-    works("e.lua", "LR=0.5")
-    has("finished already", works("e.lua", "LR=0.5"))
+    local function say(rate) write("rate", rate) end
+    write("e.lua", (experiment:gsub("lr = p.lr", "lr = tonumber(io.open 'rate':read 'a')")))
+    say "0.5"
+    works "e.lua"
+    has("finished already", works "e.lua")
+    say "0.25"
     has("runs/e/default was run with optimizer.lr 0.5, and here it is 0.25; this run goes to runs/e/default-2",
-      works("e.lua", "LR=0.25"))
-    local _, code = smrun("e.lua stop=true", "SM_TEST_STOP=1 LR=0.5")
+      works "e.lua")
+    say "0.5"
+    local _, code = stopped "e.lua stop=true"
     assert.equal(130, code)
+    say "0.25"
     local output
-    output, code = smrun("resume runs/e/stop=true", "LR=0.25")
+    output, code = smrun "resume runs/e/stop=true"
     assert.equal(1, code)
     has("runs/e/stop=true was run with optimizer.lr 0.5, and here it is 0.25", output)
-    works("resume runs/e/stop=true", "LR=0.5")
+    say "0.5"
+    works "resume runs/e/stop=true"
+  end)
+
+  it("hold variables of the environment for a trusted file alone", function()
+    write("e.lua", (experiment:gsub("lr = p.lr", "lr = tonumber(os.getenv 'RATE' or 1)")))
+    works("e.lua --trust", "RATE=0.5")
+    has("optimizer.lr 0.5, and here it is 0.25; this run goes to", works("e.lua --trust", "RATE=0.25"))
+    has("optimizer.lr 0.25, and here it is 1; this run goes to", works("e.lua", "RATE=0.5"))
   end)
 end)
 
@@ -455,7 +480,7 @@ describe("the data of a run", function()
 
   it("is part of it: other content is another run, and nothing goes on with it", function()
     works "e.lua"
-    local _, code = smrun("e.lua stop=true", "SM_TEST_STOP=1")
+    local _, code = stopped "e.lua stop=true"
     assert.equal(130, code)
     other_data()
     has("runs/e/default was run on other data: its train inputs are not the same", works "e.lua")
@@ -489,7 +514,7 @@ end)
 describe("a run's integers", function()
   it("are exact from the command line to every reader", function()
     for _, seed in ipairs { "9007199254740993", "9007199254740992", "-9223372036854775808", "9223372036854775807" } do
-      local _, code = smrun(("e.lua stop=true seed=%s --quiet"):format(seed), "SM_TEST_STOP=1")
+      local _, code = stopped(("e.lua stop=true seed=%s --quiet"):format(seed))
       assert.equal(130, code)
       local output = works(("resume 'runs/e/seed=%s,stop=true'"):format(seed))
       has("test", output .. "test")
@@ -531,7 +556,7 @@ end)
 
 describe("a run directory", function()
   it("knows its names and its seed wherever it lies and however it is called", function()
-    local _, code = smrun("e.lua seed=2 stop=true", "SM_TEST_STOP=1")
+    local _, code = stopped "e.lua seed=2 stop=true"
     assert.equal(130, code)
     os.rename(workspace .. "/runs/e", workspace .. "/runs/renamed")
     os.rename(workspace .. "/runs/renamed/seed=2,stop=true", workspace .. "/runs/renamed/moved")
@@ -549,7 +574,7 @@ describe("a run directory", function()
   end)
 
   it("remembers every session", function()
-    local _, code = smrun("e.lua stop=true", "SM_TEST_STOP=1")
+    local _, code = stopped "e.lua stop=true"
     assert.equal(130, code)
     local first = json.decode(read "runs/e/stop=true/environment.json")
     works "resume runs/e/stop=true"
@@ -600,18 +625,24 @@ describe("a run directory", function()
   end)
 
   it("is not taken from a process that trains in it", function()
-    write("e.lua", (experiment:gsub("local loss", "os.execute 'sleep 0.2' local loss"):gsub("checkpoint = 2",
-      "checkpoint = 6")))
-    local command = ("cd '%s' && '%s' e.lua --quiet > one.txt 2>&1 & sleep 0.5"):format(workspace, program)
-    os.execute(command)
-    write("e.lua", experiment)
-    local output = works "e.lua"
+    write("first.lua", (experiment:gsub("local loss", "if io.open 'wait' then io.open 'here':read 'a' end %0"):gsub(
+      "checkpoint = 2", "checkpoint = 6")))
+    write("second.lua", experiment)
+    local pipe = io.popen(([[cd '%s' && mkfifo here && cp first.lua e.lua && touch wait || exit
+      '%s' e.lua --quiet >one.txt 2>&1 & first=$!
+      exec 3>here # which waits for the first step
+      rm wait
+      cp second.lua e.lua
+      '%s' e.lua 2>&1
+      ls runs/e/default/summary.json 2>&1
+      exec 3>&-
+      wait $first
+      ls runs/e/default/summary.json 2>&1]]):format(workspace, program, program))
+    local output = pipe:read "a"
+    pipe:close()
     has("this run goes to runs/e/default-2", output)
-    for _ = 1, 100 do
-      if exists "runs/e/default/summary.json" then break end
-      os.execute "sleep 0.1"
-    end
-    assert.is_true(exists "runs/e/default/summary.json")
+    local _, listed = output:gsub("\nruns/e/default/summary.json", "") -- not before the first may go on
+    assert.equal(1, listed)
   end)
 
   it("without a lock, where the file system has none, says so and is used", function()
@@ -638,7 +669,8 @@ describe("what version 0.1.0 left", function()
     works "eval runs/tiny/default"
     works "compare runs"
     works "report runs/tiny"
-    local _, code = smrun("tiny.lua seed=2", "SM_TEST_SIGNAL='kill -TERM' SM_TEST_STOP='loss 7'")
+    local _, code = tiny.stopped { workspace = workspace, at = "loss 7", arguments = "tiny.lua seed=2",
+      signal = "TERM" }
     assert.equal(130, code)
     age "tiny/seed=2"
     has("goes on after step", works "resume runs/tiny/seed=2")
@@ -680,7 +712,8 @@ describe("names and values", function()
       lfs.mkdir(workspace .. "/d\xE9/net")
       write("d\xE9/" .. name, read(name))
     end
-    for _, arguments in ipairs { "e.lua", "eval runs/e/default", "compare runs" } do
+    -- What the record says is no path, so that nobody knows where the data lie.
+    for _, arguments in ipairs { "e.lua", "eval runs/e/default --read .", "compare runs" } do
       local output, code = smrun_in("d\xE9", arguments)
       assert.equal(0, code, output)
     end

@@ -138,7 +138,8 @@ describe("a sweep", function()
     assert_has("smrun: blow_up=4,seed=2: step 4: the loss is inf; every layer's output is finite", output)
     assert_has("\ntiny.lua: 2 finished, 2 failed\n", output)
 
-    output, code = smrun("tiny.lua seed=3..4", "SM_TEST_STOP='loss 12'") -- killed, each
+    output, code = tiny.stopped { workspace = workspace, at = "loss 12", arguments = "tiny.lua seed=3..4",
+      whom = "child" } -- each
     assert.equal(1, code)
     assert_has("seed=3   failed: killed by signal 9\n", output)
     assert_has("\ntiny.lua: 2 failed\n", output)
@@ -184,9 +185,9 @@ describe("a sweep", function()
   end)
 
   it("saves and stops when it is told to, and goes on later", function()
-    -- The second run stops the sweep, its parent, in the middle; the third never begins.
-    local output, code = smrun("tiny.lua seed=1..3 steps=12,200", [[SM_TEST_STOP='loss 30' ]]
-      .. [[SM_TEST_SIGNAL='kill -TERM $(cut -d" " -f4 /proc/$PPID/stat); sleep 0.2; :']])
+    -- The sweep is told so in the middle of the second run; the third never begins.
+    local output, code = tiny.stopped { workspace = workspace, at = "loss 30", signal = "TERM",
+      arguments = "tiny.lua seed=1..3 steps=12,200" }
     assert.equal(130, code)
     assert_has("seed=1,steps=12   test accuracy", output)
     assert_has("seed=1,steps=200   interrupted\n", output)
@@ -202,8 +203,7 @@ describe("a sweep", function()
   end)
 
   it("leaves no run behind when it is killed", function()
-    local _, code = smrun("tiny.lua seed=1..2 steps=2000", [[SM_TEST_STOP='loss 30' ]]
-      .. [[SM_TEST_SIGNAL='kill -9 $(cut -d" " -f4 /proc/$PPID/stat); sleep 0.1; :']])
+    local _, code = tiny.stopped { workspace = workspace, at = "loss 30", arguments = "tiny.lua seed=1..2 steps=2000" }
     assert.equal(137, code)
     local log, waited = "", 0
     while not log:find "interrupted after step" and waited < 50 do
@@ -217,7 +217,7 @@ describe("a sweep", function()
   it("keeps to the text that it began with", function()
     local text = "local file <close> = io.open('edits.lua', 'a')\nfile:write '-- edited\\n'\n" .. tiny.text
     tiny.write(workspace .. "/edits.lua", text)
-    local output, code = smrun "edits.lua seed=1..2 --quiet"
+    local output, code = smrun "edits.lua seed=1..2 --quiet --write ."
     assert.same({ 0, "edits.lua: 2 finished\n" }, { code, output })
     assert.same({ "default", "seed=2" }, tiny.list(workspace .. "/runs/edits"))
     for _, name in ipairs { "default", "seed=2" } do

@@ -5,8 +5,8 @@ local helpers = dofile "tests/lua/helpers.lua"
 
 local M = {}
 
--- The loss may stop the process at its n-th call (SM_TEST_STOP="loss 7"), and so may the n-th picture; the
--- text of the experiment stays the same.
+-- At the n-th call of the loss, or at the n-th picture, the experiment waits to be ended, where a file `stop` beside
+-- it says so ("loss 7"): see M.stopped. Its text stays the same.
 M.text = [[
 local sm = require "sm"
 local nn, optim = sm.nn, sm.optim
@@ -19,12 +19,16 @@ local labels = {}
 for i = 1, 60 do labels[i] = i % 3 end
 local inputs, targets = sm.randn(60, 4), sm.tensor(labels, "int32")
 
-local place, number = (os.getenv "SM_TEST_STOP" or "never 0"):match "(%a+) (%d+)"
+local beside = arg[0]:match "^.*/" or ""
+local asked = io.open(beside .. "stop")
+local place, number = (asked and asked:read "a" or "never 0"):match "(%a+) (%d+)"
+if asked then asked:close() end
 local calls = { loss = 0, picture = 0 }
 local function may_stop(here)
   calls[here] = calls[here] + 1
   if here == place and calls[here] == tonumber(number) then
-    os.execute((os.getenv "SM_TEST_SIGNAL" or "kill -9") .. " $PPID")
+    local pipe <close> = io.open(beside .. "here")
+    pipe:read "a"
   end
 end
 
@@ -145,6 +149,45 @@ function M.smrun(arguments, environment)
   local pipe = io.popen(("%s %s %s 2>&1"):format(environment or "", program, arguments))
   local output = pipe:read "a"
   local _, _, code = pipe:close()
+  return output, code
+end
+
+-- Sends a signal when an experiment opens the pipe `here`: to the program, which may go on then, or each time to what
+-- it has started.
+local STOPPED <const> = [[
+cd '%s' && exec 2>/dev/null || exit
+%s '%s' %s 2>&1 & program=$!
+{ while :; do
+  exec 3>'%s'
+  case %s in
+    program) kill -%s $program; sleep 0.3; exit ;;
+    child) kill -%s $(cat /proc/$program/task/$program/children) ;;
+  esac
+  sleep 0.3
+  exec 3>&-
+done; } >/dev/null 2>&1 & helper=$!
+wait $program; status=$?
+kill $helper
+exit $status]]
+
+--- Runs the program, and ends it when its experiment waits for that: where it reads the file `here`, which a
+--- pipe makes a place to wait. The experiment is confined, and can end nothing itself.
+--- @param given table {workspace= (the directory of the experiment's file), at="loss 7" (for the file `stop`),
+---   arguments=, signal="KILL" or "TERM", whom="program" or "child" (the worker of a run, the run of a sweep),
+---   environment=}
+--- @return string output
+--- @return integer exit code
+function M.stopped(given)
+  local stop, here = given.workspace .. "/stop", given.workspace .. "/here"
+  M.write(stop, given.at)
+  assert(os.execute(("mkfifo '%s'"):format(here)))
+  local signal = given.signal or "KILL"
+  local pipe = io.popen(STOPPED:format(given.workspace, given.environment or "", helpers.smrun,
+    given.arguments, here, given.whom or "program", signal, signal))
+  local output = pipe:read "a"
+  local _, _, code = pipe:close()
+  os.remove(stop)
+  os.remove(here)
   return output, code
 end
 

@@ -6,10 +6,14 @@ local helpers = dofile "tests/lua/helpers.lua"
 
 local text <const> = [[
 local sm = require "sm"
-local kind = os.getenv "KIND" or "both"
+local function told(name)
+  local file <close> = io.open(name)
+  return file and file:read "a"
+end
+local kind = told "KIND" or "both"
 local kinds = {
   none = nil,
-  table = { shift = tonumber(os.getenv "SHIFT" or 2), rotation = 20, elastic = { alpha = 8, sigma = 2 }, cutout = 2 },
+  table = { shift = tonumber(told "SHIFT" or 2), rotation = 20, elastic = { alpha = 8, sigma = 2 }, cutout = 2 },
   own = function(x, y) return x + sm.randn(1) * 0.01, y end,
 }
 kinds.both = { kinds.table, kinds.own, { mixup = 0.4 } }
@@ -30,8 +34,13 @@ describe("a run with a transform", function()
   local workspace = os.tmpname()
   os.remove(workspace)
 
-  local function run(words, environment)
-    local status, out, err = helpers.shell(workspace, ('%s "$SMRUN" %s'):format(environment or "", words))
+  --- @param told table|nil texts by the names of the files that the experiment reads them from
+  local function run(words, told)
+    for _, name in ipairs { "KIND", "SHIFT" } do
+      os.remove(workspace .. "/" .. name)
+      if told and told[name] then helpers.write(workspace .. "/" .. name, told[name]) end
+    end
+    local status, out, err = helpers.shell(workspace, '"$SMRUN" ' .. words)
     assert.equal(0, status, err)
     return out
   end
@@ -66,7 +75,7 @@ describe("a run with a transform", function()
     local names, step = rows:match "^([^\n]+)\n.-\n(4,[^\n]*)\n"
     assert.equal("step,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy", names:match "^(.-),lr")
     assert.matches("^4,1,[%d.]+,,[%d.]+,[%d.]+,", step) -- of mixed labels there is no accuracy
-    run("images.lua --quiet --again", "KIND=table")
+    run("images.lua --quiet --again", { KIND = "table" })
     rows = helpers.read(workspace .. "/runs/images/default-2/metrics.csv")
     assert.matches("\n4,1,[%d.]+,[%d.]+,[%d.]+,[%d.]+,", rows)
   end)
@@ -77,20 +86,20 @@ describe("a run with a transform", function()
       for name in lfs.dir(workspace .. "/runs/images") do count = count + (name:find "^default" and 1 or 0) end
       return count
     end
-    run("images.lua --quiet", "KIND=table SHIFT=2")
+    run("images.lua --quiet", { KIND = "table", SHIFT = "2" })
     assert.equal(1, directories())
-    run("images.lua --quiet", "KIND=table SHIFT=2")
+    run("images.lua --quiet", { KIND = "table", SHIFT = "2" })
     assert.equal(1, directories())
-    run("images.lua --quiet", "KIND=table SHIFT=1")
+    run("images.lua --quiet", { KIND = "table", SHIFT = "1" })
     assert.equal(2, directories())
-    run("images.lua --quiet", "KIND=own")
+    run("images.lua --quiet", { KIND = "own" })
     assert.equal(3, directories())
-    run("images.lua --quiet", "KIND=none")
+    run("images.lua --quiet", { KIND = "none" })
     assert.equal(4, directories())
   end)
 
   it("goes on from a checkpoint that knew no transforms", function()
-    run("images.lua --quiet", "KIND=none")
+    run("images.lua --quiet", { KIND = "none" })
     local directory = workspace .. "/runs/images/default"
     local path, whole = directory .. "/checkpoints/step-000004.safetensors", weights(directory, 8)
     local tensors, metadata = files.load(path)
@@ -100,7 +109,7 @@ describe("a run with a transform", function()
     files.save_checked(path, tensors, metadata)
     assert(os.remove(directory .. "/checkpoints/step-000008.safetensors"))
     assert(os.remove(directory .. "/summary.json"))
-    run("resume runs/images/default --quiet", "KIND=none")
+    run("resume runs/images/default --quiet", { KIND = "none" })
     assert.same(whole, weights(directory, 8))
   end)
 end)
