@@ -76,4 +76,28 @@ function M.kept(directory)
   return found
 end
 
+--- Makes a directory, and those above it.
+local function make(path)
+  if lfs.attributes(path, "mode") == "directory" then return end
+  local parent = path:match "^(.+)/[^/]+$"
+  if parent then make(parent) end
+  lfs.mkdir(path)
+end
+
+--- Puts the text of a module into the directory where all runs of a sweep look first. Another of them may have been
+--- faster.
+--- @return string the text that they all use
+function M.publish(directory, place, text)
+  local path = directory .. "/" .. place
+  make(path:match "^(.*)/")
+  local own_path = ("%s.%s"):format(path, tostring({}):match "0x(%x+)")
+  local file = io.open(own_path, "wb")
+  if not file then return text end -- the sweep has ended
+  file:write(text)
+  file:close()
+  lfs.link(own_path, path) -- fails where there is one
+  os.remove(own_path)
+  return M.text(directory, "/" .. place) or text
+end
+
 return M

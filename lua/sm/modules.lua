@@ -87,29 +87,6 @@ local function find(place)
   end
 end
 
---- Makes a directory, and those above it.
-local function make(path)
-  if lfs.attributes(path, "mode") == "directory" then return end
-  local parent = path:match "^(.+)/[^/]+$"
-  if parent then make(parent) end
-  lfs.mkdir(path)
-end
-
---- Puts the text of a module where all runs of a sweep look first. Another of them may have been faster.
---- @return string the text that they all use
-function M.publish(place, text)
-  local path = kept .. "/" .. place
-  make(path:match "^(.*)/")
-  local own_path = ("%s.%s"):format(path, tostring({}):match "0x(%x+)")
-  local file = io.open(own_path, "wb")
-  if not file then return text end -- the sweep has ended
-  file:write(text)
-  file:close()
-  lfs.link(own_path, path) -- fails where there is one
-  os.remove(own_path)
-  return read(path) or text
-end
-
 --- The place of a file that is named by its path: below the file that is run, or below the working directory. nil for
 --- what is elsewhere.
 local function place_of(path)
@@ -125,6 +102,12 @@ local function place_of(path)
   if path:sub(1, 1) == "/" then return nil end
   path = ("/" .. path):gsub("/%.%f[/]", ""):gsub("/+", "/"):sub(2)
   return path ~= "" and not ("/" .. path .. "/"):find("/../", 1, true) and path or nil
+end
+
+--- Puts the text of a module where all runs of a sweep look first.
+--- @return string the text that they all use
+function M.publish(place, text)
+  return module_files.publish(kept, place, text)
 end
 
 local publish = M.publish
@@ -198,14 +181,15 @@ local lua_loadfile = loadfile
 local function load_file(...)
   local path, mode, environment = ...
   if type(mode) == "string" and not mode:find "t" then return nil, ("%s: %s"):format(tostring(path), M.binary) end
-  if make_globals then
-    if type(path) ~= "string" then error("expected the path of a file, got " .. type(path), 3) end
+  if make_globals and type(path) ~= "string" then error("expected the path of a file, got " .. type(path), 3) end
+  local place = #places > 0 and place_of(path)
+  local text = place and kept and read(kept .. "/" .. place)
+  if make_globals and not text then
     local found, problem = require "sm.reach".find_to_read(path)
     if not found then return nil, problem end
-    path = found
+    path, place = found, #places > 0 and place_of(found)
   end
-  local place = #places > 0 and place_of(path)
-  local text = place and (kept and read(kept .. "/" .. place) or read(path))
+  text = text or place and read(path)
   if not text then return lua_loadfile(path, "t", select(3, ...)) end
   if shared then text = publish(place, text) end
   note(place, text)
@@ -395,7 +379,7 @@ end
 
 --- The text of a module that need not have been loaded. @return string|nil
 function M.text(place)
-  return (find(place))
+  return (find(place)) or read(place) -- below the working directory
 end
 
 --- Hands every module that the file has loaded, and every one that it will load, to a function(place, text).

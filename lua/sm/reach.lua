@@ -13,7 +13,10 @@ local granted -- {read=, write= (directories without links), shown= (those of wr
 
 --- A path from the root, without links, "." and "..". What does not exist stays as it is named.
 local function real(path)
-  if path:sub(1, 1) ~= "/" then path = (lfs.currentdir() or "") .. "/" .. path end
+  if path:sub(1, 1) ~= "/" then
+    path = (lfs.currentdir() or fail("the current directory has been removed; expected a path that begins with /, "
+      .. "got %s", path)) .. "/" .. path
+  end
   local done, links = {}, 0
   local left = {} -- the parts to come, the next one last
   local function push(text)

@@ -67,6 +67,7 @@ function M.of(what, options)
     for _, path in ipairs(paths) do read[#read + 1] = reach.real(path) end
   end
   local hint
+  reach.real(what.file or what.run) -- which says so where it counts from a directory that is gone
   if what.file then
     local paths, said = around(what.file)
     add(paths)

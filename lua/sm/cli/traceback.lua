@@ -1,5 +1,5 @@
 --- What an error looks like to the person who wrote the experiment: the message, and the lines of their own
--- files that led to it. SM_TRACEBACK=full shows every level.
+-- files that led to it. SM_TRACEBACK=full shows every level, also of a confined experiment, which has no environment.
 local position = require "sm.place"
 local problem = require "sm.problem"
 local syntax = require "sm.cli.syntax"
@@ -12,6 +12,7 @@ local levels_shown <const> = 12
 local levels_walked <const> = 1000
 local fields_shown <const> = 8
 local bytes_shown <const> = 4000 -- of a message
+local shows_all <const> = os.getenv "SM_TRACEBACK" == "full"
 
 --- A value in one line, and without its address, which is another one each time.
 local function value_text(value)
@@ -106,7 +107,7 @@ local handled = {} -- the metatable of what the handler has made
 function M.handler(value)
   if usage.is(value) or getmetatable(value) == handled then return value end
   local lines
-  if os.getenv "SM_TRACEBACK" == "full" then
+  if shows_all then
     lines = debug.traceback(nil, 2):gsub("^\n", "")
   else
     lines = users_lines(3)
