@@ -216,10 +216,17 @@ static int remove_all(lua_State *L) {
   return done(L, sm_beneath_remove(path, root, &error), &error);
 }
 
+/* hold(directory or nil) → true: from now on nothing beneath it is reached through a link */
+static int hold(lua_State *L) {
+  const char *directory = lua_isnoneornil(L, 1) ? NULL : sm_lua_text(L, 1, "a directory");
+  sm_error error;
+  return done(L, sm_beneath_hold(directory, &error), &error);
+}
+
 void sm_lua_add_beneath(lua_State *L) {
   static const luaL_Reg functions[] = {{"read", read_text}, {"write", write_text}, {"open", open_stream},
                                        {"status", status},  {"list", list},        {"make", make},
-                                       {"remove", remove_all}, {NULL, NULL}};
+                                       {"remove", remove_all}, {"hold", hold},     {NULL, NULL}};
   sm_lua_class(L, OPEN, NULL, close_opened);
   sm_lua_functions(L, functions);
   sm_lua_add_append(L);

@@ -157,6 +157,16 @@ static int kill_worker(lua_State *L) {
   return 0;
 }
 
+/* Whether it has ended; what it has sent may still be to come. */
+static int gone(lua_State *L) {
+  sm_worker *worker = check_worker(L);
+  siginfo_t info = {0};
+  bool lives = worker->process != 0 &&
+               waitid(P_PID, (id_t)worker->process, &info, WEXITED | WNOWAIT | WNOHANG) == 0 && info.si_pid == 0;
+  lua_pushboolean(L, !lives);
+  return 1;
+}
+
 static int release(lua_State *L) {
   sm_worker *worker = check_worker(L);
   sm_worker_release(worker);
@@ -167,7 +177,8 @@ static int release(lua_State *L) {
 
 static sm_worker *new_worker(lua_State *L) {
   static const luaL_Reg methods[] = {{"send", send_message}, {"next", next_event},  {"limit", limit},
-                                     {"patience", patience}, {"kill", kill_worker}, {NULL, NULL}};
+                                     {"patience", patience}, {"kill", kill_worker}, {"gone", gone},
+                                     {NULL, NULL}};
   static const luaL_Reg own[] = {{"__gc", release}, {"__close", release}, {NULL, NULL}};
   sm_worker *worker = lua_newuserdatauv(L, sizeof *worker, 0);
   sm_worker_clear(worker);

@@ -59,16 +59,40 @@ static sm_status enter(int *descriptor, const char *part, const char *path, size
   return status;
 }
 
+static char held[PATH_MAX]; /* see sm_beneath_hold; empty where there is none */
+
+sm_status sm_beneath_hold(const char *directory, sm_error *error) {
+  if (directory && strlen(directory) >= sizeof held)
+    return sm_fail(error, SM_BAD_VALUE, "a directory's path of at most %d bytes", PATH_MAX - 1);
+  strcpy(held, directory ? directory : "");
+  return SM_OK;
+}
+
+/* What of a root lies beneath the directory that is held, in which the slash before it becomes the end; or NULL. */
+static const char *split_held(char *directory) {
+  size_t length = strlen(held);
+  if (!length || strncmp(directory, held, length) != 0 || directory[length] != '/') return NULL;
+  directory[length] = '\0';
+  return directory + length + 1;
+}
+
 /* The directory that a path's root names. */
 static sm_status open_root(int *descriptor, const char *path, size_t root, sm_error *error) {
-  char directory[PATH_MAX];
+  char directory[PATH_MAX], part[NAME_MAX + 1];
   *descriptor = -1;
   if (root >= sizeof directory) errno = ENAMETOOLONG;
   if (root >= sizeof directory) return refused(path, root, "", error);
   memcpy(directory, path, root);
   directory[root] = '\0';
+  const char *next = split_held(directory);
   *descriptor = sm_open_again(AT_FDCWD, root ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  return *descriptor >= 0 || errno == ENOENT || errno == ENOTDIR ? SM_OK : refused(path, root, "", error);
+  if (*descriptor < 0) return errno == ENOENT || errno == ENOTDIR ? SM_OK : refused(path, root, "", error);
+  sm_status status = SM_OK;
+  while (status == SM_OK && next && *descriptor >= 0) {
+    status = next_part(part, &next, path, error);
+    if (status == SM_OK) status = enter(descriptor, part, path, root, error);
+  }
+  return status;
 }
 
 /* What lies beneath the root of a path: the slash behind a root is not part of it. */

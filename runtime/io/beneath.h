@@ -14,6 +14,10 @@
 /* "directory", "symbolic link", "named pipe", … */
 const char *sm_kind_of_file(mode_t mode);
 
+/* From now on, what lies beneath this directory, as paths are written, is reached through no link, also where it is a
+   root: somebody else may write there. NULL lifts it. SM_BAD_VALUE for a path that is too long. */
+sm_status sm_beneath_hold(const char *directory, sm_error *error);
+
 /* *descriptor = the directory that the last part of a path lies in, for openat and the like; -1 where there is none.
    *name = that last part, inside path. SM_BAD_FILE where something on the way is no directory, SM_BAD_VALUE for a
    path with "." or "..", or nothing, between its slashes beneath the root. */

@@ -6,7 +6,6 @@ local directory = require "sm.experiment.directory"
 local environment = require "sm.experiment.environment"
 local host = require "sm.cli.host"
 local modules = require "sm.modules"
-local reach = require "sm.reach"
 local runtime = require "sm.runtime"
 local schema = require "sm.experiment.schema"
 local staging = require "sm.cli.staging"
@@ -14,7 +13,9 @@ local staging = require "sm.cli.staging"
 local M = {}
 
 local now <const> = runtime.system.now
-local most_restarts <const> = 5
+local share_of_reports <const> = 1 / 20 -- of the time, at most
+local most_published <const>, most_modules <const> = 64 << 20, 1000 -- bytes of a run's modules, and how many
+local most_planned <const> = 256 << 20 -- bytes of the modules of a sweep
 
 -- The screen and the log -----------------------------------------------------------------------------------------
 
@@ -44,13 +45,19 @@ function M.plan(self, call)
   host.plan(self.progress, call.about, call.path, staging.words(self, self.path))
 end
 
+--- What the run has come to, if it is finished.
+local function summary_of(self)
+  return self.summary or error("the run is not finished", 0)
+end
+
 function M.finished(self, call)
-  host.finished(self.progress, { summary = self.summary, pictures = call.pictures }, self.path)
+  host.finished(self.progress, { summary = summary_of(self), pictures = call.pictures }, self.path)
 end
 
 function M.finished_already(self)
-  local path = self.path or self.run
-  host.finished_already(self.progress, self.summary or directory.summary(path), path)
+  self.path = self.path or self.run
+  self.summary = self.summary or self.run and directory.summary(self.run)
+  host.finished_already(self.progress, summary_of(self), self.path)
 end
 
 function M.interrupted_run(self, call)
@@ -73,49 +80,44 @@ function M.home(self)
   return become_script(self) or error("there is no directory yet for what it writes", 0)
 end
 
---- Where the directories of an experiment lie. One that a script runs lies beneath the script's own.
-local function base_of(self, call)
-  if call.identity.from_file or self.kind == "nothing" and not call.runs then
-    return ("%s/%s/%s"):format(self.runs, call.name, call.variant)
-  end
-  local own = staging.of_script(self)
-  local asked = call.runs
-  if asked and reach.lies_in(asked, self.permits.write) then
-    return ("%s/%s/%s"):format(asked:gsub("(.)/+$", "%1"), call.name, call.variant)
-  elseif asked and (asked:sub(1, 1) == "/" or ("/" .. asked .. "/"):find("/../", 1, true)) then
-    error(("%s: this script may write beneath %s alone; `--write DIR` grants more"):format(asked, own), 0)
-  end
-  if asked then own = own .. "/" .. asked:gsub("/+$", "") end
-  if call.name ~= own:match "[^/]*$" then own = own .. "/" .. call.name end
-  return own .. "/" .. call.variant
+--- For `local scope <close> = …`: runs beneath a directory are reached through no link there.
+local function holding(self, root)
+  runtime.io.beneath.hold(root)
+  return setmetatable({}, { __close = function() runtime.io.beneath.hold(self.root) end })
 end
 
 --- The directory that belongs to a run, and, where it is to be trained, the right to write in it.
 function M.place(self, call)
-  if call.planning or self.kind == "nothing" then self.planning = true
-  elseif not call.identity.from_file and self.kind == "experiment" then return become_script(self) end
-  local path, state, reason, replaces = host.place {
-    base = base_of(self, call), identity = call.identity, again = call.again,
-  }
-  self.begun = state == "unfinished"
-  self.path, self.summary = path, state == "finished" and directory.summary(path) or nil
-  local saved = state ~= "new" and checkpoint_files.steps(path)[1] or 0
-  if not call.planning and state ~= "finished" and self.kind == "experiment" and self.granted ~= path
-    and not (state == "new" and staging.settle(self, path)) then
-    if (self.restarts or 0) == most_restarts then error(("%s is another process's"):format(path), 0) end
-    self.granted = path
-    return "restart"
+  local planning, from_file = call.planning or self.kind == "nothing", call.identity.from_file
+  if from_file and call.identity.source ~= self.source then error("this is not the text of the file", 0) end
+  if self.kind == "run" and not planning then error("`smrun resume` goes on with one run, and begins no other", 0) end
+  if self.kind == "experiment" and not planning and not from_file then
+    return become_script(self) or error("a file that returns an experiment trains no other one", 0)
   end
+  local base, root = staging.base(self, call)
+  local _ <close> = holding(self, root)
+  local path, state, reason, replaces = host.place { base = base, identity = call.identity, again = call.again }
+  local trains <const> = not planning and state ~= "finished"
+  if trains and self.kind == "experiment" and not staging.grant(self, path) then return "restart" end
+  self.begun, self.path, self.placed = state == "unfinished", path, trains and path
+  self.summary = state == "finished" and directory.summary(path) or nil
+  local saved = state ~= "new" and checkpoint_files.steps(path)[1] or 0
   return { path = path, state = state, reason = reason, replaces = replaces, saved = saved, summary = self.summary }
 end
 
 --- Keeps other processes out of the run's directory, and opens its log.
 function M.open(self, call)
-  if call.path ~= (self.path or self.run) then error(("%s is not the run's directory"):format(call.path), 0) end
-  self.path = call.path
+  local path = call.path
+  local root = self.kind == "script" and staging.root(self, path) or nil
+  if self.kind == "nothing" or not root and path ~= (self.kind == "run" and self.run or self.placed) then
+    error(("%s is not the run's directory"):format(path), 0)
+  end
   if self.opened then self.opened:close() end
-  self.opened = host.open(self.progress, call.path)
-  if self.begun then self.progress:say(("%-11s%s"):format("confined", staging.words(self, self.path)), 11) end
+  self.opened, self.progress.log, self.summary, self.root = nil, nil, nil, root
+  local _ <close> = holding(self, root)
+  self.opened = host.open(self.progress, path, root)
+  self.path, self.next_report, self.told_end = path, 0, false
+  if self.begun then self.progress:say(("%-11s%s"):format("confined", staging.words(self, path)), 11) end
   return { unlocked = self.opened.unlocked }
 end
 
@@ -125,44 +127,70 @@ function M.surroundings(self)
 end
 
 function M.prune(self, call)
-  host.prune(self.path, call.keep, call.step)
+  host.prune(self.opened.path, call.keep, call.step)
 end
 
 function M.conclude_run(self, call)
-  host.conclude(self.path, schema.check(self.path .. "/summary.json", call.summary, schema.summary))
+  local path <const> = self.opened.path
+  host.conclude(path, schema.check(path .. "/summary.json", call.summary, schema.summary))
   self.summary = call.summary
 end
 
+--- A report takes the supervisor's time, but for a share of all time; the one at the end is always written, once.
 function M.report(self, call)
-  host.report(self.progress, self.path, { steps = call.steps, pause = call.pause, ended = call.ended })
+  local began, last = now(), call.ended ~= nil or self.summary ~= nil
+  if last and self.told_end or not last and began < self.next_report then return end
+  host.report(self.progress, self.opened.path, { steps = call.steps, pause = call.pause, ended = call.ended })
+  self.told_end, self.next_report = last, now() + (now() - began) / share_of_reports
 end
 
 --- Puts the text of a module where all runs of a sweep look first. @return string the text that they all use
-function M.publish(_, call)
-  if not call.place:find "%.lua$" or call.place:sub(1, 1) == "/" or call.place:find("..", 1, true)
-    or call.place:find("\0", 1, true) then
-    error(("%s is no place of a module"):format(call.place), 0)
+function M.publish(self, call)
+  local published = self.published
+  published.bytes, published.count = published.bytes + #call.text, published.count + 1
+  if not self.shares or published.bytes > most_published or published.count > most_modules then
+    error(("%s: there is no room for more modules"):format(call.place), 0)
   end
   return modules.publish(call.place, call.text)
 end
 
 -- The work itself ------------------------------------------------------------------------------------------------
 
+--- A step may take its time, once a run has begun.
 function M.graceful(self, call)
-  self.graceful, self.last_step = call.on, now()
+  self.graceful, self.last_step = call.on and self.opened ~= nil, now()
 end
 
 --- The run has heard that it is to stop, and saves.
 function M.asked(self)
-  self.asked = true
+  self.asked = self.asked or self.opened and now()
 end
 
 function M.planned(self, call)
-  if self.planned then self.planned(call.result, call.problem, call.modules) end
+  local plans, texts = self.plans, call.modules
+  plans.count = plans.count + 1
+  for place, words in next, texts do
+    local known = plans.texts[place]
+    if known ~= words then plans.texts[place], plans.bytes = words, plans.bytes + #place + #words end
+    texts[place] = plans.texts[place] -- once, for all plans
+  end
+  if not self.planned or plans.count > #self.combinations or plans.bytes > most_planned then
+    error("the experiment's process planned more than it was asked for", 0)
+  end
+  if call.result and call.result.directory ~= self.path then
+    error(("%s is not the run's directory"):format(call.result.directory), 0)
+  end
+  self.planned(call.result, call.problem, texts)
 end
 
 function M.ended(self, call)
   self.ended = { code = call.code, problem = call.problem }
 end
 
-return M
+--- Answers a call; raises where it comes before what it needs.
+return function(self, call, needs)
+  if needs == "screen" and not self.progress or needs == "run" and not self.opened then
+    error(("the experiment's process sent what it should not: %s comes too early"):format(call.call), 0)
+  end
+  return M[call.call](self, call)
+end

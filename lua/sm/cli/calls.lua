@@ -6,11 +6,23 @@ local names = require "sm.experiment.names"
 local M = {}
 
 local most_steps <const> = 2 ^ 53
+local most_bytes <const>, most_of_texts <const> = 1 << 18, 16 << 20 -- of a call; of one that carries whole files
+local most_seconds <const>, most_columns <const> = 1e9, 200
+local done <const>, interrupted <const> = 0, 130 -- exit codes
 
 local function is_text(value) return type(value) == "string" end
 local function is_flag(value) return type(value) == "boolean" end
 local function is_number(value) return math.type(value) ~= nil end
-local function is_step(value) return math.type(value) == "integer" and value >= 0 and value <= most_steps end
+local function is_integer(value) return math.type(value) == "integer" end
+local function is_step(value) return is_integer(value) and value >= 0 and value <= most_steps end
+local function is_columns(value) return is_integer(value) and value >= 0 and value <= most_columns end
+local function is_seconds(value) return is_number(value) and value >= 0 and value <= most_seconds end
+local function is_code(value) return value == done or value == interrupted end
+
+--- The place of a module: "net/blocks.lua", beneath a directory.
+local function is_place(value)
+  return is_text(value) and not ("/" .. value .. "/"):find "/%.?%.?/" and not value:find("\0", 1, true)
+end
 
 local function all(value, is_key, is_value)
   if type(value) ~= "table" then return false end
@@ -26,8 +38,8 @@ local function list_of(is_value)
   end
 end
 
-local function map_of(is_value)
-  return function(value) return all(value, is_text, is_value) end
+local function map_of(is_value, is_key)
+  return function(value) return all(value, is_key or is_text, is_value) end
 end
 
 --- A text, or a list of texts and of {code, text}, as sm.terminal.progress paints them.
@@ -50,6 +62,8 @@ end
 
 local is_texts <const>, is_figures <const> = map_of(is_text), map_of(is_number)
 
+local function is_row(value) return is_figures(value) and is_step(value.step) end
+
 local is_identity <const> = record {
   source = is_text, params = is_text, modules = is_texts, declaration = is_texts, data = is_texts, loaded = is_texts,
   drew = is_flag, from_file = { is_flag }, script = { map_of(is_plain) },
@@ -57,63 +71,65 @@ local is_identity <const> = record {
 
 local is_about <const> = record {
   name = is_text, variant = is_text, model = is_text, data = is_text, optimizer = is_text, steps = is_step,
-  batch = is_step, accumulate = { is_step }, seed = is_number, threads = is_step, frozen = list_of(is_text),
+  batch = is_step, accumulate = { is_step }, seed = is_integer, threads = is_step, frozen = list_of(is_text),
 }
 
 local is_problem <const> = record { message = is_text, lines = { is_text }, usage = { is_flag } }
 
 --- Each call by its name: its fields, each with its test; a test in brackets is of a field that may be left out.
---- `answered`: the worker waits for what the supervisor gives.
+--- `answered`: the worker waits for what the supervisor gives. `needs`: what must have come before, a "screen" or an
+--- open "run". `most`: bytes.
 M.calls = {
   -- the screen and the log
-  screen = { quiet = { is_flag } },
-  say = { given = is_painted, indent = { is_step } },
-  conclude = { given = is_painted },
-  note = { given = is_painted },
-  row = { row = is_figures, steps = is_step, metrics = { is_figures } },
-  step = { step = is_step, steps = is_step, figures = is_figures, seconds = is_number },
-  clear = {},
-  plan = { about = is_about, path = is_text },
-  finished = { pictures = is_flag },
-  finished_already = {},
-  interrupted_run = { step = is_step, steps = is_step },
+  screen = { fields = { quiet = { is_flag } } },
+  say = { needs = "screen", fields = { given = is_painted, indent = { is_columns } } },
+  conclude = { needs = "screen", fields = { given = is_painted } },
+  note = { needs = "screen", fields = { given = is_painted } },
+  row = { needs = "screen", fields = { row = is_row, steps = is_step, metrics = { is_figures } } },
+  step = { needs = "screen", fields = { step = is_step, steps = is_step, figures = is_figures, seconds = is_seconds } },
+  clear = { needs = "screen", fields = {} },
+  plan = { needs = "screen", fields = { about = is_about, path = is_text } },
+  finished = { needs = "screen", fields = { pictures = is_flag } },
+  finished_already = { needs = "screen", fields = {} },
+  interrupted_run = { needs = "run", fields = { step = is_step, steps = is_step } },
   -- the run directory
-  home = { answered = true },
-  place = {
-    answered = true, name = is_text, variant = is_text, runs = { is_text }, identity = is_identity,
-    again = { is_flag }, planning = { is_flag },
-  },
-  open = { answered = true, path = is_text },
-  surroundings = { answered = true },
-  prune = { answered = true, keep = is_step, step = is_step },
-  conclude_run = { answered = true, summary = map_of(is_plain) },
-  report = { steps = is_step, pause = is_number, ended = { record { how = is_text, problem = { is_text } } } },
-  publish = { answered = true, place = is_text, text = is_text },
+  home = { answered = true, fields = {} },
+  place = { answered = true, most = most_of_texts, fields = {
+    name = names.is_part, variant = names.is_part, runs = { is_text }, identity = is_identity, again = { is_flag },
+    planning = { is_flag },
+  } },
+  open = { answered = true, needs = "screen", fields = { path = is_text } },
+  surroundings = { answered = true, fields = {} },
+  prune = { answered = true, needs = "run", fields = { keep = is_step, step = is_step } },
+  conclude_run = { answered = true, needs = "run", fields = { summary = map_of(is_plain) } },
+  report = { answered = true, needs = "run", fields = {
+    steps = is_step, pause = is_seconds, ended = { record { how = is_text, problem = { is_text } } },
+  } },
+  publish = { answered = true, most = most_of_texts, fields = { place = is_place, text = is_text } },
   -- the work itself
-  graceful = { on = is_flag },
-  asked = {},
-  planned = { result = { record {
-    directory = is_text, state = is_text, steps = is_step, saved = is_step,
-  } }, problem = { is_problem }, modules = is_texts },
-  ended = { code = { is_step }, problem = { is_problem } },
+  graceful = { fields = { on = is_flag } },
+  asked = { fields = {} },
+  planned = { most = most_of_texts, fields = {
+    result = { record { directory = is_text, state = is_text, steps = is_step, saved = is_step } },
+    problem = { is_problem }, modules = map_of(is_text, is_place),
+  } },
+  ended = { fields = { code = { is_code }, problem = { is_problem } } },
 }
 
 --- What is wrong with the fields of a table; nil where nothing is.
 function check(value, fields)
   for name, is in next, fields do
-    if name ~= "answered" then
-      local test, optional = is, false
-      if type(is) == "table" then test, optional = is[1], true end
-      local given = value[name]
-      if given == nil then
-        if not optional then return ("'%s' is missing"):format(name) end
-      elseif not test(given) then
-        return ("'%s' is not what it should be"):format(name)
-      end
+    local test, optional = is, false
+    if type(is) == "table" then test, optional = is[1], true end
+    local given = value[name]
+    if given == nil then
+      if not optional then return ("'%s' is missing"):format(name) end
+    elseif not test(given) then
+      return ("'%s' is not what it should be"):format(name)
     end
   end
   for name in next, value do
-    if name ~= "call" and fields[name] == nil or name == "answered" then return "there is a field too many" end
+    if fields[name] == nil then return "there is a field too many" end
   end
 end
 
@@ -125,19 +141,27 @@ function M.encode(name, fields)
   return message.encode(call)
 end
 
+--- What two fields say together.
+local function contradicts(name, call)
+  if name == "step" then return call.step < 1 or call.step > call.steps end
+  if name == "planned" then return (call.result == nil) == (call.problem == nil) end
+  return name == "ended" and (call.code == nil) == (call.problem == nil)
+end
+
 --- Reads a call, in the supervisor.
 --- @return table|nil the call with its fields; nil where the bytes are none
 --- @return string|nil why
 function M.decode(bytes)
   local call, reason = message.decode(bytes)
   if reason then return nil, reason end
-  local fields = type(call) == "table" and M.calls[call.call]
-  if not fields then return nil, "it is none that there is" end
-  reason = check(call, fields)
-  if reason then return nil, ("%s: %s"):format(call.call, reason) end
-  if call.name and not (names.is_part(call.name) and names.is_part(call.variant)) then
-    return nil, "the names of a run are no names of directories"
-  end
+  local name = type(call) == "table" and call.call
+  local known = name and M.calls[name]
+  if not known then return nil, "it is none that there is" end
+  call.call = nil
+  reason = check(call, known.fields) or contradicts(name, call) and "its fields contradict each other"
+    or #bytes > (known.most or most_bytes) and "it is too long"
+  if reason then return nil, ("%s: %s"):format(name, reason) end
+  call.call = name
   return call
 end
 

@@ -27,9 +27,10 @@ function M.place(wanted)
 end
 
 --- Makes the directory of a run ready, keeps other processes out, and has its log hear what is said.
+--- @param root string|nil the directory beneath which it is reached through no link
 --- @return table of sm.experiment.directory
-function M.open(progress, path)
-  local opened = require "sm.experiment.directory".open(path)
+function M.open(progress, path, root)
+  local opened = require "sm.experiment.directory".open(path, root)
   progress.log = opened.log
   return opened
 end

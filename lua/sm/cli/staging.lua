@@ -13,6 +13,9 @@ local runtime = require "sm.runtime"
 
 local M = {}
 
+local most_restarts <const> = 5
+local forgotten <const> = 24 * 60 * 60 -- seconds after which an empty new directory is nobody's
+
 --- What a piece of work writes: "nothing", the directory of an "experiment" that its file returns, that of a "run"
 --- which is there, or whatever a "script" comes to, beneath runs/<its name>.
 --- @param work table as supervisor.run takes it
@@ -24,18 +27,77 @@ end
 
 --- The directory beneath which a script writes.
 function M.of_script(self)
-  return ("%s/%s"):format(self.runs, file_names.of_file(self.file))
+  return ("%s/%s"):format(self.runs, file_names.of_file(self.file or self.run))
 end
 
---- Makes a directory that nobody else has.
-local function make_new(self)
-  for number = 1, 100 do
-    local path = ("%s/.new-%d-%d"):format(self.runs, runtime.system.process_id(), number)
-    if not lfs.attributes(path) then
-      directory.make_new(path)
-      return path
+local function lies_in(path, outer)
+  return path:sub(1, #outer + 1) == outer .. "/"
+end
+
+--- The directory of those that a script may write in which holds a path, as both are written.
+--- @return string|nil
+function M.root(self, path)
+  local own = M.of_script(self)
+  if lies_in(path, own) then return own end
+  for _, granted in ipairs(self.permits.write) do
+    if lies_in(path, granted) then return granted end
+  end
+end
+
+--- A path beneath a directory: without "." and with single slashes.
+local function below(outer, path)
+  for part in path:gmatch "[^/]+" do
+    if part ~= "." then outer = outer .. "/" .. part end
+  end
+  return outer
+end
+
+--- Where the directories of an experiment lie. One that a script runs lies beneath the script's own, or where the
+--- person lets it write.
+--- @param call table {name=, variant=, runs=(as the script says it), identity=}
+--- @return string path
+--- @return string|nil the directory beneath which it is reached through no link, since the script may make them
+function M.base(self, call)
+  local asked <const> = call.runs
+  if call.identity.from_file or not self.file or self.kind == "nothing" and not asked then
+    return ("%s/%s/%s"):format(self.runs, call.name, call.variant), nil
+  end
+  if asked and asked:find("\0", 1, true) then error("a path has no zero bytes", 0) end
+  local own <const> = M.of_script(self)
+  if asked and reach.lies_in(asked, self.permits.write) then
+    local path = below(reach.real(asked), call.name .. "/" .. call.variant)
+    return path, M.root(self, path)
+  elseif asked and (asked:sub(1, 1) == "/" or ("/" .. asked .. "/"):find("/../", 1, true)) then
+    error(("%s: this script may write beneath %s alone; `--write DIR` grants more"):format(asked, own), 0)
+  end
+  local path = below(own, asked or "")
+  if call.name ~= path:match "[^/]*$" then path = path .. "/" .. call.name end
+  return path .. "/" .. call.variant, own
+end
+
+--- Removes what killed processes have left, if it is empty and old.
+local function remove_forgotten(runs)
+  if lfs.attributes(runs, "mode") ~= "directory" then return end
+  for name in lfs.dir(runs) do
+    local path = runs .. "/" .. name
+    local time = name:find "^%.new%-%d+%-%d+$" and lfs.attributes(path, "modification")
+    if time and os.time() - time > forgotten then
+      lfs.rmdir(path .. "/checkpoints")
+      lfs.rmdir(path)
     end
   end
+end
+
+--- Makes a directory that nobody else has. It is not empty, for one that is can be replaced by another that is moved
+--- to its place.
+local function make_new(self)
+  remove_forgotten(self.runs)
+  local number = 1
+  local function path() return ("%s/.new-%d-%d"):format(self.runs, runtime.system.process_id(), number) end
+  while lfs.symlinkattributes(path()) do number = number + 1 end
+  directory.make_new(path())
+  directory.make(path() .. "/checkpoints")
+  return path()
 end
 
 local places <const> = {
@@ -67,13 +129,30 @@ end
 
 --- Moves the new directory to the place of the run.
 --- @return boolean whether it is there now
-function M.settle(self, path)
-  if not self.staged or lfs.attributes(path) then return false end
-  local parent = path:match "^(.*)/[^/]*$"
-  if parent then directory.make(parent) end
-  if not os.rename(self.staged, path) then return false end -- another process was faster
-  self.staged, self.granted = nil, path
+local function settle(self, path)
+  directory.make(path:match "^(.*)/")
+  if lfs.symlinkattributes(path) or not os.rename(self.staged, path) then return false end
+  self.staged = nil
   return true
+end
+
+--- Gives an experiment its run's directory.
+--- @return boolean whether the worker may write there; false where one that begins anew may
+function M.grant(self, path)
+  if self.granted == path then return true end
+  local is_new <const> = not lfs.symlinkattributes(path)
+  if is_new then self.settled[#self.settled + 1] = path end
+  if not self.granted and is_new then
+    if settle(self, path) then
+      self.granted = path
+      return true
+    end
+    directory.make(path) -- from another file system, say
+  end
+  self.restarts = self.restarts + 1
+  if self.restarts > most_restarts then error(("%s is another process's"):format(path), 0) end
+  self.granted = lfs.attributes(path, "mode") == "directory" and path or nil
+  return false
 end
 
 --- What the worker may do, in words.
@@ -88,9 +167,18 @@ end
 
 --- Takes away what was made for nothing, and ends a worker that is left.
 function M.close(self)
-  if self.worker then self.worker:kill() end
+  if self.worker and not self.over then
+    self.worker:kill()
+    repeat local kind = self.worker:next() until kind == "ended"
+  end
+  runtime.io.beneath.hold(nil)
   if self.opened then self.opened:close() end
-  if self.staged then directory.remove(self.staged) end
+  if self.staged then pcall(directory.remove, self.staged) end
+  for _, path in ipairs(self.settled) do
+    remove_empty(path .. "/checkpoints")
+    remove_empty(path)
+    remove_empty(path:match "^(.*)/")
+  end
   remove_empty(self.made)
   remove_empty(self.made_runs and self.runs)
 end

@@ -2,7 +2,7 @@
 --- decides what that one may do, answers its calls, and speaks to the terminal. The directory of the run, its summary,
 --- its report, which checkpoints stay and the exit status are its own.
 -- @module sm.cli.supervisor
-local answers = require "sm.cli.answers"
+local answer_to = require "sm.cli.answers"
 local calls = require "sm.cli.calls"
 local complain = require "sm.cli.complain"
 local limits = require "sm.cli.limits"
@@ -21,22 +21,24 @@ local now <const> = runtime.system.now
 
 local glance <const> = 0.25 -- seconds between two looks at the time
 local shortest_patience <const>, longest_patience <const>, patience_to_save <const> = 10, 600, 60 -- seconds
+local reprieve <const> = 1 -- seconds in which a worker that has ended is still answered
+local most_output <const> = 1 << 16 -- bytes in one piece
 local interrupted_code <const>, failed_code <const> = 130, 1
 
 --- Starts a worker, or one more with other rights.
 local function start(self)
-  self.worker, self.early = self.early or program.worker(), nil
+  self.worker, self.early, self.over = self.early or program.worker(self.words), nil, false
   self.skip = { output = self.said.output, errors = self.said.errors }
   self.said = { output = 0, errors = 0 }
-  self.ended, self.patience, self.asked = nil, nil, false
+  self.ended, self.asked, self.placed = nil, nil, nil
   local place = staging.place(self)
   local write = table.move(self.permits.write, 1, #self.permits.write, 1, {})
   if place then write[#write + 1] = place end
   self.worker:limit {
-    seconds = self.limits.time - (now() - self.began), bytes = self.limits.disk, files = self.limits.files,
+    seconds = math.max(0, self.limits.time - (now() - self.began)), bytes = self.limits.disk, files = self.limits.files,
     directories = write,
   }
-  self.worker:send(message.encode {
+  pcall(self.worker.send, self.worker, message.encode { -- one that is gone is told of by its end
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
@@ -48,14 +50,28 @@ end
 --- Ends the worker, and begins anew with what its experiment turned out to need. What it has said until now is not said
 --- again.
 local function restart(self)
-  self.restarts = (self.restarts or 0) + 1
   self.worker:kill()
+  if program.interrupted() then
+    self.problem = "interrupted"
+    return
+  end
   repeat local kind = self.worker:next(glance) until kind == "ended"
+  self.over = true
+  if self.opened then self.opened:close() end
+  self.opened, self.summary, self.gone = nil, nil, nil
+  if self.progress then self.progress.log = nil end
   start(self)
+end
+
+--- The worker has done what one that is a process of ours does not.
+local function refuse(self, reason)
+  self.problem = self.problem or ("the experiment's process sent what it should not: %s"):format(reason)
+  self.worker:kill()
 end
 
 --- Writes what a script has written, with nothing in it that a terminal would obey. A character may come in two pieces.
 local function pass_on(self, stream, kind, bytes)
+  if #bytes > most_output then return refuse(self, "too much at once") end
   self.said[kind] = (self.said[kind] or 0) + #bytes
   local skip = self.skip[kind] or 0
   if skip > 0 then
@@ -77,34 +93,43 @@ local function pass_on(self, stream, kind, bytes)
   end
 end
 
---- How long the worker may go on after a signal: as long as three of its longest steps.
+--- Once a signal has come: the worker may go on for as long as three of its longest steps until now, and then save.
 local function be_patient(self)
-  local longest = self.graceful and math.max(self.longest, now() - self.last_step) or 0
-  local patience = self.asked and patience_to_save
-    or math.max(shortest_patience, math.min(longest_patience, 3 * longest))
-  if patience ~= self.patience then self.worker:patience(patience) end
-  self.patience = patience
+  if self.over or not program.interrupted() then return end
+  local at <const> = now()
+  if not self.signalled then
+    local longest = self.graceful and math.max(self.longest, at - self.last_step) or 0
+    self.signalled = at
+    self.patience = math.max(shortest_patience, math.min(longest_patience, 3 * longest))
+  elseif self.asked and not self.saves then
+    self.saves, self.patience = true, math.max(self.asked - self.signalled, 0) + patience_to_save
+  else
+    return
+  end
+  pcall(self.worker.patience, self.worker, self.patience) -- one that is gone needs none
+end
+
+--- Whether the worker has ended so long ago that what it has said is not worth an answer.
+local function is_late(self)
+  self.gone = self.gone or self.worker:gone() and now()
+  return self.gone and now() > self.gone + reprieve
 end
 
 --- A call of the worker's. One that it waits for is answered, also where that fails.
 local function answer(self, bytes)
+  if is_late(self) then return end
   local call, reason = calls.decode(bytes)
-  if not call then
-    self.problem = ("the experiment's process sent what it should not: %s"):format(reason)
-    self.worker:kill()
-    return
-  end
-  local ok, result = pcall(answers[call.call], self, call)
+  if not call then return refuse(self, reason) end
+  local known <const> = calls.calls[call.call]
+  local ok, result = pcall(answer_to, self, call, known.needs)
   if ok and result == "restart" then return restart(self) end
-  if not calls.calls[call.call].answered then
-    if not ok then
-      self.problem = self.problem or tostring(result)
-      self.worker:kill()
-    end
-    return
+  if known.answered then
+    local reply = message.encode(ok and { result = result } or { problem = tostring(result) })
+    pcall(self.worker.send, self.worker, reply) -- one that is gone is told of by its end
+  elseif not ok then
+    self.problem = self.problem or tostring(result)
+    self.worker:kill()
   end
-  local reply = message.encode(ok and { result = result } or { problem = tostring(result) })
-  pcall(self.worker.send, self.worker, reply) -- one that is gone is told of by its end
 end
 
 --- What became of the worker that has not said so itself.
@@ -126,18 +151,27 @@ local function judge(self, how, code, why, cpu)
   return ("the experiment's process ended by itself, with exit code %d"):format(code)
 end
 
+--- Why a worker that says that all is done is not believed: it has begun to train a run, and the run is not finished.
+local function undone(self)
+  local run = self.kind == "experiment" and self.opened or self.what == "resume"
+  return run and not self.summary and ("%s is not finished, and the experiment's process has ended"):format(self.path
+    or self.run) or nil
+end
+
 --- @return integer exit code
 local function conclude(self, how, code, why, cpu)
+  self.over = true
   if self.progress then self.progress:clear() end
   if self.unheard then return failed_code end
   local ended = not self.problem and self.ended
+  if ended and ended.code == 0 then self.problem = undone(self) end
   if ended and ended.problem then
     local problem = ended.problem
     if problem.usage then usage.fail("%s", problem.message) end
     complain(why and judge(self, how, code, why, cpu) or { message = problem.message, lines = problem.lines })
     return program.interrupted() and interrupted_code or failed_code
   end
-  if ended and (why == nil or ended.code == interrupted_code) then
+  if ended and not self.problem and how == "exit" and (why == nil or ended.code == interrupted_code) then
     if why then complain(judge(self, how, code, why, cpu)) end
     return ended.code
   end
@@ -164,7 +198,7 @@ end
 --- @param work table {what="train", "resume", "evaluate" or "plan", options=(of the command line), overrides= (what the
 ---   command line sets), combinations=(for "plan": an array of overrides), source=(the text of the file),
 ---   file=(its path) or run=(a directory), worker=(one that was started), planned=function(result, problem, modules),
----   for "plan"}
+---   for "plan"; words=(of the worker's command, for tests)}
 --- @return integer exit code
 function M.run(work)
   local options = work.options
@@ -174,9 +208,11 @@ function M.run(work)
       text = options.text, runs = options.runs,
     },
     overrides = work.overrides, combinations = work.combinations, source = work.source, file = work.file,
-    run = work.run, early = work.worker, begun = work.run ~= nil, planned = work.planned, called = usage.program(),
+    run = work.run, words = work.words, early = work.worker, begun = work.run ~= nil, planned = work.planned,
+    called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
+    restarts = 0, settled = {}, published = { bytes = 0, count = 0 }, plans = { count = 0, bytes = 0, texts = {} },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
   }, { __close = staging.close })
   self.record = work.run and require "sm.experiment.directory".record(work.run) or nil
@@ -186,6 +222,7 @@ function M.run(work)
   end
   if work.file then -- where the texts of its modules lie that it has not loaded yet
     local kept = options.text and options.text:match "^(.*)/" .. "/modules"
+    self.shares = kept ~= nil
     modules.begin(work.file, { kept = kept, share = kept ~= nil })
   end
   program.graceful(true)

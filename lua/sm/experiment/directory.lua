@@ -199,10 +199,11 @@ end
 
 --- Makes the directory and keeps other processes out for as long as the handle is open: log.txt, open
 --- throughout, carries the lock.
+--- @param root string|nil the directory beneath which it is made through no link
 --- @return table handle with `.path`, `.log` (a file to append to) and `.unlocked` (why there is no lock, where a file
 ---   system gives none)
-function M.open(path)
-  make(path)
+function M.open(path, root)
+  if root then sure(beneath.make(root, path:sub(#root + 2))) else make(path) end
   for _, name in ipairs { "checkpoints", "plots" } do sure(beneath.make(path, name)) end
   local log = sure(beneath.open(path, "log.txt", "a"))
   log:setvbuf "line"

@@ -11,6 +11,8 @@ M.__index = M
 
 local refresh <const> = 0.1   -- seconds between two rewritings of the live line
 local memory <const> = 50     -- steps over which the live figures are smoothed
+local most_figures <const> = 1000 -- that are smoothed
+local least_figure <const> = 9 -- columns of one on the live line
 local bar_width <const>, least_bar <const> = 16, 4
 
 local function coloured()
@@ -30,7 +32,7 @@ function M.new(options)
   return setmetatable({
     quiet = options.quiet, log = nil, terminal = terminal, colour = terminal and coloured(),
     bar = speaks_utf8() and { "━", "─" } or { "=", "-" },
-    live = false, drawn = 0, seen = 0, figures = {},
+    live = false, drawn = 0, seen = 0, figures = {}, figure_count = 0,
   }, M)
 end
 
@@ -146,6 +148,7 @@ local function fitting(figures, endings, width)
     if name ~= "loss" and name ~= "accuracy" then others[name] = value end
   end
   local names = sorted_keys(others)
+  for i = #names, width // least_figure + 1, -1 do others[names[i]], names[i] = nil, nil end
   while true do
     for _, ending in ipairs(endings) do
       line = "  " .. numbers.figures(figures.loss, figures.accuracy, others) .. ending
@@ -164,7 +167,11 @@ function M:step(step, steps, figures, seconds, at)
   if not self.terminal then return end
   self.seen = self.seen + 1
   local weight = 1 / math.min(self.seen, memory)
-  for name, value in pairs(figures) do self.figures[name] = smooth(self.figures[name], value, weight) end
+  for name, value in pairs(figures) do
+    local known = self.figures[name]
+    if not known then self.figure_count = self.figure_count + 1 end
+    if known or self.figure_count <= most_figures then self.figures[name] = smooth(known, value, weight) end
+  end
   self.seconds = smooth(self.seconds, seconds, weight)
   if at - self.drawn < refresh then return end
   self.drawn = at
