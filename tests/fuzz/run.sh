@@ -2,7 +2,7 @@
 # Fuzzes what reads files of others and what a worker says, with clang's libFuzzer under AddressSanitizer and
 # UndefinedBehaviorSanitizer.
 # Usage: tests/fuzz/run.sh AMOUNT [NAME…]   AMOUNT: 30s (seconds each) or 1000000 (executions each)
-#   names: idx gzip npy safetensors png frame (readers in C), tensors npz csv json params (readers in Lua); all of them
+#   names: idx gzip npy safetensors png frame (readers in C), tensors npz csv json params calls (readers in Lua); all of them
 #   by default
 # Inputs that were found to do more than others, and findings, are kept in build/fuzz/NAME; the seeds and words that it
 # starts with lie here. Says how many executions there were, how many edges they covered, and in how many seconds.
@@ -10,7 +10,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 amount=${1:?usage: tests/fuzz/run.sh SECONDSs|RUNS [NAME…]}
 shift
-[ $# -gt 0 ] || set -- idx gzip npy safetensors png frame tensors npz csv json params
+[ $# -gt 0 ] || set -- idx gzip npy safetensors png frame tensors npz csv json params calls
 case $amount in
   *s) limit=-max_total_time=${amount%s} ;;
   *) limit=-runs=$amount ;;

@@ -188,9 +188,11 @@ function M.ended(self, call)
 end
 
 --- Answers a call; raises where it comes before what it needs.
-return function(self, call, needs)
+local function answer(self, call, needs)
   if needs == "screen" and not self.progress or needs == "run" and not self.opened then
     error(("the experiment's process sent what it should not: %s comes too early"):format(call.call), 0)
   end
   return M[call.call](self, call)
 end
+
+return { calls = M, answer = answer }

@@ -2,7 +2,7 @@
 --- decides what that one may do, answers its calls, and speaks to the terminal. The directory of the run, its summary,
 --- its report, which checkpoints stay and the exit status are its own.
 -- @module sm.cli.supervisor
-local answer_to = require "sm.cli.answers"
+local answers = require "sm.cli.answers"
 local calls = require "sm.cli.calls"
 local complain = require "sm.cli.complain"
 local limits = require "sm.cli.limits"
@@ -121,7 +121,7 @@ local function answer(self, bytes)
   local call, reason = calls.decode(bytes)
   if not call then return refuse(self, reason) end
   local known <const> = calls.calls[call.call]
-  local ok, result = pcall(answer_to, self, call, known.needs)
+  local ok, result = pcall(answers.answer, self, call, known.needs)
   if ok and result == "restart" then return restart(self) end
   if known.answered then
     local reply = message.encode(ok and { result = result } or { problem = tostring(result) })
