@@ -12,7 +12,7 @@ local levels_shown <const> = 12
 local levels_walked <const> = 1000
 local fields_shown <const> = 8
 local bytes_shown <const> = 4000 -- of a message
-local shows_all <const> = os.getenv "SM_TRACEBACK" == "full"
+local shows_all <const> = os.getenv "SM_TRACEBACK" == "full" -- read before a worker empties its environment
 
 --- A value in one line, and without its address, which is another one each time.
 local function value_text(value)
