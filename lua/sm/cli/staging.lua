@@ -157,7 +157,8 @@ end
 
 --- What the worker may do, in words.
 function M.words(self, path)
-  local own = path or self.kind == "script" and not self.unwritable and M.of_script(self) .. "/" or nil
+  local own = path
+  if self.kind == "script" then own = not self.unwritable and M.of_script(self) .. "/" or nil end
   return permits.words(self.permits, own, limits.words(self.limits))
 end
 
