@@ -9,6 +9,8 @@ local columns <const> = 80
 local indent <const>, explanation <const>, gap <const> = 2, 27, 2 -- where a row begins, and what it says
 
 local introduction <const> = "smrun: train a network that one Lua file describes"
+local about_grants <const> = "An experiment is confined: it reads its directory, the runs and the data sets, writes "
+  .. "its run, starts no program and has no network. With a file, a sweep, resume and eval:"
 
 --- The forms of the command line, without the program's name, and what each does.
 local forms <const> = {
@@ -19,7 +21,7 @@ local forms <const> = {
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
   { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
-  { "-e CODE", "run Lua code, with the library as `sm`; print its value" },
+  { "-e CODE", "run Lua code of your own, not confined, with the library as `sm`; print its value" },
   { "--version [--verbose]", "the version, and what it computes with" },
   { "[COMMAND] --help", "this text, or that of a command" },
 }
@@ -35,20 +37,24 @@ local options <const> = {
   { "quiet", "--quiet", "no progress: the last line and errors only" },
   { "dry_run", "--dry-run",
     "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
-  { "read", "--read DIR", "let the experiment read this directory too; may be given several times" },
-  { "write", "--write DIR", "let it write into this directory too, which is made; may be given several times" },
-  { "max_memory", "--max-memory SIZE",
-    "memory that it may use, such as 500M or 2G (default: 3/4 of the machine's, shared by --jobs)" },
-  { "max_time", "--max-time TIME", "how long it may take, in seconds or as 15m, 2h, 7d (default: 30d)" },
-  { "max_cpu", "--max-cpu TIME", "how long all its threads together may compute (default: 30d for each thread)" },
-  { "max_disk", "--max-disk SIZE", "what its files may take on disk (default: 100G)" },
-  { "max_files", "--max-files N", "how many files it may have (default: 100000)" },
-  { "trust", "--trust", "run the file as a program that may do all you can: not confined, no limits" },
   { "figure", "--figure NAME", "a column of metrics.csv to compare, instead of the test accuracy", with = "compare" },
   { "csv", "--csv FILE", "also write the table to a file, a row for each setting", with = "compare" },
   { "out", "--out FILE", "where to write it (default: report.html in the directory that the runs share)",
     with = "report" },
   { "verbose", "-v, --verbose", "everything that may matter in a report", with = "--version" },
+}
+
+--- What an experiment may do, in the same form.
+local grants <const> = {
+  { "read", "--read DIR", "let the experiment read this directory, too; may be given several times" },
+  { "write", "--write DIR", "let it write into this directory, too, which is made; may be given several times" },
+  { "max_memory", "--max-memory SIZE",
+    "memory that it may use, such as 500M or 2G (default: 3/4 of the machine's, shared by --jobs)" },
+  { "max_time", "--max-time TIME", "how long it may take, in seconds or as 15m, 2h, 7d (default: 30d)" },
+  { "max_cpu", "--max-cpu TIME", "how long all its threads together may compute (default: 30d times --threads)" },
+  { "max_disk", "--max-disk SIZE", "what the directories that it writes may hold (default: 100G)" },
+  { "max_files", "--max-files N", "how many files and directories these may hold (default: 100000)" },
+  { "trust", "--trust", "run it as a program of your own, which may do all that you can: not confined, no limits" },
 }
 
 --- What a command does, at more length, and an example.
@@ -109,6 +115,8 @@ local function general(program)
   for _, option in ipairs(options) do
     lines[#lines + 1] = row(option[2], (option.with and ("with %s: "):format(option.with) or "") .. option[3])
   end
+  lines[#lines + 1] = "\n" .. folded(about_grants, 0) .. "\n"
+  for _, option in ipairs(grants) do lines[#lines + 1] = row(option[2], option[3]) end
   lines[#lines + 1] = "\nExit codes: 0 done; 1 failed; 2 wrong usage; 130 interrupted, after saving.\n"
   lines[#lines + 1] = "More in smrun(1).\n"
   return table.concat(lines)
@@ -120,8 +128,10 @@ end
 local function of_command(program, name, words, allowed)
   local what, example = table.unpack(commands[name])
   local lines = { ("Usage: %s %s %s [options]\n\n"):format(program, name, words), folded(what, 0), "\n\nOptions:\n" }
-  for _, option in ipairs(options) do
-    if allowed[option[1]] or option[1] == "threads" then lines[#lines + 1] = row(option[2], option[3]) end
+  for _, list in ipairs { options, grants } do
+    for _, option in ipairs(list) do
+      if allowed[option[1]] or option[1] == "threads" then lines[#lines + 1] = row(option[2], option[3]) end
+    end
   end
   lines[#lines + 1] = ("\nExample:\n  %s %s\n"):format(program, example)
   return table.concat(lines)
@@ -129,8 +139,10 @@ end
 
 --- Whether an option is one of smrun's: its name without dashes.
 function M.has_option(name)
-  for _, option in ipairs(options) do
-    if option[1] == name:gsub("-", "_") then return true end
+  for _, list in ipairs { options, grants } do
+    for _, option in ipairs(list) do
+      if option[1] == name:gsub("-", "_") then return true end
+    end
   end
   return name == "help" or name == "version" or name == "text" or name == "e" or name == "v" or name == "h"
 end
