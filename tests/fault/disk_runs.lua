@@ -4,6 +4,8 @@ local lfs = require "lfs"
 local sm = require "sm"
 local support = dofile "tests/fault/support.lua"
 
+io.stdout:setvbuf "line" -- hours pass until a whole run of these is over
+
 local M = { every = 2 } -- steps from one checkpoint to the next
 
 local TEXT <const> = [[

@@ -13,6 +13,7 @@ local seed = tonumber(arg[3] or os.time())
 local smrun = ("'%s' --threads 1 %s"):format(os.getenv "SMRUN" or "build/smrun", os.getenv "SMRUN_OPTIONS" or "")
 local longest_stop <const> = 5 -- seconds until a run has saved: 2 are promised, and these machines do other things too
 math.randomseed(seed)
+io.stdout:setvbuf "line"
 
 local STEPS <const>, EVERY <const> = 60, 3 -- steps, and from one checkpoint to the next
 local EXPERIMENT = ([[
