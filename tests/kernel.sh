@@ -2,13 +2,13 @@
 # Commands under the kernel of Debian 12, Linux 6.1, whose Landlock has the ABI 2: it knows no truncation, no network
 # and no scopes. QEMU emulates a small Debian 12 with this checkout in it, as built here, and runs each command twice:
 # as root, and as an ordinary user who owns the checkout.
-# Usage: tests/kernel.sh [COMMAND…]   each word is a line for the shell; without any, what docs/security.md promises
+# Usage: tests/kernel.sh [COMMAND…]   each word is a line for the shell; without any, confinement at work
 # Environment:
 #   BUILD=build             what was built here, on a Debian 12
 #   AS="root person"        who runs the commands
-#   APPEND="lsm=yama"       words for the kernel's command line; these take Landlock away
+#   APPEND="lsm=yama"       words for the kernel's command line; these take Landlock away, and smrun then refuses
 #   SUITE=trixie            another Debian with its kernel (6.12: Landlock's ABI 6)
-#   LIMIT=1200              seconds until the machine is switched off
+#   LIMIT=3600              seconds until the machine is switched off
 # The system is made once, under build/kernel (1.5 GB), and made anew when packages.txt or kernel_guest.sh changes.
 set -eu
 cd "$(dirname "$0")/.."
@@ -59,14 +59,22 @@ mkdir "$work/commands"
 printf '%s' "$PWD" >"$work/commands/checkout"
 printf '%s' "$build" >"$work/commands/build"
 printf '%s' "${AS:-root person}" >"$work/commands/as"
-[ $# -gt 0 ] || set -- 'smrun experiments/xor.lua'
+[ $# -gt 0 ] || set -- \
+  'for test in build/tests/test_confine*; do "$test" || exit; done' \
+  'smrun experiments/xor.lua && smrun eval runs/xor/default && smrun report runs/xor' \
+  'smrun --quiet experiments/xor.lua steps=40,60 seed=1..2 --jobs 2' \
+  'smrun --quiet --runs stopped experiments/xor.lua steps=3000 &
+   until cat stopped/xor/*/metrics.csv >/dev/null 2>&1; do sleep 0.2; done
+   kill -TERM $!; wait $!; [ $? = 130 ] && smrun --quiet resume stopped/xor/steps=3000' \
+  '[ ! -e tests/fault/hostile.lua ] ||
+   SMRUN=$(command -v smrun) lua5.4 tests/fault/hostile.lua --part=10 --seed=1 --slack=60'
 n=100
 for command in "$@"; do n=$((n + 1)); printf '%s\n' "$command" >"$work/commands/$n"; done
 tar -c -C "$work/commands" -f "$work/commands.tar" .
 truncate -s 512 "$work/status"
 
 # Emulated even where /dev/kvm is there: within another machine it may be one that cannot run a kernel.
-timeout "${LIMIT:-1200}" qemu-system-x86_64 -accel tcg -cpu Nehalem -smp 2 -m 3G -nic none -display none \
+timeout "${LIMIT:-3600}" qemu-system-x86_64 -accel tcg -cpu Nehalem -smp 2 -m 3G -nic none -display none \
   -monitor none -no-reboot -kernel "$place/vmlinuz" -initrd "$place/initrd" \
   -append "root=/dev/vda rw init=/sbin/kernel-guest console=ttyS0 panic=-1 ${APPEND:-}" \
   -drive "file=$place/root.img,format=raw,if=virtio,snapshot=on" \
