@@ -121,6 +121,17 @@ static int make_directory(lua_State *L) {
   return 2;
 }
 
+/* move_directory(from, to) → true; false where there is something of that name; nil and the reason */
+static int move_directory(lua_State *L) {
+  bool moved;
+  sm_error error;
+  sm_status status = sm_move_directory(&moved, check_path(L, 1), check_path(L, 2), &error);
+  if (status == SM_OK) lua_pushboolean(L, moved);
+  else lua_pushnil(L);
+  lua_pushstring(L, status == SM_OK ? NULL : error.message); /* NULL: nil */
+  return 2;
+}
+
 /* base64(bytes) → text */
 static int base64(lua_State *L) {
   size_t bytes;
@@ -358,6 +369,7 @@ void sm_lua_open_io(lua_State *L) {
                                        {"write_png", write_png},
                                        {"write_durably", write_durably},
                                        {"make_directory", make_directory},
+                                       {"move_directory", move_directory},
                                        {"base64", base64},
                                        {"checksum", checksum},
                                        {"lock", lock},

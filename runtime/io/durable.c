@@ -252,11 +252,8 @@ sm_status sm_write_durably_beneath(const char *path, size_t root, const void *da
   return status == SM_OK ? write_all(&writer, data, bytes, error) : status;
 }
 
-sm_status sm_make_directory(bool *made, const char *path, sm_error *error) {
-  *made = mkdir(path, 0777) == 0;
-  if (!*made && errno == EEXIST) return SM_OK;
-  if (!*made)
-    return sm_fail(error, SM_SYSTEM, "cannot make the directory %s: %s", path, strerror(errno));
+/* Syncs the directory that has an entry. */
+static sm_status sync_entry(const char *path, sm_error *error) {
   size_t length = strlen(path);
   while (length > 1 && path[length - 1] == '/') length--;
   while (length > 0 && path[length - 1] != '/') length--;
@@ -268,4 +265,19 @@ sm_status sm_make_directory(bool *made, const char *path, sm_error *error) {
   free(parent);
   if (synced) return SM_OK;
   return sm_fail(error, SM_SYSTEM, "the directory %s may not be on the disk: %s", path, strerror(reason));
+}
+
+sm_status sm_make_directory(bool *made, const char *path, sm_error *error) {
+  *made = mkdir(path, 0777) == 0;
+  if (!*made && errno == EEXIST) return SM_OK;
+  if (!*made) return sm_fail(error, SM_SYSTEM, "cannot make the directory %s: %s", path, strerror(errno));
+  return sync_entry(path, error);
+}
+
+sm_status sm_move_directory(bool *moved, const char *from, const char *to, sm_error *error) {
+  *moved = rename(from, to) == 0;
+  if (!*moved && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR)) return SM_OK;
+  if (!*moved) return sm_fail(error, SM_SYSTEM, "cannot move the directory %s to %s: %s", from, to, strerror(errno));
+  sm_status status = sync_entry(to, error); /* first, so that it is never nowhere */
+  return status == SM_OK ? sync_entry(from, error) : status;
 }

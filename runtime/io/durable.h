@@ -45,4 +45,8 @@ sm_status sm_write_durably_beneath(const char *path, size_t root, const void *da
    *made = false where there is something of that name. */
 sm_status sm_make_directory(bool *made, const char *path, sm_error *error);
 
+/* Gives a directory another name on the same file system; both entries are synced. *moved = false where there is
+   something of that name that is not an empty directory. */
+sm_status sm_move_directory(bool *moved, const char *from, const char *to, sm_error *error);
+
 #endif

@@ -75,6 +75,7 @@ end
 
 --- Where relative paths are written.
 function M.home(self)
+  self.writes = true
   if self.kind == "nothing" then error("this writes nothing: `smrun eval` and `--dry-run` leave no file behind", 0) end
   if self.unwritable then error(self.unwritable, 0) end
   return become_script(self) or error("there is no directory yet for what it writes", 0)
@@ -93,6 +94,10 @@ function M.place(self, call)
   if self.kind == "run" and not planning then error("`smrun resume` goes on with one run, and begins no other", 0) end
   if self.kind == "experiment" and not planning and not from_file then
     return become_script(self) or error("a file that returns an experiment trains no other one", 0)
+  end
+  if self.kind == "script" and not planning and from_file then -- its text did not look so
+    self.kind = "experiment"
+    return "restart"
   end
   local base, root = staging.base(self, call)
   local _ <close> = holding(self, root)

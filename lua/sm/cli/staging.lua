@@ -120,6 +120,17 @@ local places <const> = {
   end,
 }
 
+--- Where relative paths are written: a script's directory, which an experiment has too if its file writes while it is
+--- loaded; nil where nobody knows yet.
+--- @return string|nil its path, from the root
+function M.home(self)
+  if self.kind == "experiment" then
+    local path = self.writes and places.script(self)
+    return path and reach.real(path) or nil
+  end
+  return M.place(self)
+end
+
 --- Makes the directory that the worker may write in.
 --- @return string|nil its path, from the root
 function M.place(self)
@@ -131,7 +142,7 @@ end
 --- @return boolean whether it is there now
 local function settle(self, path)
   directory.make(path:match "^(.*)/")
-  if lfs.symlinkattributes(path) or not os.rename(self.staged, path) then return false end
+  if lfs.symlinkattributes(path) or not runtime.io.move_directory(self.staged, path) then return false end
   self.staged = nil
   return true
 end

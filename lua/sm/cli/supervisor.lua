@@ -31,9 +31,9 @@ local function start(self)
   self.skip = { output = self.said.output, errors = self.said.errors }
   self.said = { output = 0, errors = 0 }
   self.ended, self.asked, self.placed = nil, nil, nil
-  local place = staging.place(self)
-  local write = table.move(self.permits.write, 1, #self.permits.write, 1, {})
-  if place then write[#write + 1] = place end
+  local home, write = staging.home(self), table.move(self.permits.write, 1, #self.permits.write, 1, {})
+  write[#write + 1] = staging.place(self)
+  write[#write + 1] = self.kind == "experiment" and home or nil
   self.worker:limit {
     seconds = math.max(0, self.limits.time - (now() - self.began)), bytes = self.limits.disk, files = self.limits.files,
     directories = write,
@@ -42,8 +42,8 @@ local function start(self)
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
-    places = self.permits.places, home = self.kind ~= "experiment" and place,
-    limits = self.limits, terminal = self.terminal, threads = runtime.system.threads(),
+    places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
+    threads = runtime.system.threads(),
   })
 end
 
