@@ -157,10 +157,6 @@ local function all_memory()
   return bytes < math.huge and bytes or UNKNOWN_MEMORY
 end
 
-local function threads_of(given)
-  return given.threads or tonumber((os.getenv "OMP_NUM_THREADS" or ""):match "^%d+") or 1
-end
-
 --- The limits of a run: what the command line gives, and for the rest what holds without. Runs of a sweep that go on at
 --- once share the memory.
 --- @param given table of sm.cli.options
@@ -170,7 +166,7 @@ function M.of(given)
     memory = given.max_memory
       or math.max(LEAST_MEMORY, SHARE_OF_MEMORY * all_memory() / (given.jobs or 1) // 1 | 0),
     time = given.max_time or DEFAULT_TIME,
-    cpu = given.max_cpu or DEFAULT_TIME * math.max(1, threads_of(given)),
+    cpu = given.max_cpu or DEFAULT_TIME * (given.threads or require "sm.runtime".system.threads()),
     disk = given.max_disk or DEFAULT_DISK,
     files = given.max_files or DEFAULT_FILES,
   }
