@@ -70,7 +70,7 @@ describe("a run with layers of one's own", function()
     assert.same({ 1, 1, 1, 1, 1 }, whole["model.linear1.bias"]:totable())
     assert(os.remove(directory .. "checkpoints/step-000008.safetensors"))
     assert(os.remove(directory .. "summary.json"))
-    run "resume runs/own/default --quiet"
+    run "resume runs/own/default --quiet --read ."
     local resumed = sm.load(directory .. "checkpoints/step-000008.safetensors")
     for name, tensor in pairs(whole) do assert.same(tensor:totable(), resumed[name]:totable(), name) end
   end)

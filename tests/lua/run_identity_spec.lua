@@ -32,8 +32,12 @@ if program:sub(1, 1) ~= "/" then program = lfs.currentdir() .. "/" .. program en
 
 local workspace
 
---- Runs smrun in a directory below the workspace.
+--- Runs smrun in a directory below the workspace. The data of these runs lie in the workspace, which a run that goes
+--- on reads where the person says so.
 local function smrun_in(directory, arguments, environment)
+  if arguments:find "^eval " or arguments:find "^resume " then
+    arguments = ("%s --read '%s'"):format(arguments, workspace)
+  end
   local pipe = io.popen(("cd '%s/%s' && %s '%s' %s 2>&1"):format(workspace, directory, environment or "", program,
     arguments))
   local output = pipe:read "a"
@@ -504,6 +508,15 @@ describe("the data of a run", function()
     has("runs/e/default was run with loss:extra float", works "e.lua")
   end)
 
+  it("is read beside its file by a run that goes on where the person grants it, or trusts the run", function()
+    works "e.lua"
+    local output, code = smrun " eval runs/e/default"
+    assert.equal(1, code)
+    has(("inputs.npy: this experiment may not read there; `--read DIR` grants more (the run was begun from %s)"):format(
+      workspace), output)
+    for _, how in ipairs { "--read .", "--trust" } do works((" eval %s runs/e/default"):format(how)) end
+  end)
+
   it("is the same where only the file's time is another", function()
     works "e.lua"
     os.execute(("touch '%s/inputs.npy'"):format(workspace))
@@ -712,8 +725,7 @@ describe("names and values", function()
       lfs.mkdir(workspace .. "/d\xE9/net")
       write("d\xE9/" .. name, read(name))
     end
-    -- What the record says is no path, so that nobody knows where the data lie.
-    for _, arguments in ipairs { "e.lua", "eval runs/e/default --read .", "compare runs" } do
+    for _, arguments in ipairs { "e.lua", "eval runs/e/default", "compare runs" } do
       local output, code = smrun_in("d\xE9", arguments)
       assert.equal(0, code, output)
     end

@@ -138,14 +138,11 @@ describe("what the file of an experiment draws", function()
 
   it("resumes math.random where it stood", function()
     tiny.write(workspace .. "/e.lua", (experiment:format(with_params, "local calls = { 0 }", "p.seed"):gsub(
-      "return output", "calls[1] = calls[1] + 1 if calls[1] == 4 and os.getenv 'SM_TEST_STOP' then "
-      .. "os.execute 'kill -TERM $PPID' end return output")))
+      "return output", "calls[1] = calls[1] + 1 if calls[1] == 4 and io.open 'stop' then "
+      .. "io.open 'here':read 'a' end return output")))
     local output, code = smrun "e.lua --runs whole"
     assert.equal(0, code, output)
-    local pipe = io.popen(("cd '%s' && SM_TEST_STOP=1 '%s/%s' e.lua 2>&1"):format(workspace, lfs.currentdir(),
-      os.getenv "SMRUN" or "build/smrun"))
-    output = pipe:read "a"
-    pipe:close()
+    output = tiny.stopped { workspace = workspace, at = "", arguments = "e.lua", signal = "TERM" }
     assert.truthy(output:find "interrupted after step", output)
     output, code = smrun "resume runs/e/default"
     assert.equal(0, code, output)

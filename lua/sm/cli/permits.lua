@@ -78,7 +78,8 @@ function M.of(what, options)
     local begun = type(what.record.file) == "string" and what.record.file:match "^(.*)/[^/]*$"
     hint = begun and (" (the run was begun from %s)"):format(text.visible(begun))
   end
-  local runs = lfs.symlinkattributes(what.runs, "mode") ~= "link" and reach.real(what.runs) or nil -- a stranger's
+  local mode = lfs.symlinkattributes(what.runs, "mode")
+  local runs = (mode or what.file) and mode ~= "link" and reach.real(what.runs) or nil -- a link is a stranger's
   words[#words + 1] = runs and what.runs:gsub("/*$", "/")
   add(search.reach())
   words[#words + 1] = "data sets"
