@@ -207,6 +207,27 @@ describe("smrun", function()
       os.remove(workspace .. "/lab/trains.lua")
     end)
 
+    it("that returns an experiment with another name in whatever words, or also writes by itself", function()
+      local text = read(workspace .. "/lab/corners.lua"):gsub("return sm.experiment {", '%0 name = "other",')
+      local by_name = text:gsub("return sm.experiment", "local e = sm.experiment") .. "\nreturn e\n"
+      local saves = "require 'sm'.save('x.npy', require 'sm'.ones(1))\n"
+      for name, given in pairs { plain = text, by_name = by_name } do
+        local file = ("lab/%s.lua"):format(name)
+        write(file, given)
+        assert.equal(0, (run(file, "--quiet", "--runs", name)))
+        assert.truthy(lfs.attributes(("%s/%s/other/default/summary.json"):format(workspace, name)))
+        assert.is_nil(lfs.attributes(("%s/%s/%s"):format(workspace, name, name)))
+        write(file, saves .. given)
+        local status, _, err = run(file, "--quiet", "--runs=both", "--again")
+        assert.equal(1, status)
+        helpers.has(err, ("%s writes beneath both/%s, and returns an experiment with another name; `--write both` "
+          .. "lets it do both"):format(file, name))
+        assert.equal(0, (run(file, "--quiet", "--runs=both", "--again", "--write=both")))
+        assert.truthy(lfs.attributes(("%s/both/%s/x.npy"):format(workspace, name)))
+        os.remove(workspace .. "/" .. file)
+      end
+    end)
+
     it("that is an experiment, and evaluates what it left", function()
       local status, _, err = run("lab/corners.lua", "--quiet", "groups=1")
       assert.same({ 0, "" }, { status, err })
