@@ -218,11 +218,7 @@ describe("smrun", function()
         assert.truthy(lfs.attributes(("%s/%s/other/default/summary.json"):format(workspace, name)))
         assert.is_nil(lfs.attributes(("%s/%s/%s"):format(workspace, name, name)))
         write(file, saves .. given)
-        local status, _, err = run(file, "--quiet", "--runs=both", "--again")
-        assert.equal(1, status)
-        helpers.has(err, ("%s writes beneath both/%s, and returns an experiment with another name; `--write both` "
-          .. "lets it do both"):format(file, name))
-        assert.equal(0, (run(file, "--quiet", "--runs=both", "--again", "--write=both")))
+        assert.equal(0, (run(file, "--quiet", "--runs=both", "--again")))
         assert.truthy(lfs.attributes(("%s/both/%s/x.npy"):format(workspace, name)))
         os.remove(workspace .. "/" .. file)
       end
