@@ -7,7 +7,9 @@ local progress = require "sm.terminal.progress"
 local MOST_TIME <const> = 5 -- seconds for 4 KiB
 
 local function equal(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return math.type(a) == math.type(b) and (a == b or a ~= a and b ~= b) end
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return math.type(a) == math.type(b) and (a == b or a ~= a and b ~= b)
+  end
   for key, value in next, a do
     if not equal(value, b[key]) then return false end
   end
@@ -17,10 +19,10 @@ local function equal(a, b)
   return true
 end
 
---- A screen that writes into a table, as wide as a terminal.
+--- A screen whose log looks at what it hears.
 local function screen()
   local made = progress.new { quiet = true }
-  made.log = { write = function(_, text) return not text:find "[\0-\8\11-\31\127]" and true or error "control codes" end }
+  made.log = { write = function(_, text) return not text:find "[\0-\8\11-\31\127]" or error "control codes" end }
   return made
 end
 

@@ -2,8 +2,8 @@
 # Fuzzes what reads files of others and what a worker says, with clang's libFuzzer under AddressSanitizer and
 # UndefinedBehaviorSanitizer.
 # Usage: tests/fuzz/run.sh AMOUNT [NAME…]   AMOUNT: 30s (seconds each) or 1000000 (executions each)
-#   names: idx gzip npy safetensors png frame (readers in C), tensors npz csv json params calls (readers in Lua); all of them
-#   by default
+#   names: idx gzip npy safetensors png frame (readers in C), tensors npz csv json params calls (readers in Lua);
+#   all of them by default
 # Inputs that were found to do more than others, and findings, are kept in build/fuzz/NAME; the seeds and words that it
 # starts with lie here. Says how many executions there were, how many edges they covered, and in how many seconds.
 set -eu
