@@ -14,7 +14,6 @@ local runtime = require "sm.runtime"
 local M = {}
 
 local most_restarts <const> = 5
-local forgotten <const> = 24 * 60 * 60 -- seconds after which an empty new directory is nobody's
 
 --- What a piece of work writes: "nothing", the directory of an "experiment" that its file returns, that of a "run"
 --- which is there, or whatever a "script" comes to, beneath runs/<its name>.
@@ -75,15 +74,15 @@ function M.base(self, call)
   return path .. "/" .. call.variant, own
 end
 
---- Removes what killed processes have left, if it is empty and old.
+--- Removes what killed processes have left, if nothing is in it. A process of another machine that loses its directory
+--- so begins anew with the run's own.
 local function remove_forgotten(runs)
   if lfs.attributes(runs, "mode") ~= "directory" then return end
   for name in lfs.dir(runs) do
-    local path = runs .. "/" .. name
-    local time = name:find "^%.new%-%d+%-%d+$" and lfs.attributes(path, "modification")
-    if time and os.time() - time > forgotten then
-      lfs.rmdir(path .. "/checkpoints")
-      lfs.rmdir(path)
+    local process = name:match "^%.new%-(%d+)%-%d+$"
+    if process and not lfs.attributes("/proc/" .. process) then
+      lfs.rmdir(("%s/%s/checkpoints"):format(runs, name))
+      lfs.rmdir(("%s/%s"):format(runs, name))
     end
   end
 end
@@ -168,7 +167,7 @@ end
 
 --- What the worker may do, in words.
 function M.words(self, path)
-  local own = path
+  local own = self.kind ~= "nothing" and path or nil
   if self.kind == "script" then own = not self.unwritable and M.of_script(self) .. "/" or nil end
   return permits.words(self.permits, own, limits.words(self.limits))
 end
