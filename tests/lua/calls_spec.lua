@@ -14,7 +14,8 @@ local about <const> = {
 --- Every call with all its fields.
 local whole <const> = {
   screen = { quiet = true }, say = { given = "words", indent = 11 }, conclude = { given = { "a", { "1;32", "b" } } },
-  note = { given = { { false, "c" } } }, row = { row = { step = 1, loss = 0 / 1 }, steps = 2, metrics = { f1 = 1 / 0 } },
+  note = { given = { { false, "c" } } },
+  row = { row = { step = 1, loss = 0 / 1 }, steps = 2, metrics = { f1 = 1 / 0 } },
   step = { step = 1, steps = 2, figures = { loss = 0.5 }, seconds = 0.1 }, clear = {},
   plan = { about = about, path = "runs/x" }, finished = { pictures = false }, finished_already = {},
   interrupted_run = { step = 1, steps = 2 }, home = {},
@@ -73,7 +74,9 @@ describe("the calls of a worker", function()
   end)
 
   it("have no field of another kind, or too many", function()
-    local others <const> = { text = "\0", number = -0.5, flag = true, table = { {} }, deep = nested(20), list = { 1, 2 } }
+    local others <const> = {
+      text = "\0", number = -0.5, flag = true, table = { {} }, deep = nested(20), list = { 1, 2 },
+    }
     each_field(function(name, field)
       local refused = 0
       for _, value in pairs(others) do
@@ -109,7 +112,9 @@ describe("the calls of a worker", function()
 
   it("do not contradict themselves", function()
     for _, code in ipairs { 0, 130 } do assert(decode("ended", { code = code })) end
-    for _, code in ipairs { 1, 2, 255, 256, 512, 386, -126, 0.5 } do assert.is_nil((decode("ended", { code = code }))) end
+    for _, code in ipairs { 1, 2, 255, 256, 512, 386, -126, 0.5 } do
+      assert.is_nil((decode("ended", { code = code })))
+    end
     assert.is_nil((decode("ended", {})))
     assert.is_nil((decode("ended", changed(whole.ended, "code", 0))))
     assert.is_nil((decode("planned", changed(whole.planned, "result", nil))))

@@ -148,7 +148,8 @@ describe("a confined program", function()
   end)
 
   it("may look like an experiment and be a script, and the other way round", function()
-    write("a.lua", "--[[\nreturn sm.experiment { }\n]]\nprint 'first'\nlocal f = assert(io.open('n', 'w')) print 'last'")
+    local looks <const> = "--[[\nreturn sm.experiment { }\n]]\n"
+    write("a.lua", looks .. "print 'first'\nlocal f = assert(io.open('n', 'w')) print 'last'")
     local out = succeeds "$SMRUN a.lua"
     assert.equal("first\nlast\n", out)
     assert(exists "runs/a/n")
@@ -157,7 +158,7 @@ describe("a confined program", function()
     succeeds "$SMRUN b.lua --quiet lr=0.2"
     assert(exists "runs/b/default/summary.json")
     has(succeeds "$SMRUN b.lua --quiet", "finished already")
-    write("c.lua", "--[[\nreturn sm.experiment { }\n]]\nprint 'only'")
+    write("c.lua", looks .. "print 'only'")
     assert.equal("only\n", succeeds "$SMRUN c.lua")
     assert_left("a.lua", "b.lua", "c.lua", "runs")
   end)
