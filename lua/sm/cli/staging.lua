@@ -33,6 +33,17 @@ local function lies_in(path, outer)
   return path:sub(1, #outer + 1) == outer .. "/"
 end
 
+--- Raises where a directory beneath that of the runs is a link: what it leads to may be a stranger's choice.
+local function refuse_links(self, path)
+  local inner = path:sub(#self.runs + 1)
+  for stop in inner:gmatch "()%f[/\0]" do
+    local outer = stop > 1 and self.runs .. inner:sub(1, stop - 1)
+    if outer and lfs.symlinkattributes(outer, "mode") == "link" then
+      error(("%s is a link; expected a directory of runs"):format(outer), 0)
+    end
+  end
+end
+
 --- The directory of those that a script may write in which holds a path, as both are written.
 --- @return string|nil
 function M.root(self, path)
@@ -113,7 +124,10 @@ local places <const> = {
     local path = M.of_script(self)
     self.made_runs = self.made_runs or not lfs.attributes(self.runs)
     self.made = self.made or not lfs.attributes(path) and path or nil
-    local made, problem = pcall(directory.make, path)
+    local made, problem = pcall(function()
+      refuse_links(self, path)
+      directory.make(path)
+    end)
     self.unwritable = not made and tostring(problem) or nil
     return made and path or nil
   end,
@@ -150,6 +164,7 @@ end
 --- @return boolean whether the worker may write there; false where one that begins anew may
 function M.grant(self, path)
   if self.granted == path then return true end
+  refuse_links(self, path)
   local is_new <const> = not lfs.symlinkattributes(path)
   if is_new then self.settled[#self.settled + 1] = path end
   if not self.granted and is_new then

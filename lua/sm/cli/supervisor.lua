@@ -168,7 +168,8 @@ local function conclude(self, how, code, why, cpu)
   if ended and ended.problem then
     local problem = ended.problem
     if problem.usage then usage.fail("%s", problem.message) end
-    complain((why or cpu >= self.limits.cpu) and judge(self, how, code, why, cpu) or { message = problem.message, lines = problem.lines })
+    local exceeded = why or cpu >= self.limits.cpu
+    complain(exceeded and judge(self, how, code, why, cpu) or { message = problem.message, lines = problem.lines })
     return program.interrupted() and interrupted_code or failed_code
   end
   if ended and not self.problem and how == "exit" and (why == nil or ended.code == interrupted_code) then
