@@ -253,8 +253,8 @@ describe("the surroundings", function()
     assert.equal(0, status, output)
     output, status = bash(without:format "'$W/tiny.lua' steps=4 --runs '$W/none'")
     assert.equal(1, status, output)
-    assert.matches("^smrun: this system cannot confine an experiment: [^\n]*/proc/[^\n]*; `[^\n]*smrun %-%-trust` runs it "
-      .. "without confinement\n$", output)
+    assert.matches("^smrun: this system cannot confine an experiment: [^\n]*/proc/[^\n]*; `[^\n]*smrun %-%-trust` "
+      .. "runs it without confinement\n$", output)
     assert.is_nil(lfs.attributes(path "none"))
     two_runs()
     output = bash(without:format "compare '$W/two' --csv /dev/fd/1")

@@ -77,7 +77,9 @@ describe("the limits of an experiment", function()
       "--write=/tmp",
     } do
       local name = word:match "^[^=]*"
-      refused(("'%s' does not go with -e: the code is your own, and not confined"):format(name), "-e", "1", word)
+      if word ~= "--trust" then -- which lets the code load runs
+        refused(("'%s' does not go with -e: the code is your own, and not confined"):format(name), "-e", "1", word)
+      end
       refused(("'%s' does not go with --version"):format(name), "--version", word)
       for _, command in ipairs { "compare", "report", "data" } do
         refused(("'%s' does not go with '%s'"):format(name, command), command, "x", word)

@@ -111,11 +111,12 @@ end)
 
 if os.getenv "SMRUN" then
   it("a signal's is met as one of a kind, which reads as a text, in whatever runs", function()
-    local path = os.tmpname()
-    helpers.write(path, [[
+    local tiny = dofile "tests/lua/tiny_experiment.lua"
+    local workspace = tiny.workspace()
+    helpers.write(workspace .. "/x.lua", [[
       local sm = require "sm"
       local model = sm.nn.sequential { sm.nn.fn { function(x)
-        os.execute "kill -TERM $PPID"
+        io.open "here":read "a"
         while true do end
         return x
       end } }
@@ -123,10 +124,12 @@ if os.getenv "SMRUN" then
       io.stderr:write(type(met), " ", tostring(met), "\n")
       error(met)
     ]])
-    local pipe = io.popen(("env --default-signal %s %s 2>&1; echo $?"):format(os.getenv "SMRUN", path))
-    local said = pipe:read "a"
-    pipe:close()
-    os.remove(path)
-    assert.matches("^table interrupted\nsmrun: interrupted\n.*\n130\n$", said)
+    for _, trust in ipairs { "", "--trust " } do
+      local said, code = tiny.stopped { workspace = workspace, at = "", arguments = trust .. "x.lua", signal = "TERM",
+        environment = "env --default-signal" }
+      assert.matches("^table interrupted\nsmrun: interrupted\n", said)
+      assert.equal(130, code)
+    end
+    tiny.remove(workspace)
   end)
 end

@@ -74,8 +74,8 @@ describe("what trains and would be in no checkpoint", function()
     local file = result.directory .. "/experiment.lua"
     local changed = tiny.read(file):gsub("opt:add%b()", "%0:add { w = w }")
     tiny.write(file, changed)
-    for _, step in ipairs(require "sm.experiment.checkpoint".steps(result.directory)) do
-      local path = require "sm.experiment.checkpoint".path(result.directory, step)
+    for _, step in ipairs(require "sm.experiment.checkpoint_files".steps(result.directory)) do
+      local path = require "sm.experiment.checkpoint_files".path(result.directory, step)
       local sm = require "sm"
       local tensors, metadata = sm.load(path)
       metadata.source = changed

@@ -37,7 +37,8 @@ end
 function M.call(name, f, ...)
   local results = table.pack(pcall(f, ...))
   if results[1] then return table.unpack(results, 2, results.n) end
-  error((tostring(results[2]):gsub("'%?'", "'" .. name .. "'", 1)), 2)
+  if type(results[2]) ~= "string" then error(results[2], 0) end -- an interruption, say
+  error((results[2]:gsub("'%?'", "'" .. name .. "'", 1)), 2)
 end
 
 local call <const> = M.call
