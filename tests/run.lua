@@ -153,6 +153,17 @@ local function check_machine(build)
   end
 end
 
+--- Says where an experiment cannot be confined, so that specs which run one are known to fail by that. No spec that an
+--- emulator runs starts one.
+local function check_confinement(build)
+  if emulator ~= "" then return print "confinement: not tested here, because an emulator has none" end
+  local path = os.tmpname()
+  local output = run(("%s '%s/smrun' --quiet '%s'"):format(environment "", build, path))
+  os.remove(path)
+  local reason = output:match "cannot confine an experiment: ([^\n]*);"
+  if reason then print("confinement: specs that run an experiment will fail here, because " .. reason) end
+end
+
 local pattern <const> = os.getenv "SPECS" or ""
 local specs <const> = files("tests/lua", "_spec%.lua$")
 
@@ -167,6 +178,7 @@ end
 check_pattern()
 for _, build in ipairs(builds) do
   check_machine(build)
+  if not options.c then check_confinement(build) end
   local programs = helper and {} or files(build .. "/tests", "^test_[%w_]+$")
   for _, name in ipairs(programs) do c_test(build .. "/tests/" .. name) end
   for _, name in ipairs(specs) do
