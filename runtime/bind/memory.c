@@ -151,8 +151,8 @@ static void take_reserve(state_memory *own) {
   if (own->calls++ % RESERVE_CALLS == 0) own->reserve = malloc(RESERVE);
 }
 
-/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. Its name can be seen
-   from outside: the tests of failing allocations leave to Lua's collector what it takes. */
+/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. Its name can be
+   seen from outside: the tests of failing allocations leave to Lua's collector what it takes. */
 __attribute__((visibility("default"))) void *sm_lua_allocate(void *, void *, size_t, size_t);
 void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) {
   state_memory *own = of_state;

@@ -76,6 +76,10 @@ end
 --- Where relative paths are written.
 function M.home(self)
   self.writes = true
+  if self.what == "plan" and not self.options.dry_run and self.kind == "nothing" then -- as its runs may
+    self.kind = "script"
+    return "restart"
+  end
   if self.kind == "nothing" then error("this writes nothing: `smrun eval` and `--dry-run` leave no file behind", 0) end
   if self.unwritable then error(self.unwritable, 0) end
   return become_script(self) or error("there is no directory yet for what it writes", 0)
@@ -185,7 +189,7 @@ function M.planned(self, call)
   if call.result and call.result.directory ~= self.path then
     error(("%s is not the run's directory"):format(call.result.directory), 0)
   end
-  self.planned(call.result, call.problem, texts)
+  self.planned(plans.count, call.result, call.problem, texts)
 end
 
 function M.ended(self, call)

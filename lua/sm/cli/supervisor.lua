@@ -31,6 +31,7 @@ local function start(self)
   self.skip = { output = self.said.output, errors = self.said.errors }
   self.said = { output = 0, errors = 0 }
   self.ended, self.asked, self.placed = nil, nil, nil
+  self.plans = { count = 0, bytes = 0, texts = {} }
   local home, write = staging.home(self), table.move(self.permits.write, 1, #self.permits.write, 1, {})
   write[#write + 1] = staging.place(self)
   write[#write + 1] = self.kind == "experiment" and home or nil
@@ -198,8 +199,8 @@ end
 --- Runs an experiment's text in a worker.
 --- @param work table {what="train", "resume", "evaluate" or "plan", options=(of the command line), overrides= (what the
 ---   command line sets), combinations=(for "plan": an array of overrides), source=(the text of the file),
----   file=(its path) or run=(a directory), worker=(one that was started), planned=function(result, problem, modules),
----   for "plan"; words=(of the worker's command, for tests)}
+---   file=(its path) or run=(a directory), worker=(one that was started), planned=function(position, result,
+---   problem, modules), for "plan"; words=(of the worker's command, for tests)}
 --- @return integer exit code
 function M.run(work)
   local options = work.options
@@ -213,7 +214,7 @@ function M.run(work)
     called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
-    restarts = 0, settled = {}, published = { bytes = 0, count = 0 }, plans = { count = 0, bytes = 0, texts = {} },
+    restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
   }, { __close = staging.close })
   self.record = work.run and require "sm.experiment.directory".record(work.run) or nil

@@ -33,7 +33,7 @@ local function plan(options, source, combinations, visit)
     local all = {}
     local code = require "sm.cli.run".confine {
       what = "plan", options = options, combinations = combinations, source = source, file = options.words[1],
-      planned = function(...) all[#all + 1] = table.pack(...) end,
+      planned = function(position, ...) all[position] = table.pack(...) end,
     }
     for _, planned in ipairs(all) do visit(table.unpack(planned, 1, 3)) end
     return code
