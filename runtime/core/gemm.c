@@ -222,13 +222,11 @@ void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, boo
 /* Waits until each thread has one, for a moment at most: the system may have refused some. */
 static void warm_up(const void *work, size_t item) {
   (void)item;
-  enum { EDGE = 32, GLANCES = 100000 };
+  enum { EDGE = 32, AREA = EDGE * EDGE, GLANCES = 100000 };
   atomic_int *begun = *(atomic_int *const *)work;
-  real *block = calloc(3 * EDGE * EDGE, sizeof *block);
-  if (block)
-    sm_gemm_serial(block, block + EDGE * EDGE, block + 2 * EDGE * EDGE, false, false, false, EDGE, EDGE, EDGE, EDGE, EDGE,
-                   EDGE);
-  free(block);
+  real *c = calloc(3 * AREA, sizeof *c);
+  if (c) sm_gemm_serial(c, c + AREA, c + 2 * AREA, false, false, false, EDGE, EDGE, EDGE, EDGE, EDGE, EDGE);
+  free(c);
   atomic_fetch_add(begun, 1);
   for (int i = 0; i < GLANCES && atomic_load(begun) < sm_thread_count(); i++) sched_yield();
 }
