@@ -183,7 +183,11 @@ end
 --- What the worker may do, in words.
 function M.words(self, path)
   local own = self.kind ~= "nothing" and path or nil
-  if self.kind == "script" then own = not self.unwritable and M.of_script(self) .. "/" or nil end
+  if self.kind == "script" or own and self.writes then
+    local scripts = not self.unwritable and M.of_script(self) .. "/" or nil
+    local apart = self.kind == "experiment" and not lies_in(own, M.of_script(self))
+    own = apart and scripts and own .. ", " .. scripts or scripts
+  end
   return permits.words(self.permits, own, limits.words(self.limits))
 end
 
