@@ -206,9 +206,17 @@ function M.terminal(descriptor)
   return known and known.is_terminal(descriptor) and known.columns() or nil
 end
 
+local assumed -- columns, in a process whose output another one shows
+
+--- From now on a terminal has so many columns.
+--- @param columns integer
+function M.assume(columns)
+  assumed = columns
+end
+
 --- The width of the terminal on standard output; 80 where there is none.
 function M.columns()
-  return M.terminal(1) or usual_columns
+  return assumed or M.terminal(1) or usual_columns
 end
 
 return M

@@ -44,7 +44,7 @@ local function start(self)
     source = self.source, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
     places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
-    threads = runtime.system.threads(),
+    columns = text.columns(), threads = runtime.system.threads(),
   })
 end
 

@@ -186,6 +186,7 @@ function M.main()
   if not bytes then return failed_code end
   local work = message.decode(bytes)
   usage.call(work.called)
+  require "sm.text".assume(work.columns)
   local ok, result = xpcall(function()
     confine(work)
     answering(work)
