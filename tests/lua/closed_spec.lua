@@ -44,7 +44,8 @@ describe("the library", function()
       require "sm.cli.allowed".install()
       require "sm.reach".confine { read = { here }, write = { here .. "/own" }, home = here }
       require "sm.experiment.load".file("script.lua", nil, {})]]):format(workspace)
-    local status, out, err = helpers.shell(workspace, '"$SMRUN" small.lua --quiet && "$SMRUN" --trust -e ' .. quote(code))
+    local status, out, err = helpers.shell(workspace,
+      '"$SMRUN" small.lua --quiet && "$SMRUN" --trust -e ' .. quote(code))
     assert.same({ "", 0 }, { err, status })
     has(out, "hundreds of objects\n")
     assert.equal("", (out:gsub("^.*hundreds of objects\n", ""):gsub("\n+$", "")))

@@ -211,13 +211,16 @@ describe("a confined program", function()
   end)
 
   it("runs in a directory that cannot be written", function()
+    -- root writes everywhere
+    local is_root = os.execute "test $(id -u) = 0"
+    local as = is_root and "setpriv --reuid=65534 --regid=65534 --clear-groups $SMRUN " or "$SMRUN "
+    if not os.execute((as .. "--version >/dev/null 2>&1"):gsub("%$SMRUN", helpers.quote(helpers.smrun))) then
+      return pending "there is no user who may run this program and not write everywhere"
+    end
     write("x.lua", "print 'read only'")
     write("e.lua", experiment())
     for _, name in ipairs { "out", "err", "command" } do write(name, "") end
     assert(os.execute("chmod a+rx-w " .. helpers.quote(workspace)))
-    -- root writes everywhere
-    local is_root = os.execute "test $(id -u) = 0 && command -v setpriv >/dev/null"
-    local as = is_root and "setpriv --reuid=65534 --regid=65534 --clear-groups $SMRUN " or "$SMRUN "
     assert.equal("read only\n", succeeds(as .. "x.lua"))
     fails(as .. "e.lua", "cannot make the directory runs")
   end)
