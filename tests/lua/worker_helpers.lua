@@ -26,12 +26,15 @@ local function start(code)
   return worker
 end
 local function collect(worker)
-  local came, order = { message = "", output = "", errors = "", noise = "" }, {}
+  local came, order = { message = {}, output = {}, errors = {}, noise = {} }, {}
   while true do
     local kind, bytes, code, why, cpu = worker:next(20)
-    if kind == "ended" then return came, table.concat(order, " "), { bytes, code, why, cpu } end
+    if kind == "ended" then
+      for name, pieces in pairs(came) do came[name] = table.concat(pieces) end
+      return came, table.concat(order, " "), { bytes, code, why, cpu }
+    end
     if kind == nil and not host.interrupted() then error "nothing came" end
-    if kind then came[kind] = came[kind] .. bytes end
+    if kind then table.insert(came[kind], bytes) end
     if kind and order[#order] ~= kind then order[#order + 1] = kind end
   end
 end
