@@ -75,14 +75,20 @@ static bool has_one_thread(sm_host_reason *reason) {
   return true;
 }
 
+/* Why there is no Landlock, by the number of an error, which is 0 where these words say all. */
+static const char *missing_landlock(int *number) {
+  int why = *number;
+  if (why == EOPNOTSUPP || why == ENOSYS || why == EPERM) *number = 0;
+  if (why == EOPNOTSUPP) return "Landlock is switched off in this kernel (the start option lsm= must have it)";
+  if (why == EPERM) return "what runs around it, a container perhaps, forbids Landlock";
+  return "this kernel has no Landlock (it is in Linux 5.13 and later)";
+}
+
 /* A ruleset that forbids all that this kernel can forbid; -1 with the reason. */
 static int make_ruleset(ruleset_rights *handled, sm_host_reason *reason) {
   int version = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) {
-    bool off = errno == EOPNOTSUPP;
-    errno = off || errno == ENOSYS ? 0 : errno;
-    sm_host_cannot(reason, off ? "Landlock is switched off in this kernel (the start option lsm= must have it)"
-                               : "this kernel has no Landlock (it is in Linux 5.13 and later)");
+    sm_host_cannot(reason, "%s", missing_landlock(&errno));
     return -1;
   }
   *handled = (ruleset_rights){.files = first_rights};
