@@ -150,9 +150,9 @@ describe("the calls of a worker", function()
 
   it("are no longer than they need to be", function()
     assert(decode("say", { given = ("x"):rep(1 << 17) }))
-    assert.is_nil((decode("say", { given = ("x"):rep(1 << 18) })))
+    assert.is_nil((decode("say", { given = ("x"):rep(1 << 22) })))
     local many = { step = 1 }
-    for number = 1, 100000 do many["column " .. number] = number end
+    for number = 1, 250000 do many["column " .. number] = number end
     assert.is_nil((decode("row", { row = many, steps = 1 })))
     assert(decode("publish", { place = "a", text = ("x"):rep(1 << 20) }))
     assert.is_nil((decode("publish", { place = "a", text = ("x"):rep(16 << 20) })))

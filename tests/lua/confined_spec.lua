@@ -225,6 +225,11 @@ describe("a confined program", function()
     fails(as .. "e.lua", "cannot make the directory runs")
   end)
 
+  it("refuses a text that is no program's", function()
+    write("x.lua", "--" .. ("x"):rep(9 << 20))
+    fails("$SMRUN x.lua", "x.lua has 9437186 bytes; expected a text of at most 8 MB")
+  end)
+
   it("runs text that comes through a pipe", function()
     assert.equal("piped\n", succeeds "echo \"print 'piped'\" | $SMRUN /dev/stdin")
     assert.equal("piped\n", succeeds "mkfifo p; (echo \"print 'piped'\" >p &) ; $SMRUN p")

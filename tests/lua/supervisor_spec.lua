@@ -271,7 +271,7 @@ describe("a supervisor", function()
 
   for _, code in ipairs {
     "send ''", "send '\255'", "send 'T'", "send(('T\\1\\0\\0\\0'):rep(1000))", "call('no such call')",
-    "train(); call('say', { given = ('x'):rep(1 << 19) })", "train(); call('say', { given = '', indent = 1 << 40 })",
+    "train(); call('say', { given = ('x'):rep(1 << 23) })", "train(); call('say', { given = '', indent = 1 << 40 })",
     "train(); call('step', { step = 2, steps = 1, figures = {}, seconds = 1 })",
     "train(); call('step', { step = 0, steps = 0, figures = {}, seconds = 1 })",
     "train(); call('step', { step = 1, steps = 1, figures = {}, seconds = 0/0 })",

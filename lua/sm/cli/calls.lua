@@ -6,7 +6,7 @@ local names = require "sm.experiment.names"
 local M = {}
 
 local most_steps <const> = 2 ^ 53
-local most_bytes <const>, most_of_texts <const> = 1 << 18, 16 << 20 -- of a call; of one that carries whole files
+local most_bytes <const>, most_of_texts <const> = 1 << 22, 16 << 20 -- of a call; of one that carries whole files
 local most_seconds <const>, most_columns <const> = 1e9, 200
 local done <const>, interrupted <const> = 0, 130 -- exit codes
 

@@ -23,6 +23,7 @@ local glance <const> = 0.25 -- seconds between two looks at the time
 local shortest_patience <const>, longest_patience <const>, patience_to_save <const> = 10, 600, 60 -- seconds
 local reprieve <const> = 1 -- seconds in which a worker that has ended is still answered
 local most_output <const> = 1 << 16 -- bytes in one piece
+local most_source <const> = 8 << 20 -- bytes of a file, which goes to the worker in one message
 local interrupted_code <const>, failed_code <const> = 130, 1
 
 --- Starts a worker, or one more with other rights.
@@ -204,6 +205,10 @@ end
 --- @return integer exit code
 function M.run(work)
   local options = work.options
+  if work.source and #work.source > most_source then
+    error(("%s has %d bytes; expected a text of at most %s"):format(work.file, #work.source,
+      limits.size_words(most_source)), 0)
+  end
   local self <close> = setmetatable({
     what = work.what, options = {
       words = options.words, again = options.again, quiet = options.quiet, dry_run = options.dry_run,
