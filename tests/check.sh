@@ -28,6 +28,9 @@ quietly build/check-clang.log build BUILD=build/check/clang CC=clang WERROR=1 al
 step every instruction-set level, with each set of the kernels of OpenBLAS
 lua5.4 tests/levels.lua $not_run build/check build/check/double
 
+step limits that are reached
+lua5.4 tests/run.lua --later build/check
+
 if ! grep -q ' avx512vl ' /proc/cpuinfo; then
   step the C tests with vectors and registers as AVX-512 has them, made of what there is
   build BUILD=build/wide LEVELS= CFLAGS="-DSM_VECTOR_BYTES=64 -DSM_VECTOR_REGISTERS=32 -Wno-psabi" all c-tests

@@ -1,8 +1,9 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
 -- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
 -- takes all specs; a build in double, and one for an emulator, those of single operations.
--- Usage: lua5.4 tests/run.lua [--c | --memory | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+-- Usage: lua5.4 tests/run.lua [--c | --later | --memory | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
 --   --c        leaves out all specs
+--   --later    takes those that wait for limits, which are left out without it, and no others
 --   --memory   leaves out the specs of whole programs, whose C code others run in smaller pieces
 --   --numbers  leaves out the specs that touch no numbers
 --   --products leaves out all but those that look closely at what matrix products and convolutions give
@@ -39,6 +40,9 @@ local PROGRAMS = {
   revision = true, run_identity = true, runner = true, supervisor = true, sweep = true, worker = true,
   worker_limits = true,
 }
+
+-- What takes its time waiting for limits to be reached: `make check` has it, and whoever names it.
+local LATER <const> = { memory_limit = true, worker_limits = true }
 
 -- What OpenBLAS's kernels may change.
 local PRODUCTS = {
@@ -179,7 +183,7 @@ check_pattern()
 for _, build in ipairs(builds) do
   check_machine(build)
   if not options.c then check_confinement(build) end
-  local programs = helper and {} or files(build .. "/tests", "^test_[%w_]+$")
+  local programs = (helper or options.later) and {} or files(build .. "/tests", "^test_[%w_]+$")
   for _, name in ipairs(programs) do c_test(build .. "/tests/" .. name) end
   for _, name in ipairs(specs) do
     local subject = name:match "^(.*)_spec"
@@ -187,6 +191,7 @@ for _, build in ipairs(builds) do
     local wanted = OPERATIONS[subject] or whole and not (options.numbers and NO_NUMBERS[subject])
     if options.products then wanted = wanted and PRODUCTS[subject] end
     if options.memory then wanted = wanted and not PROGRAMS[subject] end
+    if pattern == "" then wanted = wanted and (options.later ~= nil) == (LATER[subject] == true) end
     if wanted and not options.c and name:find(pattern) then spec(build, "tests/lua/" .. name) end
   end
 end
