@@ -51,8 +51,25 @@ bool sm_host_restrict(const sm_host_limits *limits, sm_host_reason *reason) {
   return find_memory(&memory, reason) && limit_to(RLIMIT_DATA, memory + limits->memory, 0, "memory", reason);
 }
 
+/* Where the kernel has put the environment that the process began with. What the loader has replaced there, as it does
+   with GLIBC_TUNABLES, nothing points to any more. */
+static void wipe_first_environment(void) {
+  enum { START = 50, BEHIND_NAME = 3 }; /* of the fields in proc(5), from 1: env_start, and env_end after it */
+  char text[2048];
+  FILE *file = fopen("/proc/self/stat", "r");
+  size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
+  if (file) fclose(file);
+  text[length] = '\0';
+  char *field = strrchr(text, ')'); /* the name may have spaces */
+  for (int number = BEHIND_NAME - 1; field && number < START; number++) field = strchr(field + 1, ' ');
+  unsigned long start = 0, end = 0;
+  if (field && sscanf(field, "%lu %lu", &start, &end) == 2 && start && end > start)
+    memset((void *)start, 0, end - start);
+}
+
 void sm_host_wipe_environment(void) {
   extern char **environ;
   for (char **entry = environ; entry && *entry; entry++) memset(*entry, 0, strlen(*entry));
+  wipe_first_environment();
   clearenv();
 }
