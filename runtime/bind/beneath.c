@@ -113,9 +113,12 @@ static int close_stream(lua_State *L) {
 
 /* open(directory, name, "r", "a" or "r+") → a file of Lua's; nil alone where there is none to read or change */
 static int open_stream(lua_State *L) {
+  static const char *const modes[] = {"r", "a", "r+", NULL};
+  static const int flags_of[] = {O_RDONLY, O_WRONLY | O_APPEND | O_CREAT, O_RDWR};
+  int choice = luaL_checkoption(L, 3, NULL, modes), flags = flags_of[choice];
+  const char *mode = modes[choice];
   size_t root;
-  const char *path = push_path(L, &root), *mode = luaL_checkstring(L, 3);
-  int flags = *mode == 'a' ? O_WRONLY | O_APPEND | O_CREAT : mode[1] ? O_RDWR : O_RDONLY;
+  const char *path = push_path(L, &root);
   luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
   stream->closef = NULL; /* not open yet */
   luaL_setmetatable(L, LUA_FILEHANDLE);
