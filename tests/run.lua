@@ -1,7 +1,8 @@
 --- Runs every C test and every Lua spec against the builds named on the command line, and closes with "N passed,
 -- N failed". The exit status is 1 if anything failed, or if a program ended without saying what it ran. The first build
 -- takes all specs; a build in double, and one for an emulator, those of single operations.
--- Usage: lua5.4 tests/run.lua [--c | --later | --memory | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL] BUILD…
+-- Usage: lua5.4 tests/run.lua [--c | --later | --memory | --numbers | --products] [--level=LEVEL] [--kernel=KERNEL]
+--   BUILD…
 --   --c        leaves out all specs
 --   --later    takes those that wait for limits, which are left out without it, and no others
 --   --memory   leaves out the specs of whole programs, whose C code others run in smaller pieces

@@ -1,6 +1,6 @@
 /* Runs one command and says what became of it: how it ended, how long it took, the most memory that it or a process of
-   its took, and which processes it left. What it leaves is killed. Nothing that it prints reaches this program's output:
-   it goes to a file, of very much the beginning and the end.
+   its took, and which processes it left. What it leaves is killed. Nothing that it prints reaches this program's
+   output: it goes to a file, of very much the beginning and the end.
    Usage: watch LIMIT SIGNAL_AFTER pipe|pty OUTPUT COMMAND…
      LIMIT         seconds after which all is killed; counted from the signal where there is one
      SIGNAL_AFTER  seconds after which the command gets SIGTERM, 0 for never

@@ -6,6 +6,7 @@ local directory = require "sm.experiment.directory"
 local environment = require "sm.experiment.environment"
 local host = require "sm.cli.host"
 local modules = require "sm.modules"
+local permits = require "sm.cli.permits"
 local runtime = require "sm.runtime"
 local schema = require "sm.experiment.schema"
 local staging = require "sm.cli.staging"
@@ -131,7 +132,7 @@ function M.open(self, call)
 end
 
 function M.surroundings(self)
-  local original = self.run and require "sm.cli.permits".original_of(self.run, self.record)
+  local original = self.run and permits.original_of(self.run, self.record)
   return environment.surroundings(original or self.file or self.run .. "/experiment.lua")
 end
 

@@ -47,15 +47,13 @@ end
 
 --- The file that a run was begun from, where it is still there with the text that the run has kept. What the record
 --- says else is not believed: it may be a stranger's.
-local function original_of(run, record)
+function M.original_of(run, record)
   local file = record.file
   if type(file) ~= "string" or lfs.attributes(file, "mode") ~= "file" then return nil end
   local there <close> = io.open(file, "rb")
   local kept = require "sm.experiment.directory".read(run, "experiment.lua")
   return there and kept and there:read(#kept + 1) == kept and file or nil
 end
-
-M.original_of = original_of
 
 --- @param what table {file=, or run=(a directory) and record=(its environment.json); runs=(the directory of runs)}
 --- @param options table of the command line: read=, write=
