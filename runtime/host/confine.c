@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "host/restrict.h"
+#include "io/again.h"
 
 /* The kernel's interface, beyond what Debian 12's headers know of it. */
 #ifndef LANDLOCK_ACCESS_FS_REFER
@@ -118,7 +119,7 @@ static bool is_root(const struct stat *found) {
 
 static bool grant_path(int ruleset, const char *path, uint64_t rights, bool writes, bool *all, sm_host_reason *reason) {
   struct stat found;
-  int opened = open(path, O_PATH | O_CLOEXEC | (writes ? O_NOFOLLOW : 0));
+  int opened = sm_open_again(AT_FDCWD, path, O_PATH | O_CLOEXEC | (writes ? O_NOFOLLOW : 0));
   if (opened < 0) {
     bool absent = errno == ENOENT || errno == ENOTDIR || errno == EACCES;
     return (absent && !writes) || sm_host_cannot(reason, "%s cannot be granted", path);
@@ -178,7 +179,7 @@ static bool drop_privileges(sm_host_reason *reason) {
 
 /* Nobody tells whether Landlock holds a process, so it is tried. */
 static bool is_held(bool all, sm_host_reason *reason) {
-  int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int root = sm_open_again(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) return true;
   close(root);
   errno = 0;

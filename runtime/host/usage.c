@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host/watch.h"
+#include "io/again.h"
 
 enum { BLOCK = 512, DEEPEST = 100 }; /* bytes of what st_blocks counts; descriptors that a walk may hold */
 
@@ -34,10 +35,10 @@ static void walk(int directory, int depth, sm_usage *usage, const sm_usage *most
     if (!S_ISDIR(found.st_mode)) continue;
     int inner = -1;
     if (depth < DEEPEST)
-      inner = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+      inner = sm_open_again(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (inner >= 0)
       walk(inner, depth + 1, usage, most, quit);
-    else if (depth == DEEPEST)
+    else if (depth == DEEPEST || (errno == EACCES && found.st_uid == geteuid())) /* hidden from this count */
       usage->files = LLONG_MAX;
     if (sm_usage_exceeds(usage, most)) break;
   }
@@ -45,7 +46,7 @@ static void walk(int directory, int depth, sm_usage *usage, const sm_usage *most
 }
 
 void sm_usage_beneath(int directory, sm_usage *usage, const sm_usage *most, const bool *quit) {
-  int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* has a position of its own */
+  int own = sm_open_again(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* has a position of its own */
   if (own >= 0) walk(own, 1, usage, most, quit);
 }
 

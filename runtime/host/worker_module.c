@@ -13,6 +13,7 @@
 
 #include "host/locate.h"
 #include "host/worker.h"
+#include "io/again.h"
 
 static const char type_name[] = "smrun.worker";
 static sm_worker *current; /* the one that may live */
@@ -104,7 +105,7 @@ static int *open_directories(lua_State *L, size_t count, const char **failed) {
   size_t opened = 0;
   *failed = "memory";
   while (directories && opened < count) {
-    directories[opened] = open(names[opened], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    directories[opened] = sm_open_again(AT_FDCWD, names[opened], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directories[opened] >= 0) {
       opened++;
       continue;

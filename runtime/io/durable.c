@@ -61,7 +61,7 @@ static bool is_named(const sm_writer *writer, const char *name, int descriptor) 
 
 /* Removes the temporaries of a name whose writers are gone: each holds a lock on its own until it has been renamed. */
 static void remove_remains(const sm_writer *writer) {
-  int directory = openat(writer->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int directory = sm_open_again(writer->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *listing = directory >= 0 ? fdopendir(directory) : NULL;
   if (!listing) {
     if (directory >= 0) close(directory);
@@ -73,7 +73,7 @@ static void remove_remains(const sm_writer *writer) {
     if (strncmp(entry->d_name, prefix, length) != 0) continue;
     const char *numbers = entry->d_name + length;
     if (!*numbers || numbers[strspn(numbers, "0123456789-")]) continue;
-    int descriptor = openat(writer->directory, entry->d_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int descriptor = sm_open_again(writer->directory, entry->d_name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (descriptor < 0) continue;
     if (flock(descriptor, LOCK_EX | LOCK_NB) == 0 && is_named(writer, entry->d_name, descriptor))
       unlinkat(writer->directory, entry->d_name, 0);
