@@ -12,7 +12,10 @@
 --   --kernel   has OpenBLAS take these kernels: Haswell, SkylakeX, Zen, …
 -- Environment: SPECS="pattern" picks specs, PRELOAD=library for lua5.4, EMULATOR="command" runs programs for another
 -- processor, among them the one that LUA="file" names. HELPER=file is busted's --helper, and leaves C tests out.
+-- JOBS=n runs n at once, else there are as many as processors.
 local lfs = require "lfs"
+local parallel = dofile "tests/parallel.lua"
+local run = parallel.run
 
 local passed, failed = 0, 0
 local OPERATIONS = {
@@ -82,20 +85,10 @@ local function environment(assignments)
     .. (options.kernel and ("OPENBLAS_CORETYPE=%s "):format(options.kernel) or "") .. assignments
 end
 
---- Runs a command and returns its output and whether it exited with 0.
-local function run(command)
-  local lines = {}
-  local pipe <close> = assert(io.popen(('{ %s; } 2>&1; echo "exit $?"'):format(command), "r"))
-  for line in pipe:lines() do lines[#lines + 1] = line end
-  local status = table.remove(lines)
-  return table.concat(lines, "\n"), status == "exit 0"
-end
-
-local function count(title, good, bad, output, started)
+local function count(title, good, bad, output, seconds)
   passed, failed = passed + good, failed + bad
-  print(("%-44s %4d passed %4d failed %6.1f s"):format(title, good, bad, os.time() - started))
+  print(("%-44s %4d passed %4d failed %6.1f s"):format(title, good, bad, seconds))
   if bad > 0 then print(output) end
-  io.stdout:flush()
 end
 
 --- How many tests of cmocka's output have a mark: RUN, OK, SKIPPED.
@@ -106,20 +99,32 @@ end
 
 --- What tests say of themselves goes to stdout, and errors and a summary, whose form changes with cmocka's version, to
 -- stderr. A test that began and is neither done nor skipped has failed, or ended the program.
-local function c_test(path)
-  local started, errors = os.time(), os.tmpname()
-  local output, success = run(("%s %s '%s' 2>'%s'"):format(environment "", emulator, path, errors))
+local function judge_c_test(task, output, errors, success, seconds)
   local good, skipped = marked(output, "OK"), marked(output, "SKIPPED")
   local bad = marked(output, "RUN") - good - skipped
   if bad == 0 and (not success or good + skipped == 0) then bad = 1 end
-  local file <close> = assert(io.open(errors))
-  count(path, good, bad, output .. "\n" .. file:read "a", started)
-  os.remove(errors)
+  count(task.title, good, bad, output .. "\n" .. errors, seconds)
   for name in output:gmatch "%[  SKIPPED %] ([%w_]+)" do print("  skipped: " .. name) end
+  io.stdout:flush()
+end
+
+local function c_test(path)
+  return { title = path, command = ("%s %s '%s'"):format(environment "", emulator, path), judge = judge_c_test }
+end
+
+local function judge_spec(task, output, errors, success, seconds)
+  local good = tonumber(output:match "(%d+) success") or 0
+  local bad = (tonumber(output:match "(%d+) failure") or 0) + (tonumber(output:match "(%d+) error") or 0)
+  local skipped = tonumber(output:match "(%d+) pending") or 0
+  if bad == 0 and (not success or good + skipped == 0) then bad = 1 end
+  count(task.title, good, bad, output .. "\n" .. errors, seconds)
+  if bad == 0 and skipped > 0 then
+    for line in output:gmatch "[^\n]*Pending[^\n]*\n[^\n]*" do print("  skipped: " .. line:gsub("\n", " ")) end
+  end
+  io.stdout:flush()
 end
 
 local function spec(build, name)
-  local started = os.time()
   local assignments = ("LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='%s/lib/?.so;;' SMRUN='%s/%s'")
     :format(build, build, emulator == "" and "smrun" or "emulated/smrun")
   local preload = os.getenv "PRELOAD"
@@ -129,15 +134,11 @@ local function spec(build, name)
   local busted = emulator == "" and "busted --lua=lua5.4"
     or ("%s '%s' /usr/bin/busted"):format(emulator, os.getenv "LUA")
   if helper then busted = ("%s --helper='%s'"):format(busted, helper) end
-  local output, success = run(("%s %s -o plainTerminal '%s'"):format(environment(assignments), busted, name))
-  local good = tonumber(output:match "(%d+) success") or 0
-  local bad = (tonumber(output:match "(%d+) failure") or 0) + (tonumber(output:match "(%d+) error") or 0)
-  local skipped = tonumber(output:match "(%d+) pending") or 0
-  if bad == 0 and (not success or good + skipped == 0) then bad = 1 end
-  count(name .. (build == builds[1] and "" or " (" .. build .. ")"), good, bad, output, started)
-  if bad == 0 and skipped > 0 then
-    for line in output:gmatch "[^\n]*Pending[^\n]*\n[^\n]*" do print("  skipped: " .. line:gsub("\n", " ")) end
-  end
+  return {
+    title = name .. (build == builds[1] and "" or " (" .. build .. ")"),
+    command = ("%s %s -o plainTerminal '%s'"):format(environment(assignments), busted, name),
+    judge = judge_spec,
+  }
 end
 
 local function stop(...)
@@ -181,11 +182,12 @@ local function check_pattern()
 end
 
 check_pattern()
+local tasks = {}
 for _, build in ipairs(builds) do
   check_machine(build)
   if not options.c then check_confinement(build) end
   local programs = (helper or options.later) and {} or files(build .. "/tests", "^test_[%w_]+$")
-  for _, name in ipairs(programs) do c_test(build .. "/tests/" .. name) end
+  for _, name in ipairs(programs) do tasks[#tasks + 1] = c_test(build .. "/tests/" .. name) end
   for _, name in ipairs(specs) do
     local subject = name:match "^(.*)_spec"
     local whole = not build:find "double$" and emulator == ""
@@ -193,8 +195,11 @@ for _, build in ipairs(builds) do
     if options.products then wanted = wanted and PRODUCTS[subject] end
     if options.memory then wanted = wanted and not PROGRAMS[subject] end
     if pattern == "" then wanted = wanted and (options.later ~= nil) == (LATER[subject] == true) end
-    if wanted and not options.c and name:find(pattern) then spec(build, "tests/lua/" .. name) end
+    if wanted and not options.c and name:find(pattern) then
+      tasks[#tasks + 1] = spec(build, "tests/lua/" .. name)
+    end
   end
 end
+parallel.each(tasks)
 print(("%d passed, %d failed"):format(passed, failed))
 os.exit(failed == 0 and passed > 0)

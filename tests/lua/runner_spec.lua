@@ -10,8 +10,9 @@ local function write_script(name, text)
   assert(os.execute(("chmod +x '%s/%s'"):format(fake, name)))
 end
 
-local function runner(options, pattern)
-  local pipe = io.popen(("SPECS='%s' lua5.4 tests/run.lua --c %s '%s' 2>&1"):format(pattern or "", options, fake))
+local function runner(options, pattern, jobs)
+  local pipe = io.popen(("JOBS=%d SPECS='%s' lua5.4 tests/run.lua --c %s '%s' 2>&1"):format(jobs or 1, pattern or "",
+    options, fake))
   local output = pipe:read "a"
   return output, pipe:close() == true
 end
@@ -58,6 +59,18 @@ describe("tests/run.lua", function()
     write_script("tests/test_c", cmocka_script("", { "one        OK " }, "exit 3"))
     assert.matches("test_a +1 passed +1 failed.*test_b +0 passed +1 failed.*test_c +1 passed +1 failed",
       (runner ""))
+  end)
+
+  it("runs as many at once as JOBS says, and reports each as it ends", function()
+    local one_test <const> = cmocka_script("", { "one        OK " }, "exit 0")
+    local waits <const> = "i=0; while [ ! -e '%s/b' ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done; sleep 1\n"
+    write_script("tests/test_a", waits:format(fake) .. one_test)
+    write_script("tests/test_b", ("touch '%s/b'\n"):format(fake) .. one_test)
+    write_script("tests/test_c", one_test)
+    local output, success = runner("", "", 2)
+    assert.is_true(success)
+    assert.matches("test_b .*\n3 passed, 0 failed\n$", output)
+    assert(output:find("test_b", 1, true) < output:find("test_a", 1, true), output)
   end)
 
   it("stops where another level or other kernels run than it is asked for", function()
