@@ -170,6 +170,22 @@ describe("a worker", function()
       ]=]):format(deep)))
     end)
 
+    it("of directories that it hides: they count as too many files", function()
+      -- root reads everywhere
+      code [=[
+        os.execute "mkdir own; mkdir -m 300 own/hidden"
+        local worker = start "os.execute 'sleep 20'"
+        worker:limit { bytes = 1 << 20, files = 100, directories = { "own" } }
+        tell(select(3, collect(worker)))
+      ]=]
+      local as <const> = os.execute "test $(id -u) = 0" and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
+      local ran <const> = as .. [["$SMRUN" -e "$(cat supervisor.lua code.lua)"]]
+      if bash("chmod 777 . && " .. as .. "$SMRUN --version >/dev/null && echo yes") ~= "yes\n" then
+        return pending "there is no user who may run this program and not read everywhere"
+      end
+      assert.equal("signal\t9\tfiles\n", bash(ran))
+    end)
+
     it("that stays out of its way as long as it is kept", function()
       assert.equal("exit\t0\tnil\n", limited [[
         os.execute "truncate -s 1G place/sparse; ln -s / place/link; ln -s . place/circle"
