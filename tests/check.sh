@@ -29,7 +29,7 @@ step every instruction-set level, with each set of the kernels of OpenBLAS
 lua5.4 tests/levels.lua $not_run build/check build/check/double
 
 step limits that are reached
-lua5.4 tests/run.lua --later build/check
+JOBS=1 lua5.4 tests/run.lua --later build/check # these measure time
 
 if ! grep -q ' avx512vl ' /proc/cpuinfo; then
   step the C tests with vectors and registers as AVX-512 has them, made of what there is
