@@ -3,7 +3,7 @@
 # Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  V=1 shows the commands
 #            POISON=1 (with SANITIZE: wherever a binding allocates, finalizers run; see tests/lua/poison.lua)
 #            PREFIX=/usr/local  DESTDIR=dir (for make install and uninstall)
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^\#define SM_VERSION "\(.*\)"$$/\1/p' runtime/version.h)
 PREFIX ?= /usr/local
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 REAL ?= float
@@ -24,7 +24,7 @@ say = @$(if $(V),:,printf '  %-4s %s\n') $(1) $(2)
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wvla $(if $(WERROR),-Werror) \
             $(if $(filter clang%,$(CC)),-Wno-pass-failed) # a loop that clang does not vectorise is no mistake
-BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP -DSM_VERSION='"$(VERSION)"' \
+BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MMD -MP \
               $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
               $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
               -DSM_EXACT_BLOCKS) $(if $(POISON),-DSM_POISON)

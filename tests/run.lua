@@ -34,7 +34,7 @@ local NO_NUMBERS = {
   paint = true, params = true, paths = true, permits = true, png = true, problem = true, raising = true, reach = true,
   reentry = true, reference = true, report = true, report_browser = true, revision = true, run_identity = true,
   runner = true, supervisor = true, sweep = true, text = true, torch_weights = true, transform_runs = true,
-  widths = true, worker = true, worker_limits = true,
+  version = true, widths = true, worker = true, worker_limits = true,
 }
 
 -- Whole programs and what they say: long under sanitizers.

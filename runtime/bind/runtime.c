@@ -5,6 +5,7 @@
 #include "core/gemm.h"
 #include "core/settings.h"
 #include "io/descriptors.h"
+#include "version.h"
 
 /* raise(message, kind): an error at the user's own line; with a kind it is one of sm.problem. */
 static int raise(lua_State *L) {

@@ -16,6 +16,7 @@
 #include "host/stack.h"
 #include "host/threads.h"
 #include "host/worker_module.h"
+#include "version.h"
 
 static int interrupted(lua_State *L) {
   lua_pushboolean(L, sm_host_interrupted());

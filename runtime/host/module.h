@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* version             of this program, "0.1.0"
+/* version             of this program, such as "0.2.0"
    executable          path of this program
    interrupted()       whether a signal asked to stop
    graceful(boolean)   true: a signal only sets that flag; false: it raises an error in the running Lua code

@@ -1,0 +1,29 @@
+--- One version everywhere: runtime/version.h says it, the program tells it, and what else repeats it agrees.
+local helpers = dofile "tests/lua/helpers.lua"
+
+local version <const> = helpers.read "runtime/version.h":match '#define SM_VERSION "(.-)"'
+
+--- File → what stands before and behind the version there, as a pattern.
+local REPEATED <const> = {
+  ["CHANGELOG.md"] = "\n## ([%d.]+)[^\n]*\n", -- the first heading
+  ["docs/smrun.1"] = '^%.TH SMRUN 1 "" "smrun ([^"]*)"',
+}
+
+describe("the version", function()
+  it("is three numbers", function() assert.matches("^%d+%.%d+%.%d+$", version) end)
+
+  it("is what smrun and the library tell", function()
+    local out = os.tmpname()
+    local command = ("%s --version >'%s'"):format(helpers.quote(helpers.smrun), out)
+    assert.is_true(os.execute(command))
+    assert.equal("smrun " .. version .. "\n", helpers.read(out))
+    os.remove(out)
+    assert.equal(version, require "sm".version)
+  end)
+
+  for path, pattern in pairs(REPEATED) do
+    it("is that of " .. path, function()
+      assert.equal(version, helpers.read(path):match(pattern))
+    end)
+  end
+end)
