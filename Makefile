@@ -65,7 +65,7 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
 .PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian check-kernel docs \
-        install uninstall clean
+        install uninstall install-rock clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
@@ -146,7 +146,7 @@ $(BUILD)/lib/libsmrun.so: $(CORE:%=$(BUILD)/base/%.o) $(IO:%=$(BUILD)/base/%.o)
 $(BUILD)/lib/sm/runtime.so: $(BIND:%=$(BUILD)/base/%.o) $(LIBRARIES)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN/..' \
+	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-soname,runtime.so -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' \
 	  $(BIND:%=$(BUILD)/base/%.o) -o $@ -L$(BUILD)/lib -lsmrun
 
 $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o $(BUILD)/lib/sm/runtime.so
@@ -224,13 +224,20 @@ docs: deps-test ## the reference of all that is public, to build/docs/index.html
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@lua5.4 docs/reference/make.lua $(BUILD)
 
-install uninstall: export TARGET = $(DESTDIR)$(if $(filter /%,$(PREFIX)),,$(CURDIR)/)$(PREFIX)
-install uninstall: export INSTALLED_PREFIX = $(PREFIX)
+install uninstall install-rock: export PREFIX := $(PREFIX)
+install uninstall: export DESTDIR := $(DESTDIR)
+install: export VERSION := $(VERSION)
+install-rock: export BINDIR := $(BINDIR)
+install-rock: export LUADIR := $(LUADIR)
+install-rock: export LIBDIR := $(LIBDIR)
 install: all ## install to PREFIX (default /usr/local)
 	@runtime/host/install.sh install $(BUILD)
 
 uninstall: ## remove what install wrote to PREFIX
 	@runtime/host/install.sh uninstall
+
+install-rock: all # for LuaRocks, which then moves it to where it belongs
+	@runtime/host/install.sh rock $(BUILD)
 
 clean: ## remove everything that was built
 	rm -rf build

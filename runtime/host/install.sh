@@ -1,10 +1,23 @@
 #!/bin/sh
-# install.sh install BUILD: copies what was built to $TARGET, the prefix with what goes before it; uninstall: removes it.
-# share/smrun/installed lists what was written, directories that were made with a slash at their end.
+# install.sh install BUILD: copies what was built to PREFIX below DESTDIR. A relative one counts from this directory.
+# install.sh uninstall: removes it. share/smrun/installed lists what was written, directories that were made with a
+# slash at their end.
+# install.sh rock BUILD: copies it to where LuaRocks takes it from: BINDIR, LUADIR and LIBDIR, which lie in PREFIX.
+# Environment: PREFIX, DESTDIR, VERSION, and for a rock BINDIR, LUADIR, LIBDIR.
 set -eu
 umask 022
 export LC_ALL=C
 list=share/smrun/installed
+
+stop() {
+  echo "$*" >&2
+  exit 1
+}
+
+[ -n "$PREFIX" ] || stop "PREFIX: expected a directory, got nothing"
+[ "$PREFIX" = / ] || PREFIX=${PREFIX%/}
+case $PREFIX in /*) ;; *) PREFIX=$PWD/$PREFIX ;; esac
+TARGET=${DESTDIR:-}$PREFIX
 
 # Removes what the list names; directories only when nothing else is in them.
 remove() {
@@ -50,40 +63,77 @@ place_tree() {
   done <"$scratch/files"
 }
 
+# place_library LUA MODULES BESIDE: the Lua files go to LUA/sm, modules in C to MODULES/sm, the core to BESIDE.
+place_library() {
+  place_tree lua "$1" \( -name '*.lua' -o -name '*.js' -o -name '*.css' \)
+  place_tree tests/data/mnist_mini "$1/sm/data/mnist_mini"
+  place_tree "$build/lib/sm" "$2/sm" -name '*.so'
+  place_tree "$build/lib" "$3" -name '*.so' ! -path '*/sm/*'
+}
+
+# describe: what pkg-config tells others of this installation.
+describe() {
+  prefix=$(printf '%s' "$PREFIX" | sed 's/#/\\#/g') # what follows a # is a remark
+  cat >"$scratch/smrun.pc" <<END
+prefix=$prefix
+# where the Lua modules lie, as in package.path and package.cpath
+luadir=\${prefix}/share/lua/5.4
+cluadir=\${prefix}/lib/lua/5.4
+# where libsmrun.so lies, whose interface in C may change with every version
+libdir=\${prefix}/lib/smrun
+
+Name: smrun
+Description: Lua modules for experiments with neural networks
+Version: $VERSION
+END
+  place 644 "$scratch/smrun.pc" lib/pkgconfig
+}
+
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 written=$scratch/written
 
 if [ "$1" = uninstall ]; then
-  [ -f "$TARGET/$list" ] || { echo "nothing to remove: there is no $TARGET/$list" >&2; exit 1; }
+  [ -f "$TARGET/$list" ] || stop "nothing to remove: there is no $TARGET/$list"
   remove "$scratch/list"
   exit
 fi
 
-case $TARGET in *[\;?]*) echo "PREFIX: Lua's search paths cannot hold ; or ?, got $TARGET" >&2; exit 1 ;; esac
-for name in share/lua/5.4/sm lib/lua/5.4/sm; do
-  [ ! -e "$TARGET/$name" ] || [ -h "$TARGET/$name" ] || { echo "$TARGET/$name is in the way, and not of smrun's making" >&2; exit 1; }
-done
 build=$2
+if [ "$1" = rock ]; then
+  case $PREFIX in */rocks-5.4/*) ;; *) stop "smrun needs Lua 5.4: luarocks --lua-version 5.4 make --deps-mode none" ;; esac
+  modules=${PREFIX%/lib/luarocks/*}/share/lua/5.4/sm # where LuaRocks puts them
+  [ ! -h "$modules" ] || stop "$modules is of make install: make uninstall comes before the rock"
+  TARGET=
+  place 755 "$build/smrun" "$BINDIR"
+  place_library "$LUADIR" "$LIBDIR" "$LIBDIR/sm"
+  exit
+fi
+
+case $TARGET in *[\;?]*) stop "PREFIX: Lua's search paths cannot hold ; or ?, got $TARGET" ;; esac
+for name in share/lua/5.4/sm lib/lua/5.4/sm; do
+  [ ! -e "$TARGET/$name" ] || [ -h "$TARGET/$name" ] || stop "$TARGET/$name is in the way, and not of smrun's making"
+done
 # What was written is listed even where something stops it.
 trap '[ ! -s "$written" ] || install -m 644 "$written" "$TARGET/$list" 2>/dev/null; rm -rf "$scratch"' EXIT
 [ -d "$TARGET" ] || { install -d "$TARGET" && echo / >>"$written"; }
 [ ! -f "$TARGET/$list" ] || remove "$scratch/list"
 make_directory share/smrun
 place 755 "$build/smrun" bin
-place_tree "$build/lib" lib/smrun -name '*.so'
-place_tree lua share/smrun/lua \( -name '*.lua' -o -name '*.js' -o -name '*.css' \)
-place_tree tests/data/mnist_mini share/smrun/mnist_mini
+place_library share/smrun/lua lib/smrun lib/smrun
 place 644 docs/smrun.1 share/man/man1
 link ../../smrun/lua/sm share/lua/5.4/sm # where Debian's lua5.4 looks for what is in /usr/local and /usr
 link ../../smrun/sm lib/lua/5.4/sm
+describe
 
-echo "installed in $INSTALLED_PREFIX; run $INSTALLED_PREFIX/bin/smrun"
-case $INSTALLED_PREFIX in
+echo "installed in $PREFIX; run $PREFIX/bin/smrun"
+case $PREFIX in
   /usr | /usr/local) ;;
   *)
     echo "For require \"sm\" in plain lua5.4:"
-    echo "  export LUA_PATH='$INSTALLED_PREFIX/share/lua/5.4/?.lua;$INSTALLED_PREFIX/share/lua/5.4/?/init.lua;;'"
-    echo "  export LUA_CPATH='$INSTALLED_PREFIX/lib/lua/5.4/?.so;;'"
+    echo "  export LUA_PATH='$PREFIX/share/lua/5.4/?.lua;$PREFIX/share/lua/5.4/?/init.lua;;'"
+    echo "  export LUA_CPATH='$PREFIX/lib/lua/5.4/?.so;;'"
+    echo "For pkg-config smrun:"
+    echo "  export PKG_CONFIG_PATH='$PREFIX/lib/pkgconfig'"
     ;;
 esac

@@ -133,6 +133,11 @@ void sm_host_set_paths(lua_State *L) {
     const char *prefix = lua_tostring(L, -1);
     scripts = lua_pushfstring(L, "%s/share/smrun/lua", prefix);
     modules = lua_pushfstring(L, "%s/lib/smrun", prefix);
+    const char *of_rock = lua_pushfstring(L, "%s/share/lua/" LUA_VERSION_MAJOR "." LUA_VERSION_MINOR, prefix);
+    if (access(scripts, F_OK) != 0 && access(lua_pushfstring(L, "%s/sm", of_rock), F_OK) == 0) {
+      scripts = of_rock;
+      modules = lua_pushfstring(L, "%s/lib/lua/" LUA_VERSION_MAJOR "." LUA_VERSION_MINOR, prefix);
+    }
   }
   const char *probe = lua_pushfstring(L, "%s/sm/cli/init.lua", scripts);
   if (access(probe, R_OK) != 0) {

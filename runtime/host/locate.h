@@ -10,9 +10,9 @@ void sm_host_push_executable(lua_State *L);
 /* Puts a searcher for the library behind that of package.preload: its Lua files run with globals of their own, copies
    of Lua's, so that no script changes what they call. The library is also in front of package.path and package.cpath,
    unless ';' or '?' is in its directories' names; then come the system's modules, then those that the environment
-   (LUA_PATH, LUA_CPATH) names. From the build directory the library is the source tree's; otherwise it is
-   PREFIX/share/smrun/lua and PREFIX/lib/smrun for a program at PREFIX/bin/smrun. Raises when it is not there, saying
-   where it was looked for. */
+   (LUA_PATH, LUA_CPATH) names. From the build directory the library is the source tree's; otherwise, for a program at
+   PREFIX/bin/smrun, it is PREFIX/share/smrun/lua and PREFIX/lib/smrun, or where LuaRocks puts it,
+   PREFIX/share/lua/5.4 and PREFIX/lib/lua/5.4. Raises when it is not there, saying where it was looked for. */
 void sm_host_set_paths(lua_State *L);
 
 /* The key in the registry of the directory of the library's modules in C, once the paths are set. */

@@ -3,6 +3,7 @@ local lfs = require "lfs"
 
 local WITHOUT_MAKE <const> = "unset MAKEFLAGS MAKELEVEL MFLAGS SMRUN LUA_PATH LUA_CPATH; export CCACHE_DISABLE=1"
 local build = (os.getenv "SMRUN" or "build/smrun"):match "^(.*)/smrun$"
+local VERSION <const> = dofile "tests/lua/helpers.lua".read "runtime/version.h":match 'VERSION "(.-)"'
 local home
 
 --- Runs a shell command outside the make that runs the tests; its output and whether it exited with 0.
@@ -57,12 +58,16 @@ describe("make install", function()
     assert.is_true(success, output)
     assert.matches("numbers +float", (succeed("cd / && '%s/bin/smrun' --version -v", prefix)))
     local settings = {}
-    for setting in output:gmatch "export (LUA_C?PATH='[^']*')" do settings[#settings + 1] = setting end
-    assert.equal(2, #settings, output)
-    local command = ("cd / && %s lua5.4 -e '%s'"):format(table.concat(settings, " "),
+    for setting in output:gmatch "export ([%u_]*PATH='[^']*')" do settings[#settings + 1] = setting end
+    assert.equal(3, #settings, output)
+    settings = table.concat(settings, " ")
+    local command = ("cd / && %s lua5.4 -e '%s'"):format(settings,
       [[local sm = require "sm" require "sm.nn" require "sm.view.page"
         print(sm.ones(2):sum():item(), #sm.data.mnist_mini {}.train.inputs)]])
     assert.equal("2.0\t5000\n", (succeed("%s", command)))
+    assert.equal(VERSION .. "\n" .. prefix .. "/share/lua/5.4\n" .. prefix .. "/lib/lua/5.4\n",
+      (succeed("%s", ([[export %s; for asked in --modversion --variable=luadir --variable=cluadir; do
+        pkg-config $asked smrun || exit; done]]):format(settings))))
     local once = listing(prefix)
     succeed("rm '%s/bin/smrun'", prefix)
     output, success = make("install", prefix) -- over itself
@@ -95,7 +100,24 @@ describe("make install", function()
     assert.equal(".\n./bin\n./share\n./share/man\n./share/smrun\n./share/smrun/notes\n", listing(home))
   end)
 
-  it("refuses a prefix that Lua's paths cannot hold, and what is in its way", function()
+  it("takes a prefix that counts from here, and tells it from the root", function()
+    local absolute = home .. "/rel # one"
+    local up = lfs.currentdir():gsub("[^/]+", ".."):sub(2)
+    local relative = up .. absolute
+    assert.is_true(select(2, make("install", relative .. "/")))
+    local pc = absolute .. "/lib/pkgconfig/smrun.pc"
+    assert.equal("file", lfs.attributes(pc, "mode"))
+    local luadir = succeed("PKG_CONFIG_PATH='%s/lib/pkgconfig' pkg-config --variable=luadir smrun", absolute)
+    assert.equal("/", luadir:sub(1, 1))
+    assert.equal("file", lfs.attributes(luadir:gsub("\n", "") .. "/sm/init.lua", "mode"))
+    assert.is_true(select(2, make("uninstall", relative)))
+    assert.equal(".\n", listing(home))
+  end)
+
+  it("refuses a prefix that Lua's paths cannot hold or that is none, and what is in its way", function()
+    local none, made = make("install", "")
+    assert.is_false(made)
+    assert.matches("PREFIX: expected a directory, got nothing", none)
     local output, success = make("install", home .. "/a;b")
     assert.is_false(success)
     assert.matches("PREFIX: Lua's search paths cannot hold ; or %?, got [^\n]*a;b", output)

@@ -17,9 +17,9 @@ local SYSTEM <const> = {
   "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu",
 }
 
---- The directories of smrun's own files.
+--- The directories of smrun's own files: beside them may lie other modules.
 local function own()
-  local scripts = debug.getinfo(1, "S").source:match "^@(.*)sm/cli/permits%.lua$"
+  local scripts = debug.getinfo(1, "S").source:match "^@(.*)cli/permits%.lua$"
   return { scripts, host.libraries }
 end
 

@@ -61,8 +61,8 @@ end
 
 --- The directories that may have the scale model of MNIST: the repository's, and that of an installation.
 function M.mini_directories()
-  local root = module_path:match "^(.*)search%.lua$" .. "../../../"
-  return { root .. "tests/data/mnist_mini", root .. "mnist_mini" }
+  local here = module_path:match "^(.*)search%.lua$"
+  return { here .. "../../../tests/data/mnist_mini", here .. "mnist_mini" }
 end
 
 --- The directories that there are in which data sets with a name lie, as real paths. Never the root, the home directory
