@@ -4,9 +4,10 @@ local helpers = dofile "tests/lua/helpers.lua"
 
 local version <const> = helpers.read "runtime/version.h":match '#define SM_VERSION "(.-)"'
 
---- File → what stands before and behind the version there, as a pattern.
+--- File → the version there, as a pattern.
 local REPEATED <const> = {
   ["CHANGELOG.md"] = "\n## ([%d.]+)[^\n]*\n", -- the first heading
+  ["CITATION.cff"] = "\nversion: ([^\n]*)\n",
   ["docs/smrun.1"] = '^%.TH SMRUN 1 "" "smrun ([^"]*)"',
 }
 
