@@ -223,26 +223,39 @@ describe("compare", function()
   end
 
   it("chooses milestones that mean something for what was reached", function()
-    write_reaching("a/x", {}, 0.8, 0.993)
+    write_reaching("a/x", {}, 0.8, 0.986, 0.99, 0.993)
     assert.same({ 0.985, 0.99, 0.992 }, (of "a").milestones)
-    write_reaching("b/x", {}, 0.7, 0.91, 0.88)
+    write_reaching("b/x", {}, 0.7, 0.81, 0.86, 0.91, 0.88)
     assert.same({ 0.8, 0.85, 0.9 }, (of "b").milestones)
     assert.truthy(tabulate.text((of "b")):find("  80 %", 1, true))
-    write_reaching("c/x", {}, 0.25)
+    write_reaching("c/x", {}, 0.05, 0.15, 0.25)
     assert.same({ 0.1, 0.2 }, (of "c").milestones)
     write_reaching("d/x", {}, 0.05)
     assert.same({}, (of "d").milestones)
     assert.is_nil(tabulate.text((of "d")):find("Steps and seconds", 1, true))
   end)
 
+  it("leaves out milestones that say nothing: those of the first evaluation, and those that come together", function()
+    write_reaching("a/x", {}, 0.92, 0.95) -- as 90 % of a data set of which one class has as much
+    assert.same({ 0.94 }, (of "a").milestones)
+    write_reaching("b/x", {}, 0.5, 0.75, 1) -- of four examples
+    assert.same({ 0.7, 0.999 }, (of "b").milestones)
+    write_reaching("c/1", { lr = 1 }, 0.95) -- soon there, and that is worth telling
+    write_reaching("c/2", { lr = 2 }, 0.85, 0.95)
+    assert.same({ 0.94 }, (of "c").milestones)
+    write_reaching("d/1", { lr = 1 }, 0.5, 0.86, 0.9) -- one run tells two rungs apart
+    write_reaching("d/2", { lr = 2 }, 0.5, 0.9)
+    assert.same({ 0.85, 0.9 }, (of "d").milestones)
+  end)
+
   it("chooses those that at least half of the settings reached", function()
-    write_reaching("e/1", { lr = 1 }, 0.91)
-    write_reaching("e/2", { lr = 2 }, 0.81)
-    write_reaching("e/3", { lr = 3 }, 0.1) -- diverged
+    write_reaching("e/1", { lr = 1 }, 0.05, 0.6, 0.7, 0.8, 0.91)
+    write_reaching("e/2", { lr = 2 }, 0.05, 0.81)
+    write_reaching("e/3", { lr = 3 }, 0.05, 0.1) -- diverged
     assert.same({ 0.6, 0.7, 0.8 }, (of "e").milestones)
-    write_reaching("e/4", { lr = 4 }, 0.1)
+    write_reaching("e/4", { lr = 4 }, 0.05, 0.1)
     assert.same({ 0.6, 0.7, 0.8 }, (of "e").milestones)
-    write_reaching("e/5", { lr = 5 }, 0.1)
+    write_reaching("e/5", { lr = 5 }, 0.05, 0.1)
     assert.same({ 0.1 }, (of "e").milestones)
   end)
 
@@ -254,10 +267,10 @@ describe("compare", function()
     for _, one in ipairs { "steps_to_0.98,seconds_to_0.98,reached_0.98", "steps_to_0.99", "seconds_to_0.992" } do
       assert.truthy(tabulate.csv(comparison):find(one, 1, true))
     end
-    write_reaching("f/a", {}, 0.7, 0.91)
+    write_reaching("f/a", {}, 0.7, 0.81, 0.86, 0.91)
     local csv = tabulate.csv((of "f"))
     assert.truthy(csv:find("steps_to_0.98,.*steps_to_0.992,.*steps_to_0.8,seconds_to_0.8,reached_0.8,"), csv)
-    assert.truthy(csv:find(",,0,,,0,,,0,20,2,1,20,2,1,20,2,1,", 1, true), csv)
+    assert.truthy(csv:find(",,0,,,0,,,0,20,2,1,30,3,1,40,4,1,", 1, true), csv)
   end)
 
   --- Adds to the record of an environment.

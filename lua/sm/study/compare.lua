@@ -4,19 +4,12 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local fail = require "sm.fail"
 local shortest = require "sm.text".shortest
+local milestones = require "sm.study.milestones"
 local records = require "sm.study.records"
 local suggest = require "sm.check".suggest
 local statistics = require "sm.study.statistics"
 
 local M = {}
-
---- Validation accuracies whose time the table in CSV always tells, whatever the data.
-local fixed_milestones <const> = { 0.98, 0.99, 0.992 }
-
---- Validation accuracies out of which the milestones of a comparison are chosen.
-local ladder <const> = { 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99,
-  0.992, 0.994, 0.996, 0.998, 0.999 }
-local most_milestones <const> = 3
 
 local most_own_figures <const> = 3
 local most_pairwise <const> = 4 -- settings that are all compared with each other; more go against the first
@@ -200,50 +193,12 @@ local function summarise(values)
   return { mean = statistics.mean(array), deviation = statistics.deviation(array), count = #array }
 end
 
---- The highest validation accuracy that any run of a setting had at any time; nil where none has one.
-local function highest(setting)
-  local best
-  for _, record in pairs(setting.runs) do
-    for _, row in ipairs(record.rows) do
-      local accuracy = row.validation_accuracy
-      if accuracy and (not best or accuracy > best) then best = accuracy end
-    end
-  end
-  return best
-end
-
---- The milestones that mean something for these runs: the highest three of the ladder that the best run of at least
---- half of the settings reached at some time.
---- @return table array of fractions, in order; empty where no run has a validation accuracy
-local function milestones_of(settings)
-  local best, chosen = {}, {}
-  for _, setting in ipairs(settings) do best[#best + 1] = highest(setting) end
-  table.sort(best, function(a, b) return a > b end)
-  local common = best[(#settings + 1) // 2]
-  for i = #ladder, 1, -1 do
-    if common and ladder[i] <= common and #chosen < most_milestones then table.insert(chosen, 1, ladder[i]) end
-  end
-  return chosen
-end
-
---- The milestones whose times a comparison has: those that are always told, then its own.
---- @param milestones table as a comparison has them
-function M.timed(milestones)
-  local timed, seen = {}, {}
-  for _, list in ipairs { fixed_milestones, milestones } do
-    for _, milestone in ipairs(list) do
-      if not seen[milestone] then seen[milestone], timed[#timed + 1] = true, milestone end
-    end
-  end
-  return timed
-end
-
 --- Steps and seconds to each milestone, over the seeds that reached it.
-local function times(setting, milestones)
+local function times(setting, wanted)
   local reached = {}
-  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.rows, milestones) end
+  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.rows, wanted) end
   local result = {}
-  for _, milestone in ipairs(milestones) do
+  for _, milestone in ipairs(wanted) do
     local steps, seconds = {}, {}
     for seed, at in pairs(reached) do
       if at[milestone] then steps[seed], seconds[seed] = at[milestone].steps, at[milestone].seconds end
@@ -269,7 +224,7 @@ local function own_figures(finished)
   return {}
 end
 
-local function complete(setting, figure, milestones)
+local function complete(setting, figure, chosen)
   setting.seeds, setting.figures = sorted_keys(setting.runs), {}
   for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", figure } do
     setting.figures[key] = summarise(figures(setting, key))
@@ -277,7 +232,7 @@ local function complete(setting, figure, milestones)
   local step_ms = {}
   for _, value in pairs(figures(setting, "median_step_ms")) do step_ms[#step_ms + 1] = value end
   setting.step_ms = statistics.median(step_ms)
-  setting.times = times(setting, M.timed(milestones))
+  setting.times = times(setting, milestones.timed(chosen))
 end
 
 local function pairs_of(settings)
@@ -367,8 +322,8 @@ function M.records(found, unread, figure)
     fail("there is no finished run to compare; %s", table.concat(reasons, "; "))
   end
   local settings, columns = M.settings(finished, left_out)
-  local milestones = milestones_of(settings)
-  for _, setting in ipairs(settings) do complete(setting, figure, milestones) end
+  local chosen = milestones.chosen(settings)
+  for _, setting in ipairs(settings) do complete(setting, figure, chosen) end
   if figure and not first_of({ figure }, settings) then no_figure(figure, finished) end
   local measure = figure
     or first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
@@ -380,7 +335,7 @@ function M.records(found, unread, figure)
   return {
     columns = columns, settings = settings, measure = measure, figure = figure, own = own, best = best,
     chosen_by = chosen_by,
-    milestones = milestones,
+    milestones = chosen,
     differences = compare_pairs(settings, measure), left_out = left_out, machines = machines(finished),
   }
 end

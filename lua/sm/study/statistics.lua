@@ -25,6 +25,16 @@ function M.deviation(values)
   return #values > 1 and variance(values) ^ 0.5 or nil
 end
 
+--- Where the mean of the population lies, by Student's t.
+--- @param figure table {mean=, deviation=, count=}
+--- @return number|nil low nil for fewer than two values
+--- @return number|nil high
+function M.interval(figure)
+  if not figure.deviation or figure.count < 2 then return nil end
+  local reach = M.t_quantile(confidence, figure.count - 1) * figure.deviation / figure.count ^ 0.5
+  return figure.mean - reach, figure.mean + reach
+end
+
 M.median = require "sm.numbers".median
 
 --- Simpson's rule.

@@ -1,7 +1,7 @@
 --- A comparison as tables: for people, and for other programs.
 local numbers = require "sm.numbers"
 local columns_of = require "sm.study.columns"
-local compare = require "sm.study.compare"
+local milestones = require "sm.study.milestones"
 local text = require "sm.text"
 
 local M = {}
@@ -17,7 +17,9 @@ local function in_words(key)
 end
 
 --- 99.12 ± 0.05 %
-local function spread(figure, key)
+--- @param figure table|nil {mean=, deviation=(or nil)}
+--- @param key string what it is a figure of
+function M.spread(figure, key)
   if not figure then return absent end
   local deviation = figure.deviation
   if is_accuracy(key) then
@@ -73,8 +75,9 @@ local function what_came_out(comparison)
   for _, setting in ipairs(comparison.settings) do
     local row = names_of(comparison, setting)
     row[#row + 1] = seeds_text(setting)
-    for _, key in ipairs(keys) do row[#row + 1] = spread(setting.figures[key], key) end
+    for _, key in ipairs(keys) do row[#row + 1] = M.spread(setting.figures[key], key) end
     row[#row + 1] = setting.step_ms and numbers.milliseconds(setting.step_ms) or absent
+    row.setting = setting
     rows[#rows + 1] = row
   end
   return {
@@ -106,6 +109,7 @@ local function how_fast(comparison)
     for _, milestone in ipairs(comparison.milestones) do
       row[#row + 1] = time_text(setting.times[milestone], setting)
     end
+    row.setting = setting
     rows[#rows + 1] = row
   end
   return {
@@ -186,7 +190,8 @@ local function differences_by(comparison, method)
   if #rows == 0 then return nil end
   local unit = is_accuracy(key) and ", in percentage points" or ""
   local how = method and ("%s; %s"):format(promise(comparison), methods[method]) or "without an interval"
-  return { title = ("Difference in mean %s%s"):format(in_words(key), unit), note = how, rows = rows, left = 3 }
+  return { title = ("Difference in mean %s%s"):format(in_words(key), unit), note = how, rows = rows, left = 3,
+    words = method and "Where 0 lies within an interval, these seeds do not tell which of the two is better." or nil }
 end
 
 --- The runs that a comparison does not speak of, and why.
@@ -205,8 +210,8 @@ end
 
 --- The tables, for people.
 --- @param comparison table as compare.runs gives it
---- @return table array of {title=, note=(or nil), heading=(whether the first row is one), rows=(arrays of texts),
----   left=(how many columns are set to the left)}
+--- @return table array of {title=, note=(or nil), words=(nil, or what a page says besides), heading=(whether the first
+---   row is one), rows=(arrays of texts; `setting` is what a row is of), left=(how many columns are set to the left)}
 function M.tables(comparison)
   local tables = { what_came_out(comparison) }
   if #comparison.milestones > 0 then tables[#tables + 1] = how_fast(comparison) end
@@ -262,7 +267,7 @@ function M.headline(comparison)
   if not key then return "finished" end
   local shown = count == 1 and comparison.settings[1] or comparison.best
   if not shown then return ("%d settings; none is chosen, since none has validation data"):format(count) end
-  local figure = ("%s %s (%d seed%s)"):format(in_words(key), spread(shown.figures[key], key), #shown.seeds,
+  local figure = ("%s %s (%d seed%s)"):format(in_words(key), M.spread(shown.figures[key], key), #shown.seeds,
     #shown.seeds == 1 and "" or "s")
   if count == 1 then return figure end
   return ("best of %d settings by %s: %s, %s%s"):format(count, in_words(comparison.chosen_by),
@@ -294,7 +299,7 @@ local function csv_columns(comparison)
     add_spread(key)
     known[key] = true
   end
-  for _, milestone in ipairs(compare.timed(comparison.milestones)) do
+  for _, milestone in ipairs(milestones.timed(comparison.milestones)) do
     local to = ("_to_%.9g"):format(milestone)
     for _, quantity in ipairs { "steps", "seconds" } do
       add(quantity .. to, function(setting)
