@@ -43,7 +43,9 @@ const ranges = () => drawAll() ?? charts.map(({ graph }) => graph.xAxisRange().m
 
 function use() {
   const figures = [...document.querySelectorAll(".chart")];
-  see("drawn at once", charts.filter(({ due }) => !due).length);
+  drawAll();
+  see("drawn while folded", charts.filter(({ due }) => !due).length);
+  for (const details of document.querySelectorAll("details.folded")) details.open = true;
   drawAll();
   see("charts", figures.length);
   see("least colours of a chart", Math.min(...figures.map(painted)));

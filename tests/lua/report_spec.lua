@@ -82,29 +82,72 @@ describe("the markup of a report", function()
 end)
 
 describe("the curves of a report", function()
-  it("put together what belongs together, in the file's order", function()
+  --- The charts without their words.
+  local function charts(runs)
+    local list = curves.charts(runs)
+    for _, chart in ipairs(list) do chart.words = nil end
+    return list
+  end
+
+  local function of_columns(...)
     local row = {}
-    local columns = { "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr",
-      "step_ms", "mem_p10", "mem_p90", "conv1_roughness", "conv2_roughness", "conv1_spread", "test_loss", "empty" }
-    for _, name in ipairs(columns) do row[name] = name ~= "empty" and 1 or nil end
+    for _, name in ipairs { ... } do row[name] = name ~= "empty" and 1 or nil end
+    return { { columns = { ... }, rows = { row } } }
+  end
+
+  it("put together what belongs together, in the file's order, and some under headings", function()
     assert.same({
       { title = "loss", columns = { "train_loss", "validation_loss" } },
       { title = "accuracy", columns = { "train_accuracy", "validation_accuracy" } },
-      { title = "learning rate", columns = { "lr" } },
-      { title = "milliseconds per step", columns = { "step_ms" } },
-      { title = "mem", columns = { "mem_p10", "mem_p90" } },
-      { title = "roughness", columns = { "conv1_roughness", "conv2_roughness" } },
-      { title = "conv1 spread", columns = { "conv1_spread" } },
-      { title = "test loss", columns = { "test_loss" } },
-    }, curves.charts { { columns = columns, rows = { row } } })
+      { title = "learning rate", columns = { "lr" }, heading = "Optimizer" },
+      { title = "milliseconds per step", columns = { "step_ms" }, heading = "Other" },
+      { title = "step rms", columns = { "step_rms" }, heading = "Optimizer" },
+      { title = "cap share", columns = { "cap_share" }, heading = "Optimizer" },
+      { title = "memory", columns = { "mem_p10", "mem_p50", "mem_p90" }, heading = "Optimizer" },
+      { title = "roughness", columns = { "conv1_roughness", "conv2_roughness" }, heading = "Filters" },
+      { title = "spread", columns = { "conv1_spread", "conv2_spread" }, heading = "Filters" },
+      { title = "used", columns = { "conv1_used", "conv2_used" }, heading = "Filters" },
+      { title = "test loss", columns = { "test_loss" }, heading = "Other" },
+    }, charts(of_columns("step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy",
+      "lr", "step_ms", "step_rms", "cap_share", "mem_p10", "mem_p50", "mem_p90", "conv1_roughness", "conv2_roughness",
+      "conv1_spread", "conv2_spread", "conv1_used", "conv2_used", "test_loss", "empty")))
   end)
 
   it("have the columns of every run", function()
-    local charts = curves.charts {
+    assert.same({ { title = "train loss", columns = { "train_loss" } },
+      { title = "x", columns = { "x" }, heading = "Other" } }, charts {
       { columns = { "step", "train_loss" }, rows = { { train_loss = 1 } } },
       { columns = { "step", "train_loss", "x" }, rows = { { x = 1 } } },
-    }
-    assert.same({ { title = "train loss", columns = { "train_loss" } }, { title = "x", columns = { "x" } } }, charts)
+    })
+  end)
+
+  it("say what a column of the library's is, and nothing of a person's that is called alike", function()
+    local function words(...)
+      local found = {}
+      for _, chart in ipairs(curves.charts(of_columns(...))) do
+        found[#found + 1] = chart.columns[1] .. (chart.words[1] and "" or "?") .. (chart.heading or "")
+      end
+      return table.concat(found, " ")
+    end
+    assert.equal("critic_step_rmsOptimizer critic_cap_shareOptimizer critic_mem_p10Optimizer",
+      words("critic_step_rms", "critic_cap_share", "critic_mem_p10", "critic_mem_p50", "critic_mem_p90"))
+    assert.equal("conv2_control8_entropyGroups conv2_control8_class_bitsGroups conv2_control8_ablationGroups",
+      words("conv2_control8_entropy", "conv2_control8_class_bits", "conv2_control8_ablation"))
+    assert.equal("gpu_used?Other word_entropy?Other validation_spread?", words("gpu_used", "word_entropy",
+      "validation_spread"))
+    local memory = curves.charts(of_columns("cap_share", "mem_p10", "mem_p50", "mem_p90"))[2]
+    assert.equal(1, #memory.words) -- the same of all three
+    has(memory.words[1].words, "10, 50 and 90 % of the weights")
+  end)
+
+  it("of a person's own metrics stand first, as many as leave the pictures in sight", function()
+    local headings = {}
+    for i, chart in ipairs(charts(of_columns("train_loss", "validation_loss", "validation_f1", "validation_recall",
+      "validation_auc", "validation_bleu"))) do
+      headings[i] = chart.title .. (chart.heading and " in " .. chart.heading or "")
+    end
+    assert.equal("loss, validation f1, validation recall, validation auc, validation bleu in Further metrics",
+      table.concat(headings, ", "))
   end)
 end)
 
@@ -228,14 +271,19 @@ describe("a report", function()
     write_pictures(path, "filters-conv1", 0, 30)
     local page = report.page { path }
     local at = 0
-    for _, id in ipairs { "curves", "settings", "outcome", "pictures", "source", "environment" } do
+    for _, id in ipairs { "outcome", "curves", "pictures", "more", "settings", "source", "environment" } do
       local place = page:find('<section id="' .. id .. '">', 1, true)
       assert.truthy(place and place > at, id)
       at = place
     end
     has(page, "<h1>e <span>lr=0.5</span></h1><p class=\"headline\">test accuracy 98.76 % after 30 steps in 2.0 s</p>")
     has(section(page, "curves"), 'data-columns="train_loss,validation_loss"')
-    has(section(page, "curves"), 'data-columns="cap_share"')
+    has(section(page, "more"), 'data-columns="cap_share"')
+    lacks(section(page, "curves"), 'data-columns="cap_share"')
+    lacks(section(page, "more"), "<details open")
+    has(section(page, "outcome"), '<dt>test accuracy</dt><dd>98.76 %</dd><dd class="note">of one seed</dd>')
+    has(section(page, "outcome"), "<dt>steps</dt><dd>30</dd>")
+    has(section(page, "outcome"), "<code>smrun e.lua lr=0.5 seed=3</code>")
     has(section(page, "curves"), ">\nstep,epoch,train_loss,train_accuracy,validation_loss,validation_accuracy,lr,"
       .. "step_ms,cap_share\n0,1,,,2.3,0.1,0.5,,\n30,1,0.5,0.9,0.4,0.95,0.5,12.5,0.25\n</pre>")
     has(section(page, "settings"), "<td>lr</td><td>0.5</td>")
@@ -335,15 +383,22 @@ describe("a report", function()
     assert.equal(4, figures)
     has(page, 'data-label="groups=1"')
     has(page, "± one standard deviation")
-    has(section(page, "settings"), "<td>2</td><td>1, 2</td><td>finished</td>")
+    has(section(page, "settings"), '</span>2</button></td><td>1, 2</td><td>finished</td>')
     has(section(page, "environment"), "<td>groups=1,seed=2</td>")
+    has(section(page, "outcome"), "<dt>test accuracy</dt><dd>91.15 ± 0.07 %</dd><dd class=\"note\">of groups=1, "
+      .. "chosen by validation accuracy; mean ± standard deviation of 2 seeds; "
+      .. "95 % interval of the mean 90.51 % to 91.79 %</dd>")
+    has(section(page, "outcome"), "<code>smrun e.lua groups=1,2 lr=0.1 seed=1,2</code>")
     has(section(page, "settings"), "<summary>1 parameter is the same in all</summary>")
     has(section(page, "settings"), "<td>lr</td><td>0.1</td>")
     local comparison = require "sm.study.compare".runs(paths)
     for _, one in ipairs(tabulate.tables(comparison)) do
       has(page, html.escape(one.title))
       for _, row in ipairs(one.rows) do
-        for _, cell in ipairs(row) do has(section(page, "outcome"), ">" .. html.escape(cell) .. "</t") end
+        for i, cell in ipairs(row) do
+          local after = i == 1 and row.setting and "</button></td>" or "</t"
+          has(section(page, "outcome"), ">" .. html.escape(cell) .. after)
+        end
       end
     end
     has(section(page, "pictures"), 'groups=2, seed 1, <span class="at">step 30</span></figcaption>')

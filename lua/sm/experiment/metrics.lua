@@ -1,6 +1,7 @@
 --- metrics.csv: one row every `log` steps and at every evaluation; empty cells where there is nothing.
 --- Every run's file begins with the same columns; those that its optimizer and its views add come after them.
 local check = require "sm.check"
+local column_words = require "sm.columns"
 local brief = require "sm.text".brief
 local fail = require "sm.fail"
 local median = require "sm.numbers".median
@@ -9,8 +10,18 @@ local directory = require "sm.experiment.directory"
 local M = {}
 M.__index = M
 
-local first_columns <const> = {
-  "step", "epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "lr", "step_ms",
+local first_columns <const> = column_words.define { exact = true,
+  { "step", words = "how many steps of the optimizer were made" },
+  { "epoch", words = "which pass over the training data it is" },
+  { "train_loss", words = "what is made small: the mean over the steps since the point before, on the batches and with "
+    .. "the noise of training" },
+  { "train_accuracy", words = "the share of examples that were right in the steps since the point before, with the "
+    .. "noise of training" },
+  { "validation_loss", words = "the same on data that is not trained on, at each evaluation" },
+  { "validation_accuracy", words = "the share that is right of data that is not trained on, at each evaluation" },
+  { "lr", heading = "Optimizer", title = "learning rate", words = "how large a step is, or may be" },
+  { "step_ms", heading = "Other", title = "milliseconds per step",
+    words = "the time of a step: the mean since the point before, without evaluations" },
 }
 local most_steps <const> = 2 ^ 53 -- which every reader of the file can count
 local most_line <const> = 1 << 20 -- bytes: some ten thousand columns

@@ -1,6 +1,7 @@
 --- What every optimizer shares: groups of parameters, gradients, clipping, learning rates, state for
 --- checkpoints. A rule (sgd.lua, adam.lua, …, a person's own) adds its options, its state, and how a parameter moves.
 local check = require "sm.check"
+local columns = require "sm.columns"
 local fail = require "sm.fail"
 local groups = require "sm.optim.group"
 local problem = require "sm.problem"
@@ -14,6 +15,10 @@ local M = {}
 
 local is_tensor, gradient_of = runtime.tensor.is_tensor, runtime.tensor.gradient
 local adopt, check_parameter, take = parameters_of.adopt, parameters_of.check, parameters_of.take
+
+local of_every_rule <const> = columns.define { heading = "Optimizer",
+  { "step_rms", words = "how far a step moves the weights: the root of the mean square of their changes" },
+}
 
 local Optimizer = {}
 local class <const> = { __index = Optimizer }
@@ -360,7 +365,8 @@ function M.define(rule)
     for key, value in pairs(options) do settings[key] = value end
     settings.lr = schedule.describe(options.lr)
     settings.groups = options.groups and ("{ %d of them }"):format(rawlen(options.groups))
-    local names = { "step_rms", table.unpack(rule.telemetry_names or {}) }
+    local names = table.move(of_every_rule, 1, #of_every_rule, 1, {})
+    table.move(rule.telemetry_names or {}, 1, #(rule.telemetry_names or {}), #names + 1, names)
     local self = setmetatable({
       name = rule.name, steps = 0, options = options, settings = settings,
       groups = {}, by_tensor = {}, by_name = {}, single = 0, telemetry_names = names,

@@ -1,5 +1,6 @@
 --- SMORMS3: squared mean over root mean squared cubed. Funk 2015, "RMSprop loses to SMORMS3 – Beware the
 --- Epsilon!".
+local columns = require "sm.columns"
 local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
@@ -32,9 +33,12 @@ return optimizer.define {
     return runtime.optim.smorms3(w, gradient, state.mem, state.g, state.g2, call)
   end,
 
-  -- cap_share: the share of weights whose step was held by the cap (x ≥ cap). mem_p10, …: the memory that
-  -- 10, 50 and 90 % of the weights do not exceed, in steps, to within 0.4 % of it.
-  telemetry_names = { "cap_share", "mem_p10", "mem_p50", "mem_p90" },
+  -- The cap holds a step where x ≥ cap. The percentiles of the memory are right to within 0.4 % of it.
+  telemetry_names = columns.define { heading = "Optimizer",
+    { "cap_share", words = "the share of the weights whose step was held by the cap, the learning rate" },
+    { "mem_p10", "mem_p50", "mem_p90", title = "memory", words = "over how many steps SMORMS3 takes the mean of a "
+      .. "weight's gradients. 10, 50 and 90 % of the weights have at most so many" },
+  },
   telemetry = function(moved)
     local parts, figures = {}, {}
     for i, entry in ipairs(moved) do

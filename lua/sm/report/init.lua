@@ -10,6 +10,7 @@ local directory = require "sm.experiment.directory"
 local curves = require "sm.report.curves"
 local html = require "sm.report.html"
 local pictures = require "sm.report.pictures"
+local result = require "sm.report.result"
 local records = require "sm.study.records"
 local tables = require "sm.report.tables"
 local tabulate = require "sm.study.tables"
@@ -149,6 +150,7 @@ function M.page(paths, options, unread)
   local headline = tables.headline(settings, comparison, steps, ended)
   local reload = options and not ended and not runs[1].summary and reload_after(runs[1], options.pause or 0)
   local drawn, own = pictures.node(shown_pictures(settings)), assets.get()
+  local main, folded = curves.node(settings)
   return html.render { html.raw "<!DOCTYPE html>\n", h("html", { lang = "en" },
     h("head", {},
       h("meta", { charset = "utf-8" }),
@@ -167,13 +169,15 @@ function M.page(paths, options, unread)
               :format(reload)
             or "."))),
       h("main", {},
-        section("curves", "Curves", curves.node(settings)),
-        section("settings", #columns > 0 and "Settings that differ" or "Settings",
-          tables.settings(settings, columns)),
-        section("outcome", "What came out", tables.outcome(settings, comparison, left_out, ended)),
+        section("outcome", "Result", result.node(settings, comparison),
+          tables.outcome(settings, comparison, left_out, ended)),
+        section("curves", "Curves", main),
         drawn and section("pictures", "Pictures over training", #runs > #settings
           and h("p", { class = "note" }, "Of a setting with several seeds, the pictures are those of the first.")
           or nil, drawn),
+        folded and section("more", "Further curves", folded),
+        section("settings", #columns > 0 and "Settings that differ" or "Settings",
+          tables.settings(settings, columns)),
         section("source", "The experiment", tables.sources(settings)),
         section("environment", "Where it ran", tables.environments(runs))),
       h("script", {}, html.raw(own.script)))), "\n" }

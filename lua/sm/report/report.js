@@ -13,9 +13,10 @@ const onAxis = (step) => step % 1 ? "" : step < 1e8 ? grouped(step) : step.toExp
 
 const place = "smrun report " + location.pathname;
 let range = null; // [first, last] of the steps that all curves show, or null for all
+let picked = null; // {setting, run (or undefined)} whose curves are shown alone, or null for all
 
 function remember() {
-  const kept = { range, scroll: window.scrollY, inputs: {}, open: {} };
+  const kept = { range, picked, scroll: window.scrollY, inputs: {}, open: {} };
   for (const input of all("input")) {
     kept.inputs[keyOf(input)] = input.type === "checkbox" ? input.checked
       : input.matches(".moment") ? { step: stepAt(input), last: input.value === input.max } : input.value;
@@ -29,6 +30,7 @@ function recall() {
   try { kept = JSON.parse(sessionStorage.getItem(place)); } catch { /* as above */ }
   if (!kept) return null;
   range = kept.range;
+  picked = kept.picked ?? null;
   for (const input of all("input")) {
     const was = kept.inputs[keyOf(input)];
     if (was === undefined) continue;
@@ -70,206 +72,17 @@ function preparePictures() {
   }
 }
 
-// --- Curves -----------------------------------------------------------------------------------------------
-
-// Few settings get colours that everybody can tell apart (Okabe and Ito); more, being in order, get a ramp.
-function colours(count) {
-  const few = css("--colours").split(" ");
-  if (count <= few.length) return few.slice(0, count);
-  const ramp = css("--ramp").split(" ").map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-  return Array.from({ length: count }, (_, i) => {
-    const at = i / (count - 1) * (ramp.length - 1), low = Math.min(Math.floor(at), ramp.length - 2);
-    const mixed = ramp[low].map((value, c) => Math.round(value + (ramp[low + 1][c] - value) * (at - low)));
-    return `rgb(${mixed.join(",")})`;
-  });
-}
-
-function figure(value, percent) {
-  return percent ? (100 * value).toFixed(2) + " %" : String(Number(value.toPrecision(4)));
-}
-
-// One outline around a series' band. (That of dygraphs has one of every two points, for which many take minutes.)
-function drawBand({ points, drawingContext: context, plotArea, color, dygraph }) {
-  const drawn = points.filter((point) => point.yval !== null && !Number.isNaN(point.y_top));
-  if (drawn.every((point) => point.y_top === point.y_bottom)) return;
-  const y = (part) => plotArea.y + plotArea.h * part;
-  context.save();
-  context.fillStyle = color;
-  context.globalAlpha = dygraph.getOption("fillAlpha");
-  context.beginPath();
-  for (const point of drawn) context.lineTo(point.canvasx, y(point.y_top));
-  for (const point of drawn.reverse()) context.lineTo(point.canvasx, y(point.y_bottom));
-  context.fill();
-  context.restore();
-}
-
-const { linePlotter } = Dygraph.Plotters;
-// The legend of dygraphs measures a letter by a style that the page's policy forbids. A chart has its own.
-Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
-const patterns = { solid: null, dashed: [4, 3], dotted: [1, 3] };
-
-class Chart {
-  constructor(element, settings) {
-    this.element = element;
-    this.settings = settings;
-    this.columns = element.dataset.columns.split(",");
-    this.percent = this.columns.every((column) => column.endsWith("accuracy"));
-    const several = settings.length > 1, palette = colours(several ? settings.length : this.columns.length);
-    this.series = settings.flatMap((setting, s) => this.columns.map((column, c) => ({
-      setting, column, colour: palette[several ? s : c], line: this.lineOf(column, c),
-    })));
-    this.bands = settings.some((setting) => setting.runs.length > 1);
-    this.due = null; // what is to be drawn, or null where all is
-  }
-
-  // Training data are dashed, so that the eye follows validation. Where colours tell settings apart, lines must
-  // tell columns apart: the last one is solid.
-  lineOf(column, c) {
-    if (column.startsWith("train_")) return "dashed";
-    if (this.settings.length === 1 || c === this.columns.length - 1) return "solid";
-    return c === 0 ? "dashed" : "dotted";
-  }
-
-  // The curves of all series as they are to be drawn.
-  compute(reach, logarithmic) {
-    for (const one of this.series) one.curve = summarise(one.setting.runs, one.column, reach);
-    this.logarithmic = logarithmic;
-    this.note = logarithmic ? this.keepPositive() : "";
-  }
-
-  // A logarithm has no place for nothing and less: such points of what is shown go, and no band reaches below the
-  // least that stays. Where none would stay, the axis is not logarithmic. The legend says which.
-  keepPositive() {
-    const shown = this.series.filter((one) => one.setting.shown());
-    let least = Infinity, gone = 0, count = 0;
-    for (const { curve } of shown) {
-      for (const mean of curve.means) {
-        count++;
-        if (!(mean > 0)) gone++;
-        else if (mean < least) least = mean;
-      }
-    }
-    this.logarithmic = least < Infinity;
-    if (!this.logarithmic) return count ? "not logarithmic: nothing is above 0" : "";
-    for (const one of shown) one.curve = positivePart(one.curve, least);
-    return gone ? `without ${gone} point${gone > 1 ? "s" : ""} at 0 or below` : "";
-  }
-
-  // The rows of dygraphs for the steps that are shown: [step, point of each series…], null where a series has none. A
-  // point is a number, or low, mean and high where the chart has bands.
-  rows(shown) {
-    const width = one(".plot", this.element).clientWidth || 600;
-    // Coarser where lines are many.
-    const pixels = Math.min(width, Math.max(50, Math.floor(20000 / this.series.length)));
-    const kept = this.series.map(({ curve }) => thin(curve, shown, pixels)), rows = new Map();
-    this.series.forEach(({ curve }, s) => {
-      for (const i of kept[s]) {
-        const step = curve.steps[i], mean = curve.means[i];
-        if (!rows.has(step)) rows.set(step, [step, ...this.series.map(() => null)]);
-        rows.get(step)[s + 1] = this.bands ? [curve.lows?.[i] ?? mean, mean, curve.highs?.[i] ?? mean] : mean;
-      }
-    });
-    return [...rows.values()].sort((a, b) => a[0] - b[0]);
-  }
-
-  options() {
-    const names = this.series.map((_, i) => "series " + i);
-    return {
-      labels: ["step", ...names],
-      colors: this.series.map((one) => one.colour),
-      series: Object.fromEntries(this.series.map(({ line }, i) => [names[i], { strokePattern: patterns[line] }])),
-      visibility: this.series.map((one) => one.setting.shown()),
-      logscale: this.logarithmic,
-      gridLineColor: css("--rule"), axisLineColor: css("--rule"),
-      highlightSeriesBackgroundColor: css("--page"),
-    };
-  }
-
-  // Draws what is due: new curves, or other steps of the same.
-  draw() {
-    const { curves, shown, options } = this.due;
-    this.due = null;
-    if (curves) this.compute(curves.reach, curves.logarithmic);
-    const file = this.rows(shown), dateWindow = shown;
-    if (this.graph) {
-      this.graph.updateOptions({ file, dateWindow, ...(curves ? this.options() : {}), ...options });
-      return;
-    }
-    this.graph = new Dygraph(one(".plot", this.element), file, {
-      ...this.options(), dateWindow, ...options,
-      customBars: this.bands, plotter: this.bands ? [drawBand, linePlotter] : linePlotter, connectSeparatedPoints: true,
-      fillAlpha: 0.18, strokeWidth: 1.5, plugins: [this.legend()],
-      highlightCircleSize: 3, pointSize: 3, animatedZooms: false, axisLabelFontSize: 12, xRangePad: 4, yRangePad: 6,
-      highlightSeriesOpts: this.series.length > 1 ? { strokeWidth: 2.5 } : null,
-      highlightSeriesBackgroundAlpha: 0.7,
-      axes: {
-        x: { axisLabelFormatter: onAxis, pixelsPerLabel: 70 },
-        y: {
-          axisLabelFormatter: (value) => figure(value, this.percent).replace(/\.?0+ %$/, " %"),
-          axisLabelWidth: 56,
-        },
-      },
-      interactionModel: gestures,
-      drawCallback: (graph, first) => { if (!first) follow(graph); },
-    });
-  }
-
-  // A plugin of dygraphs that says what the lines are, or what they say at the step under the pointer.
-  legend() {
-    const write = ({ dygraph, selectedX }) => {
-      one(".legend", this.element).replaceChildren(this.legendAt(dygraph, selectedX));
-    };
-    const forget = ({ dygraph }) => write({ dygraph });
-    return { activate: () => ({ select: write, deselect: forget, didDrawChart: forget }) };
-  }
-
-  // As nodes, so that no stranger's name is markup.
-  legendAt(graph, step) {
-    const several = this.settings.length > 1;
-    const words = (column) => column.replaceAll("_", " ");
-    const fragment = document.createDocumentFragment();
-    const add = (text, colour, line) => {
-      const item = document.createElement("span");
-      if (colour) {
-        const mark = document.createElement("span");
-        mark.className = "mark";
-        mark.style.borderTopStyle = line;
-        mark.style.borderColor = colour;
-        item.append(mark);
-      }
-      item.append(text);
-      fragment.append(item);
-    };
-    if (step === undefined) {
-      const first = this.columns.length > 1 ? this.series.slice(0, this.columns.length) : [];
-      for (const { column, colour, line } of first) add(words(column), several ? css("--ink") : colour, line);
-      if (this.note) add(this.note);
-      return fragment;
-    }
-    add("step " + grouped(step));
-    this.series.forEach(({ setting, column, colour, line, curve }, i) => {
-      const at = position(curve.steps, step), label = "series " + i;
-      const room = this.series.length <= 4 || graph.getHighlightSeries() === label;
-      if (curve.steps[at] !== step || !graph.getPropertiesForSeries(label).visible || !room) return;
-      const name = [several && setting.label, this.columns.length > 1 && words(column)].filter(Boolean).join(" ");
-      const spread = curve.counts?.[at] > 1
-        ? ` ± ${figure(curve.deviations[at], this.percent)} (n = ${curve.counts[at]})` : "";
-      add(`${name} ${figure(curve.means[at], this.percent)}${spread}`, colour, line);
-    });
-    return fragment;
-  }
-}
-
 // One finger moves the page, two move and stretch the curves.
 const usual = Dygraph.defaultInteractionModel;
 const gestures = { ...usual, touchstart: (event, graph, context) => {
   if (event.touches.length > 1) usual.touchstart(event, graph, context);
 } };
 
-let charts = [], wholeRange = [0, 1], following = false, waiting = null;
+let charts = [], settings = [], wholeRange = [0, 1], following = false, waiting = null;
 
-// How far a chart is from what the reader sees, in pixels.
+// How far a chart is from what the reader sees, in pixels; infinitely where it is folded.
 function distance({ element }) {
+  if (element.closest("details:not([open])")) return Infinity;
   const { top, bottom } = element.getBoundingClientRect();
   return Math.max(0, top - innerHeight, -bottom);
 }
@@ -284,7 +97,8 @@ function drawDue(chart) {
 // busy for long.
 function drawSome() {
   waiting = null;
-  const due = charts.filter((chart) => chart.due).sort((a, b) => distance(a) - distance(b));
+  const due = charts.filter((chart) => chart.due && distance(chart) < Infinity)
+    .sort((a, b) => distance(a) - distance(b));
   const near = due.filter((chart) => distance(chart) === 0);
   for (const chart of near.length > 0 ? near : due.slice(0, 1)) drawDue(chart);
   if (due.some((chart) => chart.due)) waiting = setTimeout(drawSome);
@@ -292,7 +106,7 @@ function drawSome() {
 
 function drawAll() {
   clearTimeout(waiting);
-  for (const chart of charts) if (chart.due) drawDue(chart);
+  for (const chart of charts) if (chart.due && distance(chart) < Infinity) drawDue(chart);
 }
 
 // What every chart is to show from now on; what is due already stays due.
@@ -325,20 +139,88 @@ function follow(graph) {
   if (!shown || String(wanted) !== String(range)) showRange(wanted);
 }
 
+// --- Rows of tables and their curves ----------------------------------------------------------------------
+
+const curveOf = ({ setting, run }) => run === undefined ? String(setting) : `${setting} ${run}`;
+
+// Shows what is picked: in the rows of tables, in the button above the charts, and in the charts.
+function showPicked() {
+  for (const button of all(".pick")) {
+    const pressed = picked !== null && button.dataset.curve === curveOf(picked);
+    button.setAttribute("aria-pressed", pressed);
+    button.closest("tr").classList.toggle("picked", pressed);
+  }
+  const back = one("#all-curves");
+  back.hidden = picked === null;
+  if (picked) {
+    const { label } = settings[picked.setting];
+    const run = picked.run === undefined ? "" : `run ${picked.run + 1}`;
+    back.textContent = `all curves, not ${[label, run].filter(Boolean).join(", ")} alone`;
+  }
+  for (const chart of charts) chart.arrange(picked);
+  redraw();
+}
+
+// Picks a setting or a run; the same once more, none.
+function pick(wanted) {
+  const same = picked && wanted && curveOf(picked) === curveOf(wanted);
+  picked = same || !settings[wanted?.setting]?.runs[wanted.run ?? 0] ? null : wanted;
+  showPicked();
+}
+
+// Rows say which curves are theirs by their colour, where there are several settings.
+function colourPicks(palette) {
+  for (const button of all(".pick")) {
+    const colour = palette.length > 1 ? palette[Number(button.dataset.curve.split(" ")[0])] : undefined;
+    one(".swatch", button).style.background = colour ?? "none";
+  }
+}
+
+function preparePicks(palette) {
+  colourPicks(palette);
+  for (const button of all(".pick")) {
+    const [setting, run] = button.dataset.curve.split(" ").map(Number);
+    button.closest("tr").addEventListener("click", () => {
+      if (String(getSelection())) return; // somebody copies the row
+      pick({ setting, run });
+      if (picked && !charts.some((chart) => distance(chart) === 0)) one("#curves").scrollIntoView();
+    });
+  }
+  if (picked && !settings[picked.setting]?.runs[picked.run ?? 0]) picked = null; // recalled, and no longer there
+  one("#all-curves").addEventListener("click", () => pick(null));
+  addEventListener("keydown", ({ key }) => { if (key === "Escape" && picked) pick(null); });
+}
+
+// What is wider than its place can be scrolled with the keyboard.
+function reachScrollers() {
+  for (const box of all(".table, .frames")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+
 function prepareCurves() {
   const elements = all("pre.metrics");
   if (elements.length === 0) return;
   const switches = all(".setting"), palette = colours(switches.length);
-  const settings = [];
+  settings = [];
   for (const element of elements) {
     const number = Number(element.dataset.setting), label = switches[number];
     settings[number] ??= {
       label: label?.dataset.label, runs: [], shown: () => !label || one("input", label).checked,
     };
-    settings[number].runs.push(readMetrics(element.textContent));
+    settings[number].runs.push(new Metrics(element.textContent));
   }
   switches.forEach((label, i) => { one(".swatch", label).style.background = palette[i]; });
   charts = all(".chart").map((element) => new Chart(element, settings));
+  for (const plot of all(".chart .plot")) {
+    const legend = one(".legend", plot.closest(".chart"));
+    plot.addEventListener("keydown", (event) => charts.find(({ element }) => element.contains(plot)).key(event));
+    plot.addEventListener("focus", () => legend.setAttribute("aria-live", "polite"));
+    plot.addEventListener("blur", () => legend.removeAttribute("aria-live"));
+  }
+  for (const details of all("details.folded")) details.addEventListener("toggle", drawSome);
+  preparePicks(palette);
   for (const input of all("#curves input")) input.addEventListener("input", redraw);
   for (const run of settings.flatMap((setting) => setting.runs)) {
     const { steps } = run.get("step");
@@ -348,10 +230,11 @@ function prepareCurves() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     for (const { graph } of charts) graph?.destroy();
     charts = all(".chart").map((element) => new Chart(element, settings));
-    redraw();
+    colourPicks(colours(switches.length));
+    showPicked();
   });
   addEventListener("beforeprint", drawAll);
-  redraw();
+  showPicked();
 }
 
 // --- Following a run that goes on -------------------------------------------------------------------------
@@ -368,6 +251,9 @@ function lookAgain() {
 const kept = recall();
 prepareCurves();
 preparePictures();
+reachScrollers();
+addEventListener("resize", reachScrollers);
+addEventListener("toggle", reachScrollers, true);
 if (kept) window.scrollTo(0, kept.scroll);
 addEventListener("pagehide", remember);
 const { reload, until } = document.body.dataset; // of a page about runs that go on: seconds, and a time in seconds

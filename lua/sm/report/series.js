@@ -13,21 +13,33 @@ function position(sorted, value) {
   return low;
 }
 
-// A run's columns: a map from name to {steps, values}, of the rows that have a figure there.
-function readMetrics(text) {
-  const [header, ...lines] = text.trim().split("\n");
-  const names = header.split(","), at = names.indexOf("step");
-  const columns = names.map(() => ({ steps: [], values: [] }));
-  for (const line of lines) {
-    const cells = line.split(","), step = Number(cells[at]);
-    for (let i = 0; i < names.length; i++) {
-      const value = Number(cells[i]);
-      if (cells[i] === "" || !Number.isFinite(value)) continue;
-      columns[i].steps.push(step);
-      columns[i].values.push(value);
-    }
+// A run's columns. Each is read when it is first asked for: of many rows most columns are in charts that are folded.
+class Metrics {
+  constructor(text) {
+    const [header, ...lines] = text.trim().split("\n");
+    this.names = header.split(",");
+    this.lines = lines;
+    this.columns = new Map();
   }
-  return new Map(names.map((name, i) => [name, columns[i]]));
+
+  // {steps, values} of the rows that have a figure in a column; undefined where there is no such column.
+  get(name) {
+    const at = this.names.indexOf(name);
+    if (at >= 0 && !this.columns.has(name)) this.columns.set(name, this.read(at, this.names.indexOf("step")));
+    return this.columns.get(name);
+  }
+
+  read(at, stepAt) {
+    this.cells ??= this.lines.map((line) => line.split(","));
+    const steps = [], values = [];
+    for (const cells of this.cells) {
+      const value = Number(cells[at]);
+      if (cells[at] === "" || !Number.isFinite(value)) continue;
+      steps.push(Number(cells[stepAt]));
+      values.push(value);
+    }
+    return { steps, values };
+  }
 }
 
 // Each value a mean with `reach` neighbours on both sides, near ones weighing more. Neighbours are points, not steps:

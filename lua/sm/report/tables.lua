@@ -3,7 +3,7 @@ local sorted_keys = require "sm.ordered".sorted_keys
 local html = require "sm.report.html"
 local numbers = require "sm.numbers"
 local records = require "sm.study.records"
-local verdict = require "sm.experiment.outcome".verdict
+local outcome = require "sm.experiment.outcome"
 local tabulate = require "sm.study.tables"
 local visible = require "sm.text".visible
 
@@ -11,7 +11,15 @@ local M = {}
 
 local h <const> = html.element
 
---- @param rows table arrays of texts; the first row is the heading where `heading` is true
+--- The first cell of a row that has curves: what shows them alone.
+--- @param curve string of report.js: "2" for a setting, "2 0" for a run of it
+local function pick(curve, cell)
+  return h("button", { type = "button", class = "pick", ["data-curve"] = curve, ["aria-pressed"] = "false",
+    title = "shows its curves alone, or all again" }, h("span", { class = "swatch" }), cell)
+end
+
+--- @param rows table arrays of texts; the first row is the heading where `heading` is true; `curve` as pick has it;
+---   `words` explain a row, behind its cells
 --- @param left integer how many columns are set to the left
 local function table_node(rows, heading, left)
   local lines = {}
@@ -19,9 +27,11 @@ local function table_node(rows, heading, left)
     local cells = {}
     for i, cell in ipairs(row) do
       local is_heading = heading and number == 1
+      local text = visible(cell)
       cells[i] = h(is_heading and "th" or "td", { class = i > left and "figure", scope = is_heading and "col" },
-        visible(cell))
+        i == 1 and row.curve and pick(row.curve, text) or text)
     end
+    if row.words then cells[#cells + 1] = h("td", { class = "note words" }, row.words) end
     lines[number] = h("tr", {}, cells)
   end
   return h("div", { class = "table" }, h("table", {}, heading and h("thead", {}, lines[1]),
@@ -30,7 +40,7 @@ end
 
 local function titled(one)
   return { h("h3", {}, one.title), one.note and h("p", { class = "note" }, one.note) or false,
-    table_node(one.rows, one.heading, one.left) }
+    one.words and h("p", { class = "note" }, one.words) or false, table_node(one.rows, one.heading, one.left) }
 end
 
 local function text(value)
@@ -63,7 +73,7 @@ local function settings_table(settings, columns)
   for i, name in ipairs(columns) do heading[i] = name:gsub("^=", "") end
   table.move({ "seeds", "state" }, 1, 2, #heading + 1, heading)
   local rows = { heading }
-  for _, setting in ipairs(settings) do
+  for number, setting in ipairs(settings) do
     local row, seeds, unfinished = {}, {}, {}
     for i, name in ipairs(columns) do row[i] = setting.traits[name] or "–" end
     for i, run in ipairs(setting.runs) do
@@ -72,9 +82,24 @@ local function settings_table(settings, columns)
     end
     table.move({ table.concat(seeds, ", "), #unfinished == 0 and "finished" or table.concat(unfinished, "; ") },
       1, 2, #row + 1, row)
+    row.curve = #settings > 1 and ("%d"):format(number - 1) or nil
     rows[#rows + 1] = row
   end
   return table_node(rows, true, #heading)
+end
+
+--- The runs one by one, with what each came to.
+local function runs_table(settings)
+  local rows = { { "run", "seed", "state", "figure" } }
+  for number, setting in ipairs(settings) do
+    for position, run in ipairs(setting.runs) do
+      rows[#rows + 1] = { run.place, run.seed_text, state(run), run.summary and outcome.figure(run.summary) or "",
+        curve = ("%d %d"):format(number - 1, position - 1) }
+    end
+  end
+  return h("details", { ["data-key"] = "runs" }, h("summary", {}, ("All %d runs"):format(#rows - 1)),
+    h("p", { class = "note" }, "A run that is picked here is drawn as a line of its own, beside the means of the "
+      .. "settings."), table_node(rows, true, 3))
 end
 
 --- The parameters that are the same everywhere.
@@ -97,25 +122,33 @@ end
 --- @param columns table names of the traits that differ
 function M.settings(settings, columns)
   if #settings == 1 and #settings[1].runs == 1 then return parameters(settings[1].runs[1]) end
-  return { settings_table(settings, columns), common_parameters(settings, columns) }
+  return { settings_table(settings, columns), runs_table(settings), common_parameters(settings, columns) or nil }
 end
 
 local function four_digits(number)
   return ("%.4g"):format(number)
 end
 
+local right <const>, small <const> = "the share of the examples that are right",
+  "what training makes small, a mean over the examples"
+
+-- Keys of summary.json: what they are called, how they are written, what they are.
 local scores <const> = {
-  { "test_accuracy", "test accuracy", numbers.percent }, { "test_loss", "test loss", four_digits },
-  { "validation_accuracy", "validation accuracy, last", numbers.percent },
-  { "validation_loss", "validation loss, last", four_digits },
-  { "best_validation_accuracy", "validation accuracy, best", numbers.percent },
-  { "best_validation_loss", "validation loss, best", four_digits },
+  { "test_accuracy", "test accuracy", numbers.percent, right .. ", on data that chose nothing" },
+  { "test_loss", "test loss", four_digits, small .. ", on data that chose nothing" },
+  { "validation_accuracy", "validation accuracy, last", numbers.percent, right .. ", on data to make choices on" },
+  { "validation_loss", "validation loss, last", four_digits, small .. ", on data to make choices on" },
+  { "best_validation_accuracy", "validation accuracy, best", numbers.percent, "of all evaluations" },
+  { "best_validation_loss", "validation loss, best", four_digits, "of all evaluations" },
 }
 local circumstances <const> = {
-  { "best_validation_step", "best at step", numbers.thousands }, { "tested_step", "tested at step", numbers.thousands },
-  { "steps", "steps", numbers.thousands },
-  { "parameters", "weights", numbers.thousands }, { "training_seconds", "time of training", numbers.duration },
-  { "wall_seconds", "time in all", numbers.duration }, { "median_step_ms", "median step", numbers.milliseconds },
+  { "best_validation_step", "best at step", numbers.thousands, "where the evaluation was best" },
+  { "tested_step", "tested at step", numbers.thousands, "whose weights the test figures are of" },
+  { "steps", "steps", numbers.thousands, "changes of the weights, one for each batch" },
+  { "parameters", "parameters of the model", numbers.thousands, "the numbers that it consists of" },
+  { "training_seconds", "time of training", numbers.duration, "the steps alone" },
+  { "wall_seconds", "time in all", numbers.duration, "with evaluations, pictures and files" },
+  { "median_step_ms", "median step", numbers.milliseconds, "half of the steps took less" },
 }
 
 --- The figures of a person's own metrics: test_f1, validation_f1, best_validation_f1.
@@ -136,25 +169,45 @@ local function own_rows(summary)
   return rows
 end
 
+local function add(rows, summary, list)
+  for _, row in ipairs(list) do
+    local figure = tonumber(summary[row[1]])
+    if figure then rows[#rows + 1] = { row[2], row[3](figure), words = row[4] } end
+  end
+end
+
+--- How good a finished run is.
+--- @return table array of {name, figure}
+function M.scores(summary)
+  local rows, own = {}, own_rows(summary)
+  add(rows, summary, scores)
+  return table.move(own, 1, #own, #rows + 1, rows)
+end
+
 --- What came out of one run.
-local function outcome(run, ended)
+local function outcome_of_run(run, ended)
   if not run.summary then
     return { h("p", {}, "The run is ", state(run), ended and "; it was " .. ended.how, "."),
       ended and ended.problem and h("pre", { class = "source", tabindex = 0 }, "\n", ended.problem) }
   end
-  local rows = {}
-  local function add(list)
-    for _, row in ipairs(list) do
-      local figure = tonumber(run.summary[row[1]])
-      if figure then rows[#rows + 1] = { row[2], row[3](figure) } end
-    end
-  end
-  add(scores)
-  local own = own_rows(run.summary)
-  table.move(own, 1, #own, #rows + 1, rows)
-  add(circumstances)
+  local rows = M.scores(run.summary)
+  add(rows, run.summary, circumstances)
   if run.summary.stopped then rows[#rows + 1] = { "stopped early by", visible(run.summary.stopped) } end
-  return table_node(rows, false, 1)
+  return h("details", { ["data-key"] = "all figures" }, h("summary", {}, ("All %d figures"):format(#rows)),
+    table_node(rows, false, 1))
+end
+
+--- Gives rows about a setting the curves that they belong to.
+local function link(one, settings)
+  local number_of = {}
+  for number, setting in ipairs(settings) do
+    for _, run in ipairs(setting.runs) do number_of[run] = number end
+  end
+  for _, row in ipairs(#settings > 1 and one.rows or {}) do
+    local _, run = next(row.setting and row.setting.runs or {})
+    row.curve = run and ("%d"):format(number_of[run] - 1)
+  end
+  return one
 end
 
 --- What came out.
@@ -162,11 +215,13 @@ end
 --- @param left_out table array of {path=, reason=}, for where there is no comparison
 --- @param ended table|nil as M.headline has it
 function M.outcome(settings, comparison, left_out, ended)
-  if #settings == 1 and #settings[1].runs == 1 and #left_out == 0 then return outcome(settings[1].runs[1], ended) end
+  if #settings == 1 and #settings[1].runs == 1 and #left_out == 0 then
+    return outcome_of_run(settings[1].runs[1], ended)
+  end
   local nodes = {}
   if not comparison then nodes[1] = h("p", {}, "No run is finished yet.") end
   local tables = comparison and tabulate.tables(comparison) or { #left_out > 0 and tabulate.left_out(left_out) or nil }
-  for _, one in ipairs(tables) do nodes[#nodes + 1] = titled(one) end
+  for _, one in ipairs(tables) do nodes[#nodes + 1] = titled(link(one, settings)) end
   return nodes
 end
 
@@ -229,7 +284,7 @@ function M.headline(settings, comparison, steps, ended)
   local run = settings[1].runs[1]
   if #settings == 1 and #settings[1].runs == 1 then
     local summary = run.summary
-    if summary then return verdict(summary) end
+    if summary then return outcome.verdict(summary) end
     local figures = run.validation and (run.validation.validation_accuracy
       and "validation accuracy " .. numbers.percent(run.validation.validation_accuracy)
       or ("validation loss %.4g"):format(run.validation.validation_loss)) or "nothing validated yet"

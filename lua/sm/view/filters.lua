@@ -29,7 +29,6 @@ local CHANNELS = { [1] = "grey", [3] = "rgb" } -- channels that are a picture
 local ACTIVATIONS = { grouping = true, activation = true } -- roles
 local PASSED_OVER = { normalisation = true }
 local WEIGHTINGS = { activation = "", gradient = "-gradient" } -- by what: how the view's name ends
-local MEASURES = { "roughness", "spread", "used" }
 
 local View, new_view = declaration.class "view.filters"
 
@@ -208,7 +207,7 @@ function View:metric_names(model)
   local layer, names = self:layer(model), {}
   local rows, columns = table.unpack(layer.weight.shape)
   if not over_pixels(layer) or rows * columns == 1 then return names end
-  for i, name in ipairs(MEASURES) do names[i] = self.path .. "_" .. name end
+  for i, name in ipairs(measure.names) do names[i] = self.path .. "_" .. name end
   return names
 end
 
@@ -221,7 +220,7 @@ function View:measure(model, data)
   local sizes, _, blind = grouping(layer)
   local found = measure.filters((values(layer.weight, blind and sizes or { layer.weight.shape[4] })),
     variances(model, layer, samples.of(data, self.images)))
-  for i, name in ipairs(self:metric_names(model)) do figures[name] = found[MEASURES[i]] end
+  for i, name in ipairs(self:metric_names(model)) do figures[name] = found[measure.names[i]] end
   return figures
 end
 

@@ -6,6 +6,7 @@
 -- @module sm.view.groups
 local chain = require "sm.view.chain"
 local check = require "sm.check"
+local columns = require "sm.columns"
 local competition = require "sm.view.competition"
 local consequence = require "sm.view.consequence"
 local declaration = require "sm.view.declaration"
@@ -15,7 +16,14 @@ local words = require "sm.view.words"
 local shape_text = require "sm.text".shape
 
 local PASSED_OVER = { normalisation = true, noise = true } -- roles
-local MEASURES = { "entropy", "class_bits", "redundancy", "ablation" }
+local MEASURES = columns.define { heading = "Groups",
+  { "entropy", words = "how undecided a group is at a location: 0 where one option has it all, 1 where all are alike. "
+    .. "The mean over the groups, as those that follow" },
+  { "class_bits", words = "what the winner of a group at a location says about the class, in bits" },
+  { "redundancy", optional = true, words = "what the winner of one group says about that of another, from 0, nothing, "
+    .. "to 1, all of it" },
+  { "ablation", words = "what is lost of the accuracy when a group is silenced, that is, set to its mean" },
+}
 
 local View, new_view = declaration.class "view.groups"
 

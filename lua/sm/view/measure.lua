@@ -20,7 +20,17 @@
 -- of filters, 1/(n Σ share²): 1 where all are used alike, 1/n where one is. It shows how much the other two
 -- leave out.
 -- @module sm.view.measure
+local define = require "sm.columns".define
+
 local M = {}
+
+--- The names of the numbers, as they end columns of metrics.csv.
+M.names = define { heading = "Filters",
+  { "roughness", words = "how much neighbouring pixels of a filter differ: 0 for an even patch, 1 for white noise, 2 "
+    .. "for a checkerboard" },
+  { "spread", words = "how many dimensions the filters' directions fill: 1 where all are multiples of one filter" },
+  { "used", words = "the effective share of the filters that do something: 1 where all are used alike" },
+}
 
 --- The numbers of a tensor in one flat table.
 local function flat(x)
