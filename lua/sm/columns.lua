@@ -8,7 +8,8 @@ local families = {}
 --- "conv1_", the path of a layer; "critic_", the name of an optimizer.
 --- @param family table {heading=(what their curves stand under; nil for those that a reader came for); exact=(whether
 ---   nothing stands in front); and an array of {name, …; words=(what they are); heading=(nil, or one of its own);
----   title=(nil, or what their curves are called); optional=(whether it may be missing where the others are)}}
+---   title=(nil, or what their curves are called); optional=(whether it may be missing where the others are)};
+---   beside=(nil, or array of names of another family that is there, too)}
 --- @return table array of the names
 function M.define(family)
   local names = {}
@@ -19,6 +20,9 @@ end
 
 --- Whether a family is in a file with something in front of its names.
 local function is_whole(family, front, present)
+  for _, name in ipairs(family.beside or {}) do
+    if not present[front .. name] then return false end
+  end
   for _, entry in ipairs(family) do
     for _, name in ipairs(entry) do
       if not entry.optional and not present[front .. name] then return false end
@@ -49,7 +53,8 @@ function M.explain(columns)
         for _, entry in ipairs(family) do
           for _, name in ipairs(entry) do
             known[front .. name] = {
-              heading = entry.heading or family.heading, words = entry.words, title = entry.title,
+              heading = entry.heading or family.heading, words = entry.words,
+              title = entry.title and (front:gsub("_", " ")) .. entry.title,
             }
           end
         end

@@ -131,6 +131,10 @@ describe("the curves of a report", function()
     end
     assert.equal("critic_step_rmsOptimizer critic_cap_shareOptimizer critic_mem_p10Optimizer",
       words("critic_step_rms", "critic_cap_share", "critic_mem_p10", "critic_mem_p50", "critic_mem_p90"))
+    assert.equal("critic_lrOptimizer critic_step_rmsOptimizer step_lr?Other",
+      words("critic_lr", "critic_step_rms", "step_lr"))
+    assert.equal("critic memory", curves.charts(of_columns("critic_cap_share", "critic_mem_p10", "critic_mem_p50",
+      "critic_mem_p90"))[2].title)
     assert.equal("conv2_control8_entropyGroups conv2_control8_class_bitsGroups conv2_control8_ablationGroups",
       words("conv2_control8_entropy", "conv2_control8_class_bits", "conv2_control8_ablation"))
     assert.equal("gpu_used?Other word_entropy?Other validation_spread?", words("gpu_used", "word_entropy",

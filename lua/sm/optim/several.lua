@@ -1,6 +1,7 @@
 --- Several optimizers as one, each of which moves a part of a model: `optimizer = { generator = …, critic = … }` of an
 --- experiment. It has what an experiment asks of an optimizer; each of them is stepped by itself, too.
 local check = require "sm.check"
+local columns = require "sm.columns"
 local fail = require "sm.fail"
 local ordered = require "sm.ordered"
 local problem = require "sm.problem"
@@ -9,6 +10,10 @@ local without_line = require "sm.place".without_line
 local M = {}
 
 local attempt = problem.attempt
+
+local rate <const> = columns.define { heading = "Optimizer", beside = { "step_rms" },
+  { "lr", title = "learning rate", words = "how large a step of this optimizer is, or may be" },
+}
 
 local Several = {}
 local class <const> = {}
@@ -51,7 +56,7 @@ function M.new(optimizers)
   local words, telemetry = {}, {}
   for position, name, optimizer in self:each() do
     words[position] = ("%s (%s)"):format(optimizer.name, name)
-    telemetry[#telemetry + 1] = name .. "_lr"
+    telemetry[#telemetry + 1] = name .. "_" .. rate[1]
     for _, figure in ipairs(optimizer.telemetry_names or {}) do telemetry[#telemetry + 1] = name .. "_" .. figure end
   end
   self.name, self.telemetry_names = #words > 0 and table.concat(words, ", ") or "no optimizer", telemetry

@@ -5,6 +5,7 @@ local html = require "sm.report.html"
 local numbers = require "sm.numbers"
 
 require "sm.optim" -- which tell what their columns mean
+require "sm.optim.several"
 require "sm.view"
 
 local M = {}
@@ -154,14 +155,16 @@ end
 local function explanation(settings)
   local several = false
   for _, setting in ipairs(settings) do several = several or #setting.runs > 1 end
-  return h("p", { class = "note" },
-    several and "A line is the mean over the seeds of a setting (n of them), the band around it ± one standard "
-      .. "deviation of the seeds. " or nil,
-    "Over the steps of training. Drag across a chart to look closer, with Shift to move along, double-click for "
-      .. "all; on a touch screen, with two fingers. With the keyboard, in a chart: left and right go from step to "
-      .. "step, up and down from line to line, + and − look closer and wider, 0 shows all",
-    #settings > 1 and ", Enter shows one line alone. A click on a line does so, too, and on a setting in a table" or "",
-    ". Smoothing takes the weighted mean of so many points of a curve to both sides.")
+  return {
+    several and h("p", { class = "note" }, "A line is the mean over the seeds of a setting (n of them), the band "
+      .. "around it ± one standard deviation of the seeds.") or false,
+    h("details", { ["data-key"] = "how to use the charts" }, h("summary", { class = "note" }, "How to use the charts"),
+      h("p", { class = "note" }, "They go over the steps of training. Drag across one to look closer, with Shift to "
+        .. "move along, double-click for all; on a touch screen, with two fingers. With the keyboard, in a chart: left "
+        .. "and right go from step to step, up and down from line to line, + and − look closer and wider, 0 shows all",
+        #settings > 1 and ", Enter shows one line alone. A click on a line does so, too, or on a setting in a table"
+          or "", ". Smoothing takes the weighted mean of so many points of a curve to both sides.")),
+  }
 end
 
 --- The settings, from the first one on, whose curves a browser can bear.

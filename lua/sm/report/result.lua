@@ -16,6 +16,7 @@ local M = {}
 local h <const> = html.element
 
 local most_commands <const> = 50
+local most_scores <const> = 3
 
 --- @param list table array of {name, value, note=(nil or a text), first=(whether it is how good the run is)}
 local function cards(list)
@@ -35,15 +36,22 @@ local function trained(run)
   return loss and { "train loss", ("%.4g"):format(loss), first = true, note = note } or nil
 end
 
-local function figures_of_run(run)
-  local summary, list = run.summary, {}
-  local first = tables.scores(summary)[1]
-  if first then
-    list[1] = { first[1], first[2], first = true,
-      note = summary.tested_weights == "best" and "with the best weights" or "of one seed" }
-  else
-    list[1] = trained(run)
+--- How good a run is: on test data by some figures, else by one on validation data, else on what it was trained on.
+local function goodness(run)
+  local scores, list = tables.scores(run.summary), {}
+  for _, row in ipairs(scores) do
+    if row[1]:find "^test " and #list < most_scores then list[#list + 1] = { row[1], row[2] } end
   end
+  if #list == 0 then list[1] = scores[1] and { scores[1][1], scores[1][2] } or trained(run) end
+  if list[1] then
+    list[1].first = true
+    list[1].note = list[1].note or run.summary.tested_weights == "best" and "with the best weights" or "of one seed"
+  end
+  return list
+end
+
+local function figures_of_run(run)
+  local summary, list = run.summary, goodness(run)
   local function add(key, name, format, note)
     local value = tonumber(summary[key])
     if value then list[#list + 1] = { name, format(value), note = note } end
