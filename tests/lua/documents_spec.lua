@@ -1,12 +1,11 @@
---- The blocks of README.md and of the pages in docs/ run as they stand.
--- A block of Lua is a script of its own, which smrun runs. It prints what stands behind its "-->", up to a remark in
--- parentheses; how wide the spaces are does not count. A block without a language has commands for a shell in the
--- source's directory. On a page whose blocks belong together, one that begins with "-- NAME.lua" is that file.
+--- The blocks of README.md and of the pages in docs/ run as they stand: docs/blocks.lua says what stands there how.
+-- On the pages of the guide they belong together and run in one directory, one after the other. On others each stands
+-- for itself.
 local lfs = require "lfs"
+package.path = "./?.lua;" .. package.path
+local blocks = require "docs.blocks"
 local helpers = dofile "tests/lua/helpers.lua"
-local quote, read, write, smrun = helpers.quote, helpers.read, helpers.write, helpers.smrun
-
-local root <const> = lfs.currentdir()
+local quote, read, smrun = helpers.quote, helpers.read, helpers.smrun
 
 --- The heading under which blocks are no scripts but, one after the other, the text of this experiment.
 local walk <const> = { document = "README.md", heading = "One experiment, line by line",
@@ -23,46 +22,8 @@ local skipped <const> = {
   ["build/smrun data"] = "fetches",
 }
 
---- The blocks of a document: {language=, text=, line=(of the first), heading=}.
-local function blocks_of(path)
-  local blocks, block, heading, number = {}, nil, "", 0
-  for line in read(path):gmatch "([^\n]*)\n" do
-    number = number + 1
-    local language = line:match "^```(.*)$"
-    if not language then
-      if block then block.text = block.text .. line .. "\n" else heading = line:match "^##+ (.*)$" or heading end
-    elseif block then
-      blocks[#blocks + 1], block = block, nil
-    else
-      block = { language = language, text = "", line = number + 1, heading = heading }
-    end
-  end
-  assert.is_nil(block, path .. ": the last block has no end")
-  return blocks
-end
-
 local function in_walk(document, block)
   return document == walk.document and block.heading == walk.heading
-end
-
---- Lines without what depends on the width of columns, joined.
-local function plain(text)
-  local lines = {}
-  for line in text:gmatch "[^\n]+" do
-    line = line:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
-    lines[#lines + 1] = line ~= "" and line or nil
-  end
-  return table.concat(lines, "\n")
-end
-
---- What a block says that it prints; nil where it says nothing.
-local function promised(block)
-  local lines = {}
-  for line in block.text:gmatch "[^\n]+" do
-    local text = line:match "%-%->(.*)$"
-    if text then lines[#lines + 1] = text:gsub("%s%s+%(.*%)$", "") end
-  end
-  return #lines > 0 and plain(table.concat(lines, "\n")) or nil
 end
 
 local function skip(command)
@@ -71,20 +32,19 @@ local function skip(command)
   end
 end
 
---- README.md, and the pages for users that are written by hand.
-local function documents()
+--- Those pages of a directory that are written by hand and for users.
+local function pages(directory)
   local names = {}
-  for name in lfs.dir "docs" do
-    if name:find "%.md$" and name ~= "operations.md" and name ~= "house.md" then names[#names + 1] = "docs/" .. name end
+  for name in lfs.dir(directory) do
+    if name:find "%.md$" and name ~= "operations.md" and name ~= "house.md" then names[#names + 1] = directory .. name end
   end
   table.sort(names)
-  return { "README.md", table.unpack(names) }
+  return names
 end
 
---- Pages whose blocks run in the same directory, one after the other, and what lies there before: blocks of Python are
---- not run here, but by torch_weights_spec.lua.
-local together <const> = {
-  ["docs/trained.md"] = function(directory)
+--- What lies there before the blocks of a page run.
+local prepare <const> = {
+  ["docs/trained.md"] = function(directory) -- what its block of Python makes; torch_weights_spec.lua runs that
     local sm = require "sm"
     local function save(name, shapes)
       local tensors = {}
@@ -104,76 +64,90 @@ local together <const> = {
 }
 
 describe("documents", function()
-  local workspace
+  local workspace, workshop
 
-  --- Runs a command in a directory that looks like the source's. Whether it succeeded, what it printed, what it said of
-  -- an error.
   local function shell(command)
-    local done, _, status = os.execute(("cd %s && { %s\n} >out 2>err </dev/null"):format(quote(workspace), command))
-    return done, read(workspace .. "/out"), ("exit %d\n%s"):format(status, read(workspace .. "/err"))
+    local done, out, err, status = workshop.shell(command)
+    return done, out, ("exit %d\n%s"):format(status, err)
   end
 
   before_each(function()
     workspace = os.tmpname()
     os.remove(workspace)
     assert(lfs.mkdir(workspace))
-    for name in lfs.dir(root) do
-      if name:find "^%w" and name ~= "build" and name ~= "runs" then
-        assert(lfs.link(root .. "/" .. name, workspace .. "/" .. name, true))
-      end
-    end
-    assert(lfs.link(smrun:match "^(.*)/", workspace .. "/build", true))
+    workshop = blocks.workshop(workspace, smrun:match "^(.*)/")
   end)
 
   after_each(function() os.execute("rm -rf -- " .. quote(workspace)) end)
 
-  local function run_script(place, block)
-    write(workspace .. "/script.lua", block.text)
-    local done, out, err = shell "build/smrun script.lua"
-    assert.is_true(done, place .. ": " .. err)
-    if promised(block) then assert.equal(promised(block), plain(out), place) end
+  local function runs(block)
+    return block.language == "lua" or block.language == "" or block.language == "console"
   end
 
-  local function run_commands(_, block)
-    for command in block.text:gmatch "[^\n]+" do
-      if not skip(command) then
-        local done, _, err = shell(command)
-        assert.is_true(done, command .. ": " .. err)
-      end
-    end
+  --- Width, height, and whether a picture has more than one colour.
+  local function look(path)
+    local picture = require "sm".png.load(path, { channels = 3 }):to "float32"
+    return picture.shape[2], picture.shape[1], picture:max():item() > picture:min():item()
   end
 
-  for _, document in ipairs(documents()) do
-    local prepare <const> = together[document]
-    if prepare then
-      it(document .. ", its blocks one after the other, run", function()
-        prepare(workspace)
-        for _, block in ipairs(blocks_of(document)) do
-          local place, name = ("%s:%d"):format(document, block.line), block.text:match "^%-%- ([%w_]+%.lua)\n"
-          if name then write(workspace .. "/" .. name, block.text)
-          elseif block.language == "lua" then run_script(place, block)
-          elseif block.language == "" then run_commands(place, block) end
+  local function one_after_the_other(document)
+    if prepare[document] then prepare[document](workspace) end
+    local list, pictures = blocks.of(document)
+    local function compare(after)
+      for _, each in ipairs(pictures) do
+        if each.after == after then
+          local place, kept = ("%s:%d: "):format(document, each.line), document:match "^(.*)/" .. "/" .. each.picture
+          local width, height, drawn = look(workspace .. "/" .. each.file)
+          assert.is_true(drawn, place .. "nothing is drawn")
+          assert.same({ width, height, true }, { look(kept) }, place .. "docs/pictures.lua makes this picture anew")
         end
-      end)
+      end
     end
-    for _, block in ipairs(prepare and {} or blocks_of(document)) do
+    for i, block in ipairs(list) do
+      compare(i - 1)
+      if runs(block) and not in_walk(document, block) then
+        workshop.run(block, ("%s:%d"):format(document, block.line), skip)
+      end
+    end
+    compare(#list)
+  end
+
+  for _, document in ipairs { "README.md", table.unpack(pages "docs/") } do
+    if prepare[document] then
+      it(document .. ", its blocks one after the other, run", function() one_after_the_other(document) end)
+    end
+    for _, block in ipairs(prepare[document] and {} or blocks.of(document)) do
       local place = ("%s:%d"):format(document, block.line)
-      if block.language == "lua" and not in_walk(document, block) then
-        it(("%s, a script, runs"):format(place), function() run_script(place, block) end)
-      elseif block.language == "" then
-        it(("%s, commands, run"):format(place), function() run_commands(place, block) end)
+      if runs(block) and not in_walk(document, block) then
+        it(place .. " runs", function() workshop.run(block, place, skip) end)
       end
     end
   end
 
-  it("of the README's walk through an experiment are its file", function()
+  it("of the walk through an experiment are its file", function()
     local parts = {}
-    for _, block in ipairs(blocks_of(walk.document)) do
+    for _, block in ipairs(blocks.of(walk.document)) do
       if in_walk(walk.document, block) then parts[#parts + 1] = block.text end
     end
     local code = read(walk.file)
     while code:find "^%-%-" do code = code:gsub("^[^\n]*\n", "") end -- the question that it asks
     assert.equal(code:gsub("\n\n+", "\n"), table.concat(parts))
+  end)
+
+  it("are taken at their word", function()
+    assert.is_true(blocks.like("loss  0.5\n…\n3 of 4\n", "loss 12\nmore\nand more\n30 of  44\n"))
+    assert.is_true(blocks.like("loss 1\n…", "loss 2\nmore\n"))
+    assert.is_false(blocks.like("loss 1\n3 of 4\n", "loss 1\nmore\n3 of 4\n"))
+    assert.is_false(blocks.like("loss 1\n", "cost 1\n"))
+    assert.is_false(blocks.like("loss 1\n", "loss 1\nmore\n"))
+    local function refused(language, text, fails)
+      local block = { language = language, text = text, fails = fails or false, line = 1 }
+      return not pcall(workshop.run, block, "here")
+    end
+    assert.is_true(refused("console", "$ false\n") and refused("console", "$ true\n", true))
+    assert.is_true(refused("console", "$ echo one\ntwo\n") and refused("", "false\n"))
+    assert.is_true(refused("lua", "print(1) --> 2\n") and refused("lua", "error 'no'\n"))
+    assert.is_false(refused("console", "$ true\n$ false\n", true) or refused("lua", "print(1) --> 1\n"))
   end)
 
   --- What the manual explains: "resume RUN", "--runs DIR".
