@@ -1,5 +1,5 @@
---- What names of PyTorch and Torch7 are called here, for messages. docs/from-pytorch.md and docs/from-torch7.md have
---- the same, as a test sees to.
+--- What names of PyTorch and Torch7 are called here, for messages. docs/guide/09-from-pytorch.md and
+--- 09-from-torch7.md have the same, as a test sees to.
 -- @module sm.elsewhere
 local M = {}
 

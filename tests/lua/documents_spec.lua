@@ -36,7 +36,8 @@ end
 local function pages(directory)
   local names = {}
   for name in lfs.dir(directory) do
-    if name:find "%.md$" and name ~= "operations.md" and name ~= "house.md" then names[#names + 1] = directory .. name end
+    local written = name ~= "operations.md" and name ~= "house.md"
+    if written and name:find "%.md$" then names[#names + 1] = directory .. name end
   end
   table.sort(names)
   return names
@@ -44,7 +45,8 @@ end
 
 --- What lies there before the blocks of a page run.
 local prepare <const> = {
-  ["docs/trained.md"] = function(directory) -- what its block of Python makes; torch_weights_spec.lua runs that
+  -- What its block of Python makes, which torch_weights_spec.lua runs.
+  ["docs/guide/07-trained-network.md"] = function(directory)
     local sm = require "sm"
     local function save(name, shapes)
       local tensors = {}
@@ -112,11 +114,12 @@ describe("documents", function()
     compare(#list)
   end
 
+  for _, document in ipairs(pages "docs/guide/") do
+    it(document .. ", its blocks one after the other, run", function() one_after_the_other(document) end)
+  end
+
   for _, document in ipairs { "README.md", table.unpack(pages "docs/") } do
-    if prepare[document] then
-      it(document .. ", its blocks one after the other, run", function() one_after_the_other(document) end)
-    end
-    for _, block in ipairs(prepare[document] and {} or blocks.of(document)) do
+    for _, block in ipairs(blocks.of(document)) do
       local place = ("%s:%d"):format(document, block.line)
       if runs(block) and not in_walk(document, block) then
         it(place .. " runs", function() workshop.run(block, place, skip) end)
@@ -184,7 +187,9 @@ describe("documents", function()
   end)
 
   it("skip no command that none of them has", function()
-    local text = read "README.md" .. read "docs/library.md"
+    local text = read "README.md"
+    for _, document in ipairs(pages "docs/guide/") do text = text .. "\n" .. read(document) end
+    for _, document in ipairs(pages "docs/") do text = text .. "\n" .. read(document) end
     for beginning in pairs(skipped) do
       assert.truthy(("\n" .. text):find("\n" .. beginning, 1, true), beginning)
     end

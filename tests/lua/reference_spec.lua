@@ -153,7 +153,7 @@ local function names_of(document)
 end
 
 describe("tables of names", function()
-  for _, document in ipairs { "docs/from-pytorch.md", "docs/from-torch7.md" } do
+  for _, document in ipairs { "docs/guide/09-from-pytorch.md", "docs/guide/09-from-torch7.md" } do
     it("of " .. document .. " name what there is", function()
       local names, rows = names_of(document)
       assert.is_true(rows > 30 and #names > rows)
@@ -165,7 +165,7 @@ describe("tables of names", function()
 
   it("have what messages say of names from elsewhere", function()
     local rows = {}
-    for _, document in ipairs { "docs/from-pytorch.md", "docs/from-torch7.md" } do
+    for _, document in ipairs { "docs/guide/09-from-pytorch.md", "docs/guide/09-from-torch7.md" } do
       for line in helpers.read(document):gmatch "[^\n]+" do
         local theirs, ours = line:match "^|([^|]+)|([^|]+)|"
         if ours then rows[#rows + 1] = { " " .. theirs .. " ", ours } end

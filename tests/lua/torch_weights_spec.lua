@@ -1,4 +1,4 @@
---- Weights that PyTorch has saved, read as docs/trained.md says it; skipped by name where there is no PyTorch.
+--- Weights that PyTorch has saved, read as docs/guide/07-trained-network.md says it; skipped by name where there is no PyTorch.
 local helpers = dofile "tests/lua/helpers.lua"
 local lfs = require "lfs"
 local sm = require "sm"
@@ -8,14 +8,14 @@ local function run(command)
   return (os.execute(command .. " >/dev/null 2>&1"))
 end
 
-local page <const> = helpers.read "docs/trained.md"
+local page <const> = helpers.read "docs/guide/07-trained-network.md"
 
 --- The block of the page in a language that has a text.
 local function block(language, text)
   for found in page:gmatch("```" .. language .. "\n(.-)```\n") do
     if found:find(text, 1, true) then return found end
   end
-  error("docs/trained.md has no such block: " .. text)
+  error("docs/guide/07-trained-network.md has no such block: " .. text)
 end
 
 -- What the networks of the page and two further layers give in PyTorch, and their weights as safetensors.

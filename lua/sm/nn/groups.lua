@@ -1,4 +1,5 @@
---- Layers whose channels are options in groups: softmax and its like. docs/groups.md says what they are good for.
+--- Layers whose channels are options in groups: softmax and its like. docs/guide/04-groups.md says what they are good
+-- for.
 -- Each has `sizes(channels)`, the sizes of its groups, `temperature()`, and `grouping`, what its operation takes.
 local arguments = require "sm.ops.arguments"
 local autograd = require "sm.autograd"

@@ -1,5 +1,5 @@
 --- Other choices within groups: sparse ones, winners, the largest, and how undecided a group is. See sm.ops.shape for
--- what a record has, and docs/groups.md for what they are good for.
+-- what a record has, and docs/guide/04-groups.md for what they are good for.
 -- @module sm.ops.groups
 local runtime = require "sm.runtime"
 local arguments = require "sm.ops.arguments"

@@ -1,5 +1,5 @@
 --- Softmax over groups of options, its logarithm, and draws from it. See sm.ops.shape for what a record has, and
--- docs/groups.md for what they are good for.
+-- docs/guide/04-groups.md for what they are good for.
 -- @module sm.ops.softmax
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
