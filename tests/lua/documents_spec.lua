@@ -8,7 +8,7 @@ local helpers = dofile "tests/lua/helpers.lua"
 local quote, read, smrun = helpers.quote, helpers.read, helpers.smrun
 
 --- The heading under which blocks are no scripts but, one after the other, the text of this experiment.
-local walk <const> = { document = "README.md", heading = "One experiment, line by line",
+local walk <const> = { document = "docs/guide/04-groups.md", heading = "One experiment, line by line",
   file = "experiments/softmax_groups.lua" }
 
 --- Commands that are not run here, by how they begin.
@@ -20,6 +20,8 @@ local skipped <const> = {
   ["make install"] = "writes to /usr/local; install_spec.lua runs it",
   ["make uninstall"] = "removes from /usr/local; install_spec.lua runs it",
   ["build/smrun data"] = "fetches",
+  ["make  "] = "builds, which has been done",
+  ["mkdir -p digits"] = "is for the reader, who stays there",
 }
 
 local function in_walk(document, block)
@@ -86,7 +88,7 @@ describe("documents", function()
     return block.language == "lua" or block.language == "" or block.language == "console"
   end
 
-  --- Width, height, and whether a picture has more than one colour.
+  --- Its width, its height, and whether a picture has more than one colour.
   local function look(path)
     local picture = require "sm".png.load(path, { channels = 3 }):to "float32"
     return picture.shape[2], picture.shape[1], picture:max():item() > picture:min():item()
@@ -101,7 +103,9 @@ describe("documents", function()
           local place, kept = ("%s:%d: "):format(document, each.line), document:match "^(.*)/" .. "/" .. each.picture
           local width, height, drawn = look(workspace .. "/" .. each.file)
           assert.is_true(drawn, place .. "nothing is drawn")
-          assert.same({ width, height, true }, { look(kept) }, place .. "docs/pictures.lua makes this picture anew")
+          local kept_width, kept_height = look(kept)
+          local like = math.abs(width / kept_width - 1) < 0.1 and math.abs(height / kept_height - 1) < 0.1
+          assert.is_true(like, place .. "docs/pictures.lua makes this picture anew") -- numbers in it may take more room
         end
       end
     end
