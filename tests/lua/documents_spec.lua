@@ -19,7 +19,7 @@ local skipped <const> = {
   ["make deps-run"] = "installs packages",
   ["make install"] = "writes to /usr/local; install_spec.lua runs it",
   ["make uninstall"] = "removes from /usr/local; install_spec.lua runs it",
-  ["build/smrun data"] = "fetches",
+  ["smrun data"] = "fetches",
   ["make  "] = "builds, which has been done",
   ["mkdir -p digits"] = "is for the reader, who stays there",
 }
