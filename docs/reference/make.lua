@@ -4,7 +4,7 @@ local build = arg[1] or "build"
 package.path = "./?.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
 package.cpath = "./" .. build .. "/lib/?.so;" .. package.cpath
 
-local collect = require "docs.reference.collect"
+local collect = require "sm.reference.collect"
 
 local rooms, missing = collect.collect()
 if #missing > 0 then

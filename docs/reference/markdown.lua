@@ -1,5 +1,5 @@
 --- docs/operations.md: all operations, by what they are about.
-local text = require "docs.reference.text"
+local text = require "sm.reference.text"
 
 local M = {}
 
@@ -18,7 +18,7 @@ local function options_of(entry)
   return table.concat(parts)
 end
 
---- @param rooms as docs.reference.collect gives them
+--- @param rooms as sm.reference.collect gives them
 function M.operations(rooms)
   local lines = { "# Operations", "",
     "<!-- Made by `make docs` from the records in lua/sm/ops; a test compares. -->", "",

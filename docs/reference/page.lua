@@ -1,5 +1,5 @@
 --- The reference as one page of HTML that stands alone.
-local text = require "docs.reference.text"
+local text = require "sm.reference.text"
 
 local M = {}
 
@@ -85,7 +85,7 @@ end
 --- What the sidebar calls an entry: "conv2d" under Layers.
 local function short(name) return (name:gsub("^.*[.:]", "")) end
 
---- @param rooms as docs.reference.collect gives them
+--- @param rooms as sm.reference.collect gives them
 --- @param version of the library
 function M.render(rooms, version)
   local side, main = {}, {}

@@ -1,12 +1,12 @@
 --- The reference has everything that is public, and notices what has no words; tables of names name what there is.
 local sm = require "sm"
 local check = require "sm.check"
-local collect = require "docs.reference.collect"
+local collect = require "sm.reference.collect"
 local helpers = require "tests.lua.helpers"
 local markdown = require "docs.reference.markdown"
 local page = require "docs.reference.page"
 local records = require "sm.ops.records"
-local text = require "docs.reference.text"
+local text = require "sm.reference.text"
 local tensor_methods = require "sm.tensor".methods
 
 --- What collect misses, in one text.
@@ -55,7 +55,7 @@ describe("the reference", function()
   end)
 
   it("is not written where something is missing", function()
-    local preload = [[package.preload["docs.reference.collect"] = function()
+    local preload = [[package.preload["sm.reference.collect"] = function()
       return { collect = function() return {}, { "x:y: no words" } end }
     end]]
     local pipe <close> = assert(io.popen(("lua5.4 -e '%s' docs/reference/make.lua build/none 2>&1; echo $?"):format(

@@ -29,11 +29,12 @@ local function read(lines)
   return words, tags
 end
 
---- The blocks of one file: {path=, line=(that the block documents), names={name=true}, words={line, …}, tags={{tag=,
--- text=}, …}, code=(that line)}. Definitions in a row, a line each, share a block, if it names them.
-local function blocks_of(path)
+--- The blocks of a file, which is called `path`: {path=, line=(that the block documents), names={name=true},
+-- words={line, …}, tags={{tag=, text=}, …}, code=(that line)}. Definitions in a row, a line each, share a block, if
+-- it names them.
+local function blocks_of(file, path)
   local blocks, comment, number, open = {}, nil, 0, nil
-  for line in io.lines(path) do
+  for line in io.lines(file) do
     number = number + 1
     if line:find "^%s*%-%-%-" then
       comment = comment or {}
@@ -71,11 +72,12 @@ local function files(directory, found)
 end
 
 --- All blocks of the sources below a directory.
-function M.read(directory)
+-- @param called what that directory is called in their paths
+function M.read(directory, called)
   local all, found = {}, files(directory, {})
   table.sort(found)
   for _, path in ipairs(found) do
-    for _, block in ipairs(blocks_of(path)) do all[#all + 1] = block end
+    for _, block in ipairs(blocks_of(path, called .. path:sub(#directory + 1))) do all[#all + 1] = block end
   end
   return all
 end

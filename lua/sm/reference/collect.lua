@@ -1,8 +1,10 @@
 --- What is public, with its documentation: names from the running library, words from records, from options' rules and
 -- from `---` blocks. What lacks words is listed as missing.
-local comments = require "docs.reference.comments"
+local comments = require "sm.reference.comments"
 
 local M = {}
+
+local library <const> = debug.getinfo(1, "S").source:match "^@(.*)sm/reference/collect%.lua$"
 
 --- "signature", "words" of "signature: words"; a colon within brackets does not count.
 function M.split(doc)
@@ -85,7 +87,7 @@ local TOPICS <const> = {
 function M.collect()
   local sm, check = require "sm", require "sm.check"
   require "sm.experiment" -- which nobody loads before one is declared
-  local blocks, rooms, missing, shown = comments.read "lua/sm", {}, {}, {}
+  local blocks, rooms, missing, shown = comments.read(library .. "sm", "lua/sm"), {}, {}, {}
 
   local of_name = {}
   for _, record in ipairs(require "sm.ops.records") do of_name[record.name] = record end
@@ -204,9 +206,9 @@ function M.collect()
       end
     end
   end
-  local file <close> = assert(io.open "lua/sm/ops/records.lua")
+  local file <close> = assert(io.open(library .. "sm/ops/records.lua"))
   for family in file:read "a":gmatch "require \"sm%.ops%.(%w+)\"" do
-    if not told[family] then lacks("%s: a family of operations in no room of docs/reference/collect.lua", family) end
+    if not told[family] then lacks("%s: a family of operations in no room of lua/sm/reference/collect.lua", family) end
   end
   rooms[#rooms + 1] = gradients
 
