@@ -40,9 +40,12 @@ CAIRO_FLAGS := $(shell pkg-config --cflags cairo 2>/dev/null)
 CAIRO_LIBS := $(shell pkg-config --libs cairo 2>/dev/null)
 SECCOMP_FLAGS := $(shell pkg-config --cflags libseccomp 2>/dev/null)
 SECCOMP_LIBS := $(shell pkg-config --libs libseccomp 2>/dev/null)
+EDIT_FLAGS := $(shell pkg-config --cflags libedit 2>/dev/null)
+EDIT_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
 
 # What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
-BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev
+BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev \
+              libedit:libedit-dev
 TESTED_WITH := cmocka:libcmocka-dev
 pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
                   echo $(lastword $(subst :, ,$(pair)))))
@@ -57,9 +60,9 @@ CHECKOUT_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c))
 IO := $(filter-out io/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/io/*.c)))
 BIND := $(filter-out bind/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
-HOST := $(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c))
+HOST := $(filter-out host/prompt,$(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c)))
 LIBRARIES := $(BUILD)/lib/libsmrun.so $(LEVELS:%=$(BUILD)/lib/glibc-hwcaps/%/libsmrun.so)
-MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so
+MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/prompt.so
 
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
@@ -118,7 +121,8 @@ $(BUILD)/base/%.o: runtime/%.c
 	$(call say,CC,$@)
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
 	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) \
-	  $(if $(filter host/confine%,$*),$(SECCOMP_FLAGS)) -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
+	  $(if $(filter host/confine%,$*),$(SECCOMP_FLAGS)) $(if $(filter host/prompt,$*),$(EDIT_FLAGS)) \
+  -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
 	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
 
@@ -154,6 +158,12 @@ $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
 	  -L$(BUILD)/lib/sm -l:runtime.so -L$(BUILD)/lib -lsmrun $(CAIRO_LIBS)
+
+# smrun loads it at a prompt alone, and has itself what it needs of the host.
+$(BUILD)/lib/sm/prompt.so: $(BUILD)/base/host/prompt.o
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete $^ -o $@ $(EDIT_LIBS)
 
 $(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)

@@ -299,7 +299,7 @@ end
 local runs_refused
 
 --- From now on the text of another run is not loaded.
---- @param why string
+--- @param why string, or a function(directory of its modules) that gives one, or nil where it may be loaded
 function M.refuse_runs(why)
   runs_refused = why
 end
@@ -309,7 +309,9 @@ end
 --- @param directory string RUN/modules
 --- @return table {require=(for that text), enter=function, for `local scope <close> = …` while it is loaded}
 function M.apart(directory)
-  if runs_refused then error(runs_refused, 0) end
+  local refused = runs_refused
+  if type(refused) == "function" then refused = refused(directory) end
+  if refused then error(refused, 0) end
   local texts, values, self = M.read(directory), {}, {}
   local own_globals, own_registry
   local require_inner = scripts.require

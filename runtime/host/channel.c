@@ -102,8 +102,16 @@ static int receive_message(lua_State *L) {
   return 1;
 }
 
+/* ask(bytes) → bytes: both in one call, between which no interruption comes */
+static int ask(lua_State *L) {
+  send_message(L);
+  lua_settop(L, 0);
+  return receive_message(L);
+}
+
 void sm_channel_push(lua_State *L) {
-  static const luaL_Reg functions[] = {{"send", send_message}, {"receive", receive_message}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"send", send_message}, {"receive", receive_message}, {"ask", ask}, {NULL, NULL}};
   if (is_open)
     luaL_newlib(L, functions);
   else

@@ -19,6 +19,9 @@ static volatile sig_atomic_t asked;  /* which signal that was; 0: one whose outc
 static volatile sig_atomic_t worker;   /* a process that signals are passed on to */
 static volatile sig_atomic_t stopping; /* whether one has come that is passed on */
 static atomic_bool passed_on;          /* whether the process got it; another thread asks */
+static volatile sig_atomic_t at_prompt; /* SIGINT stops a line that runs, and not the program */
+static volatile sig_atomic_t line_runs; /* one of this process, or one of the worker's */
+static volatile sig_atomic_t of_line;   /* whether `interrupted` is SIGINT's at a prompt */
 
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice at once; a person who
    means it the second time is slower. Seconds. */
@@ -63,13 +66,36 @@ static double since(const struct timespec *before) {
   return (double)(now.tv_sec - before->tv_sec) + 1e-9 * (double)(now.tv_nsec - before->tv_nsec);
 }
 
+/* Runs at the next instruction of a line that is to stop. */
+static void stop_line(lua_State *L, lua_Debug *event) {
+  (void)event;
+  lua_sethook(L, NULL, 0, 0);
+  alarm(0);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, sm_host_interruption) == LUA_TNIL) lua_pushliteral(L, "interrupted");
+  lua_error(L);
+}
+
+/* SIGINT at a prompt. Training is asked to save first, and stopped by a second signal. */
+static void interrupt_line(void) {
+  lua_State *L = interrupted_state;
+  bool asked_before = interrupted && of_line;
+  if (worker) kill(worker, SIGINT);
+  if (worker || !line_runs || (interrupted && !of_line)) return;
+  interrupted = of_line = 1;
+  if ((graceful && !asked_before) || !L) return;
+  lua_sethook(L, stop_line, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  alarm(UNTIL_RAISED);
+}
+
 static void on_signal(int signal_number) {
   int saved_errno = errno;
   if (!pthread_equal(pthread_self(), main_thread)) {
     pthread_kill(main_thread, signal_number); /* a worker thread must not touch the Lua state */
   } else if (signal_number == SIGPIPE && (output_closed || graceful || unheard)) {
     output_closed = 1; /* the write fails, and that is all */
-  } else if (signal_number != SIGPIPE && (worker ? stopping : interrupted)) {
+  } else if (signal_number == SIGINT && at_prompt) {
+    interrupt_line();
+  } else if (signal_number != SIGPIPE && (worker ? stopping : interrupted && !of_line)) {
     if (since(&first_signal) >= second_thoughts) die(signal_number);
   } else {
     lua_State *L = interrupted_state;
@@ -80,6 +106,7 @@ static void on_signal(int signal_number) {
       pass_on();
     }
     interrupted = 1;
+    of_line = 0;
     asked = signal_number;
     if (!graceful && L) stop_soon(L);
     else alarm(L ? UNTIL_ASKED : UNTIL_RAISED);
@@ -90,10 +117,13 @@ static void on_signal(int signal_number) {
 /* Nobody has answered a signal in time. */
 static void on_alarm(int signal_number) {
   static const char message[] = "\nsmrun: killed, for what ran did not stop\n";
+  static const char advice[] = "\nsmrun: what runs has not stopped yet; Ctrl-\\ ends smrun\n";
   int saved_errno = errno;
   lua_State *L = interrupted_state;
   if (!pthread_equal(pthread_self(), main_thread)) {
     pthread_kill(main_thread, signal_number);
+  } else if (at_prompt && !asked) {
+    if (line_runs && write(STDERR_FILENO, advice, strlen(advice)) < 0) errno = saved_errno;
   } else if (graceful && !raised && L) {
     graceful = 0;
     stop_soon(L);
@@ -184,5 +214,22 @@ bool sm_host_interrupted(void) {
 bool sm_host_output_closed(void) { return output_closed != 0; }
 
 void sm_host_be_graceful(bool on) { graceful = on; }
+
+void sm_host_be_at_prompt(bool on) { at_prompt = on; }
+
+void sm_host_begin_line(void) { line_runs = 1; }
+
+void sm_host_end_line(lua_State *L) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  line_runs = 0;
+  if (lua_gethook(L) == stop_line) {
+    lua_sethook(L, NULL, 0, 0);
+    alarm(0);
+  }
+  if (of_line) interrupted = of_line = 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
 
 void sm_host_be_unheard(bool on) { unheard = on; }

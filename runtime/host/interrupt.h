@@ -21,6 +21,14 @@ void sm_host_release_signals(void);
 /* true: a signal only sets the flag, and a write to a closed pipe stops nothing. */
 void sm_host_be_graceful(bool on);
 
+/* true: there is a prompt, and SIGINT stops what a line of it has begun, by the same error, and not the program. A
+   line that has asked for grace is only told of the first one. A worker has the line where there is one: it is sent
+   SIGINT. Where no line runs, nothing happens. */
+void sm_host_be_at_prompt(bool on);
+void sm_host_begin_line(void);
+/* Also forgets the SIGINT that has stopped the line. L: the main state. */
+void sm_host_end_line(lua_State *L);
+
 /* true: a write to a closed pipe stops nothing. A run is not lost because its reader has gone. */
 void sm_host_be_unheard(bool on);
 

@@ -29,6 +29,27 @@ static int graceful(lua_State *L) {
   return 0;
 }
 
+static int at_prompt(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TBOOLEAN);
+  sm_host_be_at_prompt(lua_toboolean(L, 1));
+  return 0;
+}
+
+/* line(f, handler, …) → as xpcall: a call that SIGINT stops, and nothing around it. */
+static int line(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_pushvalue(L, 2); /* handler, f, … */
+  lua_remove(L, 2);
+  lua_insert(L, 1);
+  sm_host_begin_line();
+  int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
+  sm_host_end_line(L);
+  lua_pushboolean(L, status == LUA_OK);
+  lua_replace(L, 1);
+  return lua_gettop(L);
+}
+
 static int unheard(lua_State *L) {
   luaL_checktype(L, 1, LUA_TBOOLEAN);
   sm_host_be_unheard(lua_toboolean(L, 1));
@@ -122,6 +143,8 @@ int sm_host_open(lua_State *L) {
     {"interrupted", interrupted},
     {"graceful", graceful},
     {"unheard", unheard},
+    {"at_prompt", at_prompt},
+    {"line", line},
     {"set_interruption", set_interruption},
     {"output_closed", output_closed},
     {"set_threads", set_threads},

@@ -164,6 +164,16 @@ function M.publish(self, call)
   return modules.publish(call.place, call.text)
 end
 
+-- A prompt ---------------------------------------------------------------------------------------------------------
+
+function M.line(self, call)
+  return self.typing:line(self, call)
+end
+
+function M.picture(self, call)
+  return self.typing.picture(call.png)
+end
+
 -- The work itself ------------------------------------------------------------------------------------------------
 
 --- A step may take its time, once a run has begun.

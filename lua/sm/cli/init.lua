@@ -25,6 +25,8 @@ local commands = {
   report = function(given) return require "sm.cli.report".report(given) end,
   data = function(given) return require "sm.cli.data".data(given) end,
   code = function(given) return require "sm.cli.code".code(given) end,
+  interactive = function(given) return require "sm.cli.run".interact(given) end,
+  repl = function(given) return require "sm.cli.prompt".prompt(given) end,
   version = function(given) return require "sm.cli.version".version(given) end,
 }
 

@@ -22,6 +22,7 @@ M.commands = {
   compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true, figure = true } },
   report = { words = "RUN…", least = 1, most = math.huge, options = { out = true } },
   data = { words = "NAME…", least = 1, most = math.huge, options = { quiet = true } },
+  repl = { words = "", least = 0, most = 0, options = { trust = true } },
 }
 
 --- What is no command's name, but done as one.
@@ -30,6 +31,9 @@ local unnamed = {
     options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true },
   },
   code = { least = 0, most = 0, options = { code = true, trust = true } },
+  interactive = {
+    options = running { interactive = true, runs = true, again = true, quiet = true, dry_run = true },
+  },
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
 }
 
@@ -37,6 +41,7 @@ local function new_parser()
   local parser = argparse "smrun":add_help(false)
   parser:argument "words":args "*"
   parser:option "-e":target "code"
+  parser:flag "-i":target "interactive"
   parser:option "--runs"
   parser:option "--threads"
   parser:option "--jobs"
@@ -117,13 +122,26 @@ local function unknown_command(name, second)
   usage.fail("unknown command '%s'%s", name, suggestion)
 end
 
+--- Whether a person sits there: both ends are a terminal.
+local function is_terminal()
+  local loaded, runtime = pcall(require, "sm.runtime")
+  return loaded and runtime.system.is_terminal(0) and runtime.system.is_terminal(1)
+end
+
 --- Which command the first word means; a word that is no command is a file.
 local function command_of(given)
   if given.help then return "help" end
   if given.version then return "version" end
   if given.code then return "code" end
+  if given.interactive then
+    if not given.words[1] then usage.fail "option '-i' needs a file or the directory of a run" end
+    return "interactive"
+  end
   local first = given.words[1]
-  if not first then return "help", "wrong" end
+  if not first then
+    if is_terminal() then return "repl" end
+    return "help", "wrong"
+  end
   if M.commands[first] then return first end
   if exists(first) then return "file" end
   if first:find "^[%w_]+=" then usage.fail("expected a file or a command before '%s'", first) end
@@ -137,7 +155,7 @@ local function command_of(given)
 end
 
 local function option_text(name)
-  return name == "code" and "-e" or "--" .. name:gsub("_", "-")
+  return ({ code = "-e", interactive = "-i" })[name] or "--" .. name:gsub("_", "-")
 end
 
 local function check_options(given, name, command)
@@ -147,7 +165,7 @@ local function check_options(given, name, command)
   for _, option in ipairs(options) do
     if not command.options[option] and not every_command_may[option] then
       local place = M.commands[name] and "'" .. name .. "'"
-        or ({ file = "a file to run", code = "-e", version = "--version" })[name]
+        or ({ file = "a file to run", code = "-e", interactive = "-i", version = "--version" })[name]
       local why = name == "code" and limits.options[option] and ": the code is your own, and not confined" or ""
       usage.fail("option '%s' does not go with %s%s", option_text(option), place, why)
     end
@@ -201,7 +219,7 @@ function M.read(arguments)
     return name, given, wrong == "wrong"
   end
   check_options(given, name, command)
-  if M.commands[name] then table.remove(given.words, 1) end
+  if M.commands[name] and given.words[1] then table.remove(given.words, 1) end
   if command.least then check_words(given.words, name, command) end
   if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end
   if given.threads then given.threads = count("threads", given.threads, most_threads) end

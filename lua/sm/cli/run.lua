@@ -17,7 +17,7 @@ local said_by_scripts <const> = {
 }
 
 --- Loads a file that may turn out to be a script.
-local function load_file(options, overrides, source)
+local function load_file(options, overrides, source, where)
   local why
   for _, said in ipairs(said_by_scripts) do
     local name, words = table.unpack(said)
@@ -27,20 +27,24 @@ local function load_file(options, overrides, source)
     end
   end
   local _ <close> = host.refusing(why)
-  return loader.file(options.words[1], source or options.text and loader.read(options.text), overrides, options.text
-    and { kept = options.text:match "^(.*)/" .. "/modules", share = true })
+  where = where or options.text and { kept = options.text:match "^(.*)/" .. "/modules", share = true } or nil
+  return loader.file(options.words[1], source or options.text and loader.read(options.text), overrides, where)
 end
 
 --- Runs a file in this process.
 --- @param source string|nil its text, where that is known already
+--- @param where table|nil as for sm.experiment.load.file
 --- @return integer exit code
-function M.train(options, overrides, source)
-  local loaded = load_file(options, overrides, source)
+--- @return table|nil the experiment that it returns
+--- @return table|nil what its run gives
+function M.train(options, overrides, source, where)
+  local loaded = load_file(options, overrides, source, where)
   if not loaded.experiment then return 0 end
-  return exit_code(loaded.experiment:run {
+  local result = loaded.experiment:run {
     file = options.words[1], source = loaded.source, params = loaded.params, runs = options.runs or "runs",
     again = options.again, quiet = options.quiet, dry_run = options.dry_run,
-  })
+  }
+  return exit_code(result), loaded.experiment, result
 end
 
 --- What a run of a sweep would do.
@@ -83,6 +87,30 @@ function M.file(options)
   return M.confine {
     what = "train", options = options, overrides = combinations[1], file = path,
     source = loader.read(options.text or path),
+  }
+end
+
+--- smrun -i FILE.lua [key=value …], smrun -i RUN: runs a file, or loads a run, then has a prompt.
+--- @return integer exit code
+function M.interact(options)
+  local path = options.words[1]
+  local is_run = require "lfs".attributes(path, "mode") == "directory"
+  if is_run then
+    path = path:gsub("(.)/+$", "%1")
+    options.words[1] = path
+    paths.check_run(path)
+    if options.words[2] then require "sm.usage".fail("unexpected argument '%s' after '%s'", options.words[2], path) end
+  else
+    paths.check_file(path)
+  end
+  local combinations = settings.read(options.words, 2)
+  if #combinations > 1 then
+    require "sm.usage".fail "more than one value is a sweep, which has no prompt; expected one for each parameter"
+  end
+  if not is_confined(options) then return require "sm.cli.interact".trusted(options, combinations[1], is_run) end
+  return M.confine {
+    what = "interact", options = options, overrides = combinations[1], run = is_run and path or nil,
+    file = not is_run and path or nil, source = not is_run and loader.read(path) or nil,
   }
 end
 

@@ -21,6 +21,7 @@ local most_restarts <const> = 5
 function M.kind(work)
   if work.what == "evaluate" or work.what == "plan" or work.options.dry_run then return "nothing" end
   if work.what == "resume" then return "run" end
+  if work.run then return "nothing" end
   return loader.returns_experiment(work.source) and "experiment" or "script"
 end
 

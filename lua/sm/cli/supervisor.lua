@@ -17,6 +17,9 @@ local usage = require "sm.usage"
 
 local M = {}
 
+local class <const> = { __close = staging.close }
+class.__index = class
+
 local now <const> = runtime.system.now
 
 local glance <const> = 0.25 -- seconds between two looks at the time
@@ -124,7 +127,10 @@ local function answer(self, bytes)
   if not call then return refuse(self, reason) end
   local known <const> = calls.calls[call.call]
   local ok, result = pcall(answers.answer, self, call, known.needs)
-  if ok and result == "restart" then return restart(self) end
+  if ok and result == "restart" then
+    if not (self.typing and self.typing.begun) then return restart(self) end
+    ok, result = false, "a prompt that has begun writes where its file did, and nowhere else"
+  end
   if known.answered then
     local reply = message.encode(ok and { result = result } or { problem = tostring(result) })
     pcall(self.worker.send, self.worker, reply) -- one that is gone is told of by its end
@@ -155,6 +161,7 @@ end
 
 --- Why a worker that says that all is done is not believed: it has begun to train a run, and the run is not finished.
 local function undone(self)
+  if self.typing then return nil end
   local run = self.kind == "experiment" and self.opened or self.what == "resume"
   return run and not self.summary and ("%s is not finished, and the experiment's process has ended"):format(self.path
     or self.run) or nil
@@ -184,6 +191,24 @@ local function conclude(self, how, code, why, cpu)
   return program.interrupted() and interrupted_code or failed_code
 end
 
+--- Asks a worker that waits for a line what Tab may add to it.
+--- @return table|nil the call that it answers with; nil where it does otherwise
+function class:complete(before)
+  pcall(self.worker.send, self.worker, message.encode { result = { complete = before } })
+  while true do
+    local kind, bytes = self.worker:next(glance)
+    if kind == "message" then
+      local call, reason = calls.decode(bytes)
+      if call and call.call == "line" then return call end
+      return refuse(self, reason or "it was asked for a name")
+    elseif kind == "ended" or self.worker:gone() then
+      return nil
+    elseif kind then
+      pass_on(self, io.stderr, kind, bytes)
+    end
+  end
+end
+
 local function serve(self)
   while true do
     local kind, bytes, code, why, cpu = self.worker:next(glance)
@@ -198,7 +223,7 @@ local function serve(self)
 end
 
 --- Runs an experiment's text in a worker.
---- @param work table {what="train", "resume", "evaluate" or "plan", options=(of the command line), overrides= (what the
+--- @param work table {what="train", "resume", "evaluate", "interact" or "plan", options=(of the command line), overrides= (what the
 ---   command line sets), combinations=(for "plan": an array of overrides), source=(the text of the file),
 ---   file=(its path) or run=(a directory), worker=(one that was started), planned=function(position, result,
 ---   problem, modules), for "plan"; words=(of the worker's command, for tests)}
@@ -221,7 +246,11 @@ function M.run(work)
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
-  }, { __close = staging.close })
+  }, class)
+  if work.what == "interact" then
+    self.typing = require "sm.cli.typing".new()
+    program.at_prompt(true)
+  end
   self.record = work.run and require "sm.experiment.directory".record(work.run) or nil
   self.permits = permits.of({ file = work.file, run = work.run, record = self.record, runs = self.runs }, options)
   if self.kind == "script" and not options.quiet and runtime.system.is_terminal(2) then -- an experiment says it itself

@@ -25,9 +25,9 @@ local loaded_before <const> = { "sm", "sm.canvas", "lfs" } -- what has code in C
 
 --- Calls the supervisor. @return any what it answers, where it does
 local function call(name, fields)
-  program.channel.send(calls.encode(name, fields))
-  if not calls.calls[name].answered then return nil end
-  local bytes = program.channel.receive()
+  local bytes = calls.encode(name, fields)
+  if not calls.calls[name].answered then return program.channel.send(bytes) end
+  bytes = program.channel.ask(bytes)
   if not bytes then os.exit(failed_code) end -- the supervisor is gone
   local answer = message.decode(bytes)
   if answer.problem then error(answer.problem, 0) end
@@ -164,6 +164,7 @@ local function handle(value)
 end
 
 local works <const> = {
+  interact = function(work) return require "sm.cli.interact".confined(work, call) end,
   train = function(work) return require "sm.cli.run".train(work.options, work.overrides, work.source) end,
   resume = function(work) return require "sm.cli.run".go_on("resume", work.options) end,
   evaluate = function(work) return require "sm.cli.run".go_on("evaluate", work.options) end,

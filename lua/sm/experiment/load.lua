@@ -80,6 +80,25 @@ local function check_returned(path, result)
     :format(path, here.line), 0)
 end
 
+--- Runs a file's function, and notes the local variables that it has where it returns.
+local function run_watched(chunk, arguments, locals)
+  local hook, mask, count = debug.gethook()
+  debug.sethook(function()
+    if debug.getinfo(2, "f").func ~= chunk then return end
+    local position = 1
+    local name, value = debug.getlocal(2, position)
+    while name do
+      if not name:find "^%(" then locals[name] = value end
+      position = position + 1
+      name, value = debug.getlocal(2, position)
+    end
+  end, "r")
+  local results = table.pack(pcall(chunk, table.unpack(arguments)))
+  debug.sethook(hook, mask, count)
+  if not results[1] then error(results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 --- Runs a file once.
 --- @param seed integer|nil what the numbers follow that it draws
 --- @param certain boolean whether that is no guess
@@ -97,7 +116,10 @@ local function run_once(path, source, overrides, seed, certain, where)
   require "sm.random".load_file(seed, certain)
   params.begin(overrides, path, where.record)
   local result, trained, reason
-  local function script() return chunk(table.unpack(arguments)) end
+  local function script()
+    if where.locals then return run_watched(chunk, arguments, where.locals) end
+    return chunk(table.unpack(arguments))
+  end
   if where.sought then
     trained, reason, result = require "sm.experiment".seek({ directory = where.sought, file = path, source = source },
       script, where.handler)
@@ -133,7 +155,7 @@ end
 --- @param source string|nil its text; read from `path` where absent
 --- @param overrides table parameter → text or value
 --- @param where table|nil as for sm.modules.begin; record=(the file of a run directory that has the overrides);
----   sought=(that directory), handler=(for xpcall, while a script is run again for its sake); require=(the text's own);
+---   locals=(a table that gets the file's local variables); sought=(that directory), handler=(for xpcall, while a script is run again for its sake); require=(the text's own);
 ---   and by_old_rules=true: the file of a run of version 0.1.0, in which nothing that a file draws followed its seed
 --- @return table {experiment=(nil for a plain script), source=, params=(see sm.experiment.params.finish)}
 function M.file(path, source, overrides, where)
