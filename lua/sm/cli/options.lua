@@ -7,7 +7,8 @@ local usage = require "sm.usage"
 local M = {}
 
 local most_threads <const>, most_jobs <const> = 1024, 1024
-local every_command_may <const> = { words = true, threads = true }
+--- Options that every command may have.
+M.common = { threads = true }
 
 --- Options that go with a command that runs a file's text.
 local function running(options)
@@ -15,18 +16,22 @@ local function running(options)
   return options
 end
 
---- The commands by name: how many words follow the name, and the options that go with it.
+--- The commands by name: how many words follow the name, what each is, and the options that go with it. A word is a
+--- "run", "runs" (a run, or a directory that has some below), a "data" set, a "file", a "script" in Lua, a "directory"
+--- or "text"; the last kind is that of all further words, too.
 M.commands = {
-  resume = { words = "RUN", least = 1, most = 1, options = running { quiet = true } },
-  eval = { words = "RUN", least = 1, most = 1, options = running { quiet = true } },
-  compare = { words = "RUN…", least = 1, most = math.huge, options = { csv = true, figure = true } },
-  report = { words = "RUN…", least = 1, most = math.huge, options = { out = true } },
-  data = { words = "NAME…", least = 1, most = math.huge, options = { quiet = true } },
-  repl = { words = "", least = 0, most = 0, options = { trust = true } },
+  resume = { words = "RUN", takes = { "run" }, least = 1, most = 1, options = running { quiet = true } },
+  eval = { words = "RUN", takes = { "run" }, least = 1, most = 1, options = running { quiet = true } },
+  compare = {
+    words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { csv = true, figure = true },
+  },
+  report = { words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { out = true } },
+  data = { words = "NAME…", takes = { "data" }, least = 1, most = math.huge, options = { quiet = true } },
+  repl = { words = "", takes = {}, least = 0, most = 0, options = { trust = true } },
 }
 
 --- What is no command's name, but done as one.
-local unnamed = {
+M.unnamed = {
   file = {
     options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true },
   },
@@ -37,32 +42,48 @@ local unnamed = {
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
 }
 
+--- The options: how each is written, and what its argument is: a kind as above, a "number", or an array of the words
+--- that it may be. One that takes nothing is a flag.
+M.options = {
+  { "-e", target = "code", takes = "text" },
+  { "-i", target = "interactive" },
+  { "--runs", takes = "directory" },
+  { "--threads", takes = "number" },
+  { "--jobs", takes = "number" },
+  { "--figure", takes = "text" },
+  { "--csv", takes = "file" },
+  { "--out", takes = "file" },
+  { "--text", takes = "file" },
+  { "--read", takes = "directory", several = true },
+  { "--write", takes = "directory", several = true },
+  { "--max-memory", takes = "number" },
+  { "--max-time", takes = "number" },
+  { "--max-cpu", takes = "number" },
+  { "--max-disk", takes = "number" },
+  { "--max-files", takes = "number" },
+  { "--trust" },
+  { "--again" },
+  { "--quiet" },
+  { "--dry-run" },
+  { "--version" },
+  { "-v --verbose", target = "verbose" },
+  { "-h --help", target = "help" },
+}
+for _, option in ipairs(M.options) do
+  option.target = option.target or option[1]:gsub("^%-+", ""):gsub("-", "_")
+end
+
 local function new_parser()
   local parser = argparse "smrun":add_help(false)
   parser:argument "words":args "*"
-  parser:option "-e":target "code"
-  parser:flag "-i":target "interactive"
-  parser:option "--runs"
-  parser:option "--threads"
-  parser:option "--jobs"
-  parser:option "--figure"
-  parser:option "--csv"
-  parser:option "--out"
-  parser:option "--text"
-  parser:option "--read":count "*"
-  parser:option "--write":count "*"
-  parser:option "--max-memory"
-  parser:option "--max-time"
-  parser:option "--max-cpu"
-  parser:option "--max-disk"
-  parser:option "--max-files"
-  parser:flag "--trust"
-  parser:flag "--again"
-  parser:flag "--quiet"
-  parser:flag "--dry-run"
-  parser:flag "--version"
-  parser:flag "-v --verbose"
-  parser:flag "-h --help"
+  for _, option in ipairs(M.options) do
+    if not option.takes then
+      parser:flag(option[1]):target(option.target)
+    else
+      local made = parser:option(option[1]):target(option.target)
+      if option.several then made:count "*" end
+    end
+  end
   return parser
 end
 
@@ -163,7 +184,7 @@ local function check_options(given, name, command)
   for option in pairs(given) do options[#options + 1] = option end
   table.sort(options)
   for _, option in ipairs(options) do
-    if not command.options[option] and not every_command_may[option] then
+    if option ~= "words" and not command.options[option] and not M.common[option] then
       local place = M.commands[name] and "'" .. name .. "'"
         or ({ file = "a file to run", code = "-e", interactive = "-i", version = "--version" })[name]
       local why = name == "code" and limits.options[option] and ": the code is your own, and not confined" or ""
@@ -209,7 +230,7 @@ end
 function M.read(arguments)
   local given = parse(arguments)
   local name, wrong = command_of(given)
-  local command = M.commands[name] or unnamed[name]
+  local command = M.commands[name] or M.unnamed[name]
   if name == "help" then
     local about = given.words[1]
     if about and not M.commands[about] and about ~= "help" and not about:find "[./=]" and not exists(about) then
