@@ -38,6 +38,13 @@ place() {
   echo "$3/${2##*/}" >>"$written"
 }
 
+# place_as MODE FILE NAME: the same, under a name below $TARGET.
+place_as() {
+  make_directory "${3%/*}"
+  install -m "$1" "$2" "$TARGET/$3"
+  echo "$3" >>"$written"
+}
+
 make_directory() {
   [ -d "$TARGET/$1" ] && return
   case $1 in */*) make_directory "${1%/*}" ;; esac
@@ -122,6 +129,9 @@ make_directory share/smrun
 place 755 "$build/smrun" bin
 place_library share/smrun/lua lib/smrun lib/smrun
 place 644 docs/smrun.1 share/man/man1
+place_as 644 runtime/host/completion/smrun.bash share/bash-completion/completions/smrun
+place 644 runtime/host/completion/_smrun share/zsh/site-functions
+place 644 runtime/host/completion/smrun.fish share/fish/vendor_completions.d
 link ../../smrun/lua/sm share/lua/5.4/sm # where Debian's lua5.4 looks for what is in /usr/local and /usr
 link ../../smrun/sm lib/lua/5.4/sm
 describe

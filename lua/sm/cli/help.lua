@@ -147,6 +147,23 @@ function M.has_option(name)
   return name == "help" or name == "version" or name == "text" or name == "e" or name == "v" or name == "h"
 end
 
+--- What an option does, by the name that it has in the program; nil of one that is smrun's own.
+function M.about_option(name)
+  for _, list in ipairs { options, grants } do
+    for _, option in ipairs(list) do
+      if option[1] == name then return option[3] end
+    end
+  end
+  return name == "code" and "run Lua code of your own" or name == "version" and "the version" or nil
+end
+
+--- What a command does, in a line.
+function M.about_command(name)
+  for _, form in ipairs(forms) do
+    if form[1]:match "^%S+" == name then return form[2] end
+  end
+end
+
 --- @param name string|nil a command
 --- @param command table|nil {words=, options=} of sm.cli.options
 function M.text(name, command)

@@ -31,6 +31,7 @@ local commands = {
 }
 
 local function dispatch(arguments)
+  if arguments[1] == "--complete" then return require "sm.cli.complete".main(arguments) end -- by a shell, at Tab
   local command, given, wrong = options.read(arguments)
   if given.threads then
     host.set_threads(given.threads) -- for processes that this one starts

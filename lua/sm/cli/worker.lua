@@ -21,7 +21,7 @@ local M = {}
 local seen_often <const>, seen_seldom <const> = 0.1, 1 -- seconds between two steps that are told
 local done_code <const>, failed_code <const> = 0, 1
 local most_descriptors <const>, spare_bytes <const> = 1024, 1 << 20
-local loaded_before <const> = { "sm", "sm.canvas", "lfs" } -- what has code in C: no more is loaded afterwards
+local loaded_before <const> = { "sm", "lfs" } -- what has code in C: no more is loaded afterwards
 
 --- Calls the supervisor. @return any what it answers, where it does
 local function call(name, fields)
@@ -127,6 +127,7 @@ local function confine(work)
   os.date "%c" -- reads the time zone
   require "sm.cli.allowed"
   for _, name in ipairs(loaded_before) do require(name) end
+  if work.what ~= "parameters" then require "sm.canvas" end -- with its fonts, which take their time
   program.wipe_environment()
   local read = table.move(work.read, 1, #work.read, 2, { work.runs or "/dev/null" })
   local confined, reason = pcall(program.confine, { read = read, write = work.write })
@@ -135,7 +136,7 @@ local function confine(work)
       tostring(reason):gsub("^[^\n]-:%d+: ", ""), usage.program()), 0)
   end
   runtime.system.set_threads(work.threads)
-  runtime.system.warm_up()
+  if work.what ~= "parameters" then runtime.system.warm_up() end
   local bounds <const> = work.limits
   program.restrict {
     memory = bounds.memory, cpu = math.ceil(bounds.cpu), descriptors = most_descriptors,
@@ -168,6 +169,18 @@ local works <const> = {
   train = function(work) return require "sm.cli.run".train(work.options, work.overrides, work.source) end,
   resume = function(work) return require "sm.cli.run".go_on("resume", work.options) end,
   evaluate = function(work) return require "sm.cli.run".go_on("evaluate", work.options) end,
+  --- Tells what the file declares, for sm.cli.parameters, and ends there: what follows sm.params does not run.
+  parameters = function(work)
+    local params = require "sm.experiment.params"
+    local declare <const> = params.declare
+    function params.declare(defaults)
+      declare(defaults)
+      program.channel.send(message.encode { declared = params.finish().defaults })
+      os.exit(done_code)
+    end
+    require "sm.experiment.load".file(work.options.words[1], work.source, {})
+    return done_code
+  end,
   plan = function(work)
     for _, combination in ipairs(work.combinations) do
       local ok, result, texts = xpcall(require "sm.cli.run".plan, handle, work.options, combination,
