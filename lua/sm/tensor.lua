@@ -107,10 +107,11 @@ function methods.item(x) return T.item(x) end
 --- Nested tables of numbers (a number for a scalar).
 function methods.totable(x) return T.totable(x) end
 
-local ACCURACY <const> = { ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1 } }
+local ACCURACY <const> = check.spec("x:accuracy", {
+  ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1, doc = "a label whose rows do not count" },
+})
 
 --- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.
--- @param options {ignore=a label whose rows do not count}
 function methods.accuracy(logits, labels, options)
   local correct, rows = runtime.loss.correct(logits, labels, check.options("accuracy", options, ACCURACY).ignore)
   return correct / rows

@@ -8,7 +8,7 @@ local TYPES <const> = { number = true, real = true, integer = true, string = tru
   ["function"] = true, tensor = true }
 local ROLES <const> = { "weights", "grouping", "activation", "normalisation", "pooling", "shape", "noise" }
 
-local SPEC <const> = {
+local SPEC <const> = check.spec("nn.layer", {
   kind = { type = "string", required = true, doc = "its name in messages and in paths" },
   short = { type = "string", doc = "how paths begin, where it is not the kind" },
   options = { type = "table", doc = "of its layers, by name or position" },
@@ -20,7 +20,7 @@ local SPEC <const> = {
   forward = { type = "function", required = true, doc = "forward(self, x, …) → y, …" },
   describe = { type = "function", doc = "describe(self): a few words for print(model)" },
   methods = { type = "table", doc = "further functions, called as self:name(…)" },
-}
+})
 
 -- Raises unless a rule of an option is one that check.options knows.
 local function check_rule(where, key, rule)

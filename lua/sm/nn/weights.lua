@@ -105,6 +105,12 @@ local function fitting(where, name, value, like)
   return value:to(like.dtype)
 end
 
+local LOAD <const> = check.spec("model:load", {
+  prefix = { type = "string", doc = "of the names that are meant, which is taken off" },
+  strict = { type = "boolean", default = true, doc = "whether nothing may be missing or left over" },
+  names = { type = { "table", "function" }, doc = "from their names to the model's" },
+})
+
 --- Takes over tensors by name. All or nothing: after an error the model is as it was.
 --- @param given string|table a file, a run's checkpoint for one, or a table name → tensor, as model:parameters() is
 --- @param options table|nil {prefix=, strict=true, names=}: prefix of the names that are meant, which is taken off
@@ -114,11 +120,7 @@ end
 --- @return the model
 --- @return table {missing= what the model has and the source lacks, unexpected= the other way round}: arrays of names
 function M.load(model, given, options)
-  local o = check.options("model:load", options, {
-    prefix = { type = "string", doc = "of the names that are meant, which is taken off" },
-    strict = { type = "boolean", default = true, doc = "whether nothing may be missing or left over" },
-    names = { type = { "table", "function" }, doc = "from their names to the model's" },
-  })
+  local o = check.options("model:load", options, LOAD)
   if not model.built then fail "model:load: the model has no tensors yet; call model:build first" end
   local tensors, where, prefix = source_of(given)
   prefix = o.prefix or default_prefix(model, tensors, prefix)

@@ -5,15 +5,15 @@ local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local shape_text = require "sm.text".shape
 
-local SPEC <const> = {
-  name = { type = "string", required = true },
-  options = { type = "table", default = {} },
-  state = { type = "function" },
-  step = { type = "function", required = true },
-  rate = { type = "function" },
-  validate = { type = "function" },
-  decoupled = { type = "boolean", default = false },
-}
+local SPEC <const> = check.spec("optim.define", {
+  name = { type = "string", required = true, doc = "how messages call it" },
+  options = { type = "table", default = {}, doc = "its options beside lr, by name" },
+  state = { type = "function", doc = "state(shape, options): new tensors by name, what is remembered of a parameter" },
+  step = { type = "function", required = true, doc = "step(w, g, state, at): the new weights" },
+  rate = { type = "function", doc = "rate(options, lr, step): the learning rate that is used, where lr is not" },
+  validate = { type = "function", doc = "validate(where, options): raises where options do not go together" },
+  decoupled = { type = "boolean", default = false, doc = "whether weight decay multiplies w by 1 − lr·weight_decay" },
+})
 local TYPES <const> = { "number", "real", "integer", "string", "boolean", "table", "function", "tensor" }
 local OPTION <const> = {
   type = { type = { "string", "table" } }, default = {}, required = { type = "boolean" }, min = { type = "number" },
@@ -94,5 +94,5 @@ return function(given)
   local where = "optim." .. rule.name
   rule.options = options_of(where, rule.options)
   rule.state = rule.state and checked_state(where, rule.state) or no_state
-  return optimizer.define(rule)
+  return optimizer.define(rule, true)
 end

@@ -351,10 +351,12 @@ M.LEARNING_RATE = rules.LEARNING_RATE
 
 --- Defines an optimizer.
 --- @param rule table see sm.optim.rule
+--- @param own boolean|nil whether it is a person's own, which the reference does not know
 --- @return function the constructor
-function M.define(rule)
+function M.define(rule, own)
   rules.complete(rule)
   local where = "optim." .. rule.name
+  if not own then check.spec(where, rule.spec) end
   local takes = ("one table of options, as in opt = %s { lr = 1e-3 } (opt:add(model:parameters()) says what it moves, "
     .. "and an experiment does so by itself)"):format(where)
   return check.public(where, function(given)

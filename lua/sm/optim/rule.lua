@@ -95,11 +95,12 @@ function M.stepping(rule)
 end
 
 --- Adds to a rule what every optimizer asks of one: check(where, given) → options, settings(options) → what updates get
---- as `call`, update, and a spec of all options.
+--- as `call`, update, and spec, that of all options.
 function M.complete(rule)
   local spec, constants = {}, rule.constants or {}
   for key, value in pairs(COMMON) do spec[key] = value end
   for key, value in pairs(rule.options) do spec[key] = value end
+  rule.spec = spec
   rule.update = rule.update or M.stepping(rule)
 
   function rule.check(where, given)
