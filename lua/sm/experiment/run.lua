@@ -215,6 +215,7 @@ local function draw(self, view, row)
   for _, extension in ipairs { ".png", ".csv" } do self.directory:check_place(name .. extension) end
   undisturbed(self.model, view.draw, view, self.model, path .. ".png", {
     step = self.state.step, validation_accuracy = row.validation_accuracy, data = self.data, row = row, at = self.at,
+    logits = self.loss == "cross_entropy",
     title = self.variant == "default" and self.name or self.name .. "  " .. self.variant,
   })
   for _, extension in ipairs { ".png", ".csv" } do

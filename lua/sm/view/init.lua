@@ -9,14 +9,17 @@
 -- `view:measure(model, data)` the figures by name.
 -- @module sm.view
 local check = require "sm.check"
+local classes = require "sm.view.classes"
 local images = require "sm.view.images"
 
 return check.closed({
   canvas = require "sm.view.canvas",
+  confusion = classes.confusion,
   filters = require "sm.view.filters",
   groups = require "sm.view.groups",
   image = images.image,
   images = images.images,
+  mistakes = classes.mistakes,
   paint = require "sm.view.paint",
   plot = require "sm.view.plot",
 }, "sm.view", "views")

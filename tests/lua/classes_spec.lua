@@ -1,0 +1,234 @@
+-- What a classifier gets right by class: the numbers against slow references, and the two sheets.
+local lfs = require "lfs"
+local sm = require "sm"
+local classification = require "sm.view.classification"
+local helpers = dofile "tests/lua/helpers.lua"
+local json = require "sm.json"
+local sheets = require "sm.view.classes_sheet"
+local tiny = dofile "tests/lua/tiny_experiment.lua"
+
+--- Scores and labels that are right more often than by chance.
+local function some(count, number, seed)
+  sm.seed(seed or 1)
+  local labels = sm.randint(0, number, { count })
+  return sm.randn(count, number) + sm.one_hot(labels, number) * 2, labels
+end
+
+local function tally_of(scores, labels, options)
+  options = options or {}
+  local tally = classification.new(options.data or {}, scores.shape[#scores.shape], options.logits ~= false)
+  local batch = options.batch or 17
+  for first = 1, scores.shape[1], batch do
+    local count = math.min(batch, scores.shape[1] - first + 1)
+    tally:add(scores:narrow(1, first, count), labels:narrow(1, first, count))
+  end
+  return tally:result()
+end
+
+--- The softmax of a list, and the position of its largest, in double.
+local function softmax(row)
+  local largest, sum, at, p = -math.huge, 0, nil, {}
+  for i, x in ipairs(row) do
+    if x > largest then largest, at = x, i end
+  end
+  for i, x in ipairs(row) do
+    p[i] = math.exp(x - largest)
+    sum = sum + p[i]
+  end
+  for i in ipairs(p) do p[i] = p[i] / sum end
+  return p, at
+end
+
+describe("the tally of a classifier", function()
+  for _, number in ipairs { 2, 10, 100 } do
+    it(("counts what slow references count, of %d classes"):format(number), function()
+      local scores, labels = some(500, number)
+      local found, rows, truth = tally_of(scores, labels), scores:totable(), labels:totable()
+      local matrix, examples, correct, bins, wrong, confidences = {}, {}, 0, {}, {}, 0
+      for i = 1, number do
+        matrix[i], examples[i] = {}, 0
+        for k = 1, number do matrix[i][k] = 0 end
+      end
+      for b = 1, 15 do bins[b] = { 0, 0, 0 } end
+      for i, row in ipairs(rows) do
+        local p, at = softmax(row)
+        local label = truth[i] + 1
+        matrix[label][at], examples[label] = matrix[label][at] + 1, examples[label] + 1
+        correct, confidences = correct + (at == label and 1 or 0), confidences + p[at]
+        for b, bin in ipairs(bins) do
+          if p[at] > (b - 1) / 15 and p[at] <= b / 15 then
+            bin[1], bin[2], bin[3] = bin[1] + 1, bin[2] + (at == label and 1 or 0), bin[3] + p[at]
+          end
+        end
+        if at ~= label then wrong[#wrong + 1] = { i, label - 1, at - 1, p[at], p[label] } end
+      end
+      assert.same(matrix, found.confusion)
+      assert.equal(500, found.examples)
+      assert.equal(correct, found.correct)
+      assert.near(scores:accuracy(labels), found.correct / found.examples, 1e-12)
+      local error_sum = 0
+      for b, bin in ipairs(bins) do
+        assert.same({ bin[1], bin[2] }, { found.calibration.bins[b].examples, found.calibration.bins[b].correct })
+        if bin[1] > 0 then error_sum = error_sum + bin[1] / 500 * math.abs(bin[2] / bin[1] - bin[3] / bin[1]) end
+      end
+      assert.near(error_sum, found.calibration.error, 1e-6)
+      assert.near(confidences / 500, found.calibration.confidence, 1e-6)
+      table.sort(wrong, function(a, b) return a[5] < b[5] end)
+      assert.equal(math.min(32, #wrong), #found.mistakes)
+      for i, mistake in ipairs(found.mistakes) do
+        assert.same({ wrong[i][1], wrong[i][2], wrong[i][3] }, { mistake.example, mistake.label, mistake.predicted })
+        assert.near(wrong[i][4], mistake.probability, 1e-6)
+        assert.near(-math.log(wrong[i][5]), mistake.loss, 1e-5)
+      end
+      local last = math.huge
+      for _, pair in ipairs(found.pairs) do
+        assert.equal(matrix[pair.label + 1][pair.predicted + 1], pair.count)
+        assert.is_true(pair.label ~= pair.predicted and pair.count <= last and pair.count > 0)
+        last = pair.count
+      end
+      for i, class in ipairs(found.classes) do
+        assert.same({ examples[i], matrix[i][i] }, { class.examples, class.correct })
+        local predicted = 0
+        for k = 1, number do predicted = predicted + matrix[k][i] end
+        assert.equal(predicted, class.predicted)
+      end
+    end)
+  end
+
+  it("has Wilson's intervals", function() -- as R's prop.test(…, correct = FALSE) gives them
+    for _, case in ipairs { { 8, 10, 0.4901625, 0.9433178 }, { 0, 10, 0, 0.2775328 }, { 10, 10, 0.7224672, 1 } } do
+      local low, high = classification.interval(case[1], case[2])
+      assert.near(case[3], low, 1e-6)
+      assert.near(case[4], high, 1e-6)
+    end
+    for _, p in ipairs { classification.interval(980, 1000) } do -- where the score test just rejects
+      assert.near(1.959964, math.abs(0.98 - p) / math.sqrt(p * (1 - p) / 1000), 1e-5)
+    end
+  end)
+
+  it("comes to the same in batches of any size", function()
+    local scores, labels = some(300, 4)
+    local whole = json.encode(tally_of(scores, labels, { batch = 300 }))
+    for _, batch in ipairs { 1, 7, 299 } do
+      assert.equal(whole, json.encode(tally_of(scores, labels, { batch = batch })))
+    end
+  end)
+
+  it("takes labels of every position of an example, and then names no examples", function()
+    local scores, labels = some(240, 3)
+    local flat, shaped = tally_of(scores, labels), tally_of(scores:reshape(10, 4, 6, 3), labels:reshape(10, 4, 6))
+    assert.same(flat.confusion, shaped.confusion)
+    assert.same(flat.calibration, shaped.calibration)
+    assert.is_nil(shaped.mistakes)
+  end)
+
+  it("says nothing of probabilities where scores are no logits, and goes by margins", function()
+    local found = tally_of(sm.tensor { { 1, 3, 2 }, { 5, 0, 1 }, { 0, 0, 9 } }, sm.tensor({ 0, 1, 2 }, "uint8"),
+      { logits = false })
+    assert.is_nil(found.calibration)
+    assert.same({ { example = 2, label = 1, predicted = 0, margin = 5 },
+      { example = 1, label = 0, predicted = 1, margin = 2 } }, { table.unpack(found.mistakes) })
+  end)
+
+  it("counts a row without a largest score as wrong, in no column, as accuracy does", function()
+    local nan = 0 / 0
+    local scores = sm.tensor { { 1, 2 }, { nan, 1 }, { 3, 1 }, { 2, nan }, { math.huge, 0 } }
+    local labels = sm.tensor({ 1, 1, 0, 0, 0 }, "int32")
+    local found = tally_of(scores, labels)
+    assert.equal(2, found.undecided)
+    assert.near(scores:accuracy(labels), found.correct / found.examples, 1e-12)
+    assert.same({ { 2, 0 }, { 0, 1 } }, found.confusion)
+    assert.is_nil(found.calibration)
+    assert.truthy(json.encode(found))
+  end)
+
+  it("takes the first of equal scores, and of equal losses the first example", function()
+    local found = tally_of(sm.tensor { { 1, 1 }, { 1, 1 }, { 1, 1 } }, sm.tensor({ 1, 0, 1 }, "int32"))
+    assert.same({ { 1, 0 }, { 2, 0 } }, found.confusion)
+    assert.same({ 1, 3 }, { found.mistakes[1].example, found.mistakes[2].example })
+  end)
+
+  it("lists pairs alone of more than 100 classes", function()
+    local scores, labels = some(400, 150)
+    local found = tally_of(scores, labels)
+    assert.is_nil(found.confusion)
+    assert.is_true(#found.pairs > 0 and #found.pairs <= 50)
+    assert.equal(150, #found.classes)
+  end)
+end)
+
+describe("view.confusion and view.mistakes", function()
+  local workspace
+  before_each(function() workspace = tiny.workspace() end)
+  after_each(function() tiny.remove(workspace) end)
+
+  local function size_of(path)
+    local bytes = tiny.read(path)
+    assert.equal("\137PNG\r\n\26\n", bytes:sub(1, 8))
+    return (">I4I4"):unpack(bytes, 17)
+  end
+
+  local function model_and_data(number, shape)
+    sm.seed(1)
+    local labels = sm.randint(0, number, { 200 })
+    local data = sm.data.tensors { inputs = sm.rand { 200, table.unpack(shape) }, targets = labels, validation = 150 }
+    return sm.nn.sequential { sm.nn.flatten(), sm.nn.linear { number } }:build(shape), data
+  end
+
+  for _, number in ipairs { 2, 10, 100, 300 } do
+    it(("draw %d classes, pictures and numbers"):format(number), function()
+      for _, shape in ipairs { { 9, 9, 1 }, { 9, 9, 3 }, { 5 } } do
+        local model, data = model_and_data(number, shape)
+        for name, view in pairs { confusion = sm.view.confusion {}, mistakes = sm.view.mistakes {} } do
+          assert.equal(name, view.name)
+          view:check(model, data)
+          view:draw(model, workspace .. "/x.png", { step = 3, data = data })
+          local width, height = size_of(workspace .. "/x.png")
+          assert.is_true(width > 300 and height > 150)
+        end
+      end
+    end)
+  end
+
+  it("look at the model once at one evaluation, and leave its mode and the random numbers alone", function()
+    local model, data = model_and_data(3, { 5 })
+    local calls = 0
+    local counting = sm.nn.sequential { sm.nn.fn(function(x) calls = calls + 1 return x end), model }:build { 5 }
+    counting:train()
+    local moment, before = { step = 1, data = data, row = {} }, require "sm.random".state()
+    sm.view.confusion {}:draw(counting, workspace .. "/a.png", moment)
+    local once = calls
+    sm.view.mistakes {}:draw(counting, workspace .. "/b.png", moment)
+    assert.equal(once, calls)
+    sm.view.mistakes { examples = 20 }:draw(counting, workspace .. "/b.png", moment)
+    sm.view.mistakes {}:draw(counting, workspace .. "/b.png", { step = 1, data = data, row = {} })
+    assert.is_true(calls > once + 1)
+    assert.is_true(counting.training)
+    assert.same(before, require "sm.random".state())
+  end)
+
+  it("say what they cannot be drawn of", function()
+    local model, data = model_and_data(3, { 5 })
+    local function refused(view, of, targets)
+      local ok, message = pcall(view.check, view, of, targets)
+      assert.is_false(ok)
+      return message
+    end
+    local real = sm.data.tensors { inputs = sm.rand(8, 5), targets = sm.rand(8, 3), name = "real" }
+    helpers.has(refused(sm.view.confusion {}, model, real), "the targets of 'real' are no integer labels")
+    local pairs_of_labels = sm.data.tensors { inputs = sm.rand(8, 2, 5), targets = sm.randint(0, 3, { 8, 2 }) }
+    helpers.has(refused(sm.view.confusion {}, model, pairs_of_labels), "each label needs a row of scores")
+    helpers.has(refused(sm.view.mistakes {}, sm.nn.sequential { sm.nn.linear { 3 } }:build { 2, 5 }, pairs_of_labels),
+      "here each has 2 labels")
+    helpers.has(refused(sm.view.confusion {}, sm.nn.sequential { sm.nn.linear { 1001 } }:build { 5 }, data),
+      "tells 1001 classes apart, and this is for at most 1000")
+    helpers.has(helpers.error_of(sm.view.confusion, { exampels = 3 }), "did you mean 'examples'?")
+  end)
+
+  it("draw a sheet where nothing is wrong", function()
+    local found = tally_of(sm.tensor { { 3, 0 }, { 0, 3 } }, sm.tensor({ 0, 1 }, "int32"))
+    local split = sm.data.tensors { inputs = sm.rand(2, 4), targets = sm.tensor({ 0, 1 }, "int32") }.train
+    sheets.mistakes(workspace .. "/x.png", found, split, { split = "test", lines = { "step 1" } })
+    assert.is_true(size_of(workspace .. "/x.png") > 100)
+  end)
+end)
