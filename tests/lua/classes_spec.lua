@@ -1,9 +1,12 @@
--- What a classifier gets right by class: the numbers against slow references, and the two sheets.
+-- What a classifier gets right by class: the numbers against slow references, the two sheets, and what runs keep.
 local lfs = require "lfs"
 local sm = require "sm"
+local classes = require "sm.experiment.classes"
 local classification = require "sm.view.classification"
 local helpers = dofile "tests/lua/helpers.lua"
 local json = require "sm.json"
+local report = require "sm.report"
+local schema = require "sm.experiment.schema"
 local sheets = require "sm.view.classes_sheet"
 local tiny = dofile "tests/lua/tiny_experiment.lua"
 
@@ -230,5 +233,222 @@ describe("view.confusion and view.mistakes", function()
     local split = sm.data.tensors { inputs = sm.rand(2, 4), targets = sm.tensor({ 0, 1 }, "int32") }.train
     sheets.mistakes(workspace .. "/x.png", found, split, { split = "test", lines = { "step 1" } })
     assert.is_true(size_of(workspace .. "/x.png") > 100)
+  end)
+end)
+
+-- The tiny experiment with a loss that takes scores for logits.
+local classifying <const> = tiny.text:gsub("loss = function.-\n  end,\n  metrics = { \"accuracy\" },",
+  'loss = "cross_entropy",')
+assert(classifying ~= tiny.text)
+
+describe("a run that classifies", function()
+  local workspace, base
+  before_each(function()
+    workspace = tiny.workspace()
+    base = workspace .. "/runs/tiny/default"
+  end)
+  after_each(function() tiny.remove(workspace) end)
+
+  --- Runs tiny.lua with parts of its text replaced. @return what classes.json says, its text
+  local function run(text, overrides)
+    tiny.write(workspace .. "/tiny.lua", text)
+    tiny.run(workspace, overrides)
+    return classes.read(base), tiny.read(base .. "/classes.json")
+  end
+
+  it("keeps what the test set says, with two pictures", function()
+    local found = run(classifying)
+    local summary = json.object(tiny.read(base .. "/summary.json"))
+    assert.same({ "test", 12, "last", 60 }, { found.split, found.step, found.weights, found.examples })
+    assert.near(summary.test_accuracy, found.correct / found.examples, 1e-8)
+    assert.is_table(found.calibration)
+    for _, name in ipairs { "confusion", "mistakes" } do
+      assert.equal("\137PNG", tiny.read(("%s/plots/test-%s.png"):format(base, name)):sub(1, 4))
+    end
+    local page = report.page { base }
+    helpers.has(page, '<section id="classes">')
+    helpers.has(page, 'class="confusion"')
+    helpers.has(page, "The worst mistakes")
+    helpers.has(page, "Expected calibration error (ECE)")
+  end)
+
+  it("says nothing of probabilities with a loss of one's own", function()
+    local found = run(tiny.text)
+    assert.is_nil(found.calibration)
+    helpers.has(report.page { base }, "Nothing is said of calibration")
+  end)
+
+  it("keeps what the validation data say where there are no test data, and looks at them once", function()
+    local text = tiny.text:gsub(", test_inputs = inputs, test_targets = targets", "")
+      :gsub("may_stop \"loss\"\n", "io.stdout:write \"<loss>\"\n", 1)
+    tiny.write(workspace .. "/tiny.lua", text)
+    local printed = tiny.run(workspace)
+    assert.equal(12 + 3, select(2, printed:gsub("<loss>", "")))
+    local found = classes.read(base)
+    assert.same({ "validation", 12, 12 }, { found.split, found.step, found.examples })
+    assert.near(json.object(tiny.read(base .. "/summary.json")).validation_accuracy,
+      found.correct / found.examples, 1e-8)
+    assert.truthy(lfs.attributes(base .. "/plots/validation-mistakes.png"))
+  end)
+
+  it("is told the same once more where it was stopped before its conclusion", function()
+    for _, parts in ipairs { { "", "" }, { ", test_inputs = inputs, test_targets = targets", "" },
+      { ", test_inputs = inputs, test_targets = targets", "best = \"validation_accuracy\"," },
+      { "", "best = \"validation_accuracy\"," }, { ", test_inputs = inputs, test_targets = targets", "", "ema = 0.9," },
+    } do
+      local text = classifying:gsub(parts[1], ""):gsub("seed = p.seed,\n}", parts[2] .. "%0")
+        :gsub("steps = p.steps,", "%0 " .. (parts[3] or ""))
+      local _, whole = run(text)
+      local pictures = tiny.list(base .. "/plots")
+      os.remove(base .. "/summary.json")
+      os.remove(base .. "/classes.json")
+      tiny.call("resume", base)
+      assert.equal(whole, tiny.read(base .. "/classes.json"))
+      assert.same(pictures, tiny.list(base .. "/plots"))
+      if parts[2] ~= "" and parts[1] == "" then assert.equal("best", classes.read(base).weights) end
+      tiny.remove(workspace .. "/runs")
+    end
+  end)
+
+  it("keeps nothing where no accuracy is measured", function()
+    local text = tiny.text:gsub('metrics = { "accuracy" },', "")
+    tiny.write(workspace .. "/tiny.lua", text)
+    tiny.run(workspace)
+    assert.is_nil(classes.read(base))
+    assert.is_nil(lfs.attributes(base .. "/plots/test-confusion.png"))
+    assert.is_nil((report.page { base }):find('id="classes"', 1, true))
+  end)
+
+  it("prints the accuracy of each class when it is evaluated, and writes nothing", function()
+    run(classifying)
+    local before = tiny.list(base .. "/plots")
+    os.remove(base .. "/classes.json")
+    local printed, result = tiny.call("evaluate", base)
+    assert.is_nil(lfs.attributes(base .. "/classes.json"))
+    assert.same(before, tiny.list(base .. "/plots"))
+    assert.equal(60, result.test.classes.examples)
+    local first = result.test.classes.classes[1]
+    assert.truthy(printed:find(("\n0 .- of +%d\n"):format(first.examples)), printed)
+    helpers.has(printed, "calibration error (ECE)")
+  end)
+
+  it("has names of its own for the pictures, which views do not take", function()
+    tiny.write(workspace .. "/tiny.lua", (tiny.text:gsub('name = "picture"', 'name = "test-confusion"')))
+    helpers.has(helpers.error_of(tiny.run, workspace), 'a view has another one, { name = "…" }; got "test-confusion"')
+  end)
+
+  it("ends also where a picture cannot be drawn", function()
+    tiny.write(workspace .. "/tiny.lua", (classifying:gsub("function picture:draw%(model, path, moment%)\n",
+      "%0  os.execute(\"mkdir -p '\" .. path:match \"^.*/\" .. \"test-mistakes.png'\")\n")))
+    local printed = tiny.run(workspace)
+    helpers.has(printed, "the pictures of the classes could not be drawn: ")
+    helpers.has(printed, "test-mistakes.png: expected a file to replace, found a directory")
+    assert.truthy(lfs.attributes(base .. "/summary.json"))
+    helpers.has(report.page { base }, '<section id="classes">')
+  end)
+end)
+
+describe("a classes.json", function()
+  local workspace, base, good
+  setup(function()
+    workspace = tiny.workspace()
+    base = workspace .. "/runs/tiny/default"
+    tiny.write(workspace .. "/tiny.lua", classifying)
+    tiny.run(workspace)
+    good = tiny.read(base .. "/classes.json")
+  end)
+  teardown(function() tiny.remove(workspace) end)
+
+  --- The message for a file in which f has changed something.
+  local function message(f)
+    local object = json.object(good)
+    f(object)
+    tiny.write(base .. "/classes.json", json.encode(object))
+    local told = helpers.error_of(classes.read, base)
+    helpers.has(told, base .. "/classes.json: ")
+    helpers.has(report.page { base }, "classes.json: ") -- which goes on
+    return told
+  end
+
+  local cases <const> = {
+    { "'split' must be a string, got 1", function(o) o.split = 1 end },
+    { "'split' must be \"test\" or \"validation\", got \"../x\"", function(o) o.split = "../x" end },
+    { "there is no 'split'", function(o) o.split = nil end },
+    { "there are no 'classes'", function(o) o.classes = nil end },
+    { "'classes' must have from 1 to 1000 entries, got 0", function(o) o.classes = json.array {} end },
+    { "'classes.1.correct' must be at most", function(o) o.classes[1].correct = 61 end },
+    { "there is no 'name'", function(o) o.classes[2].name = nil end },
+    { "'examples' is 61, but its classes have 60", function(o) o.examples = 61 end },
+    { "but its classes have", function(o) o.correct = o.correct + 1 end },
+    { "'confusion' must have a row for each of 3 classes", function(o) o.confusion[3] = nil end },
+    { "'confusion.2' must have 3 numbers, got 2", function(o) o.confusion[2][3] = nil end },
+    { "'confusion.1.2' must be at most 20, the examples of the class, got 400", function(o)
+      o.confusion[1][2] = 400
+    end },
+    { "of at least 0", function(o) o.confusion[1][2] = -1 end, "from 0 to 2^53" },
+    { "'pairs.1.label' must be at most 2, the last label, got 3", function(o) o.pairs[1].label = 3 end },
+    { "there is no 'count'", function(o) o.pairs[1].count = nil end },
+    { "'mistakes' must have at most 32 entries, got 33", function(o)
+      for i = 1, 33 do o.mistakes[i] = o.mistakes[1] end
+    end },
+    { "'calibration.bins' must have 15 entries, got 14", function(o) o.calibration.bins[15] = nil end },
+    { "'error' must be from 0 to 1, got 2", function(o) o.calibration.error = 2 end, "number from 0 to 1" },
+    { "'mistakes.1.probability' must be", function(o) o.mistakes[1].probability = "x" end, "must be a number" },
+  }
+  for _, case in ipairs(cases) do
+    it("is refused where " .. case[1], function()
+      helpers.has(message(case[2]), case[3] or case[1])
+    end)
+  end
+
+  it("is refused where it is no JSON, a link, or what a later version would add is left alone", function()
+    tiny.write(base .. "/classes.json", "{")
+    helpers.has(helpers.error_of(classes.read, base), "expected a JSON object")
+    os.remove(base .. "/classes.json")
+    lfs.link("/etc/passwd", base .. "/classes.json", true)
+    helpers.has(report.page { base }, "classes.json")
+    assert.is_nil((report.page { base }):find("root:", 1, true))
+    os.remove(base .. "/classes.json")
+    local object = json.object(good)
+    object.later = { 1 }
+    tiny.write(base .. "/classes.json", json.encode(object))
+    assert.equal("test", classes.read(base).split)
+    assert.truthy(schema.decode("x", good, schema.classes))
+  end)
+
+  it("cannot put markup or control characters into a page", function()
+    local object = json.object(good)
+    object.classes[1].name = "<script>\27[1m"
+    tiny.write(base .. "/classes.json", json.encode(object))
+    local page = report.page { base }
+    assert.is_nil(page:find("<script>\27", 1, true))
+    assert.is_nil(page:find("\27", 1, true))
+  end)
+end)
+
+describe("classes.json", function()
+  it("is the same file on 1, 2 and 3 threads, from a confined run", function()
+    local workspace <const> = tiny.workspace()
+    tiny.write(workspace .. "/digits.lua", [[
+local sm = require "sm"
+local nn = sm.nn
+return sm.experiment {
+  data = sm.data.mnist_mini { validation = 5000 },
+  model = nn.sequential { nn.conv2d { 8, kernel = 5, stride = 2 }, nn.relu(), nn.flatten(), nn.linear { 10 } },
+  loss = "cross_entropy", optimizer = sm.optim.adam { lr = 1e-3 }, schedule = { steps = 20, batch = 20 },
+}
+]])
+    local first
+    for threads = 1, 3 do
+      local output, code = tiny.smrun(("--quiet --threads %d --runs '%s/%d' '%s/digits.lua'"):format(threads, workspace,
+        threads, workspace))
+      assert.equal(0, code, output)
+      local directory = ("%s/%d/digits/default"):format(workspace, threads)
+      local texts = { tiny.read(directory .. "/classes.json"), tiny.read(directory .. "/plots/test-confusion.png"),
+        tiny.read(directory .. "/plots/test-mistakes.png") }
+      first = first or texts
+      assert.same(first, texts)
+    end
+    tiny.remove(workspace)
   end)
 end)

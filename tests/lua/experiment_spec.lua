@@ -22,12 +22,12 @@ describe("an experiment's run", function()
   it("leaves the whole run directory", function()
     local printed, result = tiny.run(workspace)
     assert.equal(base, result.directory)
-    assert.same({ "checkpoints", "environment.json", "experiment.lua", "log.txt", "metrics.csv",
+    assert.same({ "checkpoints", "classes.json", "environment.json", "experiment.lua", "log.txt", "metrics.csv",
       "params.json", "plots", "report.html", "summary.json" }, tiny.list(base))
     assert.equal(tiny.text, tiny.read(base .. "/experiment.lua"))
     assert.same({ "step-000010.safetensors", "step-000012.safetensors" }, tiny.list(base .. "/checkpoints"))
     assert.same({ "picture-000000.png", "picture-000004.png", "picture-000008.png", "picture-000012.png",
-      "picture.png" }, tiny.list(base .. "/plots"))
+      "picture.png", "test-confusion.png", "test-mistakes.png" }, tiny.list(base .. "/plots"))
     assert.matches("tiny 12$", tiny.read(base .. "/plots/picture.png"))
     assert.truthy(printed:find("test accuracy", 1, true))
     assert.truthy(printed:find(base, 1, true))

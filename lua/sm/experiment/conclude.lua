@@ -1,6 +1,7 @@
 --- The end of a run: the test set, and summary.json.
 local average = require "sm.experiment.average"
 local checkpoint = require "sm.experiment.checkpoint"
+local classes = require "sm.experiment.classes"
 local evaluate = require "sm.experiment.evaluate"
 local metrics = require "sm.experiment.metrics"
 local model_summary = require "sm.nn.summary"
@@ -28,10 +29,15 @@ end
 --- @return table what summary.json says
 return function(run, path)
   local test_loss, test_accuracy, test_metrics
+  local validated = classes.validated(run)
   local tested_step, tested_weights = settle(run, path)
   run:moment(false)
   if run.data.test then
-    test_loss, test_accuracy, test_metrics = evaluate.split(run, run.data.test)
+    local tally = classes.tally(run)
+    test_loss, test_accuracy, test_metrics = evaluate.split(run, run.data.test, nil, tally)
+    classes.keep(run, tally, { split = "test", step = tested_step, weights = tested_weights })
+  else
+    classes.keep(run, validated, { split = "validation", step = run.state.step, weights = "last" })
   end
   local latest, best = run.state.validation.latest or {}, run.state.validation.best or {}
   local spent = run:spent_so_far()

@@ -60,6 +60,9 @@ local of_batches = check.spec("experiment: metrics", {
     doc = "function(output, target, input, at) of a batch; the mean over the examples of a split" },
 })
 local view_methods = { "check", "draw" }
+local kept_names <const> = { -- of sm.experiment.classes
+  ["test-confusion"] = true, ["test-mistakes"] = true, ["validation-confusion"] = true, ["validation-mistakes"] = true,
+}
 
 local function has_methods(value, methods)
   if type(value) ~= "table" then return false end
@@ -163,6 +166,10 @@ local function check_views(views)
     if not file_names.is_part(view.name) then -- of its pictures' names
       fail("experiment: option 'views': the name of a view is at most %d bytes of UTF-8 without slashes and control "
         .. "characters, and does not begin with a dot, got %s", file_names.most_bytes, check.describe(view.name))
+    end
+    if kept_names[view.name] then
+      fail("experiment: option 'views': at its end a run draws a picture of this name itself, and a view has another "
+        .. "one, { name = \"…\" }; got \"%s\"", view.name)
     end
     positions[#positions + 1], at[position] = position, view
   end

@@ -176,10 +176,11 @@ end
 --- whether or not it is evaluated.
 --- @param run table {model=, objective=, accuracy=(whether it is measured), metric_functions=, at=}
 --- @param watch function|nil (loss, inputs) hears of every batch
+--- @param tally table|nil of sm.view.classification, which takes in every batch, too
 --- @return number|nil loss nil where there is no objective
 --- @return number|nil accuracy
 --- @return table name → number: what the user's other metrics say
-function M.split(run, split, watch)
+function M.split(run, split, watch, tally)
   if not run.objective and not run.accuracy and #run.metric_functions == 0 then return nil, nil, {} end
   local model, loss, correct, drawn = run.model, 0, 0, random.state()
   local gather = gathering(run, split)
@@ -192,6 +193,7 @@ function M.split(run, split, watch)
       loss = loss + value * shapes.count(inputs)
     end
     if run.accuracy then correct = correct + output:accuracy(targets) * shapes.count(inputs) end
+    if tally then tally:add(output, targets) end
     gather.add(output, targets, inputs)
     runtime.tensor.collect()
   end

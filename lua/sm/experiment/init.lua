@@ -4,6 +4,7 @@ local fail = require "sm.fail"
 local average = require "sm.experiment.average"
 local checkpoint = require "sm.experiment.checkpoint"
 local checkpoint_files = require "sm.experiment.checkpoint_files"
+local classes = require "sm.experiment.classes"
 local declare = require "sm.experiment.declare"
 local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
@@ -187,20 +188,26 @@ local function restored(experiment, options, where, which, exact)
 end
 
 --- Shows what a run is worth on validation and test data, by its best weights where it keeps them, else by those of its
---- newest checkpoint; writes nothing.
---- @return table {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
+--- newest checkpoint, and of each class how often it is right; writes nothing.
+--- @return table {step=, validation={loss=, accuracy=, metrics=, classes=(what sm.view.classification says, or nil)},
+---   test=(the same)}
 function Experiment:evaluate(options)
   local _ <close> = random.scope()
   local this, path = restored(self, options, "experiment:evaluate")
-  local result = { step = this.state.step }
+  local result, counted = { step = this.state.step }, {}
   for _, split in ipairs { "validation", "test" } do
     if this.data[split] then
-      local loss, accuracy, metrics = evaluate.split(this, this.data[split])
-      result[split] = { loss = loss, accuracy = accuracy, metrics = metrics }
+      local tally = classes.tally(this)
+      local loss, accuracy, metrics = evaluate.split(this, this.data[split], nil, tally)
+      local found = tally and tally:result()
+      result[split] = { loss = loss, accuracy = accuracy, metrics = metrics, classes = found }
+      if found then counted[#counted + 1] = { split = split, of = found } end
       local figures = numbers.figures(loss, accuracy, metrics)
       this.progress:conclude(("%-10s   %s"):format(split, figures ~= "" and figures or "nothing is measured"))
     end
   end
+  local of_classes = classes.table(counted)
+  if of_classes then this.progress:say("\n" .. of_classes .. "\n", 0) end
   if not this.data.validation and not this.data.test then
     this.progress:conclude(("%s has neither validation nor test examples to evaluate"):format(this.data.name))
   end

@@ -364,7 +364,8 @@ function M:pursue(path, reason)
     return { interrupted = true, directory = path }
   end
   local summary = conclude(run, path)
-  self.host.finished(self.progress, { summary = summary, pictures = #self.views > 0 }, path)
+  local pictures = #self.views > 0 or self.classes_drawn == true
+  self.host.finished(self.progress, { summary = summary, pictures = pictures }, path)
   return { directory = path, summary = summary }
 end
 

@@ -158,6 +158,36 @@ M.spent = record({
   step = "step", wall_seconds = "seconds", training_seconds = "seconds", row_seconds = "seconds",
 }, { wall_seconds = "there are no 'wall_seconds'", training_seconds = "there are no 'training_seconds'" })
 
+--- A number for each class, or each pair of them, or each mistake.
+local function labelled(more)
+  local fields, needed = { label = "step", predicted = "step" }, {}
+  for name, kind in pairs(more) do fields[name] = kind end
+  for name in pairs(fields) do
+    if more[name] ~= "number" and more[name] ~= "fraction" then needed[name] = ("there is no '%s'"):format(name) end
+  end
+  return record(fields, needed)
+end
+
+local class <const> = record({
+  name = "string", examples = "step", correct = "step", predicted = "step", low = "fraction", high = "fraction",
+}, { name = "there is no 'name'", examples = "there are no 'examples'", correct = "there is no 'correct'",
+  predicted = "there is no 'predicted'" })
+
+--- What sm.view.classification says, and of what. sm.experiment.classes looks whether it fits together.
+M.classes = record({
+  split = "string", step = "step", weights = "string", examples = "step", correct = "step", undecided = "step",
+  classes = each("array", class), confusion = each("array", each("array", "step")),
+  pairs = each("array", labelled { count = "step" }),
+  calibration = record({ error = "fraction", confidence = "fraction", bins = each("array",
+    record({ examples = "step", correct = "step", confidence = "fraction" },
+      { examples = "there are no 'examples'", correct = "there is no 'correct'" })) },
+    { error = "there is no 'error'", confidence = "there is no 'confidence'", bins = "there are no 'bins'" }),
+  mistakes = each("array", labelled { example = "step", probability = "fraction", label_probability = "fraction",
+    loss = "number", margin = "number" }),
+}, { split = "there is no 'split'", step = "there is no 'step'", examples = "there are no 'examples'",
+  correct = "there is no 'correct'", undecided = "there is no 'undecided'", classes = "there are no 'classes'",
+  pairs = "there are no 'pairs'" })
+
 -- Checkpoints --------------------------------------------------------------------------------------------------
 
 local validation <const> = record({

@@ -2,6 +2,7 @@
 local runtime = require "sm.runtime"
 local average = require "sm.experiment.average"
 local best = require "sm.experiment.best"
+local classes = require "sm.experiment.classes"
 local evaluate = require "sm.experiment.evaluate"
 local checkpoint = require "sm.experiment.checkpoint"
 local first_steps = require "sm.experiment.first_steps"
@@ -55,7 +56,7 @@ local function validate(run, row)
   if not run.data.validation then return {} end
   local loss, accuracy, metrics = evaluate.split(run, run.data.validation, function(value, inputs)
     step.check_finite(run, "loss on the validation data", value, inputs)
-  end)
+  end, classes.validating(run))
   row.validation_loss, row.validation_accuracy = loss, accuracy
   for name, value in pairs(metrics) do row["validation_" .. name] = value end
   local figures = { step = run.state.step, loss = loss, accuracy = accuracy, metrics = metrics }
