@@ -5,6 +5,7 @@ local runtime = require "sm.runtime"
 local attempt = require "sm.problem".attempt
 local fail = require "sm.fail"
 local assets = require "sm.report.assets"
+local classes = require "sm.report.classes"
 local compare = require "sm.study.compare"
 local directory = require "sm.experiment.directory"
 local curves = require "sm.report.curves"
@@ -172,6 +173,7 @@ function M.page(paths, options, unread)
         section("outcome", "Result", result.node(settings, comparison),
           tables.outcome(settings, comparison, left_out, ended)),
         section("curves", "Curves", main),
+        classes.section(settings) or false,
         drawn and section("pictures", "Pictures over training", #runs > #settings
           and h("p", { class = "note" }, "Of a setting with several seeds, the pictures are those of the first.")
           or nil, drawn),
