@@ -22,7 +22,7 @@ local scripts <const> = package.loaded._G or _G -- the globals of scripts; smrun
 local lua_searcher <const> = package.loaded["sm.host"] and 4 or 3 -- the place of Lua's own, behind the library's
 local cpath            -- where C modules are found, once that is settled
 local relative = ""    -- the templates of package.path that begin in the working directory
-local kept             -- the directory of the modules of a run or a sweep, where they come first; or nil
+local kept             -- the modules of a run or a sweep, which come first: their directory, or place → text; or nil
 local places = {}      -- the directories beside the file
 local shared           -- whether `kept` gets what is loaded for the first time
 local files = {}       -- place of a module ("net/blocks.lua") → its text, for as long as it is needed
@@ -35,7 +35,7 @@ local make_globals -- in a confined process: function() → globals and registry
 
 --- The whole content of a file, nil where there is none that can be read.
 local function read(path)
-  if path:find("\0", 1, true) then return nil end
+  if type(kept) == "table" or path:find("\0", 1, true) then return nil end
   if kept and path:sub(1, #kept + 1) == kept .. "/" then
     return module_files.text(kept, path:sub(#kept + 1))
   end
@@ -45,6 +45,12 @@ local function read(path)
   local text = file:read "a"
   file:close()
   return text
+end
+
+--- The text of a module that comes first, by its place.
+local function read_kept(place)
+  if type(kept) == "table" then return kept[place] end
+  return kept and read(kept .. "/" .. place)
 end
 
 --- What is said of a binary chunk (string.dump, luac): a corrupted one can do anything to the program.
@@ -76,10 +82,8 @@ end
 
 --- The text of a module, by its place, and the path of the file: what has been read stays as it is.
 local function find(place)
-  if kept then
-    local text = read(kept .. "/" .. place)
-    if text then return text, kept .. "/" .. place end
-  end
+  local first = read_kept(place)
+  if first then return first, (type(kept) == "table" and places[1] or kept .. "/") .. place end
   for _, directory in ipairs(places) do
     local path = directory .. place
     local text = files[place] or read(path)
@@ -138,7 +142,7 @@ local function search_path(name, templates)
   for template in (make_globals and templates or package.path):gmatch "[^;]+" do
     local path = template:gsub("%?", inner)
     local place = place_of(path)
-    local text = place and (kept and read(kept .. "/" .. place) or read(path))
+    local text = place and (read_kept(place) or read(path))
     if text then return load_module(name, place, text, path) end
   end
 end
@@ -183,7 +187,7 @@ local function load_file(...)
   if type(mode) == "string" and not mode:find "t" then return nil, ("%s: %s"):format(tostring(path), M.binary) end
   if make_globals and type(path) ~= "string" then error("expected the path of a file, got " .. type(path), 3) end
   local place = #places > 0 and place_of(path)
-  local text = place and kept and read(kept .. "/" .. place)
+  local text = place and read_kept(place)
   if make_globals and not text then
     local found, problem = require "sm.reach".find_to_read(path)
     if not found then return nil, problem end
@@ -285,14 +289,15 @@ end
 
 --- Before a file is loaded.
 --- @param path string the file
---- @param options table|nil {kept=(a directory whose modules come first), share=(whether it gets those that it lacks),
----   beside=(a further directory to look in), again=(true: texts that have been read stay as they are)}
+--- @param options table|nil {kept=(a directory whose modules come first; or place → text, and there are no others),
+---   share=(whether it gets those that it lacks), beside=(a further directory), again=(true: texts stay as read)}
 function M.begin(path, options)
   options = options or {}
   install()
   forget()
   if not options.again then files = {} end
-  kept, shared, places = options.kept, options.share, beside(path)
+  kept, shared = options.kept, options.share
+  places = type(kept) == "table" and { directory_of(path) } or beside(path)
   if options.beside then places[#places + 1] = options.beside:gsub("/*$", "/") end
 end
 
@@ -306,13 +311,13 @@ end
 
 --- The modules of another run, whose text is loaded while this one's runs. That text's `require` finds these, and no
 --- others of the same names, also when a function of it is called later.
---- @param directory string RUN/modules
+--- @param of_run string|table RUN/modules, or place → text
 --- @return table {require=(for that text), enter=function, for `local scope <close> = …` while it is loaded}
-function M.apart(directory)
+function M.apart(of_run)
   local refused = runs_refused
-  if type(refused) == "function" then refused = refused(directory) end
+  if type(refused) == "function" then refused = refused(of_run) end
   if refused then error(refused, 0) end
-  local texts, values, self = M.read(directory), {}, {}
+  local texts, values, self = type(of_run) == "table" and of_run or M.read(of_run), {}, {}
   local own_globals, own_registry
   local require_inner = scripts.require
   if make_globals then

@@ -257,7 +257,7 @@ print(two.name, two.model.output_shape[1], one.name, one.model.output_shape[1])]
     end
     refused("use.lua:2: sm.load_run: no such run directory 'nowhere'", '"nowhere"')
     refused("use.lua:2: sm.load_run: 'runs' is not a run directory: it has no experiment.lua", '"runs"')
-    refused("use.lua:2: sm.load_run takes the path of a run directory, got nil", "nil")
+    refused("use.lua:2: sm.load_run takes the path of a run directory, or of a checkpoint, got nil", "nil")
     refused("unknown option 'step'", '"runs/teacher/default", { step = 3 }')
     refused("there is no runs/teacher/default/checkpoints/step-000007.safetensors (checkpoints of the steps 20, 10)",
       '"runs/teacher/default", { checkpoint = 7 }')

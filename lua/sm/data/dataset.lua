@@ -89,6 +89,14 @@ function M.new(parts)
   return set
 end
 
+--- A data set of which only what it is like is known: see sm.data.stand_in.
+-- @param parts its fields, but for the description
+function M.without_numbers(parts)
+  local set = setmetatable(parts, class)
+  set.description = describe(set)
+  return set
+end
+
 --- An endless stream of shuffled training batches that can be saved and restored; see sm.data.stream.
 -- @param size integer, examples in a batch
 function dataset:stream(size)

@@ -138,4 +138,13 @@ function M.text(given)
   return set
 end
 
+--- Adds the same to a data set whose numbers are not there.
+-- @param given the options that it was made with
+function M.complete(set, given)
+  local options = check.options("data.text", given, OPTIONS)
+  local labels = {}
+  for i, token in ipairs(set.class_names) do labels[token] = i - 1 end
+  add_codes(set, set.class_names, labels, options.tokens)
+end
+
 return M

@@ -85,7 +85,10 @@ end
 
 --- The metadata of a checkpoint, but for the run's numbers.
 local function metadata_of(run)
-  return { format = format, source = run.source, params = run.params, step = ("%d"):format(run.state.step) }
+  return {
+    format = format, source = run.source, params = run.params, step = ("%d"):format(run.state.step),
+    about = require "sm.experiment.portable".about(run), -- which loads this room
+  }
 end
 
 --- Saves the model as it is evaluated: the best until now.
@@ -121,10 +124,11 @@ local function require_format(path, metadata, keys)
   end
 end
 
+--- @param root integer|nil how much of the path names a directory beneath which no link is followed
 --- @return table the tensors of a file, which are finite
 --- @return table its metadata
-local function read_tensors(directory, path)
-  local tensors, metadata, unread = files.load_beneath(path, #directory)
+local function read_tensors(path, root)
+  local tensors, metadata, unread = files.load_beneath(path, root)
   for _, reason in pairs(unread) do fail("%s", reason) end
   for name, tensor in pairs(tensors) do
     if not runtime.math.is_finite(tensor) then
@@ -134,13 +138,23 @@ local function read_tensors(directory, path)
   return tensors, metadata
 end
 
+--- Reads a checkpoint by its path, and checks that it is one.
+--- @param root integer|nil how much of the path names a directory beneath which no link is followed
+--- @return table name → tensor
+--- @return table the metadata
+function M.read_file(path, root)
+  local tensors, metadata = read_tensors(path, root)
+  require_format(path, metadata, { "step", "source", "params" })
+  return tensors, metadata
+end
+
 --- Reads the checkpoint of a step, and checks what it says of itself.
 --- @param directory string the run directory
 --- @param run table with schedule
 --- @return table {path=, step=, tensors=, metadata=, numbers=}
 local function read(directory, step, run)
   local path = checkpoint_files.path(directory, step)
-  local tensors, metadata = read_tensors(directory, path)
+  local tensors, metadata = read_tensors(path, #directory)
   require_format(path, metadata, { "step", "numbers", "source", "params" })
   if metadata.step ~= ("%d"):format(step) then
     fail("%s: its step is '%s'", path, brief(metadata.step or "none"))
@@ -206,6 +220,12 @@ local function restore_tensors(run, tensors, path)
   return others
 end
 
+--- Puts tensors into a model: all that it has, and no others.
+--- @param tensors table "model." and a name → tensor
+function M.put_tensors(model, tensors, path)
+  restore_tensors({ model = model }, tensors, path)
+end
+
 --- Puts back what training needs besides the model.
 local function restore_training(run, optimizer_state, numbers, path)
   local optimizer, held = numbers.optimizer, 0
@@ -235,7 +255,7 @@ end
 --- @return string their path
 local function read_best(run, directory, step)
   local path, known = directory .. best_name, run.state.validation.best
-  local tensors, metadata = read_tensors(directory, path)
+  local tensors, metadata = read_tensors(path, #directory)
   require_format(path, metadata, { "step", "source", "params" })
   require_own(path, metadata, run)
   local found = math.tointeger(tonumber(metadata.step:match "^%d+$"))
@@ -263,6 +283,7 @@ function M.restore(run, directory, say, only_model, step)
   numbers_text.check_names(path, numbers, run)
   local optimizer_state = restore_tensors(run, found.tensors, path)
   run.state = { step = found.step, tally = numbers.tally, validation = numbers.validation }
+  run.carried = require "sm.experiment.portable".modules(found) -- also those that a later session loads no more
   random.restore(numbers.random) -- also for evaluation: a loss function may draw
   local old = numbers.spent ~= nil
   if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end

@@ -15,6 +15,7 @@ local numbers = require "sm.numbers"
 local place_of = require "sm.place"
 local random = require "sm.random"
 local run = require "sm.experiment.run"
+local stand_in = require "sm.data.stand_in"
 local text = require "sm.text"
 
 local Experiment = {}
@@ -77,6 +78,7 @@ end
 
 local function new_run(experiment, options)
   local this = run.new(experiment.declaration, options, hidden[experiment].host)
+  this.sets = stand_in.noted()
   this.identity = identity.of(experiment.declaration,
     { source = this.source, params = this.params, file = this.file, from_file = experiment.from_file })
   return this
@@ -215,7 +217,14 @@ function Experiment:evaluate(options)
   return result
 end
 
-local M = { restored = restored }
+--- The run of a checkpoint that is a file of its own, not built yet.
+--- @param name string what its text is called
+local function revived(experiment, loaded, name, quiet)
+  return run.new(experiment.declaration,
+    { file = name, source = loaded.source, params = loaded.params, quiet = quiet }, hidden[experiment].host)
+end
+
+local M = { restored = restored, revived = revived }
 
 local sought -- while a script is run again for the sake of one of its runs: {directory=, file=, source=}
 

@@ -113,6 +113,7 @@ local function run_once(path, source, overrides, seed, certain, where)
   if not chunk then error(problem, 0) end
   modules.begin(path, where)
   require "sm.experiment.borrowed".begin()
+  require "sm.data.stand_in".begin(where.data)
   require "sm.random".load_file(seed, certain)
   params.begin(overrides, path, where.record)
   local result, trained, reason
@@ -155,8 +156,10 @@ end
 --- @param source string|nil its text; read from `path` where absent
 --- @param overrides table parameter → text or value
 --- @param where table|nil as for sm.modules.begin; record=(the file of a run directory that has the overrides);
----   locals=(a table that gets the file's local variables); sought=(that directory), handler=(for xpcall, while a script is run again for its sake); require=(the text's own);
----   and by_old_rules=true: the file of a run of version 0.1.0, in which nothing that a file draws followed its seed
+---   locals=(a table that gets the file's local variables);
+---   sought=(that directory), handler=(for xpcall, while a script is run again for its sake); require=(the text's own);
+---   data=(descriptions of sm.data.stand_in, which the text gets instead of data sets); and by_old_rules=true: the file
+---   of a run of version 0.1.0, in which nothing that a file draws followed its seed
 --- @return table {experiment=(nil for a plain script), source=, params=(see sm.experiment.params.finish)}
 function M.file(path, source, overrides, where)
   where = where or {}

@@ -1,5 +1,6 @@
 --- What the files of a run directory hold, declared once, and checked whenever one is read: a run may be a stranger's.
 -- What a later version adds to a file is left alone.
+local brief = require "sm.text".brief
 local fail = require "sm.fail"
 local json = require "sm.json"
 local shortest = require "sm.text".shortest
@@ -187,6 +188,67 @@ M.classes = record({
 }, { split = "there is no 'split'", step = "there is no 'step'", examples = "there are no 'examples'",
   correct = "there is no 'correct'", undecided = "there is no 'undecided'", classes = "there are no 'classes'",
   pairs = "there are no 'pairs'" })
+-- What a checkpoint carries of its experiment ------------------------------------------------------------------
+
+local part <const> = record(
+  { name = "string", shape = each("array", "count"), dtype = "string", kind = "string", bytes = "boolean" },
+  { shape = "there is no 'shape'", dtype = "there is no 'dtype'" })
+local data_set <const> = record({
+  made_by = "string", name = "string", note = "string", inputs = each("array", part), targets = each("array", part),
+  classes = "count", class_names = each("array", "string"), class_names_are_bytes = "boolean", train = "count",
+  validation = "count", test = "count", brightness = "fraction", columns = each("array", "plain"),
+  mean = each("array", "number"), deviation = each("array", "number"),
+}, {
+  made_by = "there is no 'made_by'", name = "there is no 'name'", inputs = "there are no 'inputs'",
+  targets = "there are no 'targets'", train = "there is no 'train'",
+})
+local about <const> = record {
+  lacks = "string", modules = texts, sets = each("array", data_set), data = data_set, sums = texts, real = "string",
+  loaded = each("array", "string"),
+}
+local types <const> = { real = true, uint8 = true, int32 = true }
+local input_kinds <const> = { pixels = true, indices = true, numbers = true }
+local most_axes <const>, most_size <const> = 7, (1 << 31) - 1 -- of an example
+
+--- Raises unless inputs or targets of a data set can be tensors: one, or several by name.
+local function check_parts(where, parts, kinds)
+  if #parts == 0 then fail("%s: expected at least one", where) end
+  local seen = {}
+  for _, one in ipairs(parts) do
+    if #parts > 1 and not one.name or one.name and seen[one.name] then
+      fail("%s: each needs a name of its own", where)
+    elseif not types[one.dtype] then
+      fail("%s: expected real, uint8 or int32, got '%s'", where, brief(one.dtype))
+    elseif kinds and not kinds[one.kind] then
+      fail("%s: expected pixels, indices or numbers, got '%s'", where, brief(one.kind or "nothing"))
+    elseif #one.shape > most_axes then
+      fail("%s: an example has at most %d axes, got %d", where, most_axes, #one.shape)
+    end
+    for _, size in ipairs(one.shape) do
+      if size > most_size then fail("%s: a size must be at most %d, got %s", where, most_size, shortest(size)) end
+    end
+    seen[one.name or 1] = true
+  end
+end
+
+local function check_data_set(where, set)
+  check_parts(where .. ": inputs", set.inputs, input_kinds)
+  check_parts(where .. ": targets", set.targets)
+  if set.classes and set.classes > most_size then fail("%s: 'classes' must be at most %d", where, most_size) end
+end
+
+--- Reads `about` of a checkpoint: the reason in `lacks`, or all the rest.
+--- @return table
+function M.decode_about(path, text)
+  local found = M.decode(path, text, about)
+  if found.lacks then return found end
+  for _, name in ipairs { "modules", "sets", "data", "sums", "real", "loaded" } do
+    if found[name] == nil then fail("%s: there is no '%s'", path, name) end
+  end
+  for i, set in ipairs(found.sets) do check_data_set(("%s: sets.%d"):format(path, i), set) end
+  check_data_set(path .. ": data", found.data)
+  return found
+end
 
 -- Checkpoints --------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 --- A run that is finished, or was stopped, as any script may have it: sm.load_run.
+local lfs = require "lfs"
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
@@ -12,6 +13,8 @@ local directory = require "sm.experiment.directory"
 local experiments = require "sm.experiment"
 local load = require "sm.experiment.load"
 local params = require "sm.experiment.params"
+local portable = require "sm.experiment.portable"
+local stand_in = require "sm.data.stand_in"
 
 local M = {}
 
@@ -50,6 +53,7 @@ local function restore(path, given)
   local _ <close> = random.scope()
   local _ <close> = params.scope()
   local _ <close> = borrowed.scope()
+  local _ <close> = stand_in.scope()
   local _ <close> = load.scope()
   local _ <close> = apart.enter()
   local loaded = load.run_directory(path, nil, apart.require)
@@ -60,6 +64,19 @@ local function restore(path, given)
   }, "sm.load_run", given.checkpoint, true)
 end
 
+--- The run of a checkpoint that lies anywhere.
+local function of_file(path, given)
+  if given.checkpoint then
+    fail("sm.load_run: option 'checkpoint' is for run directories, and %s is one checkpoint", path)
+  end
+  local _ <close> = mark(path)
+  local run, values, content = portable.restore(portable.read(path), function(experiment, loaded, name)
+    return experiments.revived(experiment, loaded, name, given.quiet)
+  end)
+  borrowed.note(path, content)
+  return { model = run.model, data = run.data, params = values, step = run.state.step, name = run.name, path = path }
+end
+
 --- sm.load_run(path, { checkpoint = "best" }): the model of a finished or stopped run, with the weights of its newest
 --- checkpoint, and its data. The text that the run has kept is run anew, with its modules and parameters; nothing is
 --- trained. An experiment that loads a run is another one where that run is.
@@ -68,10 +85,11 @@ end
 ---   (of the experiment), variant=, summary= (of a finished run; nil before)}
 function M.load_run(path, options)
   if type(path) ~= "string" then
-    fail("sm.load_run takes the path of a run directory, got %s", check.describe(path))
+    fail("sm.load_run takes the path of a run directory, or of a checkpoint, got %s", check.describe(path))
   end
   local given = check.options("sm.load_run", options, options_of_load)
   path = reach.to_read((path:gsub("(.)/+$", "%1")), true)
+  if path:find "%.safetensors$" and lfs.attributes(path, "mode") == "file" then return of_file(path, given) end
   local problem = directory.problem(path)
   if problem then fail("sm.load_run: %s", problem) end
   local values, run = restore(path, given)
