@@ -65,6 +65,20 @@ function M.interrupted_run(self, call)
   host.interrupted_run(self.progress, call, self.path)
 end
 
+--- The first word of the predictions; no other piece of work has any.
+function M.predictions(self, call)
+  if not self.predictions or self.predictions.about then error("there are no predictions to begin", 0) end
+  self.predictions:begin(call)
+end
+
+function M.predicted(self, call)
+  self.predictions:one(call.rows, call.done)
+end
+
+function M.predicted_all(self)
+  self.predictions:finish()
+end
+
 -- The run directory ----------------------------------------------------------------------------------------------
 
 --- Begins anew as a script, which writes beneath the directory of its own name.
@@ -209,7 +223,8 @@ end
 
 --- Answers a call; raises where it comes before what it needs.
 local function answer(self, call, needs)
-  if needs == "screen" and not self.progress or needs == "run" and not self.opened then
+  if needs == "screen" and not self.progress or needs == "run" and not self.opened
+    or needs == "predictions" and not (self.predictions and self.predictions.about) then
     error(("the experiment's process sent what it should not: %s comes too early"):format(call.call), 0)
   end
   return M[call.call](self, call)

@@ -94,6 +94,15 @@ M.calls = {
   finished = { needs = "screen", fields = { pictures = is_flag } },
   finished_already = { needs = "screen", fields = {} },
   interrupted_run = { needs = "run", fields = { step = is_step, steps = is_step } },
+  -- predictions
+  predictions = { fields = {
+    kind = function(value) return value == "probability" or value == "score" or value == "output" end,
+    classes = is_step, widest = is_columns, lines = list_of(is_text),
+  } },
+  predicted = { needs = "predictions", fields = {
+    rows = list_of(record { class = is_text, value = is_number }), done = is_text,
+  } },
+  predicted_all = { needs = "predictions", fields = {} },
   -- the run directory
   home = { answered = true, fields = {} },
   place = { answered = true, most = most_of_texts, fields = {

@@ -18,6 +18,7 @@ local forms <const> = {
   { "[options] FILE.lua key=1,2 key=1..5", "a sweep: run every combination, then compare them" },
   { "resume RUN", "go on with a run that was stopped" },
   { "eval RUN", "evaluate a run by its best weights, or else its newest checkpoint; writes nothing" },
+  { "predict RUN|model.safetensors FILE.png…|DIR", "what a trained network makes of pictures" },
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
   { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
@@ -38,7 +39,11 @@ local options <const> = {
   { "dry_run", "--dry-run",
     "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
   { "figure", "--figure NAME", "a column of metrics.csv to compare, instead of the test accuracy", with = "compare" },
-  { "csv", "--csv FILE", "also write the table to a file, a row for each setting", with = "compare" },
+  { "csv", "--csv FILE", "also write the table to a file; --csv - prints that alone", with = "compare, predict" },
+  { "top", "--top N", "how many classes of each picture (default: 5, all in the table)", with = "predict" },
+  { "resize", "--resize", "make pictures of another size fit", with = "predict" },
+  { "grey", "--grey", "make coloured pictures grey", with = "predict" },
+  { "invert", "--invert", "make black white: a scan of what was learned white on black", with = "predict" },
   { "out", "--out FILE", "where to write it (default: report.html in the directory that the runs share)",
     with = "report" },
   { "verbose", "-v, --verbose", "everything that may matter in a report", with = "--version" },
@@ -68,6 +73,13 @@ local commands <const> = {
     "Evaluates the best weights of a run, or where it keeps none its newest checkpoint, on the validation and the "
       .. "test data. Nothing is written. RUN is its directory.",
     "eval runs/softmax_groups/default",
+  },
+  predict = {
+    "Shows for each PNG file, or each in a directory, the classes with their probabilities, best first. Where the "
+      .. "directories in a directory are classes, also how many are right. RUN is a run directory, whose best weights "
+      .. "are taken, or else its newest checkpoint; or one checkpoint, which is enough by itself. What is done to a "
+      .. "picture is said. Nothing is written but the table of --csv.",
+    "predict runs/softmax_groups/default seven.png",
   },
   compare = {
     "Compares finished runs. RUN is a run directory, or a directory that has some below. Runs that differ in nothing "

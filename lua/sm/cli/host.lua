@@ -15,6 +15,11 @@ function M.screen(options)
   return require "sm.terminal.progress".new(options)
 end
 
+--- What shows the predictions for pictures, as sm.terminal.predictions.
+function M.predictions(pictures, options)
+  return require "sm.terminal.predictions".new(pictures, options)
+end
+
 --- The directory for a run, as sm.experiment.directory.choose gives it.
 --- @param wanted table {base=(runs/<name>/<variant>), or runs=, name= and variant=; identity=, again=}
 --- @return string path, string state, string|nil reason, boolean|nil replaces

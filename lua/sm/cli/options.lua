@@ -22,6 +22,10 @@ end
 M.commands = {
   resume = { words = "RUN", takes = { "run" }, least = 1, most = 1, options = running { quiet = true } },
   eval = { words = "RUN", takes = { "run" }, least = 1, most = 1, options = running { quiet = true } },
+  predict = {
+    words = "RUN PICTURE…", takes = { "run", "file" }, least = 2, most = math.huge,
+    options = running { csv = true, top = true, grey = true, resize = true, invert = true },
+  },
   compare = {
     words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { csv = true, figure = true },
   },
@@ -52,6 +56,7 @@ M.options = {
   { "--jobs", takes = "number" },
   { "--figure", takes = "text" },
   { "--csv", takes = "file" },
+  { "--top", takes = "number" },
   { "--out", takes = "file" },
   { "--text", takes = "file" },
   { "--read", takes = "directory", several = true },
@@ -61,6 +66,9 @@ M.options = {
   { "--max-cpu", takes = "number" },
   { "--max-disk", takes = "number" },
   { "--max-files", takes = "number" },
+  { "--grey" },
+  { "--resize" },
+  { "--invert" },
   { "--trust" },
   { "--again" },
   { "--quiet" },

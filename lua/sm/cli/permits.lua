@@ -55,7 +55,8 @@ function M.original_of(run, record)
   return there and kept and there:read(#kept + 1) == kept and file or nil
 end
 
---- @param what table {file=, or run=(a directory) and record=(its environment.json); runs=(the directory of runs)}
+--- @param what table {file=, or run=(a directory) and record=(its environment.json), or checkpoint=(a file); runs=(the
+---   directory of runs); further=(paths that the command names)}
 --- @param options table of the command line: read=, write=
 --- @return table {read=, write=, runs=(the directory of runs, which sm.load_run and sm.load read), shown=(what is read,
 ---   in words), places=(of data sets, as sm.data.search has it), hint=(what else a run may need, in words)}
@@ -65,11 +66,14 @@ function M.of(what, options)
     for _, path in ipairs(paths) do read[#read + 1] = reach.real(path) end
   end
   local hint
-  reach.real(what.file or what.run) -- which says so where it counts from a directory that is gone
+  reach.real(what.file or what.run or what.checkpoint) -- which says so where it counts from a directory that is gone
   if what.file then
     local paths, said = around(what.file)
     add(paths)
     words[#words + 1] = said
+  elseif what.checkpoint then
+    add { what.checkpoint }
+    words[#words + 1] = what.checkpoint
   else
     add { what.run }
     words[#words + 1] = what.run .. "/"
@@ -79,6 +83,7 @@ function M.of(what, options)
   local mode = lfs.symlinkattributes(what.runs, "mode")
   local runs = (mode or what.file) and mode ~= "link" and reach.real(what.runs) or nil -- a link is a stranger's
   words[#words + 1] = runs and what.runs:gsub("/*$", "/")
+  add(what.further or {})
   add(search.reach())
   words[#words + 1] = "data sets"
   for _, directory in ipairs(options.read or {}) do

@@ -65,9 +65,12 @@ function M.plan(options, overrides, source)
     require "sm.modules".loaded(path)
 end
 
-local function is_confined(options)
+--- Whether a stranger's text runs in a worker.
+function M.is_confined(options)
   return program and not options.trust
 end
+
+local is_confined <const> = M.is_confined
 
 --- Hands work to a worker, which loads its libraries while this process loads its own.
 --- @return integer exit code

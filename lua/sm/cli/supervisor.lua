@@ -5,6 +5,7 @@
 local answers = require "sm.cli.answers"
 local calls = require "sm.cli.calls"
 local complain = require "sm.cli.complain"
+local host = require "sm.cli.host"
 local limits = require "sm.cli.limits"
 local message = require "sm.cli.message"
 local modules = require "sm.modules"
@@ -25,6 +26,7 @@ local now <const> = runtime.system.now
 local glance <const> = 0.25 -- seconds between two looks at the time
 local shortest_patience <const>, longest_patience <const>, patience_to_save <const> = 10, 600, 60 -- seconds
 local reprieve <const> = 1 -- seconds in which a worker that has ended is still answered
+local most_shown <const> = 5 -- classes of a picture, where nobody asks for more
 local most_output <const> = 1 << 16 -- bytes in one piece
 local most_source <const> = 8 << 20 -- bytes of a file, which goes to the worker in one message
 local interrupted_code <const>, failed_code <const> = 130, 1
@@ -47,7 +49,7 @@ local function start(self)
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
-    places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
+    source_of = self.source_of, pictures = self.pictures, places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
     columns = text.columns(), threads = runtime.system.threads(),
   })
 end
@@ -162,6 +164,7 @@ end
 --- Why a worker that says that all is done is not believed: it has begun to train a run, and the run is not finished.
 local function undone(self)
   if self.typing then return nil end
+  if self.predictions and not self.predictions.finished then return "the experiment's process ended too early" end
   local run = self.kind == "experiment" and self.opened or self.what == "resume"
   return run and not self.summary and ("%s is not finished, and the experiment's process has ended"):format(self.path
     or self.run) or nil
@@ -223,10 +226,11 @@ local function serve(self)
 end
 
 --- Runs an experiment's text in a worker.
---- @param work table {what="train", "resume", "evaluate", "interact" or "plan", options=(of the command line), overrides= (what the
----   command line sets), combinations=(for "plan": an array of overrides), source=(the text of the file),
----   file=(its path) or run=(a directory), worker=(one that was started), planned=function(position, result,
----   problem, modules), for "plan"; words=(of the worker's command, for tests)}
+--- @param work table {what="train", "resume", "evaluate", "predict", "interact" or "plan", options=(of the command
+---   line), overrides=(what the command line sets), combinations=(for "plan": an array of overrides), source=(the text
+---   of the file), file=(its path) or run=(a directory), worker=(one that was started), planned=function(position,
+---   result, problem, modules), for "plan"; words=(of the worker's command, for tests); for "predict" pictures=,
+---   source_of=(a run or a checkpoint, as sm.cli.predict has it), checkpoint=(its path) and read=(further paths)}
 --- @return integer exit code
 function M.run(work)
   local options = work.options
@@ -237,13 +241,16 @@ function M.run(work)
   local self <close> = setmetatable({
     what = work.what, options = {
       words = options.words, again = options.again, quiet = options.quiet, dry_run = options.dry_run,
-      text = options.text, runs = options.runs,
+      text = options.text, runs = options.runs, grey = options.grey, resize = options.resize, invert = options.invert,
+      most = options.top or not options.csv and most_shown or nil,
     },
     overrides = work.overrides, combinations = work.combinations, source = work.source, file = work.file,
     run = work.run, words = work.words, early = work.worker, begun = work.run ~= nil, planned = work.planned,
     called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
+    source_of = work.source_of, pictures = work.pictures,
+    predictions = work.pictures and host.predictions(work.pictures, options) or nil,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
   }, class)
@@ -252,7 +259,10 @@ function M.run(work)
     program.at_prompt(true)
   end
   self.record = work.run and require "sm.experiment.directory".record(work.run) or nil
-  self.permits = permits.of({ file = work.file, run = work.run, record = self.record, runs = self.runs }, options)
+  self.permits = permits.of({
+    file = work.file, run = work.run, record = self.record, checkpoint = work.checkpoint, runs = self.runs,
+    further = work.read,
+  }, options)
   if self.kind == "script" and not options.quiet and runtime.system.is_terminal(2) then -- an experiment says it itself
     io.stderr:write("smrun: ", staging.words(self), "\n")
   end

@@ -72,6 +72,15 @@ local function answering(work)
   function Host.finished_already() call "finished_already" end
   function Host.interrupted_run(_, about) call("interrupted_run", about) end
 
+  function Host.predictions(_, options)
+    local shown = {}
+    function shown.most(_, classes) return math.min(classes, options.most or classes) end
+    function shown.begin(_, about) call("predictions", about) end
+    function shown.one(_, rows, done) call("predicted", { rows = rows, done = done }) end
+    function shown.finish() call "predicted_all" end
+    return shown
+  end
+
   function Host.place(wanted)
     local answer = call("place", {
       name = wanted.name, variant = wanted.variant, runs = wanted.runs ~= "runs" and wanted.runs or nil,
@@ -181,6 +190,7 @@ local works <const> = {
     require "sm.experiment.load".file(work.options.words[1], work.source, {})
     return done_code
   end,
+  predict = function(work) return require "sm.cli.predict".work(work) end,
   plan = function(work)
     for _, combination in ipairs(work.combinations) do
       local ok, result, texts = xpcall(require "sm.cli.run".plan, handle, work.options, combination,

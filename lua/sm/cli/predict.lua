@@ -1,0 +1,199 @@
+--- smrun predict RUN|model.safetensors FILE.png…|DIR: what a trained network makes of pictures.
+local lfs = require "lfs"
+local host = require "sm.cli.host"
+local paths = require "sm.cli.paths"
+local usage = require "sm.usage"
+
+local M = {}
+
+local best <const> = "best.safetensors"
+local most_pictures <const> = 100000
+
+local function is_picture(name)
+  return name:lower():find "%.png$" ~= nil
+end
+
+--- The names in a directory, sorted, without hidden ones.
+local function names_in(directory)
+  local opened, iterator, state = pcall(lfs.dir, directory)
+  if not opened then usage.fail("cannot read the directory '%s'", directory) end
+  local names = {}
+  for name in iterator, state do
+    if name:sub(1, 1) ~= "." then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+--- Adds the pictures of a directory; where it has none but directories, those of each, whose name is their class.
+local function add_directory(list, directory)
+  local inner, before = {}, #list
+  for _, name in ipairs(names_in(directory)) do
+    local path = directory .. "/" .. name
+    local mode = lfs.attributes(path, "mode")
+    if mode == "directory" then inner[#inner + 1] = name
+    elseif mode == "file" and is_picture(name) then list[#list + 1] = { path = path, name = path } end
+  end
+  if #list > before then return end
+  for _, class in ipairs(inner) do
+    for _, name in ipairs(names_in(directory .. "/" .. class)) do
+      local path = ("%s/%s/%s"):format(directory, class, name)
+      if is_picture(name) and lfs.attributes(path, "mode") == "file" then
+        list[#list + 1] = { path = path, name = path, truth = class }
+      end
+    end
+  end
+  if #list == before then usage.fail("'%s' has no PNG files, neither itself nor in its directories", directory) end
+end
+
+--- The pictures that words name, in their order.
+--- @return table array of {path=, name=, truth=(the class that its directory says, or nil)}
+--- @return table the paths that are to be read: directories, and files
+local function pictures_of(words)
+  local list, read = {}, {}
+  for i = 2, #words do
+    local path = words[i]
+    local mode = lfs.attributes(path, "mode")
+    if not mode then usage.fail("no such file or directory '%s'%s", path, paths.hint(path, ".png")) end
+    path = path:gsub("(.)/+$", "%1")
+    read[#read + 1] = path
+    if mode == "directory" then
+      add_directory(list, path)
+    elseif mode == "file" and is_picture(path) then
+      list[#list + 1] = { path = path, name = path }
+    else
+      usage.fail("'%s' is no PNG file", path)
+    end
+    if #list > most_pictures then usage.fail("these are more than %d pictures", most_pictures) end
+  end
+  return list, read
+end
+
+--- What the first word names: a run directory, one of its checkpoints, or a checkpoint that lies anywhere.
+--- @return table {run=, name=(of the checkpoint in it, or nil)} or {checkpoint=(path)}
+function M.source(word)
+  local path = word:gsub("(.)/+$", "%1")
+  if lfs.attributes(path, "mode") == "file" and path:find "%.safetensors$" then
+    local run, name = path:match "^(.*)/checkpoints/([^/]+)$"
+    if run and not require "sm.experiment.directory".problem(run) then return { run = run, name = name } end
+    return { checkpoint = path }
+  end
+  paths.check_run(path)
+  return { run = path }
+end
+
+local function count(name, given)
+  local number = math.tointeger(tonumber(given))
+  if not number or number < 1 or number > 1000000 then
+    usage.fail("option '--%s' must be an integer of at least 1, got '%s'", name, given)
+  end
+  return number
+end
+
+-- In the worker, or with --trust in this process -------------------------------------------------------------------
+
+--- The names of the checkpoints of a run that may be taken, the one that is wanted first.
+local function names_of(run)
+  local directory = require "sm.experiment.directory"
+  local files = require "sm.experiment.checkpoint_files"
+  if directory.list(run, "checkpoints")[best] then return { best } end
+  local names = {}
+  for i, step in ipairs(files.steps(run)) do names[i] = files.name(step):match "[^/]*$" end
+  return #names > 0 and names or error(("%s has no checkpoint yet"):format(run), 0)
+end
+
+--- Reads the checkpoint of a run: the best, else the newest that can be read.
+local function read_of_run(source, say)
+  local portable, attempt = require "sm.experiment.portable", require "sm.problem".attempt
+  local names = source.name and { source.name } or names_of(source.run)
+  local first
+  for _, name in ipairs(names) do
+    local ok, found = attempt(portable.read, ("%s/checkpoints/%s"):format(source.run, name), #source.run)
+    if ok then return found, name end
+    first = first or found
+    if #names > 1 then say("passed over a checkpoint that cannot be read: " .. tostring(found)) end
+  end
+  error(first, 0)
+end
+
+--- The run of a directory whose checkpoints say nothing of the data: its data are loaded.
+local function from_directory(source, name, step)
+  local loaded = require "sm.experiment.load".run_directory(source.run, require "sm.cli.traceback".handler)
+  if not loaded.experiment then error(("%s/experiment.lua trains no run"):format(source.run), 0) end
+  local run = require "sm.experiment".restored(loaded.experiment, {
+    directory = source.run, source = loaded.source, params = loaded.params, quiet = true,
+  }, "smrun predict", name == best and "best" or step)
+  run.described = require "sm.data.stand_in".describe(run.data)
+  run.model:eval()
+  return run
+end
+
+--- The run of a source, with its weights.
+--- @return table run
+--- @return string which weights these are
+local function open(source, say)
+  local portable = require "sm.experiment.portable"
+  local found, name
+  if source.run then found, name = read_of_run(source, say)
+  else found, name = portable.read(source.checkpoint), source.checkpoint:match "[^/]*$" end
+  local run
+  if source.run and portable.lacks(found) then
+    run = from_directory(source, name, found.step)
+  else
+    run = portable.restore(found, function(experiment, loaded, text_name)
+      return require "sm.experiment".revived(experiment, loaded, text_name, true)
+    end)
+  end
+  if source.run then run.name = require "sm.experiment.directory".names(source.run) end
+  local which = name == best and "best weights" or source.name and "checkpoint" or source.run and "last checkpoint"
+    or "checkpoint"
+  return run, ("%s, after step %d"):format(which, found.step)
+end
+
+M.open = open
+
+local function widest(names)
+  local width = 0
+  for _, name in ipairs(names) do
+    width = math.max(width, require "sm.text".width(require "sm.text".visible(name)))
+  end
+  return math.min(width, 200)
+end
+
+--- @param work table {source_of=(as M.source gives it), pictures=, options=}
+--- @return integer exit code
+function M.work(work)
+  local source = work.source_of
+  local predict = require "sm.experiment.predict"
+  local screen = host.predictions(work.pictures, work.options)
+  local lines = {}
+  local run, which = open(source, function(line) lines[#lines + 1] = line end)
+  local reading, wanted = predict.reading(run), predict.wanted(run)
+  table.insert(lines, 1, ("%s   %s   %s"):format(run.name, which, source.run or source.checkpoint))
+  lines[#lines + 1] = "pictures   " .. wanted.words
+  lines[#lines + 1] = reading.why and "values     " .. reading.why or nil
+  screen:begin { kind = reading.kind, classes = #reading.classes, widest = widest(reading.classes), lines = lines }
+  local options = work.options
+  predict.pictures(run, reading, work.pictures, {
+    grey = options.grey, resize = options.resize, invert = options.invert, most = screen:most(#reading.classes),
+  }, function(_, rows, done) screen:one(rows, done) end)
+  screen:finish()
+  return 0
+end
+
+--- smrun predict
+--- @return integer exit code
+function M.predict(options)
+  if options.top then options.top = count("top", options.top) end
+  local source = M.source(options.words[1])
+  local pictures, read = pictures_of(options.words)
+  local work = {
+    what = "predict", options = options, source_of = source, run = source.run, checkpoint = source.checkpoint,
+    pictures = pictures, read = read,
+  }
+  local run = require "sm.cli.run"
+  if not run.is_confined(options) then return M.work(work) end
+  return run.confine(work)
+end
+
+return M
