@@ -304,20 +304,21 @@ end
 local runs_refused
 
 --- From now on the text of another run is not loaded.
---- @param why string, or a function(directory of its modules) that gives one, or nil where it may be loaded
+--- @param why string, or a function(path of the run or checkpoint) that gives one, or nil where it may be loaded
 function M.refuse_runs(why)
   runs_refused = why
 end
 
 --- The modules of another run, whose text is loaded while this one's runs. That text's `require` finds these, and no
 --- others of the same names, also when a function of it is called later.
---- @param of_run string|table RUN/modules, or place → text
+--- @param path string of the run, or of the checkpoint that has the text
+--- @param texts table its modules: place → text
 --- @return table {require=(for that text), enter=function, for `local scope <close> = …` while it is loaded}
-function M.apart(of_run)
+function M.apart(path, texts)
   local refused = runs_refused
-  if type(refused) == "function" then refused = refused(of_run) end
+  if type(refused) == "function" then refused = refused(path) end
   if refused then error(refused, 0) end
-  local texts, values, self = type(of_run) == "table" and of_run or M.read(of_run), {}, {}
+  local values, self = {}, {}
   local own_globals, own_registry
   local require_inner = scripts.require
   if make_globals then

@@ -31,11 +31,10 @@ local REFUSED <const> = "sm.load_run runs the text that the run has kept, which 
 --- Asks before the text of a run is run.
 local function asks_for_runs(terminal)
   local allowed = {}
-  return function(directory)
-    local run = directory:gsub("/modules$", "")
+  return function(run)
     if allowed[run] then return nil end
     if not terminal then return REFUSED .. "; `smrun --trust repl` runs it all the same" end
-    tell(("%s/experiment.lua is about to run, and may do all that you can: is it your own, or one that you have read?")
+    tell(("the text that %s has kept is about to run, and may do all that you can: is it your own, or one that you have read?")
       :format(run))
     local answer = terminal.read "yes or no: "
     if answer ~= "yes" and answer ~= "y" then

@@ -136,7 +136,7 @@ end
 function M.restore(found, revive)
   require_whole(found)
   local about = found.about
-  local apart <const> = modules.apart(about.modules)
+  local apart <const> = modules.apart(found.path, about.modules)
   local run, loaded
   do
     local _ <close> = random.scope()

@@ -48,7 +48,7 @@ end
 --- The experiment of a directory, run anew, and its run with the weights of a checkpoint. What is loading now keeps its
 --- random numbers, its parameters, its modules and what it has declared.
 local function restore(path, given)
-  local apart <const> = modules.apart(path .. "/modules")
+  local apart <const> = modules.apart(path, modules.read(path .. "/modules"))
   local _ <close> = mark(path)
   local _ <close> = random.scope()
   local _ <close> = params.scope()
