@@ -32,8 +32,9 @@ describe("a report in a browser", function()
   --- Opens a page in a frame so wide, uses it (report_browser.js), and gives what was seen: name → value.
   --- @param seconds integer how long the page believes to be open
   --- @param user string|nil what uses it instead
+  --- @param flags string|nil further words for the browser
   --- @return table, string the lines of the console
-  local function open(page, width, seconds, user)
+  local function open(page, width, seconds, user, flags)
     local path = workspace .. "/page.html"
     local script = tiny.read(user or "tests/lua/report_browser.js")
     page = page:gsub("script%-src ", ("script-src 'sha256-%s' "):format(runtime.io.base64(sha256(script))), 1)
@@ -42,8 +43,8 @@ describe("a report in a browser", function()
     local dom = output_of(([[cd '%s' && timeout 60 env -u LD_PRELOAD '%s' --headless --no-sandbox --disable-gpu \
       --user-data-dir='%s/profile' --disable-background-networking --disable-component-update --disable-sync \
       --no-first-run --host-resolver-rules='MAP * ~NOTFOUND' --window-size=1400,1000 --virtual-time-budget=%d \
-      --enable-logging=stderr --dump-dom 'file://%s/frame.html' 2>'%s/errors']])
-      :format(workspace, browser, workspace, 1000 * seconds, workspace, workspace))
+      --enable-logging=stderr %s --dump-dom 'file://%s/frame.html' 2>'%s/errors']])
+      :format(workspace, browser, workspace, 1000 * seconds, flags or "", workspace, workspace))
     local seen, said, errors = {}, {}, tiny.read(workspace .. "/errors")
     for line in (dom:match '<pre id="seen">(.-)</pre>' or ""):gmatch "[^\n]+" do
       local name, value = line:match "^(.-): (.*)$"
@@ -227,6 +228,71 @@ describe("a report in a browser", function()
     assert.truthy(seen.legend:find(labels[2] .. " validation loss 0.34 ± 0.07071 (n = 2)", 1, true), seen.legend)
   end)
 
+  local dark <const> = "--blink-settings=preferredColorScheme=0"
+
+  local function write_two_settings()
+    local paths = {}
+    for groups = 1, 2 do
+      for seed = 1, 2 do
+        paths[#paths + 1] = write_run(("e/groups=%d,seed=%d"):format(groups, seed), seed + 2 * groups, {
+          values = { groups = groups, note = '"' .. ("a long text "):rep(9) .. '"' }, accuracy = 0.9 + seed / 100,
+        })
+      end
+    end
+    return paths
+  end
+
+  it_in_browser("has the result first and the rest folded, for the keyboard too", function()
+    local path = write_run("e/a", 1, { accuracy = 0.9 })
+    tiny.write(path .. "/metrics.csv", (tiny.read(path .. "/metrics.csv"):gsub("gone", "mem_p90", 1)))
+    local seen, said = open(report.page { path }, 1280, 20, "tests/lua/report_reader.js")
+    assert.equal("", said)
+    assert.is_nil(seen.problem)
+    assert.equal("outcome curves pictures more settings source environment", seen.sections)
+    assert.equal("true", seen["first seen"])
+    assert.equal("Optimizer false, Other false", seen.folded)
+    assert.equal("true", seen["headings reached"])
+    assert.equal("3", seen["drawn when opened"])
+    assert.equal("How large a step is, or may be.", seen.words)
+    assert.equal("true", seen["chart reached"])
+    assert.equal("step 1,000train loss 0.3validation loss 0.29", seen["at the end"])
+    assert.matches("^step 500", seen["one before"]) -- of the line of the validation data
+    assert.equal("250-750", seen.closer)
+    assert.equal("0-1000", seen.wider)
+    assert.equal("0-1000", seen.whole)
+    assert.equal("false", seen["wider than the window"])
+    assert.equal("", seen.beyond)
+    assert.equal("solid", seen.focus)
+  end)
+
+  it_in_browser("shows the curves of a row alone, and the row of a curve", function()
+    local seen, said = open(report.page(write_two_settings()), 1280, 20, "tests/lua/report_reader.js")
+    assert.equal("", said)
+    assert.is_nil(seen.problem)
+    local one = "groups=2 faint, groups=2 faint, groups=1, groups=1"
+    local all = "groups=1, groups=1, groups=2, groups=2"
+    assert.equal("1, 1, 1; 3 pressed; " .. one, seen["picked by a row"]) -- in each table of settings
+    assert.equal("all curves, not groups=1 alone", seen["way back"])
+    assert.equal("; 0 pressed; " .. all, seen["after Escape"])
+    assert.equal("1, 1, 1; " .. one, seen["picked by a line"])
+    assert.equal("2, 2, 2; groups=1 faint, groups=1 faint, groups=2, groups=2", seen["picked by a click on a line"])
+    assert.equal('{"setting":1}', seen.kept)
+    assert.equal("groups=1,seed=1; groups=1 faint, groups=1 faint, groups=2 faint, groups=2 faint, groups=10, groups=10",
+      seen["picked by a run"])
+    assert.equal("6", seen["lines with it"])
+  end)
+
+  it_in_browser("can be read in dark and light, on a wide and a narrow screen", function()
+    local page = report.page(write_two_settings())
+    for _, one in ipairs { { 1280, "rgb(255, 255, 255)" }, { 400, "rgb(20, 23, 27)", dark } } do
+      local seen, said = open(page, one[1], 20, "tests/lua/report_reader.js", one[3])
+      assert.equal("", said)
+      assert.equal(one[2], seen.page)
+      assert.is_true(tonumber(seen["least contrast"]:match "^%S+") >= 4.5, seen["least contrast"])
+      assert.same({ "false", "", "true" }, { seen["wider than the window"], seen.beyond, seen["scrollers reached"] })
+    end
+  end)
+
   --- A run of so many rows, whose training loss is 99 at one step and -9 at another.
   local function write_long_run(name, seed, rows, values)
     local lines = {}
@@ -236,6 +302,32 @@ describe("a report in a browser", function()
     end
     return tiny.write_run(workspace, name, seed, { values = values, metrics = table.concat(lines), accuracy = 0.9 })
   end
+
+  -- By the real clock: two seconds on a machine that does nothing else, and here many times that.
+  it_in_browser("has 100,000 rows of 19 columns on the screen soon", function()
+    local names = { "cap_share", "mem_p10", "mem_p50", "mem_p90" }
+    for i = 1, 7 do names[#names + 1] = "own_" .. i end
+    local lines, cells = {}, ("0.123456789,"):rep(#names):sub(1, -2)
+    for step = 1, 100000 do
+      lines[step] = ("%d,1,%.9g,0.5,%s,0.001,4.5,%s\n"):format(step, math.random(),
+        step % 10 == 0 and "0.5,0.5" or ",", cells)
+    end
+    local path = tiny.write_run(workspace, "e/a", 1, { accuracy = 0.9, columns = "," .. table.concat(names, ","),
+      metrics = table.concat(lines) })
+    local page, script = report.page { path }, [[
+      document.body.dataset.drawn = charts.filter(({ graph }) => graph).length;
+      document.body.dataset.after = performance.now();
+      for (const figures of document.querySelectorAll("pre")) figures.remove();]]
+    page = page:gsub("script%-src ", ("script-src 'sha256-%s' "):format(runtime.io.base64(sha256(script))), 1)
+    tiny.write(workspace .. "/page.html", (page:gsub("</body>", function()
+      return "<script>" .. script .. "</script></body>"
+    end)))
+    local dom = output_of(("timeout 60 env -u LD_PRELOAD '%s' --headless --no-sandbox --disable-gpu "
+      .. "--user-data-dir='%s/profile' --no-first-run --window-size=1280,1000 --dump-dom 'file://%s/page.html' 2>&1")
+      :format(browser, workspace, workspace))
+    assert.equal("2", dom:match 'data%-drawn="(%d+)"')
+    assert.is_true(tonumber(dom:match 'data%-after="([%d.]+)"') < 15000)
+  end)
 
   it_in_browser("shows 100,000 rows: what stands out from afar, and each of them from near", function()
     local page = report.page { write_long_run("e/a", 1, 100000) }
