@@ -277,8 +277,8 @@ describe("a report in a browser", function()
     assert.equal("1, 1, 1; " .. one, seen["picked by a line"])
     assert.equal("2, 2, 2; groups=1 faint, groups=1 faint, groups=2, groups=2", seen["picked by a click on a line"])
     assert.equal('{"setting":1}', seen.kept)
-    assert.equal("groups=1,seed=1; groups=1 faint, groups=1 faint, groups=2 faint, groups=2 faint, groups=10, groups=10",
-      seen["picked by a run"])
+    assert.equal("groups=1,seed=1; groups=1 faint, groups=1 faint, groups=2 faint, groups=2 faint, groups=10, "
+      .. "groups=10", seen["picked by a run"])
     assert.equal("6", seen["lines with it"])
   end)
 

@@ -33,6 +33,22 @@ local function told(runs)
   return known
 end
 
+--- Which columns have a figure in any row. @return table name → true
+local function columns_with_figures(runs)
+  local found = {}
+  for _, run in ipairs(runs) do
+    for _, column in ipairs(run.columns) do
+      for i = 1, found[column] and 0 or #run.rows do
+        if run.rows[i][column] then
+          found[column] = true
+          break
+        end
+      end
+    end
+  end
+  return found
+end
+
 --- What a chart stands under: nothing for a loss, an accuracy and what a person measures, which are what training is
 --- about; the heading of an optimizer's columns and of a view's.
 local function heading_of(column, known)
@@ -60,12 +76,7 @@ end
 --- @return table array of {title=, columns=, heading=(nil for those that stand first), words=(array of {column=,
 ---   words=})}
 function M.charts(runs)
-  local has_figures, charts, by_quantity, placed, known = {}, {}, {}, {}, told(runs)
-  for _, run in ipairs(runs) do
-    for _, row in ipairs(run.rows) do
-      for column in pairs(row) do has_figures[column] = true end
-    end
-  end
+  local has_figures, charts, by_quantity, placed, known = columns_with_figures(runs), {}, {}, {}, told(runs)
   for _, run in ipairs(runs) do
     for _, column in ipairs(run.columns) do
       if has_figures[column] and not no_curve[column] and not placed[column] then
