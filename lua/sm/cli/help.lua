@@ -71,7 +71,8 @@ local commands <const> = {
   },
   eval = {
     "Evaluates the best weights of a run, or where it keeps none its newest checkpoint, on the validation and the "
-      .. "test data. Nothing is written. RUN is its directory.",
+      .. "test data. Where it classifies, the accuracy of each class is printed, too. Nothing is written. RUN is its "
+      .. "directory.",
     "eval runs/softmax_groups/default",
   },
   predict = {

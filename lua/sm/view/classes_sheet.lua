@@ -100,19 +100,20 @@ function M.mistakes(path, numbers, split, about)
   local count, wrong = #numbers.mistakes, numbers.examples - numbers.correct
   local lines = table.move(about.lines, 1, #about.lines, 1, {})
   if count > 0 then
-    lines[#lines + 1] = ("Of %s, the %s: true → predicted%s"):format(words.count(wrong, "wrong answer"),
-      count == 1 and "worst" or ("%d worst, by %s"):format(count, numbers.mistakes[1].margin
-        and "how far the predicted class's score is above the true one's" or "their loss"),
-      numbers.mistakes[1].probability and ", and its probability" or "")
+    local worst = numbers.mistakes[1]
+    lines[#lines + 1] = ("%s by %s: true → predicted%s"):format(
+      count == wrong and words.count(wrong, "wrong answer")
+        or ("The %d worst of %s,"):format(count, words.count(wrong, "wrong answer")),
+      worst.margin and "how far the predicted class's score is above the true one's" or "loss",
+      worst.probability and ", and its probability" or "")
   end
   local sheet = { name = "Mistakes", about = measured(numbers, about.split), lines = lines }
   if count > 0 and are_images(split) then
     local labels = {}
     for i, mistake in ipairs(numbers.mistakes) do labels[i] = caption(numbers, mistake) end
-    local pictures = images(classification.inputs(split, numbers.mistakes),
-      { labels = labels, columns = COLUMNS, title = sheet.name })
+    local pictures = images(classification.inputs(split, numbers.mistakes), { columns = COLUMNS, title = sheet.name })
     local content = pictures:read(pictures.given)
-    content.about = sheet.about
+    content.about, content.captions = sheet.about, labels
     return pictures:write(path, content, lines)
   end
   sheet.content = count > 0 and listed(numbers) or page.column({}, 0)

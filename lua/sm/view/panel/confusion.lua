@@ -71,7 +71,7 @@ return function(numbers)
   local classes, cell = numbers.classes, cell_of(numbers)
   local columns, labelled = headings(classes, cell)
   local rows = row_labels(classes, cell, labelled, columns)
-  local left = math.ceil(page.widest(rows, style.label)) + GAP
+  local left = math.ceil(math.max(page.width("true", style.label), page.widest(rows, style.label))) + GAP
   local top, side = 2 * style.label.size + GAP, cell * #classes
   local shades = shades_of(numbers)
   local values = tensor.tensor(shades)
