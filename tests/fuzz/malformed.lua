@@ -144,6 +144,7 @@ end
 local COMMANDS <const> = {
   ["params.json"] = { "resume $run", "eval $run", "compare $run", "report $run" },
   ["summary.json"] = { "compare $run", "report $run", "eval $run" },
+  ["classes.json"] = { "report $run" },
   ["environment.json"] = { "resume $run", "compare $run", "report $run" },
   ["metrics.csv"] = { "resume $run", "compare $run", "report $run" },
   ["experiment.lua"] = { "eval $run", "compare $run", "report $run" },
@@ -204,7 +205,10 @@ end
 local function check_runs()
   local finished, begun = make_runs()
   local checkpoint = "checkpoints/step-000002.safetensors"
-  local files = { checkpoint = read(begun .. "/" .. checkpoint), ["summary.json"] = read(finished .. "/summary.json") }
+  local files, of_finished = { checkpoint = read(begun .. "/" .. checkpoint) }, {}
+  for _, name in ipairs { "summary.json", "classes.json" } do
+    files[name], of_finished[name] = read(finished .. "/" .. name), true
+  end
   for _, name in ipairs { "params.json", "environment.json", "metrics.csv", "experiment.lua", "spent.json" } do
     files[name] = read(begun .. "/" .. name)
   end
@@ -212,7 +216,7 @@ local function check_runs()
   for _, case in ipairs(chosen(runs.cases(files, metadata), part)) do
     count(case.kind)
     local commands = COMMANDS[case.kind]
-    local from = case.kind == "summary.json" and finished or begun
+    local from = of_finished[case.kind] and finished or begun
     for i, command in ipairs(commands) do
       if i == 1 or command:find "^resume" or commands[i - 1]:find "^resume" then
         prepare(case, from, case.file == "checkpoint" and checkpoint or case.file)

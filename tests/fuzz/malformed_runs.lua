@@ -171,8 +171,8 @@ local MAKES <const> = {
 --- @param metadata of that checkpoint
 function M.cases(files, metadata)
   local cases = {}
-  for _, name in ipairs { "params.json", "summary.json", "environment.json", "metrics.csv", "experiment.lua",
-    "spent.json", "checkpoint" } do
+  for _, name in ipairs { "params.json", "summary.json", "classes.json", "environment.json", "metrics.csv",
+    "experiment.lua", "spent.json", "checkpoint" } do
     local function add(what, case)
       if type(case) == "string" then case = { text = case } end
       case.kind, case.file, case.name = name, name, what
@@ -180,7 +180,7 @@ function M.cases(files, metadata)
     end
     local text = files[name]
     if name:find "json$" then
-      add_json(add, text, name == "environment.json" and 4 or 1)
+      add_json(add, text, name == "environment.json" and 4 or name == "classes.json" and 24 or 1)
     elseif name == "metrics.csv" then
       add_csv(add, text)
     elseif name == "experiment.lua" then

@@ -252,8 +252,8 @@ describe("a run that classifies", function()
   --- Runs tiny.lua with parts of its text replaced. @return what classes.json says, its text
   local function run(text, overrides)
     tiny.write(workspace .. "/tiny.lua", text)
-    tiny.run(workspace, overrides)
-    return classes.read(base), tiny.read(base .. "/classes.json")
+    local _, result = tiny.run(workspace, overrides)
+    return classes.read(result.directory), tiny.read(result.directory .. "/classes.json")
   end
 
   it("keeps what the test set says, with two pictures", function()
@@ -331,6 +331,30 @@ describe("a run that classifies", function()
       if parts[2] ~= "" and parts[1] == "" then assert.equal("best", classes.read(base).weights) end
       tiny.remove(workspace .. "/runs")
     end
+  end)
+
+  it("keeps the evaluation that ended it where it stops early", function()
+    local text = classifying:gsub(", test_inputs = inputs, test_targets = targets", "")
+      :gsub("steps = p.steps,", "%0 patience = 1,")
+    local found = run(text, { lr = "1e-12" })
+    local summary = json.object(tiny.read(workspace .. "/runs/tiny/lr=1e-12/summary.json"))
+    assert.equal("patience", summary.stopped)
+    assert.equal(summary.steps, found.step)
+    assert.near(summary.validation_accuracy, found.correct / found.examples, 1e-8)
+  end)
+
+  it("is one of many on a page", function()
+    local paths = {}
+    for seed = 1, 2 do
+      tiny.run(workspace, { seed = tostring(seed) })
+      paths[#paths + 1] = workspace .. "/runs/tiny/" .. (seed == 1 and "default" or "seed=2")
+    end
+    local first, second = report.page { paths[1] }, report.page(paths)
+    helpers.has(first, '<section id="classes">')
+    assert.equal(select(2, first:gsub("<caption>", "")), select(2, second:gsub("<caption>", ""))) -- one setting
+    tiny.run(workspace, { lr = "0.5" })
+    paths[3] = workspace .. "/runs/tiny/lr=0.5"
+    helpers.has(report.page(paths), '<details data-key="classes of ')
   end)
 
   it("keeps nothing where no accuracy is measured", function()

@@ -139,6 +139,11 @@ local function check(file, found)
   return found
 end
 
+--- Whether a run has a classes.json.
+function M.kept(path)
+  return directory.mode(path .. "/" .. file_name) ~= nil
+end
+
 --- What classes.json of a run says; nil where there is none.
 --- @param path string the run directory
 function M.read(path)

@@ -171,15 +171,14 @@ end
 --- @param settings table array of {runs=, label=}
 function M.section(settings)
   local nodes, room, several = {}, { bytes = most_pictures }, #settings > 1
-  local count, left_out = 0, 0
+  local left_out = 0
   for _, setting in ipairs(settings) do
     local run = setting.runs[1]
-    local read, found = attempt(classes.read, run.path)
-    if not read or found then
-      count = count + 1
-      if count > most_runs then
-        left_out = left_out + 1
-      else
+    if #nodes == most_runs then
+      left_out = left_out + (classes.kept(run.path) and 1 or 0)
+    else
+      local read, found = attempt(classes.read, run.path)
+      if not read or found then
         local node = read and run_node(run, found, room) or h("p", { class = "note" }, tostring(found))
         local label = several and ("%s, seed %s"):format(setting.label, run.seed_text)
         nodes[#nodes + 1] = label and h("details", { ["data-key"] = "classes of " .. label },
