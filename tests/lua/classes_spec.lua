@@ -268,7 +268,11 @@ describe("a run that classifies", function()
     local page = report.page { base }
     helpers.has(page, '<section id="classes">')
     helpers.has(page, 'class="confusion"')
-    helpers.has(page, "The worst mistakes")
+    helpers.has(page, "<h3>The worst mistakes</h3>")
+    helpers.has(page, "As a picture, with the reliability diagram")
+    for _, name in ipairs { "confusion", "mistakes" } do
+      helpers.has(page, require "sm.runtime".io.base64(tiny.read(("%s/plots/test-%s.png"):format(base, name))))
+    end
     helpers.has(page, "Expected calibration error (ECE)")
   end)
 
@@ -391,7 +395,9 @@ describe("a run that classifies", function()
     helpers.has(printed, "the pictures of the classes could not be drawn: ")
     helpers.has(printed, "test-mistakes.png: expected a file to replace, found a directory")
     assert.truthy(lfs.attributes(base .. "/summary.json"))
-    helpers.has(report.page { base }, '<section id="classes">')
+    local page = report.page { base }
+    helpers.has(page, '<section id="classes">')
+    assert.is_nil(page:find("<h3>The worst mistakes</h3>", 1, true))
   end)
 end)
 

@@ -119,34 +119,42 @@ local function calibration(found)
   }
 end
 
---- The bytes of the picture of the worst mistakes, its width and its height; nil where there is none. A run may be a
---- stranger's: no link leads out of it into the page.
-local function picture_of(run, found)
-  local _, name = classes.pictures(found.split)
-  local read, bytes = attempt(beneath.read, run.path, name, most_bytes)
+--- A picture of a run. A run may be a stranger's: no link leads out of it into the page.
+--- @param name string beneath the run directory
+--- @param room table {bytes=} that are left for pictures
+--- @return table|nil node; nil where there is no such picture
+local function picture(run, name, alt, room)
   local first_fields <const> = "\x89PNG\r\n\26\n\0\0\0\13IHDR"
+  local read, bytes = attempt(beneath.read, run.path, name, most_bytes)
   if not read or not bytes or #bytes < #first_fields + 8 or bytes:sub(1, #first_fields) ~= first_fields then
     return nil
-  end
-  return bytes, (">I4I4"):unpack(bytes, #first_fields + 1)
-end
-
---- @param room table {bytes=} that are left for pictures
-local function mistakes(run, found, room)
-  if not found.mistakes or #found.mistakes == 0 then return nil end
-  local bytes, width, height = picture_of(run, found)
-  if not bytes then return nil end
-  if #bytes > room.bytes then
-    return h("p", { class = "note" }, "The picture of the worst mistakes is left out: this page has many already.")
+  elseif #bytes > room.bytes then
+    return h("p", { class = "note" }, ("%s is left out: this page has many pictures already."):format(name))
   end
   room.bytes = room.bytes - #bytes
-  local worst = found.mistakes[1]
-  return { h("h3", {}, "The worst mistakes"), h("div", { class = "frames" }, h("img", {
-    alt = ("The %d mistakes with the highest loss; the worst is example %d, of class %s, taken for %s"):format(
-      #found.mistakes, worst.example, name_of(found, worst.label), name_of(found, worst.predicted)),
-    width = width, height = height, loading = "lazy",
+  local width, height = (">I4I4"):unpack(bytes, #first_fields + 1)
+  return h("div", { class = "frames" }, h("img", {
+    alt = alt, width = width, height = height, loading = "lazy",
     src = { "data:image/png;base64,", html.raw(runtime.io.base64(bytes)) },
-  })) }
+  }))
+end
+
+local function mistakes(run, found, room)
+  if not found.mistakes or #found.mistakes == 0 then return nil end
+  local _, name = classes.pictures(found.split)
+  local worst = found.mistakes[1]
+  local node = picture(run, name, ("The %d worst mistakes; the first is example %d, of class %s, taken for %s"):format(
+    #found.mistakes, worst.example, name_of(found, worst.label), name_of(found, worst.predicted)), room)
+  return node and { h("h3", {}, "The worst mistakes"), node }
+end
+
+--- All but the mistakes as the picture that the run has drawn, which has the reliability diagram.
+local function drawn(run, found, room)
+  local name = classes.pictures(found.split)
+  local node = picture(run, name, "The same as a picture: confusion matrix, accuracy of each class"
+    .. (found.calibration and ", reliability diagram" or ""), room)
+  return node and h("details", { ["data-key"] = "classes as a picture " .. run.path:match "[^/]*/*$" },
+    h("summary", {}, found.calibration and "As a picture, with the reliability diagram" or "As a picture"), node)
 end
 
 --- What is said of one run.
@@ -163,6 +171,7 @@ local function run_node(run, found, room)
       .. "softmax gives probabilities, is known of the loss \"cross_entropy\" alone; and they must be numbers."),
     found.confusion and #found.classes <= classification.figures and matrix(found) or false,
     confused(found) or false,
+    drawn(run, found, room) or false,
     mistakes(run, found, room) or false,
   }
 end
