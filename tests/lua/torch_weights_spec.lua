@@ -1,4 +1,5 @@
---- Weights that PyTorch has saved, read as docs/guide/07-trained-network.md says it; skipped by name where there is no PyTorch.
+--- Weights that PyTorch has saved, read as docs/guide/07-trained-network.md says it; skipped by name where there is no
+-- PyTorch.
 local helpers = dofile "tests/lua/helpers.lua"
 local lfs = require "lfs"
 local sm = require "sm"
