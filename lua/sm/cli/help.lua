@@ -40,10 +40,11 @@ local options <const> = {
     "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
   { "figure", "--figure NAME", "a column of metrics.csv to compare, instead of the test accuracy", with = "compare" },
   { "csv", "--csv FILE", "also write the table to a file; --csv - prints that alone", with = "compare, predict" },
+  { "data", "--data DIR", "where data sets lie, or are fetched to, as SM_DATA says it; eval: what to evaluate on" },
   { "top", "--top N", "how many classes of each picture (default: 5, all in the table)", with = "predict" },
-  { "resize", "--resize", "make pictures of another size fit", with = "predict" },
-  { "grey", "--grey", "make coloured pictures grey", with = "predict" },
-  { "invert", "--invert", "make black white: a scan of what was learned white on black", with = "predict" },
+  { "resize", "--resize", "make pictures of another size fit", with = "predict, eval" },
+  { "grey", "--grey", "make coloured pictures grey", with = "predict, eval" },
+  { "invert", "--invert", "make black white: a scan of what was learned white on black", with = "predict, eval" },
   { "out", "--out FILE", "where to write it (default: report.html in the directory that the runs share)",
     with = "report" },
   { "verbose", "-v, --verbose", "everything that may matter in a report", with = "--version" },
@@ -71,8 +72,9 @@ local commands <const> = {
   },
   eval = {
     "Evaluates the best weights of a run, or where it keeps none its newest checkpoint, on the validation and the "
-      .. "test data. Where it classifies, the accuracy of each class is printed, too. Nothing is written. RUN is its "
-      .. "directory.",
+      .. "test data. Where it classifies, the accuracy of each class is printed, too. With --data DIR on data of your "
+      .. "own: a directory of PNG files for each class, which are prepared as `predict` prepares them, or the files of "
+      .. "the run's data set. Nothing is written. RUN is its directory.",
     "eval runs/softmax_groups/default",
   },
   predict = {

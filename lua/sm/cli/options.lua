@@ -20,28 +20,37 @@ end
 --- "run", "runs" (a run, or a directory that has some below), a "data" set, a "file", a "script" in Lua, a "directory"
 --- or "text"; the last kind is that of all further words, too.
 M.commands = {
-  resume = { words = "RUN", takes = { "run" }, least = 1, most = 1, options = running { quiet = true } },
-  eval = { words = "RUN", takes = { "run" }, least = 1, most = 1, options = running { quiet = true } },
+  resume = {
+    words = "RUN", takes = { "run" }, least = 1, most = math.huge,
+    options = running { quiet = true, runs = true, data = true, again = true },
+  },
+  eval = {
+    words = "RUN", takes = { "run" }, least = 1, most = 1,
+    options = running { quiet = true, data = true, grey = true, resize = true, invert = true },
+  },
   predict = {
     words = "RUN PICTURE…", takes = { "run", "file" }, least = 2, most = math.huge,
-    options = running { csv = true, top = true, grey = true, resize = true, invert = true },
+    options = running { csv = true, top = true, data = true, grey = true, resize = true, invert = true },
   },
   compare = {
     words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { csv = true, figure = true },
   },
   report = { words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { out = true } },
-  data = { words = "NAME…", takes = { "data" }, least = 1, most = math.huge, options = { quiet = true } },
+  data = {
+    words = "NAME…", takes = { "data" }, least = 1, most = math.huge, options = { quiet = true, data = true },
+  },
   repl = { words = "", takes = {}, least = 0, most = 0, options = { trust = true } },
 }
 
 --- What is no command's name, but done as one.
 M.unnamed = {
   file = {
-    options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true },
+    options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true,
+      data = true },
   },
   code = { least = 0, most = 0, options = { code = true, trust = true } },
   interactive = {
-    options = running { interactive = true, runs = true, again = true, quiet = true, dry_run = true },
+    options = running { interactive = true, runs = true, again = true, quiet = true, dry_run = true, data = true },
   },
   version = { least = 0, most = 0, options = { version = true, verbose = true } },
 }
@@ -56,6 +65,7 @@ M.options = {
   { "--jobs", takes = "number" },
   { "--figure", takes = "text" },
   { "--csv", takes = "file" },
+  { "--data", takes = "directory" },
   { "--top", takes = "number" },
   { "--out", takes = "file" },
   { "--text", takes = "file" },
@@ -251,6 +261,10 @@ function M.read(arguments)
   if M.commands[name] and given.words[1] then table.remove(given.words, 1) end
   if command.least then check_words(given.words, name, command) end
   if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end
+  if given.data then
+    require "sm.cli.paths".check_directory(given.data, name == "data" and "write" or "data")
+    require "sm.data.search".put(given.data, name == "eval")
+  end
   if given.threads then given.threads = count("threads", given.threads, most_threads) end
   if given.jobs then given.jobs = count("jobs", given.jobs, most_jobs) end
   if command.options.read then read_grants(given) end

@@ -46,6 +46,22 @@ local function add_directory(list, directory)
   if #list == before then usage.fail("'%s' has no PNG files, neither itself nor in its directories", directory) end
 end
 
+--- The pictures in a directory of directories; nil where it is none.
+--- @return table|nil array as pictures_of gives it
+function M.by_class(directory)
+  local list, path = {}, directory:gsub("(.)/+$", "%1")
+  for _, class in ipairs(names_in(path)) do
+    if lfs.attributes(path .. "/" .. class, "mode") == "directory" then
+      for _, name in ipairs(names_in(path .. "/" .. class)) do
+        local place = ("%s/%s/%s"):format(path, class, name)
+        if is_picture(name) then list[#list + 1] = { path = place, name = place, truth = class } end
+      end
+    end
+  end
+  if #list > most_pictures then usage.fail("'%s' has more than %d pictures", directory, most_pictures) end
+  return #list > 0 and list or nil
+end
+
 --- The pictures that words name, in their order.
 --- @return table array of {path=, name=, truth=(the class that its directory says, or nil)}
 --- @return table the paths that are to be read: directories, and files
@@ -179,6 +195,35 @@ function M.work(work)
   }, function(_, rows, done) screen:one(rows, done) end)
   screen:finish()
   return 0
+end
+
+--- Evaluates on pictures, in the worker or this process.
+--- @return integer exit code
+function M.evaluate_work(work)
+  local predict, print = require "sm.experiment.predict", require "sm.text".print
+  local source, lines = work.source_of, {}
+  local run, which = open(source, function(line) lines[#lines + 1] = line end)
+  for _, line in ipairs(lines) do print(line) end
+  local result = predict.evaluate(run, work.pictures, work.options)
+  print(("%-10s %s   %s"):format(run.name, which, source.run or source.checkpoint))
+  print(("%-10s %s: %d pictures of %d classes%s"):format("data", work.options.data, #work.pictures, result.classes,
+    result.done ~= "" and " (" .. result.done .. ")" or ""))
+  local figures = require "sm.numbers".figures(result.loss, result.accuracy, result.metrics)
+  print(("%-10s %s"):format("result", figures ~= "" and figures or "nothing is measured"))
+  return 0
+end
+
+--- smrun eval RUN --data DIR, where that has pictures.
+--- @param pictures table as M.by_class gives them
+--- @return integer exit code
+function M.evaluate(options, pictures)
+  local source = M.source(options.words[1])
+  local work = {
+    what = "evaluate_pictures", options = options, source_of = source, run = source.run,
+    checkpoint = source.checkpoint, pictures = pictures, read = { options.data },
+  }
+  local run = require "sm.cli.run"
+  return run.is_confined(options) and run.confine(work) or M.evaluate_work(work)
 end
 
 --- smrun predict

@@ -117,6 +117,21 @@ function M.interact(options)
   }
 end
 
+--- Raises unless the files of a run's data set are found by its name, and so in the directory that --data says.
+local function require_named(run, directory)
+  local kinds = {}
+  for _, set in ipairs(require "sm.data.stand_in".noted()) do
+    if require "sm.data.catalogue"[set.made_by] or set.made_by == "mnist_mini" then
+      require "sm.text".print(("%-10s %s in %s"):format("data", set.name, directory))
+      return
+    end
+    kinds[#kinds + 1] = "data." .. set.made_by
+  end
+  error(("%s: --data takes a directory of PNG files for each class, or the files of the run's data set where that has "
+    .. "a name, as mnist; this run's data are %s"):format(run, #kinds > 0 and table.concat(kinds, ", ")
+    or "made by its text"), 0)
+end
+
 --- Makes the experiment of a run directory anew and hands it to one of its methods, in this process.
 --- @return integer exit code
 function M.go_on(method, options)
@@ -125,6 +140,7 @@ function M.go_on(method, options)
   if not loaded.experiment then
     require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
   end
+  if options.needs_data then require_named(directory, options.data) end
   return exit_code(loaded.experiment[method](loaded.experiment, {
     directory = directory, file = directory .. "/experiment.lua",
     source = loaded.source, params = loaded.params, quiet = options.quiet,
@@ -145,7 +161,14 @@ end
 
 --- smrun eval RUN
 function M.eval(options)
-  return with_run("evaluate", options)
+  local directory = options.data
+  if not directory then return with_run("evaluate", options) end
+  local pictures = require "sm.cli.predict".by_class(directory)
+  if not pictures then
+    options.needs_data = true
+    return with_run("evaluate", options)
+  end
+  return require "sm.cli.predict".evaluate(options, pictures)
 end
 
 return M

@@ -19,7 +19,7 @@ local most_restarts <const> = 5
 --- which is there, or whatever a "script" comes to, beneath runs/<its name>.
 --- @param work table as supervisor.run takes it
 function M.kind(work)
-  if work.what == "evaluate" or work.what == "plan" or work.what == "predict" or work.options.dry_run then return "nothing" end
+  if work.what == "evaluate" or work.what == "plan" or work.pictures or work.options.dry_run then return "nothing" end
   if work.what == "resume" then return "run" end
   if work.run then return "nothing" end
   return loader.returns_experiment(work.source) and "experiment" or "script"

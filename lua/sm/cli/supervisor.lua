@@ -241,7 +241,8 @@ function M.run(work)
   local self <close> = setmetatable({
     what = work.what, options = {
       words = options.words, again = options.again, quiet = options.quiet, dry_run = options.dry_run,
-      text = options.text, runs = options.runs, grey = options.grey, resize = options.resize, invert = options.invert,
+      text = options.text, runs = options.runs, data = options.data, needs_data = options.needs_data,
+      grey = options.grey, resize = options.resize, invert = options.invert,
       most = options.top or not options.csv and most_shown or nil,
     },
     overrides = work.overrides, combinations = work.combinations, source = work.source, file = work.file,
@@ -250,7 +251,7 @@ function M.run(work)
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
     source_of = work.source_of, pictures = work.pictures,
-    predictions = work.pictures and host.predictions(work.pictures, options) or nil,
+    predictions = work.what == "predict" and host.predictions(work.pictures, options) or nil,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
   }, class)

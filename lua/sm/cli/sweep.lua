@@ -19,6 +19,7 @@ local function words_of(options, setting, text_path, threads)
   local words = { program.executable, options.words[1], "--text=" .. text_path, "--quiet",
     "--threads", ("%d"):format(threads) }
   if options.runs then words[#words + 1] = "--runs=" .. options.runs end
+  if options.data then words[#words + 1] = "--data=" .. options.data end
   if options.again then words[#words + 1] = "--again" end
   table.move(limits.words_of(options), 1, 100, #words + 1, words)
   for _, name in ipairs(sorted_keys(setting)) do words[#words + 1] = settings.word(name, setting[name]) end

@@ -190,6 +190,7 @@ local works <const> = {
     require "sm.experiment.load".file(work.options.words[1], work.source, {})
     return done_code
   end,
+  evaluate_pictures = function(work) return require "sm.cli.predict".evaluate_work(work) end,
   predict = function(work) return require "sm.cli.predict".work(work) end,
   plan = function(work)
     for _, combination in ipairs(work.combinations) do

@@ -90,11 +90,12 @@ function M.mnist_mini(given)
     local paths = search.files(directory, catalogue.mnist.files)
     if paths then
       options.validation = math.floor(options.validation * MINI_TRAIN / FULL_TRAIN + 0.5)
-      return read("mnist_mini", paths, options, nil, "a scale model of mnist, counts scaled by 1/12")
+      local note = not search.places().only and "a scale model of mnist, counts scaled by 1/12" or nil
+      return read("mnist_mini", paths, options, nil, note)
     end
   end
-  fail("data.mnist_mini: its files are missing from the installation: they are in none of %s",
-    table.concat(directories, ", "))
+  fail("data.mnist_mini: its files are missing%s: they are in none of %s", search.places().only and ""
+    or " from the installation", table.concat(directories, ", "))
 end
 
 return M

@@ -13,14 +13,19 @@ local function variable(name)
   return value ~= "" and value or nil
 end
 
+--- A directory from the root, without a last slash.
+local function absolute(path)
+  if path:sub(1, 1) ~= "/" then path = (lfs.currentdir() or ".") .. "/" .. path:gsub("^%./+", "") end
+  return (path:gsub("(.)/+$", "%1"))
+end
+
 --- A directory as a variable names it, without a last slash: "~" is the home directory, which a shell may not have put
 -- in its place, and a relative path counts from the current one. Nil without the variable.
 local function named_directory(name)
   local path = variable(name)
   if not path then return nil end
   if path:find "^~/" or path == "~" then path = (variable "HOME" or "~") .. path:sub(2) end
-  if path:sub(1, 1) ~= "/" then path = (lfs.currentdir() or ".") .. "/" .. path:gsub("^%./+", "") end
-  return (path:gsub("(.)/+$", "%1"))
+  return absolute(path)
 end
 
 --- The user's own directory for data, or nil where there is no home.
@@ -34,10 +39,17 @@ local places -- what the environment says: {given= (SM_DATA), user=}
 
 --- What the environment says of where data sets lie, for a process that has none to be told it.
 -- @param handed_over what this function gave elsewhere; without it, or nil, the answer stays as it is
--- @return table {given=, user=}, directories or nil
+-- @return table {given=, user=, only=(whether data sets lie in `given` alone)}, directories or nil
 function M.places(handed_over)
   if handed_over then places = handed_over end
   return places or { given = named_directory "SM_DATA", user = user_directory() }
+end
+
+--- From now on data sets lie in a directory that the command line names, as if SM_DATA did.
+-- @param directory
+-- @param only boolean whether they lie nowhere else
+function M.put(directory, only)
+  places = { given = absolute(directory), user = user_directory(), only = only }
 end
 
 --- The directory into which a data set is fetched; nil when neither SM_DATA nor a home directory is set.
@@ -52,6 +64,7 @@ end
 function M.directories(name, shared)
   local list, given, user = {}, M.places().given, M.places().user
   if given then list = { given .. "/" .. name, given } end
+  if M.places().only then return list end
   if user then list[#list + 1] = user .. "/" .. name end
   list[#list + 1] = "/usr/local/share/smrun/" .. name
   list[#list + 1] = "/usr/share/smrun/" .. name
@@ -61,6 +74,7 @@ end
 
 --- The directories that may have the scale model of MNIST: the repository's, and that of an installation.
 function M.mini_directories()
+  if M.places().only then return M.directories "mnist_mini" end
   local here = module_path:match "^(.*)search%.lua$"
   return { here .. "../../../tests/data/mnist_mini", here .. "mnist_mini" }
 end

@@ -1,10 +1,15 @@
 --- What a trained network makes of pictures.
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
+local check = require "sm.check"
+local evaluate = require "sm.experiment.evaluate"
 local fail = require "sm.fail"
 local picture = require "sm.data.picture"
 local shapes = require "sm.shapes"
+local split = require "sm.data.split"
 local stand_in = require "sm.data.stand_in"
+local tensor = require "sm.tensor"
+local text = require "sm.text"
 
 local M = {}
 
@@ -78,20 +83,50 @@ local function values_of(run, reading, list)
   return rows
 end
 
+--- Raises unless every class that a directory names is one of the model's.
+--- @return table name → its position
+local function check_truths(run, reading, pictures)
+  local known = {}
+  for i, name in ipairs(reading.classes) do known[name] = reading.kind ~= "output" and i or nil end
+  for _, one in ipairs(pictures) do
+    if one.truth and not known[one.truth] then
+      fail("%s: '%s' is no class that %s knows%s", one.path, one.truth, run.name,
+        check.suggest(one.truth, reading.classes))
+    end
+  end
+  return known
+end
+
+--- What a run is worth on pictures whose classes are known.
+--- @param pictures table array of {path=, truth=}
+--- @param options table {grey=, resize=, invert=}
+--- @return table {loss=, accuracy=, metrics=, classes=(how many there are), done=(what was done to pictures)}
+function M.evaluate(run, pictures, options)
+  local reading, wanted = M.reading(run), M.wanted(run)
+  local known, labels, seen, classes = check_truths(run, reading, pictures), {}, {}, 0
+  local inputs, said, done = runtime.tensor.full({ #pictures, table.unpack(wanted.shape) }, 0, runtime.real), {}, {}
+  for i, one in ipairs(pictures) do
+    local x, words = picture.read(one.path, wanted, options)
+    runtime.tensor.slice(inputs, i, i):copy_(x:unsqueeze(1))
+    labels[i] = known[one.truth] - 1
+    if words ~= "" and not said[words] then said[words], done[#done + 1] = true, words end
+    if not seen[one.truth] then seen[one.truth], classes = true, classes + 1 end
+  end
+  run.accuracy = reading.kind == "probability"
+  for _, name in ipairs(run.metric_names) do run.accuracy = run.accuracy or name == "accuracy" end
+  run.accuracy = run.accuracy and not evaluate.own_accuracy(run)
+  local loss, accuracy, metrics = evaluate.split(run, split.new(inputs, tensor.tensor(labels, "int32"), "numbers"))
+  return { loss = loss, accuracy = accuracy, metrics = metrics, classes = classes, done = text.few(done) }
+end
+
 --- Predicts pictures in their order.
 --- @param run table as for reading, in eval mode
 --- @param pictures table array of {path=, truth=(the name of its class, or nil)}
 --- @param options table {grey=, resize=, invert=, most=(classes of each)}
 --- @param tell function(position, rows, done) hears of each: rows {class=, value=}, and what was done to it
 function M.pictures(run, reading, pictures, options, tell)
-  local wanted, known = M.wanted(run), {}
-  for _, name in ipairs(reading.classes) do known[name] = reading.kind ~= "output" end
-  for _, one in ipairs(pictures) do
-    if one.truth and not known[one.truth] then
-      fail("%s: '%s' is no class that %s knows%s", one.path, one.truth, run.name,
-        require "sm.check".suggest(one.truth, reading.classes))
-    end
-  end
+  local wanted = M.wanted(run)
+  check_truths(run, reading, pictures)
   for first = 1, #pictures, batch_size do
     local batch, done = {}, {}
     for i = first, math.min(first + batch_size - 1, #pictures) do
