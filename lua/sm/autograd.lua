@@ -127,7 +127,9 @@ M.record_twice = recorder(true)
 
 --- Calls f(...) with somebody who looks on, and returns its results. Where nobody does, that costs one comparison.
 -- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
---   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it}
+--   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it,
+--   call=function(name, f, ...) is called in the place of what a person may call, f(...), and returns its results,
+--   same=function(y, x) hears that y is another handle of x}
 function M.observe(given, f, ...)
   local before = observer
   local function restore() observer = before end
@@ -135,6 +137,24 @@ function M.observe(given, f, ...)
   observer = given
   return M.restoring(restore, f, ...)
 end
+
+--- f as what a person may call: an observer with a `call` is asked in its place.
+-- @param name of the operation
+function M.heard(name, f)
+  return function(...)
+    if observer and observer.call then return observer.call(name, f, ...) end
+    return f(...)
+  end
+end
+
+--- Tells an observer that y is another handle of x. @return y
+local function same(y, x)
+  if observer and observer.same then observer.same(y, x) end
+  return y
+end
+
+--- The same numbers, sharing storage, without history.
+function M.detach(x) return same(runtime.tape.detach(x), x) end
 
 --- Marks a tensor as a leaf whose gradient is wanted. `x:requires_grad(false)` takes that back.
 -- @return x
@@ -244,7 +264,7 @@ function M.op(definition)
     if not is_tensor(output) then
       fail("op '%s': forward must return a tensor, got %s", o.name, check.describe(output))
     end
-    output = runtime.tensor.reshape(output, output.shape) -- a handle of its own, even if forward returned an input
+    output = same(runtime.tensor.reshape(output, output.shape), output) -- a handle of its own, even of an input
     local function backward(gy)
       local gradients = table.pack(M.no_grad(o.backward, ctx, gy))
       for i = 1, inputs.n do

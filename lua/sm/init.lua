@@ -24,10 +24,11 @@ local sm = {
   grad = require "sm.gradients".grad,
   pointwise = require "sm.ops.traced".pointwise,
 }
-for _, operation in ipairs(require "sm.ops.records") do
-  if operation.call then sm[operation.name] = operation.f end
-end
 for name, f in pairs(sm) do sm[name] = check.public("sm." .. name, f) end
+for _, operation in ipairs(require "sm.ops.records") do
+  local name, parameters = operation.name, operation.parameters
+  if operation.call then sm[name] = check.public("sm." .. name, operation.f, { parameters = parameters }) end
+end
 sm.version = runtime.version
 
 local in_smrun = package.loaded["sm.host"] ~= nil -- elsewhere plain Lua runs the file of an experiment
@@ -44,6 +45,7 @@ local LAZY = {
     return check.public("sm.params", in_smrun and require "sm.experiment.params".declare
       or require "sm.cli.script".params)
   end,
+  export = function() return check.public("sm.export", require "sm.onnx".export) end,
   load_run = function() return check.public("sm.load_run", require "sm.experiment.trained".load_run) end,
   experiment = function()
     return check.public("sm.experiment", in_smrun and require "sm.cli.host".experiment

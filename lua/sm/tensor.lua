@@ -95,38 +95,40 @@ function M.randn(...) return random.normal(real_sizes("randn", ...), "general") 
 function M.rand(...) return random.uniform(real_sizes("rand", ...), "general") end
 
 local methods, operations, functions = {}, {}, {} -- functions: name → "sm.cat", of operations that are no methods
+-- Of functions that do not say themselves how many they have.
+local parameters = { copy_ = 2, item = 1, totable = 1, accuracy = 3 }
 M.methods = methods
 for _, operation in ipairs(records) do
-  operations[operation.name] = operation.f
+  operations[operation.name], parameters[operation.name] = operation.f, operation.parameters
   if operation.call then functions[operation.name] = operation.call else methods[operation.name] = operation.f end
 end
 
 --- The one element of a tensor, as a number.
-function methods.item(x) return T.item(x) end
+methods.item = autograd.heard("item", function(x) return T.item(x) end)
 
 --- Nested tables of numbers (a number for a scalar).
-function methods.totable(x) return T.totable(x) end
+methods.totable = autograd.heard("totable", function(x) return T.totable(x) end)
 
 local ACCURACY <const> = check.spec("x:accuracy", {
   ignore = { type = "integer", min = -1 << 31, max = (1 << 31) - 1, doc = "a label whose rows do not count" },
 })
 
 --- The fraction of rows of logits {…, classes} whose largest element is at the label: a number.
-function methods.accuracy(logits, labels, options)
+methods.accuracy = autograd.heard("accuracy", function(logits, labels, options)
   local correct, rows = runtime.loss.correct(logits, labels, check.options("accuracy", options, ACCURACY).ignore)
   return correct / rows
-end
+end)
 
 --- y's numbers into x, in place; see autograd.copy_.
-methods.copy_ = autograd.copy_
+methods.copy_ = autograd.heard("copy_", autograd.copy_)
 
---- The same numbers, sharing storage, without history.
-function methods.detach(x) return runtime.tape.detach(x) end
-
-methods.backward, methods.requires_grad, methods.tracks = gradients.backward, autograd.requires_grad, autograd.tracks
+methods.detach, methods.backward = autograd.detach, gradients.backward
+methods.requires_grad, methods.tracks = autograd.requires_grad, autograd.tracks
 
 -- Every method refuses arguments that it does not take: x:relu(0.1) is an error.
-for name, method in pairs(methods) do methods[name] = check.public(name, method, { method = true }) end
+for name, method in pairs(methods) do
+  methods[name] = check.public(name, method, { method = true, parameters = parameters[name] })
+end
 
 setmetatable(methods, {
   __index = function(_, key)

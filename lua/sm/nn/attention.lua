@@ -2,7 +2,11 @@
 local fail = require "sm.fail"
 local initialise = require "sm.nn.initialise"
 local layer = require "sm.nn.layer"
-local attention = require "sm.ops.attention".attention
+
+local attention
+for _, operation in ipairs(require "sm.ops.attention") do
+  if operation.name == "attention" then attention = operation.f end
+end
 
 local M = {}
 

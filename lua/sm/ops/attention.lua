@@ -268,7 +268,6 @@ define {
   end,
 }
 
-records.attention = records[#records].f -- for layers
 
 define {
   name = "self_attention",

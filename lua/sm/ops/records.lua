@@ -1,5 +1,8 @@
---- All operations that are records, family by family: see sm.ops.shape.
+--- All operations that are records, family by family: see sm.ops.shape. Each has its number of `parameters`, false
+-- where it takes any number, and is heard of by who looks on (autograd.observe).
 -- @module sm.ops.records
+local autograd = require "sm.autograd"
+
 local all = {}
 for _, family in ipairs {
   require "sm.ops.shape", require "sm.ops.parts", require "sm.ops.fill", require "sm.ops.index", require "sm.ops.sort",
@@ -10,5 +13,10 @@ for _, family in ipairs {
   require "sm.ops.einsum",
 } do
   table.move(family, 1, #family, #all + 1, all)
+end
+for _, operation in ipairs(all) do
+  local info = debug.getinfo(operation.f, "u")
+  operation.parameters = not info.isvararg and info.nparams
+  operation.f = autograd.heard(operation.name, operation.f)
 end
 return all

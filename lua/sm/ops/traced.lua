@@ -158,11 +158,11 @@ end
 
 --- Computes all roots, and records each as an operation of its own.
 -- @return one tensor for each root
-function M.run(expression, ...)
+M.run = autograd.heard("formula", function(expression, ...)
   local results = table.pack(E.run(compiled(expression), nil, 1, ...))
   for root, y in ipairs(results) do recorded_as(y, expression, root, y.shape, nil, ...) end
   return table.unpack(results)
-end
+end)
 
 --- The expression that a function computes of `count` arguments.
 local function trace(name, f, count)
@@ -252,8 +252,11 @@ end
 --- The functions that `pointwise` has made: function → {arguments=(how many), code=(a checksum of what is computed)}.
 M.made = setmetatable({}, { __mode = "k" })
 
+--- Whether a table is an expression.
+function M.is_expression(value) return rawget(value, "roots") ~= nil and rawget(value, "gradients") ~= nil end
+
 --- What an expression computes, as it was traced: its derivatives are made in the same graph, when they are wanted.
-local function code_of(expression)
+function M.code_of(expression)
   local root, words = expression.roots[1], {}
   for id = 1, root.id do
     local node = root.graph[id]
@@ -289,7 +292,7 @@ function M.pointwise(f)
     return (M.run(expression, checked(count, strict, ...)))
   end
   local traced = runtime.traced(computing)
-  M.made[traced] = { arguments = count, code = code_of(expression) }
+  M.made[traced] = { arguments = count, code = M.code_of(expression) }
   return traced
 end
 
