@@ -263,7 +263,8 @@ static int append(lua_State *L) {
 /* temporary(ending) → path of a new empty file that nobody else can have made: /tmp/smrun-….png */
 static int temporary(lua_State *L) {
   const char *ending = luaL_checkstring(L, 1), *directory = getenv("TMPDIR");
-  const char *form = lua_pushfstring(L, "%s/smrun-XXXXXX%s", directory && *directory == '/' ? directory : "/tmp", ending);
+  if (!directory || *directory != '/') directory = "/tmp";
+  const char *form = lua_pushfstring(L, "%s/smrun-XXXXXX%s", directory, ending);
   size_t size = strlen(form) + 1;
   char *path = lua_newuserdatauv(L, size, 0);
   memcpy(path, form, size);

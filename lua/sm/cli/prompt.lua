@@ -25,8 +25,8 @@ local function tell(words)
   io.stderr:write(columns and text.wrap(words, columns, 2) or words)
 end
 
-local REFUSED <const> = "sm.load_run runs the text that the run has kept, which may be a stranger's, and here it is not "
-  .. "confined"
+local REFUSED <const> = "sm.load_run runs the text that the run has kept, which may be a stranger's, and here it is "
+  .. "not confined"
 
 --- Asks before the text of a run is run.
 local function asks_for_runs(terminal)
@@ -34,8 +34,8 @@ local function asks_for_runs(terminal)
   return function(run)
     if allowed[run] then return nil end
     if not terminal then return REFUSED .. "; `smrun --trust repl` runs it all the same" end
-    tell(("the text that %s has kept is about to run, and may do all that you can: is it your own, or one that you have read?")
-      :format(run))
+    tell(("the text that %s has kept is about to run, and may do all that you can: is it your own, or one that you have "
+      .. "read?"):format(run))
     local answer = terminal.read "yes or no: "
     if answer ~= "yes" and answer ~= "y" then
       return REFUSED .. "; `smrun -i FILE` has a prompt that is"

@@ -49,7 +49,8 @@ local function start(self)
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
-    source_of = self.source_of, pictures = self.pictures, places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
+    source_of = self.source_of, pictures = self.pictures, places = self.permits.places, home = home,
+    limits = self.limits, terminal = self.terminal,
     columns = text.columns(), threads = runtime.system.threads(),
   })
 end

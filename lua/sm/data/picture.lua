@@ -39,7 +39,8 @@ function M.wanted(described)
   end
   return {
     height = height, width = width, channels = channels, shape = one.shape, top = top, kind = one.kind,
-    brightness = described.brightness, words = ("%d × %d, %s, %s"):format(width, height, channel_words(channels), range),
+    brightness = described.brightness,
+    words = ("%d × %d, %s, %s"):format(width, height, channel_words(channels), range),
   }
 end
 

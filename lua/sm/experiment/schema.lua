@@ -211,7 +211,7 @@ local input_kinds <const> = { pixels = true, indices = true, numbers = true }
 local most_axes <const>, most_size <const> = 7, (1 << 31) - 1 -- of an example
 
 --- Raises unless inputs or targets of a data set can be tensors: one, or several by name.
-local function check_parts(where, parts, kinds)
+local function check_parts(where, parts, allowed)
   if #parts == 0 then fail("%s: expected at least one", where) end
   local seen = {}
   for _, one in ipairs(parts) do
@@ -219,7 +219,7 @@ local function check_parts(where, parts, kinds)
       fail("%s: each needs a name of its own", where)
     elseif not types[one.dtype] then
       fail("%s: expected real, uint8 or int32, got '%s'", where, brief(one.dtype))
-    elseif kinds and not kinds[one.kind] then
+    elseif allowed and not allowed[one.kind] then
       fail("%s: expected pixels, indices or numbers, got '%s'", where, brief(one.kind or "nothing"))
     elseif #one.shape > most_axes then
       fail("%s: an example has at most %d axes, got %d", where, most_axes, #one.shape)

@@ -43,11 +43,8 @@ end
 --- @return table {style=CSS, script=JavaScript, policy=(a Content-Security-Policy which allows these two by what they
 ---   are, pictures that are in the page, and nothing else)}
 function M.get()
-  local style = dygraphs "dygraph.min.css" .. "
-" .. own "report.css" .. own "classes.css"
-  local script = dygraphs "dygraph.min.js" .. "
-" .. own "series.js" .. own "charts.js"
-    .. own "report.js"
+  local style = dygraphs "dygraph.min.css" .. "\n" .. own "report.css" .. own "classes.css"
+  local script = dygraphs "dygraph.min.js" .. "\n" .. own "series.js" .. own "charts.js" .. own "report.js"
   return { style = style, script = script, policy = ("default-src 'none'; script-src %s; style-src %s; img-src data:; "
     .. "base-uri 'none'; form-action 'none'"):format(source(script), source(style)) }
 end
