@@ -64,15 +64,13 @@ function M.compile(text, path, environment)
 end
 
 --- Whether a name means a module of the library, or one that it needs.
-local function is_library(name)
+function M.is_library(name)
   if own[name] then return true end
   for _, place in ipairs(candidates(name)) do
     if lfs.attributes(library .. place, "mode") == "file" then return true end
   end
   return false
 end
-
-M.is_library = is_library
 
 local function note(place, text)
   if loaded[place] == text then return end
@@ -115,7 +113,6 @@ function M.publish(place, text)
 end
 
 local publish = M.publish
-
 --- Where this process may not write: what is done instead of `publish`.
 function M.publish_by(f)
   publish = f
@@ -137,7 +134,7 @@ end
 
 --- The file that package.path finds, as the text of the run may have set it: kept as well where it has a place.
 local function search_path(name, templates)
-  if #places == 0 or is_library(name) then return nil end
+  if #places == 0 or M.is_library(name) then return nil end
   local inner = name:gsub("%.", "/"):gsub("%%", "%%%%")
   for template in (make_globals and templates or package.path):gmatch "[^;]+" do
     local path = template:gsub("%?", inner)
@@ -148,7 +145,7 @@ local function search_path(name, templates)
 end
 
 local function search_beside(name)
-  if #places == 0 or is_library(name) then return nil end
+  if #places == 0 or M.is_library(name) then return nil end
   local tried = {}
   for _, place in ipairs(candidates(name)) do
     local text, path = find(place)
@@ -344,7 +341,7 @@ function M.apart(path, texts)
     for _, name in ipairs(names) do hidden[name] = package.loaded[name] end
     for name, value in pairs(package.loaded) do
       local place, inner = table.unpack(candidates(tostring(name)))
-      if (texts[place] or texts[inner]) and not is_library(name) then hidden[name] = value end
+      if (texts[place] or texts[inner]) and not M.is_library(name) then hidden[name] = value end
     end
     for name in pairs(hidden) do package.loaded[name] = nil end
     for name, value in pairs(values) do package.loaded[name] = value end
@@ -368,7 +365,7 @@ local function loaded_by_lua(path)
   local found, directory = {}, directory_of(path):gsub("^%./", "")
   for name in pairs(package.loaded) do
     local file = package.searchpath(name, package.path)
-    if file and not is_library(name) and directory_of(file):gsub("^%./", ""):sub(1, #directory) == directory then
+    if file and not M.is_library(name) and directory_of(file):gsub("^%./", ""):sub(1, #directory) == directory then
       found[candidates(name)[file:find "/init%.lua$" and 2 or 1]] = read(file)
     end
   end

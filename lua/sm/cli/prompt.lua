@@ -34,8 +34,8 @@ local function asks_for_runs(terminal)
   return function(run)
     if allowed[run] then return nil end
     if not terminal then return REFUSED .. "; `smrun --trust repl` runs it all the same" end
-    tell(("the text that %s has kept is about to run, and may do all that you can: is it your own, or one that you have "
-      .. "read?"):format(run))
+    tell(("the text that %s has kept is about to run, and may do all that you can: is it your own, or one that you "
+      .. "have read?"):format(run))
     local answer = terminal.read "yes or no: "
     if answer ~= "yes" and answer ~= "y" then
       return REFUSED .. "; `smrun -i FILE` has a prompt that is"
