@@ -5,6 +5,7 @@
 --   (none)    commands for a shell, one a line
 --   console   commands behind "$ ", each with what it prints. A number may be another one, how wide the spaces are does
 --             not count, and "…" stands for any lines. Where the word "fails" follows, the last command must fail.
+--   session   what is typed at the prompt, behind a number and ">", and what the prompt gives, compared likewise
 -- All others are for reading alone. A picture whose title is a path is that file, as the blocks before it wrote it.
 local M = {}
 
@@ -87,6 +88,17 @@ function M.commands(block)
   return commands
 end
 
+--- What is typed in a session, and what it shows, both as one text.
+function M.session(block)
+  local typed, shown = {}, {}
+  for line in block.text:gmatch "([^\n]*)\n" do
+    local words = line:match "^%d+>>? ?(.*)$"
+    local list = words and typed or shown
+    list[#list + 1] = words or line
+  end
+  return table.concat(typed, "\n") .. "\n", table.concat(shown, "\n") .. "\n"
+end
+
 local function words(text) return (M.plain(text):gsub("%d[%d.,]*%f[^%d.,]", "#")) end
 
 --- Whether what a command printed is what a console shows, but for numbers and what "…" stands for.
@@ -141,6 +153,11 @@ function M.workshop(place, build)
       if promised and promised ~= M.plain(out) then
         error(("%s: expected\n%s\nbut it printed\n%s"):format(where, promised, M.plain(out)), 0)
       end
+    elseif block.language == "session" then
+      local typed, shown = M.session(block)
+      M.write(place .. "/typed", typed)
+      local _, out = self.shell("build/smrun repl <typed", true)
+      if not M.like(shown, out) then error(("%s: expected\n%s\nbut it gave\n%s"):format(where, shown, out), 0) end
     elseif block.language == "" or block.language == "console" then
       local commands = M.commands(block)
       for i, each in ipairs(commands) do

@@ -204,6 +204,7 @@ static int read_line(lua_State *L) {
   lua_State *outer = reader; /* a question may be asked while a line runs */
   reader = L;
   int count = 0;
+  el_set(editor, EL_PREP_TERM, 1); /* before the prompt is seen, which libedit shows first */
   const char *line = el_gets(editor, &count);
   reader = outer;
   if (before) uselocale(before);

@@ -23,6 +23,7 @@ local whole <const> = {
   open = { path = "runs/x" }, surroundings = {}, prune = { keep = 2, step = 10 },
   conclude_run = { summary = { seed = 1, stopped = "patience" } },
   report = { steps = 1, pause = 0.5, ended = { how = "interrupted", problem = "none" } },
+  line = { prompt = "1> ", inserted = "conv1", shown = "conv1  conv2" }, picture = { png = "\137PNG" },
   publish = { place = "net/a.lua", text = "return 1" }, graceful = { on = true }, asked = {},
   planned = { result = { directory = "runs/x", state = "new", steps = 1, saved = 0 }, modules = { ["a.lua"] = "" } },
   ended = { problem = { message = "x", lines = "y", usage = true } },

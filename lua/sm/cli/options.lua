@@ -215,7 +215,7 @@ local function check_words(words, name, command)
   if #words < command.least then usage.fail("'%s' needs %s", name, command.words) end
   if #words > command.most then
     usage.fail("unexpected argument '%s'%s", words[command.most + 1],
-      M.commands[name] and (" after '%s %s'"):format(name, command.words) or "")
+      M.commands[name] and (" after '%s'"):format(name .. (command.words ~= "" and " " .. command.words or "")) or "")
   end
 end
 

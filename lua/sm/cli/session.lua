@@ -87,8 +87,9 @@ local function compile(self, source)
   local before = ("\n"):rep(self.lines)
   local expression = source:match "^%s*=(.*)$" or source
   if load("return " .. expression, name, "t", self.environment) then -- called in no tail, so that errors find its line
-    local packed = load(("%slocal values = ... return values(%s\n)"):format(before, expression), name, "t",
-      self.environment)
+    local form = before .. "local values = ... return values("
+    local packed = load(form .. expression .. ")", name, "t", self.environment)
+      or load(form .. expression .. "\n)", name, "t", self.environment) -- behind a comment
     return function() return packed(table.pack) end
   end
   local function statement(chunk)
@@ -124,7 +125,9 @@ end
 
 --- Tells what went wrong. The lines of a traceback say nothing new where there is but one.
 local function tell(self, met)
-  if problem.kind(met) == "interrupted" or host.interrupted() then return self.tell "interrupted" end
+  if problem.kind(met) == "interrupted" or host.interrupted() then
+    return self.tell "\ninterrupted" -- behind the ^C that the terminal has echoed
+  end
   local message, lines = met, nil
   if type(met) == "table" then message, lines = met.message, met.lines end
   local several = lines and select(2, lines:gsub("\n\t", "")) > 1

@@ -47,7 +47,7 @@ local function start(self)
   }
   pcall(self.worker.send, self.worker, message.encode { -- one that is gone is told of by its end
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
-    source = self.source, called = self.called,
+    source = self.source, run = self.run, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
     source_of = self.source_of, pictures = self.pictures, places = self.permits.places, home = home,
     limits = self.limits, terminal = self.terminal,

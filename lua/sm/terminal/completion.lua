@@ -54,7 +54,7 @@ end
 local function each_field(value, visit)
   if require "sm".is_tensor(value) then
     for name, f in pairs(require "sm.tensor".methods) do visit(name, f) end
-    for _, name in ipairs { "shape", "dtype", "grad" } do visit(name, nil) end
+    for _, name in ipairs { "shape", "dtype", "grad" } do visit(name, false) end
     return
   elseif type(value) == "string" then
     for name, f in pairs(string) do visit(name, f) end
@@ -171,7 +171,7 @@ function M.candidates(line, scope)
   local value, names = value_of(base, scope.get), {}
   if value == nil then return {}, start end
   each_field(value, function(name, field)
-    local suits = separator == "." or field == nil or check.is_callable(field)
+    local suits = separator == "." or check.is_callable(field)
     if is_name(name) and suits and not name:find "^__" then names[#names + 1] = name end
   end)
   return beginning(names, start), start

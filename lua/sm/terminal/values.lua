@@ -168,7 +168,8 @@ function show(value, state, depth, columns)
     return object_text(value, depth, columns)
   end
   if depth > 1 and tree.is(value) then
-    return text.visible(value.kind .. (value.describe and " " .. value:describe() or ""))
+    local words = value.describe and value:describe() or ""
+    return text.visible(value.kind .. (words ~= "" and " " .. words or ""))
   end
   local own = type(meta) == "table" and (rawget(meta, "__tostring") or rawget(meta, "__name"))
   if kind ~= "table" then return object_text(value, depth, columns):gsub(" ?%(?0x%x+%)?", "") end

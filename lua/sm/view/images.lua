@@ -248,9 +248,11 @@ local function view_of(kind, given, options, spec)
 end
 
 --- view.image(x), view.image(function(at) return x end): a picture of one's own, x a tensor {height, width} or {height,
--- width, 1 or 3}; a function is called at each evaluation, and its second result is a label.
+-- width, 1 or 3}; a function is called at each evaluation, and its second result is a label. Of a tensor {count,
+-- height, width, 1 or 3} it is a sheet, as view.images makes it. The prompt shows a picture that it is given.
 -- @return a view
 local function image(x, options)
+  if is_tensor(x) and #x.shape == 4 then return view_of(IMAGES, x, options, IMAGES_OPTIONS) end
   return view_of(IMAGE, x, options, IMAGE_OPTIONS)
 end
 
