@@ -4,7 +4,8 @@ local message = require "sm.cli.message"
 
 local identity <const> = {
   source = "return 1", params = "{}", modules = { ["net/a.lua"] = "return 2" }, declaration = { lr = "0.1" },
-  data = { inputs = "abc" }, loaded = {}, drew = false, from_file = true, script = { steps = 1, name = "x", on = true },
+  data = { inputs = "abc" }, loaded = {}, continued = "step 2", drew = false, from_file = true,
+  script = { steps = 1, name = "x", on = true },
 }
 local about <const> = {
   name = "x", variant = "default", model = "linear", data = "60", optimizer = "adam", steps = 10, batch = 2,
@@ -17,7 +18,8 @@ local whole <const> = {
   note = { given = { { false, "c" } } },
   row = { row = { step = 1, loss = 0 / 1 }, steps = 2, metrics = { f1 = 1 / 0 } },
   step = { step = 1, steps = 2, figures = { loss = 0.5 }, seconds = 0.1 }, clear = {},
-  plan = { about = about, path = "runs/x" }, finished = { pictures = false }, finished_already = {},
+  plan = { about = about, path = "runs/x" },
+  finished = { pictures = false, next = { predict = true, longer = 20 } }, finished_already = {},
   interrupted_run = { step = 1, steps = 2 }, home = {},
   place = { name = "x", variant = "lr=1", runs = "out", identity = identity, again = true, planning = true },
   open = { path = "runs/x" }, surroundings = {}, prune = { keep = 2, step = 10 },
@@ -26,6 +28,8 @@ local whole <const> = {
   line = { prompt = "1> ", inserted = "conv1", shown = "conv1  conv2" }, picture = { png = "\137PNG" },
   publish = { place = "net/a.lua", text = "return 1" }, graceful = { on = true }, asked = {},
   planned = { result = { directory = "runs/x", state = "new", steps = 1, saved = 0 }, modules = { ["a.lua"] = "" } },
+  predictions = { kind = "score", classes = 10, widest = 5, lines = { "a" } }, predicted_all = {},
+  predicted = { rows = { { class = "a", value = 0.5 } }, done = "" },
   ended = { problem = { message = "x", lines = "y", usage = true } },
 }
 

@@ -103,7 +103,8 @@ describe("a supervisor", function()
   for name, fields in pairs {
     say = "{ given = 'x' }", conclude = "{ given = 'x' }", note = "{ given = 'x' }", clear = "{}",
     row = "{ row = { step = 1 }, steps = 1 }", step = "{ step = 1, steps = 1, figures = {}, seconds = 1 }",
-    finished = "{ pictures = true }", finished_already = "{}", interrupted_run = "{ step = 1, steps = 1 }",
+    finished = "{ pictures = true }", finished_already = "{}", predicted_all = "{}",
+    predicted = "{ rows = {}, done = '' }", interrupted_run = "{ step = 1, steps = 1 }",
     plan = "{ path = 'x', about = { name = 'x', variant = 'x', model = 'x', data = 'x', optimizer = 'x', steps = 1, "
       .. "batch = 1, seed = 1, threads = 1, frozen = {} } }",
   } do

@@ -52,7 +52,7 @@ local function summary_of(self)
 end
 
 function M.finished(self, call)
-  host.finished(self.progress, { summary = summary_of(self), pictures = call.pictures }, self.path)
+  host.finished(self.progress, { summary = summary_of(self), pictures = call.pictures, next = call.next }, self.path)
 end
 
 function M.finished_already(self)
@@ -146,7 +146,8 @@ function M.open(self, call)
 end
 
 function M.surroundings(self)
-  local original = self.run and permits.original_of(self.run, self.record)
+  local of = self.run or self.origin
+  local original = of and permits.original_of(of, self.record)
   return environment.surroundings(original or self.file or self.run .. "/experiment.lua")
 end
 

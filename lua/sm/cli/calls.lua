@@ -68,7 +68,7 @@ local function is_row(value) return is_figures(value) and is_step(value.step) en
 
 local is_identity <const> = record {
   source = is_text, params = is_text, modules = is_texts, declaration = is_texts, data = is_texts, loaded = is_texts,
-  drew = is_flag, from_file = { is_flag }, script = { map_of(is_plain) },
+  continued = { is_text }, drew = is_flag, from_file = { is_flag }, script = { map_of(is_plain) },
 }
 
 local is_about <const> = record {
@@ -91,7 +91,9 @@ M.calls = {
   step = { needs = "screen", fields = { step = is_step, steps = is_step, figures = is_figures, seconds = is_seconds } },
   clear = { needs = "screen", fields = {} },
   plan = { needs = "screen", fields = { about = is_about, path = is_text } },
-  finished = { needs = "screen", fields = { pictures = is_flag } },
+  finished = { needs = "screen", fields = {
+    pictures = is_flag, next = { record { predict = is_flag, longer = { is_step } } },
+  } },
   finished_already = { needs = "screen", fields = {} },
   interrupted_run = { needs = "run", fields = { step = is_step, steps = is_step } },
   -- predictions

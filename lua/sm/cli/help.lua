@@ -16,7 +16,7 @@ local about_grants <const> = "An experiment is confined: it reads its directory,
 local forms <const> = {
   { "[options] FILE.lua [key=value …]", "run an experiment; key=value sets one of its parameters" },
   { "[options] FILE.lua key=1,2 key=1..5", "a sweep: run every combination, then compare them" },
-  { "resume RUN", "go on with a run that was stopped" },
+  { "resume RUN", "go on with a run that was stopped; key=value behind it: train a finished one on" },
   { "eval RUN", "evaluate a run by its best weights, or else its newest checkpoint; writes nothing" },
   { "predict RUN|model.safetensors FILE.png…|DIR", "what a trained network makes of pictures" },
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
@@ -70,7 +70,8 @@ local grants <const> = {
 local commands <const> = {
   resume = {
     "Goes on with a run that was stopped, from its newest checkpoint; where there is none yet, begins it anew. The "
-      .. "result has the bits of a run that was never stopped. RUN is its directory.",
+      .. "result has the bits of a run that was never stopped. RUN is its directory. With key=value behind it, a "
+      .. "finished run is trained on with these parameters, in a directory of its own.",
     "resume runs/softmax_groups/groups=4,seed=2",
   },
   eval = {

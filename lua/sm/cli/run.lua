@@ -154,8 +154,73 @@ local function with_run(method, options)
   return M.confine { what = method, options = options, run = options.words[1] }
 end
 
+--- Raises for a parameter that a run does not have.
+local function check_parameters(run, given)
+  local path = run .. "/params.json"
+  local schema = require "sm.experiment.schema"
+  local values = schema.decode(path, require "sm.experiment.directory".read(path), schema.settings).values
+  local names = require "sm.ordered".sorted_keys(values)
+  for _, name in ipairs(require "sm.ordered".sorted_keys(given)) do
+    if values[name] == nil then
+      local suggestion = require "sm.check".suggest(name, names)
+      require "sm.usage".fail("%s has no parameter '%s'%s", run, name, suggestion ~= "" and suggestion
+        or ("; its file declares %s. A file that says `local p = sm.params { %s = … }` and uses p.%s takes it"):format(
+          #names > 0 and table.concat(names, ", ") or "none", name, name))
+    end
+  end
+end
+
+--- Trains on from a finished run, in this process.
+--- @return integer exit code
+function M.train_on(options, overrides)
+  local origin = options.words[1]
+  check_parameters(origin, overrides)
+  local loaded = loader.run_directory(origin, require "sm.cli.traceback".handler, nil, overrides)
+  if not loaded.experiment then
+    require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", origin)
+  end
+  return exit_code(require "sm.experiment".continue(loaded.experiment, {
+    file = origin .. "/experiment.lua", source = loaded.source, params = loaded.params, runs = options.runs,
+    again = options.again, quiet = options.quiet,
+  }, origin))
+end
+
+--- The directory of runs that a run lies in, RUNS/EXPERIMENT/VARIANT; "runs" where it lies otherwise.
+local function runs_around(run)
+  local directory = require "sm.experiment.directory"
+  local runs, experiment = run:match "^(.+)/([^/]+)/[^/]+$"
+  return runs and experiment == directory.names(run) and runs or "runs"
+end
+
+--- smrun resume RUN key=value …: a new run that goes on where a finished one ended.
+local function train_on(options)
+  local usage, directory = require "sm.usage", require "sm.experiment.directory"
+  local run = options.words[1]:gsub("(.)/+$", "%1")
+  options.words[1] = run
+  paths.check_run(run)
+  local combinations = settings.read(options.words, 2)
+  if #combinations > 1 then usage.fail "resume takes one value for each parameter" end
+  if not directory.summary(run) then
+    usage.fail("%s is not finished; `%s resume %s` goes on with it as it is, and parameters can change after that",
+      run, usage.program(), usage.quoted(run))
+  end
+  options.runs = options.runs or runs_around(run)
+  if not is_confined(options) then return M.train_on(options, combinations[1]) end
+  local file = run .. "/experiment.lua"
+  return M.confine {
+    what = "train_on", options = options, overrides = combinations[1], file = file, origin = run,
+    source = directory.read(file),
+  }
+end
+
 --- smrun resume RUN
 function M.resume(options)
+  if #options.words > 1 then return train_on(options) end
+  for _, name in ipairs { "runs", "again" } do
+    if options[name] then
+      require "sm.usage".fail("option '--%s' goes with parameters: resume RUN key=value makes a new run", name)
+    end
+  end
   return with_run("resume", options)
 end
 

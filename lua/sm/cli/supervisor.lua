@@ -49,8 +49,8 @@ local function start(self)
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, run = self.run, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
-    source_of = self.source_of, pictures = self.pictures, places = self.permits.places, home = home,
-    limits = self.limits, terminal = self.terminal,
+    source_of = self.source_of, pictures = self.pictures,
+    places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
     columns = text.columns(), threads = runtime.system.threads(),
   })
 end
@@ -227,11 +227,11 @@ local function serve(self)
 end
 
 --- Runs an experiment's text in a worker.
---- @param work table {what="train", "resume", "evaluate", "predict", "interact" or "plan", options=(of the command
----   line), overrides=(what the command line sets), combinations=(for "plan": an array of overrides), source=(the text
----   of the file), file=(its path) or run=(a directory), worker=(one that was started), planned=function(position,
----   result, problem, modules), for "plan"; words=(of the worker's command, for tests); for "predict" pictures=,
----   source_of=(a run or a checkpoint, as sm.cli.predict has it), checkpoint=(its path) and read=(further paths)}
+--- @param work table {what=(one of sm.cli.worker's works), options=(of the command line), overrides=(what that sets),
+---   combinations=(for "plan": an array of overrides), source=(the text of the file), file=(its path) or run=(a
+---   directory), origin=(the run that the text is of, for "train_on"), worker=(one that was started),
+---   planned=function(position, result, problem, modules), for "plan"; words=(of the worker's command, for tests); for
+---   pictures: pictures=, source_of=(as sm.cli.predict has it), checkpoint=(its path) and read=(further paths)}
 --- @return integer exit code
 function M.run(work)
   local options = work.options
@@ -251,7 +251,7 @@ function M.run(work)
     called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
-    source_of = work.source_of, pictures = work.pictures,
+    origin = work.origin, source_of = work.source_of, pictures = work.pictures,
     predictions = work.what == "predict" and host.predictions(work.pictures, options) or nil,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
@@ -260,7 +260,8 @@ function M.run(work)
     self.typing = require "sm.cli.typing".new()
     program.at_prompt(true)
   end
-  self.record = work.run and require "sm.experiment.directory".record(work.run) or nil
+  local of = work.run or work.origin
+  self.record = of and require "sm.experiment.directory".record(of) or nil
   self.permits = permits.of({
     file = work.file, run = work.run, record = self.record, checkpoint = work.checkpoint, runs = self.runs,
     further = work.read,

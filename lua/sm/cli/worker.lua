@@ -68,7 +68,7 @@ local function answering(work)
   end
 
   function Host.plan(_, about, path) call("plan", { about = about, path = path }) end
-  function Host.finished(_, about) call("finished", { pictures = about.pictures }) end
+  function Host.finished(_, about) call("finished", { pictures = about.pictures, next = about.next }) end
   function Host.finished_already() call "finished_already" end
   function Host.interrupted_run(_, about) call("interrupted_run", about) end
 
@@ -176,6 +176,7 @@ end
 local works <const> = {
   interact = function(work) return require "sm.cli.interact".confined(work, call) end,
   train = function(work) return require "sm.cli.run".train(work.options, work.overrides, work.source) end,
+  train_on = function(work) return require "sm.cli.run".train_on(work.options, work.overrides) end,
   resume = function(work) return require "sm.cli.run".go_on("resume", work.options) end,
   evaluate = function(work) return require "sm.cli.run".go_on("evaluate", work.options) end,
   --- Tells what the file declares, for sm.cli.parameters, and ends there: what follows sm.params does not run.

@@ -47,8 +47,8 @@ end
 --- The numbers of a picture {height, width, channels} as a batch has them: white is `top`.
 local function numbers_of(picture, wanted)
   if picture.dtype ~= "uint8" then return picture * wanted.top end -- 16 bits a channel: from 0 to 1
-  local one = split.new(picture:unsqueeze(1), tensor.tensor({ 0 }, "int32"), wanted.top == 1 and "pixels" or "numbers")
-  return one:batches(1)()[1]
+  local kind = wanted.top == 1 and "pixels" or "numbers"
+  return split.new(picture:unsqueeze(1), tensor.tensor({ 0 }, "int32"), kind):batches(1)()[1]
 end
 
 local function same(a, b)

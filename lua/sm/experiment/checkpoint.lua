@@ -267,6 +267,18 @@ local function read_best(run, directory, step)
   return tensors, found, path
 end
 
+--- Puts the numbers of a checkpoint into a run, and its tensors.
+--- @return table the optimizer's tensors
+local function put_numbers(run, found)
+  local path, numbers = found.path, found.numbers
+  numbers_text.check_names(path, numbers, run)
+  local optimizer_state = restore_tensors(run, found.tensors, path)
+  run.state = { step = found.step, tally = numbers.tally, validation = numbers.validation }
+  run.carried = require "sm.experiment.portable".modules(found) -- also those that a later session loads no more
+  random.restore(numbers.random) -- also for evaluation: a loss function may draw
+  return optimizer_state
+end
+
 --- Puts the newest checkpoint back into a run: the weights, and unless `only_model`, all that training needs.
 --- @param run table with model, optimizer, stream, source, params
 --- @param directory string the run directory
@@ -280,11 +292,7 @@ function M.restore(run, directory, say, only_model, step)
   if not found then return false end
   local path, numbers = found.path, found.numbers
   require_own(path, found.metadata, run)
-  numbers_text.check_names(path, numbers, run)
-  local optimizer_state = restore_tensors(run, found.tensors, path)
-  run.state = { step = found.step, tally = numbers.tally, validation = numbers.validation }
-  run.carried = require "sm.experiment.portable".modules(found) -- also those that a later session loads no more
-  random.restore(numbers.random) -- also for evaluation: a loss function may draw
+  local optimizer_state = put_numbers(run, found)
   local old = numbers.spent ~= nil
   if old then run.accuracy = evaluate.accuracy_of_0_1_0(run) end
   if only_model then return true end
@@ -293,6 +301,25 @@ function M.restore(run, directory, say, only_model, step)
   run.spent = old and numbers.spent or read_spent(directory, found.step)
   run.saved = found.step
   return true
+end
+
+M.read = read
+
+--- Begins a run with a checkpoint of another one, which had the same text. The best weights until then come with it.
+--- @param found table as M.read gives it
+--- @param directory string of the other run
+function M.begin_with(run, found, directory)
+  local optimizer_state, best = put_numbers(run, found), found.numbers.validation.best
+  restore_training(run, optimizer_state, found.numbers, found.path)
+  if not run.best or not best then return end
+  local path <const> = directory .. best_name
+  local tensors, metadata = M.read_file(path, #directory)
+  if metadata.source ~= run.source or metadata.step ~= ("%d"):format(best.step) then
+    fail("%s: its step is '%s', and the best was after step %d", path, brief(metadata.step), best.step)
+  end
+  metadata = metadata_of(run)
+  metadata.step = ("%d"):format(best.step)
+  files.save_checked(run.directory.path .. best_name, tensors, metadata, #run.directory.path)
 end
 
 --- Puts the best weights back into a run's model.

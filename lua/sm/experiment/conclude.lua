@@ -46,6 +46,7 @@ return function(run, path)
     experiment = run.name,
     seed = run.seed,
     steps = run.state.step,
+    continued_step = run.record.continued and run.record.continued.step or nil,
     parameters = model_summary.parameter_count(run.model),
     test_accuracy = rounded(test_accuracy),
     test_loss = rounded(test_loss),

@@ -78,6 +78,14 @@ local function loaded_difference(path, record, identity)
     record.loaded and record.loaded[place] or "which it knew nothing", identity.loaded[place])
 end
 
+--- A run that goes on from another one is not the run that begins with its parameters.
+local function continued_difference(path, record, identity)
+  local before = require "sm.experiment.continued".text(record.continued)
+  if before == identity.continued then return nil end
+  return ("%s was begun %s, and this one %s"):format(path, before and "with a checkpoint of another run, " .. before
+    or "anew", identity.continued and "goes on from " .. identity.continued or "begins anew")
+end
+
 local function settings_difference(path, record, identity)
   local place = first_difference(record.declaration, identity.declaration, identity.from_file)
   return place and ("%s was run with %s %s, and here it is %s"):format(path, place,
@@ -97,6 +105,7 @@ function M.difference(path, identity)
   if not record.sessions then return earlier_difference(path, identity) end
   local reason = module_difference(path, identity) or settings_difference(path, record, identity)
     or loaded_difference(path, record, identity)
+    or continued_difference(path, record, identity)
   if reason then return reason end
   local place = data_difference(record, identity)
   return place and ("%s was run on other data: its %s are not the same"):format(path, place)

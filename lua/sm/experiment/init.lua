@@ -3,6 +3,7 @@ local check = require "sm.check"
 local fail = require "sm.fail"
 local average = require "sm.experiment.average"
 local checkpoint = require "sm.experiment.checkpoint"
+local continued = require "sm.experiment.continued"
 local checkpoint_files = require "sm.experiment.checkpoint_files"
 local classes = require "sm.experiment.classes"
 local declare = require "sm.experiment.declare"
@@ -86,10 +87,12 @@ end
 
 --- The run that belongs to the options, and the directory it belongs in.
 --- @param planning boolean|nil whether nothing is to be trained
+--- @param origin string|nil the directory of a finished run that it goes on from
 --- @return table run, string path, string state "new", "unfinished" or "finished", string|nil reason
-local function place(experiment, given, where, planning)
+local function place(experiment, given, where, planning, origin)
   local options = with_source(check.options(where, given or {}, run_options))
   local this = new_run(experiment, options)
+  if origin then continued.prepare(this, origin) end
   local path, state, reason, replaces = this.host.place {
     runs = options.runs, name = this.name, variant = this.variant, identity = this.identity, again = options.again,
     planning = planning or options.dry_run,
@@ -224,7 +227,19 @@ local function revived(experiment, loaded, name, quiet)
     { file = name, source = loaded.source, params = loaded.params, quiet = quiet }, hidden[experiment].host)
 end
 
-local M = { restored = restored, revived = revived }
+--- Trains on from a finished run, in a directory of its own.
+--- @param options table as for run
+--- @param origin string the directory of that run
+--- @return table as run gives it
+local function continue(experiment, options, origin)
+  local _ <close> = random.scope()
+  hidden[experiment].declared_with.used = true
+  local this, path, state, reason = place(experiment, options, "experiment:run", false, origin)
+  if state == "finished" then return already_finished(this, path) end
+  return this:pursue(path, reason)
+end
+
+local M = { continue = continue, restored = restored, revived = revived }
 
 local sought -- while a script is run again for the sake of one of its runs: {directory=, file=, source=}
 

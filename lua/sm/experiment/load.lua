@@ -185,8 +185,9 @@ end
 --- Reads the record of a run directory: the text that ran and the values of its parameters.
 --- @param handler function|nil for xpcall, which adds to an error of the text's where it is
 --- @param own_require function|nil of the text, as modules.apart gives it
+--- @param changes table|nil parameter → text of the command line, instead of the value that the run had
 --- @return table as `file`, made from the directory alone; without an experiment where the text is a plain script
-function M.run_directory(directory, handler, own_require)
+function M.run_directory(directory, handler, own_require, changes)
   local schema = require "sm.experiment.schema"
   local path = directory .. "/params.json"
   local directory_of = require "sm.experiment.directory"
@@ -196,8 +197,11 @@ function M.run_directory(directory, handler, own_require)
   local file = directory .. "/experiment.lua"
   local source = directory_of.read(file) or error(("there is no %s"):format(file), 0)
   require "sm.experiment.identity".check_modules(directory) -- before one runs
-  return M.file(file, source, environment.script or record.values, {
-    record = environment.script and directory .. "/environment.json" or path, handler = handler, require = own_require,
+  local values = environment.script or record.values
+  for name, text in pairs(changes or {}) do values[name] = text end
+  return M.file(file, source, values, {
+    record = not changes and (environment.script and directory .. "/environment.json" or path) or nil,
+    handler = handler, require = own_require,
     sought = directory, kept = directory .. "/modules", by_old_rules = not environment.sessions,
     beside = environment.file and environment.file:match "^(.*)/[^/]*$" or nil,
   })

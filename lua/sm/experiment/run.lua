@@ -7,6 +7,7 @@ local fail = require "sm.fail"
 local random = require "sm.random"
 local checkpoint = require "sm.experiment.checkpoint"
 local conclude = require "sm.experiment.conclude"
+local continued = require "sm.experiment.continued"
 local directory = require "sm.experiment.directory"
 local first_steps = require "sm.experiment.first_steps"
 local environment = require "sm.experiment.environment"
@@ -19,6 +20,8 @@ local file_names = require "sm.experiment.names"
 local train = require "sm.experiment.train"
 local modules = require "sm.modules"
 local several = require "sm.optim.several"
+local picture = require "sm.data.picture"
+local stand_in = require "sm.data.stand_in"
 local thousands = require "sm.numbers".thousands
 local undisturbed = require "sm.view.sample".undisturbed
 local shape_text = require "sm.text".shape
@@ -295,15 +298,20 @@ local function begin(self, path)
   self.directory:write("params.json", self.params)
   self.record = environment.describe(self.host.surroundings(self.file))
   record(self, {
-    experiment = self.name, variant = self.variant, seed = self.seed, file = directory.absolute(self.file),
+    experiment = self.name, variant = self.variant, seed = self.seed, continued = self.continued,
+    file = self.continued and self.origin.file or directory.absolute(self.file),
     declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
     drew = self.identity.drew, -- whether the file drew numbers by the seed, so that its data may differ with it
     script = self.identity.script, loaded = keep_loaded(self),
     sessions = json.array { environment.session(self.record) },
   })
+  local done = self.continued and continued.copy_metrics(self) or nil
   self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
-  self.metrics = metrics.open(path .. "/metrics.csv", self.columns)
+  self.metrics = metrics.open(path .. "/metrics.csv", self.columns, done)
   self.host.plan(self.progress, self:about(), path)
+  if not self.continued then return end
+  continued.say(self)
+  checkpoint.save(self) -- from now on it needs the other run no more
 end
 
 local function continue(self, path)
@@ -335,6 +343,17 @@ function M:__close(problem)
   if self.directory then self.directory:close() end
 end
 
+--- What can be done with a finished run. @return table {predict=(whether pictures can be told), longer=(twice the
+---   steps, where a parameter called so says how many)}
+local function next_of(self)
+  local steps = self.schedule.steps
+  local is_parameter = json.object(self.params).values.steps == steps
+  return {
+    predict = picture.wanted(self.described or stand_in.describe(self.data)) ~= nil,
+    longer = is_parameter and self.state.step == steps and 2 * steps or nil,
+  }
+end
+
 --- Trains in a directory, from the beginning or from its newest checkpoint, to the end of the schedule.
 --- @param path string the run directory
 --- @param reason string|nil why this directory and not the first of its name, as it is said
@@ -354,7 +373,13 @@ function M:pursue(path, reason)
   if checkpoint.restore(self, path, say) then
     continue(self, path)
   else
+    local lost = not self.replaces and not self.continued and directory.record(path).continued
+    if lost then
+      fail("%s was to go on from %s, and was stopped before its first checkpoint; `smrun resume` that run again with "
+        .. "the same parameters", path, lost.run)
+    end
     train.check_fresh(self)
+    if self.continued then continued.take_over(self) end
     begin(self, path)
   end
   self.host.graceful(true)
@@ -365,7 +390,7 @@ function M:pursue(path, reason)
   end
   local summary = conclude(run, path)
   local pictures = #self.views > 0 or self.classes_drawn == true
-  self.host.finished(self.progress, { summary = summary, pictures = pictures }, path)
+  self.host.finished(self.progress, { summary = summary, pictures = pictures, next = next_of(self) }, path)
   return { directory = path, summary = summary }
 end
 

@@ -127,7 +127,9 @@ local session <const> = {
 local environment <const> = {
   lua = "string", real = "string", processor = "string", blas = texts, experiment = "string", variant = "string",
   file = "string", seed = "integer", drew = "boolean", data = texts, modules = texts, declaration = texts,
-  loaded = texts, script = each("object", "plain"), sessions = each("array", record(session)),
+  loaded = texts, script = each("object", "plain"),
+  continued = record({ run = "string", step = "step", checksum = "string" }, { run = "there is no 'run'",
+    step = "there is no 'step'", checksum = "there is no 'checksum'" }), sessions = each("array", record(session)),
 }
 for field, kind in pairs(session) do environment[field] = kind end
 
@@ -146,8 +148,8 @@ M.settings = record({ values = each("object", "plain") }, M.params.needed)
 
 local summary <const> = {
   seed = "integer", experiment = "string", status = "string", parameters = "count", steps = "step",
-  best_validation_step = "step", wall_seconds = "seconds", training_seconds = "seconds", median_step_ms = "seconds",
-  tested_step = "step", tested_weights = "string", stopped = "string",
+  best_validation_step = "step", continued_step = "step", wall_seconds = "seconds", training_seconds = "seconds",
+  median_step_ms = "seconds", tested_step = "step", tested_weights = "string", stopped = "string",
 }
 for _, split in ipairs { "test_", "validation_", "best_validation_" } do
   summary[split .. "accuracy"], summary[split .. "loss"] = "fraction", "number"
@@ -211,7 +213,7 @@ local input_kinds <const> = { pixels = true, indices = true, numbers = true }
 local most_axes <const>, most_size <const> = 7, (1 << 31) - 1 -- of an example
 
 --- Raises unless inputs or targets of a data set can be tensors: one, or several by name.
-local function check_parts(where, parts, allowed)
+local function check_parts(where, parts, of_inputs)
   if #parts == 0 then fail("%s: expected at least one", where) end
   local seen = {}
   for _, one in ipairs(parts) do
@@ -219,7 +221,7 @@ local function check_parts(where, parts, allowed)
       fail("%s: each needs a name of its own", where)
     elseif not types[one.dtype] then
       fail("%s: expected real, uint8 or int32, got '%s'", where, brief(one.dtype))
-    elseif allowed and not allowed[one.kind] then
+    elseif of_inputs and not input_kinds[one.kind] then
       fail("%s: expected pixels, indices or numbers, got '%s'", where, brief(one.kind or "nothing"))
     elseif #one.shape > most_axes then
       fail("%s: an example has at most %d axes, got %d", where, most_axes, #one.shape)
@@ -232,7 +234,7 @@ local function check_parts(where, parts, allowed)
 end
 
 local function check_data_set(where, set)
-  check_parts(where .. ": inputs", set.inputs, input_kinds)
+  check_parts(where .. ": inputs", set.inputs, true)
   check_parts(where .. ": targets", set.targets)
   if set.classes and set.classes > most_size then fail("%s: 'classes' must be at most %d", where, most_size) end
 end

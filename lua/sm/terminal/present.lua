@@ -26,15 +26,26 @@ function M.plan(progress, about, path, permits)
   progress:say ""
 end
 
---- @param about table {summary=, pictures=(whether the run has views)}
+--- What can be done now, in one line.
+local function next_line(about, path)
+  local words, word = {}, usage.quoted(path)
+  if about.predict then words[1] = ("predict %s FILE.png"):format(word) end
+  if about.longer then words[#words + 1] = ("resume %s steps=%d"):format(#words > 0 and "…" or word, about.longer) end
+  if #words == 0 then words[1] = "eval " .. word end
+  return ("next       %s %s"):format(usage.program(), table.concat(words, ", or "))
+end
+
+--- @param about table {summary=, pictures=(whether the run has views), next={predict=, longer=}, as run.lua has it}
 function M.finished(progress, about, path)
   local verdict = outcome.verdict(about.summary)
+  local directory = path
   path = text.visible(path)
   progress:clear()
   if not progress.quiet then io.stdout:write "\n" end
   progress:conclude { { "1;32", verdict }, "   " .. path }
   if about.pictures then progress:say("pictures   " .. path .. "/plots") end
   if progress.reported then progress:say("report     " .. path .. "/report.html") end
+  if about.next then progress:say(next_line(about.next, directory)) end
 end
 
 function M.finished_already(progress, summary, path)
