@@ -94,6 +94,12 @@ function M.source(word)
     if run and not require "sm.experiment.directory".problem(run) then return { run = run, name = name } end
     return { checkpoint = path }
   end
+  local mode = lfs.attributes(path, "mode")
+  if not mode and path:find "%.safetensors$" then
+    usage.fail("no such file '%s'%s", path, paths.hint(path, ".safetensors"))
+  elseif mode == "file" then
+    usage.fail("'%s' is neither a run directory nor a checkpoint, whose name ends in .safetensors", path)
+  end
   paths.check_run(path)
   return { run = path }
 end

@@ -2,6 +2,7 @@
 -- environment.json says from which run, at which step, and with which checksum.
 local runtime = require "sm.runtime"
 local attempt = require "sm.problem".attempt
+local best = require "sm.experiment.best"
 local checkpoint = require "sm.experiment.checkpoint"
 local checkpoint_files = require "sm.experiment.checkpoint_files"
 local directory = require "sm.experiment.directory"
@@ -76,6 +77,10 @@ function M.prepare(run, origin)
   local found = checkpoint.read(origin, step, run)
   if found.metadata.source ~= run.source then
     fail("%s: it was saved by a different text of the experiment than %s has", found.path, run.file)
+  end
+  if best.waited_enough { schedule = run.schedule, state = { validation = found.numbers.validation } } then
+    fail("%s has waited as long as its patience of %d evaluations lets it, and would stop at once", origin,
+      run.schedule.patience)
   end
   run.name = directory.names(origin)
   run.origin = { directory = origin, found = found, file = record.file }

@@ -165,7 +165,7 @@ end
 
 -- What is written --------------------------------------------------------------------------------------------------
 
-local most_bytes <const> = 4 << 20 -- of `about`: the header of the file has its own limit
+local most_bytes <const> = 2 << 20 -- of `about`: the header of the file has its own limit
 
 --- The modules of a run, those that a session before this one has loaded included.
 local function modules_of(run)
