@@ -129,7 +129,7 @@ async function read() {
   see("beyond", beyond());
   reachScrollers();
   see("scrollers reached", [...document.querySelectorAll(".table")].every((box) =>
-    (box.scrollWidth > box.clientWidth) === (box.tabIndex === 0)));
+    (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) === (box.tabIndex === 0)));
   document.querySelector(".moment").focus({ focusVisible: true });
   see("focus", getComputedStyle(document.activeElement).outlineStyle);
 }

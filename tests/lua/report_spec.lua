@@ -410,6 +410,31 @@ describe("a report", function()
     has(section(page, "pictures"), "the pictures are those of the first")
   end)
 
+  it("gives the mean over seeds an interval, where seeds differ and there is more than one", function()
+    for seed = 1, 2 do write_run("e/seed=" .. seed, seed, { accuracy = 0.97 }) end
+    local paths = { workspace .. "/e/seed=1", workspace .. "/e/seed=2" }
+    has(report.page(paths), "<dd>97.00 ± 0.00 %</dd><dd class=\"note\">mean ± standard deviation of 2 seeds; no "
+      .. "interval, since the seeds do not differ</dd>")
+    has(report.page { paths[1] }, "<dd class=\"note\">of one seed</dd>")
+  end)
+
+  it("says which command makes its runs again, or which commands", function()
+    local function code_of(runs)
+      local paths = {}
+      for i, run in ipairs(runs) do
+        paths[i] = write_run("e/" .. i, run[1], { values = run[2], accuracy = 0.9 })
+      end
+      return (section(report.page(paths), "outcome"):match "<code>(.-)</code>":gsub("&#39;", "'"))
+    end
+    assert.equal("smrun e.lua seed=1", code_of { { 1 } })
+    assert.equal([[smrun e.lua 'note=a\,b c' 'range=1\.\.3' seed=7]],
+      code_of { { 7, { note = '"a,b c"', range = '"1..3"' } } })
+    assert.equal("smrun e.lua lr=0.5,1,10 seed=1", code_of { { 1, { lr = 10 } }, { 1, { lr = 0.5 } },
+      { 1, { lr = 1 } } })
+    -- Not every combination was run: one command would make more.
+    assert.equal("smrun e.lua lr=1 seed=1\nsmrun e.lua lr=2 seed=2", code_of { { 1, { lr = 1 } }, { 2, { lr = 2 } } })
+  end)
+
   it("says which runs are unfinished or cannot be read", function()
     local paths = write_sweep()
     os.remove(paths[1] .. "/summary.json")

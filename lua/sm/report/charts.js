@@ -127,7 +127,7 @@ class Chart {
     const names = this.series.map((_, i) => "series " + i);
     return {
       labels: ["step", ...names],
-      colors: this.series.map(({ colour, faint }) => faint ? mixed(colour, css("--page"), 0.75) : colour),
+      colors: this.series.map(({ colour, faint }) => faint ? mixed(colour, css("--page"), 0.65) : colour),
       series: Object.fromEntries(this.series.map(({ line, faint }, i) => [names[i], {
         strokePattern: patterns[line], strokeWidth: faint ? 1 : 1.5,
       }])),

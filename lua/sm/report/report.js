@@ -155,7 +155,7 @@ function showPicked() {
   if (picked) {
     const { label } = settings[picked.setting];
     const run = picked.run === undefined ? "" : `run ${picked.run + 1}`;
-    back.textContent = `all curves, not ${[label, run].filter(Boolean).join(", ")} alone`;
+    back.textContent = `all curves (now ${[label, run].filter(Boolean).join(", ")})`;
   }
   for (const chart of charts) chart.arrange(picked);
   redraw();
@@ -191,10 +191,10 @@ function preparePicks(palette) {
   addEventListener("keydown", ({ key }) => { if (key === "Escape" && picked) pick(null); });
 }
 
-// What is wider than its place can be scrolled with the keyboard.
+// What is larger than its place can be scrolled with the keyboard.
 function reachScrollers() {
   for (const box of all(".table, .frames")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    if (box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
 }

@@ -73,16 +73,22 @@ local function range(runs, key, format)
   return least and (least == most and format(least) or format(least) .. " to " .. format(most))
 end
 
+--- What a mean over seeds is worth.
+local function about_mean(figure, key)
+  if figure.count < 2 then return "of one seed, without interval" end
+  local low, high = statistics.interval(figure)
+  return ("mean ± standard deviation of %d seeds; %s"):format(figure.count, low
+    and ("95 %% interval of the mean %s to %s"):format(tabulate.spread({ mean = low }, key),
+      tabulate.spread({ mean = high }, key))
+    or "no interval, since the seeds do not differ")
+end
+
 local function figures_of_runs(comparison, runs)
   local list, key = {}, comparison.measure
   local shown = #comparison.settings == 1 and comparison.settings[1] or comparison.best
   local figure = shown and key and shown.figures[key]
   if figure then
-    local low, high = statistics.interval(figure)
-    list[1] = { (key:gsub("_", " ")), tabulate.spread(figure, key), first = true, note = low
-      and ("mean ± standard deviation of %d seeds; 95 %% interval of the mean %s to %s"):format(figure.count,
-        tabulate.spread({ mean = low }, key), tabulate.spread({ mean = high }, key))
-      or "of one seed, without interval" }
+    list[1] = { (key:gsub("_", " ")), tabulate.spread(figure, key), first = true, note = about_mean(figure, key) }
     if #comparison.settings > 1 then
       list[1].note = ("of %s, chosen by %s; "):format(tabulate.label(comparison.columns, shown),
         (comparison.chosen_by:gsub("_", " "))) .. list[1].note

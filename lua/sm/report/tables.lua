@@ -11,6 +11,8 @@ local M = {}
 
 local h <const> = html.element
 
+local most_rows <const> = 24 -- of a table that does not scroll within itself: what follows is to be found
+
 --- The first cell of a row that has curves: what shows them alone.
 --- @param curve string of report.js: "2" for a setting, "2 0" for a run of it
 local function pick(curve, cell)
@@ -34,7 +36,8 @@ local function table_node(rows, heading, left)
     if row.words then cells[#cells + 1] = h("td", { class = "note words" }, row.words) end
     lines[number] = h("tr", {}, cells)
   end
-  return h("div", { class = "table" }, h("table", {}, heading and h("thead", {}, lines[1]),
+  return h("div", { class = #rows > most_rows and "table long" or "table" }, h("table", {},
+    heading and h("thead", {}, lines[1]),
     h("tbody", {}, heading and table.move(lines, 2, #lines, 1, {}) or lines)))
 end
 

@@ -27,10 +27,10 @@ end
 
 --- Where the mean of the population lies, by Student's t.
 --- @param figure table {mean=, deviation=, count=}
---- @return number|nil low nil for fewer than two values
+--- @return number|nil low nil where there is none, for fewer than two values and for equal ones
 --- @return number|nil high
 function M.interval(figure)
-  if not figure.deviation or figure.count < 2 then return nil end
+  if not figure.deviation or figure.deviation <= negligible * math.abs(figure.mean) then return nil end
   local reach = M.t_quantile(confidence, figure.count - 1) * figure.deviation / figure.count ^ 0.5
   return figure.mean - reach, figure.mean + reach
 end
