@@ -272,6 +272,7 @@ describe("a report in a browser", function()
     local one = "groups=2 faint, groups=2 faint, groups=1, groups=1"
     local all = "groups=1, groups=1, groups=2, groups=2"
     assert.equal("1, 1, 1; 3 pressed; " .. one, seen["picked by a row"]) -- in each table of settings
+    assert.matches("^500 steps, .*: step 500groups=1 .*; true$", seen["a step of a table"])
     assert.equal("all curves (now groups=1)", seen["way back"])
     assert.equal("; 0 pressed; " .. all, seen["after Escape"])
     assert.equal("1, 1, 1; " .. one, seen["picked by a line"])

@@ -10,8 +10,8 @@ const press = (target, key) => target.dispatchEvent(new KeyboardEvent("keydown",
 const soon = () => new Promise((done) => setTimeout(done, 50));
 const legend = (i) => document.querySelectorAll(".chart .legend")[i].textContent;
 const shownRange = () => charts[0].graph.xAxisRange().map(Math.round).join("-");
-const faint = () => charts[0].series.map((line) => `${line.setting.label ?? ""}${line.run ?? ""}${line.faint ? " faint" : ""}`)
-  .join(", ");
+const faint = () => drawAll() ?? charts[0].series.map((line) =>
+  `${line.setting.label ?? ""}${line.run ?? ""}${line.faint ? " faint" : ""}`).join(", ");
 const rows = () => [...document.querySelectorAll("tr.picked")].map((row) => row.cells[0].textContent).join(", ");
 const pressed = () => document.querySelectorAll(".pick[aria-pressed=true]").length;
 
@@ -83,6 +83,12 @@ async function read() {
   press(plot(0), "0");
   drawAll();
   see("whole", shownRange());
+
+  const cell = document.querySelector(".to-step");
+  if (cell) {
+    cell.click();
+    see("a step of a table", `${cell.textContent}: ${legend(0)}; ${document.activeElement === plot(0)}`);
+  }
 
   const button = document.querySelector("#outcome .pick");
   if (button) {

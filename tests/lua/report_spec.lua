@@ -298,6 +298,7 @@ describe("a report", function()
     has(section(page, "pictures"), 'alt="filters-conv1 at step 30" data-step="30" decoding="sync" height="2" src=')
     has(section(page, "source"), "<code>-- a &lt; b\nreturn 1</code>")
     has(section(page, "environment"), "<td>git revision</td><td>abcdef</td>")
+    has(section(page, "outcome"), '<td class="figure">30</td><td class="note words">changes of the weights')
     lacks(page, "data-reload")
     lacks(page, "sourceMappingURL")
     has(page, "default-src &#39;none&#39;")
@@ -400,7 +401,8 @@ describe("a report", function()
       has(page, html.escape(one.title))
       for _, row in ipairs(one.rows) do
         for i, cell in ipairs(row) do
-          local after = i == 1 and row.setting and "</button></td>" or "</t"
+          local linked = i == 1 and row.setting or row.steps and row.steps[i]
+          local after = linked and "</button></td>" or "</t"
           has(section(page, "outcome"), ">" .. html.escape(cell) .. after)
         end
       end

@@ -142,7 +142,10 @@ class Chart {
   draw() {
     const { curves, shown, options } = this.due;
     this.due = null;
-    if (curves) this.compute(curves.reach, curves.logarithmic);
+    if (curves) {
+      this.arrange(curves.picked);
+      this.compute(curves.reach, curves.logarithmic);
+    }
     const file = this.rows(shown), dateWindow = shown;
     if (this.graph) {
       this.graph.updateOptions({ file, dateWindow, ...(curves ? this.options() : {}), ...options });
@@ -241,6 +244,15 @@ class Chart {
   select(step, line) {
     this.step = step;
     this.graph.setSelection(this.graph.getRowForX(step), "series " + line);
+  }
+
+  // Shows the step that is nearest to another, of those that the chart has.
+  show(step) {
+    const { graph } = this;
+    if (!graph || graph.numRows() === 0) return;
+    const steps = [...Array(graph.numRows()).keys()].map((row) => graph.getValue(row, 0));
+    this.step = steps.reduce((best, one) => Math.abs(one - step) < Math.abs(best - step) ? one : best);
+    graph.setSelection(graph.getRowForX(this.step));
   }
 
   // The next line that is shown; it keeps the step, if it has a figure there.

@@ -123,7 +123,7 @@ function demand({ curves, options }) {
 function redraw() {
   const reach = Number(one("#smoothing").value);
   one("output[for=smoothing]").textContent = reach ? `± ${reach} point${reach > 1 ? "s" : ""}` : "none";
-  demand({ curves: { reach, logarithmic: one("#logarithmic").checked } });
+  demand({ curves: { reach, logarithmic: one("#logarithmic").checked, picked } });
 }
 
 function showRange(wanted, options = {}) {
@@ -157,7 +157,6 @@ function showPicked() {
     const run = picked.run === undefined ? "" : `run ${picked.run + 1}`;
     back.textContent = `all curves (now ${[label, run].filter(Boolean).join(", ")})`;
   }
-  for (const chart of charts) chart.arrange(picked);
   redraw();
 }
 
@@ -191,6 +190,19 @@ function preparePicks(palette) {
   addEventListener("keydown", ({ key }) => { if (key === "Escape" && picked) pick(null); });
 }
 
+// A cell that tells of a step shows it in the curves.
+function prepareSteps() {
+  for (const button of all(".to-step")) {
+    button.addEventListener("click", (event) => {
+      event.stopPropagation();
+      if (!charts.some((chart) => distance(chart) === 0)) one("#curves").scrollIntoView();
+      drawAll();
+      for (const chart of charts) chart.show(Number(button.dataset.step));
+      one(".chart .plot").focus({ preventScroll: true });
+    });
+  }
+}
+
 // What is larger than its place can be scrolled with the keyboard.
 function reachScrollers() {
   for (const box of all(".table, .frames")) {
@@ -221,6 +233,7 @@ function prepareCurves() {
   }
   for (const details of all("details.folded")) details.addEventListener("toggle", drawSome);
   preparePicks(palette);
+  prepareSteps();
   for (const input of all("#curves input")) input.addEventListener("input", redraw);
   for (const run of settings.flatMap((setting) => setting.runs)) {
     const { steps } = run.get("step");

@@ -20,8 +20,15 @@ local function pick(curve, cell)
     title = "shows its curves alone, or all again" }, h("span", { class = "swatch" }), cell)
 end
 
+--- A cell that tells of a step: what shows it in the curves.
+local function goto_step(step, cell)
+  return h("button", {
+    type = "button", class = "to-step", ["data-step"] = step, title = "shows this step in the curves",
+  }, cell)
+end
+
 --- @param rows table arrays of texts; the first row is the heading where `heading` is true; `curve` as pick has it;
----   `words` explain a row, behind its cells
+---   `steps` are those that cells tell of; `words` explain a row, behind its cells
 --- @param left integer how many columns are set to the left
 local function table_node(rows, heading, left)
   local lines = {}
@@ -31,7 +38,8 @@ local function table_node(rows, heading, left)
       local is_heading = heading and number == 1
       local text = visible(cell)
       cells[i] = h(is_heading and "th" or "td", { class = i > left and "figure", scope = is_heading and "col" },
-        i == 1 and row.curve and pick(row.curve, text) or text)
+        i == 1 and row.curve and pick(row.curve, text) or row.steps and row.steps[i] and goto_step(row.steps[i], text)
+          or text)
     end
     if row.words then cells[#cells + 1] = h("td", { class = "note words" }, row.words) end
     lines[number] = h("tr", {}, cells)
@@ -135,7 +143,7 @@ end
 local right <const>, small <const> = "the share of the examples that are right",
   "what training makes small, a mean over the examples"
 
--- Keys of summary.json: what they are called, how they are written, what they are.
+-- Keys of summary.json: what they are called, how they are written, what they are, whether they are steps.
 local scores <const> = {
   { "test_accuracy", "test accuracy", numbers.percent, right .. ", on data that chose nothing" },
   { "test_loss", "test loss", four_digits, small .. ", on data that chose nothing" },
@@ -145,8 +153,8 @@ local scores <const> = {
   { "best_validation_loss", "validation loss, best", four_digits, "of all evaluations" },
 }
 local circumstances <const> = {
-  { "best_validation_step", "best at step", numbers.thousands, "where the evaluation was best" },
-  { "tested_step", "tested at step", numbers.thousands, "whose weights the test figures are of" },
+  { "best_validation_step", "best at step", numbers.thousands, "where the evaluation was best", step = true },
+  { "tested_step", "tested at step", numbers.thousands, "whose weights the test figures are of", step = true },
   { "steps", "steps", numbers.thousands, "changes of the weights, one for each batch" },
   { "parameters", "parameters of the model", numbers.thousands, "the numbers that it consists of" },
   { "training_seconds", "time of training", numbers.duration, "the steps alone" },
@@ -175,7 +183,10 @@ end
 local function add(rows, summary, list)
   for _, row in ipairs(list) do
     local figure = tonumber(summary[row[1]])
-    if figure then rows[#rows + 1] = { row[2], row[3](figure), words = row[4] } end
+    if figure then
+      local steps = row.step and { [2] = math.tointeger(figure) } or nil
+      rows[#rows + 1] = { row[2], row[3](figure), words = row[4], steps = steps }
+    end
   end
 end
 

@@ -106,10 +106,12 @@ local function how_fast(comparison)
   local rows = { heading }
   for _, setting in ipairs(comparison.settings) do
     local row = names_of(comparison, setting)
+    row.setting, row.steps = setting, {}
     for _, milestone in ipairs(comparison.milestones) do
-      row[#row + 1] = time_text(setting.times[milestone], setting)
+      local time = setting.times[milestone]
+      row[#row + 1] = time_text(time, setting)
+      row.steps[#row] = time.steps and math.floor(time.steps.mean + 0.5)
     end
-    row.setting = setting
     rows[#rows + 1] = row
   end
   return {
@@ -211,7 +213,8 @@ end
 --- The tables, for people.
 --- @param comparison table as compare.runs gives it
 --- @return table array of {title=, note=(or nil), words=(nil, or what a page says besides), heading=(whether the first
----   row is one), rows=(arrays of texts; `setting` is what a row is of), left=(how many columns are set to the left)}
+---   row is one), rows=(arrays of texts; `setting` is what a row is of, `steps` are those that
+---   its cells tell of), left=(how many columns are set to the left)}
 function M.tables(comparison)
   local tables = { what_came_out(comparison) }
   if #comparison.milestones > 0 then tables[#tables + 1] = how_fast(comparison) end
