@@ -230,7 +230,7 @@ $(BUILD)/bench/onednn_step: $(BUILD)/bench/onednn_step.o
 	$(call say,LINK,$@)
 	$(Q)$(CXX) -fopenmp $< -o $@ -ldnnl
 
-docs: deps-test ## the reference of all that is public, to build/docs/index.html; the operations also to docs
+docs: deps-test ## the reference of all that is public, to build/docs/index.html; operations to docs, types to library
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@lua5.4 docs/reference/make.lua $(BUILD)
 

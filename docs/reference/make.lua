@@ -1,5 +1,6 @@
---- make.lua BUILD: writes the reference to build/docs/index.html, the operations to docs/operations.md, and all pages
--- of Markdown as HTML beside the reference. Names what is public and has no documentation, and fails.
+--- make.lua BUILD: writes the reference to build/docs/index.html, the operations to docs/operations.md, all pages of
+-- Markdown as HTML beside the reference, and to library/ what editors read. Names what is public and has no
+-- documentation, and fails.
 local build = arg[1] or "build"
 package.path = "./?.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
 package.cpath = "./" .. build .. "/lib/?.so;" .. package.cpath
@@ -39,3 +40,5 @@ for _, path in ipairs(pages.sources()) do
   end
 end
 write("build/docs/links-elsewhere.txt", table.concat(elsewhere)) -- which nothing here follows
+os.execute "mkdir -p library/sm"
+for path, content in pairs(require "docs.reference.definitions".files(rooms)) do write(path, content) end

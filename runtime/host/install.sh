@@ -128,6 +128,7 @@ trap '[ ! -s "$written" ] || install -m 644 "$written" "$TARGET/$list" 2>/dev/nu
 make_directory share/smrun
 place 755 "$build/smrun" bin
 place_library share/smrun/lua lib/smrun lib/smrun
+place_tree library share/smrun/library -name '*.lua'
 place 644 docs/smrun.1 share/man/man1
 place_as 644 runtime/host/completion/smrun.bash share/bash-completion/completions/smrun
 place 644 runtime/host/completion/_smrun share/zsh/site-functions

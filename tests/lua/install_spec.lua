@@ -88,7 +88,7 @@ describe("make install", function()
     assert.equal("file", lfs.attributes(home .. "/a stage/usr/local/share/lua/5.4/sm/init.lua", "mode"))
     assert.equal("file", lfs.attributes(home .. "/a stage/usr/local/lib/lua/5.4/sm/runtime.so", "mode"))
     for _, path in ipairs { "bash-completion/completions/smrun", "zsh/site-functions/_smrun",
-      "fish/vendor_completions.d/smrun.fish" } do -- where the shells look by themselves
+      "fish/vendor_completions.d/smrun.fish", "smrun/library/sm.lua" } do -- where shells and editors look
       assert.equal("file", lfs.attributes(home .. "/a stage/usr/local/share/" .. path, "mode"))
     end
     output, success = make("uninstall", "/usr/local", ("DESTDIR='%s/a stage'"):format(home))

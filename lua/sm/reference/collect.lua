@@ -45,6 +45,8 @@ local function original(f)
   return type(inner) == "function" and original(inner) or nil
 end
 
+M.original = original
+
 --- The method that check.public_methods has made public.
 local function method_of(f)
   f = original(f)
