@@ -71,7 +71,7 @@ function sm.ones(size, second, ...) end
 ---
 --- numbers uniform from 0, included, to 1, excluded, from the general stream.
 ---@param size? integer|integer[]
----@param second? integer|sm.Dtype
+---@param second? integer|"float32"|"float64"
 ---@param ... integer
 ---@return sm.Tensor
 function sm.rand(size, second, ...) end
@@ -80,7 +80,7 @@ function sm.rand(size, second, ...) end
 ---
 --- numbers of the standard normal distribution, from the general stream.
 ---@param size? integer|integer[]
----@param second? integer|sm.Dtype
+---@param second? integer|"float32"|"float64"
 ---@param ... integer
 ---@return sm.Tensor
 function sm.randn(size, second, ...) end

@@ -4,6 +4,7 @@ local M = {}
 
 local TENSORS <const> = "sm.Tensor|sm.Tensor[]"
 local SIZES <const> = "(size?: integer|integer[], second?: integer|sm.Dtype, ...: integer): sm.Tensor"
+local REAL_SIZES <const> = SIZES:gsub("sm%.Dtype", "\"float32\"|\"float64\"")
 
 --- Of each function what it takes and gives. OPTIONS is the class of its table of options. There is one way to call
 --- each: of several LuaLS takes the wrong one where they differ in more than how many arguments there are.
@@ -13,8 +14,8 @@ M.functions = {
   ["sm.is_tensor"] = "(x: any): boolean",
   ["sm.load"] = "(path: string): any, table<string, string>, table<string, string>",
   ["sm.ones"] = SIZES,
-  ["sm.rand"] = SIZES,
-  ["sm.randn"] = SIZES,
+  ["sm.rand"] = REAL_SIZES,
+  ["sm.randn"] = REAL_SIZES,
   ["sm.save"] = "(path: string, x: sm.Tensor|table<string, sm.Tensor>, metadata?: table<string, string>)",
   ["sm.seed"] = "(n: integer)",
   ["sm.tensor"] = "(values: number|table, dtype?: sm.Dtype): sm.Tensor",

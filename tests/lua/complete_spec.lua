@@ -71,6 +71,12 @@ describe("what may follow", function()
     assert.same({ "my dir/a b.lua", "my dir/it's/" }, offered "smrun --quiet 'my dir/")
   end)
 
+  it("is found among more names than are shown", function()
+    os.execute(("cd %s && mkdir many && cd many && seq -f x%%g.lua 4000 | xargs touch && touch y.lua"):format(quote(home)))
+    assert.same({ "many/y.lua" }, offered "smrun many/y")
+    assert.equal(3000, #offered "smrun many/")
+  end)
+
   it("is an option that goes with what is typed, with its words", function()
     for _, answer in ipairs(answers("zsh", "smrun --")) do assert.matches("^%-%-[%l-]+\t%w", answer) end
     assert.same({ "--threads", "--out", "--help" }, offered "smrun report --")

@@ -27,13 +27,14 @@ local function mode(path)
   return lfs.attributes(expanded(path), "mode")
 end
 
---- The names in a directory; hidden ones where they are asked for.
-local function names_in(directory, hidden)
-  local names = {}
+--- The names in a directory that begin so; hidden ones where a dot is what they begin with.
+local function names_in(directory, beginning)
+  local names, hidden = {}, beginning:sub(1, 1) == "."
   local listed, iterate, handle = pcall(lfs.dir, expanded(directory))
   if not listed then return names end
   for name in iterate, handle do
-    if name ~= "." and name ~= ".." and (hidden or name:sub(1, 1) ~= ".") then names[#names + 1] = name end
+    local shown = name ~= "." and name ~= ".." and (hidden or name:sub(1, 1) ~= ".")
+    if shown and name:sub(1, #beginning) == beginning then names[#names + 1] = name end
     if #names == most_entries then break end
   end
   table.sort(names)
@@ -46,12 +47,10 @@ local function paths(word, ending)
   local before, typed = word:match "^(.*/)([^/]*)$"
   before, typed = before or "", typed or word
   local found = {}
-  for _, name in ipairs(names_in(before == "" and "." or before, typed:sub(1, 1) == ".")) do
-    if name:sub(1, #typed) == typed then
-      local is = mode(before .. name)
-      if is == "directory" then found[#found + 1] = { before .. name .. "/" }
-      elseif is and ending and name:sub(#name - #ending + 1) == ending then found[#found + 1] = { before .. name } end
-    end
+  for _, name in ipairs(names_in(before == "" and "." or before, typed)) do
+    local is = mode(before .. name)
+    if is == "directory" then found[#found + 1] = { before .. name .. "/" }
+    elseif is and ending and name:sub(#name - #ending + 1) == ending then found[#found + 1] = { before .. name } end
   end
   return found
 end
@@ -59,7 +58,7 @@ end
 --- Calls visit(path, state) for each run below a directory; gives whether there is one.
 local function each_run(directory, depth, walk, visit)
   local any = false
-  for _, name in ipairs(names_in(directory)) do
+  for _, name in ipairs(names_in(directory, "")) do
     local path = directory == "." and name or directory:gsub("(.)/$", "%1") .. "/" .. name
     walk.left = walk.left - 1
     if walk.left < 0 then return any end
