@@ -72,7 +72,8 @@ describe("what may follow", function()
   end)
 
   it("is found among more names than are shown", function()
-    os.execute(("cd %s && mkdir many && cd many && seq -f x%%g.lua 4000 | xargs touch && touch y.lua"):format(quote(home)))
+    directories "many"
+    os.execute(("cd %s/many && seq -f x%%g.lua 4000 | xargs touch && touch y.lua"):format(quote(home)))
     assert.same({ "many/y.lua" }, offered "smrun many/y")
     assert.equal(3000, #offered "smrun many/")
   end)
