@@ -28,9 +28,9 @@ BASE_FLAGS := -std=c11 -g -fPIC -pthread -D_GNU_SOURCE -Iruntime $(WARNINGS) -MM
               $(if $(filter double,$(REAL)),-DSM_DOUBLE) \
               $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer \
               -DSM_EXACT_BLOCKS) $(if $(POISON),-DSM_POISON)
-CORE_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3 -falign-loops=64) -fopenmp-simd -fno-math-errno \
-             -fno-trapping-math -ffp-contract=fast
-HOST_FLAGS = $(BASE_FLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
+CORE_FLAGS = $(BASE_FLAGS) $(CPPFLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3 -falign-loops=64) -fopenmp-simd \
+             -fno-math-errno -fno-trapping-math -ffp-contract=fast
+HOST_FLAGS = $(BASE_FLAGS) $(CPPFLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
 LINK_FLAGS = $(LDFLAGS) $(if $(SANITIZE),-fsanitize=address$(comma)undefined)
 LUA_FLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
 LUA_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null)
@@ -67,8 +67,8 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
-.PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian check-kernel docs \
-        install uninstall install-rock clean
+.PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian check-package check-kernel \
+        docs install uninstall install-rock clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
@@ -110,6 +110,9 @@ torture: deps-check ## fuzzers, failing allocations, hostile finalizers, malform
 
 check-debian: ## the README's commands and every level in bare Debians (needs root and debootstrap)
 	@tests/debian.sh
+
+check-package: ## the Debian package and the rock, built and tried in bare Debians (needs root and debootstrap)
+	@tests/package.sh
 
 check-kernel: all c-tests ## confinement under the kernel of Debian 12, emulated (needs root, debootstrap and QEMU)
 	@BUILD=$(BUILD) tests/kernel.sh

@@ -8,6 +8,7 @@ local version <const> = helpers.read "runtime/version.h":match '#define SM_VERSI
 local REPEATED <const> = {
   ["CHANGELOG.md"] = "\n## ([%d.]+)[^\n]*\n", -- the first heading
   ["CITATION.cff"] = "\nversion: ([^\n]*)\n",
+  ["debian/changelog"] = "^smrun %(([^)]*)%) ",
   ["docs/smrun.1"] = '^%.TH SMRUN 1 "" "smrun ([^"]*)"',
 }
 
