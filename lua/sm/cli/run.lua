@@ -204,6 +204,9 @@ local function train_on(options)
     usage.fail("%s is not finished; `%s resume %s` goes on with it as it is, and parameters can change after that",
       run, usage.program(), usage.quoted(run))
   end
+  if directory.record(run).script then
+    usage.fail("%s was trained by a script, which begins its runs itself; parameters are the script's", run)
+  end
   options.runs = options.runs or runs_around(run)
   if not is_confined(options) then return M.train_on(options, combinations[1]) end
   local file = run .. "/experiment.lua"

@@ -188,7 +188,7 @@ end
 --- @return string
 function M.about(run)
   local texts = modules_of(run)
-  local lacks = not run.identity.from_file and "a script trained it, and runs it again by its run directory alone"
+  local lacks = not run.identity.from_file and "a script trained it, which begins its runs itself"
     or unfit(texts)
   if lacks then return json.encode { lacks = lacks } end
   run.described = run.described or stand_in.describe(run.data)
