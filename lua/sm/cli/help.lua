@@ -10,7 +10,7 @@ local indent <const>, explanation <const>, gap <const> = 2, 27, 2 -- where a row
 
 local introduction <const> = "smrun: train a network that one Lua file describes"
 local about_grants <const> = "An experiment is confined: it reads its directory, the runs and the data sets, writes "
-  .. "its run, starts no program and has no network. With a file, a sweep, resume and eval:"
+  .. "its run, starts no program and has no network. With a file, a sweep, resume, eval, predict and export:"
 
 --- The forms of the command line, without the program's name, and what each does.
 local forms <const> = {
@@ -19,6 +19,7 @@ local forms <const> = {
   { "resume RUN", "go on with a run that was stopped; key=value behind it: train a finished one on" },
   { "eval RUN", "evaluate a run by its best weights, or else its newest checkpoint; writes nothing" },
   { "predict RUN|model.safetensors FILE.png…|DIR", "what a trained network makes of pictures" },
+  { "export RUN|model.safetensors --format onnx|npz", "a trained network for other programs: a graph, or its numbers" },
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
   { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
@@ -37,7 +38,7 @@ local options <const> = {
     "threads to compute with (default: the cores this process may use); no result depends on it" },
   { "jobs", "--jobs N",
     "runs of a sweep at once, each a process with its share of the threads (default: 1)" },
-  { "again", "--again", "make a new run although the same one is there already" },
+  { "again", "--again", "make a new run, or with export the file, although the same one is there already" },
   { "quiet", "--quiet", "no progress: the last line and errors only" },
   { "dry_run", "--dry-run",
     "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
@@ -48,8 +49,9 @@ local options <const> = {
   { "resize", "--resize", "make pictures of another size fit", with = "predict, eval" },
   { "grey", "--grey", "make coloured pictures grey", with = "predict, eval" },
   { "invert", "--invert", "make black white: a scan of what was learned white on black", with = "predict, eval" },
-  { "out", "--out FILE", "where to write it (default: report.html in the directory that the runs share)",
-    with = "report" },
+  { "out", "--out FILE", "where to write it (default: report.html in the directory that the runs share, or by the "
+    .. "name of the run into this directory)", with = "report, export" },
+  { "format", "--format FORMAT", "onnx, a graph that other programs run, or npz, numbers for NumPy", with = "export" },
   { "verbose", "-v, --verbose", "everything that may matter in a report", with = "--version" },
 }
 
@@ -87,6 +89,12 @@ local commands <const> = {
       .. "are taken, or else its newest checkpoint; or one checkpoint, which is enough by itself. What is done to a "
       .. "picture is said. Nothing is written but the table of --csv.",
     "predict runs/softmax_groups/default seven.png",
+  },
+  export = {
+    "Writes a trained network for other programs: with --format onnx what it computes, as a graph that ONNX runtimes "
+      .. "run, with --format npz its numbers, which NumPy opens. RUN is a run directory, whose best weights are taken, "
+      .. "or else its newest checkpoint; or one checkpoint. The file goes into the working directory.",
+    "export runs/softmax_groups/default --format onnx",
   },
   compare = {
     "Compares finished runs. RUN is a run directory, or a directory that has some below. Runs that differ in nothing "

@@ -21,6 +21,7 @@ local commands = {
   file = function(given) return require "sm.cli.run".file(given) end,
   resume = function(given) return require "sm.cli.run".resume(given) end,
   eval = function(given) return require "sm.cli.run".eval(given) end,
+  export = function(given) return require "sm.cli.export".export(given) end,
   predict = function(given) return require "sm.cli.predict".predict(given) end,
   compare = function(given) return require "sm.cli.compare".compare(given) end,
   report = function(given) return require "sm.cli.report".report(given) end,

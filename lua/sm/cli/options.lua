@@ -32,6 +32,10 @@ M.commands = {
     words = "RUN PICTURE…", takes = { "run", "file" }, least = 2, most = math.huge,
     options = running { csv = true, top = true, data = true, grey = true, resize = true, invert = true },
   },
+  export = {
+    words = "RUN", takes = { "run" }, least = 1, most = 1,
+    options = running { format = true, out = true, again = true },
+  },
   compare = {
     words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { csv = true, figure = true },
   },
@@ -68,6 +72,7 @@ M.options = {
   { "--data", takes = "directory" },
   { "--top", takes = "number" },
   { "--out", takes = "file" },
+  { "--format", takes = { "npz", "onnx" } },
   { "--text", takes = "file" },
   { "--read", takes = "directory", several = true },
   { "--write", takes = "directory", several = true },

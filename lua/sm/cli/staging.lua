@@ -14,12 +14,13 @@ local runtime = require "sm.runtime"
 local M = {}
 
 local most_restarts <const> = 5
+local writes_nothing <const> = { evaluate = true, plan = true, predict = true, export = true }
 
 --- What a piece of work writes: "nothing", the directory of an "experiment" that its file returns, that of a "run"
 --- which is there, or whatever a "script" comes to, beneath runs/<its name>.
 --- @param work table as supervisor.run takes it
 function M.kind(work)
-  if work.what == "evaluate" or work.what == "plan" or work.pictures or work.options.dry_run then return "nothing" end
+  if writes_nothing[work.what] or work.pictures or work.options.dry_run then return "nothing" end
   if work.what == "resume" then return "run" end
   if work.run then return "nothing" end
   return loader.returns_experiment(work.source) and "experiment" or "script"
@@ -101,10 +102,10 @@ end
 
 --- Makes a directory that nobody else has. It is not empty, for one that is can be replaced by another that is moved
 --- to its place.
-local function make_new(self)
-  remove_forgotten(self.runs)
+local function make_new(place)
+  remove_forgotten(place)
   local number = 1
-  local function path() return ("%s/.new-%d-%d"):format(self.runs, runtime.system.process_id(), number) end
+  local function path() return ("%s/.new-%d-%d"):format(place, runtime.system.process_id(), number) end
   while lfs.symlinkattributes(path()) do number = number + 1 end
   directory.make_new(path())
   directory.make(path() .. "/checkpoints")
@@ -117,7 +118,7 @@ local places <const> = {
   experiment = function(self)
     if not self.granted then
       self.made_runs = self.made_runs or not lfs.attributes(self.runs)
-      self.staged = self.staged or make_new(self)
+      self.staged = self.staged or make_new(self.runs)
     end
     return self.granted or self.staged
   end,
@@ -150,6 +151,24 @@ end
 function M.place(self)
   local path = places[self.kind](self)
   return path and reach.real(path)
+end
+
+--- Where the worker writes the one file that the person asks for: in a new directory beside its place.
+--- @return string|nil the file's path, from the root
+--- @return string|nil the directory
+function M.outbox(self)
+  if not self.output then return nil end
+  self.staged = self.staged or make_new(self.output:match "^(.*)/[^/]*$" or ".")
+  local place = reach.real(self.staged)
+  return place .. "/" .. self.output:match "[^/]*$", place
+end
+
+--- Moves that file to its place, once the worker has ended.
+function M.deliver(self)
+  local path = M.outbox(self)
+  if lfs.symlinkattributes(path, "mode") ~= "file" then error("the experiment's process wrote no file", 0) end
+  local moved, reason = runtime.io.move_directory(path, self.output)
+  if not moved then error(reason or ("cannot write %s"):format(self.output), 0) end
 end
 
 --- Moves the new directory to the place of the run.

@@ -41,6 +41,8 @@ local function start(self)
   local home, write = staging.home(self), table.move(self.permits.write, 1, #self.permits.write, 1, {})
   write[#write + 1] = staging.place(self)
   write[#write + 1] = self.kind == "experiment" and home or nil
+  local output, outbox = staging.outbox(self)
+  write[#write + 1] = outbox
   self.worker:limit {
     seconds = math.max(0, self.limits.time - (now() - self.began)), bytes = self.limits.disk, files = self.limits.files,
     directories = write,
@@ -49,8 +51,8 @@ local function start(self)
     what = self.what, options = self.options, overrides = self.overrides, combinations = self.combinations,
     source = self.source, run = self.run, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
-    source_of = self.source_of, pictures = self.pictures,
-    places = self.permits.places, home = home, limits = self.limits, terminal = self.terminal,
+    source_of = self.source_of, pictures = self.pictures, output = output, places = self.permits.places, home = home,
+    limits = self.limits, terminal = self.terminal,
     columns = text.columns(), threads = runtime.system.threads(),
   })
 end
@@ -187,6 +189,7 @@ local function conclude(self, how, code, why, cpu)
   end
   if ended and not self.problem and how == "exit" and (why == nil or ended.code == interrupted_code) then
     if why then complain(judge(self, how, code, why, cpu)) end
+    if self.output and ended.code == 0 then staging.deliver(self) end
     return ended.code
   end
   local words = judge(self, how, code, why, cpu)
@@ -231,7 +234,8 @@ end
 ---   combinations=(for "plan": an array of overrides), source=(the text of the file), file=(its path) or run=(a
 ---   directory), origin=(the run that the text is of, for "train_on"), worker=(one that was started),
 ---   planned=function(position, result, problem, modules), for "plan"; words=(of the worker's command, for tests); for
----   pictures: pictures=, source_of=(as sm.cli.predict has it), checkpoint=(its path) and read=(further paths)}
+---   pictures: pictures=, source_of=(as sm.cli.predict has it), checkpoint=(its path) and read=(further paths);
+---   for "export" the last three, and output=(the file that it writes)}
 --- @return integer exit code
 function M.run(work)
   local options = work.options
@@ -251,7 +255,7 @@ function M.run(work)
     called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
-    origin = work.origin, source_of = work.source_of, pictures = work.pictures,
+    origin = work.origin, source_of = work.source_of, pictures = work.pictures, output = work.output,
     predictions = work.what == "predict" and host.predictions(work.pictures, options) or nil,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),

@@ -193,6 +193,7 @@ local works <const> = {
   end,
   evaluate_pictures = function(work) return require "sm.cli.predict".evaluate_work(work) end,
   predict = function(work) return require "sm.cli.predict".work(work) end,
+  export = function(work) return require "sm.cli.export".work(work) end,
   plan = function(work)
     for _, combination in ipairs(work.combinations) do
       local ok, result, texts = xpcall(require "sm.cli.run".plan, handle, work.options, combination,
