@@ -108,8 +108,8 @@ local commands <const> = {
   },
   repl = {
     "Takes lines of Lua, runs them and prints their values, with the library as `sm`. ?name explains a name, Tab "
-      .. "completes one, Ctrl-C stops what runs, Ctrl-D ends. What is typed is your own, and not confined; `sm.load_run` "
-      .. "asks first, and with --trust it does not.",
+      .. "completes one, Ctrl-C stops what runs, Ctrl-D ends. What is typed is your own, and not confined; "
+      .. "`sm.load_run` asks first, and with --trust it does not.",
     "repl",
   },
   data = {
