@@ -160,7 +160,8 @@ end
 --- @param allowed table the options that go with it, as keys
 local function of_command(program, name, words, allowed)
   local what, example = table.unpack(commands[name])
-  local lines = { ("Usage: %s %s%s [options]\n\n"):format(program, name, words ~= "" and " " .. words or ""), folded(what, 0), "\n\nOptions:\n" }
+  if words ~= "" then words = " " .. words end
+  local lines = { ("Usage: %s %s%s [options]\n\n"):format(program, name, words), folded(what, 0), "\n\nOptions:\n" }
   for _, list in ipairs { options, grants } do
     for _, option in ipairs(list) do
       if allowed[option[1]] or option[1] == "threads" then lines[#lines + 1] = row(option[2], option[3]) end
