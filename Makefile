@@ -1,10 +1,12 @@
 # smrun. `make help` lists the targets.
 #
-# Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  ARGS="steps=300" (for make run)  V=1 shows the commands
+# Variables: BUILD=dir  REAL=double  SANITIZE=1  CC=clang  LUA=lua5.5  V=1 shows the commands
+#            ARGS="steps=300" (for make run)
 #            POISON=1 (with SANITIZE: wherever a binding allocates, finalizers run; see tests/lua/poison.lua)
 #            PREFIX=/usr/local  DESTDIR=dir (for make install and uninstall)
 VERSION := $(shell sed -n 's/^\#define SM_VERSION "\(.*\)"$$/\1/p' runtime/version.h)
 PREFIX ?= /usr/local
+LUA := lua5.4
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 REAL ?= float
 SANITIZE ?= $(POISON)
@@ -32,8 +34,8 @@ CORE_FLAGS = $(BASE_FLAGS) $(CPPFLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O3 -falig
              -fno-math-errno -fno-trapping-math -ffp-contract=fast
 HOST_FLAGS = $(BASE_FLAGS) $(CPPFLAGS) $(CFLAGS) $(if $(SANITIZE),-O1,-O2)
 LINK_FLAGS = $(LDFLAGS) $(if $(SANITIZE),-fsanitize=address$(comma)undefined)
-LUA_FLAGS := $(shell pkg-config --cflags lua5.4 2>/dev/null)
-LUA_LIBS := $(shell pkg-config --libs lua5.4 2>/dev/null)
+LUA_FLAGS := $(shell pkg-config --cflags $(LUA) 2>/dev/null)
+LUA_LIBS := $(shell pkg-config --libs $(LUA) 2>/dev/null)
 PNG_FLAGS := $(shell pkg-config --cflags libpng 2>/dev/null)
 PNG_LIBS := $(shell pkg-config --libs libpng 2>/dev/null)
 CAIRO_FLAGS := $(shell pkg-config --cflags cairo 2>/dev/null)
@@ -44,7 +46,7 @@ EDIT_FLAGS := $(shell pkg-config --cflags libedit 2>/dev/null)
 EDIT_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
 
 # What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
-BUILT_WITH := lua5.4:liblua5.4-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev \
+BUILT_WITH := $(LUA):lib$(LUA)-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev \
               libedit:libedit-dev
 TESTED_WITH := cmocka:libcmocka-dev
 pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
@@ -238,6 +240,7 @@ docs: deps-test ## the reference of all that is public, to build/docs/index.html
 	@lua5.4 docs/reference/make.lua $(BUILD)
 
 install uninstall install-rock: export PREFIX := $(PREFIX)
+install install-rock: export LUA := $(LUA)
 install uninstall: export DESTDIR := $(DESTDIR)
 install: export VERSION := $(VERSION)
 install-rock: export BINDIR := $(BINDIR)

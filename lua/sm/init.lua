@@ -3,7 +3,9 @@
 -- @module sm
 -- Older Luas read this file too, and are told what is needed: so it is written without what they cannot read.
 local jit = rawget(_G, "jit")
-if _VERSION ~= "Lua 5.4" then error("smrun needs Lua 5.4, this is " .. (jit and jit.version or _VERSION), 0) end
+if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
+  error("smrun needs Lua 5.4 or 5.5, this is " .. (jit and jit.version or _VERSION), 0)
+end
 
 require "sm.packages"
 local runtime = require "sm.runtime"

@@ -32,6 +32,13 @@ enum {
   HEAP_SHARE = 16        /* or as large a part of it: a full collection takes about as long as there is heap */
 };
 
+/* How far a step goes, as lua_gc reads it from its variable arguments. */
+#if LUA_VERSION_NUM >= 505
+typedef size_t gc_step;
+#else
+typedef int gc_step;
+#endif
+
 static const char memory_key = 0; /* its address is the key of the registry's state_memory */
 
 static state_memory *memory_of(lua_State *L) {
@@ -70,7 +77,7 @@ static void collect_all(lua_State *L, state_memory *own) {
 /* A young collection, and a full one when there is old garbage, most likely: when twice as much is alive as after the
    last, or Lua's own memory has grown. */
 static void collect_young(lua_State *L, state_memory *own) {
-  lua_gc(L, LUA_GCSTEP, 0);
+  lua_gc(L, LUA_GCSTEP, (gc_step)0);
   own->after_young = live(own);
   size_t growth = own->heap / HEAP_SHARE > HEAP_SLACK ? own->heap / HEAP_SHARE : HEAP_SLACK;
   if (own->after_young > 2 * own->after_full + SLACK || heap(L) > own->heap + growth) collect_all(L, own);

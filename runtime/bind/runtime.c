@@ -80,6 +80,7 @@ __attribute__((visibility("default"))) int luaopen_sm_runtime(lua_State *L);
 int luaopen_sm_runtime(lua_State *L) {
   static const char loaded = 0; /* its address is the key of the table */
   sm_error error;
+  luaL_checkversion(L); /* built for 5.4, it is not loaded by 5.5 */
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded) == LUA_TTABLE) return 1;
   if (!sm_fill_descriptors()) return luaL_error(L, "descriptors 0 to 2 are closed, and /dev/null cannot be opened");
   sm_settings_now(); /* from here on nothing in the core reads the environment */

@@ -3,7 +3,7 @@
 # install.sh uninstall: removes it. share/smrun/installed lists what was written, directories that were made with a
 # slash at their end.
 # install.sh rock BUILD: copies it to where LuaRocks takes it from: BINDIR, LUADIR and LIBDIR, which lie in PREFIX.
-# Environment: PREFIX, DESTDIR, VERSION, and for a rock BINDIR, LUADIR, LIBDIR.
+# Environment: PREFIX, DESTDIR, VERSION, LUA (lua5.4), and for a rock BINDIR, LUADIR, LIBDIR.
 set -eu
 umask 022
 export LC_ALL=C
@@ -84,8 +84,8 @@ describe() {
   cat >"$scratch/smrun.pc" <<END
 prefix=$prefix
 # where the Lua modules lie, as in package.path and package.cpath
-luadir=\${prefix}/share/lua/5.4
-cluadir=\${prefix}/lib/lua/5.4
+luadir=\${prefix}/share/lua/$lua
+cluadir=\${prefix}/lib/lua/$lua
 # where libsmrun.so lies, whose interface in C may change with every version
 libdir=\${prefix}/lib/smrun
 
@@ -106,10 +106,10 @@ if [ "$1" = uninstall ]; then
   exit
 fi
 
-build=$2
+build=$2 lua=${LUA#lua}
 if [ "$1" = rock ]; then
-  case $PREFIX in */rocks-5.4/*) ;; *) stop "smrun needs Lua 5.4: luarocks --lua-version 5.4 make --deps-mode none" ;; esac
-  modules=${PREFIX%/lib/luarocks/*}/share/lua/5.4/sm # where LuaRocks puts them
+  case $PREFIX in */rocks-$lua/*) ;; *) stop "smrun is built for Lua $lua: luarocks --lua-version $lua make --deps-mode none" ;; esac
+  modules=${PREFIX%/lib/luarocks/*}/share/lua/$lua/sm # where LuaRocks puts them
   [ ! -h "$modules" ] || stop "$modules is of make install: make uninstall comes before the rock"
   TARGET=
   place 755 "$build/smrun" "$BINDIR"
@@ -118,7 +118,7 @@ if [ "$1" = rock ]; then
 fi
 
 case $TARGET in *[\;?]*) stop "PREFIX: Lua's search paths cannot hold ; or ?, got $TARGET" ;; esac
-for name in share/lua/5.4/sm lib/lua/5.4/sm; do
+for name in share/lua/$lua/sm lib/lua/$lua/sm; do
   [ ! -e "$TARGET/$name" ] || [ -h "$TARGET/$name" ] || stop "$TARGET/$name is in the way, and not of smrun's making"
 done
 # What was written is listed even where something stops it.
@@ -135,17 +135,17 @@ zsh=site-functions
 [ "$INSTALLED_PREFIX" != /usr ] || zsh=vendor-completions # where Debian's zsh looks for those of packages
 place 644 runtime/host/completion/_smrun share/zsh/$zsh
 place 644 runtime/host/completion/smrun.fish share/fish/vendor_completions.d
-link ../../smrun/lua/sm share/lua/5.4/sm # where Debian's lua5.4 looks for what is in /usr/local and /usr
-link ../../smrun/sm lib/lua/5.4/sm
+link ../../smrun/lua/sm share/lua/$lua/sm # where Debian's Lua looks for what is in /usr/local and /usr
+link ../../smrun/sm lib/lua/$lua/sm
 describe
 
 echo "installed in $PREFIX; run $PREFIX/bin/smrun"
 case $PREFIX in
   /usr | /usr/local) ;;
   *)
-    echo "For require \"sm\" in plain lua5.4:"
-    echo "  export LUA_PATH='$PREFIX/share/lua/5.4/?.lua;$PREFIX/share/lua/5.4/?/init.lua;;'"
-    echo "  export LUA_CPATH='$PREFIX/lib/lua/5.4/?.so;;'"
+    echo "For require \"sm\" in plain lua$lua:"
+    echo "  export LUA_PATH='$PREFIX/share/lua/$lua/?.lua;$PREFIX/share/lua/$lua/?/init.lua;;'"
+    echo "  export LUA_CPATH='$PREFIX/lib/lua/$lua/?.so;;'"
     echo "For pkg-config smrun:"
     echo "  export PKG_CONFIG_PATH='$PREFIX/lib/pkgconfig'"
     ;;

@@ -161,8 +161,8 @@ describe("documents", function()
   --- What the manual explains: "resume RUN", "--runs DIR".
   local function manual_entries()
     local entries = {}
-    for line in read "docs/smrun.1":gmatch "\n%.TP\n%.[BIR]+ ([^\n]*)" do
-      line = line:gsub("\\%-", "-"):gsub('"', ""):gsub("%s+", " "):gsub(" ,", ","):gsub(" ?%.%.%.", "…")
+    for entry in read "docs/smrun.1":gmatch "\n%.TP\n%.[BIR]+ ([^\n]*)" do
+      local line = entry:gsub("\\%-", "-"):gsub('"', ""):gsub("%s+", " "):gsub(" ,", ","):gsub(" ?%.%.%.", "…")
       entries[#entries + 1] = line
       entries[line] = true
     end
@@ -171,8 +171,8 @@ describe("documents", function()
 
   it("docs/smrun.1 explains every command and option of the help", function()
     local entries, explained, _, help = manual_entries(), 0, shell "build/smrun --help"
-    for typed in help:gmatch "\n  (%S[^\n]*)" do
-      typed = typed:gsub("%s%s.*", ""):gsub("^build/smrun ", "")
+    for line in help:gmatch "\n  (%S[^\n]*)" do
+      local typed = line:gsub("%s%s.*", ""):gsub("^build/smrun ", "")
       if typed:find "^%-%-version" or typed:find "%-%-help$" then typed = typed:match "%-%-%l+" end
       if typed:find "^%-" or typed:find "^%l+ %u" then
         explained = explained + 1

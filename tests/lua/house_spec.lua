@@ -131,6 +131,21 @@ describe("the house", function()
     end)
   end)
 
+  -- The first variable of a loop is constant from Lua 5.5 on. Lua 5.4 says the same of a local of its name.
+  it("assigns to no variable of a loop", function()
+    local loops = 0
+    for _, place in ipairs { "lua", "experiments", "tests/lua", "docs/reference" } do
+      each_file(place, "%.lua$", function(path, text)
+        local constant = text:gsub("(%f[%w_]for ([%a_][%w_]*)[^\n]-%f[%w_]do)%f[^%w_]", function(head, name)
+          loops = loops + 1
+          return ("%s local %s <const> = %s "):format(head, name, name)
+        end)
+        assert.same({ true }, { load(constant, "=" .. path) ~= nil, select(2, load(constant, "=" .. path)) })
+      end)
+    end
+    assert.is_true(loops > 1000)
+  end)
+
   it("keeps its rooms small and its lines short", function()
     for _, place in ipairs { "runtime", "lua" } do
       each_file(place, "%.[chl][u]?[a]?$", function(path, text)

@@ -178,7 +178,7 @@ function M.has_option(name)
       if option[1] == name:gsub("-", "_") then return true end
     end
   end
-  return name == "help" or name == "version" or name == "text" or name == "e" or name == "i" or name == "v" or name == "h"
+  return name == "help" or name == "version" or name == "text" or name:find "^[eivh]$" ~= nil
 end
 
 --- What an option does, by the name that it has in the program; nil of one that is smrun's own.

@@ -18,8 +18,7 @@ local function places(model)
   local wanted, prefix = ordered.new(), model.path .. "."
   for _, map in ipairs { model.parameter_map, model.buffer_map } do
     for name, value in pairs(map) do
-      if name:sub(1, #prefix) == prefix then name = name:sub(#prefix + 1) end
-      ordered.set(wanted, name, value)
+      ordered.set(wanted, name:sub(1, #prefix) == prefix and name:sub(#prefix + 1) or name, value)
     end
   end
   return wanted

@@ -22,8 +22,8 @@ end
 --- Of a signature of several functions, "nn.relu(), nn.tanh()", the part of this one, which may have two forms.
 function M.own_part(signature, public)
   local parts, own = {}, {}
-  for part in signature:gsub(", ", "\0, "):gmatch "[^\0]+" do
-    part = part:gsub("^, ", "")
+  for cut in signature:gsub(", ", "\0, "):gmatch "[^\0]+" do
+    local part = cut:gsub("^, ", "")
     if #parts > 0 and not part:find "^[%a_]+[.:]" then
       parts[#parts] = parts[#parts] .. ", " .. part
     else

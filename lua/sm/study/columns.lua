@@ -24,8 +24,8 @@ end
 --- @return table array of {space=, word=}
 local function pieces_of(cell, need)
   local pieces = {}
-  for space, word in cell:gmatch "(%s*)(%S+)" do
-    local last = pieces[#pieces]
+  for before, word in cell:gmatch "(%s*)(%S+)" do
+    local space, last = before, pieces[#pieces]
     if last and belongs(last.word, word, need) then
       last.word = last.word .. space .. word
     else
