@@ -157,8 +157,9 @@ describe("the prompt", function()
     assert.equal("prompt:1: attempt to perform arithmetic on a table value\n"
       .. "prompt:3: sm.nn has no 'liner'; did you mean 'linear'?\nwhat begins in line 5 does not end\n", err)
     assert.equal(1, status)
-    status, _, err = piped("repl", 'sm.load_run "runs/corners/default"\n')
+    status, out, err = piped("repl", 'sm.load_run "runs/corners/default"\n')
     has(err, "`smrun --trust repl` runs it all the same")
+    assert.equal("", out)
     assert.equal(1, status)
   end)
 

@@ -160,8 +160,8 @@ end
 --- @param allowed table the options that go with it, as keys
 local function of_command(program, name, words, allowed)
   local what, example = table.unpack(commands[name])
-  if words ~= "" then words = " " .. words end
-  local lines = { ("Usage: %s %s%s [options]\n\n"):format(program, name, words), folded(what, 0), "\n\nOptions:\n" }
+  local typed = words ~= "" and name .. " " .. words or name
+  local lines = { ("Usage: %s %s [options]\n\n"):format(program, typed), folded(what, 0), "\n\nOptions:\n" }
   for _, list in ipairs { options, grants } do
     for _, option in ipairs(list) do
       if allowed[option[1]] or option[1] == "threads" then lines[#lines + 1] = row(option[2], option[3]) end
@@ -178,7 +178,7 @@ function M.has_option(name)
       if option[1] == name:gsub("-", "_") then return true end
     end
   end
-  return name == "help" or name == "version" or name == "text" or name:find "^[eivh]$" ~= nil
+  return ({ help = true, version = true, text = true, e = true, i = true, v = true, h = true })[name] or false
 end
 
 --- What an option does, by the name that it has in the program; nil of one that is smrun's own.
