@@ -25,21 +25,29 @@ class Metrics {
   // {steps, values} of the rows that have a figure in a column; undefined where there is no such column.
   get(name) {
     const at = this.names.indexOf(name);
-    if (at >= 0 && !this.columns.has(name)) this.columns.set(name, this.read(at, this.names.indexOf("step")));
+    if (at >= 0 && !this.columns.has(name)) this.columns.set(name, this.read(at));
     return this.columns.get(name);
   }
 
-  read(at, stepAt) {
-    this.cells ??= this.lines.map((line) => line.split(","));
+  read(at) {
+    this.steps ??= this.lines.map((line) => Number(cell(line, this.names.indexOf("step"))));
     const steps = [], values = [];
-    for (const cells of this.cells) {
-      const value = Number(cells[at]);
-      if (cells[at] === "" || !Number.isFinite(value)) continue;
-      steps.push(Number(cells[stepAt]));
+    this.lines.forEach((line, i) => {
+      const text = cell(line, at), value = Number(text);
+      if (text === "" || !Number.isFinite(value)) return;
+      steps.push(this.steps[i]);
       values.push(value);
-    }
+    });
     return { steps, values };
   }
+}
+
+// One cell of a line, without a string for each of the others.
+function cell(line, at) {
+  let from = 0;
+  for (let i = 0; i < at; i++) from = line.indexOf(",", from) + 1;
+  const end = line.indexOf(",", from);
+  return end < 0 ? line.slice(from) : line.slice(from, end);
 }
 
 // Each value a mean with `reach` neighbours on both sides, near ones weighing more. Neighbours are points, not steps:
