@@ -129,7 +129,7 @@ M.record_twice = recorder(true)
 -- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
 --   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it,
 --   call=function(name, f, ...) is called in the place of what a person may call, f(...), and returns its results,
---   same=function(y, x) hears that y is another handle of x}
+--   same=function(y, x) hears that y is another handle of x, walk=function() that gradients are computed}
 function M.observe(given, f, ...)
   local before = observer
   local function restore() observer = before end
@@ -219,6 +219,7 @@ function M.walking(graph, f)
     fail "create_graph: nothing is recorded inside sm.no_grad, so the gradients could have none themselves"
   end
   local listener = observer
+  if listener and listener.walk then listener.walk() end
   local function restore() observer = listener end
   local _ <close> = setmetatable({}, { __close = restore })
   observer = nil

@@ -92,6 +92,8 @@ describe("sm.export", function()
     }, sm.randn(4, 5) },
     own = { nn.sequential { nn.linear { 5 }, learned(), nn.fn(own), nn.fn(function(x) return x:topk(3) end) },
       sm.randn(5, 4) },
+    mean = { nn.fn(function(x) return x:sum(1, { keepdim = true }):expand(x.shape) / x.shape[1] end),
+      sm.randn(5, 4) },
     tables = { nn.fn(function(given) return given.image:reshape(#given.image, -1) * given.weight end),
       { image = sm.randn(5, 2, 3), weight = sm.randn(5, 1) } },
     winners = { nn.sequential {
@@ -199,6 +201,10 @@ describe("sm.export", function()
     end)
     refused("layer 'mine'.*no operation that can be traced", function(x) return x + sm.randn(4) end)
     refused("layer 'mine'.*operation 'dropout' has no form", function(x) return x:dropout(0.5) end)
+    refused("layer 'mine'.*gradients", function(x)
+      x = x:detach():requires_grad()
+      return sm.grad(sm.enable_grad(function() return x:relu():sum() end), { x })[1]
+    end)
     refused("layer 'mine'.*'copy_' of", function(x) return sm.zeros(x.shape):copy_(x) end)
     refused("ends in .onnx or .npz", function(x) return x end, "pt")
     assert.is_nil(lfs.attributes(directory .. "/no.onnx"))

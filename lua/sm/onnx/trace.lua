@@ -62,7 +62,7 @@ M.refuse = refuse
 
 local NO_OPERATIONS <const> = { copy_ = true, item = true, totable = true, accuracy = true }
 local WHY <const> = "a graph has no Lua: it cannot read the numbers in a tensor, take a choice by them, draw random "
-  .. "ones, or change a tensor in place"
+  .. "ones, compute gradients, or change a tensor in place"
 
 -- One run -------------------------------------------------------------------------------------------------
 
@@ -128,6 +128,7 @@ local function once(model, inputs, known)
   function observer.same(y, x)
     if run.from[x] then know(y, run.from[x]) end
   end
+  function observer.walk() refuse(run.layers[#run.layers], "gradients; %s", WHY) end
   autograd.observe(observer, function()
     run.outputs = pack(autograd.no_grad(model.observe, model, pass, unpack(inputs, 1, inputs.n)))
   end)

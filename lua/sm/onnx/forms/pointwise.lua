@@ -2,6 +2,7 @@
 -- was given, with values in the place of tensors; it gives the names of what the operation gave.
 -- @module sm.onnx.forms.pointwise
 local runtime = require "sm.runtime"
+local sizes = require "sm.onnx.sizes"
 
 local REAL <const> = runtime.real
 local forms = {}
@@ -14,8 +15,9 @@ local SAME <const> = {
 }
 local COMPARISONS <const> = { lt = "Less", le = "LessOrEqual", gt = "Greater", ge = "GreaterOrEqual", eq = "Equal" }
 
---- An operand: a value, or a number of a type.
+--- An operand: a value, or a number of a type, which may depend on the size of the batch.
 local function operand(g, x, dtype)
+  if sizes.varies(x) then return g:reshape(g:cast(g:sizes { x }, dtype or REAL), {}) end
   return type(x) == "number" and g:number(x, dtype) or x
 end
 
@@ -31,8 +33,9 @@ end
 
 for _, name in ipairs { "lt", "le", "gt", "ge", "eq", "ne" } do
   forms[name] = function(g, _, a, b)
-    local function wide(x) return type(x) == "number" and g:number(x, "float64") or g:cast(x, "float64") end
-    local real = (type(a) == "number" or a.dtype == REAL) and (type(b) == "number" or b.dtype == REAL)
+    local function is_number(x) return type(x) == "number" or sizes.varies(x) end
+    local function wide(x) return is_number(x) and operand(g, x, "float64") or g:cast(x, "float64") end
+    local real = (is_number(a) or a.dtype == REAL) and (is_number(b) or b.dtype == REAL)
     if real then return g:cast(compared(g, name, operand(g, a), operand(g, b)), "uint8") end
     return g:cast(compared(g, name, wide(a), wide(b)), "uint8")
   end
@@ -89,7 +92,8 @@ function forms.formula(g, call, expression, ...)
   if wrong then call:refuse(("the operation '%s' of a formula has no ONNX form"):format(wrong)) end
   for i, input in ipairs(expression.inputs) do
     local x = given[i]
-    names[input] = type(x) == "number" and g:number(x) or x.dtype == REAL and g:name(x) or g:cast(x, REAL)
+    names[input] = (type(x) == "number" or sizes.varies(x)) and operand(g, x) or x.dtype == REAL and g:name(x)
+      or g:cast(x, REAL)
   end
 
   local name_of
