@@ -54,8 +54,8 @@ end
 --- Lines without what depends on the width of columns, joined.
 function M.plain(text)
   local lines = {}
-  for line in text:gmatch "[^\n]+" do
-    line = line:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
+  for given in text:gmatch "[^\n]+" do
+    local line = given:gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
     lines[#lines + 1] = line ~= "" and line or nil
   end
   return table.concat(lines, "\n")

@@ -29,6 +29,23 @@ local png = {}
 ---@return sm.Tensor
 function sm.arange(first, limit, step, dtype) end
 
+---@class sm.options.export
+---@field like? sm.Tensor|table examples of what the model takes: a batch, a table of batches by name, or a list of several inputs; made up where none are given
+---@field metadata? table texts by name that an .onnx file keeps (default: {})
+
+--- `sm.export("net.onnx", model)`
+---
+--- what the model computes in evaluation, as a graph that other programs run; or sm.export("net.npz", model), the
+--- numbers of every parameter and buffer by its name, for NumPy. A graph takes and gives what the model does, images
+--- {N, height, width, channels} for any N, in inputs and outputs called "input" and "output", or by the names of a
+--- table. The model is run to see what it computes, so a choice that Lua takes by what is in a tensor is refused, and
+--- so is an operation that has no form in ONNX.
+---@param path string ending in .onnx or .npz
+---@param model sm.Layer a model that is built
+---@param options? sm.options.export
+---@return string # what was written, in words
+function sm.export(path, model, options) end
+
 --- `sm.full({2, 3}, 7)`
 ---
 --- a tensor of one number.

@@ -1,7 +1,7 @@
 --- library/: what lua-language-server knows of the library, a file for each room. Types come from records, which are
 --- tried (trials.lua), from the rules of options, and from types.lua; words as in all of the reference.
 local sm = require "sm"
-local text = require "docs.reference.text"
+local text = require "sm.reference.text"
 local trials = require "docs.reference.trials"
 local types = require "docs.reference.types"
 
@@ -249,7 +249,7 @@ local function place_of(entry, record)
 end
 
 --- The text of every file, by its path.
---- @param rooms as docs.reference.collect gives them
+--- @param rooms as sm.reference.collect gives them
 function M.files(rooms)
   local outs, records = { sm = {} }, {}
   for _, record in ipairs(require "sm.ops.records") do records[record.name] = record end

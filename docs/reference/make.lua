@@ -1,5 +1,5 @@
---- make.lua BUILD: writes the reference to build/docs/index.html, the operations to docs/operations.md, all pages of
--- Markdown as HTML beside the reference, and to library/ what editors read. Names what is public and has no
+--- make.lua BUILD: writes the reference to build/docs/index.html, the operations to docs/operations.md, what editors
+-- read to library/, and all pages of Markdown as HTML beside the reference. Names what is public and has no
 -- documentation, and fails.
 local build = arg[1] or "build"
 package.path = "./?.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
@@ -23,6 +23,8 @@ local pages, links = require "docs.reference.pages", require "docs.reference.lin
 os.execute "mkdir -p build/docs/guide build/docs/results && rm -rf build/docs/images && cp -R docs/images build/docs"
 write("build/docs/index.html", require "docs.reference.page".render(rooms, version))
 write("docs/operations.md", require "docs.reference.markdown".operations(rooms))
+os.execute "mkdir -p library/sm"
+for path, content in pairs(require "docs.reference.definitions".files(rooms)) do write(path, content) end
 
 local elsewhere = {}
 for _, path in ipairs(pages.sources()) do
@@ -40,5 +42,3 @@ for _, path in ipairs(pages.sources()) do
   end
 end
 write("build/docs/links-elsewhere.txt", table.concat(elsewhere)) -- which nothing here follows
-os.execute "mkdir -p library/sm"
-for path, content in pairs(require "docs.reference.definitions".files(rooms)) do write(path, content) end

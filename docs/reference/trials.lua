@@ -93,13 +93,22 @@ local function types_at(record, good, position)
   return types
 end
 
+--- The function that a record was given, which sm.ops.records has made one that is heard of.
+local function own_function(record)
+  for i = 1, debug.getinfo(record.f, "u").nups do
+    local name, value = debug.getupvalue(record.f, i)
+    if name == "f" and record.parameters ~= nil then return value end
+  end
+  return record.f
+end
+
 --- The names of the arguments: the function's own, or those of the signature where these say more.
 local function names_of(record, count)
   local names, inner = {}, (record.doc or ""):match "^[%w.]+[:.][%w_]+(%b())"
   local shown = {}
   for part in (inner or ""):sub(2, -2):gmatch "[^,]+" do shown[#shown + 1] = part:match "^%s*([%a_][%w_]*)" end
   for i = 1, count do
-    local name = debug.getlocal(record.f, i)
+    local name = debug.getlocal(own_function(record), i)
     local said = shown[i - (record.call and 0 or 1)]
     names[i] = (name == "first" or name == "second") and said or name
   end
@@ -127,7 +136,7 @@ end
 function M.signature(record)
   local good = good_samples(record)
   if #good == 0 then error(record.name .. ": no sample of ones runs") end
-  local info = debug.getinfo(record.f, "u")
+  local info = debug.getinfo(own_function(record), "u")
   local names, first = names_of(record, info.nparams), record.call and 1 or 2
   local parts = {}
   for i = first, info.nparams do

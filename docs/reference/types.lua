@@ -10,6 +10,7 @@ local REAL_SIZES <const> = SIZES:gsub("sm%.Dtype", "\"float32\"|\"float64\"")
 --- each: of several LuaLS takes the wrong one where they differ in more than how many arguments there are.
 M.functions = {
   ["sm.arange"] = "(first: number, limit?: number|sm.Dtype, step?: number|sm.Dtype, dtype?: sm.Dtype): sm.Tensor",
+  ["sm.export"] = "(path: string, model: sm.Layer, options?: OPTIONS): string",
   ["sm.full"] = "(shape: integer[], value: number, dtype?: sm.Dtype): sm.Tensor",
   ["sm.is_tensor"] = "(x: any): boolean",
   ["sm.load"] = "(path: string): any, table<string, string>, table<string, string>",

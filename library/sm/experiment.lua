@@ -132,8 +132,8 @@ function Experiment:resume(options) end
 --- `experiment:evaluate(options)`
 ---
 --- Shows what a run is worth on validation and test data, by its best weights where it keeps them, else by those of
---- its newest checkpoint; writes nothing.
+--- its newest checkpoint, and of each class how often it is right; writes nothing.
 ---@param options? sm.options.experiment.evaluate
----@return table # {step=, validation={loss=, accuracy=, metrics=}, test=(the same)}
+---@return table # {step=, validation={loss=, accuracy=, metrics=, classes=(what sm.view.classification says, or nil)}, test=(the same)}
 function Experiment:evaluate(options) end
 

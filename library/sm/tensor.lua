@@ -36,10 +36,9 @@ Tensor.grad = nil
 ---@return number
 function Tensor:accuracy(labels, options) end
 
---- `x:copy_(y)`
+--- `x:copy_(…)`
 ---
---- Puts y's numbers into x, in place; same shape and element type. Nothing is recorded. So outside no_grad x may not
---- be the result of an operation that is recorded, and where y is one, a gradient that reaches x raises.
+--- y's numbers into x, in place; see autograd.copy_.
 ---@param y sm.Tensor
 ---@return sm.Tensor
 function Tensor:copy_(y) end

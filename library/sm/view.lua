@@ -30,6 +30,19 @@ local Canvas = {}
 ---@return sm.Canvas # a canvas
 function view.canvas(width, height, options) end
 
+---@class sm.options.view.confusion
+---@field examples? integer how many of the validation data are looked at; all when absent
+---@field logits? boolean whether scores are logits, the softmax of which gives probabilities; by default where the loss is "cross_entropy", and in a script
+---@field name? string what the files are called; views of one run have different ones (default: "confusion")
+
+--- `view.confusion {}`
+---
+--- the confusion matrix, the accuracy of each class with its interval, and, of logits, how well the probabilities are
+--- calibrated, on one sheet.
+---@param options? sm.options.view.confusion
+---@return sm.View # a view
+function view.confusion(options) end
+
 ---@class sm.options.view.filters
 ---@field [1] string path of a conv2d layer
 ---@field by? string what weights the patches of a deeper convolution: "activation" or "gradient" (default: "activation")
@@ -68,7 +81,8 @@ function view.groups(options) end
 --- `view.image(x), view.image(function(at) return x end)`
 ---
 --- a picture of one's own, x a tensor {height, width} or {height, width, 1 or 3}; a function is called at each
---- evaluation, and its second result is a label.
+--- evaluation, and its second result is a label. Of a tensor {count, height, width, 1 or 3} it is a sheet, as
+--- view.images makes it. The prompt shows a picture that it is given.
 ---@param x sm.Tensor|function
 ---@param options? sm.options.view.image
 ---@return sm.View # a view
@@ -92,6 +106,18 @@ function view.image(x, options) end
 ---@param options? sm.options.view.images
 ---@return sm.View # a view
 function view.images(x, options) end
+
+---@class sm.options.view.mistakes
+---@field examples? integer how many of the validation data are looked at; all when absent
+---@field logits? boolean whether scores are logits, the softmax of which gives probabilities; by default where the loss is "cross_entropy", and in a script
+---@field name? string what the files are called; views of one run have different ones (default: "mistakes")
+
+--- `view.mistakes {}`
+---
+--- the 32 mistakes with the highest loss, as pictures where inputs are images, else as a table.
+---@param options? sm.options.view.mistakes
+---@return sm.View # a view
+function view.mistakes(options) end
 
 ---@class sm.options.view.paint
 ---@field name? string what the files are called (default: "paint")

@@ -132,7 +132,7 @@ place_tree library share/smrun/library -name '*.lua'
 place 644 docs/smrun.1 share/man/man1
 place_as 644 runtime/host/completion/smrun.bash share/bash-completion/completions/smrun
 zsh=site-functions
-[ "$INSTALLED_PREFIX" != /usr ] || zsh=vendor-completions # where Debian's zsh looks for those of packages
+[ "$PREFIX" != /usr ] || zsh=vendor-completions # where Debian's zsh looks for those of packages
 place 644 runtime/host/completion/_smrun share/zsh/$zsh
 place 644 runtime/host/completion/smrun.fish share/fish/vendor_completions.d
 link ../../smrun/lua/sm share/lua/$lua/sm # where Debian's Lua looks for what is in /usr/local and /usr

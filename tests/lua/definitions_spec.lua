@@ -3,7 +3,7 @@
 local lfs = require "lfs"
 local sm = require "sm"
 local check = require "sm.check"
-local collect = require "docs.reference.collect"
+local collect = require "sm.reference.collect"
 local definitions = require "docs.reference.definitions"
 local helpers = require "tests.lua.helpers"
 local records = require "sm.ops.records"
