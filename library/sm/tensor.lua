@@ -36,9 +36,9 @@ Tensor.grad = nil
 ---@return number
 function Tensor:accuracy(labels, options) end
 
---- `x:copy_(…)`
+--- `x:copy_(y)`
 ---
---- y's numbers into x, in place; see autograd.copy_.
+--- y's numbers into x, in place. Nothing is recorded, so a gradient that should pass through raises.
 ---@param y sm.Tensor
 ---@return sm.Tensor
 function Tensor:copy_(y) end

@@ -119,7 +119,7 @@ methods.accuracy = autograd.heard("accuracy", function(logits, labels, options)
   return correct / rows
 end)
 
---- y's numbers into x, in place; see autograd.copy_.
+--- x:copy_(y): y's numbers into x, in place. Nothing is recorded, so a gradient that should pass through raises.
 methods.copy_ = autograd.heard("copy_", autograd.copy_)
 
 methods.detach, methods.backward = autograd.detach, gradients.backward
