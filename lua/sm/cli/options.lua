@@ -21,7 +21,7 @@ end
 --- or "text"; the last kind is that of all further words, too.
 M.commands = {
   resume = {
-    words = "RUN", takes = { "run" }, least = 1, most = math.huge,
+    words = "RUN", takes = { "run", "text" }, least = 1, most = math.huge,
     options = running { quiet = true, runs = true, data = true, again = true },
   },
   eval = {
