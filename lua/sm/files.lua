@@ -242,8 +242,8 @@ local function format_of(where, path)
   end
   local format = FORMATS[path:match "%.([^./]+)$"]
   if not format then
-    fail("%s: %s: the name should end in .npy (one tensor), or in .safetensors or .npz (a table of named tensors)",
-      where, path)
+    fail("%s: %s: the name should end in .npy (one tensor), or in .safetensors or .npz (a table of named tensors)%s",
+      where, path, path:lower():find "%.png$" and "; for pictures there are sm.png.save and sm.png.load" or "")
   end
   return format
 end

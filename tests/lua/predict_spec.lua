@@ -368,6 +368,7 @@ describe("a finished run", function()
     end
     assert.equal(columns "runs/plain/steps=30-2", columns "runs/plain/steps=30")
     assert.equal(20, json.decode(read "runs/plain/steps=30/summary.json").continued_step)
+    has(read "runs/plain/steps=30/report.html", "smrun resume runs/plain/default steps=30")
     succeeds "resume runs/plain/steps=30 steps=35 --trust --quiet"
     has(succeeds "eval runs/plain/steps=35", "after step")
   end)

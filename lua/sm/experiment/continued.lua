@@ -112,8 +112,8 @@ end
 --- Says what is different from a run in one go.
 function M.say(run)
   run.progress:say(("goes on from %s after step %s. What depends on the number of steps, as a schedule of the learning "
-    .. "rate may, was that of a shorter run until then: the result is not that of %s steps in one run.\n"):format(
-    run.origin.directory, thousands(run.continued.step), thousands(run.schedule.steps)), 2)
+    .. "rate may, was that of a shorter run until then: the result may differ from that of %s steps in one run.\n")
+    :format(run.origin.directory, thousands(run.continued.step), thousands(run.schedule.steps)), 2)
 end
 
 return M

@@ -173,10 +173,10 @@ function M.page(paths, options, unread)
         section("outcome", "Result", result.node(settings, comparison),
           tables.outcome(settings, comparison, left_out, ended)),
         section("curves", "Curves", main),
-        classes.section(settings) or false,
         drawn and section("pictures", "Pictures over training", #runs > #settings
           and h("p", { class = "note" }, "Of a setting with several seeds, the pictures are those of the first.")
           or nil, drawn),
+        classes.section(settings) or false,
         folded and section("more", "Further curves", folded),
         section("settings", #columns > 0 and "Settings that differ" or "Settings",
           tables.settings(settings, columns)),

@@ -112,12 +112,10 @@ local function value_word(value)
   return (word:gsub("^(%-?%d+)%.%.(%-?%d+)$", "%1\\.\\.%2"))
 end
 
---- The file of an experiment: by its path from here, where it lies here.
-local function file_of(run)
-  local file, here = run.environment.file, lfs.currentdir()
-  if not file then return run.name .. ".lua" end
-  if here and file:sub(1, #here + 1) == here .. "/" then return file:sub(#here + 2) end
-  return file
+--- A path from here, of what lies here.
+local function from_here(path)
+  local here = lfs.currentdir()
+  return here and path:sub(1, #here + 1) == here .. "/" and path:sub(#here + 2) or path
 end
 
 local function has_plain_values(run)
@@ -127,17 +125,25 @@ local function has_plain_values(run)
   return true
 end
 
+--- The first words of the command that makes a run: of its file, or of the run that it has gone on from.
+local function beginning_of(run)
+  local origin, file = run.environment.continued, run.environment.file
+  if origin then return "smrun resume " .. quoted(from_here(origin.run)) end
+  return "smrun " .. quoted(file and from_here(file) or run.name .. ".lua")
+end
+
 --- The command of some runs of one file that makes all of them, and no other; nil where none does.
 --- @param runs table array of records
 local function command(runs)
   local names, values, seen, count = {}, {}, {}, 1
   for _, run in ipairs(runs) do
-    if file_of(run) ~= file_of(runs[1]) or run.name ~= runs[1].name or not has_plain_values(run) then return nil end
+    if beginning_of(run) ~= beginning_of(runs[1]) or run.name ~= runs[1].name or not has_plain_values(run)
+      or run.environment.continued and #runs > 1 then return nil end
     for name, value in pairs(run.values) do
       if value ~= run.defaults[name] then names[name] = true end
     end
   end
-  local words = { "smrun", quoted(file_of(runs[1])) }
+  local words = { beginning_of(runs[1]) }
   for _, name in ipairs(sorted_keys(names)) do
     values[name] = {}
     for _, run in ipairs(runs) do
