@@ -21,6 +21,7 @@ static volatile sig_atomic_t stopping; /* whether one has come that is passed on
 static atomic_bool passed_on;          /* whether the process got it; another thread asks */
 static volatile sig_atomic_t at_prompt; /* SIGINT stops a line that runs, and not the program */
 static volatile sig_atomic_t line_runs; /* one of this process, or one of the worker's */
+static volatile sig_atomic_t early;     /* SIGINT came when a line was typed, and did not run yet */
 static volatile sig_atomic_t of_line;   /* whether `interrupted` is SIGINT's at a prompt */
 
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice at once; a person who
@@ -80,7 +81,11 @@ static void interrupt_line(void) {
   lua_State *L = interrupted_state;
   bool asked_before = interrupted && of_line;
   if (worker) kill(worker, SIGINT);
-  if (worker || !line_runs || (interrupted && !of_line)) return;
+  if (worker || (interrupted && !of_line)) return;
+  if (!line_runs) {
+    early = 1;
+    return;
+  }
   interrupted = of_line = 1;
   if ((graceful && !asked_before) || !L) return;
   lua_sethook(L, stop_line, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
@@ -217,13 +222,23 @@ void sm_host_be_graceful(bool on) { graceful = on; }
 
 void sm_host_be_at_prompt(bool on) { at_prompt = on; }
 
-void sm_host_begin_line(void) { line_runs = 1; }
+void sm_host_await_line(void) { early = 0; }
+
+void sm_host_begin_line(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  line_runs = 1;
+  if (early) interrupt_line();
+  early = 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
 
 void sm_host_end_line(lua_State *L) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  line_runs = 0;
+  line_runs = early = 0;
   if (lua_gethook(L) == stop_line) {
     lua_sethook(L, NULL, 0, 0);
     alarm(0);

@@ -23,8 +23,9 @@ void sm_host_be_graceful(bool on);
 
 /* true: there is a prompt, and SIGINT stops what a line of it has begun, by the same error, and not the program. A
    line that has asked for grace is only told of the first one. A worker has the line where there is one: it is sent
-   SIGINT. Where no line runs, nothing happens. */
+   SIGINT. One that comes between `await` and `begin` is for the line that is about to run. */
 void sm_host_be_at_prompt(bool on);
+void sm_host_await_line(void);
 void sm_host_begin_line(void);
 /* Also forgets the SIGINT that has stopped the line. L: the main state. */
 void sm_host_end_line(lua_State *L);

@@ -197,6 +197,7 @@ static int read_line(lua_State *L) {
   struct sigaction interrupt_before, resize_before;
   stopped = broken = false;
   interrupts = resized = continued = 0;
+  sm_host_await_line();
   take(SIGINT, on_interrupt, &interrupt_before);
   take(SIGWINCH, on_resize, &resize_before);
   take(SIGCONT, on_continue, &continue_before);
@@ -212,6 +213,7 @@ static int read_line(lua_State *L) {
   sigaction(SIGWINCH, &resize_before, NULL);
   sigaction(SIGINT, &interrupt_before, NULL);
   if (line && count > 0 && count <= MOST_LINE && !stopped && !broken) {
+    if (interrupts) raise(SIGINT); /* meant for what was typed */
     lua_pushlstring(L, line, (size_t)(line[count - 1] == '\n' ? count - 1 : count));
     return 1;
   }

@@ -122,15 +122,18 @@ describe("the prompt", function()
   end)
 
   on_terminal("shows pictures where the terminal says that it can", function()
+    write(workspace .. "/nothing.lua", "")
     for answer, expected in pairs {
       ["\27_Gi=31;OK\27\\\27[?62;c"] = "\27_Ga=T,f=100,", ["\27[?62;4;22c"] = "\27P0;1q\"1;1;",
     } do
-      local code, shown, raw = type_session("repl", {
-        "1> ", "view.image(sm.rand(4, 4, 3))\n", "\27[c", answer, "\27\\", "", "2> ", CTRL_D,
-      })
-      assert.equal(0, code, shown)
-      has(raw, expected)
-      assert.is_nil(shown:find "%.png")
+      for _, words in ipairs { "repl", "-i nothing.lua" } do
+        local code, shown, raw = type_session(words, {
+          "1> ", "view.image(sm.rand(4, 4, 3))\n", "\27[c", answer, expected, "", "\27\\", "", "2> ", CTRL_D,
+        })
+        assert.equal(0, code, shown)
+        has(raw, expected)
+        assert.is_nil(shown:find "smrun%-%w+%.png")
+      end
     end
   end)
 

@@ -106,6 +106,7 @@ end
 
 --- The picture of a PNG file as sixels.
 local function sixel(path)
+  local _ = require "sm" -- a supervisor may not have loaded tensors' methods yet
   local x = runtime.io.read_png(path, 3)
   local height, width = x.shape[1], x.shape[2]
   local rows, parts = indexed(x:to(runtime.real)), {}
