@@ -57,12 +57,21 @@ M.inputs = {
   num_channels = true, normalized_shape = true, embed_dim = true,
 }
 
+--- Names of other languages → what it is in Lua.
+M.globals = {
+  None = "nil", null = "nil", NULL = "nil", True = "true", False = "false", elif = "elseif", len = "#x",
+  str = "tostring(x)", range = "for i = 1, n do … end", abs = "math.abs(x)", min = "math.min(a, b)",
+  max = "math.max(a, b)", torch = 'local sm = require "sm"', np = 'local sm = require "sm"',
+}
+
+local function hint(here) return here and "; here it is " .. here end
+
 --- What a name is here, as the end of a message.
 -- @param room of M.names
 -- @return `"; here it is x:reshape(2, -1)"`, or nil
-function M.hint(room, name)
-  local here = M.names[room][name]
-  return here and "; here it is " .. here
-end
+function M.hint(room, name) return hint(M.names[room][name]) end
+
+--- The same of a global.
+function M.global_hint(name) return hint(M.globals[name]) end
 
 return M

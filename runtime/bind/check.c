@@ -51,7 +51,9 @@ void sm_lua_bad_argument(lua_State *L, int index, const char *expected) {
     /* Functions of the library carry their name: see sm_lua_functions. */
     name = lua_getupvalue(L, -1, 2) && lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : info.name;
   }
-  sm_lua_fail(L, "%s: argument %d must be %s, got %s", name ? name : "?", index, expected, given);
+  bool dot = index == 1 && lua_isnoneornil(L, 1) && strcmp(expected, "a tensor") == 0; /* x.sum() for x:sum() */
+  sm_lua_fail(L, "%s: argument %d must be %s, got %s%s", name ? name : "?", index, expected, given,
+              dot ? "; a method is called with a colon, as in x:relu()" : "");
 }
 
 void sm_lua_released(lua_State *L) {

@@ -112,6 +112,26 @@ describe("smrun's messages", function()
       assert.truthy(err:find(("smrun: %s:%d: "):format(name, case[2]), 1, true), err)
       assert.truthy(err:find(("; a comma may be missing %s\n"):format(case[3]), 1, true), err)
     end
+    for number, case in ipairs {
+      { "local x = 1\nx += 1", 2, "there is no += and no ++" },
+      { "local x = 1\nif x != 1 then end", 2, "not equal is ~=" },
+      { "if a && b then end", 1, "&& is and" }, { "if true { }", 1, "a block has no braces" },
+      { "local x = 2 ** 3", 1, "a power is x ^ 2" }, { "local x = a ? 1 : 2", 1, "there is no a ? b : c" },
+    } do
+      local name = ("sign%d.lua"):format(number)
+      write(name, case[1] .. "\n")
+      local _, _, err = shell('"$SMRUN" ' .. name)
+      assert.truthy(err:find(("smrun: %s:%d: "):format(name, case[2]), 1, true), err)
+      assert.truthy(err:find("; in Lua " .. case[3], 1, true), err)
+    end
+    for typed, words in pairs {
+      ["1 != 2"] = "near '!'; in Lua not equal is ~=", ["1 2"] = "near '2'",
+      ["return None"] = "undefined variable 'None'; here it is nil",
+      ["sm.ones(2).sum()"] = "argument 1 must be a tensor, got nil; a method is called with a colon",
+    } do
+      local _, _, err = shell(('"$SMRUN" -e "%s"'):format(typed))
+      assert.truthy(err:find(words, 1, true), err)
+    end
     write("outer.lua", 'require "comma1"\n')
     assert.truthy(select(3, shell '"$SMRUN" outer.lua'):find("may be missing at the end of line 3\n", 1, true))
     for number, text in ipairs { "local t = {\n  a = 1,\nlocal y = 2", "local t = f(3\nlocal y = 3", "local t = {" } do

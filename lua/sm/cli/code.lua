@@ -14,12 +14,12 @@ function M.code(options)
   if not options.trust then modules.refuse_runs(REFUSED) end
   local environment = loader.environment({ [0] = "-e" }, { sm = function() return require "sm" end })
   local name <const> = "=(command line)"
-  local chunk = load("return " .. options.code, name, "t", environment)
-  local problem
+  local chunk, problem = load("return " .. options.code, name, "t", environment)
   if not chunk then
+    local of_expression = problem
     chunk, problem = load(options.code, name, "t", environment)
+    if not chunk then error(require "sm.cli.syntax".of_either(options.code, of_expression, problem), 0) end
   end
-  if not chunk then error(problem, 0) end
   local values = table.pack(chunk())
   local words = {}
   for i = 1, values.n do words[i] = tostring(values[i]) end

@@ -4,6 +4,7 @@
 local host = require "sm.host"
 local modules = require "sm.modules"
 local problem = require "sm.problem"
+local syntax = require "sm.cli.syntax"
 local text = require "sm.text"
 local traceback = require "sm.cli.traceback"
 
@@ -37,7 +38,8 @@ local function environment_of(globals, offered)
   setmetatable(own, { __metatable = false, __index = function(_, global)
     local value = get(global)
     if value ~= nil or type(global) ~= "string" then return value end
-    require "sm.fail"("undefined variable '%s'%s", global, require "sm.check".suggest(global, names()))
+    require "sm.fail"("undefined variable '%s'%s", global,
+      require "sm.elsewhere".global_hint(global) or require "sm.check".suggest(global, names()))
   end })
   return own, {
     get = function(global)
@@ -86,22 +88,25 @@ end
 local function compile(self, source)
   local before = ("\n"):rep(self.lines)
   local expression = source:match "^%s*=(.*)$" or source
-  if load("return " .. expression, name, "t", self.environment) then -- called in no tail, so that errors find its line
+  local chunk, of_expression = load(before .. "return " .. expression, name, "t", self.environment)
+  if chunk then -- called in no tail, so that errors find its line
     local form = before .. "local values = ... return values("
     local packed = load(form .. expression .. ")", name, "t", self.environment)
       or load(form .. expression .. "\n)", name, "t", self.environment) -- behind a comment
     return function() return packed(table.pack) end
   end
-  local function statement(chunk)
-    return function() return table.pack(chunk()) end
+  local function statement(run)
+    return function() return table.pack(run()) end
   end
   local global = as_global(source)
-  local chunk = global and load(before .. global, name, "t", self.environment)
+  chunk = global and load(before .. global, name, "t", self.environment)
   if chunk then return statement(chunk), nil, nil, true end
   local found
   chunk, found = load(before .. source, name, "t", self.environment)
   if chunk then return statement(chunk) end
-  return nil, found, found:find "<eof>'?$" ~= nil
+  if found:find "<eof>'?$" then return nil, found, true end
+  found = syntax.of_either(source, of_expression, found)
+  return nil, found .. syntax.hint(found)
 end
 
 --- Prints values: short ones of one line side by side.

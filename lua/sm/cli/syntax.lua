@@ -24,9 +24,29 @@ local function line_above(lines, number)
   return number >= 1 and number or nil
 end
 
---- The end of a message about a table or a list of arguments that does not end where Lua expects it; "" for any other.
+--- What other languages write, by the sign at which Lua's parser gives up.
+local elsewhere <const> = {
+  ["!"] = "not equal is ~=, and negation is not", ["+"] = "there is no += and no ++: write x = x + 1",
+  ["-"] = "there is no -=: write x = x - 1", ["&"] = "&& is and", ["|"] = "|| is or",
+  ["?"] = "there is no a ? b : c: write a and b or c", ["*"] = "a power is x ^ 2, and there is no *=",
+  ["{"] = "a block has no braces: if … then … end, while … do … end, function f() … end",
+}
+
+--- The end of a message about what is no Lua, but would be elsewhere; nil for any other.
+local function foreign(message)
+  local problem, sign = message:match "^[^\n]*:%d+: ([^\n]-) near '(.)'$"
+  local braces = problem == "'then' expected" or problem == "'do' expected"
+  if not elsewhere[sign] or not (braces or problem == "unexpected symbol" or problem == "syntax error"
+    or problem == "<eof> expected") then return nil end
+  return ("; in Lua %s"):format(elsewhere[sign])
+end
+
+--- The end of a message about a table or a list of arguments that does not end where Lua expects it, or about what
+--- other languages write; "" for any other.
 --- @param message string an error of load; the search in it takes the square of its length
 function M.hint(message)
+  local of_others = foreign(message)
+  if of_others then return of_others end
   local path, number, near = message:match "([^\n\t]+):(%d+): '[})]' expected[^\n]* near ([^\n]+)$"
   near = near and near:gsub("^'(.*)'$", "%1")
   if not near or no_value[near] then return "" end
@@ -35,6 +55,16 @@ function M.hint(message)
   local above = line:match "^%s*(.*)":sub(1, #near) == near and line_above(lines, math.tointeger(number))
   if above then return ("; a comma may be missing at the end of line %d"):format(above) end
   return ("; a comma may be missing before '%s'"):format(near)
+end
+
+--- The message about a text that is neither an expression nor statements: of the two that Lua has, that which is about
+--- what came later.
+--- @param text string
+--- @param of_expression string the error of "return " .. text
+--- @param of_text string that of the text
+function M.of_either(text, of_expression, of_text)
+  local near = of_text:match "near '([^\n]+)'$"
+  return near and text:match "^%s*(.*)":sub(1, #near) == near and of_expression or of_text
 end
 
 return M

@@ -26,7 +26,8 @@ function M.environment(arguments, offered, own_require)
     __index = function(_, name)
       local value = offered and offered[name]
       if not value then
-        local suggestion = require "sm.check".suggest(tostring(name), sorted_names(globals))
+        local suggestion = require "sm.elsewhere".global_hint(name)
+          or require "sm.check".suggest(tostring(name), sorted_names(globals))
         require "sm.fail"("undefined variable '%s'%s", tostring(name), suggestion)
       end
       globals[name] = value()
