@@ -55,7 +55,6 @@ local prepare <const> = {
       for key, shape in pairs(shapes) do tensors[key] = sm.randn(shape) end
       sm.save(directory .. "/" .. name, tensors)
     end
-    sm.png.save(directory .. "/seven.png", sm.data.mnist_mini().test.inputs[1])
     save("lenet.npz", {
       ["0.weight"] = { 6, 1, 5, 5 }, ["0.bias"] = { 6 }, ["3.weight"] = { 16, 6, 5, 5 }, ["3.bias"] = { 16 },
       ["7.weight"] = { 120, 400 }, ["7.bias"] = { 120 }, ["9.weight"] = { 84, 120 }, ["9.bias"] = { 84 },
