@@ -29,7 +29,7 @@ for suite in ${SUITES:-bookworm trixie}; do
   step 'lintian' 'apt-get install -qqy --no-install-recommends lintian >/var/log/steps 2>&1; cd /home/person
     runuser -u person -- lintian --fail-on error,warning --info --display-info smrun_*.changes' || true
   step 'install, try, purge' "cd /home/person; $all_files >/tmp/before
-    apt-get install -qqy --no-install-recommends ./smrun_*.deb lua5.4 pkg-config man-db >/var/log/steps 2>&1 ||
+    apt-get install -qqy --no-install-recommends ./smrun_*.deb lua5.4 pkgconf man-db >/var/log/steps 2>&1 ||
       { tail /var/log/steps; exit 1; }
     $as_person /home/person/smrun/debian/tests/smoke
     apt-get purge -qqy smrun >/var/log/steps 2>&1; $all_files >/tmp/after
@@ -38,7 +38,7 @@ for suite in ${SUITES:-bookworm trixie}; do
       fonts-dejavu-core libopenblas0-pthread >/var/log/steps 2>&1 || { tail /var/log/steps; exit 1; }
     luarocks --lua-version 5.4 make --deps-mode none >/var/log/steps 2>&1 || { tail /var/log/steps; exit 1; }
     cp experiments/xor.lua /home/person; cd /home/person
-    $as_person lua5.4 xor.lua steps=500; $as_person smrun xor.lua steps=501
+    $as_person lua5.4 xor.lua steps=500; $as_person /usr/local/bin/smrun xor.lua steps=501
     luarocks --lua-version 5.4 remove smrun; ! find /usr/local -name 'sm' -o -name '*smrun*' | grep ." || true
 done
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
