@@ -136,7 +136,9 @@ local function confine(work)
   os.date "%c" -- reads the time zone
   require "sm.cli.allowed"
   for _, name in ipairs(loaded_before) do require(name) end
-  if work.what ~= "parameters" then require "sm.canvas" end -- with its fonts, which take their time
+  if work.what ~= "parameters" then
+    require "sm.canvas".measure("x", { size = 10 }) -- finds the font: fontconfig notes what it has seen, in ~/.cache
+  end
   program.wipe_environment()
   local read = table.move(work.read, 1, #work.read, 2, { work.runs or "/dev/null" })
   local confined, reason = pcall(program.confine, { read = read, write = work.write })
