@@ -48,7 +48,8 @@ M.names = {
 M.options = {
   dim = "axis", tau = "temperature", ceil_mode = "partial", correction = "unbiased",
   count_include_pad = "count_padding", num_groups = "groups", is_causal = "causal", attn_mask = "mask",
-  ignore_index = "ignore", elementwise_affine = "affine", keepdims = "keepdim",
+  ignore_index = "ignore", learning_rate = "lr", learningRate = "lr", weightDecay = "weight_decay", eps = "epsilon",
+  elementwise_affine = "affine", keepdims = "keepdim",
 }
 
 --- Options that say how large a layer's input is.
@@ -64,6 +65,11 @@ M.globals = {
   max = "math.max(a, b)", torch = 'local sm = require "sm"', np = 'local sm = require "sm"',
 }
 
+--- Modules of Torch7 → where their functions are.
+M.modules = {
+  torch = 'local sm = require "sm"', nn = 'require "sm".nn', optim = 'require "sm".optim', image = 'require "sm".png',
+}
+
 local function hint(here) return here and "; here it is " .. here end
 
 --- What a name is here, as the end of a message.
@@ -73,5 +79,8 @@ function M.hint(room, name) return hint(M.names[room][name]) end
 
 --- The same of a global.
 function M.global_hint(name) return hint(M.globals[name]) end
+
+--- The same of a module.
+function M.module_hint(name) return hint(M.modules[name]) end
 
 return M

@@ -133,6 +133,7 @@ describe("a confined script", function()
     local _, _, err = run 'require "cjson"'
     has(err, "smrun: script.lua:1: module 'cjson' not found: no file './cjson.lua' beside it, ")
     has(err, words)
+    has(select(3, run 'require "nn"'), "no file './nn/init.lua' beside it; here it is require \"sm\".nn; " .. words)
     assert_refused("", { ["bad argument #1 to 'require' (string expected, got table)"] = "require {}" })
   end)
 

@@ -76,7 +76,8 @@ describe("a confined program", function()
   it("finds its fonts before it is confined, and notes them in a home that has never seen any", function()
     write("fonts.conf", [[<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd"><fontconfig>
       <dir>/usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>]])
-    write("x.lua", [[require "sm".view.plot({ { x = { 1, 2 }, y = { 1, 2 }, name = "a" } }):save "x.png" print "drawn"]])
+    write("x.lua", [[
+      require "sm".view.plot({ { x = { 1, 2 }, y = { 1, 2 }, name = "a" } }):save "x.png" print "drawn"]])
     lfs.mkdir(workspace .. "/home")
     has(succeeds "env -u XDG_CACHE_HOME HOME=$PWD/home FONTCONFIG_FILE=$PWD/fonts.conf $SMRUN x.lua", "drawn")
     assert.equal("directory", lfs.attributes(workspace .. "/home/.cache/fontconfig", "mode"))

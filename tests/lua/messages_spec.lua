@@ -117,6 +117,8 @@ describe("smrun's messages", function()
       { "local x = 1\nif x != 1 then end", 2, "not equal is ~=" },
       { "if a && b then end", 1, "&& is and" }, { "if true { }", 1, "a block has no braces" },
       { "local x = 2 ** 3", 1, "a power is x ^ 2" }, { "local x = a ? 1 : 2", 1, "there is no a ? b : c" },
+      { "import torch", 1, "a module is taken by `local sm = require \"sm\"`" },
+      { "from torch import nn", 1, "a module is taken by `local sm" },
     } do
       local name = ("sign%d.lua"):format(number)
       write(name, case[1] .. "\n")
@@ -132,6 +134,9 @@ describe("smrun's messages", function()
       local _, _, err = shell(('"$SMRUN" -e "%s"'):format(typed))
       assert.truthy(err:find(words, 1, true), err)
     end
+    write("loop.lua", "local list = { 1 }\nfor i, x in list do print(i, x) end\n")
+    local loop = select(3, shell '"$SMRUN" loop.lua')
+    assert.truthy(loop:find("; a list is gone through by `for i, value in ipairs(list)`", 1, true), loop)
     write("outer.lua", 'require "comma1"\n')
     assert.truthy(select(3, shell '"$SMRUN" outer.lua'):find("may be missing at the end of line 3\n", 1, true))
     for number, text in ipairs { "local t = {\n  a = 1,\nlocal y = 2", "local t = f(3\nlocal y = 3", "local t = {" } do

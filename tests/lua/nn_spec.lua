@@ -206,7 +206,8 @@ describe("containers", function()
     has(error_of(nn.sequential, { nn.relu(), 3 }), "nn.sequential: argument 2 must be a layer, got number 3")
     has(error_of(nn.sequential, { nn.relu(), nil, nn.relu() }),
       "nn.sequential: argument 2 must be a layer, got nil")
-    has(error_of(nn.sequential, { nn.relu }), "argument 1 must be a layer, got function")
+    has(error_of(nn.sequential, { nn.relu }),
+      "argument 1 must be a layer, got function; a kind of layer is called, as in nn.relu()")
     has(error_of(nn.residual, { nn.relu(), nam = "x" }),
       "nn.residual: unknown option 'nam'; did you mean 'name'?")
     has(error_of(nn.sequential, { nn.relu { name = "a" }, nn.tanh { name = "a" } }),

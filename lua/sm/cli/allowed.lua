@@ -1,6 +1,7 @@
 --- What a confined script gets of Lua: what is listed here, and nothing else. The library keeps its own globals. What a
 --- script gets of each room of the standard libraries is a table of its own, so that a run whose text another script
 --- loads (sm.load_run) changes nothing for that one.
+local elsewhere = require "sm.elsewhere"
 local globals = require "sm.cli.globals"
 local modules = require "sm.modules"
 
@@ -206,8 +207,9 @@ local function require_of(own, loaded)
       loader, place, problem = modules.find(name, offered.path)
     end
     if not loader then
-      error(("module '%s' %s an experiment has the Lua files beside it, and sm; `smrun --trust FILE` runs it without "
-        .. "confinement"):format(name, problem and "not found:" .. problem .. "\n\t" or "is not available: "), 2)
+      error(("module '%s' %s%s; an experiment has the Lua files beside it, and sm; `smrun --trust FILE` runs it "
+        .. "without confinement"):format(name, problem and "not found:" .. problem or "is not available",
+        elsewhere.module_hint(name) or ""), 2)
     end
     local result = loader(name, place)
     if result ~= nil then loaded[name] = result end

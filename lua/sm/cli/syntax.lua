@@ -32,8 +32,22 @@ local elsewhere <const> = {
   ["{"] = "a block has no braces: if … then … end, while … do … end, function f() … end",
 }
 
+--- Whether the line that a message names begins as an import does.
+local function imports(message)
+  local path, number = message:match "([^\n\t]+):(%d+): "
+  local lines = lines_of(path)
+  local line = lines and lines[math.tointeger(number)] or ""
+  return line:find "^%s*import%s" or line:find "^%s*from%s+[%w_.]+%s+import%s"
+end
+
 --- The end of a message about what is no Lua, but would be elsewhere; nil for any other.
 local function foreign(message)
+  if message:find "^[^\n]*: attempt to call a table value %(for iterator" then
+    return "; a list is gone through by `for i, value in ipairs(list)`, a table by `for name, value in pairs(table)`"
+  end
+  if message:find "^[^\n]*:%d+: syntax error near '[%a_][%w_]*'$" and imports(message) then
+    return "; in Lua a module is taken by `local sm = require \"sm\"`"
+  end
   local problem, sign = message:match "^[^\n]*:%d+: ([^\n]-) near '(.)'$"
   local braces = problem == "'then' expected" or problem == "'do' expected"
   if not elsewhere[sign] or not (braces or problem == "unexpected symbol" or problem == "syntax error"

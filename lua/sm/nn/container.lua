@@ -27,7 +27,9 @@ local function split(where, given)
   if last == 0 then fail("%s needs at least one layer", where) end
   for position = 1, last do
     if not layer.is(layers[position]) then
-      fail("%s: argument %d must be a layer, got %s", where, position, check.describe(layers[position]))
+      fail("%s: argument %d must be a layer, got %s%s", where, position, check.describe(layers[position]),
+        type(layers[position]) == "function" and "; a kind of layer is called, as in nn.relu(), and a function of "
+        .. "tensors becomes a layer by nn.fn(f)" or "")
     end
   end
   return options, layers
