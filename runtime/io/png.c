@@ -38,10 +38,29 @@ typedef struct reader {
 
 static unsigned long long offset(const reader *r) { return r->next - r->held + r->at; }
 
+/* What a file is that does not begin as a PNG does; NULL where it does. It is named because its name often lies. */
+static const char *other_kind(const reader *r) {
+  static const struct {
+    const char *begins, *is;
+    size_t bytes;
+  } kinds[] = {{"\xff\xd8\xff", "this is a JPEG", 3}, {"GIF8", "this is a GIF", 4},  {"BM", "this is a BMP", 2},
+               {"RIFF", "this is a WebP", 4},       {"II*\0", "this is a TIFF", 4}, {"MM\0*", "this is a TIFF", 4}};
+  bool first = r->next == r->held && r->held >= 8;
+  if (!first || png_sig_cmp(r->buffer, 0, 8) == 0) return NULL;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    if (memcmp(r->buffer, kinds[i].begins, kinds[i].bytes) == 0) return kinds[i].is;
+  return "it does not begin as a PNG does";
+}
+
 static void read_failed(png_structp png, png_const_charp reason) {
   reader *r = png_get_error_ptr(png);
   if (r->work.status == SM_OK && r->work.no_memory)
     r->work.status = sm_fail(r->work.error, SM_NO_MEMORY, "%s: out of memory", r->work.path);
+  const char *other = other_kind(r);
+  if (r->work.status == SM_OK && other) {
+    r->work.status = sm_fail(r->work.error, SM_BAD_FILE, "%s: %s; only PNG pictures are read: convert it", r->work.path,
+                             other);
+  }
   if (r->work.status == SM_OK) {
     r->work.status = sm_fail(r->work.error, SM_BAD_FILE, "%s: byte %llu: this PNG cannot be read: %s", r->work.path,
                              offset(r), reason);

@@ -162,7 +162,12 @@ describe("sm.png", function()
   it("names what is wrong with a file", function()
     local good = png.bytes("rgb", 8, rows_of(6, 15, 256))
     for last = 0, #good - 1 do refused(good:sub(1, last), last == 0 and "truncated" or "byte ") end
-    refused("GIF89a" .. ("x"):rep(100), "byte ", "PNG")
+    for begins, words in pairs {
+      ["GIF89a"] = "this is a GIF", ["\xff\xd8\xff\xe0"] = "this is a JPEG", ["RIFF....WEBP"] = "this is a WebP",
+      ["BM"] = "this is a BMP", ["II*\0"] = "this is a TIFF", ["P5 28"] = "it does not begin as a PNG does",
+    } do
+      refused(begins .. ("x"):rep(100), words .. "; only PNG pictures are read: convert it")
+    end
     refused(good:gsub("IDAT", "IDAX"), "PNG cannot be read")
     local function with(width, height)
       local header = (">I4I4BBBBB"):pack(width, height, 8, 6, 0, 0, 0)

@@ -49,8 +49,10 @@ end
 --- The pictures in a directory of directories; nil where it is none.
 --- @return table|nil array as pictures_of gives it
 function M.by_class(directory)
-  local list, path = {}, directory:gsub("(.)/+$", "%1")
+  local list, path, loose, others = {}, directory:gsub("(.)/+$", "%1"), nil, false
   for _, class in ipairs(names_in(path)) do
+    if is_picture(class) then loose = loose or class
+    else others = others or lfs.attributes(path .. "/" .. class, "mode") == "file" end
     if lfs.attributes(path .. "/" .. class, "mode") == "directory" then
       for _, name in ipairs(names_in(path .. "/" .. class)) do
         local place = ("%s/%s/%s"):format(path, class, name)
@@ -59,6 +61,10 @@ function M.by_class(directory)
     end
   end
   if #list > most_pictures then usage.fail("'%s' has more than %d pictures", directory, most_pictures) end
+  if #list == 0 and loose and not others then
+    usage.fail("'%s' has pictures ('%s'), but of which class they are is not said: eval takes a directory for each "
+      .. "class; predict takes them as they are", directory, loose)
+  end
   return #list > 0 and list or nil
 end
 
@@ -78,7 +84,7 @@ local function pictures_of(words)
     elseif mode == "file" and is_picture(path) then
       list[#list + 1] = { path = path, name = path }
     else
-      usage.fail("'%s' is no PNG file", path)
+      usage.fail("'%s' is no PNG file; other pictures must be converted to PNG first", path)
     end
     if #list > most_pictures then usage.fail("these are more than %d pictures", most_pictures) end
   end
