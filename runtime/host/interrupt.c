@@ -23,10 +23,17 @@ static volatile sig_atomic_t at_prompt; /* SIGINT stops a line that runs, and no
 static volatile sig_atomic_t line_runs; /* one of this process, or one of the worker's */
 static volatile sig_atomic_t early;     /* SIGINT came when a line was typed, and did not run yet */
 static volatile sig_atomic_t of_line;   /* whether `interrupted` is SIGINT's at a prompt */
+static volatile sig_atomic_t pressed;   /* how often SIGINT came since a line was awaited */
+static volatile sig_atomic_t insisted;  /* whether that has ended the worker */
+static struct timespec first_pressed;   /* when it came first; used with signals blocked */
 
 /* Whoever sends a signal to a process and to its group, as timeout(1) does, sends it twice at once; a person who
    means it the second time is slower. Seconds. */
 static const double second_thoughts = 0.5;
+
+/* At a prompt the first SIGINT may ask training to save, the second stops it; whoever presses a third time so many
+   seconds after the first has seen that what runs does not stop. A key that is held down is no third time. */
+static const double third_thoughts = 2;
 
 /* Seconds that may pass after a signal: until a training loop has asked for it, which it does once a step; until Lua
    has been stopped, which a function of its libraries or a kernel may hold up; until what the error has set off is
@@ -76,12 +83,21 @@ static void stop_line(lua_State *L, lua_Debug *event) {
   lua_error(L);
 }
 
+/* Passes SIGINT on to the worker that has the line, which may be a stranger's and catch it: the third one kills. */
+static bool interrupt_worker(void) {
+  if (!worker) return false;
+  if (pressed == 0) clock_gettime(CLOCK_MONOTONIC, &first_pressed);
+  if (pressed < 3) pressed++;
+  insisted = insisted || (pressed == 3 && since(&first_pressed) >= third_thoughts);
+  kill(worker, insisted ? SIGKILL : SIGINT);
+  return true;
+}
+
 /* SIGINT at a prompt. Training is asked to save first, and stopped by a second signal. */
 static void interrupt_line(void) {
   lua_State *L = interrupted_state;
   bool asked_before = interrupted && of_line;
-  if (worker) kill(worker, SIGINT);
-  if (worker || (interrupted && !of_line)) return;
+  if (interrupt_worker() || (interrupted && !of_line)) return;
   if (!line_runs) {
     early = 1;
     return;
@@ -222,7 +238,11 @@ void sm_host_be_graceful(bool on) { graceful = on; }
 
 void sm_host_be_at_prompt(bool on) { at_prompt = on; }
 
-void sm_host_await_line(void) { early = 0; }
+void sm_host_await_line(void) { early = pressed = 0; }
+
+void sm_host_interrupt_worker(void) { interrupt_worker(); }
+
+bool sm_host_insisted(void) { return insisted != 0; }
 
 void sm_host_begin_line(void) {
   sigset_t all, before;

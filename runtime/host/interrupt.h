@@ -23,10 +23,15 @@ void sm_host_be_graceful(bool on);
 
 /* true: there is a prompt, and SIGINT stops what a line of it has begun, by the same error, and not the program. A
    line that has asked for grace is only told of the first one. A worker has the line where there is one: it is sent
-   SIGINT. One that comes between `await` and `begin` is for the line that is about to run. */
+   SIGINT, and killed by the third in one line. One that comes between `await` and `begin` is for the line that is
+   about to run. */
 void sm_host_be_at_prompt(bool on);
 void sm_host_await_line(void);
 void sm_host_begin_line(void);
+/* SIGINT has come while the worker was asked what a line may become; to be called with all signals blocked. */
+void sm_host_interrupt_worker(void);
+/* Whether the worker was killed so. */
+bool sm_host_insisted(void);
 /* Also forgets the SIGINT that has stopped the line. L: the main state. */
 void sm_host_end_line(lua_State *L);
 

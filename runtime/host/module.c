@@ -68,6 +68,11 @@ static int output_closed(lua_State *L) {
   return 1;
 }
 
+static int insisted(lua_State *L) {
+  lua_pushboolean(L, sm_host_insisted());
+  return 1;
+}
+
 static int set_threads(lua_State *L) {
   lua_Integer count = luaL_checkinteger(L, 1);
   luaL_argcheck(L, count >= 1 && count <= INT_MAX, 1, "expected at least 1");
@@ -147,6 +152,7 @@ int sm_host_open(lua_State *L) {
     {"line", line},
     {"set_interruption", set_interruption},
     {"output_closed", output_closed},
+    {"insisted", insisted},
     {"set_threads", set_threads},
     {"start", start},
     {"gather", gather},

@@ -31,7 +31,7 @@ static lua_State *reader; /* whose completion is asked; set while a line is read
 static locale_t utf8;
 static char prompt_text[MOST_PROMPT];
 static bool stopped, broken; /* the line: by Ctrl-C; by a signal that ends the program */
-static volatile sig_atomic_t interrupts, resized, continued;
+static volatile sig_atomic_t interrupts, resized, continued, completing;
 static struct sigaction continue_before;
 
 static const char completer[] = "smrun.prompt.completer"; /* in the registry */
@@ -39,6 +39,7 @@ static const char completer[] = "smrun.prompt.completer"; /* in the registry */
 static void on_interrupt(int signal_number) {
   (void)signal_number;
   interrupts = 1;
+  if (completing) sm_host_interrupt_worker();
 }
 
 static void on_resize(int signal_number) {
@@ -121,12 +122,12 @@ static bool is_pasted(void) {
   return ioctl(STDIN_FILENO, FIONREAD, &waiting) == 0 && waiting > FINGERS;
 }
 
-/* completer(before) → text to insert or nil, text to show below or nil */
+/* completer(before) → text to insert or nil, text to show below or nil, whether no line is to come any more */
 static int call_completer(lua_State *L) {
   lua_getfield(L, LUA_REGISTRYINDEX, completer);
   lua_insert(L, 1);
-  lua_call(L, 1, 2);
-  return 2;
+  lua_call(L, 1, 3);
+  return 3;
 }
 
 /* Tab. In what is pasted it is an indentation, and in a line that has only begun as well. */
@@ -141,14 +142,18 @@ static unsigned char complete(EditLine *of, int character) {
   lua_pushcfunction(L, call_completer);
   lua_pushlstring(L, line->buffer, length);
   unsigned char result = CC_REFRESH_BEEP;
-  if (lua_pcall(L, 1, 2, 0) == LUA_OK) {
-    const char *inserted = lua_tostring(L, -2), *shown = lua_tostring(L, -1);
+  completing = 1;
+  int status = lua_pcall(L, 1, 3, 0);
+  completing = 0;
+  if (status == LUA_OK) {
+    const char *inserted = lua_tostring(L, -3), *shown = lua_tostring(L, -2);
     if (inserted && *inserted && el_insertstr(of, inserted) == 0) result = CC_REFRESH;
     if (shown) {
       printf("\n%s\n", shown);
       fflush(stdout);
       result = CC_REDISPLAY;
     }
+    if (lua_toboolean(L, -1)) result = CC_EOF;
   }
   lua_settop(L, top);
   return result;
@@ -183,7 +188,7 @@ static void start(lua_State *L) {
 /* Takes a signal's handler, and gives it back. */
 static void take(int signal_number, void (*handler)(int), struct sigaction *before) {
   struct sigaction action = {.sa_handler = handler};
-  sigemptyset(&action.sa_mask);
+  sigfillset(&action.sa_mask);
   sigaction(signal_number, &action, before);
 }
 
@@ -225,7 +230,8 @@ static int read_line(lua_State *L) {
   return 2;
 }
 
-/* complete(f): f(what stands before the cursor) → what to insert, or nil; what to show below, or nil */
+/* complete(f): f(what stands before the cursor) → what to insert, or nil; what to show below, or nil; true where the
+   line ends, for there is nobody left to run it */
 static int set_completer(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);

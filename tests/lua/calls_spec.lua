@@ -115,6 +115,19 @@ describe("the calls of a worker", function()
     end)
   end
 
+  it("ask for a line as smrun does, and add nothing that a terminal would obey", function()
+    for _, prompt in ipairs { "7> ", "12>> " } do assert(decode("line", { prompt = prompt })) end
+    for _, prompt in ipairs { "", "> ", "yes or no: ", "password: ", "1> \27[2J", "1> x", "1>\n", "$ 1> ", "-1> ",
+      ("1"):rep(20) .. "> " } do
+      assert.is_nil((decode("line", { prompt = prompt })), prompt)
+    end
+    for _, inserted in ipairs { "\27[31m", "\xc2\x9b31m", "a\n", "a\tb", "\u{202E}", "\xff", ("x"):rep(200) } do
+      assert.is_nil((decode("line", { prompt = "1> ", inserted = inserted })), inserted)
+    end
+    assert(decode("line", { prompt = "1> ", inserted = "größe", shown = ("x"):rep(1 << 15) }))
+    assert.is_nil((decode("line", { prompt = "1> ", shown = ("x"):rep((1 << 15) + 1) })))
+  end)
+
   it("do not contradict themselves", function()
     for _, code in ipairs { 0, 130 } do assert(decode("ended", { code = code })) end
     for _, code in ipairs { 1, 2, 255, 256, 512, 386, -126, 0.5 } do

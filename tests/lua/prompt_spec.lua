@@ -150,6 +150,69 @@ describe("the prompt", function()
     assert.equal(0, code, shown)
   end)
 
+  on_terminal("ends at the third Ctrl-C, whatever a stranger's line catches", function()
+    write(workspace .. "/stubborn.lua", [[
+local function forever()
+  for second = 0, 60 do
+    local until_then = os.time() + 1
+    pcall(function()
+      print("tick " .. second)
+      while os.time() < until_then do end
+    end)
+    while os.time() < until_then do pcall(function() while os.time() < until_then do end end) end
+  end
+end
+]])
+    local code, shown = type_session("-i stubborn.lua", {
+      "1> ", "forever()\n", "tick 1", CTRL_C, "tick 2", CTRL_C, "tick 4", CTRL_C, "did not stop", "",
+    })
+    assert.equal(1, code, shown)
+  end)
+
+  on_terminal("is stopped by Ctrl-C while it looks for what Tab may add, and runs no text for it", function()
+    write(workspace .. "/names.lua", [[
+local large = {}
+for i = 1, 500000 do large["n" .. i] = i end
+local odd = { [("a"):rep(300) .. 1] = 1, [("a"):rep(300) .. 2] = 2 }
+]])
+    local code, shown = type_session("-i names.lua", {
+      "1> ", "large.n" .. TAB, "large.n", CTRL_C, "^C", "", "1> ", "6 * 7\n", "42", "", "2> ", "odd.a" .. TAB,
+      "aaaaaa", CTRL_C, "^C", "", "2> ", "6 * 9\n", "54", "", "3> ", CTRL_D,
+    })
+    assert.equal(0, code, shown)
+    write(workspace .. "/counted.lua", EXPERIMENT:gsub("^", 'print "runs"\n'))
+    code, shown = type_session("-i counted.lua", {
+      "runs", "", "1> ", "run.st" .. TAB, "run.st", CTRL_C, "^C", "", "1> ", "run.step\n", "runs", "", "\n3\r\n", "", "2> ",
+      "run.st" .. TAB, "ep", "\n", "3\r\n", "", "3> ", CTRL_D,
+    })
+    assert.equal(0, code, shown)
+    assert.equal(2, select(2, shown:gsub("runs\n", "")), shown)
+  end)
+
+  it("shows one picture for each line of a stranger's, of a size that it has room for", function()
+    write(workspace .. "/pictures.lua", [[
+local typing = require "sm.cli.typing".new()
+local function picture(width, height)
+  return "\137PNG\r\n\26\n\0\0\0\13IHDR" .. (">I4I4"):pack(width, height) .. "\8\2\0\0\0"
+end
+for _, size in ipairs { { 1 << 14, 1 << 14 }, { 1, 0xFFFFFFFF }, { 0xFFFFFFFF, 0xFFFFFFFF }, { 1 << 23, 2 } } do
+  print(pcall(typing.picture, picture(size[1], size[2])))
+end
+print(pcall(typing.picture, "\137PNG"))
+print(pcall(typing.picture, picture(3, 3))) -- which ends too early
+print(pcall(typing.picture, picture(3, 3)))
+]])
+    local _, out = helpers.shell(workspace, [[mkdir pictures && TMPDIR=$PWD/pictures "$SMRUN" --trust pictures.lua]])
+    local lines = {}
+    for line in out:gmatch "false\t([^\n]*)" do lines[#lines + 1] = line end
+    for i = 1, 4 do has(lines[i], "at most 8388608") end
+    has(lines[5], "is no PNG")
+    has(lines[6], "pictures/smrun-")
+    has(lines[7], "one picture for each line")
+    assert.equal(7, #lines)
+    for name in lfs.dir(workspace .. "/pictures") do assert.is_nil(name:match "png$") end -- none is left
+  end)
+
   it("reads plain lines where there is no terminal, and then fails if one of them did", function()
     local status, out, err = piped("repl", "1 + 1\nfor i = 1, 2 do\n  print(i)\nend\n'a\27[31m'\nlocal x = 5\nx\n")
     assert.equal("2\n1\n2\n\"a\\27[31m\"\n5\n", out)

@@ -2,17 +2,20 @@
 -- @module sm.cli.calls
 local message = require "sm.cli.message"
 local names = require "sm.experiment.names"
+local text = require "sm.text"
 
 local M = {}
 
 local most_steps <const> = 2 ^ 53
 local most_bytes <const>, most_of_texts <const> = 1 << 22, 16 << 20 -- of a call; of one that carries whole files
-local most_in_line <const> = 200 -- bytes
+local most_in_prompt <const>, most_in_line <const>, most_shown <const> = 20, 200, 1 << 15 -- bytes
 local most_seconds <const>, most_columns <const> = 1e9, 200
 local done <const>, interrupted <const> = 0, 130 -- exit codes
 
 local function is_text(value) return type(value) == "string" end
-local function is_line(value) return is_text(value) and #value < most_in_line and not value:find "[%c\127]" end
+local function is_prompt(value) return is_text(value) and #value < most_in_prompt and value:find "^%d+>>? $" ~= nil end
+local function is_inserted(value) return is_text(value) and #value < most_in_line and text.visible(value) == value end
+local function is_shown(value) return is_text(value) and #value <= most_shown end
 local function is_flag(value) return type(value) == "boolean" end
 local function is_number(value) return math.type(value) ~= nil end
 local function is_integer(value) return math.type(value) == "integer" end
@@ -119,8 +122,9 @@ M.calls = {
     steps = is_step, pause = is_seconds, ended = { record { how = is_text, problem = { is_text } } },
   } },
   publish = { answered = true, most = most_of_texts, fields = { place = is_place, text = is_text } },
-  -- a prompt: the next line that is typed, or a question for what Tab may add, which the next such call answers
-  line = { answered = true, fields = { prompt = is_line, inserted = { is_line }, shown = { is_text } } },
+  -- a prompt: the next line that is typed, or a question for what Tab may add, which the next such call answers. What
+  -- stands before a line has one form, so that no question of the worker's looks like one of smrun's
+  line = { answered = true, fields = { prompt = is_prompt, inserted = { is_inserted }, shown = { is_shown } } },
   picture = { answered = true, most = most_of_texts, fields = { png = is_text } },
   -- the work itself
   graceful = { fields = { on = is_flag } },

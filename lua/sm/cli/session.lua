@@ -12,6 +12,8 @@ local M = {}
 
 local name <const> = "=prompt"
 local names_of_rooms <const> = { "nn", "optim", "data", "view", "png" }
+local rooms <const> = { sm = true }
+for _, room in ipairs(names_of_rooms) do rooms[room] = true end
 
 local class <const> = {}
 class.__index = class
@@ -42,9 +44,9 @@ local function environment_of(globals, offered)
       require "sm.elsewhere".global_hint(global) or require "sm.check".suggest(global, names()))
   end })
   return own, {
-    get = function(global)
+    get = function(global) -- without what would run a stranger's text first, as `run` may
       local value = rawget(own, global)
-      if value == nil then value = get(global) end
+      if value == nil and (not offered[global] or rooms[global]) then value = get(global) end
       return value
     end,
     names = names,

@@ -149,6 +149,7 @@ end
 local function judge(self, how, code, why, cpu)
   local bounds = self.limits
   if self.problem then return self.problem end
+  if program.insisted() then return "killed, for what ran did not stop" end
   local exceeded = ({
     time = { "it ran for more than %s (--max-time)", limits.time_words(bounds.time) },
     disk = { "it wrote more than %s (--max-disk)", limits.size_words(bounds.disk) },
@@ -199,26 +200,37 @@ local function conclude(self, how, code, why, cpu)
 end
 
 --- Asks a worker that waits for a line what Tab may add to it.
---- @return table|nil the call that it answers with; nil where it does otherwise
+--- @return table|nil the call that it answers with; nil where it does otherwise, and will run no line any more
 function class:complete(before)
+  if self.end_of_worker then return nil end
   pcall(self.worker.send, self.worker, message.encode { result = { complete = before } })
   while true do
-    local kind, bytes = self.worker:next(glance)
+    local event = table.pack(self.worker:next(glance))
+    local kind, bytes = event[1], event[2]
     if kind == "message" then
       local call, reason = calls.decode(bytes)
       if call and call.call == "line" then return call end
       return refuse(self, reason or "it was asked for a name")
-    elseif kind == "ended" or self.worker:gone() then
+    elseif kind == "ended" then
+      self.end_of_worker = event
       return nil
     elseif kind then
       pass_on(self, io.stderr, kind, bytes)
     end
+    be_patient(self)
   end
+end
+
+--- What the worker does next, until it has ended.
+local function next_event(self)
+  local known = self.end_of_worker
+  if known then return table.unpack(known, 1, known.n) end
+  return self.worker:next(glance)
 end
 
 local function serve(self)
   while true do
-    local kind, bytes, code, why, cpu = self.worker:next(glance)
+    local kind, bytes, code, why, cpu = next_event(self)
     if kind == "message" then answer(self, bytes)
     elseif kind == "output" then pass_on(self, io.stdout, "output", bytes)
     elseif kind == "errors" then pass_on(self, io.stderr, "errors", bytes)

@@ -9,6 +9,7 @@ local text = require "sm.text"
 local M = {}
 
 local most_shown <const> = 200 -- names below the line
+local most_inserted <const> = 200 -- bytes
 local most_steps <const> = 20  -- of the metatables of a value
 
 local keywords <const> = { "and", "break", "else", "elseif", "end", "false", "for", "function", "goto", "local", "nil",
@@ -206,6 +207,11 @@ local function listed(words, columns)
   return table.concat(lines, "\n")
 end
 
+--- Whether a text may be put into a line: names are a script's own, and as long as it likes.
+local function can_be_typed(words)
+  return #words < most_inserted and text.visible(words) == words
+end
+
 --- What Tab does: @return string|nil what to insert
 --- @return string|nil what to show below the line
 function M.complete(line, scope, columns)
@@ -214,9 +220,9 @@ function M.complete(line, scope, columns)
   local inserted = common(words):sub(#start + 1)
   if #words == 1 then
     if quote and not words[1]:find "/$" then inserted = inserted .. quote end
-    return inserted, nil
+    if can_be_typed(inserted) then return inserted, nil end
   end
-  if inserted ~= "" then return inserted, nil end
+  if inserted ~= "" and can_be_typed(inserted) then return inserted, nil end
   return nil, listed(words, columns)
 end
 
