@@ -30,6 +30,12 @@ function M.quoted(word, always)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+--- A value as key=value has it, where a comma separates values and FIRST..LAST is a range.
+function M.value(value)
+  local word = text.shortest(value):gsub("[,\\]", "\\%0")
+  return (word:gsub("^(%-?%d+%.)(%.%-?%d+)$", "%1\\%2"))
+end
+
 --- The program to name in a command to copy: as it was called. A plain Lua, which was not called so, takes the program
 --- that lies with the library, if one does.
 function M.program()

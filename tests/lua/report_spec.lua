@@ -429,7 +429,7 @@ describe("a report", function()
       return (section(report.page(paths), "outcome"):match "<code>(.-)</code>":gsub("&#39;", "'"))
     end
     assert.equal("smrun e.lua seed=1", code_of { { 1 } })
-    assert.equal([[smrun e.lua 'note=a\,b c' 'range=1\.\.3' seed=7]],
+    assert.equal([[smrun e.lua 'note=a\,b c' 'range=1.\.3' seed=7]],
       code_of { { 7, { note = '"a,b c"', range = '"1..3"' } } })
     assert.equal("smrun e.lua lr=0.5,1,10 seed=1", code_of { { 1, { lr = 10 } }, { 1, { lr = 0.5 } },
       { 1, { lr = 1 } } })

@@ -39,7 +39,7 @@ describe("the words of a sweep", function()
     assert.equal([[\;b]], combinations [[x=\\,b]])
     assert.equal("../x;1.5..2", combinations "x=../x,1.5..2")
     assert.equal("", combinations "x=")
-    for _, value in ipairs { "a,b", "1..3", [[\,]], [[a\\.]], "" } do
+    for _, value in ipairs { "a,b", "1..3", "-1..-3", [[1\..3]], "../x", "0.5", [[\,]], [[a\\.]], "" } do
       assert.equal(value, combinations(settings.word("x", value)))
     end
   end)

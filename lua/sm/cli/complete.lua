@@ -1,6 +1,6 @@
---- smrun --complete SHELL LINE PIECE: what may follow what has been typed, for the scripts in completions/. LINE ends
---- where the cursor is; PIECE is the end of it that the shell puts a candidate in place of. A line each, for zsh and
---- fish with a tab and a few words behind it.
+--- smrun --complete SHELL LINE PIECE: what may follow what has been typed, for the scripts in runtime/host/completion.
+--- LINE ends where the cursor is; PIECE is the end of it that the shell puts a candidate in place of. A line each, for
+--- zsh and fish with a tab and a few words behind it.
 -- @module sm.cli.complete
 local help = require "sm.cli.help"
 local lfs = require "lfs"
@@ -8,6 +8,7 @@ local line = require "sm.cli.line"
 local options = require "sm.cli.options"
 local sorted_keys = require "sm.ordered".sorted_keys
 local text = require "sm.text"
+local usage = require "sm.usage"
 
 local M = {}
 
@@ -161,12 +162,6 @@ end
 
 -- Parameters -----------------------------------------------------------------------------------------------------
 
---- A value as the command line has it, where a comma separates values and 1..5 is a range.
-local function as_value(default)
-  local value = text.shortest(default):gsub("[,\\]", "\\%0")
-  return (value:gsub("^(%-?%d+%.)(%.%-?%d+)$", "%1\\%2"))
-end
-
 --- What a parameter may be: its default first.
 local function values(default, typed)
   local list, seen = {}, {}
@@ -174,7 +169,7 @@ local function values(default, typed)
     if not seen[value] then list[#list + 1] = { value, about } end
     seen[value] = true
   end
-  add(as_value(default), "the default")
+  add(usage.value(default), "the default")
   if type(default) == "boolean" then add(tostring(not default)) end
   local catalogue = require "sm.data.catalogue"
   if catalogue[default] or default == "mnist_mini" then

@@ -123,7 +123,7 @@ end
 
 --- The word that gives a parameter this one value.
 function M.word(name, value)
-  return name .. "=" .. value:gsub("[,.\\]", "\\%0")
+  return name .. "=" .. usage.value(value)
 end
 
 return M

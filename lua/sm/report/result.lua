@@ -2,13 +2,12 @@
 local html = require "sm.report.html"
 local lfs = require "lfs"
 local numbers = require "sm.numbers"
-local quoted = require "sm.usage".quoted
 local records = require "sm.study.records"
-local shortest = require "sm.text".shortest
 local sorted_keys = require "sm.ordered".sorted_keys
 local statistics = require "sm.study.statistics"
 local tables = require "sm.report.tables"
 local tabulate = require "sm.study.tables"
+local usage = require "sm.usage"
 local visible = require "sm.text".visible
 
 local M = {}
@@ -106,12 +105,6 @@ end
 
 -- The command --------------------------------------------------------------------------------------------------
 
---- A value as the command line takes it: what would separate values has a backslash.
-local function value_word(value)
-  local word = shortest(value):gsub("[,\\]", "\\%0")
-  return (word:gsub("^(%-?%d+)%.%.(%-?%d+)$", "%1\\.\\.%2"))
-end
-
 --- A path from here, of what lies here.
 local function from_here(path)
   local here = lfs.currentdir()
@@ -128,8 +121,8 @@ end
 --- The first words of the command that makes a run: of its file, or of the run that it has gone on from.
 local function beginning_of(run)
   local origin, file = run.environment.continued, run.environment.file
-  if origin then return "smrun resume " .. quoted(from_here(origin.run)) end
-  return "smrun " .. quoted(file and from_here(file) or run.name .. ".lua")
+  if origin then return "smrun resume " .. usage.quoted(from_here(origin.run)) end
+  return "smrun " .. usage.quoted(file and from_here(file) or run.name .. ".lua")
 end
 
 --- The command of some runs of one file that makes all of them, and no other; nil where none does.
@@ -148,7 +141,7 @@ local function command(runs)
     values[name] = {}
     for _, run in ipairs(runs) do
       if run.values[name] == nil then return nil end
-      local word = value_word(run.values[name])
+      local word = usage.value(run.values[name])
       if not values[name][word] then values[name][word] = true; table.insert(values[name], word) end
     end
     table.sort(values[name], function(a, b)
@@ -157,11 +150,11 @@ local function command(runs)
       return a < b
     end)
     count = count * #values[name]
-    words[#words + 1] = quoted(name .. "=" .. table.concat(values[name], ","))
+    words[#words + 1] = usage.quoted(name .. "=" .. table.concat(values[name], ","))
   end
   for _, run in ipairs(runs) do -- each combination once
     local key = {}
-    for i, name in ipairs(sorted_keys(names)) do key[i] = value_word(run.values[name]) end
+    for i, name in ipairs(sorted_keys(names)) do key[i] = usage.value(run.values[name]) end
     seen[table.concat(key, "\0")] = true
   end
   local different = 0
