@@ -25,47 +25,48 @@ local function names_in(directory)
   return names
 end
 
---- Adds the pictures of a directory; where it has none but directories, those of each, whose name is their class.
-local function add_directory(list, directory)
-  local inner, before = {}, #list
-  for _, name in ipairs(names_in(directory)) do
-    local path = directory .. "/" .. name
-    local mode = lfs.attributes(path, "mode")
-    if mode == "directory" then inner[#inner + 1] = name
-    elseif mode == "file" and is_picture(name) then list[#list + 1] = { path = path, name = path } end
-  end
-  if #list > before then return end
-  for _, class in ipairs(inner) do
-    for _, name in ipairs(names_in(directory .. "/" .. class)) do
-      local path = ("%s/%s/%s"):format(directory, class, name)
-      if is_picture(name) and lfs.attributes(path, "mode") == "file" then
-        list[#list + 1] = { path = path, name = path, truth = class }
-      end
-    end
-  end
-  if #list == before then usage.fail("'%s' has no PNG files, neither itself nor in its directories", directory) end
+local function check_count(list, where)
+  if #list > most_pictures then usage.fail("%s has more than %d pictures", where, most_pictures) end
 end
 
---- The pictures in a directory of directories; nil where it is none.
+--- Adds the pictures that lie in a directory.
+--- @param truth string|nil the class of all of them
+local function add_files(list, directory, truth)
+  for _, name in ipairs(names_in(directory)) do
+    local path = directory .. "/" .. name
+    if is_picture(name) and lfs.attributes(path, "mode") == "file" then
+      list[#list + 1] = { path = path, name = path, truth = truth }
+    end
+  end
+end
+
+--- The pictures in a directory of directories, whose names are their classes; nil where there are none.
 --- @return table|nil array as pictures_of gives it
 function M.by_class(directory)
   local list, path, loose, others = {}, directory:gsub("(.)/+$", "%1"), nil, false
   for _, class in ipairs(names_in(path)) do
-    if is_picture(class) then loose = loose or class
-    else others = others or lfs.attributes(path .. "/" .. class, "mode") == "file" end
-    if lfs.attributes(path .. "/" .. class, "mode") == "directory" then
-      for _, name in ipairs(names_in(path .. "/" .. class)) do
-        local place = ("%s/%s/%s"):format(path, class, name)
-        if is_picture(name) then list[#list + 1] = { path = place, name = place, truth = class } end
-      end
-    end
+    local inner = path .. "/" .. class
+    local mode = lfs.attributes(inner, "mode")
+    if mode == "directory" then add_files(list, inner, class)
+    elseif is_picture(class) then loose = loose or class
+    else others = others or mode == "file" end
+    check_count(list, "'" .. directory .. "'")
   end
-  if #list > most_pictures then usage.fail("'%s' has more than %d pictures", directory, most_pictures) end
   if #list == 0 and loose and not others then
     usage.fail("'%s' has pictures ('%s'), but of which class they are is not said: eval takes a directory for each "
       .. "class; predict takes them as they are", directory, loose)
   end
   return #list > 0 and list or nil
+end
+
+--- Adds the pictures of a directory; where it has none itself, those of its directories.
+local function add_directory(list, directory)
+  local before = #list
+  add_files(list, directory)
+  if #list > before then return end
+  local found = M.by_class(directory)
+    or usage.fail("'%s' has no PNG files, neither itself nor in its directories", directory)
+  table.move(found, 1, #found, #list + 1, list)
 end
 
 --- The pictures that words name, in their order.
@@ -86,7 +87,7 @@ local function pictures_of(words)
     else
       usage.fail("'%s' is no PNG file; other pictures must be converted to PNG first", path)
     end
-    if #list > most_pictures then usage.fail("these are more than %d pictures", most_pictures) end
+    check_count(list, "the command")
   end
   return list, read
 end
