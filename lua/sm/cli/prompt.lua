@@ -9,7 +9,7 @@ local text = require "sm.text"
 local M = {}
 
 local done <const>, failed <const>, interrupted <const> = 0, 1, 130
-local greeting <const> = "smrun %s, Lua 5.4. ?name explains a name, Tab completes one, Ctrl-C stops what runs, "
+local greeting <const> = "smrun %s, %s. ?name explains a name, Tab completes one, Ctrl-C stops what runs, "
   .. "Ctrl-D ends."
 
 local function out(words)
@@ -120,7 +120,7 @@ end
 
 --- Says hello.
 function M.greet()
-  out(text.wrap(greeting:format(runtime.version), text.columns()) .. "\n")
+  out(text.wrap(greeting:format(runtime.version, _VERSION), text.columns()) .. "\n")
 end
 
 --- smrun repl

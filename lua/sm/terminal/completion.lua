@@ -2,6 +2,7 @@
 -- @module sm.terminal.completion
 local lfs = require "lfs"
 local check = require "sm.check"
+local keywords = require "sm.terminal.values".keywords
 local ordered = require "sm.ordered"
 local tree = require "sm.nn.tree"
 local text = require "sm.text"
@@ -11,9 +12,6 @@ local M = {}
 local most_shown <const> = 200 -- names below the line
 local most_inserted <const> = 200 -- bytes
 local most_steps <const> = 20  -- of the metatables of a value
-
-local keywords <const> = { "and", "break", "else", "elseif", "end", "false", "for", "function", "goto", "local", "nil",
-  "not", "repeat", "return", "then", "true", "until", "while" }
 
 --- The quotation mark that is open where the text ends, and where it begins; nil where none is.
 local function open_quote(words)

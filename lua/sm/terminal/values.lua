@@ -76,11 +76,11 @@ end
 
 -- Tables -----------------------------------------------------------------------------------------------------------
 
+--- Lua's reserved words.
+M.keywords = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local",
+  "nil", "not", "or", "repeat", "return", "then", "true", "until", "while" }
 local reserved <const> = {}
-for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true "
-  .. "until while"):gmatch "%a+" do
-  reserved[word] = true
-end
+for _, word in ipairs(M.keywords) do reserved[word] = true end
 
 local function key_text(key)
   if type(key) == "string" then
