@@ -204,7 +204,7 @@ function M.work(work)
   screen:begin { kind = reading.kind, classes = #reading.classes, widest = widest(reading.classes), lines = lines }
   local options = work.options
   predict.pictures(run, reading, work.pictures, {
-    grey = options.grey, resize = options.resize, invert = options.invert, most = screen:most(#reading.classes),
+    grey = options.grey, resize = options.resize, invert = options.invert, most = screen.most or #reading.classes,
   }, function(_, rows, done) screen:one(rows, done) end)
   screen:finish()
   return 0

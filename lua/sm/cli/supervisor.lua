@@ -26,7 +26,6 @@ local now <const> = runtime.system.now
 local glance <const> = 0.25 -- seconds between two looks at the time
 local shortest_patience <const>, longest_patience <const>, patience_to_save <const> = 10, 600, 60 -- seconds
 local reprieve <const> = 1 -- seconds in which a worker that has ended is still answered
-local most_shown <const> = 5 -- classes of a picture, where nobody asks for more
 local most_output <const> = 1 << 16 -- bytes in one piece
 local most_source <const> = 8 << 20 -- bytes of a file, which goes to the worker in one message
 local interrupted_code <const>, failed_code <const> = 130, 1
@@ -255,12 +254,13 @@ function M.run(work)
     error(("%s has %d bytes; expected a text of at most %s"):format(work.file, #work.source,
       limits.size_words(most_source)), 0)
   end
+  local predictions = work.what == "predict" and host.predictions(work.pictures, options) or nil
   local self <close> = setmetatable({
     what = work.what, options = {
       words = options.words, again = options.again, quiet = options.quiet, dry_run = options.dry_run,
       text = options.text, runs = options.runs, data = options.data, needs_data = options.needs_data,
       grey = options.grey, resize = options.resize, invert = options.invert,
-      most = options.top or not options.csv and most_shown or nil,
+      most = predictions and predictions.most,
     },
     overrides = work.overrides, combinations = work.combinations, source = work.source, file = work.file,
     run = work.run, words = work.words, early = work.worker, begun = work.run ~= nil, planned = work.planned,
@@ -268,7 +268,7 @@ function M.run(work)
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
     kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
     origin = work.origin, source_of = work.source_of, pictures = work.pictures, output = work.output,
-    predictions = work.what == "predict" and host.predictions(work.pictures, options) or nil,
+    predictions = predictions,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },
     said = { output = 0, errors = 0 }, rest = {}, terminal = runtime.system.is_terminal(1),
   }, class)

@@ -73,8 +73,7 @@ local function answering(work)
   function Host.interrupted_run(_, about) call("interrupted_run", about) end
 
   function Host.predictions(_, options)
-    local shown = {}
-    function shown.most(_, classes) return math.min(classes, options.most or classes) end
+    local shown = { most = options.most }
     function shown.begin(_, about) call("predictions", about) end
     function shown.one(_, rows, done) call("predicted", { rows = rows, done = done }) end
     function shown.finish() call "predicted_all" end

@@ -9,23 +9,20 @@ M.__index = M
 
 local most_name <const>, most_class <const>, bar <const> = 32, 20, 30 -- columns
 local most_bytes <const> = 512 << 20 -- of the table for other programs
+local most_shown <const> = 5 -- classes of a picture, where nobody asks for more or fewer
 local mark <const> = "×" -- before a picture that is told wrongly
 
 --- @param pictures table array of {name=, truth=}
 --- @param options table {csv=(a path, or "-": then it is all that is printed), top=(how many classes, or nil)}
 function M.new(pictures, options)
   local self = setmetatable({
-    pictures = pictures, csv = options.csv, top = options.top, alone = options.csv == "-", cells = {}, shown = 0,
-    bytes = 0, right = 0, judged = 0, done = "", name_width = 0,
+    pictures = pictures, csv = options.csv, top = options.top or most_shown, alone = options.csv == "-", cells = {},
+    most = options.top or not options.csv and most_shown or nil, -- that are asked for; nil: all
+    shown = 0, bytes = 0, right = 0, judged = 0, done = "", name_width = 0,
   }, M)
   for _, one in ipairs(pictures) do self.name_width = math.max(self.name_width, text.width(text.visible(one.name))) end
   self.name_width = math.min(self.name_width, most_name)
   return self
-end
-
---- How many classes of each picture are asked for.
-function M:most(classes)
-  return math.min(classes, self.top or (self.csv and classes) or 5)
 end
 
 local function say(self, words)
@@ -57,7 +54,7 @@ end
 --- One picture: a line for each class, with a bar.
 local function show_one(self, name, rows)
   text.print(name)
-  for i = 1, math.min(#rows, self.top or 5) do
+  for i = 1, math.min(#rows, self.top) do
     local row = rows[i]
     local share = self.about.kind == "probability" and row.value >= 0 and math.min(row.value, 1) or 0
     local length = math.floor(bar * share + 0.5)
@@ -69,7 +66,7 @@ end
 --- One of many: a line for each, with as many classes as fit.
 local function show_row(self, name, rows, wrong)
   local line = (wrong and mark or " ") .. " " .. text.padded(text.clip(name, self.name_width), self.name_width)
-  for i = 1, math.min(#rows, self.top or 5) do
+  for i = 1, math.min(#rows, self.top) do
     local cell = ("  %s%s"):format(class_text(self, rows[i].class), value_text(self, rows[i].value))
     if i > 1 and text.width(line) + text.width(cell) > text.columns() then break end
     line = line .. cell
