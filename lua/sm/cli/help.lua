@@ -10,7 +10,7 @@ local indent <const>, explanation <const>, gap <const> = 2, 27, 2 -- where a row
 
 local introduction <const> = "smrun: train a network that one Lua file describes"
 local about_grants <const> = "An experiment is confined: it reads its directory, the runs and the data sets, writes "
-  .. "its run, starts no program and has no network. With a file, a sweep, resume, eval, predict and export:"
+  .. "its run, starts no program and has no network. With a file, a sweep, -i, resume, eval, predict, export:"
 
 --- The forms of the command line, without the program's name, and what each does.
 local forms <const> = {
@@ -38,7 +38,7 @@ local options <const> = {
     "threads to compute with (default: the cores this process may use); no result depends on it" },
   { "jobs", "--jobs N",
     "runs of a sweep at once, each a process with its share of the threads (default: 1)" },
-  { "again", "--again", "make a new run, or with export the file, although the same one is there already" },
+  { "again", "--again", "make a new run, or export the file anew, although it is there already" },
   { "quiet", "--quiet", "no progress: the last line and errors only" },
   { "dry_run", "--dry-run",
     "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
