@@ -127,7 +127,7 @@ $(BUILD)/base/%.o: runtime/%.c
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
 	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) \
 	  $(if $(filter host/confine%,$*),$(SECCOMP_FLAGS)) $(if $(filter host/prompt,$*),$(EDIT_FLAGS)) \
-  -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
+	  -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
 	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
 

@@ -190,6 +190,7 @@ M.classes = record({
 }, { split = "there is no 'split'", step = "there is no 'step'", examples = "there are no 'examples'",
   correct = "there is no 'correct'", undecided = "there is no 'undecided'", classes = "there are no 'classes'",
   pairs = "there are no 'pairs'" })
+
 -- What a checkpoint carries of its experiment ------------------------------------------------------------------
 
 local part <const> = record(
