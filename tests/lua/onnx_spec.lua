@@ -8,8 +8,10 @@ local sm = require "sm"
 local nn = sm.nn
 
 local python
+local has_both <const> = [[ -c 'from importlib.util import find_spec
+exit(not (find_spec("onnx") and find_spec("torch")))' 2>/dev/null]] -- to load them takes a second
 for _, candidate in ipairs { "/usr/bin/python3", "python3" } do
-  python = python or os.execute(candidate .. " -c 'import onnx, torch' >/dev/null 2>&1") and candidate
+  python = python or os.execute(candidate .. has_both) and candidate
 end
 
 local directory <const> = os.tmpname()
@@ -198,6 +200,14 @@ describe("sm.export", function()
     refused("layer 'mine'.*becomes number .* for another input", function(x)
       calls = calls + 1
       return x * calls
+    end)
+    -- Sizes that no multiple of the examples is: a square, a third, at most eight.
+    for _, f in ipairs { function(n) return n * n end, function(n) return n // 3 end,
+      function(n) return math.min(n, 8) end } do
+      refused("layer 'mine'.*becomes number .* for another input", function(x) return x / f(x.shape[1]) end)
+    end
+    refused("layer 'mine'.*a size is 9 for 3 examples, 25 for 5 and 121 for 11", function(x)
+      return x:matmul(x:transpose(1, 2)):reshape(-1)
     end)
     refused("layer 'mine'.*no operation that can be traced", function(x) return x + sm.randn(4) end)
     refused("layer 'mine'.*operation 'dropout' has no form", function(x) return x:dropout(0.5) end)

@@ -19,7 +19,7 @@ local is_tensor = T.is_tensor
 
 local M = {}
 
-local FEW <const>, MORE <const> = 3, 5 -- examples: none of a common size, so that a size of the batch stands out
+local FEW <const>, MORE <const>, MANY <const> = 3, 5, 11 -- examples: so that a size of the batch stands out
 
 -- What the model is tried on ------------------------------------------------------------------------------
 
@@ -37,17 +37,17 @@ end
 
 --- Inputs where none are given, by the shapes of examples.
 local function made_up(shape, dtype)
-  if shapes.is_shape(shape) then return noise({ MORE + FEW, table.unpack(shape) }, dtype or runtime.real) end
+  if shapes.is_shape(shape) then return noise({ MANY + FEW, table.unpack(shape) }, dtype or runtime.real) end
   local made = {}
   for key, inner in next, shape do made[key] = made_up(inner, type(dtype) == "table" and dtype[key] or dtype) end
   return made
 end
 
---- Three batches of inputs, packed.
+--- Four batches of inputs, packed.
 -- @param like examples of what the model takes, as table.pack gives them
 local function batches_of(like)
   local batches = {}
-  for i, batch in ipairs { { 0, FEW }, { 1, FEW }, { 2, MORE } } do
+  for i, batch in ipairs { { 0, FEW }, { 1, FEW }, { 2, MORE }, { 3, MANY } } do
     local function some(x)
       local y = examples(x, batch[1], batch[2])
       local alone = i == 2 and #x == 1 and x.dtype == runtime.real
@@ -133,7 +133,9 @@ local function convert(model, like, about)
   for _, map in ipairs { model:parameters(), model:buffers() } do
     for name, tensor in pairs(map) do names[tensor] = name end
   end
-  local calls, given, gave = trace.trace(model, batches, FEW, MORE, function(name) return forms[name] ~= nil end)
+  local calls, given, gave = trace.trace(model, batches, { FEW, MORE, MANY }, function(name)
+    return forms[name] ~= nil
+  end)
   local inputs, outputs, graph = named(given, "input"), named(gave, "output"), graphs.new(names)
   for _, list in ipairs { inputs, outputs } do
     for _, one in ipairs(list) do graph:fresh(one.name) end

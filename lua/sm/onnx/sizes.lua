@@ -4,12 +4,16 @@ local M = {}
 
 local Size = {}
 
---- The size that is a for a batch of n examples, and b for one of m; nil where none is both.
-function M.of(a, n, b, m)
-  if a == b then return a end
+--- The size that is so large for batches of so many examples; nil where it is no multiple of them and a number.
+-- @param values what it is
+-- @param counts how many examples there are: three numbers, since two lie on a line also of a square
+function M.of(values, counts)
+  local a, b, n, m = values[1], values[2], counts[1], counts[2]
   if math.type(a) ~= "integer" or math.type(b) ~= "integer" or (b - a) % (m - n) ~= 0 then return nil end
   local times = (b - a) // (m - n)
-  return setmetatable({ times = times, plus = a - times * n }, Size)
+  local plus = a - times * n
+  if values[3] ~= times * counts[3] + plus then return nil end
+  return times == 0 and a or setmetatable({ times = times, plus = plus }, Size)
 end
 
 --- Whether it depends on the batch.

@@ -1,9 +1,10 @@
 --- What a model computes, as a list of calls of operations: the model runs, and every operation that a person may call
 --- is heard of (autograd.observe). What depends on no input is a number or a constant.
 ---
---- It runs three times: for a batch, for other examples, and for more of them. What differs from one to the next must
---- be computed by calls that were heard of, or be a size of the batch. All else would be a wrong number in the graph,
---- and is refused: a choice by what is in a tensor, numbers that a script took out of one, a random draw.
+--- It runs four times: for a batch, for other examples, for more of them, and for many. What differs from one to the
+--- next must be computed by calls that were heard of, or be a size of the batch: a multiple of its examples and a
+--- number. All else would be a wrong number in the graph, and is refused: a choice by what is in a tensor, numbers that
+--- a script took out of one, a random draw.
 -- @module sm.onnx.trace
 local autograd = require "sm.autograd"
 local check = require "sm.check"
@@ -17,7 +18,7 @@ local is_tensor, pack, unpack <const> = T.is_tensor, table.pack, table.unpack
 
 local M = {}
 
-local Value = {} -- the metatable of what stands for a tensor in the three runs
+local Value = {} -- the metatable of what stands for a tensor in all runs
 
 --- Calls visit(tensor or value, path) for each in values of options and lists, in one order; what it returns ends the
 -- search. The path is of the keys that lead there, "1.image"; without one nil.
@@ -135,27 +136,31 @@ local function once(model, inputs, known)
   return run
 end
 
--- Three runs as one ---------------------------------------------------------------------------------------
+-- The runs as one ---------------------------------------------------------------------------------------
 
 local function same_bits(x, y)
   return x == y or x.dtype == y.dtype and T.same_shape(x, y) and runtime.io.checksum(x) == runtime.io.checksum(y)
 end
 
---- The shape that x has for n examples and z for m.
-local function shape_of(layer, x, z, n, m)
-  local a, c, shape = x.shape, z.shape, {}
-  if #a ~= #c then refuse(layer, "a tensor has %d axes or %d, as there are examples", #a, #c) end
+--- The shape that x has for so many examples, z for more and w for many.
+-- @param counts how many these are
+local function shape_of(layer, x, z, w, counts)
+  local a, c, d, shape = x.shape, z.shape, w.shape, {}
+  if #a ~= #c or #a ~= #d then
+    refuse(layer, "a tensor has %d axes, %d or %d, as there are examples", #a, #c, #d)
+  end
   for axis, size in ipairs(a) do
-    shape[axis] = sizes.of(size, n, c[axis], m)
-      or refuse(layer, "a size is %d for %d examples and %d for %d", size, n, c[axis], m)
+    shape[axis] = sizes.of({ size, c[axis], d[axis] }, counts)
+      or refuse(layer, "a size is %d for %d examples, %d for %d and %d for %d, and no multiple of them and a number",
+        size, counts[1], c[axis], counts[2], d[axis], counts[3])
   end
   return shape
 end
 
 --- A constant that repeats the same numbers for every example, such as zeros {N, 10}; nil where it is none.
-local function repeated(layer, x, z, n, m)
-  if #x.shape ~= #z.shape or x.dtype ~= z.dtype then return nil end
-  local shape, along = shape_of(layer, x, z, n, m), nil
+local function repeated(layer, x, z, w, counts)
+  if #x.shape ~= #z.shape or #x.shape ~= #w.shape or x.dtype ~= z.dtype or x.dtype ~= w.dtype then return nil end
+  local shape, along = shape_of(layer, x, z, w, counts), nil
   for axis, size in ipairs(shape) do
     if sizes.varies(size) then
       if along then return nil end
@@ -164,30 +169,32 @@ local function repeated(layer, x, z, n, m)
   end
   if not along or T.count(x) == 0 then return nil end
   local one = x:narrow(along, 1, 1)
-  if not same_bits(one:expand(x.shape), x) or not same_bits(one:expand(z.shape), z) then return nil end
+  for _, each_one in ipairs { x, z, w } do
+    if not same_bits(one:expand(each_one.shape), each_one) then return nil end
+  end
   return setmetatable({ tensor = one, shape = shape, dtype = x.dtype }, Value)
 end
 
---- The three runs as one: calls whose arguments are values, numbers, sizes, texts and tables of these. A value is
+--- The runs as one: calls whose arguments are values, numbers, sizes, texts and tables of these. A value is
 --- {shape=, dtype=} and what it comes from: call= and position=, or tensor=, of a constant.
-local function merged(runs, n, m)
-  local first, second, third = unpack(runs)
+local function merged(runs, counts)
+  local first <const> = runs[1]
   local values, constants = {}, {}
 
-  local function constant(layer, x, y, z)
+  local function constant(layer, x, y, z, w)
     if constants[x] then return constants[x] end
     local value
-    if same_bits(x, y) and same_bits(x, z) then
+    if same_bits(x, y) and same_bits(x, z) and same_bits(x, w) then
       value = setmetatable({ tensor = x, shape = x.shape, dtype = x.dtype }, Value)
     elseif same_bits(x, y) then
-      value = repeated(layer, x, z, n, m)
+      value = repeated(layer, x, z, w, counts)
     end
     if not value then
       refuse(layer, "a tensor %s differs from one input to another, and no operation that can be traced computes it; "
         .. "%s", check.describe(x), WHY)
     end
     for i, run in ipairs(runs) do
-      local own = select(i, x, y, z)
+      local own = select(i, x, y, z, w)
       if run.versions[own] and tape.changed(run.versions[own]) then
         refuse(layer, "a tensor is changed in place while the model computes")
       end
@@ -196,75 +203,96 @@ local function merged(runs, n, m)
     return value
   end
 
-  local function value_of(layer, x, y, z)
-    local from = first.from[x]
-    local places = { from, second.from[y], third.from[z] }
-    if not from and not places[2] and not places[3] then return constant(layer, x, y, z) end
-    for i = 2, 3 do
-      if not from or not places[i] or places[i].call ~= from.call or places[i].position ~= from.position then
+  local function value_of(layer, x, ...)
+    local from, places, any = first.from[x], {}, false
+    for i, run in ipairs(runs) do
+      places[i] = run.from[select(i, x, ...)] or false
+      any = any or places[i]
+    end
+    if not any then return constant(layer, x, ...) end
+    for _, place in ipairs(places) do
+      if not from or not place or place.call ~= from.call or place.position ~= from.position then
         refuse(layer, "it computes something else for another input; %s", WHY)
       end
     end
     values[from.call] = values[from.call] or {}
     local known = values[from.call]
     known[from.position] = known[from.position] or setmetatable({ call = from.call, position = from.position,
-      dtype = x.dtype, shape = shape_of(layer, x, z, n, m) }, Value)
+      dtype = x.dtype, shape = shape_of(layer, x, select(2, ...), select(3, ...), counts) }, Value)
     return known[from.position]
   end
 
   local merge
 
-  local function merge_tables(layer, a, b, c)
+  local function merge_tables(layer, a, b, c, d)
     if traced.is_expression(a) then
       local code = traced.code_of(a)
-      if traced.code_of(b) == code and traced.code_of(c) == code then return a end
+      if traced.code_of(b) == code and traced.code_of(c) == code and traced.code_of(d) == code then return a end
       refuse(layer, "a function of sm.pointwise is another one for another input; %s", WHY)
     end
     local result = setmetatable({}, debug.getmetatable(a))
-    for _, other in ipairs { b, c } do
+    for _, other in ipairs { b, c, d } do
       for key in next, other do
         if rawget(a, key) == nil then refuse(layer, "its options differ from one input to another; %s", WHY) end
       end
     end
-    for key, item in next, a do rawset(result, key, merge(layer, item, rawget(b, key), rawget(c, key))) end
+    for key, item in next, a do
+      rawset(result, key, merge(layer, item, rawget(b, key), rawget(c, key), rawget(d, key)))
+    end
     return result
   end
 
-  function merge(layer, a, b, c)
-    if is_tensor(a) and is_tensor(b) and is_tensor(c) then return value_of(layer, a, b, c) end
-    if type(a) == "table" and type(b) == "table" and type(c) == "table" then return merge_tables(layer, a, b, c) end
-    if rawequal(a, b) and rawequal(a, c) or a ~= a and b ~= b and c ~= c then return a end
-    local size = rawequal(a, b) and sizes.of(a, n, c, m)
+  local function all(holds, ...)
+    for i = 1, select("#", ...) do
+      if not holds((select(i, ...))) then return false end
+    end
+    return true
+  end
+  local function is_table(value) return type(value) == "table" end
+
+  function merge(layer, a, b, c, d)
+    if all(is_tensor, a, b, c, d) then return value_of(layer, a, b, c, d) end
+    if all(is_table, a, b, c, d) then return merge_tables(layer, a, b, c, d) end
+    local function same(value) return rawequal(a, value) or a ~= a and value ~= value end
+    if all(same, b, c, d) then return a end
+    local size = same(b) and sizes.of({ a, c, d }, counts)
     if not size then
       refuse(layer, "%s becomes %s for another input; %s", check.describe(a),
-        check.describe(rawequal(a, b) and c or b), WHY)
+        check.describe(not same(b) and b or not same(c) and c or d), WHY)
     end
     return size
   end
 
   local calls = {}
-  for i = 1, math.max(#first.calls, #second.calls, #third.calls) do
-    local a, b, c = first.calls[i], second.calls[i], third.calls[i]
-    local layer = (a or b or c).layer
-    if not (a and b and c) or a.name ~= b.name or a.name ~= c.name then
-      refuse(layer, "it computes something else for another input; %s", WHY)
+  local most = 0
+  for _, run in ipairs(runs) do most = math.max(most, #run.calls) end
+  for i = 1, most do
+    local a, given, gave = first.calls[i], {}, {}
+    for k, run in ipairs(runs) do
+      local call = run.calls[i]
+      if not a or not call or call.name ~= a.name then
+        refuse((a or call or {}).layer, "it computes something else for another input; %s", WHY)
+      end
+      given[k], gave[k] = call.given, call.gave
     end
-    calls[i] = { name = a.name, layer = layer, formless = a.formless, given = merge(layer, a.given, b.given, c.given),
-      gave = merge(layer, a.gave, b.gave, c.gave) }
+    calls[i] = { name = a.name, layer = a.layer, formless = a.formless, given = merge(a.layer, unpack(given)),
+      gave = merge(a.layer, unpack(gave)) }
   end
   return calls, merge
 end
 
---- Runs a model on three batches, of n, n and m examples.
--- @param batches three lists of inputs as table.pack gives them
+--- Runs a model on four batches.
+-- @param batches four lists of inputs as table.pack gives them
+-- @param counts how many examples the first two have, the third, and the fourth
 -- @param known function(name) → whether an operation has a form
 -- @return the calls; the inputs and the outputs, packed, with values in the place of tensors
-function M.trace(model, batches, n, m, known)
+function M.trace(model, batches, counts, known)
   local runs = {}
   for i, inputs in ipairs(batches) do runs[i] = once(model, inputs, known) end
-  local calls, merge = merged(runs, n, m)
-  local inputs = merge(nil, unpack(batches))
-  return calls, inputs, merge(nil, runs[1].outputs, runs[2].outputs, runs[3].outputs)
+  local calls, merge = merged(runs, counts)
+  local inputs, outputs = merge(nil, unpack(batches)), {}
+  for i, run in ipairs(runs) do outputs[i] = run.outputs end
+  return calls, inputs, merge(nil, unpack(outputs))
 end
 
 return M
