@@ -2,6 +2,7 @@
 --- confined worker, or with --trust in the program itself.
 -- @module sm.cli.interact
 local host = require "sm.host"
+local prompt = require "sm.cli.prompt"
 local session = require "sm.cli.session"
 local text = require "sm.text"
 
@@ -40,14 +41,9 @@ end
 --- smrun --trust -i
 --- @return integer exit code
 function M.trusted(options, overrides, is_run)
-  return require "sm.cli.prompt".prompt { trust = true, begin = function(self)
+  return prompt.prompt { trust = true, begin = function(self)
     begin(self, options, overrides, nil, is_run)
   end }
-end
-
-local function out(words)
-  io.stdout:write(words)
-  io.stdout:flush()
 end
 
 local function tell(words)
@@ -59,7 +55,7 @@ end
 --- In a worker, for a session: draws a picture, and has the supervisor show it.
 local function draws(call)
   return function(value)
-    if not require "sm.cli.prompt".is_picture(value) then return false end
+    if not prompt.is_picture(value) then return false end
     local name <const> = ".prompt.png"
     value:save(name)
     local path = require "sm.reach".to_read(name)
@@ -76,7 +72,7 @@ end
 --- @param call function(name, fields) → what the supervisor answers
 --- @return integer exit code
 function M.confined(work, call)
-  local self = session.new { out = out, tell = tell, show = draws(call) }
+  local self = session.new { out = prompt.out, tell = tell, show = draws(call) }
   host.at_prompt(true)
   begin(self, work.options, work.overrides, work.source, work.run)
   local added = {}

@@ -12,10 +12,13 @@ local done <const>, failed <const>, interrupted <const> = 0, 1, 130
 local greeting <const> = "smrun %s, %s. ?name explains a name, Tab completes one, Ctrl-C stops what runs, "
   .. "Ctrl-D ends."
 
-local function out(words)
+--- Prints, at once.
+function M.out(words)
   io.stdout:write(words)
   io.stdout:flush()
 end
+
+local out <const> = M.out
 
 --- What an error says, with nothing in it that a terminal would obey.
 local function tell(words)
