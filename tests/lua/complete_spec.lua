@@ -192,7 +192,7 @@ describe("a file that means no good", function()
     for _, source in ipairs {
       "while true do print(('x'):rep(1 << 16)) end",
       "local t = {} while true do t[#t + 1] = ('x'):rep(1 << 20) .. #t end",
-      "io.open('out', 'w'):write('x')", "os.execute('touch made')", "error('no')", "syntax error", "os.exit(0)",
+      "io.open('made', 'w'):write('x')", "os.execute('touch made')", "error('no')", "syntax error", "os.exit(0)",
       "local f = io.open('made', 'w') require('sm').params { a = 1 }", "return setmetatable({}, { __gc = error })",
     } do
       assert.same({}, (seconds_of(source .. " -- params")), source)
