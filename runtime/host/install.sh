@@ -108,7 +108,7 @@ fi
 
 build=$2 lua=${LUA#lua}
 if [ "$1" = rock ]; then
-  case $PREFIX in */rocks-$lua/*) ;; *) stop "smrun is built for Lua $lua: luarocks --lua-version $lua make --deps-mode none" ;; esac
+  case $PREFIX in */rocks-$lua/*) ;; *) stop "smrun is built for Lua $lua: luarocks --lua-version $lua make …" ;; esac
   modules=${PREFIX%/lib/luarocks/*}/share/lua/$lua/sm # where LuaRocks puts them
   [ ! -h "$modules" ] || stop "$modules is of make install: make uninstall comes before the rock"
   TARGET=
@@ -139,10 +139,16 @@ link ../../smrun/lua/sm share/lua/$lua/sm # where Debian's Lua looks for what is
 link ../../smrun/sm lib/lua/$lua/sm
 describe
 
-echo "installed in $PREFIX; run $PREFIX/bin/smrun"
+program=$PREFIX/bin/smrun
+case $program in *[!A-Za-z0-9_./+-]*) program="'$program'" ;; esac
+echo "installed in $PREFIX; run $program"
 case $PREFIX in
   /usr | /usr/local) ;;
   *)
+    case :$PATH: in
+      *:"$PREFIX/bin":*) ;;
+      *) printf "For smrun by its name:\n  export PATH='%s':\"\$PATH\"\n" "$PREFIX/bin" ;;
+    esac
     echo "For require \"sm\" in plain lua$lua:"
     echo "  export LUA_PATH='$PREFIX/share/lua/$lua/?.lua;$PREFIX/share/lua/$lua/?/init.lua;;'"
     echo "  export LUA_CPATH='$PREFIX/lib/lua/$lua/?.so;;'"

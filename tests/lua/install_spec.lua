@@ -58,8 +58,10 @@ describe("make install", function()
     assert.is_true(success, output)
     assert.matches("numbers +float", (succeed("cd / && '%s/bin/smrun' --version -v", prefix)))
     local settings = {}
-    for setting in output:gmatch "export ([%u_]*PATH='[^']*')" do settings[#settings + 1] = setting end
+    for setting in output:gmatch "export (%u+_[%u_]*PATH='[^']*')" do settings[#settings + 1] = setting end
     assert.equal(3, #settings, output)
+    assert.truthy(output:find(("; run '%s/bin/smrun'\n"):format(prefix), 1, true), output)
+    assert.truthy(output:find(("  export PATH='%s/bin':\"$PATH\"\n"):format(prefix), 1, true), output)
     settings = table.concat(settings, " ")
     local command = ("cd / && %s lua5.4 -e '%s'"):format(settings,
       [[local sm = require "sm" require "sm.nn" require "sm.view.page"
