@@ -338,6 +338,7 @@ describe("sm.experiment", function()
       "option 'optimizer' must be an optimizer of sm.optim, got function; call it with its options in { }")
     refuses({ optimizer = sm.nn }, "option 'optimizer' must be an optimizer of sm.optim, got table")
     refuses({ loss = "crossentropy" }, "did you mean 'cross_entropy'?")
+    refuses({ views = sm.view.filters "conv1" }, "got one view: write { … } around it")
     refuses({ views = { 3 } }, "option 'views' must be a list of views of sm.view, got 1 = number 3")
   end)
 

@@ -137,6 +137,14 @@ describe("smrun's messages", function()
     write("loop.lua", "local list = { 1 }\nfor i, x in list do print(i, x) end\n")
     local loop = select(3, shell '"$SMRUN" loop.lua')
     assert.truthy(loop:find("; a list is gone through by `for i, value in ipairs(list)`", 1, true), loop)
+    write("nothing.lua", "local x = 1\n")
+    write("boolean.lua", 'local f = require "nothing"\nf(1)\n')
+    local boolean = select(3, shell '"$SMRUN" boolean.lua')
+    assert.truthy(boolean:find("; a module that does not `return` anything is true\n", 1, true), boolean)
+    for _, made in ipairs { "math.exp(sm.ones(2))", "sm.pointwise(function(x) return math.exp(x) end)" } do
+      local _, _, err = shell(("\"$SMRUN\" -e '%s'"):format(made))
+      assert.truthy(err:find("; of a tensor it is a method, x:exp()\n", 1, true), err)
+    end
     write("outer.lua", 'require "comma1"\n')
     assert.truthy(select(3, shell '"$SMRUN" outer.lua'):find("may be missing at the end of line 3\n", 1, true))
     for number, text in ipairs { "local t = {\n  a = 1,\nlocal y = 2", "local t = f(3\nlocal y = 3", "local t = {" } do
@@ -145,6 +153,24 @@ describe("smrun's messages", function()
       local status, _, err = shell('"$SMRUN" ' .. name)
       assert.equal(1, status)
       assert.is_nil(err:find("comma", 1, true), err)
+    end
+  end)
+
+  it("warn of probabilities where scores are wanted, once", function()
+    local text <const> = [[
+local sm = require "sm"
+local nn = sm.nn
+return sm.experiment {
+  data = sm.data.tensors { inputs = sm.randn(40, 3), targets = sm.randint(0, 2, { 40 }) },
+  model = nn.sequential { nn.linear { 2 }%s }, optimizer = sm.optim.adam { lr = 0.1 },
+  schedule = { steps = 5, batch = 8 },
+}
+]]
+    for number, case in ipairs { { "", 0 }, { ", nn.sigmoid()", 0 }, { ", nn.softmax()", 1 } } do
+      write(("scores%d.lua"):format(number), text:format(case[1]))
+      local status, out = shell(('"$SMRUN" scores%d.lua'):format(number))
+      assert.equal(0, status)
+      assert.equal(case[2], select(2, out:gsub("warning: what the model gives are probabilities already", "")), out)
     end
   end)
 

@@ -143,7 +143,7 @@ describe("a trained network", function()
     fails("eval runs/bars/default --data loose", "'loose' has pictures ('a.png'), but of which class they are", 2)
     write("one.jpg", "\xff\xd8\xff\xe0")
     fails("predict runs/bars/default one.jpg", "'one.jpg' is no PNG file; other pictures must be converted to PNG", 2)
-    fails("eval runs/bars/default --data friend --read .", "this run's data are data.folder")
+    fails("eval runs/bars/default --data runs/bars/default/checkpoints --read .", "this run's data are data.folder")
   end)
 
   it("takes pictures of another kind where it is asked to, and says so", function()

@@ -150,7 +150,8 @@ describe("tensor", function()
         function() return x > 0 end },
       { "sum: expected at least one axis, got the option 'dim'; an axis comes before a table of options",
         function() x:sum { dim = 1 } end },
-      { "optim.sgd: unknown option 'learningRate'; did you mean 'lr'?",
+      { "optim.sgd: unknown option 'learningRate'; did you mean 'lr'? (options: "
+        .. "clip_norm, clip_value, groups, lr, momentum, nesterov, weight_decay)",
         function() sm.optim.sgd { learningRate = 0.1 } end },
       { "softmax: unknown option 'dim'; did you mean 'axis'? (options: axis, groups, hard, off, scale, sizes, "
         .. "temperature)", function() x:softmax { dim = -1 } end },

@@ -46,10 +46,9 @@ function M.by_class(directory)
   local list, path, loose, others = {}, directory:gsub("(.)/+$", "%1"), nil, false
   for _, class in ipairs(names_in(path)) do
     local inner = path .. "/" .. class
-    local mode = lfs.attributes(inner, "mode")
-    if mode == "directory" then add_files(list, inner, class)
+    if lfs.attributes(inner, "mode") == "directory" then add_files(list, inner, class)
     elseif is_picture(class) then loose = loose or class
-    else others = others or mode == "file" end
+    else others = others or class:find "ubyte" ~= nil end
     check_count(list, "'" .. directory .. "'")
   end
   if #list == 0 and loose and not others then

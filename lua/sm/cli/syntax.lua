@@ -45,6 +45,14 @@ local function foreign(message)
   if message:find "^[^\n]*: attempt to call a table value %(for iterator" then
     return "; a list is gone through by `for i, value in ipairs(list)`, a table by `for name, value in pairs(table)`"
   end
+  if message:find "^[^\n]*: attempt to %a+ a boolean value %(local" then
+    return "; a module that does not `return` anything is true"
+  end
+  local name = message:match "^[^\n]*: bad argument #%d+ to '(%a+)' %(number expected, got symbol of sm%.pointwise%)"
+    or message:match "^[^\n]*: bad argument #%d+ to '(%a+)' %(number expected, got sm%.tensor%)"
+  if name and rawget(require "sm.tensor".methods, name) then
+    return ("; of a tensor it is a method, x:%s()"):format(name)
+  end
   if message:find "^[^\n]*:%d+: syntax error near '[%a_][%w_]*'$" and imports(message) then
     return "; in Lua a module is taken by `local sm = require \"sm\"`"
   end

@@ -157,6 +157,9 @@ end
 
 --- @return table array of the views, in the order of their positions, also where one between them is nil
 local function check_views(views)
+  if has_methods(views, view_methods) then
+    fail("experiment: option 'views' must be a list of views of sm.view, got one view: write { … } around it")
+  end
   local positions, at, list = {}, {}, {}
   for position, view in check.each("experiment: option 'views'", views) do
     if math.type(position) ~= "integer" or not has_methods(view, view_methods) then

@@ -1,5 +1,6 @@
 --- What a run looks at over its first steps: tensors that get gradients but are in no checkpoint, parameters that get
---- none, optimizers that make no step, and losses that compare every example with every other by accident.
+--- none, optimizers that make no step, losses that compare every example with every other by accident, and
+--- probabilities where scores are wanted.
 local autograd = require "sm.autograd"
 local checkpoint = require "sm.experiment.checkpoint"
 local fail = require "sm.fail"
@@ -34,9 +35,23 @@ end
 
 local arithmetic <const> = { add = true, sub = true, mul = true, div = true, pow = true }
 
---- run.objective(…), with a warning, once, of a stretched product in it.
+--- Warns, once, of a cross-entropy of what a softmax has made already: it learns, slowly and worse.
+local function warn_of_probabilities(run, output)
+  if run.compared or run.loss ~= "cross_entropy" or not runtime.tensor.is_tensor(output) or #output.shape < 2
+    or output.shape[#output.shape] < 2 then return end
+  run.compared = true
+  local x = output:detach()
+  if x:min():item() >= 0 and (x:sum(-1) - 1):abs():max():item() < 1e-4 then
+    run.progress:say("warning: what the model gives are probabilities already; the loss \"cross_entropy\" makes them "
+      .. "itself of scores: leave out the softmax at the end")
+  end
+end
+
+--- run.objective(…), with a warning, once, of a stretched product in it, or of probabilities.
 function M.loss(run, ...)
-  if run.state.step > steps or run.stretched then return run.objective(...) end
+  if run.state.step > steps then return run.objective(...) end
+  warn_of_probabilities(run, (...))
+  if run.stretched then return run.objective(...) end
   return autograd.observe({
     operation = function(output, name, a, b)
       if run.stretched or not arithmetic[name] or type(a) == "number" or type(b) == "number"
