@@ -151,6 +151,12 @@ describe("smrun", function()
       local file <const> = "lab/corners.lua"
       assert_usage("unknown parameter 'group'; did you mean 'groups'?", file, "group=2")
       assert_usage("parameter 'groups' must be an integer like its default 2, got '1,2'", file, [[groups=1\,2]])
+      for _, form in ipairs { "1-3", "1...3", "1:3" } do
+        assert_usage("parameter 'groups' must be an integer like its default 2, got '" .. form
+          .. "'; a range is written groups=1..3", file, "groups=" .. form)
+      end
+      assert_usage("parameter 'groups' must be an integer like its default 2, got '[4'; several values are written "
+        .. "groups=1,2,3 or 1..3", file, "groups=[4,8]")
       assert_usage("parameter 'flag' must be true or false like its default false, got '1'", file, "flag=1")
       assert_usage("parameter 'seed' is given twice", file, "seed=1", "seed=2")
       assert_usage("unexpected argument 'seed'; parameters are given as key=value", file, "seed")
@@ -234,6 +240,10 @@ describe("smrun", function()
       status, out = run("resume", "runs/corners/groups=1")
       assert.equal(0, status)
       assert.truthy(out:find("finished", 1, true), out)
+      assert_usage("'lab/corners.lua' is not a run directory: it has no experiment.lua; 'runs/corners' has groups=1/",
+        "resume", "lab/corners.lua")
+      assert_usage("there is no run in 'lab/corners.lua'; did you mean 'runs/corners'?", "compare", "lab/corners.lua")
+      assert_usage("no such run directory 'corners'; did you mean 'runs/corners'?", "report", "corners")
       assert_usage("no such run directory 'runs/corners/groups=2'; did you mean 'runs/corners/groups=1/'?",
         "resume", "runs/corners/groups=2")
     end)

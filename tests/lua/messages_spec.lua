@@ -57,6 +57,8 @@ describe("smrun's messages", function()
     end
     refuses("base.lua steps= 10", "unexpected argument '10'; parameters are given as key=value; write steps=10")
     refuses("base.lua --dry-rn", "unknown option '--dry-rn'; did you mean '--dry-run'?")
+    refuses("base.lua -jobs 2", "unknown option '-jobs'; did you mean '--jobs'?")
+    refuses("export runs/base/default -o net.onnx", "unknown option '-o'; did you mean '--out'?")
   end)
 
   it("name the file that is meant", function()

@@ -136,6 +136,13 @@ local function parse(arguments)
   end
   local problem = result:gsub("\nDid you mean one of these: (.*)", "; did you mean one of %1?")
     :gsub("\nDid you mean", "; did you mean"):gsub("%?+$", "?")
+  problem = problem:gsub("^(unknown option '%-o').*", "%1; did you mean '--out'?")
+  for _, argument in ipairs(arguments) do
+    local name = argument:match "^%-(%a[%w-]+)"
+    if name and help.has_option(name) and problem:find("unknown option '-" .. name:sub(1, 1), 1, true) then
+      usage.fail("unknown option '-%s'; did you mean '--%s'?", name, name)
+    end
+  end
   local word, parameter = as_parameter(arguments)
   if word and problem:find "^unknown option" and not problem:find "did you mean '%-%-" then
     usage.fail("unknown option '%s'; parameters are given as %s", word, parameter)

@@ -99,6 +99,21 @@ function M.check_directory(path, option)
   if mode ~= "directory" then usage.fail("'%s' is not a directory (--%s)", path, option) end
 end
 
+--- The directory of the runs of an experiment that was named in its place: width or width.lua for runs/width.
+--- @return string|nil
+local function runs_below(word)
+  local name = word:match "([^/]*)/*$":gsub("%.lua$", "")
+  local directory = "runs/" .. name
+  local is_other = name ~= "" and not word:find "^runs/"
+  if is_other and lfs.attributes(directory, "mode") == "directory" then return directory end
+end
+
+--- What may have been meant, for a message: "; did you mean 'runs/width'?"
+local function meant(word)
+  local below = runs_below(word)
+  return below and ("; did you mean '%s'?"):format(below) or ""
+end
+
 --- The run directories that words name: each one itself, or a directory that has some below. Raises where one has none,
 --- unless a part of it cannot be searched and others have some.
 --- @return table array of paths
@@ -108,10 +123,12 @@ function M.runs(words)
   local found, unread, first = {}, {}, nil
   for _, word in ipairs(words) do
     local mode = lfs.attributes(word, "mode")
-    if not mode then usage.fail("no such run directory '%s'%s", word, M.hint(word, "/")) end
+    if not mode then
+      usage.fail("no such run directory '%s'%s", word, runs_below(word) and meant(word) or M.hint(word, "/"))
+    end
     local before = #unread
     if mode ~= "directory" or records.find(word, found, unread) == 0 then
-      if #unread == before then usage.fail("there is no run in '%s'", word) end
+      if #unread == before then usage.fail("there is no run in '%s'%s", word, meant(word)) end
       first = first or word
     end
   end
@@ -121,14 +138,23 @@ function M.runs(words)
   return found, unread
 end
 
+--- The runs of an experiment that was named in place of one of them, for a message: "; 'runs/width' has default/".
+function M.below(word)
+  local below = runs_below(word)
+  return below and ("; '%s' has %s"):format(below, enumerate(list(below))) or ""
+end
+
 --- Raises unless there is a run directory.
 function M.check_run(directory)
   local problem, found = require "sm.experiment.directory".problem(directory)
   if not problem then return end
   local names, hint = list(directory), ""
-  if found == "nothing" then hint = M.hint(directory, "/")
+  local is_directory = lfs.attributes(directory, "mode") == "directory"
+  local below = not is_directory and M.below(directory) or ""
+  if below ~= "" then hint = below
+  elseif found == "nothing" then hint = M.hint(directory, "/")
   elseif found and #names > 0 then hint = "; found " .. enumerate(names)
-  elseif found and lfs.attributes(directory, "mode") == "directory" then hint = "; it is empty" end
+  elseif found and is_directory then hint = "; it is empty" end
   usage.fail("%s%s", problem, hint)
 end
 

@@ -104,7 +104,8 @@ function M.source(word)
   if not mode and path:find "%.safetensors$" then
     usage.fail("no such file '%s'%s", path, paths.hint(path, ".safetensors"))
   elseif mode == "file" then
-    usage.fail("'%s' is neither a run directory nor a checkpoint, whose name ends in .safetensors", path)
+    usage.fail("'%s' is neither a run directory nor a checkpoint, whose name ends in .safetensors%s", path,
+      paths.below(path))
   end
   paths.check_run(path)
   return { run = path }

@@ -75,6 +75,18 @@ local function shown(given)
   return nested and json.kind(given) or text.visible(text.brief(tostring(given)))
 end
 
+--- How several numbers are written, where the text looks as if they were meant: 1-3, 1...3, 0.1..0.5, [4.
+local function several(name, kind, given)
+  if type(given) ~= "string" then return "" end
+  local first, last = given:match "^(%-?%d+) *%-+ *(%d+)$"
+  if not first then first, last = given:match "^(%-?%d+) *[.:][.:]* *(%-?%d+)$" end
+  if kind == "integer" and first then return ("; a range is written %s=%s..%s"):format(name, first, last) end
+  if given:find "%.%." or given:find "^[%[{(]%s*%-?%.?%d" then
+    return ("; several values are written %s=%s"):format(name, kind == "integer" and "1,2,3 or 1..3" or "1e-3,1e-2")
+  end
+  return ""
+end
+
 local function read(name, default, given)
   local kind = kind_of(default)
   local value = readers[kind](given)
@@ -88,6 +100,7 @@ local function read(name, default, given)
   if kind == "integer" and finite(tonumber(given)) then
     hint = ("; to allow fractions, write the default as %d.0"):format(default)
   end
+  hint = hint == "" and kind ~= "boolean" and several(name, kind, given) or hint
   refuse("parameter '%s' must be %s like its default %s, got '%s'%s", name, expected[kind],
     text.shortest(default), shown(given), hint)
 end
