@@ -223,6 +223,16 @@ describe("a trained network", function()
         model = sm.nn.sequential { sm.nn.embedding { 3, 4 }, sm.nn.linear { 3 } },
         optimizer = sm.optim.sgd { lr = 0.1 }, schedule = { steps = 2, batch = 2 } }]])
     has(succeeds "words.lua", "next       ")
+    write("again.lua", [[
+      local sm = require "sm"
+      local nn = sm.nn
+      return sm.experiment { data = sm.data.mnist_mini { validation = 5000 }, seed = 1,
+        model = nn.sequential { nn.flatten(), nn.linear { 784 }, nn.reshape { 28, 28, 1 } },
+        loss = function(output, _, input) return output:mse(input) end,
+        optimizer = sm.optim.sgd { lr = 0.1 }, schedule = { steps = 1, batch = 2 } }]])
+    local ended = succeeds "again.lua"
+    has(ended, "next       ")
+    assert.is_nil(ended:find("predict", 1, true), ended)
     fails("predict runs/words/default friend/one.png", "words gives {4, 3} for each picture")
     write("use.lua", [[
       local sm = require "sm"

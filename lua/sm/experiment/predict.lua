@@ -23,12 +23,18 @@ local function class_names(described, count)
   return names
 end
 
+--- Whether a model gives a row of numbers for each example, which can be shown.
+--- @param output table|nil its output shape
+function M.is_row(output)
+  return shapes.is_shape(output) and #output == 1 and math.type(output[1]) == "integer" and output[1] <= most_outputs
+end
+
 --- What the outputs of a run's model are.
 --- @param run table whose model is built, with `described`
 --- @return table {kind="probability", "score" or "output", classes=(names), why=(it is no probability)}
 function M.reading(run)
   local output, described = run.model.output_shape, run.described
-  if not shapes.is_shape(output) or #output ~= 1 or math.type(output[1]) ~= "integer" or output[1] > most_outputs then
+  if not M.is_row(output) then
     fail("%s gives %s for each picture; `predict` shows a row of numbers, and sm.load_run has the network in a script",
       run.name, shapes.text(output))
   end

@@ -349,7 +349,8 @@ local function next_of(self)
   local steps = self.schedule.steps
   local is_parameter = json.object(self.params).values.steps == steps
   return {
-    predict = picture.wanted(self.described or stand_in.describe(self.data)) ~= nil,
+    predict = picture.wanted(self.described or stand_in.describe(self.data)) ~= nil
+      and require "sm.experiment.predict".is_row(self.model.output_shape),
     longer = is_parameter and self.state.step == steps and 2 * steps or nil,
   }
 end
