@@ -165,10 +165,12 @@ end
 
 local joint <const> = "\0" -- for a space where no line breaks
 
---- Spaces where a line does not break: within {28, 28, 1}, between a number and its unit.
+--- Spaces where a line does not break: within {28, 28, 1}, between a number and its unit, a figure and its number.
 local function joined(line)
   line = line:gsub("{[%w, ]+}", function(shape) return (shape:gsub(" ", joint)) end)
-  return (line:gsub("(%d) (%%)", "%1" .. joint .. "%2"):gsub("(%d) (m?s)%f[^%w]", "%1" .. joint .. "%2"))
+  local kept = "%1" .. joint .. "%2"
+  return (line:gsub("(%d) (%%)", kept):gsub("(%d) (m?s)%f[^%w]", kept):gsub("(%d) ([MGT]B)%f[^%w]", kept)
+    :gsub("(  [%a_][%w_]*) (%-?[%din])", kept))
 end
 
 --- One line broken at spaces.

@@ -129,7 +129,7 @@ function M:row(row, steps, metrics)
   local function line(part, words)
     local space = between
     if #place + #between + #words > text.columns() then
-      part[2], space = words:gsub("   +", narrow), narrow
+      part[2], space = words:gsub("accuracy +", "accuracy "):gsub("   +", narrow), narrow
     end
     self:say({ head, space, part }, #place + #space)
   end
