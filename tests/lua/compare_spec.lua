@@ -216,6 +216,13 @@ describe("compare", function()
       text)
   end)
 
+  it("says milliseconds where there is less than a tenth of a second", function()
+    write_run("e/a", 1, { metrics = "0,0,,,2.3,0.1,1,\n10,1,1,0.5,0.1,0.985,1,2.81\n" })
+    write_run("e/b", 2, { metrics = "0,0,,,2.3,0.1,1,\n10,1,1,0.5,0.1,0.991,1,2.81\n" })
+    local text = tabulate.text((of "e"))
+    assert.truthy(text:find("10 steps, 28.1 ms (2 of 2)", 1, true), text)
+  end)
+
   local function write_reaching(name, values, ...)
     local rows = {}
     for i, accuracy in ipairs { ... } do rows[i] = ("%d,1,1,0.5,0.1,%.9g,1,100\n"):format(10 * i, accuracy) end

@@ -89,8 +89,10 @@ end
 --- 1,600 steps, 41 s (4 of 5)
 local function time_text(time, setting)
   local count = time.steps and time.steps.count or 0
+  local seconds = count > 0 and time.seconds.mean
   local reached = count == 0 and absent or ("%s steps, %s"):format(
-    numbers.thousands(math.floor(time.steps.mean + 0.5)), numbers.duration(time.seconds.mean))
+    numbers.thousands(math.floor(time.steps.mean + 0.5)),
+    seconds < 0.1 and numbers.milliseconds(1000 * seconds) or numbers.duration(seconds))
   return ("%s (%d of %d)"):format(reached, count, #setting.seeds)
 end
 
