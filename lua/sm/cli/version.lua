@@ -5,7 +5,8 @@ local text = require "sm.text"
 local M = {}
 
 local function line(name, value)
-  text.print(("%-16s %s"):format(name, value))
+  local columns, words = text.terminal(1), ("%-16s %s"):format(name, value)
+  text.print(columns and text.wrap(words, columns, 17) or words)
 end
 
 --- Prints the version; with --verbose also what it computes with.
