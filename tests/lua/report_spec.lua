@@ -437,6 +437,19 @@ describe("a report", function()
     assert.equal("smrun e.lua lr=1 seed=1\nsmrun e.lua lr=2 seed=2", code_of { { 1, { lr = 1 } }, { 2, { lr = 2 } } })
   end)
 
+  it("gives no command in which a word of a stranger's run is an option", function()
+    local path = write_run("-o", 1, { accuracy = 0.9 })
+    for about, expected in pairs {
+      ['"file": "-e"'] = "smrun ./-e seed=1",
+      ['"continued": {"run": "--trust", "step": 1, "checksum": "0"}'] = "smrun resume ./--trust seed=1",
+    } do
+      tiny.write(path .. "/environment.json", ("{%s}"):format(about))
+      has(report.page { path }, ("<code>%s</code>"):format(expected))
+    end
+    tiny.write(path .. "/params.json", '{"values": {"x\\nid": 1}, "defaults": {}}')
+    lacks(report.page { path }, "Made again by")
+  end)
+
   it("says which runs are unfinished or cannot be read", function()
     local paths = write_sweep()
     os.remove(paths[1] .. "/summary.json")

@@ -111,9 +111,17 @@ local function from_here(path)
   return here and path:sub(1, #here + 1) == here .. "/" and path:sub(#here + 2) or path
 end
 
-local function has_plain_values(run)
-  for _, value in pairs(run.values) do
-    if type(value) == "table" then return false end
+--- A path as a word of a command. A stranger's run says what it likes of itself: no word of it becomes an option, as
+--- "-e" would be, which takes code.
+local function path_word(path)
+  path = from_here(path)
+  return usage.quoted(path:sub(1, 1) == "-" and "./" .. path or path)
+end
+
+--- Whether a run's parameters are what a command line sets.
+local function can_be_set(run)
+  for name, value in pairs(run.values) do
+    if type(value) == "table" or not name:find "^[%a_][%w_]*$" then return false end
   end
   return true
 end
@@ -121,8 +129,8 @@ end
 --- The first words of the command that makes a run: of its file, or of the run that it has gone on from.
 local function beginning_of(run)
   local origin, file = run.environment.continued, run.environment.file
-  if origin then return "smrun resume " .. usage.quoted(from_here(origin.run)) end
-  return "smrun " .. usage.quoted(file and from_here(file) or run.name .. ".lua")
+  if origin then return "smrun resume " .. path_word(origin.run) end
+  return "smrun " .. path_word(file or run.name .. ".lua")
 end
 
 --- The command of some runs of one file that makes all of them, and no other; nil where none does.
@@ -130,7 +138,7 @@ end
 local function command(runs)
   local names, values, seen, count = {}, {}, {}, 1
   for _, run in ipairs(runs) do
-    if beginning_of(run) ~= beginning_of(runs[1]) or run.name ~= runs[1].name or not has_plain_values(run)
+    if beginning_of(run) ~= beginning_of(runs[1]) or run.name ~= runs[1].name or not can_be_set(run)
       or run.environment.continued and #runs > 1 then return nil end
     for name, value in pairs(run.values) do
       if value ~= run.defaults[name] then names[name] = true end
