@@ -4,6 +4,7 @@ local program = package.loaded["sm.host"] -- nil under plain Lua, which runs a f
 local loader = require "sm.experiment.load"
 local paths = require "sm.cli.paths"
 local settings = require "sm.cli.settings"
+local usage = require "sm.usage"
 
 local M = {}
 
@@ -55,7 +56,7 @@ function M.plan(options, overrides, source)
   local _ <close> = host.refusing "a sweep needs a file that returns an experiment; this script trains it itself"
   local loaded = loader.file(path, source, overrides, { again = true })
   if not loaded.experiment then
-    require "sm.usage".fail("%s is a plain script; a sweep needs a file that returns an experiment", path)
+    usage.fail("%s is a plain script; a sweep needs a file that returns an experiment", path)
   end
   local plan = loaded.experiment:plan {
     file = path, source = loaded.source, params = loaded.params, runs = options.runs or "runs", again = options.again,
@@ -102,13 +103,13 @@ function M.interact(options)
     path = path:gsub("(.)/+$", "%1")
     options.words[1] = path
     paths.check_run(path)
-    if options.words[2] then require "sm.usage".fail("unexpected argument '%s' after '%s'", options.words[2], path) end
+    if options.words[2] then usage.fail("unexpected argument '%s' after '%s'", options.words[2], path) end
   else
     paths.check_file(path)
   end
   local combinations = settings.read(options.words, 2)
   if #combinations > 1 then
-    require "sm.usage".fail "more than one value is a sweep, which has no prompt; expected one for each parameter"
+    usage.fail "more than one value is a sweep, which has no prompt; expected one for each parameter"
   end
   if not is_confined(options) then return require "sm.cli.interact".trusted(options, combinations[1], is_run) end
   return M.confine {
@@ -132,14 +133,19 @@ local function require_named(run, directory)
     or "made by its text"), 0)
 end
 
+--- Makes the experiment of a run directory anew.
+--- @param overrides table|nil parameters that are others
+local function load_run(directory, overrides)
+  local loaded = loader.run_directory(directory, require "sm.cli.traceback".handler, nil, overrides)
+  if loaded.experiment then return loaded end
+  usage.fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
+end
+
 --- Makes the experiment of a run directory anew and hands it to one of its methods, in this process.
 --- @return integer exit code
 function M.go_on(method, options)
   local directory = options.words[1]
-  local loaded = loader.run_directory(directory, require "sm.cli.traceback".handler)
-  if not loaded.experiment then
-    require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", directory)
-  end
+  local loaded = load_run(directory)
   if options.needs_data then require_named(directory, options.data) end
   return exit_code(loaded.experiment[method](loaded.experiment, {
     directory = directory, file = directory .. "/experiment.lua",
@@ -163,7 +169,7 @@ local function check_parameters(run, given)
   for _, name in ipairs(require "sm.ordered".sorted_keys(given)) do
     if values[name] == nil then
       local suggestion = require "sm.check".suggest(name, names)
-      require "sm.usage".fail("%s has no parameter '%s'%s", run, name, suggestion ~= "" and suggestion
+      usage.fail("%s has no parameter '%s'%s", run, name, suggestion ~= "" and suggestion
         or ("; its file declares %s. A file that says `local p = sm.params { %s = … }` and uses p.%s takes it"):format(
           #names > 0 and table.concat(names, ", ") or "none", name, name))
     end
@@ -175,10 +181,7 @@ end
 function M.train_on(options, overrides)
   local origin = options.words[1]
   check_parameters(origin, overrides)
-  local loaded = loader.run_directory(origin, require "sm.cli.traceback".handler, nil, overrides)
-  if not loaded.experiment then
-    require "sm.usage".fail("%s/experiment.lua is a plain script; there is no run to go on with", origin)
-  end
+  local loaded = load_run(origin, overrides)
   return exit_code(require "sm.experiment".continue(loaded.experiment, {
     file = origin .. "/experiment.lua", source = loaded.source, params = loaded.params, runs = options.runs,
     again = options.again, quiet = options.quiet,
@@ -194,7 +197,7 @@ end
 
 --- smrun resume RUN key=value …: a new run that goes on where a finished one ended.
 local function train_on(options)
-  local usage, directory = require "sm.usage", require "sm.experiment.directory"
+  local directory = require "sm.experiment.directory"
   local run = options.words[1]:gsub("(.)/+$", "%1")
   options.words[1] = run
   paths.check_run(run)
@@ -221,7 +224,7 @@ function M.resume(options)
   if #options.words > 1 then return train_on(options) end
   for _, name in ipairs { "runs", "again" } do
     if options[name] then
-      require "sm.usage".fail("option '--%s' goes with parameters: resume RUN key=value makes a new run", name)
+      usage.fail("option '--%s' goes with parameters: resume RUN key=value makes a new run", name)
     end
   end
   return with_run("resume", options)
