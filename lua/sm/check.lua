@@ -49,7 +49,7 @@ function M.suggest(word, candidates)
   local best, least = nil, math.max(1, #word // 3) + 1
   for _, candidate in ipairs(candidates) do
     local d = distance(word:lower(), candidate:lower())
-    if d < least then best, least = candidate, d end
+    if d < least and d < #word then best, least = candidate, d end -- of "d" every letter would be near
   end
   if not best or least > MOST_SLIPS then -- rather one that has it in it, of these the one of the nearest length
     least = math.huge

@@ -14,6 +14,8 @@ describe("the nearest name", function()
     } do
       assert.equal(meant, nearest(word), word)
     end
+    assert.equal("", check.suggest("d", { "a", "b" }))
+    assert.equal("; did you mean 'd'?", check.suggest("D", { "a", "d" }))
   end)
 
   it("is one that begins so, or has it as a word", function()

@@ -10,6 +10,11 @@ local traceback = require "sm.cli.traceback"
 
 local M = {}
 
+--- What other prompts have, and what this one has for it.
+local at_prompts <const> = {
+  exit = "; Ctrl-D ends", quit = "; Ctrl-D ends", help = "; ?name explains a name, and ? tells which there are",
+}
+
 local name <const> = "=prompt"
 local names_of_rooms <const> = { "nn", "optim", "data", "view", "png" }
 local rooms <const> = { sm = true }
@@ -40,7 +45,7 @@ local function environment_of(globals, offered)
   setmetatable(own, { __metatable = false, __index = function(_, global)
     local value = get(global)
     if value ~= nil or type(global) ~= "string" then return value end
-    require "sm.fail"("undefined variable '%s'%s", global,
+    require "sm.fail"("undefined variable '%s'%s", global, at_prompts[global] or
       require "sm.elsewhere".global_hint(global) or require "sm.check".suggest(global, names()))
   end })
   return own, {

@@ -52,6 +52,8 @@ local function foreign(message)
     or message:match "^[^\n]*: bad argument #%d+ to '(%a+)' %(number expected, got sm%.tensor%)"
   if name and rawget(require "sm.tensor".methods, name) then
     return ("; of a tensor it is a method, x:%s()"):format(name)
+  elseif message:find "^[^\n]*: bad argument #%d+ to '%a+' %(number expected, got sm%.tensor%)" then
+    return "; the number in a tensor of one element is x:item()"
   end
   if message:find "^[^\n]*:%d+: syntax error near '[%a_][%w_]*'$" and imports(message) then
     return "; in Lua a module is taken by `local sm = require \"sm\"`"
