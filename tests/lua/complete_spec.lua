@@ -67,6 +67,9 @@ describe("what may follow", function()
     table.move({ "my dir/", "runs/" }, 1, 2, #words + 1, words)
     assert.same(words, offered "smrun ")
     assert.same({ "resume" }, offered "smrun res")
+    for _, name in ipairs { "-e.lua", "a\27[31m.lua", "a\nb.lua" } do write(home .. "/" .. name, "") end
+    directories "./--trust"
+    assert.same(words, offered "smrun ") -- none of these: it would be an option, or cannot be typed
     assert.same({ "my dir/a b.lua" }, offered "smrun my\\ dir/a")
     assert.same({ "my dir/a b.lua", "my dir/it's/" }, offered "smrun --quiet 'my dir/")
   end)
@@ -171,6 +174,7 @@ describe("words", function()
     assert.same({ "my\\ dir/it\\'s/q\\\"uote.lua" }, answers("bash", [[smrun my\ dir/it\'s/]], [[my\ dir/it\'s/]]))
     assert.same({ [[my dir/it'\''s/]] }, answers("bash", "smrun 'my dir/i", "my dir/i"))
     assert.same({ [[my dir/it's/q\"uote.lua]] }, answers("bash", [[smrun "my dir/it's/]], [["my dir/it's/]]))
+    assert.same({ "a\\!b", "a!b", nil }, { line.for_bash("a!b"), line.for_bash("a!b", "'"), line.for_bash("a!b", '"') })
   end)
 end)
 

@@ -50,6 +50,7 @@ local function paths(word, ending)
   local found = {}
   for _, name in ipairs(names_in(before == "" and "." or before, typed)) do
     local is = mode(before .. name)
+    if before == "" and name:sub(1, 1) == "-" then is = nil end -- it would be an option
     if is == "directory" then found[#found + 1] = { before .. name .. "/" }
     elseif is and ending and name:sub(#name - #ending + 1) == ending then found[#found + 1] = { before .. name } end
   end

@@ -48,8 +48,10 @@ end
 
 --- A word for bash, which puts it into the line as it is: behind the quote that is open there, or without one.
 --- @param quote string|nil
+--- @return string|nil nil where it cannot be written: within '"' bash puts an earlier command in place of "!"
 function M.for_bash(word, quote)
   if quote == "'" then return (word:gsub("'", "'\\''")) end
+  if quote and word:find("!", 1, true) then return nil end
   if quote then return (word:gsub('["\\$`]', "\\%0")) end
   return (word:gsub("[^%w_@%%+=:,./\128-\255~-]", "\\%0"))
 end
