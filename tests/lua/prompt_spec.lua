@@ -182,8 +182,8 @@ local odd = { [("a"):rep(300) .. 1] = 1, [("a"):rep(300) .. 2] = 2 }
     assert.equal(0, code, shown)
     write(workspace .. "/counted.lua", EXPERIMENT:gsub("^", 'print "runs"\n'))
     code, shown = type_session("-i counted.lua", {
-      "runs", "", "1> ", "run.st" .. TAB, "run.st", CTRL_C, "^C", "", "1> ",
-      "run.step\n", "runs", "", "\n3\r\n", "", "2> ", "run.st" .. TAB, "ep", "\n", "3\r\n", "", "3> ", CTRL_D,
+      "runs", "", "1> ", "run.st" .. TAB, "run.st", CTRL_C, "^C", "", "1> ", "run.step\n",
+      "runs", "", "\n3\r\n", "", "2> ", "run.st" .. TAB, "ep", "\n", "3\r\n", "", "3> ", CTRL_D,
     })
     assert.equal(0, code, shown)
     assert.equal(2, select(2, shown:gsub("runs\n", "")), shown)
