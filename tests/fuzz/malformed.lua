@@ -150,6 +150,8 @@ local COMMANDS <const> = {
   ["experiment.lua"] = { "eval $run", "compare $run", "report $run" },
   ["spent.json"] = { "resume $run" },
   checkpoint = { "resume $run", "eval $run" },
+  about = { "predict $run/checkpoints/step-000002.safetensors digit.png", "predict alone.safetensors digit.png",
+    "export alone.safetensors --again --out exported.onnx" },
 }
 
 local EXPERIMENT <const> = [[
@@ -212,7 +214,9 @@ local function check_runs()
   for _, name in ipairs { "params.json", "environment.json", "metrics.csv", "experiment.lua", "spent.json" } do
     files[name] = read(begun .. "/" .. name)
   end
-  local _, metadata = require "sm".load(begun .. "/" .. checkpoint)
+  local sm = require "sm"
+  local _, metadata = sm.load(begun .. "/" .. checkpoint)
+  sm.png.save(scratch .. "/digit.png", sm.full({ 28, 28, 1 }, 0.5))
   for _, case in ipairs(chosen(runs.cases(files, metadata), part)) do
     count(case.kind)
     local commands = COMMANDS[case.kind]
@@ -220,6 +224,9 @@ local function check_runs()
     for i, command in ipairs(commands) do
       if i == 1 or command:find "^resume" or commands[i - 1]:find "^resume" then
         prepare(case, from, case.file == "checkpoint" and checkpoint or case.file)
+        if case.kind == "about" then
+          os.execute(("cp %s/case/tiny/default/%s %s/alone.safetensors"):format(scratch, checkpoint, scratch))
+        end
       end
       local status, said = run((command:gsub("$run", "case/tiny/default")))
       local own = case.kind == "experiment.lua" and not said:find "sm/[%w_/]+%.lua:%d" and "attempt to " or ""

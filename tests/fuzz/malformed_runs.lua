@@ -158,6 +158,34 @@ local function add_checkpoint(add, bytes, metadata)
   } do add(what, { checkpoint = change }) end
 end
 
+--- What a checkpoint says of its data and its modules: each value replaced, and places that lead elsewhere.
+local function add_about(add, metadata)
+  local function put(text)
+    return { checkpoint = function(_, words) words.about = text end }
+  end
+  add_json(function(what, text)
+    if utf8.len(text) then add(what, put(text)) end -- sm.save writes no others
+  end, metadata.about, 2)
+  local modules = '"modules": {}'
+  for i, place in ipairs { "../../m.lua", "/etc/passwd", "m.lua", "", ".", "..", "a//b.lua", "\\u0000.lua",
+    "sm/init.lua",
+    "sm.lua", "lfs.lua", ("a/"):rep(10000) .. "b.lua", "\\u001b[31m.lua", "\\u202e.lua" } do
+    for k, text in ipairs { "return 1", "\\u001bLua", "while true do", ("x = {"):rep(1000) } do
+      add(("module %d as %d"):format(i, k), put((metadata.about:gsub(modules,
+        function() return ('"modules": {"%s": "%s"}'):format(place, text) end))))
+    end
+  end
+  local set = metadata.about:match '"data": (%b{})'
+  for i, sets in ipairs { ("%s,"):format(set):rep(1000):sub(1, -2), set:gsub("28", "2147483647"),
+    set:gsub("28", "0"), set:gsub('"classes": 10', '"classes": 2147483647'), set:gsub('"classes": 10', '"classes": 0'),
+    set:gsub('"train": %d+', '"train": 9223372036854775807'), set:gsub("pixels", "indices"),
+    (set:gsub('"made_by": "[^"]*"', '"made_by": "folder"')) } do
+    add("sets " .. i, put((metadata.about:gsub('"sets": %b[]', function() return ('"sets": [%s]'):format(sets) end))))
+    local one = '"data": ' .. sets:match "%b{}"
+    add("data " .. i, put((metadata.about:gsub('"data": %b{}', function() return one end))))
+  end
+end
+
 --- What else may be in a file's place.
 local MAKES <const> = {
   ["nothing"] = "rm -f $file", ["a directory"] = "rm -f $file; mkdir $file", ["a pipe"] = "rm -f $file; mkfifo $file",
@@ -190,6 +218,10 @@ function M.cases(files, metadata)
     end
     for what, command in pairs(MAKES) do add(what, { make = command }) end
   end
+  add_about(function(what, case)
+    case.kind, case.file, case.name = "about", "checkpoint", what
+    cases[#cases + 1] = case
+  end, metadata)
   table.sort(cases, function(a, b)
     if a.kind ~= b.kind then return a.kind < b.kind end
     return a.name < b.name
