@@ -147,8 +147,8 @@ describe("smrun's messages", function()
       local _, _, err = shell(("\"$SMRUN\" -e '%s'"):format(made))
       assert.truthy(err:find("; of a tensor it is a method, x:exp()\n", 1, true), err)
     end
-    local _, _, number = shell [["$SMRUN" -e "('%d'):format(sm.ones(1))"]]
-    assert.truthy(number:find("got sm.tensor); the number in a tensor of one element is x:item()\n", 1, true), number)
+    local _, _, said = shell [["$SMRUN" -e "('%d'):format(sm.ones(1))"]]
+    assert.truthy(said:find("got sm.tensor); the number in a tensor of one element is x:item()\n", 1, true), said)
     write("outer.lua", 'require "comma1"\n')
     assert.truthy(select(3, shell '"$SMRUN" outer.lua'):find("may be missing at the end of line 3\n", 1, true))
     for number, text in ipairs { "local t = {\n  a = 1,\nlocal y = 2", "local t = f(3\nlocal y = 3", "local t = {" } do

@@ -223,8 +223,9 @@ print(pcall(typing.picture, picture(3, 3)))
     assert.equal("prompt:1: attempt to perform arithmetic on a table value\n"
       .. "prompt:3: sm.nn has no 'liner'; did you mean 'linear'?\nwhat begins in line 5 does not end\n", err)
     assert.equal(1, status)
-    _, out, err = piped("repl", "exit\nquit()\nhelp 'x'\nexit = 3\nexit\n")
+    status, out, err = piped("repl", "exit\nquit()\nhelp 'x'\nexit = 3\nexit\n")
     assert.equal("3\n", out)
+    assert.equal(1, status)
     for _, words in ipairs { "'exit'; Ctrl-D ends", "'quit'; Ctrl-D ends", "'help'; ?name explains a name" } do
       has(err, "undefined variable " .. words)
     end
