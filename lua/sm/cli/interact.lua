@@ -80,9 +80,9 @@ function M.confined(work, call)
     local answer = call("line", { prompt = self:prompt(), inserted = added.inserted, shown = added.shown })
     added = {}
     if answer.complete then
-      local done, inserted, shown = host.line(require "sm.terminal.completion".complete, tostring, answer.complete,
+      local found, inserted, shown = host.line(require "sm.terminal.completion".complete, tostring, answer.complete,
         self.scope, text.columns())
-      if done then added = { inserted = inserted, shown = shown and shown:sub(1, most_shown) } end
+      if found then added = { inserted = inserted, shown = shown and shown:sub(1, most_shown) } end
     elseif answer.line then
       self:feed(answer.line)
     elseif not answer.stopped and not self:forget() then
