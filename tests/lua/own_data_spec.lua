@@ -78,7 +78,7 @@ describe("data", function()
       refuses("folder", { train = path "train" }, path "train/one/070.png" .. ": a picture of {1, 1, 1} with 8 bits a "
         .. "channel, where " .. path "train/one/001.png" .. " is one of {2, 3, 1} with 8")
       os.remove(path "train/one/070.png")
-      refuses("folder", { train = path "train" }, path "train/one/150.png" .. ": ", "cannot be read")
+      refuses("folder", { train = path "train" }, path "train/one/150.png" .. ": ", "does not begin as a PNG does")
     end)
 
     it("takes 16 bits a channel as numbers", function()
