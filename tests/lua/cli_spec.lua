@@ -242,6 +242,10 @@ describe("smrun", function()
       assert.truthy(out:find("finished", 1, true), out)
       assert_usage("'lab/corners.lua' is not a run directory: it has no experiment.lua; 'runs/corners' has groups=1/",
         "resume", "lab/corners.lua")
+      assert_usage("'runs/corners/groups=1/' is a run, expected a Lua file; `smrun eval` and `smrun resume` take it",
+        "runs/corners/groups=1/")
+      assert_usage("'runs/corners' is a directory of runs, expected a Lua file; `smrun compare` and `smrun report` "
+        .. "take it", "runs/corners")
       assert_usage("there is no run in 'lab/corners.lua'; did you mean 'runs/corners'?", "compare", "lab/corners.lua")
       assert_usage("no such run directory 'corners'; did you mean 'runs/corners'?", "report", "corners")
       assert_usage("no such run directory 'runs/corners/groups=2'; did you mean 'runs/corners/groups=1/'?",

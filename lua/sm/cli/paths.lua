@@ -76,6 +76,12 @@ function M.check_file(path)
   local mode = mode_of(path)
   if not mode then usage.fail("no such file '%s'%s", path, M.hint(path, ".lua")) end
   if mode == "directory" then
+    local bare = path:gsub("(.)/+$", "%1")
+    if not require "sm.experiment.directory".problem(bare) then
+      usage.fail("'%s' is a run, expected a Lua file; `smrun eval` and `smrun resume` take it", path)
+    elseif bare:find "^runs/[^/]+$" or bare == "runs" then
+      usage.fail("'%s' is a directory of runs, expected a Lua file; `smrun compare` and `smrun report` take it", path)
+    end
     local files = {}
     for _, name in ipairs(list(path)) do
       if name:find "%.lua$" then files[#files + 1] = name end
