@@ -1,7 +1,8 @@
 --- Runs hostile experiments, the files of tests/fault/hostile, each in a directory of its own with things around it
 -- that it must neither read nor change, and says by class how many were contained. A file's first comment says what it
 -- tries and what must come of it. Lines of this form in it tell the runner more:
---   -- expect: ok | error "words" | contained | killed   exit code 0; 1 with these words; 0 or 1; not 0, by a limit
+--   -- expect: ok | error "words" | usage "words" | contained | killed   exit code 0; 1 or 2 with these words; 0 or 1;
+--      not 0, by a limit
 --   -- options: words       for smrun, before the file       -- command: words   in place of the file: resume RUN
 --   -- says: words         that the output must have
 --   -- limit: seconds       10, or what --max-time says       -- sends: SIGTERM after seconds
@@ -67,8 +68,9 @@ local function unexpected(said, result, output)
   if not code and (said.after == 0 or result.signal ~= 15) then return ("ended by signal %d"):format(result.signal) end
   if not code then return end -- as SIGTERM ends a program
   if want == "ok" and code ~= 0 then return ("exit code %d for 0"):format(code) end
-  if want == "error" and code ~= 1 then return ("exit code %d for 1"):format(code) end
-  if want == "error" and not output:find(words, 1, true) then return ("does not say '%s'"):format(words) end
+  local failed = want == "usage" and 2 or want == "error" and 1
+  if failed and code ~= failed then return ("exit code %d for %d"):format(code, failed) end
+  if failed and not output:find(words, 1, true) then return ("does not say '%s'"):format(words) end
   if said.says and not output:find(said.says, 1, true) then return ("does not say '%s'"):format(said.says) end
   if want == "contained" and code > 1 then return ("exit code %d"):format(code) end
   if want == "killed" and (code == 0 or code == 2) then return ("exit code %d where a limit ends it"):format(code) end

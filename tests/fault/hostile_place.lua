@@ -22,6 +22,16 @@ return sm.experiment {
 }
 ]]
 
+local PICTURES <const> = [[
+local sm = require "sm"
+return sm.experiment {
+  data = sm.data.tensors { inputs = sm.zeros({ 12, 4, 4 }, "uint8"), targets = sm.ones({ 12 }, "int32"),
+    validation = 4, classes = 3 },
+  model = sm.nn.sequential { sm.nn.flatten(), sm.nn.linear { 3 } }, optimizer = sm.optim.sgd { lr = 0.01 },
+  schedule = { steps = 3, batch = 4, checkpoint = 2 },
+}
+]]
+
 local function shell(format, ...)
   local command = format:format(...)
   if not os.execute(command) then error(command, 0) end
@@ -33,6 +43,7 @@ function M.home(smrun)
   os.remove(home)
   assert(lfs.mkdir(home))
   support.write(home .. "/other.lua", OTHER)
+  support.write(home .. "/program", smrun)
   local words = ("--runs '%s/finished' '%s/other.lua'"):format(home, home)
   shell("'%s' --quiet %s >'%s/out' 2>&1 || { cat '%s/out'; false; }", smrun, words, home, home)
   return home
@@ -40,6 +51,7 @@ end
 
 --- What a script's setup may use.
 local function tools(here)
+  local program = support.read(here.home .. "/program")
   local tool = setmetatable({ here = here.path, pack = string.pack, rep = string.rep, dump = string.dump },
     { __index = _G })
   local function absolute(path) return path:sub(1, 1) == "/" and path or here.path .. "/" .. path end
@@ -60,6 +72,32 @@ local function tools(here)
   function tool.run(path, text)
     shell("mkdir -p '%s' && cp -a '%s/finished/other/default/.' '%s'", absolute(path), here.home, absolute(path))
     if text then support.write(absolute(path) .. "/experiment.lua", text) end
+  end
+  --- A finished run that was trained on pictures of 4 × 4 pixels, by a text that a stranger sent.
+  function tool.trained(path, text)
+    support.write(here.path .. "/trained.lua", text or PICTURES)
+    shell("cd '%s' && '%s' --quiet --runs made trained.lua >made.out 2>&1 || { cat made.out; false; }", here.path,
+      program)
+    shell("cd '%s' && mkdir -p '%s' && cp -a made/trained/default/. '%s' && rm -r made made.out trained.lua",
+      here.path, path, path)
+  end
+  --- A checkpoint that a stranger sent, changed by the text of a function of its tensors, its metadata and sm.
+  function tool.checkpoint(from, path, change)
+    support.write(here.path .. "/change.lua", ([[
+local sm, tensors, words = require "sm", {}, {}
+local found, metadata = sm.load(%q)
+for name, tensor in pairs(found) do tensors[name] = tensor end
+for key, text in pairs(metadata) do words[key] = text end
+do %s end
+sm.save(%q, tensors, words)
+]]):format(absolute(from), change, absolute(path)))
+    shell("cd '%s' && '%s' --trust change.lua && rm change.lua", here.path, program)
+  end
+  --- A picture of 4 × 4 pixels.
+  function tool.picture(path)
+    support.write(here.path .. "/picture.lua", ("local sm = require 'sm'\nsm.png.save(%q, sm.zeros({ 4, 4, 1 }, "
+      .. "'uint8'))\n"):format(absolute(path)))
+    shell("cd '%s' && '%s' --trust picture.lua && rm picture.lua", here.path, program)
   end
   return tool
 end

@@ -1,6 +1,6 @@
 -- Takes parameters whose values terminals obey, which the plan and the report show. They must be made visible.
 -- terminal
--- command: exp/parameters.lua "text=$(printf '\\033]0;title\\007\\033[31m')"
+-- command: exp/parameters.lua "text=$(printf '\033]0;title\007\033[31m')"
 -- expect: contained
 local sm = require "sm"
 local p = sm.params { text = "" }

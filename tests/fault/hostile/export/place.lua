@@ -1,0 +1,16 @@
+-- The text of a checkpoint writes what its export may write, before its network is there: other names, and things in
+-- the place of the file. Nothing but that file may come, and it must be a file of the worker's own.
+-- command: export sent/model.safetensors --out outside/out.npz
+-- expect: contained
+-- setup: trained("sent/run")
+-- setup: checkpoint("sent/run/checkpoints/step-000003.safetensors", "sent/model.safetensors", [==[
+-- setup: words.source = [[
+-- setup: for _, path in ipairs { "../kept.txt", "../../outside/kept.txt", "@HERE@/outside/kept.txt", "new.txt",
+-- setup:   "@HERE@/outside/new.txt", "@HERE@/sent/run/new.txt", "out.npz" } do
+-- setup:   pcall(function() assert(io.open(path, "w")):write "x" end)
+-- setup:   pcall(os.rename, "@HERE@/outside/secret.txt", path)
+-- setup:   pcall(os.rename, "@HERE@/outside/kept.txt", path)
+-- setup: end
+-- setup: error "no network"
+-- setup: ]]]==])
+error "never run"

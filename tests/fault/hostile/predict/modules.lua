@@ -1,0 +1,15 @@
+-- A checkpoint with modules whose places lead elsewhere, and with modules of the library's names. None of them may be
+-- written, nor taken in the library's place.
+-- command: predict sent/model.safetensors p.png
+-- expect: contained
+-- setup: mkdir("sent") trained("sent/run") picture("p.png")
+-- setup: checkpoint("sent/run/checkpoints/step-000003.safetensors", "sent/model.safetensors", [==[
+-- setup: local breach = "print 'BREACH: a module in the place of the library' return {}"
+-- setup: words.about = words.about:gsub('"modules": {}', function()
+-- setup:   return ('"modules": {"../outside/new.lua": "return 1", "%s": "return 1", "sm.lua": "%s", '
+-- setup:   .. '"sm/init.lua": "%s", "sm/nn/init.lua": "%s", "lfs.lua": "%s", "m.lua": "return 5"}')
+-- setup:     :format("@HERE@/outside/new.lua", breach, breach, breach, breach)
+-- setup: end)
+-- setup: words.source = "assert(require 'm' == 5)\n pcall(require, 'lfs')\n pcall(require, '../outside/new')\n"
+-- setup:   .. "pcall(dofile, '@HERE@/outside/secret.lua')\n" .. words.source]==])
+error "never run"

@@ -1,0 +1,19 @@
+-- A checkpoint that a stranger sent alone: its text reads what lies beside it and around it, writes, and ends the
+-- program. It must be confined.
+-- command: predict sent/model.safetensors p.png
+-- expect: contained
+-- setup: mkdir("sent") trained("sent/run") picture("p.png") write("sent/near.txt", read("outside/secret.txt"))
+-- setup: checkpoint("sent/run/checkpoints/step-000003.safetensors", "sent/model.safetensors", [==[
+-- setup: words.source = [[
+-- setup: for _, path in ipairs { "sent/near.txt", "outside/secret.txt", "home/.ssh/id_secret", "p.png" } do
+-- setup:   local file = io.open("@HERE@/" .. path)
+-- setup:   if file and path ~= "p.png" then print("BREACH: reads " .. path, file:read "a") end
+-- setup: end
+-- setup: for _, path in ipairs { "sent/x", "runs/x", "outside/kept.txt", "p.png", "sent/model.safetensors" } do
+-- setup:   local written = pcall(function() assert(io.open("@HERE@/" .. path, "w")):write "x" end)
+-- setup:   if written then print("BREACH: writes " .. path) end
+-- setup: end
+-- setup: pcall(os.execute, "touch '@HERE@/outside/new.txt'")
+-- setup: os.exit(0)
+-- setup: ]]]==])
+error "never run"

@@ -1,0 +1,12 @@
+-- A run that a stranger sent is looked at behind -i: its text attacks while it is loaded. It must be confined.
+-- command: -i sent/run
+-- expect: contained
+-- setup: trained("sent/run")
+-- setup: write("sent/run/experiment.lua", [[
+-- setup: pcall(os.execute, "touch '@HERE@/outside/new.txt'")
+-- setup: pcall(function() print(io.open("@HERE@/outside/secret.txt"):read "a") end)
+-- setup: pcall(function() print(io.open("@HERE@/home/.local/state/smrun/history"):read "a") end)
+-- setup: pcall(function() io.open("@HERE@/outside/kept.txt", "w"):write "x" end)
+-- setup: os.exit(0)]])
+-- setup: mkdir("home/.local/state/smrun") write("home/.local/state/smrun/history", read("outside/secret.txt"))
+error "never run"
