@@ -1,0 +1,22 @@
+-- A run that a stranger sent is trained on with more steps: its record names a file and a run outside, and its text
+-- attacks. What is written must lie in a directory of the new run's own.
+-- command: resume sent/run steps=6
+-- expect: contained
+-- setup: local text = [[
+-- setup: local sm = require "sm"
+-- setup: local p = sm.params { steps = 3 }
+-- setup: for _, path in ipairs { "outside/secret.txt", "home/.ssh/id_secret" } do
+-- setup:   pcall(function() print(io.open("@HERE@/" .. path):read "a") end)
+-- setup: end
+-- setup: for _, path in ipairs { "outside/kept.txt", "sent/run/params.json", "sent/x", "runs/other/default/x" } do
+-- setup:   pcall(function() assert(io.open("@HERE@/" .. path, "w")):write "x" end)
+-- setup: end
+-- setup: return sm.experiment { name = p.steps > 3 and "../../outside" or nil,
+-- setup:   data = sm.data.tensors { inputs = sm.zeros(12, 4), targets = sm.ones({ 12 }, "int32"), validation = 4 },
+-- setup:   model = sm.nn.linear { 3 }, optimizer = sm.optim.sgd { lr = 0.01 },
+-- setup:   schedule = { steps = p.steps, batch = 4, checkpoint = 2 },
+-- setup: }]]
+-- setup: trained("sent/run", text)
+-- setup: local path = "sent/run/environment.json"
+-- setup: write(path, (read(path):gsub('("file":%s*)"[^"]*"', '%1"' .. here .. '/outside/secret.lua"')))
+error "never run"
