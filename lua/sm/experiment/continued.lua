@@ -7,6 +7,7 @@ local checkpoint = require "sm.experiment.checkpoint"
 local checkpoint_files = require "sm.experiment.checkpoint_files"
 local directory = require "sm.experiment.directory"
 local fail = require "sm.fail"
+local json = require "sm.json"
 local metrics = require "sm.experiment.metrics"
 local sorted_keys = require "sm.ordered".sorted_keys
 local thousands = require "sm.numbers".thousands
@@ -56,10 +57,14 @@ end
 local function check_steps(run, origin, step, record)
   local steps <const> = run.schedule.steps
   if steps > step then return end
-  local same = record.declaration["schedule.steps"] == ("%d"):format(steps)
-  fail("%s has done %s steps, and the new schedule ends after %s%s", origin, thousands(step), thousands(steps),
-    same and ("; its text takes the number from a parameter where it says `sm.params { steps = %d }` and `schedule = "
-      .. "{ steps = p.steps }`"):format(steps) or "")
+  local hint = ""
+  if json.object(run.params).values.steps == steps then
+    hint = ("; steps=%d is an end that lies ahead"):format(2 * step)
+  elseif record.declaration["schedule.steps"] == ("%d"):format(steps) then
+    hint = ("; its text takes the number from a parameter where it says `sm.params { steps = %d }` and `schedule = "
+      .. "{ steps = p.steps }`"):format(steps)
+  end
+  fail("%s has done %s steps, and the new schedule ends after %s%s", origin, thousands(step), thousands(steps), hint)
 end
 
 --- Before a run gets its directory: reads the checkpoint that it is to begin with, and notes it as part of what it is.
