@@ -249,6 +249,15 @@ describe("a confined program", function()
     assert_left("p", "x.lua", "runs")
   end)
 
+  it("takes nothing from a run that another process has begun in a directory that this one has made", function()
+    for _, name in ipairs { "theirs", "theirs/checkpoints", "own", "own/checkpoints" } do
+      assert(lfs.mkdir(workspace .. "/" .. name))
+    end
+    write("theirs/log.txt", "")
+    succeeds [[$SMRUN -e 'require "sm.cli.staging".close { settled = { "theirs", "own" } }']]
+    assert(exists "theirs/checkpoints" and not exists "own")
+  end)
+
   it("is trained by one of two processes that begin at once", function()
     write("x.lua", experiment("", 200))
     for _ = 1, 3 do

@@ -225,9 +225,11 @@ function M.close(self)
   if self.opened then self.opened:close() end
   if self.staged then pcall(directory.remove, self.staged) end
   for _, path in ipairs(self.settled) do
-    remove_empty(path .. "/checkpoints")
-    remove_empty(path)
-    remove_empty(path:match "^(.*)/")
+    if not lfs.attributes(path .. "/log.txt") then -- else a run has begun there: this one's, or another process's
+      remove_empty(path .. "/checkpoints")
+      remove_empty(path)
+      remove_empty(path:match "^(.*)/")
+    end
   end
   remove_empty(self.made)
   remove_empty(self.made_runs and self.runs)

@@ -204,7 +204,6 @@ end
 ---   system gives none)
 function M.open(path, root)
   if root then sure(beneath.make(root, path:sub(#root + 2))) else make(path) end
-  for _, name in ipairs { "checkpoints", "plots" } do sure(beneath.make(path, name)) end
   local log = sure(beneath.open(path, "log.txt", "a"))
   log:setvbuf "line"
   local locked, unavailable = runtime.io.lock(log)
@@ -212,6 +211,7 @@ function M.open(path, root)
     log:close()
     fail("%s is being trained by another process", path)
   end
+  for _, name in ipairs { "checkpoints", "plots" } do sure(beneath.make(path, name)) end
   return setmetatable({ path = path, log = log, unlocked = unavailable }, M)
 end
 
