@@ -5,6 +5,7 @@ local elsewhere = require "sm.elsewhere"
 local fail = require "sm.fail"
 local sorted_keys = require "sm.ordered".sorted_keys
 local shape_text = require "sm.text".shape
+local visible = require "sm.text".visible
 
 local M = {}
 
@@ -64,7 +65,7 @@ end
 --- A short description of a value: `string "5"`, `number 3`, `tensor {2, 3}`, `table`, `nil`.
 function M.describe(value)
   local kind = type(value)
-  if kind == "string" then return ('string "%s"'):format(value) end
+  if kind == "string" then return ('string "%s"'):format(visible(value)) end
   if value ~= value then return "number nan" end -- printf shows the sign, which means nothing
   if kind == "number" or kind == "boolean" then return ("%s %s"):format(kind, value) end
   if is_tensor(value) then return ("tensor %s"):format(shape_text(value.shape)) end
@@ -74,7 +75,7 @@ end
 --- A key as messages quote it: of what is no word, its description, and nothing of the caller's runs.
 function M.word(key)
   local kind = type(key)
-  return (kind == "string" or kind == "number" or kind == "boolean") and tostring(key) or M.describe(key)
+  return (kind == "string" or kind == "number" or kind == "boolean") and visible(tostring(key)) or M.describe(key)
 end
 
 local function is_type(value, kind)

@@ -340,6 +340,7 @@ describe("an error inside a layer", function()
     local silent = nn.fn(function() end)
     has(error_of(silent, sm.zeros(2, 3)),
       "in layer 'fn' (fn) given {N, 3}: the function must return a tensor or a table of tensors, got nothing")
+    has(error_of(nn.fn(function() return "\27[2J" end), sm.ones(2, 3)), 'got string "\\27[2J"')
   end)
 
   it("comes at the build for shapes that do not fit", function()
