@@ -1,6 +1,7 @@
 --- smrun predict RUN|model.safetensors FILE.png…|DIR: what a trained network makes of pictures.
 local lfs = require "lfs"
 local host = require "sm.cli.host"
+local names_in = require "sm.data.reading".names
 local paths = require "sm.cli.paths"
 local usage = require "sm.usage"
 
@@ -11,18 +12,6 @@ local most_pictures <const> = 100000
 
 local function is_picture(name)
   return name:lower():find "%.png$" ~= nil
-end
-
---- The names in a directory, sorted, without hidden ones.
-local function names_in(directory)
-  local opened, iterator, state = pcall(lfs.dir, directory)
-  if not opened then usage.fail("cannot read the directory '%s'", directory) end
-  local names = {}
-  for name in iterator, state do
-    if name:sub(1, 1) ~= "." then names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
 end
 
 local function check_count(list, where)
