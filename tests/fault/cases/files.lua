@@ -44,6 +44,14 @@ return function(add, home, support)
     require "sm.files".save_checked(home .. "/checked.safetensors", { w = x, b = y }, { note = "a" })
   end)
   replaced("save png", home .. "/one.png", function() sm.png.save(home .. "/one.png", sm.full({ 3, 4, 3 }, 0.5)) end)
+  for _, name in ipairs { "net.onnx", "net.npz" } do
+    replaced("export " .. name, home .. "/" .. name, function()
+      local nn = sm.nn
+      local net = nn.sequential { nn.linear { 4 }, nn.softmax { groups = 2 }, nn.fn(function(v) return v * 2 end) }
+      sm.seed(3)
+      return sm.export(home .. "/" .. name, net:build { 3 })
+    end)
+  end
   replaced("save through a link", home .. "/real.npy", function() sm.save(home .. "/link.npy", x) end, "link%.npy")
   os.execute(("ln -s real.npy '%s/link.npy'"):format(home))
 

@@ -95,6 +95,8 @@ return function(add, home, support)
   view("filters", function() return sm.view.filters "conv1" end)
   view("deep filters", function() return sm.view.filters { "conv2", by = "gradient" } end)
   view("groups", function() return sm.view.groups "conv2" end)
+  view("confusion", function() return sm.view.confusion { logits = true } end)
+  view("mistakes", function() return sm.view.mistakes { logits = true } end)
   view("paint", function() return sm.view.paint { pairs = { { 1, 2 } } } end, function()
     local nn = sm.nn
     return nn.sequential {
