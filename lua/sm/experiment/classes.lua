@@ -1,7 +1,6 @@
 --- What a run says of its classes at its end: classes.json and two pictures. It is counted while the conclusion, or
 -- without test data the last evaluation, looks at the examples anyway.
 local average = require "sm.experiment.average"
-local attempt = require "sm.problem".attempt
 local classification = require "sm.view.classification"
 local directory = require "sm.experiment.directory"
 local evaluate = require "sm.experiment.evaluate"
@@ -53,25 +52,18 @@ function M.validated(run)
   return tally
 end
 
---- Draws the two pictures. A run does not end for want of them: what is wrong is said.
+--- Draws the two pictures. One that cannot be written stops the run, as any view's does, and `resume` draws it.
 local function draw(run, result, about)
   local lines = { words.moment { step = about.step, title = run.variant == "default" and run.name
     or run.name .. "  " .. run.variant } .. (about.weights == "best" and "  ·  best weights" or "") }
   local confusion, mistakes = M.pictures(about.split)
-  local drawn, problem = attempt(function()
-    local sheet = require "sm.view.classes_sheet"
-    local sheets = { [confusion] = function(path)
-      sheet.confusion(path, result, { split = about.split, lines = lines })
-    end, [mistakes] = result.mistakes and function(path)
-      sheet.mistakes(path, result, run.data[about.split], { split = about.split, lines = lines })
-    end }
-    for _, name in ipairs { confusion, mistakes } do
-      run.directory:check_place(name)
-      if sheets[name] then sheets[name](run.directory.path .. "/" .. name) end
-    end
-  end)
-  if not drawn then run.progress:say("the pictures of the classes could not be drawn: " .. tostring(problem)) end
-  return drawn
+  local sheet = require "sm.view.classes_sheet"
+  for _, name in ipairs { confusion, mistakes } do run.directory:check_place(name) end
+  sheet.confusion(run.directory.path .. "/" .. confusion, result, { split = about.split, lines = lines })
+  if result.mistakes then
+    sheet.mistakes(run.directory.path .. "/" .. mistakes, result, run.data[about.split],
+      { split = about.split, lines = lines })
+  end
 end
 
 --- Writes what a tally has come to.
@@ -82,7 +74,8 @@ function M.keep(run, tally, about)
   local result = tally:result()
   for key, value in pairs(about) do result[key] = value end
   run.directory:write(file_name, json.encode(result))
-  run.classes_drawn = draw(run, result, about)
+  draw(run, result, about)
+  run.classes_drawn = true
 end
 
 -- Reading ------------------------------------------------------------------------------------------------------
