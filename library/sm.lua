@@ -3,6 +3,7 @@
 
 ---@alias sm.Dtype "float32"|"float64"|"uint8"|"int32"
 ---@alias sm.Schedule fun(step: integer): number
+---@alias sm.Fan integer|integer[]
 ---@alias sm.Initialiser fun(shape: integer[], fan_in?: integer, fan_out?: integer): sm.Tensor
 
 --- smrun: train a network that one Lua file describes.
@@ -30,7 +31,9 @@ local png = {}
 function sm.arange(first, limit, step, dtype) end
 
 ---@class sm.options.export
----@field like? sm.Tensor|table examples of what the model takes: a batch, a table of batches by name, or a list of several inputs; made up where none are given
+--- examples of what the model takes: a batch, a table of batches by name, or a list of several inputs; made up where
+--- none are given
+---@field like? sm.Tensor|table
 ---@field metadata? table texts by name that an .onnx file keeps (default: {})
 
 --- `sm.export("net.onnx", model)`
@@ -69,8 +72,11 @@ function sm.is_tensor(x) end
 --- which they must fit. A file of named ones gives every tensor that can be read: the names of the others, with the
 --- reason, come as a third value, and to index the table by one of them raises that reason. A file with checksums
 --- that is not what was written is refused.
+---
+--- returns: for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe empty;
+--- that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
 ---@param path string ending in .npy, .npz or .safetensors
----@return any # for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe empty; that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
+---@return any
 ---@return table<string, string>
 ---@return table<string, string>
 function sm.load(path) end
@@ -106,8 +112,11 @@ function sm.randn(size, second, ...) end
 ---
 --- Writes tensors to a file. It is written beside its place, synced and renamed: a crash leaves the old file or the
 --- new one, never a part.
+---
+--- `x`: for .npy a tensor; for the others a table name → tensor, written in its own order when it is an ordered map
+--- (as model:parameters() is), else sorted by name
 ---@param path string ending in .npy, .npz or .safetensors
----@param x sm.Tensor|table<string, sm.Tensor> for .npy a tensor; for the others a table name → tensor, written in its own order when it is an ordered map (as model:parameters() is), else sorted by name
+---@param x sm.Tensor|table<string, sm.Tensor>
 ---@param metadata? table<string, string> for .safetensors: optional table of strings, name → text
 function sm.save(path, x, metadata) end
 
@@ -289,7 +298,8 @@ function sm.straight_through(hard, soft) end
 function sm.enable_grad(f, ...) end
 
 ---@class sm.options.grad
----@field create_graph? boolean whether the gradients are computed by recorded operations, so that they have gradients themselves (default: false)
+--- whether the gradients are computed by recorded operations, so that they have gradients themselves (default: false)
+---@field create_graph? boolean
 ---@field gradient? sm.Tensor the gradient of y, a tensor of its shape; 1 where it is absent
 
 --- `sm.grad(y, inputs, options)`
@@ -310,10 +320,16 @@ function sm.grad(y, inputs, options) end
 ---
 --- Compares the gradients of f with central differences, for every element of every input. The output is projected on
 --- fixed pseudo-random weights, so one backward pass checks all of it.
+---
+--- `inputs`: a tensor or an array of tensors of the real type; they are put back as they were
+---
+--- returns: the greatest relative error: |analytic - numeric|, less what the rounding of f's results makes of it,
+--- over max(|analytic|, |numeric|, 1e-3 of the input's largest). Raises, naming the worst element, when it is above
+--- the tolerance.
 ---@param f function of tensors → tensor; it must compute the same each time it is called
----@param inputs sm.Tensor|sm.Tensor[] a tensor or an array of tensors of the real type; they are put back as they were
+---@param inputs sm.Tensor|sm.Tensor[]
 ---@param options? sm.options.gradcheck a table; the double build is where this is meant to be used
----@return number # the greatest relative error: |analytic - numeric|, less what the rounding of f's results makes of it, over max(|analytic|, |numeric|, 1e-3 of the input's largest). Raises, naming the worst element, when it is above the tolerance.
+---@return number
 function sm.gradcheck(f, inputs, options) end
 
 --- `sm.no_grad(f, ...)`
@@ -332,7 +348,11 @@ function sm.no_grad(f, ...) end
 --- `sm.op(definition)`
 ---
 --- A new differentiable operation written in Lua.
----@param definition sm.options.op a table of options. ctx is a table of its own for every call, to carry what backward needs. Neither function is itself recorded. The inputs, the output and the tensors in ctx, in tables too, may not be changed in place before backward.
+---
+--- `definition`: a table of options. ctx is a table of its own for every call, to carry what backward needs. Neither
+--- function is itself recorded. The inputs, the output and the tensors in ctx, in tables too, may not be changed in
+--- place before backward.
+---@param definition sm.options.op
 ---@return fun(...: any): sm.Tensor # function(...) → tensor
 function sm.op(definition) end
 
@@ -370,16 +390,23 @@ function png.load(path, options) end
 function png.save(path, x) end
 
 ---@class sm.options.experiment
----@field best? string|sm.options.experiment.best the column, such as "validation_accuracy" or { "validation_f1", mode = "max" }, whose best weights are kept and tested
+--- the column, such as "validation_accuracy" or { "validation_f1", mode = "max" }, whose best weights are kept and
+--- tested
+---@field best? string|sm.options.experiment.best
 ---@field data sm.Dataset a data set of sm.data
----@field loss? string|fun(output: any, target: any, input: any, at: sm.Moment): sm.Tensor by name, or function(output, target, input, at) → a tensor of one number; without `train` it is "cross_entropy"
----@field metrics? table<integer|string, any> columns of one's own: "accuracy", f1 = function(output, target, input, at) of a whole split, or { mean = function(…) } of a batch (default: {})
+--- by name, or function(output, target, input, at) → a tensor of one number; without `train` it is "cross_entropy"
+---@field loss? string|fun(output: any, target: any, input: any, at: sm.Moment): sm.Tensor
+--- columns of one's own: "accuracy", f1 = function(output, target, input, at) of a whole split, or { mean =
+--- function(…) } of a batch (default: {})
+---@field metrics? table<integer|string, any>
 ---@field model sm.Layer a model of sm.nn
 ---@field name? string of the directory of its runs; by default the file's
----@field optimizer? sm.Optimizer|table<string, sm.Optimizer> an optimizer of sm.optim, or several by the name of the layer whose parameters each moves
+--- an optimizer of sm.optim, or several by the name of the layer whose parameters each moves
+---@field optimizer? sm.Optimizer|table<string, sm.Optimizer>
 ---@field schedule sm.options.experiment.schedule how long, in what batches, and when what is done: below
 ---@field seed? integer what every random number follows (default: 1)
----@field train? fun(at: sm.Moment, batch: any): table<string, number>? a step of one's own: function(at, batch) → numbers by name, which become columns train_NAME
+--- a step of one's own: function(at, batch) → numbers by name, which become columns train_NAME
+---@field train? fun(at: sm.Moment, batch: any): table<string, number>?
 ---@field views? sm.View[] a list of views of sm.view (default: {})
 
 ---@class sm.options.experiment.best
@@ -408,7 +435,8 @@ function png.save(path, x) end
 function sm.experiment(given) end
 
 ---@class sm.options.load_run
----@field checkpoint? string|integer "best", "newest", or a step that has one; by default the best where the run keeps it, else the newest
+--- "best", "newest", or a step that has one; by default the best where the run keeps it, else the newest
+---@field checkpoint? string|integer
 ---@field quiet? boolean does not say what has changed since (default: false)
 
 --- `sm.load_run(path, { checkpoint = "best" })`
@@ -416,9 +444,12 @@ function sm.experiment(given) end
 --- the model of a finished or stopped run, with the weights of its newest checkpoint, and its data. The text that the
 --- run has kept is run anew, with its modules and parameters; nothing is trained. An experiment that loads a run is
 --- another one where that run is.
+---
+--- returns: {model= (in eval mode), data=, params= (name → value), step= (of the checkpoint), directory=, name= (of
+--- the experiment), variant=, summary= (of a finished run; nil before)}
 ---@param path string the run directory
 ---@param options? sm.options.load_run
----@return sm.Run # {model= (in eval mode), data=, params= (name → value), step= (of the checkpoint), directory=, name= (of the experiment), variant=, summary= (of a finished run; nil before)}
+---@return sm.Run
 function sm.load_run(path, options) end
 
 --- `sm.params { groups = 4, lr = 1e-3 }`

@@ -21,7 +21,8 @@ local function comment(out, words)
   for _, given in ipairs(words) do
     if given:find "^%s%s+%S" then
       close()
-      out[#out + 1] = "---     " .. given:gsub("^%s+", "")
+      local kept = given:gsub("^%s+", "")
+      out[#out + 1] = (utf8.len(kept) > COLUMNS - 8 and "--- " or "---     ") .. kept
     else
       for word in given:gmatch "%S+" do
         if line ~= "" and utf8.len(line) + 1 + utf8.len(word) > COLUMNS - 4 then close() end
@@ -40,6 +41,19 @@ end
 local function short(words)
   local line = (words or ""):gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
   return line ~= "" and " " .. line or ""
+end
+
+local function fits(line) return utf8.len(line) <= COLUMNS end
+
+--- A field, whose words stand above it where they are too many for its line.
+local function add_field(out, field, takes, words)
+  local tag = ("---@field %s %s"):format(field, takes)
+  if fits(tag .. short(words)) then
+    out[#out + 1] = tag .. short(words)
+  else
+    comment(out, { words })
+    out[#out + 1] = tag
+  end
 end
 
 -- Types ----------------------------------------------------------------------------------------------------------
@@ -104,8 +118,7 @@ local function option_classes(out, name, options)
       local field = math.type(key) and ("[%d]"):format(key) or key .. (rule.required and "" or "?")
       if math.type(key) and not rule.required then takes = "(" .. takes .. ")?" end
       local default = text.value(rule.default)
-      out[#out + 1] = ("---@field %s %s%s%s"):format(field, takes, short(rule.doc),
-        default and (" (default: %s)"):format(default) or "")
+      add_field(out, field, takes, (rule.doc or "") .. (default and (" (default: %s)"):format(default) or ""))
     end
     out[#out + 1] = ""
   end
@@ -178,19 +191,23 @@ end
 --- @param place string what stands before its name: "sm.", "Tensor:"
 local function add_function(out, entry, record, place)
   local options, spec = option_classes(out, entry.name, entry.options)
-  comment(out, { "`" .. (entry.signature or entry.name) .. "`", "", table.unpack(entry.words) })
   local main = M.read(signature_of(entry, record, options, spec))
   local said, gives = tag_words(entry)
-  if main.generic then out[#out + 1] = "---@generic " .. main.generic:sub(2, -2) end
-  local names = {}
+  local names, tags, above = {}, {}, { "`" .. (entry.signature or entry.name) .. "`", "", table.unpack(entry.words) }
+  local function add(tag, mark, name, words) -- words that are too many for the tag's line go above all tags
+    local whole = tag .. (words and mark .. short(words) or "")
+    if not fits(whole) then table.move({ "", name .. ": " .. words }, 1, 2, #above + 1, above) end
+    tags[#tags + 1] = fits(whole) and whole or tag
+  end
   for i, parameter in ipairs(main.parameters) do
     names[i] = parameter.name
-    out[#out + 1] = ("---@param %s%s %s%s"):format(parameter.name, parameter.optional and "?" or "", parameter.type,
-      short(said[parameter.name]))
+    add(("---@param %s%s %s"):format(parameter.name, parameter.optional and "?" or "", parameter.type), "",
+      "`" .. parameter.name .. "`", said[parameter.name])
   end
-  for i, result in ipairs(main.results) do
-    out[#out + 1] = ("---@return %s%s"):format(result, gives[i] and " #" .. short(gives[i]) or "")
-  end
+  for i, result in ipairs(main.results) do add("---@return " .. result, " #", "returns", gives[i]) end
+  comment(out, above)
+  if main.generic then out[#out + 1] = "---@generic " .. main.generic:sub(2, -2) end
+  table.move(tags, 1, #tags, #out + 1, out)
   out[#out + 1] = ("function %s%s(%s) end\n"):format(place, entry.name:match "[%w_]+$", table.concat(names, ", "))
 end
 
@@ -212,9 +229,10 @@ local function add_class(out, class)
   for _, field in ipairs(class.fields) do
     local name, kind = field[1], field[2]
     if name:find "^%[" then
-      out[#out + 1] = ("---@field %s %s%s"):format(name, kind, short(field[3]))
+      add_field(out, name, kind, field[3])
     else
-      assigned[#assigned + 1] = ("---%s\n---@type %s\n%s.%s = nil\n"):format(short(field[3]), kind, own, name)
+      comment(assigned, { field[3] })
+      assigned[#assigned + 1] = ("---@type %s\n%s.%s = nil\n"):format(kind, own, name)
     end
   end
   for _, operator in ipairs(class.operators or {}) do out[#out + 1] = "---@operator " .. operator end

@@ -135,6 +135,7 @@ M.options = {
 M.aliases = {
   { "sm.Dtype", '"float32"|"float64"|"uint8"|"int32"' },
   { "sm.Schedule", "fun(step: integer): number" },
+  { "sm.Fan", "integer|integer[]" },
   { "sm.Initialiser", "fun(shape: integer[], fan_in?: integer, fan_out?: integer): sm.Tensor" },
 }
 
@@ -160,8 +161,8 @@ M.classes = {
       { "output_shape", "table", "of one example, once it is built" },
       { "[string]", "any", "its parameters, buffers and layers by name" } } },
   { name = "sm.OwnLayer: sm.Layer", file = "nn", words = "A layer of nn.layer, as its functions get it.",
-    fields = { { "make_parameter", "fun(self: sm.OwnLayer, name: string, shape: integer[], init: sm.Initialiser, "
-        .. "fan_in?: integer|integer[], fan_out?: integer|integer[]): sm.Tensor", "adds a parameter, self[name]" },
+    fields = { { "make_parameter", "fun(self, name: string, shape: integer[], init: sm.Initialiser, "
+        .. "fan_in?: sm.Fan, fan_out?: sm.Fan): sm.Tensor", "adds a parameter, self[name]" },
       { "make_buffer", "fun(self: sm.OwnLayer, name: string, value: sm.Tensor): sm.Tensor",
         "adds a tensor that is saved and not trained, self[name]" } } },
   { name = "sm.Optimizer", file = "optim", words = "What moves parameters by their gradients.",

@@ -95,14 +95,20 @@ Split.batches = nil
 Split.slice = nil
 
 ---@class sm.options.data.augment
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
 ---@field elastic? table deforms an image as Simard, Steinkraus and Platt (2003) do: below
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 --- `data.augment(x, { shift = 2, rotation = 15 })`
 ---
@@ -120,25 +126,35 @@ function data.augment(x, given) end
 ---@field inputs? table the columns of the inputs; by default all others
 ---@field name? string what the data set is called (default: "csv")
 ---@field separator? string what stands between cells: one character (default: ",")
----@field standardise? boolean whether inputs get mean 0 and deviation 1, measured on the training examples (default: false)
+--- whether inputs get mean 0 and deviation 1, measured on the training examples (default: false)
+---@field standardise? boolean
 ---@field target string|integer|table the column of the target, or a list of columns; by name, or by position from 1
 ---@field test_file? string the table of test examples, with the same columns
----@field transform? sm.options.data.csv.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.csv.transform|function
 ---@field validation? integer how many of the first training examples become validation (default: 0)
 
 ---@class sm.options.data.csv.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.csv.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.csv.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.csv.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.csv { file = PATH, target = "column" }`
 ---
@@ -151,22 +167,32 @@ function data.augment(x, given) end
 function data.csv(options) end
 
 ---@class sm.options.data.fashion
----@field transform? sm.options.data.fashion.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
----@field validation? integer how many of the first training images become validation; the tutorial's: 5000 (default: 0)
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.fashion.transform|function
+--- how many of the first training images become validation; the tutorial's: 5000 (default: 0)
+---@field validation? integer
 
 ---@class sm.options.data.fashion.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.fashion.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.fashion.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.fashion.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.fashion { validation = 5000 }`
 ---
@@ -181,22 +207,31 @@ function data.fashion(options) end
 ---@field size? table {height, width} that the pictures must have
 ---@field test? string the directory of test pictures, of the same classes
 ---@field train string the directory of training pictures, CLASS/*.png
----@field transform? sm.options.data.folder.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.folder.transform|function
 ---@field validation? integer how many of the first training examples become validation (default: 0)
 
 ---@class sm.options.data.folder.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.folder.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.folder.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.folder.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.folder { train = DIR, test = DIR }`
 ---
@@ -210,27 +245,37 @@ function data.folder(options) end
 ---@class sm.options.data.idx
 ---@field classes? integer number of classes; by default as the largest label says
 ---@field images string the file of training images
----@field kind? "pixels"|"indices"|"numbers" what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says
+--- what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says
+---@field kind? "pixels"|"indices"|"numbers"
 ---@field labels string the file of their labels
 ---@field name? string what the data set is called (default: "idx")
 ---@field test_images? string the file of test images
 ---@field test_labels? string the file of their labels
----@field transform? sm.options.data.idx.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.idx.transform|function
 ---@field validation? integer how many of the first training examples become validation (default: 0)
 
 ---@class sm.options.data.idx.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.idx.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.idx.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.idx.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.idx { images = path, labels = path }`
 ---
@@ -241,22 +286,32 @@ function data.folder(options) end
 function data.idx(options) end
 
 ---@class sm.options.data.mnist
----@field transform? sm.options.data.mnist.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
----@field validation? integer how many of the first training images become validation; the tutorial's: 5000 (default: 0)
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.mnist.transform|function
+--- how many of the first training images become validation; the tutorial's: 5000 (default: 0)
+---@field validation? integer
 
 ---@class sm.options.data.mnist.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.mnist.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.mnist.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.mnist.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.mnist { validation = 5000 }`
 ---
@@ -266,22 +321,32 @@ function data.idx(options) end
 function data.mnist(options) end
 
 ---@class sm.options.data.mnist_mini
----@field transform? sm.options.data.mnist_mini.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
----@field validation? integer how many of the first training images become validation; the tutorial's: 5000 (default: 0)
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.mnist_mini.transform|function
+--- how many of the first training images become validation; the tutorial's: 5000 (default: 0)
+---@field validation? integer
 
 ---@class sm.options.data.mnist_mini.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.mnist_mini.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.mnist_mini.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.mnist_mini.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.mnist_mini { validation = 5000 }`
 ---
@@ -295,27 +360,38 @@ function data.mnist_mini(options) end
 ---@field class_names? table names of the classes, for pictures
 ---@field classes? integer number of classes; by default as the largest label says
 ---@field inputs string|table the file of training examples {N, …}, or files by name
----@field kind? "pixels"|"indices"|"numbers"|table what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says; by name where they have names
+--- what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says; by name
+--- where they have names
+---@field kind? "pixels"|"indices"|"numbers"|table
 ---@field name? string what the data set is called (default: "npy")
 ---@field targets string|table the file of targets: {N} of integers are labels; or by name
 ---@field test_inputs? string|table the file of test examples
 ---@field test_targets? string|table the file of what belongs to them
----@field transform? sm.options.data.npy.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.npy.transform|function
 ---@field validation? integer how many of the first training examples become validation (default: 0)
 
 ---@class sm.options.data.npy.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.npy.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.npy.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.npy.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.npy { inputs = PATH, targets = PATH }`
 ---
@@ -329,27 +405,38 @@ function data.npy(options) end
 ---@field class_names? table names of the classes, for pictures
 ---@field classes? integer number of classes; by default as the largest label says
 ---@field inputs sm.Tensor|table training examples {N, …}, or tensors by name
----@field kind? "pixels"|"indices"|"numbers"|table what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says; by name where they have names
+--- what inputs are: bytes to divide by 255, int32 to stay so, or numbers; by default as their type says; by name
+--- where they have names
+---@field kind? "pixels"|"indices"|"numbers"|table
 ---@field name? string what the data set is called (default: "tensors")
 ---@field targets sm.Tensor|table {N} of integers are labels, others stay as they are; or tensors by name
 ---@field test_inputs? sm.Tensor|table test examples
 ---@field test_targets? sm.Tensor|table what belongs to them
----@field transform? sm.options.data.tensors.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.tensors.transform|function
 ---@field validation? integer how many of the first training examples become validation (default: 0)
 
 ---@class sm.options.data.tensors.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.tensors.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.tensors.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.tensors.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.tensors { inputs = tensor, targets = tensor }`
 ---
@@ -369,22 +456,31 @@ function data.tensors(options) end
 ---@field test_text? string the test text itself
 ---@field text? string the training text itself, in place of a file
 ---@field tokens? "characters"|"bytes" what a token is: a character of UTF-8, or a byte (default: "characters")
----@field transform? sm.options.data.text.transform|function random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+--- random changes of training examples: what is below, function(x, y) return x, y end of a batch, or a list of these
+---@field transform? sm.options.data.text.transform|function
 ---@field validation? integer how many of the first training examples become validation (default: 0)
 
 ---@class sm.options.data.text.transform
----@field cutout? integer the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
----@field elastic? sm.options.data.text.transform.elastic deforms an image as Simard, Steinkraus and Platt (2003) do: below
+--- the side, in pixels, of a square that is covered; a part may lie outside (DeVries and Taylor 2017)
+---@field cutout? integer
+--- deforms an image as Simard, Steinkraus and Platt (2003) do: below
+---@field elastic? sm.options.data.text.transform.elastic
 ---@field fill? number what comes from outside of an image, in the numbers of a batch (default: 0)
----@field flip? boolean|"horizontal"|"vertical" mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
----@field mixup? number a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the batch, so that labels become rows of probabilities (Zhang et al. 2018)
----@field rotation? number|table degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+--- mirrors every second image by chance: true or "horizontal" its left and right, "vertical" its top and bottom
+---@field flip? boolean|"horizontal"|"vertical"
+--- a of the Beta(a, a) of which a share is drawn: each example and its target are mixed with the next one's in the
+--- batch, so that labels become rows of probabilities (Zhang et al. 2018)
+---@field mixup? number
+--- degrees by which an image turns around its centre at most, either way; or {from, to}, counter-clockwise
+---@field rotation? number|table
 ---@field scale? number|table 0.1 makes what is seen 0.9 to 1.1 times as large; or {from, to}
----@field shift? number|table pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+--- pixels by which an image moves at most, up or down and to the sides, fractions too; or {y, x}
+---@field shift? number|table
 
 ---@class sm.options.data.text.transform.elastic
 ---@field alpha number how far, in pixels: displacements from -1 to 1 are smoothed and multiplied by it
----@field sigma number pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+--- pixels of the Gaussian that smooths the displacements; the paper's for MNIST: 4, with an alpha of 34
+---@field sigma number
 
 --- `data.text { file = PATH, length = T }`
 ---

@@ -104,8 +104,11 @@ function Experiment:run(options) end
 --- `experiment:plan(options)`
 ---
 --- What `run` would do. Writes nothing; with dry_run it also builds the model, and so finds its errors.
+---
+--- returns: {name=, variant=, directory=, state="new", "unfinished" or "finished", steps=(to be done in all),
+--- saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
 ---@param options? sm.options.experiment.plan
----@return table # {name=, variant=, directory=, state="new", "unfinished" or "finished", steps=(to be done in all), saved=(step of the newest checkpoint, 0 without one), summary=(of a finished run)}
+---@return table
 function Experiment:plan(options) end
 
 ---@class sm.options.experiment.resume
@@ -133,7 +136,10 @@ function Experiment:resume(options) end
 ---
 --- Shows what a run is worth on validation and test data, by its best weights where it keeps them, else by those of
 --- its newest checkpoint, and of each class how often it is right; writes nothing.
+---
+--- returns: {step=, validation={loss=, accuracy=, metrics=, classes=(what sm.view.classification says, or nil)},
+--- test=(the same)}
 ---@param options? sm.options.experiment.evaluate
----@return table # {step=, validation={loss=, accuracy=, metrics=, classes=(what sm.view.classification says, or nil)}, test=(the same)}
+---@return table
 function Experiment:evaluate(options) end
 

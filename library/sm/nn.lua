@@ -54,7 +54,7 @@ Layer.output_shape = nil
 local OwnLayer = {}
 
 --- adds a parameter, self[name]
----@type fun(self: sm.OwnLayer, name: string, shape: integer[], init: sm.Initialiser, fan_in?: integer|integer[], fan_out?: integer|integer[]): sm.Tensor
+---@type fun(self, name: string, shape: integer[], init: sm.Initialiser, fan_in?: sm.Fan, fan_out?: sm.Fan): sm.Tensor
 OwnLayer.make_parameter = nil
 
 --- adds a tensor that is saved and not trained, self[name]
@@ -99,7 +99,8 @@ function nn.attention(options) end
 ---@field count_padding? boolean whether padding counts, as zeros (default: false)
 ---@field dilation? integer steps from an element of the window to the next (default: 1)
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same", "valid", steps on each side or {before, after} (default: "valid")
+--- "same", "valid", steps on each side or {before, after} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
 ---@field stride? integer steps from a window to the next; by default the window's length, so that windows touch
 
@@ -115,9 +116,12 @@ function nn.avgpool1d(options) end
 ---@field count_padding? boolean whether padding counts, as zeros (default: false)
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "valid")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
----@field stride? integer|integer[] pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+--- pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+---@field stride? integer|integer[]
 
 --- `nn.avgpool2d { 2 }`
 ---
@@ -184,7 +188,8 @@ function nn.concat(options) end
 ---@field init? sm.Initialiser of the weight; he_normal by default
 ---@field kernel integer how large the window is
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same", "valid", steps on each side or {before, after} (default: "same")
+--- "same", "valid", steps on each side or {before, after} (default: "same")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field stride? integer steps from a window to the next (default: 1)
 
 --- `nn.conv1d { filters, kernel = length }`
@@ -203,7 +208,9 @@ function nn.conv1d(options) end
 ---@field init? sm.Initialiser of the weight; he_normal by default
 ---@field kernel integer|table how large the window is, or {height, width}
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "same")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "same")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field stride? integer|integer[] pixels from a window to the next, or {down, across}
 
 --- `nn.conv2d { filters, kernel = size }`
@@ -222,7 +229,9 @@ function nn.conv2d(options) end
 ---@field init? sm.Initialiser of the weight; he_normal by default
 ---@field kernel integer|table how large the window is, or {height, width}
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "same")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "same")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field size? table {height, width} of the result, where several lead to this input
 ---@field stride? integer|integer[] pixels from a window to the next, or {down, across}
 
@@ -371,10 +380,12 @@ function nn.gru(options) end
 ---@class sm.options.nn.gumbel_softmax
 ---@field axis? integer|table or another axis, or a list of axes, as one group
 ---@field groups? integer number of equal groups of the last axis; 1 where nothing is said
----@field hard? boolean gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+--- gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+---@field hard? boolean
 ---@field name? string what the layer is called in paths; by default its kind and number
 ---@field sizes? table or the sizes of uneven groups of the last axis
----@field temperature? number|function|"learned" divides the logits: a number, a function of the training step, or one learned for each group (default: 1)
+--- divides the logits: a number, a function of the training step, or one learned for each group (default: 1)
+---@field temperature? number|function|"learned"
 
 --- `nn.gumbel_softmax { groups = 4, temperature = 1, hard = false }`
 ---
@@ -453,7 +464,8 @@ function nn.identity(options) end
 function nn.kwta(options) end
 
 ---@class sm.options.nn.layer
----@field build_values? fun(self: sm.OwnLayer, shape: integer[], ...: any) build_values(self, shape, …): makes parameters and buffers
+--- build_values(self, shape, …): makes parameters and buffers
+---@field build_values? fun(self: sm.OwnLayer, shape: integer[], ...: any)
 ---@field describe? fun(self: sm.OwnLayer): string describe(self): a few words for print(model)
 ---@field forward fun(self: sm.OwnLayer, ...: any): any forward(self, x, …) → y, …
 ---@field input_dtype? string|table the type of its input where that is not real; of several, all
@@ -468,7 +480,19 @@ function nn.kwta(options) end
 --- `nn.layer(given)`
 ---
 --- Makes a kind of layer: what is returned is called as nn.linear is, with one table of options.
----@param given sm.options.nn.layer of kind its name, in messages and in paths ("capsule1"); short, if paths are to have another options the options of its layers by name or position: { size = { type = "integer", required = true } }; a rule may have type, default, required, min, max, above, below, choices, doc setup(self) is called when a layer is made; self.options are checked layers(self) returns the layers in it, new ones, in a row or by name: { key = nn.linear { 8 } }, which makes self.key; they are built, named, saved and trained with it build_values(self, shape, …) makes parameters and buffers for inputs of these shapes, {1, …}, when the model is built: self:make_parameter(name, shape, init), self:make_buffer(name, tensor) input_dtype of its input where that is not real, "int32" for indices; of several inputs a list forward(self, x, …) → y, …: inputs and outputs are tensors, or tables of tensors by name. self.training says which mode it is describe(self) → a few words for print(model) role what views take it for: "weights", "activation", "normalisation", "pooling", "shape", "noise", or "grouping", a softmax over groups, with the methods sizes(self, channels) and temperature(self) methods further functions, called as self:name(…)
+---
+--- `given`: of kind its name, in messages and in paths ("capsule1"); short, if paths are to have another options the
+--- options of its layers by name or position: { size = { type = "integer", required = true } }; a rule may have type,
+--- default, required, min, max, above, below, choices, doc setup(self) is called when a layer is made; self.options
+--- are checked layers(self) returns the layers in it, new ones, in a row or by name: { key = nn.linear { 8 } }, which
+--- makes self.key; they are built, named, saved and trained with it build_values(self, shape, …) makes parameters and
+--- buffers for inputs of these shapes, {1, …}, when the model is built: self:make_parameter(name, shape, init),
+--- self:make_buffer(name, tensor) input_dtype of its input where that is not real, "int32" for indices; of several
+--- inputs a list forward(self, x, …) → y, …: inputs and outputs are tensors, or tables of tensors by name.
+--- self.training says which mode it is describe(self) → a few words for print(model) role what views take it for:
+--- "weights", "activation", "normalisation", "pooling", "shape", "noise", or "grouping", a softmax over groups, with
+--- the methods sizes(self, channels) and temperature(self) methods further functions, called as self:name(…)
+---@param given sm.options.nn.layer
 ---@return fun(options?: any): sm.Layer # the constructor
 function nn.layer(given) end
 
@@ -568,7 +592,8 @@ function nn.maxout(options) end
 ---@field [1] integer how many steps a window has
 ---@field dilation? integer steps from an element of the window to the next (default: 1)
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same", "valid", steps on each side or {before, after} (default: "valid")
+--- "same", "valid", steps on each side or {before, after} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
 ---@field stride? integer steps from a window to the next; by default the window's length, so that windows touch
 
@@ -583,9 +608,12 @@ function nn.maxpool1d(options) end
 ---@field [1] integer|table how large a window is, or {height, width}
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
 ---@field name? string what the layer is called in paths; by default its kind and number
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "valid")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
----@field stride? integer|integer[] pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+--- pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+---@field stride? integer|integer[]
 
 --- `nn.maxpool2d { 2 }, nn.maxpool2d { { 1, 4 } }`
 ---
@@ -739,12 +767,14 @@ function nn.silu(options) end
 ---@class sm.options.nn.softmax
 ---@field axis? integer|table or another axis, or a list of axes, as one group
 ---@field groups? integer number of equal groups of the last axis; 1 where nothing is said
----@field hard? boolean gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+--- gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+---@field hard? boolean
 ---@field name? string what the layer is called in paths; by default its kind and number
 ---@field off? boolean adds an option with logit 0, none of these, to every group (default: false)
 ---@field scale? boolean multiplies by the group's size, so that the mean is 1 (default: false)
 ---@field sizes? table or the sizes of uneven groups of the last axis
----@field temperature? number|function|"learned" divides the logits: a number, a function of the training step, or one learned for each group (default: 1)
+--- divides the logits: a number, a function of the training step, or one learned for each group (default: 1)
+---@field temperature? number|function|"learned"
 
 --- `nn.softmax { groups = 4 }`
 ---
@@ -901,16 +931,25 @@ function init.zeros() end
 ---
 --- Builds the model: infers all shapes and draws all parameters, in order, from the stream "initialisation". The
 --- first call of a model that is not built does it by itself.
----@param shape table the shape of one example, without the batch axis: {28, 28, 1}; for several inputs a list of shapes; for tables of tensors tables of shapes
----@param dtype? sm.Dtype|table the type of its elements: what the first layer asks for, or real, unless it is given; "int32" for indices. For several inputs, or tables, a table like that of the shapes
+---
+--- `shape`: the shape of one example, without the batch axis: {28, 28, 1}; for several inputs a list of shapes; for
+--- tables of tensors tables of shapes
+---
+--- `dtype`: the type of its elements: what the first layer asks for, or real, unless it is given; "int32" for
+--- indices. For several inputs, or tables, a table like that of the shapes
+---@param shape table
+---@param dtype? sm.Dtype|table
 ---@return sm.Layer # the model
 function Layer:build(shape, dtype) end
 
 --- `model:activations(...)`
 ---
 --- The output of every layer for a batch x.
+---
+--- returns: an ordered map from path to tensor, in the order of computation; where a layer is applied again, its
+--- later outputs are at "path (2)", …; where one gives a table, each of its tensors is at "path.key"
 ---@param ... any
----@return table<string, sm.Tensor> # an ordered map from path to tensor, in the order of computation; where a layer is applied again, its later outputs are at "path (2)", …; where one gives a table, each of its tensors is at "path.key"
+---@return table<string, sm.Tensor>
 function Layer:activations(...) end
 
 --- `model:parameters()`
@@ -961,10 +1000,19 @@ function Layer:summary() end
 --- `model:load(given, options)`
 ---
 --- Takes over tensors by name. All or nothing: after an error the model is as it was.
----@param given string|table<string, sm.Tensor> a file, a run's checkpoint for one, or a table name → tensor, as model:parameters() is
----@param options? sm.options.model.load {prefix=, strict=true, names=}: prefix of the names that are meant, which is taken off (others are left alone; by default none, "model." of a run's checkpoint, and a part's own path); names, a table from their names to the model's (false leaves one out) or a function (name, tensor) → name[, tensor], which may turn the tensor about; strict = false leaves out what one side lacks
+---
+--- `given`: a file, a run's checkpoint for one, or a table name → tensor, as model:parameters() is
+---
+--- `options`: {prefix=, strict=true, names=}: prefix of the names that are meant, which is taken off (others are left
+--- alone; by default none, "model." of a run's checkpoint, and a part's own path); names, a table from their names to
+--- the model's (false leaves one out) or a function (name, tensor) → name[, tensor], which may turn the tensor about;
+--- strict = false leaves out what one side lacks
+---
+--- returns: {missing= what the model has and the source lacks, unexpected= the other way round}: arrays of names
+---@param given string|table<string, sm.Tensor>
+---@param options? sm.options.model.load
 ---@return sm.Layer # the model
----@return table # {missing= what the model has and the source lacks, unexpected= the other way round}: arrays of names
+---@return table
 function Layer:load(given, options) end
 
 --- `model:freeze(pattern, frozen)`

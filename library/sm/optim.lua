@@ -84,10 +84,14 @@ function optim.cosine(given) end
 ---@field decoupled? boolean whether weight decay multiplies w by 1 − lr·weight_decay (default: false)
 ---@field name string how messages call it
 ---@field options? table its options beside lr, by name (default: {})
----@field rate? fun(options: table, lr: number, step: integer): number rate(options, lr, step): the learning rate that is used, where lr is not
----@field state? fun(shape: integer[], options: table): table<string, sm.Tensor> state(shape, options): new tensors by name, what is remembered of a parameter
----@field step fun(w: sm.Tensor, g: sm.Tensor, state: table<string, sm.Tensor>, at: table): sm.Tensor step(w, g, state, at): the new weights
----@field validate? fun(where: string, options: table) validate(where, options): raises where options do not go together
+--- rate(options, lr, step): the learning rate that is used, where lr is not
+---@field rate? fun(options: table, lr: number, step: integer): number
+--- state(shape, options): new tensors by name, what is remembered of a parameter
+---@field state? fun(shape: integer[], options: table): table<string, sm.Tensor>
+--- step(w, g, state, at): the new weights
+---@field step fun(w: sm.Tensor, g: sm.Tensor, state: table<string, sm.Tensor>, at: table): sm.Tensor
+--- validate(where, options): raises where options do not go together
+---@field validate? fun(where: string, options: table)
 
 --- `sm.optim.define { name =, step = function(w, g, state, at) … end }`
 ---
@@ -98,8 +102,8 @@ function optim.cosine(given) end
 ---     unless given here with a default), weight_decay, clip_norm and clip_value;
 ---     state(shape, options): a table of new tensors, what is remembered of a parameter of this shape;
 ---     step(w, g, state, at): gives the new weights. w are the weights, g the gradient, clipped already and with
----     weight_decay·w added; state has the tensors, to be replaced: state.mean = 0.9 * state.mean + g; at has lr and step
----     (1 for the first), and the options. Nothing is recorded for gradients. Where a result is not finite, the parameter
+--- weight_decay·w added; state has the tensors, to be replaced: state.mean = 0.9 * state.mean + g; at has lr and step
+--- (1 for the first), and the options. Nothing is recorded for gradients. Where a result is not finite, the parameter
 ---     and its state stay as they were, and opt:step() raises;
 ---     decoupled: true: weight decay multiplies w by 1 − lr·weight_decay instead;
 ---     rate(options, lr, step): the learning rate that is used, where lr is not;
@@ -231,7 +235,9 @@ function optim.warmup(given) end
 --- `opt:add(parameters, overrides)`
 ---
 --- Adds parameters as a group.
----@param parameters sm.Tensor|table<string, sm.Tensor> model:parameters() (before or after the model is built), a table of named tensors, or a tensor
+---
+--- `parameters`: model:parameters() (before or after the model is built), a table of named tensors, or a tensor
+---@param parameters sm.Tensor|table<string, sm.Tensor>
 ---@param overrides? table settings of this group alone, such as { lr = 1e-4, weight_decay = 0 }
 ---@return sm.Optimizer # the optimizer
 function Optimizer:add(parameters, overrides) end
@@ -271,7 +277,10 @@ function Optimizer:watch() end
 ---
 --- What has happened since watch(), over the weights that had a gradient then. Reads only, and forgets what watch()
 --- remembered.
----@return table<string, number> # name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the changes of the weights; others are the rule's own
+---
+--- returns: name → number, for each name of `opt.telemetry_names`: step_rms, the root mean square of the changes of
+--- the weights; others are the rule's own
+---@return table<string, number>
 function Optimizer:telemetry() end
 
 --- `opt:state()`

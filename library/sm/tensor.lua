@@ -183,7 +183,9 @@ function Tensor:split(sizes, axis) end
 ---@field [14] (integer)? elements before and after, in pairs from the last axis on
 ---@field [15] (integer)? elements before and after, in pairs from the last axis on
 ---@field [16] (integer)? elements before and after, in pairs from the last axis on
----@field mode? "constant"|"reflect"|"replicate"|"circular" what is shown: a value, x turned about its last element, that element again, or x from the other end (default: "constant")
+--- what is shown: a value, x turned about its last element, that element again, or x from the other end (default:
+--- "constant")
+---@field mode? "constant"|"reflect"|"replicate"|"circular"
 ---@field value? number what the new elements are, with the mode constant (default: 0)
 
 --- `x:pad{before, after, …, value, mode}`
@@ -824,7 +826,9 @@ function Tensor:linear(w, b, relu) end
 ---@field bias? sm.Tensor {out}, added to each filter's sum
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
 ---@field groups? integer of channels and filters; a filter sees the channels of its own group alone (default: 1)
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "same")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "same")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field stride? integer|integer[] pixels from a window to the next, or {down, across}
 
 --- `x:conv2d(w, {stride = 1, padding = "same", dilation = 1, groups = 1, bias = {out}})`
@@ -842,7 +846,8 @@ function Tensor:conv2d(w, options) end
 ---@field bias? sm.Tensor {out}, added to each filter's sum
 ---@field dilation? integer steps from an element of the window to the next (default: 1)
 ---@field groups? integer of channels and filters; a filter sees the channels of its own group alone (default: 1)
----@field padding? integer|integer[]|"same"|"valid" "same", "valid", steps on each side or {before, after} (default: "same")
+--- "same", "valid", steps on each side or {before, after} (default: "same")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field stride? integer steps from a window to the next (default: 1)
 
 --- `x:conv1d(w, {stride = 1, padding = "same", dilation = 1, groups = 1, bias = {out}})`
@@ -858,7 +863,9 @@ function Tensor:conv1d(w, options) end
 ---@field bias? sm.Tensor {out}, added to each filter's sum
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
 ---@field groups? integer of channels and filters; a filter sees the channels of its own group alone (default: 1)
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "same")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "same")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field size? table {height, width} of the result, where several lead to this input
 ---@field stride? integer|integer[] pixels from a window to the next, or {down, across}
 
@@ -876,7 +883,9 @@ function Tensor:conv2d_transpose(w, options) end
 
 ---@class sm.options.unfold
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "valid")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field stride? integer|integer[] pixels from a window to the next, or {down, across}
 
 --- `x:unfold(kernel, {stride = 1, padding = "valid", dilation = 1})`
@@ -906,9 +915,12 @@ function Tensor:upsample2d(options) end
 
 ---@class sm.options.maxpool2d
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "valid")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
----@field stride? integer|integer[] pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+--- pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+---@field stride? integer|integer[]
 
 --- `x:maxpool2d(kernel, {stride = kernel, padding = "valid", dilation = 1, partial = false})`
 ---
@@ -924,9 +936,12 @@ function Tensor:maxpool2d(kernel, options) end
 ---@class sm.options.avgpool2d
 ---@field count_padding? boolean whether padding counts, as zeros (default: false)
 ---@field dilation? integer|integer[] pixels from an element of the window to the next, or {down, across}
----@field padding? integer|integer[]|"same"|"valid" "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom, right} (default: "valid")
+--- "same" (a window for each stride), "valid" (none), pixels on each side, {height, width} or {top, left, bottom,
+--- right} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
----@field stride? integer|integer[] pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+--- pixels from a window to the next, or {down, across}; by default the window's size, so that windows touch
+---@field stride? integer|integer[]
 
 --- `x:avgpool2d(kernel, {stride = kernel, padding = "valid", dilation = 1, partial = false, count_padding = false})`
 ---
@@ -940,7 +955,8 @@ function Tensor:avgpool2d(kernel, options) end
 
 ---@class sm.options.maxpool1d
 ---@field dilation? integer steps from an element of the window to the next (default: 1)
----@field padding? integer|integer[]|"same"|"valid" "same", "valid", steps on each side or {before, after} (default: "valid")
+--- "same", "valid", steps on each side or {before, after} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
 ---@field stride? integer steps from a window to the next; by default the window's length, so that windows touch
 
@@ -956,7 +972,8 @@ function Tensor:maxpool1d(length, options) end
 ---@class sm.options.avgpool1d
 ---@field count_padding? boolean whether padding counts, as zeros (default: false)
 ---@field dilation? integer steps from an element of the window to the next (default: 1)
----@field padding? integer|integer[]|"same"|"valid" "same", "valid", steps on each side or {before, after} (default: "valid")
+--- "same", "valid", steps on each side or {before, after} (default: "valid")
+---@field padding? integer|integer[]|"same"|"valid"
 ---@field partial? boolean whether what is left over at the end gets a window, too (default: false)
 ---@field stride? integer steps from a window to the next; by default the window's length, so that windows touch
 
@@ -994,11 +1011,13 @@ function Tensor:global_avgpool(options) end
 ---@class sm.options.softmax
 ---@field axis? integer|table or another axis, or a list of axes, as one group
 ---@field groups? integer number of equal groups of the last axis; 1 where nothing is said
----@field hard? boolean gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+--- gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+---@field hard? boolean
 ---@field off? boolean adds an option with logit 0, none of these, to every group (default: false)
 ---@field scale? boolean multiplies by the group's size, so that the mean is 1 (default: false)
 ---@field sizes? table or the sizes of uneven groups of the last axis
----@field temperature? number|sm.Tensor divides the logits: a number, or a tensor of one number or of one for each group (default: 1)
+--- divides the logits: a number, or a tensor of one number or of one for each group (default: 1)
+---@field temperature? number|sm.Tensor
 
 --- `x:softmax{groups = 1 | sizes = {…} | axis = -1, temperature = 1, scale = false, off = false, hard = false}`
 ---
@@ -1014,7 +1033,8 @@ function Tensor:softmax(options) end
 ---@field groups? integer number of equal groups of the last axis; 1 where nothing is said
 ---@field off? boolean adds an option with logit 0, none of these, to every group (default: false)
 ---@field sizes? table or the sizes of uneven groups of the last axis
----@field temperature? number|sm.Tensor divides the logits: a number, or a tensor of one number or of one for each group (default: 1)
+--- divides the logits: a number, or a tensor of one number or of one for each group (default: 1)
+---@field temperature? number|sm.Tensor
 
 --- `x:log_softmax{groups = 1 | sizes = {…} | axis = -1, temperature = 1, off = false}`
 ---
@@ -1026,9 +1046,11 @@ function Tensor:log_softmax(options) end
 ---@class sm.options.gumbel_softmax
 ---@field axis? integer|table or another axis, or a list of axes, as one group
 ---@field groups? integer number of equal groups of the last axis; 1 where nothing is said
----@field hard? boolean gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+--- gives 1 for the largest and 0 for the others, with the gradient of what is soft (default: false)
+---@field hard? boolean
 ---@field sizes? table or the sizes of uneven groups of the last axis
----@field temperature? number|sm.Tensor divides the logits: a number, or a tensor of one number or of one for each group (default: 1)
+--- divides the logits: a number, or a tensor of one number or of one for each group (default: 1)
+---@field temperature? number|sm.Tensor
 
 --- `x:gumbel_softmax{groups = 1 | sizes = {…} | axis = -1, temperature = 1, hard = false}`
 ---
@@ -1292,14 +1314,17 @@ function Tensor:cosine(target) end
 function Tensor:dropout(p) end
 
 ---@class sm.options.x.backward
----@field create_graph? boolean whether the gradients are computed by recorded operations, so that they have gradients themselves (default: false)
+--- whether the gradients are computed by recorded operations, so that they have gradients themselves (default: false)
+---@field create_graph? boolean
 ---@field gradient? sm.Tensor the gradient of y, a tensor of its shape; 1 where it is absent
 
 --- `x:backward(given)`
 ---
 --- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
 --- Frees the graph: a second walk over it is an error.
----@param given? sm.Tensor|sm.options.x.backward gradient of root, same shape, 1 by default; or a table of options. With create_graph the graph stays
+---
+--- `given`: gradient of root, same shape, 1 by default; or a table of options. With create_graph the graph stays
+---@param given? sm.Tensor|sm.options.x.backward
 function Tensor:backward(given) end
 
 --- `x:detach()`

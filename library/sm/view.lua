@@ -32,7 +32,9 @@ function view.canvas(width, height, options) end
 
 ---@class sm.options.view.confusion
 ---@field examples? integer how many of the validation data are looked at; all when absent
----@field logits? boolean whether scores are logits, the softmax of which gives probabilities; by default where the loss is "cross_entropy", and in a script
+--- whether scores are logits, the softmax of which gives probabilities; by default where the loss is "cross_entropy",
+--- and in a script
+---@field logits? boolean
 ---@field name? string what the files are called; views of one run have different ones (default: "confusion")
 
 --- `view.confusion {}`
@@ -45,7 +47,8 @@ function view.confusion(options) end
 
 ---@class sm.options.view.filters
 ---@field [1] string path of a conv2d layer
----@field by? string what weights the patches of a deeper convolution: "activation" or "gradient" (default: "activation")
+--- what weights the patches of a deeper convolution: "activation" or "gradient" (default: "activation")
+---@field by? string
 ---@field columns? integer filters in a row of a group; chosen when absent
 ---@field images? integer how many are looked at for a deeper convolution (default: 500)
 
@@ -70,10 +73,14 @@ function view.filters(options) end
 function view.groups(options) end
 
 ---@class sm.options.view.image
----@field grad? boolean whether the function may ask for gradients, as of its input; parameters of the model have none then (default: false)
+--- whether the function may ask for gradients, as of its input; parameters of the model have none then (default:
+--- false)
+---@field grad? boolean
 ---@field labels? string|number a text below the picture
 ---@field name? string what the files are called; views of one run have different ones (default: "image")
----@field range? table {low, high}: what is black, what is white; by default 0 and 255 for uint8, 0 and 1 where all are between, else the least and the largest, which the sheet then says
+--- {low, high}: what is black, what is white; by default 0 and 255 for uint8, 0 and 1 where all are between, else the
+--- least and the largest, which the sheet then says
+---@field range? table
 ---@field scale? integer pixels of the side of a value; chosen when absent
 ---@field signed? boolean blue below 0, red above, on a symmetric scale (default: false)
 ---@field title? string above the picture; by default the name
@@ -90,10 +97,14 @@ function view.image(x, options) end
 
 ---@class sm.options.view.images
 ---@field columns? integer pictures in a row; chosen when absent
----@field grad? boolean whether the function may ask for gradients, as of its input; parameters of the model have none then (default: false)
+--- whether the function may ask for gradients, as of its input; parameters of the model have none then (default:
+--- false)
+---@field grad? boolean
 ---@field labels? table|sm.Tensor a list of texts or numbers, one below each picture
 ---@field name? string what the files are called; views of one run have different ones (default: "images")
----@field range? table {low, high}: what is black, what is white; by default 0 and 255 for uint8, 0 and 1 where all are between, else the least and the largest, which the sheet then says
+--- {low, high}: what is black, what is white; by default 0 and 255 for uint8, 0 and 1 where all are between, else the
+--- least and the largest, which the sheet then says
+---@field range? table
 ---@field scale? integer pixels of the side of a value; chosen when absent
 ---@field signed? boolean blue below 0, red above, on a symmetric scale (default: false)
 ---@field title? string above the picture; by default the name
@@ -109,7 +120,9 @@ function view.images(x, options) end
 
 ---@class sm.options.view.mistakes
 ---@field examples? integer how many of the validation data are looked at; all when absent
----@field logits? boolean whether scores are logits, the softmax of which gives probabilities; by default where the loss is "cross_entropy", and in a script
+--- whether scores are logits, the softmax of which gives probabilities; by default where the loss is "cross_entropy",
+--- and in a script
+---@field logits? boolean
 ---@field name? string what the files are called; views of one run have different ones (default: "mistakes")
 
 --- `view.mistakes {}`
@@ -122,7 +135,8 @@ function view.mistakes(options) end
 ---@class sm.options.view.paint
 ---@field name? string what the files are called (default: "paint")
 ---@field paintings? integer paintings of each class that the figures are counted on (default: 200)
----@field pairs? table labels of classes to go half-way between, {{3, 8}, …}; by default the first with the second and so on
+--- labels of classes to go half-way between, {{3, 8}, …}; by default the first with the second and so on
+---@field pairs? table
 ---@field seed? integer of the dice (default: 1)
 ---@field shown? integer paintings of each class on the sheet (default: 10)
 
@@ -134,7 +148,9 @@ function view.mistakes(options) end
 function view.paint(given) end
 
 ---@class sm.options.view.plot
----@field grad? boolean whether the function may ask for gradients, as of its input; parameters of the model have none then (default: false)
+--- whether the function may ask for gradients, as of its input; parameters of the model have none then (default:
+--- false)
+---@field grad? boolean
 ---@field name? string what the files are called; views of one run have different ones (default: "plot")
 ---@field style? "line"|"points"|"bars" of all series that do not say theirs (default: "line")
 ---@field title? string above the picture; by default the name
@@ -222,7 +238,8 @@ function Canvas:rectangle(x, y, width, height, options) end
 ---@class sm.options.canvas.image
 ---@field range? table {low, high}: what is black, what is white; by default 0 and 255 for uint8, else 0 and 1
 ---@field scale? integer pixels of the side of a value (default: 1)
----@field signed? boolean blue below the middle of the range, red above; the range is then -1 and 1 by default (default: false)
+--- blue below the middle of the range, red above; the range is then -1 and 1 by default (default: false)
+---@field signed? boolean
 
 --- `canvas:image(x, y, picture, { scale = 1, range = { 0, 1 } })`
 ---
