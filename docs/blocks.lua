@@ -7,26 +7,17 @@
 --             not count, and "…" stands for any lines. Where the word "fails" follows, the last command must fail.
 --   session   what is typed at the prompt, behind a number and ">", and what the prompt gives, compared likewise
 -- All others are for reading alone. A picture whose title is a path is that file, as the blocks before it wrote it.
+local helpers = dofile "tests/lua/helpers.lua"
+
 local M = {}
 
-function M.read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read "a"
-end
-
-function M.write(path, content)
-  local file <close> = assert(io.open(path, "wb"))
-  assert(file:write(content))
-end
-
---- A word as a shell reads it back.
-function M.quote(text) return "'" .. text:gsub("'", [['\'']]) .. "'" end
+local read <const>, write <const>, quote <const> = helpers.read, helpers.write, helpers.quote
 
 --- @return list of {language=, fails=, text=, line=(of the first), heading=}
 --- @return list of {picture=(as the page has it), file=(its title), line=, after=(how many blocks precede it)}
 function M.of(path)
   local blocks, pictures, block, heading, number = {}, {}, nil, "", 0
-  for line in M.read(path):gmatch "([^\n]*)\n" do
+  for line in read(path):gmatch "([^\n]*)\n" do
     number = number + 1
     local language, more = line:match "^```(%S*)%s*(.*)$"
     if language and block then
@@ -134,8 +125,8 @@ function M.workshop(place, build)
   --- Runs a command. Whether it succeeded, its output, its errors, its exit status; or with `together`, both as output.
   function self.shell(command, together)
     local done, _, status = os.execute(('cd %s && export PATH="$PWD/build:$PATH" && { %s\n} >out 2>%s </dev/null')
-      :format(M.quote(place), command, together and "&1" or "err"))
-    return done, M.read(place .. "/out"), together and "" or M.read(place .. "/err"), status
+      :format(quote(place), command, together and "&1" or "err"))
+    return done, read(place .. "/out"), together and "" or read(place .. "/err"), status
   end
 
   --- Runs a block. An error says what went otherwise than it stands there.
@@ -144,9 +135,9 @@ function M.workshop(place, build)
   function self.run(block, where, skip)
     local name = M.file_of(block)
     if name then
-      M.write(place .. "/" .. name, block.text)
+      write(place .. "/" .. name, block.text)
     elseif block.language == "lua" then
-      M.write(place .. "/script.lua", block.text)
+      write(place .. "/script.lua", block.text)
       local done, out, err = self.shell "build/smrun script.lua"
       if not done then error(where .. ": " .. err, 0) end
       local promised = M.promised(block)
@@ -155,7 +146,7 @@ function M.workshop(place, build)
       end
     elseif block.language == "session" then
       local typed, shown = M.session(block)
-      M.write(place .. "/typed", typed)
+      write(place .. "/typed", typed)
       local _, out = self.shell("build/smrun repl <typed", true)
       if not M.like(shown, out) then error(("%s: expected\n%s\nbut it gave\n%s"):format(where, shown, out), 0) end
     elseif block.language == "" or block.language == "console" then

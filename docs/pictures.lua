@@ -8,6 +8,7 @@ if not build then error("docs/pictures.lua BUILD [PART]", 0) end
 local lfs = require "lfs"
 package.path = "./?.lua;" .. package.path
 local blocks = require "docs.blocks"
+local helpers = dofile "tests/lua/helpers.lua"
 if build:sub(1, 1) ~= "/" then build = lfs.currentdir() .. "/" .. build end
 
 local GUIDE <const>, IMAGES <const> = "docs/guide/", "docs/images/"
@@ -39,13 +40,13 @@ local function in_a_directory(work)
   os.remove(place)
   assert(lfs.mkdir(place))
   local done, problem = pcall(work, place)
-  os.execute("rm -rf -- " .. blocks.quote(place))
+  os.execute("rm -rf -- " .. helpers.quote(place))
   if not done then error(problem, 0) end
 end
 
 local function put(file, picture)
   print(picture)
-  blocks.write(picture, blocks.read(file))
+  helpers.write(picture, helpers.read(file))
 end
 
 local function draw_page(page)
@@ -75,11 +76,11 @@ end
 
 local function draw_run(picture, experiment, name)
   in_a_directory(function(place)
-    local command = ("%s --quiet --runs %s experiments/%s"):format(blocks.quote(build .. "/smrun"),
-      blocks.quote(place .. "/runs"), experiment)
+    local command = ("%s --quiet --runs %s experiments/%s"):format(helpers.quote(build .. "/smrun"),
+      helpers.quote(place .. "/runs"), experiment)
     assert(os.execute(command), command)
     local found
-    for path in io.popen(("find %s -path '*/plots/*.png'"):format(blocks.quote(place))):lines() do
+    for path in io.popen(("find %s -path '*/plots/*.png'"):format(helpers.quote(place))):lines() do
       local drawn_by = path:match "([^/]*)%.png$"
       if drawn_by == name or not name and not drawn_by:find "%-%d%d%d%d%d%d$" then found = path end
     end
