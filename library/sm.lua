@@ -73,8 +73,8 @@ function sm.is_tensor(x) end
 --- reason, come as a third value, and to index the table by one of them raises that reason. A file with checksums
 --- that is not what was written is refused.
 ---
---- returns: for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe empty;
---- that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
+--- returns: for .npy the tensor; for the others a table name → tensor, the metadata (a table of strings, maybe
+--- empty; that of an .npz file is), and a table name → reason of what could not be read (maybe empty)
 ---@param path string ending in .npy, .npz or .safetensors
 ---@return any
 ---@return table<string, string>

@@ -22,10 +22,10 @@ local function comment(out, words)
     if given:find "^%s%s+%S" then
       close()
       local kept = given:gsub("^%s+", "")
-      out[#out + 1] = (utf8.len(kept) > COLUMNS - 8 and "--- " or "---     ") .. kept
+      out[#out + 1] = (#kept > COLUMNS - 8 and "--- " or "---     ") .. kept
     else
       for word in given:gmatch "%S+" do
-        if line ~= "" and utf8.len(line) + 1 + utf8.len(word) > COLUMNS - 4 then close() end
+        if line ~= "" and #line + 1 + #word > COLUMNS - 4 then close() end
         line = line == "" and word or line .. " " .. word
       end
       if not given:find "%S" then
@@ -43,7 +43,7 @@ local function short(words)
   return line ~= "" and " " .. line or ""
 end
 
-local function fits(line) return utf8.len(line) <= COLUMNS end
+local function fits(line) return #line <= COLUMNS end
 
 --- A field, whose words stand above it where they are too many for its line.
 local function add_field(out, field, takes, words)

@@ -10,8 +10,8 @@ local init = {}
 ---@field init sm.nn.init what weights begin with
 local nn = {}
 
---- A layer, or a whole model. Called with a batch {N, …}, it gives its output. There may be several inputs, and each
---- may be a table of tensors by name.
+--- A layer, or a whole model. Called with a batch {N, …}, it gives its output. There may be several inputs, and
+--- each may be a table of tensors by name.
 ---@class sm.Layer
 ---@field [string] any its parameters, buffers and layers by name
 ---@overload fun(...: any): any
@@ -137,10 +137,10 @@ function nn.avgpool2d(options) end
 
 --- `nn.batchnorm { momentum = 0.9, epsilon = 1e-5 }`
 ---
---- y = weight · (x − mean)/√(variance + epsilon) + bias, with one mean and one variance per channel (the last axis),
---- over all other axes. In training they are those of the batch, and the gradient goes through them; in evaluation
---- mode they are the running ones, the buffers "mean" and "variance", which start at 0 and 1. Ioffe and Szegedy 2015,
---- arxiv.org/abs/1502.03167.
+--- y = weight · (x − mean)/√(variance + epsilon) + bias, with one mean and one variance per channel (the last
+--- axis), over all other axes. In training they are those of the batch, and the gradient goes through them; in
+--- evaluation mode they are the running ones, the buffers "mean" and "variance", which start at 0 and 1. Ioffe and
+--- Szegedy 2015, arxiv.org/abs/1502.03167.
 ---@param options? sm.options.nn.batchnorm
 ---@return sm.Layer
 function nn.batchnorm(options) end
@@ -273,9 +273,9 @@ function nn.elu(options) end
 
 --- `nn.embedding { count, size }`
 ---
---- tokens {N, …}, int32 or uint8 from 0 to count − 1, become the rows of a table that they name, {N, …, size}. The
---- parameter is `weight` {count, size}. A model that begins with it is built for tokens, int32 ones where nothing is
---- said: model:build { T }.
+--- tokens {N, …}, int32 or uint8 from 0 to count − 1, become the rows of a table that they name, {N, …, size}.
+--- The parameter is `weight` {count, size}. A model that begins with it is built for tokens, int32 ones where nothing
+--- is said: model:build { T }.
 ---@param options sm.options.nn.embedding
 ---@return sm.Layer
 function nn.embedding(options) end
@@ -485,8 +485,8 @@ function nn.kwta(options) end
 --- options of its layers by name or position: { size = { type = "integer", required = true } }; a rule may have type,
 --- default, required, min, max, above, below, choices, doc setup(self) is called when a layer is made; self.options
 --- are checked layers(self) returns the layers in it, new ones, in a row or by name: { key = nn.linear { 8 } }, which
---- makes self.key; they are built, named, saved and trained with it build_values(self, shape, …) makes parameters and
---- buffers for inputs of these shapes, {1, …}, when the model is built: self:make_parameter(name, shape, init),
+--- makes self.key; they are built, named, saved and trained with it build_values(self, shape, …) makes parameters
+--- and buffers for inputs of these shapes, {1, …}, when the model is built: self:make_parameter(name, shape, init),
 --- self:make_buffer(name, tensor) input_dtype of its input where that is not real, "int32" for indices; of several
 --- inputs a list forward(self, x, …) → y, …: inputs and outputs are tensors, or tables of tensors by name.
 --- self.training says which mode it is describe(self) → a few words for print(model) role what views take it for:
@@ -1005,8 +1005,8 @@ function Layer:summary() end
 ---
 --- `options`: {prefix=, strict=true, names=}: prefix of the names that are meant, which is taken off (others are left
 --- alone; by default none, "model." of a run's checkpoint, and a part's own path); names, a table from their names to
---- the model's (false leaves one out) or a function (name, tensor) → name[, tensor], which may turn the tensor about;
---- strict = false leaves out what one side lacks
+--- the model's (false leaves one out) or a function (name, tensor) → name[, tensor], which may turn the tensor
+--- about; strict = false leaves out what one side lacks
 ---
 --- returns: {missing= what the model has and the source lacks, unexpected= the other way round}: arrays of names
 ---@param given string|table<string, sm.Tensor>

@@ -98,7 +98,7 @@ function optim.cosine(given) end
 --- an optimizer of one's own. Groups, schedules, clipping, weight decay, telemetry and checkpoints are as with the
 --- library's.
 ---     name: how messages call it;
----     options: table, name → {type=, default=, required=, min=, max=, above=, below=, choices=}, beside lr (required
+--- options: table, name → {type=, default=, required=, min=, max=, above=, below=, choices=}, beside lr (required
 ---     unless given here with a default), weight_decay, clip_norm and clip_value;
 ---     state(shape, options): a table of new tensors, what is remembered of a parameter of this shape;
 ---     step(w, g, state, at): gives the new weights. w are the weights, g the gradient, clipped already and with

@@ -814,8 +814,8 @@ function Tensor:matmul(b) end
 
 --- `x:linear(w, b, relu)`
 ---
---- x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least two; b may be nil. With
---- true as relu that of the result, in the same pass.
+--- x {…, in} · w {in, out} + b {out} or {1, out} along the last axis of x, which has at least two; b may be nil.
+--- With true as relu that of the result, in the same pass.
 ---@param w sm.Tensor
 ---@param b? sm.Tensor
 ---@param relu? boolean
@@ -991,8 +991,8 @@ function Tensor:avgpool1d(length, options) end
 
 --- `x:global_maxpool {keepdim = false}`
 ---
---- the largest value of each channel over all locations, {N, …, channels} → {N, channels}; with keepdim their axes
---- stay, with size 1.
+--- the largest value of each channel over all locations, {N, …, channels} → {N, channels}; with keepdim their
+--- axes stay, with size 1.
 ---@param options? sm.options.global_maxpool
 ---@return sm.Tensor
 function Tensor:global_maxpool(options) end
@@ -1002,8 +1002,8 @@ function Tensor:global_maxpool(options) end
 
 --- `x:global_avgpool {keepdim = false}`
 ---
---- the mean of each channel over all locations, {N, …, channels} → {N, channels}; with keepdim their axes stay, with
---- size 1.
+--- the mean of each channel over all locations, {N, …, channels} → {N, channels}; with keepdim their axes stay,
+--- with size 1.
 ---@param options? sm.options.global_avgpool
 ---@return sm.Tensor
 function Tensor:global_avgpool(options) end
@@ -1092,8 +1092,8 @@ function Tensor:kwta(options) end
 
 --- `x:maxout{pieces = 2}`
 ---
---- the largest of every so many neighbours along the last axis, {…, n} → {…, n/pieces}. Of equals the first gets the
---- gradient.
+--- the largest of every so many neighbours along the last axis, {…, n} → {…, n/pieces}. Of equals the first
+--- gets the gradient.
 ---@param options sm.options.maxout
 ---@return sm.Tensor
 function Tensor:maxout(options) end
@@ -1107,8 +1107,8 @@ function Tensor:maxout(options) end
 
 --- `p:group_entropy{groups = 1 | sizes = {…} | axis = -1, scale = false, off = false}`
 ---
---- the entropy, the sum of -p log p, of each group of probabilities: {…, groups}, or without the axes. scale and off
---- as for the softmax that gave p.
+--- the entropy, the sum of -p log p, of each group of probabilities: {…, groups}, or without the axes. scale and
+--- off as for the softmax that gave p.
 ---@param options? sm.options.group_entropy
 ---@return sm.Tensor
 function Tensor:group_entropy(options) end
