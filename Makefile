@@ -59,7 +59,7 @@ require = $(if $(strip $(2)),$(error packages are missing: $(strip $(2)). 'make 
 c_string = '"$(subst ','\'',$(subst ",\",$(subst \,\\,$(1))))"'
 CHECKOUT_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 
-CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c))
+CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c runtime/core/conv/*.c))
 IO := $(filter-out io/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/io/*.c)))
 BIND := $(filter-out bind/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
 HOST := $(filter-out host/prompt,$(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c)))

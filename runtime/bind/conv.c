@@ -1,8 +1,8 @@
 /* Convolution: runtime.conv, with what bind/window.c adds. A convolution's options are those of its window, with
    {groups=}, checked in Lua. */
 #include "bind/window.h"
-#include "core/conv.h"
-#include "core/conv_maxpool.h"
+#include "core/conv/conv.h"
+#include "core/conv/maxpool.h"
 
 static void check(lua_State *L, const char *name, sm_status status, const sm_error *error) {
   if (status != SM_OK) sm_lua_fail(L, "%s: %s", name, error->message);

@@ -9,7 +9,7 @@
 #include <wchar.h>
 
 #include "bind/bind.h"
-#include "core/conv.h"
+#include "core/conv/conv.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 

@@ -2,7 +2,7 @@
 #ifndef SM_POOL_VIEW_H
 #define SM_POOL_VIEW_H
 
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 #include "core/window.h"
 
 /* The pixels that one window holds. */

@@ -8,7 +8,7 @@ enum { SM_SETTING = 64 }; /* bytes of a text; longer ones, which name nothing, l
 
 typedef struct sm_settings {
   int threads;                   /* OMP_NUM_THREADS; 0: as many as there are cores */
-  char convolution[SM_SETTING];  /* SMRUN_CONV: see core/conv.h; "": by the rule, as below */
+  char convolution[SM_SETTING];  /* SMRUN_CONV: see core/conv/conv.h; "": by the rule, as below */
   char products[SM_SETTING];     /* SMRUN_GEMM: see core/gemm.h */
   char blas_kernels[SM_SETTING]; /* OPENBLAS_CORETYPE: those that OpenBLAS is to take; "": the processor's best */
   bool blas_threads;             /* whether OPENBLAS_NUM_THREADS is set */

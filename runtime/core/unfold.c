@@ -1,6 +1,6 @@
 #include "core/unfold.h"
 
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 
 /* One row of positions, and the rows of the kernel that lie on the image there. */
 typedef struct place {

@@ -1,6 +1,6 @@
 #include "core/upsample.h"
 
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 
 /* What a position is made of: (1 - share) of pixel `first` and share of pixel `second`. */
 typedef struct mix {

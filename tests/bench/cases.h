@@ -2,7 +2,7 @@
 #ifndef BENCH_CASES_H
 #define BENCH_CASES_H
 
-#include "core/conv.h"
+#include "core/conv/conv.h"
 #include "core/rng.h"
 #include "core/softmax.h"
 #include "measure.h"

@@ -2,8 +2,9 @@
    degenerate. */
 #include "numbers.h"
 
-#include "core/conv.h"
-#include "core/conv_maxpool.h"
+#include "core/conv/conv.h"
+#include "core/conv/maxpool.h"
+#include "core/conv/method.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 #include "core/pool.h"
@@ -86,8 +87,7 @@ static const shape_case cases[] = {
     {2, 9, 11, 28, 3, 3, 28, APART(1, 2, 0, 2, 1, 0, 1, 3), 28},
 };
 
-static const sm_conv_kernel kernels[] = {SM_CONV_FOURIER, SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL,
-                                         SM_CONV_CHANNELWISE};
+static const char *const methods[] = {"fourier", "winograd", "direct", "im2col", "channelwise"};
 
 /* A planned case with its sizes in elements. */
 typedef struct planned {
@@ -96,13 +96,14 @@ typedef struct planned {
   size_t x, w, y;
 } planned;
 
-static planned plan(const shape_case *at, sm_conv_kernel kernel) {
+/* By the method of a name where it can, NULL: by the one that costs least. */
+static planned plan(const shape_case *at, const char *method) {
   planned p;
   sm_shape x = {4, {at->batch, at->height, at->width, at->channels}};
   sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels / at->groups, at->filters}};
   sm_error error;
   if (sm_conv2d_plan(&p.conv, &p.out, &x, &w, at->axes, at->groups, &error)) fail_msg("%s", error.message);
-  p.conv.kernel = kernel;
+  assert_true(sm_conv2d_use(&p.conv, method));
   p.x = at->batch * at->height * at->width * at->channels;
   p.w = at->kernel_height * at->kernel_width * at->channels / at->groups * at->filters;
   p.y = p.out.size[0] * p.out.size[1] * p.out.size[2] * p.out.size[3];
@@ -197,11 +198,12 @@ static real *backward_filter(real *gbias, const planned *p, const arrays *a) {
   return gw;
 }
 
-/* Winograd's sums run through larger numbers, at most so many times (a data gradient of 3x3). The rule may take it
-   where there are no groups for the kernel that is asked for. */
+/* Winograd's sums run through larger numbers, at most so many times (a data gradient of 3x3). */
 static double loss_of_precision(const planned *p) {
-  bool by_rule = p->conv.kernel == SM_CONV_CHANNELWISE && p->conv.groups == 1;
-  return p->conv.kernel == SM_CONV_WINOGRAD || by_rule ? 8 : 1;
+  bool winograd = false;
+  for (int pass = 0; pass < SM_CONV_PASSES; pass++)
+    winograd = winograd || strcmp(sm_conv2d_method(&p->conv, (sm_conv_pass)pass), "winograd") == 0;
+  return winograd ? 8 : 1;
 }
 
 static void matches(const shape_case *at, const planned *p, arrays *a) {
@@ -230,82 +232,39 @@ static void matches(const shape_case *at, const planned *p, arrays *a) {
   free(y), free(with_bias), free(gx), free(gbias), free(gw), free(bias_sum), free(without_bias);
 }
 
-static void every_pass_of_every_kernel_matches_the_reference(void **state) {
+static void every_pass_of_every_method_matches_the_reference(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i], SM_CONV_BY_RULE);
+    planned p = plan(&cases[i], NULL);
     if (skips(&p)) continue;
     arrays a = make_arrays(&p);
     multiply(&a, &p.conv);
-    for (size_t k = 0; k < COUNT_OF(kernels); k++) {
-      p.conv.kernel = kernels[k];
+    for (size_t k = 0; k < COUNT_OF(methods); k++) {
+      assert_true(sm_conv2d_use(&p.conv, methods[k]));
       matches(&cases[i], &p, &a);
     }
     free_arrays(&a);
   }
 }
 
-static bool is_plain(const sm_conv2d *conv) {
-  const sm_window *at = &conv->window;
-  return conv->groups == 1 && at->stride * at->stride_across * at->dilation * at->dilation_across == 1;
-}
-
-/* Multiplications of each method for a pass, as the rule weighs them; SIZE_MAX where it does not consider it. */
-static size_t weighed_winograd(const sm_conv2d *conv, size_t height, size_t width, size_t least) {
-  const sm_window *window = &conv->window;
-  size_t kernel = window->kernel_height, side = 9 - kernel;
-  if (kernel != window->kernel_width || (kernel != 3 && kernel != 5) || !is_plain(conv)) return SIZE_MAX;
-  size_t tiles = window->batch * ((height + side - 1) / side) * ((width + side - 1) / side);
-  return tiles >= least ? 3 * 64 * tiles : SIZE_MAX;
-}
-
-static size_t weighed_fourier(const sm_conv2d *conv, size_t weight, size_t least) {
-  const sm_window *at = &conv->window;
-  bool fits = is_plain(conv) && at->out_height <= 16 && at->out_width <= 16 && at->height + at->top <= 16 &&
-              at->width + at->left <= 16 &&
-              at->out_height + at->kernel_height - 1 - at->top <= 16 &&
-              at->out_width + at->kernel_width - 1 - at->left <= 16;
-  return fits && at->batch >= least + at->channels * conv->filters / 1024 ? weight * 508 * at->batch : SIZE_MAX;
-}
-
-static sm_conv_kernel lightest(const sm_conv2d *conv, size_t winograd, size_t fourier, size_t out_channels) {
-  const sm_window *at = &conv->window;
-  size_t direct = at->kernel_height * at->kernel_width * at->batch * at->out_height * at->out_width;
-  if (conv->filters && conv->filters % 16 == 0 && at->channels && at->channels % 16 == 0) {
-    if (fourier <= direct && fourier <= winograd) return SM_CONV_FOURIER;
-    if (winograd <= direct) return SM_CONV_WINOGRAD;
-  }
-  if (conv->groups > 1) return out_channels / conv->groups <= 8 ? SM_CONV_CHANNELWISE : SM_CONV_DIRECT;
-  return out_channels >= 16 ? SM_CONV_DIRECT : SM_CONV_IM2COL;
-}
-
-/* The kernel that the rule takes for a pass gives the bits of that kernel. */
-static void the_rule_takes_the_kernels_that_it_says(void **state) {
+/* Each pass goes by a method that takes it and that none costs less than; every method is the one for some case. */
+static void the_method_that_costs_least_is_taken(void **state) {
   (void)state;
-  size_t taken[SM_CONV_CHANNELWISE + 1] = {0};
+  size_t taken[COUNT_OF(methods)] = {0};
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    planned p = plan(&cases[i], SM_CONV_BY_RULE), by_forward = p, by_filter = p, by_data = p;
-    const sm_window *at = &p.conv.window;
-    size_t channels = cases[i].channels, filters = cases[i].filters;
-    by_forward.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 16),
-                                      weighed_fourier(&p.conv, 4, 16), filters);
-    by_filter.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->out_height, at->out_width, 128),
-                                     weighed_fourier(&p.conv, 3, 4), filters);
-    by_data.conv.kernel = lightest(&p.conv, weighed_winograd(&p.conv, at->height, at->width, 16),
-                                   weighed_fourier(&p.conv, 4, 16), channels);
-    taken[by_forward.conv.kernel]++, taken[by_filter.conv.kernel]++, taken[by_data.conv.kernel]++;
-    if (skips(&p)) continue;
-    arrays a = make_arrays(&p);
-    real *y = forward(&p, &a, a.bias), *same_y = forward(&by_forward, &a, a.bias);
-    real *gw = backward_filter(NULL, &p, &a), *same_gw = backward_filter(NULL, &by_filter, &a);
-    real *gx = backward_data(&p, &a), *same_gx = backward_data(&by_data, &a);
-    assert_same_bits(y, same_y, p.y);
-    assert_same_bits(gw, same_gw, p.w);
-    assert_same_bits(gx, same_gx, p.x);
-    free(y), free(same_y), free(gw), free(same_gw), free(gx), free(same_gx);
-    free_arrays(&a);
+    const planned p = plan(&cases[i], NULL);
+    for (int pass = 0; pass < SM_CONV_PASSES; pass++) {
+      const sm_conv_method *chosen = p.conv.method[pass];
+      assert_true(chosen->takes(&p.conv, (sm_conv_pass)pass));
+      for (size_t k = 0; k < COUNT_OF(methods); k++) {
+        planned other = plan(&cases[i], methods[k]);
+        const sm_conv_method *method = other.conv.method[pass];
+        assert_true(chosen->cost(&p.conv, (sm_conv_pass)pass) <= method->cost(&p.conv, (sm_conv_pass)pass));
+        taken[k] += strcmp(chosen->name, methods[k]) == 0;
+      }
+    }
   }
-  for (size_t k = 0; k < COUNT_OF(kernels); k++) assert_true(taken[kernels[k]] > 0);
+  for (size_t k = 0; k < COUNT_OF(methods); k++) assert_true(taken[k] > 0);
 }
 
 /* Every pixel, channel and filter holds the same numbers as every other of its kind, so every sum must, too,
@@ -318,7 +277,7 @@ static void an_element_does_not_depend_on_its_position(void **state) {
       {1, 6, 31, 1, 5, 5, 17, VALID(1)},
   };
   for (size_t i = 0; i < COUNT_OF(uniform); i++) {
-    planned p = plan(&uniform[i], SM_CONV_DIRECT);
+    planned p = plan(&uniform[i], "direct");
     arrays a = make_arrays(&p);
     size_t channels = uniform[i].channels, filters = uniform[i].filters;
     for (size_t j = 0; j < p.x; j++) a.x[j] = a.x[j % channels];
@@ -349,8 +308,8 @@ static void an_element_does_not_depend_on_its_position(void **state) {
 
 static void the_data_pass_is_the_adjoint_of_the_forward_pass(void **state) {
   (void)state;
-  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
-    planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(methods); i++) {
+    planned p = plan(&cases[i / COUNT_OF(methods)], methods[i % COUNT_OF(methods)]);
     if (skips(&p)) continue;
     arrays a = make_arrays(&p);
     real *y = forward(&p, &a, NULL), *gx = backward_data(&p, &a);
@@ -386,8 +345,8 @@ static void assert_slope(real gradient, real *parameter, const planned *p, const
 static void gradients_are_the_slopes_of_the_forward_pass(void **state) {
   (void)state;
   static const size_t chosen[] = {7, 8, 12, 13, 17, 18, 24, 36, 40, 42, 46, 47, 48};
-  for (size_t i = 0; i < COUNT_OF(chosen) * COUNT_OF(kernels); i++) {
-    planned p = plan(&cases[chosen[i / COUNT_OF(kernels)]], kernels[i % COUNT_OF(kernels)]);
+  for (size_t i = 0; i < COUNT_OF(chosen) * COUNT_OF(methods); i++) {
+    planned p = plan(&cases[chosen[i / COUNT_OF(methods)]], methods[i % COUNT_OF(methods)]);
     arrays a = make_arrays(&p);
     real *gbias = unwritten(p.conv.filters), *gw = backward_filter(gbias, &p, &a),
          *gx = backward_data(&p, &a);
@@ -403,8 +362,8 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
   (void)state;
   static const int counts[] = {2, 3, 5};
   int threads = sm_thread_count();
-  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
-    planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(methods); i++) {
+    planned p = plan(&cases[i / COUNT_OF(methods)], methods[i % COUNT_OF(methods)]);
     if (skips(&p)) continue;
     arrays a = make_arrays(&p);
     sm_set_thread_count(1);
@@ -432,8 +391,8 @@ static void pooling_in_the_same_pass_gives_the_same_bits(void **state) {
   (void)state;
   int threads = sm_thread_count();
   size_t pooled = 0;
-  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(kernels); i++) {
-    planned p = plan(&cases[i / COUNT_OF(kernels)], kernels[i % COUNT_OF(kernels)]);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(methods); i++) {
+    planned p = plan(&cases[i / COUNT_OF(methods)], methods[i % COUNT_OF(methods)]);
     if (skips(&p)) continue;
     const sm_window_options axes[2] = VALID_AXES(2);
     sm_window pool;
@@ -470,7 +429,7 @@ static void a_transposed_plan_turns_a_plan_around(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     const shape_case *at = &cases[i];
     if (at->axes[0].kind != SM_PADDING_SAME && (at->height == 0 || at->width == 0)) continue;
-    planned p = plan(at, SM_CONV_BY_RULE);
+    planned p = plan(at, NULL);
     sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels / at->groups, at->filters}}, x;
     sm_conv2d turned;
     const size_t size[2] = {at->height, at->width};
@@ -493,8 +452,8 @@ static int load_blas(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_pass_of_every_kernel_matches_the_reference),
-      cmocka_unit_test(the_rule_takes_the_kernels_that_it_says),
+      cmocka_unit_test(every_pass_of_every_method_matches_the_reference),
+      cmocka_unit_test(the_method_that_costs_least_is_taken),
       cmocka_unit_test(an_element_does_not_depend_on_its_position),
       cmocka_unit_test(the_data_pass_is_the_adjoint_of_the_forward_pass),
       cmocka_unit_test(gradients_are_the_slopes_of_the_forward_pass),

@@ -1,7 +1,7 @@
 /* Plans of convolution: sizes, padding, the choice of a kernel, and what is refused. */
 #include "numbers.h"
 
-#include "core/conv.h"
+#include "core/conv/conv.h"
 #include "core/settings.h"
 
 #define AXIS(stride, kind, padding) \
@@ -202,20 +202,15 @@ static void transposed_plans_that_do_not_fit_are_refused(void **state) {
 
 static void the_environment_overrides_the_rule(void **state) {
   (void)state;
+  static const char wherever[] = "SMRUN_CONV wherever it can, else the method that costs least";
   static const struct {
-    const char *value, *rule;
-    sm_conv_kernel kernel;
+    const char *value, *rule, *method; /* of all passes */
   } expected[] = {
-      {"fourier", "fourier wherever it can (SMRUN_CONV), else by rule", SM_CONV_FOURIER},
-      {"winograd", "winograd wherever it can (SMRUN_CONV), else by rule", SM_CONV_WINOGRAD},
-      {"direct", "direct (SMRUN_CONV)", SM_CONV_DIRECT},
-      {"im2col", "im2col wherever it can (SMRUN_CONV), else direct", SM_CONV_IM2COL},
-      {"",
-       "fourier or winograd where they save 2 of 3 multiplications and more, else direct from 16 output channels on, "
-       "im2col below; groups direct, small ones channelwise",
-       SM_CONV_BY_RULE},
+      {"fourier", wherever, "fourier"}, {"winograd", wherever, "winograd"}, {"direct", wherever, "direct"},
+      {"im2col", wherever, "im2col"},   {"channelwise", wherever, "direct"},
+      {"", "of each layer and pass the method that costs least", "direct"},
   };
-  sm_shape x = {4, {2, 6, 6, 3}}, y = {4, {2, 6, 6, 5}}, w = {4, {3, 3, 3, 5}}, out;
+  sm_shape x = {4, {2, 6, 6, 16}}, y = {4, {2, 6, 6, 32}}, w = {4, {3, 3, 16, 32}}, out;
   const sm_window_options axes[2] = SAME(1);
   sm_conv2d conv;
   sm_error error;
@@ -223,17 +218,20 @@ static void the_environment_overrides_the_rule(void **state) {
     assert_int_equal(setenv("SMRUN_CONV", expected[i].value, 1), 0);
     sm_settings_read();
     assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, axes, 1, NULL), SM_OK);
-    assert_int_equal(conv.kernel, expected[i].kernel);
+    for (int pass = 0; pass < SM_CONV_PASSES; pass++)
+      assert_string_equal(sm_conv2d_method(&conv, (sm_conv_pass)pass), expected[i].method);
     assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, axes, 1, NULL, NULL), SM_OK);
-    assert_int_equal(conv.kernel, expected[i].kernel);
+    for (int pass = 0; pass < SM_CONV_PASSES; pass++)
+      assert_string_equal(sm_conv2d_method(&conv, (sm_conv_pass)pass), expected[i].method);
     assert_string_equal(sm_conv2d_rule(), expected[i].rule);
   }
   assert_int_equal(setenv("SMRUN_CONV", "fast", 1), 0);
   sm_settings_read();
   assert_int_equal(sm_conv2d_plan(&conv, &out, &x, &w, axes, 1, &error), SM_BAD_VALUE);
-  assert_string_equal(error.message, "SMRUN_CONV: expected fourier, winograd, direct or im2col, got \"fast\"");
+  assert_string_equal(error.message,
+                      "SMRUN_CONV: expected channelwise, fourier, winograd, direct or im2col, got \"fast\"");
   assert_int_equal(sm_conv2d_transpose_plan(&conv, &out, &y, &w, axes, 1, NULL, &error), SM_BAD_VALUE);
-  assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV is neither fourier, winograd, direct nor im2col");
+  assert_string_equal(sm_conv2d_rule(), "none: SMRUN_CONV names no method");
   assert_int_equal(unsetenv("SMRUN_CONV"), 0);
   sm_settings_read();
 }

@@ -2,9 +2,9 @@
    nested loops in double: each reaches the results that it is a term of and no others. */
 #include "numbers.h"
 
-#include "core/conv.h"
-#include "core/conv_maxpool.h"
-#include "core/conv_range.h"
+#include "core/conv/conv.h"
+#include "core/conv/maxpool.h"
+#include "core/conv/range.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
 #include "core/pool.h"
@@ -39,21 +39,21 @@ static const shape_case cases[] = {
     {17, 6, 6, 2, 3, 3, 16, SAME(1)},
 };
 
-static const sm_conv_kernel kernels[] = {SM_CONV_FOURIER, SM_CONV_WINOGRAD, SM_CONV_DIRECT, SM_CONV_IM2COL,
-                                         SM_CONV_BY_RULE};
+/* NULL: the one that costs least. */
+static const char *const methods[] = {"fourier", "winograd", "direct", "im2col", NULL};
 
 typedef struct planned {
   sm_conv2d conv;
   size_t x, w, y;
 } planned;
 
-static planned plan(const shape_case *at, sm_conv_kernel kernel) {
+static planned plan(const shape_case *at, const char *method) {
   planned p;
   sm_shape x = {4, {at->batch, at->height, at->width, at->channels}}, out;
   sm_shape w = {4, {at->kernel_height, at->kernel_width, at->channels, at->filters}};
   sm_error error;
   if (sm_conv2d_plan(&p.conv, &out, &x, &w, at->axes, 1, &error)) fail_msg("%s", error.message);
-  p.conv.kernel = kernel;
+  assert_true(sm_conv2d_use(&p.conv, method));
   p.x = sm_shape_count(&x);
   p.w = sm_shape_count(&w);
   p.y = sm_shape_count(&out);
@@ -179,15 +179,15 @@ static void passes_match(const planned *p, const arrays *a, const sums *y, const
   char text[80];
   double floor = 1; /* beside which a result that sees zeros alone may be wrong by `share` */
   real *got = forward(p, a);
-  snprintf(text, sizeof text, "%s, y by %d", what, (int)p->conv.kernel);
+  snprintf(text, sizeof text, "%s, y by %s", what, sm_conv2d_method(&p->conv, SM_CONV_FORWARD));
   assert_results(got, y, p->y, floor, text);
   free(got);
   got = backward_data(p, a);
-  snprintf(text, sizeof text, "%s, gx by %d", what, (int)p->conv.kernel);
+  snprintf(text, sizeof text, "%s, gx by %s", what, sm_conv2d_method(&p->conv, SM_CONV_BACKWARD_DATA));
   assert_results(got, gx, p->x, floor, text);
   free(got);
   got = backward_filter(NULL, p, a);
-  snprintf(text, sizeof text, "%s, gw by %d", what, (int)p->conv.kernel);
+  snprintf(text, sizeof text, "%s, gw by %s", what, sm_conv2d_method(&p->conv, SM_CONV_BACKWARD_FILTER));
   assert_results(got, gw, p->w, floor, text);
   free(got);
 }
@@ -197,7 +197,7 @@ static void special_numbers_reach_what_they_are_terms_of(void **state) {
   uint32_t random = 7;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     for (uint32_t round = 0; round < 36; round += (uint32_t)stride_of_cases()) {
-      planned p = plan(&cases[i], SM_CONV_BY_RULE);
+      planned p = plan(&cases[i], NULL);
       arrays a = ordinary(&p);
       real *into = round % 3 == 0 ? a.x : round % 3 == 1 ? a.w : a.gy;
       size_t n = round % 3 == 0 ? p.x : round % 3 == 1 ? p.w : p.y;
@@ -205,8 +205,8 @@ static void special_numbers_reach_what_they_are_terms_of(void **state) {
       for (uint32_t k = 0; k < count; k++) into[drawn(&random, (uint32_t)n)] = special(round / 3 + 3 * k);
       sums y = no_sums(p.y), gx = no_sums(p.x), gw = no_sums(p.w);
       add_all(&y, &gx, &gw, &a, &p.conv);
-      for (size_t k = 0; k < COUNT_OF(kernels); k++) {
-        p.conv.kernel = kernels[k];
+      for (size_t k = 0; k < COUNT_OF(methods); k++) {
+        assert_true(sm_conv2d_use(&p.conv, methods[k]));
         char what[48];
         snprintf(what, sizeof what, "case %zu, round %u", i, (unsigned)round);
         passes_match(&p, &a, &y, &gx, &gw, what);
@@ -224,7 +224,7 @@ static void the_error_is_within_its_bound_at_every_magnitude(void **state) {
   for (size_t i = 0; i < 2 * COUNT_OF(transformed); i++) {
     for (int all = -36; all <= 24; all += 12) {
       for (int one = 0; one <= 14 && all + one < 36; one += stride_of_cases()) {
-        planned p = plan(&transformed[i / 2], i % 2 ? SM_CONV_WINOGRAD : SM_CONV_FOURIER);
+        planned p = plan(&transformed[i / 2], i % 2 ? "winograd" : "fourier");
         arrays a = ordinary(&p);
         for (size_t j = 0; j < p.x; j++) a.x[j] *= (real)pow(10, all);
         for (size_t j = 0; j < p.y; j++) a.gy[j] *= (real)pow(10, all);
@@ -249,12 +249,12 @@ static void an_image_does_not_depend_on_its_neighbours(void **state) {
   int threads = sm_thread_count();
   const real spikes[] = {NAN, (real)INFINITY, (real)1e7, (real)1e36, (real)1e5};
   for (size_t i = 0; i < 4 * COUNT_OF(spikes); i++) {
-    planned p = plan(&cases[i / COUNT_OF(spikes)], SM_CONV_BY_RULE);
+    planned p = plan(&cases[i / COUNT_OF(spikes)], NULL);
     size_t image = p.x / p.conv.window.batch, result = p.y / p.conv.window.batch;
     for (size_t k = 0; k < 2; k++) {
-      p.conv.kernel = kernels[k];
+      assert_true(sm_conv2d_use(&p.conv, methods[k]));
       planned direct = p;
-      direct.conv.kernel = SM_CONV_DIRECT;
+      assert_true(sm_conv2d_use(&direct.conv, "direct"));
       arrays a = ordinary(&p);
       real *y = forward(&p, &a), *gx = backward_data(&p, &a);
       a.x[image + 5] = a.gy[result + 5] = spikes[i % COUNT_OF(spikes)];
@@ -282,7 +282,7 @@ static void an_image_does_not_depend_on_its_neighbours(void **state) {
 static void ordinary_images_are_borne(void **state) {
   (void)state;
   for (size_t i = 0; i < 4; i++) {
-    planned p = plan(&cases[i], SM_CONV_BY_RULE);
+    planned p = plan(&cases[i], NULL);
     uint8_t *unborne = block_of(p.conv.window.batch);
     void *scratch = scratch_of(sm_conv_range_scratch(&p.conv));
     for (int kind = 0; kind < 5; kind++) {
@@ -306,7 +306,7 @@ static void ordinary_images_are_borne(void **state) {
 static void small_channels_with_large_weights_are_not_lost(void **state) {
   (void)state;
   shape_case at = {3, 14, 14, 32, 3, 3, 16, SAME(1)};
-  planned p = plan(&at, SM_CONV_FOURIER);
+  planned p = plan(&at, "fourier");
   arrays a = ordinary(&p);
   for (size_t j = 0; j < p.x; j++) a.x[j] *= j % 32 < 16 ? (real)1e5 : (real)1e-3;
   for (size_t j = 0; j < p.w; j++) a.w[j] *= j / 16 % 32 < 16 ? (real)0 : (real)1e3;
@@ -326,10 +326,10 @@ static void pooling_in_the_same_pass_hands_images_over_too(void **state) {
   (void)state;
   int threads = sm_thread_count();
   const real spikes[] = {NAN, (real)1e7};
-  for (size_t i = 0; i < 4 * COUNT_OF(kernels) * COUNT_OF(spikes); i++) {
-    planned p = plan(&cases[i % 4], kernels[i / 4 % COUNT_OF(kernels)]);
+  for (size_t i = 0; i < 4 * COUNT_OF(methods) * COUNT_OF(spikes); i++) {
+    planned p = plan(&cases[i % 4], methods[i / 4 % COUNT_OF(methods)]);
     arrays a = ordinary(&p);
-    a.x[p.x / p.conv.window.batch + 3] = spikes[i / 4 / COUNT_OF(kernels)];
+    a.x[p.x / p.conv.window.batch + 3] = spikes[i / 4 / COUNT_OF(methods)];
     const sm_window *at = &p.conv.window;
     sm_shape between = {4, {at->batch, at->out_height, at->out_width, p.conv.filters}}, out;
     sm_window pool;

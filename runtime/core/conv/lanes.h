@@ -1,8 +1,8 @@
-/* Source pixels as vectors of results' channels across groups see them: what core/conv_channelwise.h multiplies. */
+/* Source pixels as vectors of results' channels across groups see them: what core/conv/channelwise.h multiplies. */
 #ifndef SM_CONV_LANES_H
 #define SM_CONV_LANES_H
 
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 #include "core/tile.h"
 
 /* Channels of results and of the source, in groups of `own` and of `terms`. */

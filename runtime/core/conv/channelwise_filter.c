@@ -1,8 +1,8 @@
-/* The filter gradient of core/conv_channelwise.h. */
+/* The filter gradient of core/conv/channelwise.h. */
 #include <string.h>
 
-#include "core/conv_channelwise.h"
-#include "core/conv_lanes.h"
+#include "core/conv/channelwise.h"
+#include "core/conv/lanes.h"
 
 enum { CHUNK_POSITIONS = 64 }; /* positions that are worth a chunk's own sum */
 

@@ -1,4 +1,4 @@
-#include "core/conv_maxpool.h"
+#include "core/conv/maxpool.h"
 
 #include <stddef.h>
 

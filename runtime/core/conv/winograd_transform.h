@@ -8,8 +8,8 @@
      gg = V(r)^T [V(m) gy * V(8)^-T d].
    V(8)^-T is taken without the denominators, sm_winograd_scale, which the other side is multiplied by.
    In two dimensions each transform is applied along both axes. */
-#ifndef SM_WINOGRAD_H
-#define SM_WINOGRAD_H
+#ifndef SM_CONV_WINOGRAD_TRANSFORM_H
+#define SM_CONV_WINOGRAD_TRANSFORM_H
 
 #include "core/tile.h"
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/conv.h"
+#include "core/conv/conv.h"
 
 /* y and which: what sm_maxpool_forward (core/pool.h) gives of what sm_conv2d_forward gives, bit for bit. `pool` is over
    images of conv's results. scratch: sm_conv2d_forward_each_scratch(conv) bytes. */

@@ -1,8 +1,8 @@
-/* The filter gradient of core/conv_winograd.h. */
+/* The filter gradient of core/conv/winograd.h. */
 #include <string.h>
 
-#include "core/conv_winograd.h"
-#include "core/conv_winograd_cells.h"
+#include "core/conv/winograd.h"
+#include "core/conv/winograd_cells.h"
 
 enum {
   POINTS = SM_WINOGRAD_POINTS,

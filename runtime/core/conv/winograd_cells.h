@@ -1,10 +1,10 @@
-/* What the passes by Winograd's method (core/conv_winograd.h) share: images as tiles see them, and where a
+/* What the passes by Winograd's method (core/conv/winograd.h) share: images as tiles see them, and where a
    block of tiles keeps its cells. */
 #ifndef SM_CONV_WINOGRAD_CELLS_H
 #define SM_CONV_WINOGRAD_CELLS_H
 
-#include "core/conv_reading.h"
-#include "core/winograd.h"
+#include "core/conv/reading.h"
+#include "core/conv/winograd_transform.h"
 
 enum {
   SM_WINOGRAD_CELLS = SM_WINOGRAD_POINTS * SM_WINOGRAD_POINTS, /* pairs of points: what a tile becomes */

@@ -1,65 +1,19 @@
-/* The passes of core/conv.h: each goes to the kernel that the rule takes, but for numbers that this kernel cannot bear.
-   Those of a transform (core/conv_range.h) go to the direct method, image by image, or all where the filters are not
+/* The passes of core/conv/conv.h: each goes to its method, but for numbers that this method cannot bear.
+   Those of a transform (core/conv/range.h) go to the direct method, image by image, or all where the filters are not
    borne; the filter gradient, being a sum over all images, goes there whole. And where padding is multiplied as zeros,
    an infinite or NaN number on the other side would make NaN of what padding has no part in: then the direct method
    leaves it out. */
-#include "core/conv.h"
+#include "core/conv/conv.h"
 
-#include "core/conv_channelwise.h"
-#include "core/conv_direct.h"
-#include "core/conv_fourier.h"
-#include "core/conv_im2col.h"
-#include "core/conv_range.h"
-#include "core/conv_reading.h"
-#include "core/conv_rule.h"
-#include "core/conv_winograd.h"
-
-typedef size_t scratch_function(const sm_conv2d *conv);
-
-typedef struct kernel {
-  scratch_function *forward_scratch, *backward_data_scratch, *backward_filter_scratch;
-  void (*forward)(real *y, const real *x, const real *w, const real *bias, void *scratch,
-                  const sm_conv2d *conv);
-  void (*backward_data)(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
-  void (*backward_filter)(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
-                          const sm_conv2d *conv);
-} kernel;
-
-static const kernel *kernel_for(const sm_conv2d *conv, sm_conv_pass pass) {
-  static const kernel kernels[] = {
-      [SM_CONV_FOURIER] = {sm_conv_fourier_forward_scratch, sm_conv_fourier_backward_data_scratch,
-                           sm_conv_fourier_backward_filter_scratch, sm_conv_fourier_forward,
-                           sm_conv_fourier_backward_data, sm_conv_fourier_backward_filter},
-      [SM_CONV_WINOGRAD] = {sm_conv_winograd_forward_scratch, sm_conv_winograd_backward_data_scratch,
-                            sm_conv_winograd_backward_filter_scratch, sm_conv_winograd_forward,
-                            sm_conv_winograd_backward_data, sm_conv_winograd_backward_filter},
-      [SM_CONV_DIRECT] = {sm_conv_direct_forward_scratch, sm_conv_direct_backward_data_scratch,
-                          sm_conv_direct_backward_filter_scratch, sm_conv_direct_forward,
-                          sm_conv_direct_backward_data, sm_conv_direct_backward_filter},
-      [SM_CONV_IM2COL] = {sm_conv_im2col_forward_scratch, sm_conv_im2col_backward_data_scratch,
-                          sm_conv_im2col_backward_filter_scratch, sm_conv_im2col_forward,
-                          sm_conv_im2col_backward_data, sm_conv_im2col_backward_filter},
-      [SM_CONV_CHANNELWISE] = {sm_conv_channelwise_forward_scratch, sm_conv_channelwise_backward_data_scratch,
-                               sm_conv_channelwise_backward_filter_scratch, sm_conv_channelwise_forward,
-                               sm_conv_channelwise_backward_data, sm_conv_channelwise_backward_filter},
-  };
-  return &kernels[sm_conv_kernel_of(conv, pass)];
-}
-
-static bool transforms(const sm_conv2d *conv, sm_conv_pass pass) {
-  sm_conv_kernel chosen = sm_conv_kernel_of(conv, pass);
-  return chosen == SM_CONV_FOURIER || chosen == SM_CONV_WINOGRAD;
-}
-
-static bool leaves_padding_out(const sm_conv2d *conv, sm_conv_pass pass) {
-  return sm_conv_kernel_of(conv, pass) == SM_CONV_CHANNELWISE;
-}
+#include "core/conv/method.h"
+#include "core/conv/range.h"
+#include "core/conv/reading.h"
 
 /* The direct method, of so many images, with padding left out of the sums. */
 static sm_conv2d direct_of(const sm_conv2d *conv, size_t batch) {
   sm_conv2d direct = *conv;
   direct.window.batch = batch;
-  direct.kernel = SM_CONV_DIRECT;
+  for (int pass = 0; pass < SM_CONV_PASSES; pass++) direct.method[pass] = &sm_conv_direct;
   direct.leave_padding_out = true;
   return direct;
 }
@@ -86,30 +40,29 @@ static bool takes_nothing(const sm_conv2d *conv) { return conv->window.batch == 
 /* Of a pass: a mark for each image, then what either method needs, or looking for what it does not bear. */
 static size_t marks_bytes(const sm_conv2d *conv) { return sm_aligned(conv->window.batch); }
 
-static size_t scratch_for(const sm_conv2d *conv, sm_conv_pass pass, size_t chosen,
-                          scratch_function *of_direct) {
-  if (leaves_padding_out(conv, pass)) return chosen;
+static size_t scratch_for(const sm_conv2d *conv, const sm_conv_method *chosen, size_t of_chosen,
+                          size_t (*of_direct)(const sm_conv2d *)) {
+  if (chosen->leaves_padding_out) return of_chosen;
   const sm_conv2d all = direct_of(conv, conv->window.batch), one = direct_of(conv, 1);
-  size_t bytes = sm_larger(chosen, sm_larger(of_direct(&all), of_direct(&one)));
-  return transforms(conv, pass) ? marks_bytes(conv) + sm_larger(bytes, sm_conv_range_scratch(conv)) : bytes;
+  size_t bytes = sm_larger(of_chosen, sm_larger(of_direct(&all), of_direct(&one)));
+  return chosen->transforms ? marks_bytes(conv) + sm_larger(bytes, sm_conv_range_scratch(conv)) : bytes;
+}
+
+static size_t scratch_of(const sm_conv2d *conv, sm_conv_pass pass) {
+  const sm_conv_method *chosen = conv->method[pass];
+  return scratch_for(conv, chosen, chosen->scratch[pass](conv), sm_conv_direct.scratch[pass]);
 }
 
 size_t sm_conv2d_forward_scratch(const sm_conv2d *conv) {
-  if (gives_nothing(conv)) return 0;
-  size_t chosen = kernel_for(conv, SM_CONV_FORWARD)->forward_scratch(conv);
-  return scratch_for(conv, SM_CONV_FORWARD, chosen, sm_conv_direct_forward_scratch);
+  return gives_nothing(conv) ? 0 : scratch_of(conv, SM_CONV_FORWARD);
 }
 
 size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
-  if (takes_nothing(conv)) return 0;
-  size_t chosen = kernel_for(conv, SM_CONV_BACKWARD_DATA)->backward_data_scratch(conv);
-  return scratch_for(conv, SM_CONV_BACKWARD_DATA, chosen, sm_conv_direct_backward_data_scratch);
+  return takes_nothing(conv) ? 0 : scratch_of(conv, SM_CONV_BACKWARD_DATA);
 }
 
 size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
-  if (gives_nothing(conv)) return 0;
-  size_t chosen = kernel_for(conv, SM_CONV_BACKWARD_FILTER)->backward_filter_scratch(conv);
-  return scratch_for(conv, SM_CONV_BACKWARD_FILTER, chosen, sm_conv_direct_backward_filter_scratch);
+  return gives_nothing(conv) ? 0 : scratch_of(conv, SM_CONV_BACKWARD_FILTER);
 }
 
 /* ---- which images ---- */
@@ -127,14 +80,14 @@ static sm_range next_marked(const uint8_t *marks, size_t first, size_t batch) {
 void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                        const sm_conv2d *conv) {
   if (gives_nothing(conv)) return;
-  const kernel *chosen = kernel_for(conv, SM_CONV_FORWARD);
+  const sm_conv_method *chosen = conv->method[SM_CONV_FORWARD];
   size_t batch = conv->window.batch;
-  if (!transforms(conv, SM_CONV_FORWARD)) {
+  if (!chosen->transforms) {
     const sm_conv2d direct = direct_of(conv, batch);
-    if (leaves_padding_out(conv, SM_CONV_FORWARD) || sm_conv_is_finite(w, weights_of(conv)))
+    if (chosen->leaves_padding_out || sm_conv_is_finite(w, weights_of(conv)))
       chosen->forward(y, x, w, bias, scratch, conv);
     else
-      sm_conv_direct_forward(y, x, w, bias, scratch, &direct);
+      sm_conv_direct.forward(y, x, w, bias, scratch, &direct);
     return;
   }
   uint8_t *unborne = scratch;
@@ -144,21 +97,21 @@ void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, 
   sm_range images = next_marked(unborne, 0, batch);
   for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
     const sm_conv2d direct = direct_of(conv, images.last - images.first);
-    sm_conv_direct_forward(y + images.first * result_of(conv), x + images.first * image_of(conv), w, bias,
+    sm_conv_direct.forward(y + images.first * result_of(conv), x + images.first * image_of(conv), w, bias,
                            rest, &direct);
   }
 }
 
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
   if (takes_nothing(conv)) return;
-  const kernel *chosen = kernel_for(conv, SM_CONV_BACKWARD_DATA);
+  const sm_conv_method *chosen = conv->method[SM_CONV_BACKWARD_DATA];
   size_t batch = conv->window.batch;
-  if (!transforms(conv, SM_CONV_BACKWARD_DATA)) {
+  if (!chosen->transforms) {
     const sm_conv2d direct = direct_of(conv, batch);
-    if (leaves_padding_out(conv, SM_CONV_BACKWARD_DATA) || sm_conv_is_finite(w, weights_of(conv)))
+    if (chosen->leaves_padding_out || sm_conv_is_finite(w, weights_of(conv)))
       chosen->backward_data(gx, gy, w, scratch, conv);
     else
-      sm_conv_direct_backward_data(gx, gy, w, scratch, &direct);
+      sm_conv_direct.backward_data(gx, gy, w, scratch, &direct);
     return;
   }
   uint8_t *unborne = scratch;
@@ -168,7 +121,7 @@ void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scra
   sm_range images = next_marked(unborne, 0, batch);
   for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
     const sm_conv2d direct = direct_of(conv, images.last - images.first);
-    sm_conv_direct_backward_data(gx + images.first * image_of(conv), gy + images.first * result_of(conv), w,
+    sm_conv_direct.backward_data(gx + images.first * image_of(conv), gy + images.first * result_of(conv), w,
                                  rest, &direct);
   }
 }
@@ -180,15 +133,15 @@ void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real
     for (size_t i = 0; i < conv->filters && gbias; i++) gbias[i] = 0;
     return;
   }
-  const kernel *chosen = kernel_for(conv, SM_CONV_BACKWARD_FILTER);
+  const sm_conv_method *chosen = conv->method[SM_CONV_BACKWARD_FILTER];
   const sm_conv2d direct = direct_of(conv, conv->window.batch);
-  void *rest = (char *)scratch + (transforms(conv, SM_CONV_BACKWARD_FILTER) ? marks_bytes(conv) : 0);
-  bool borne = !transforms(conv, SM_CONV_BACKWARD_FILTER) || sm_conv_backward_filter_borne(gy, x, rest, conv);
+  void *rest = (char *)scratch + (chosen->transforms ? marks_bytes(conv) : 0);
+  bool borne = !chosen->transforms || sm_conv_backward_filter_borne(gy, x, rest, conv);
   if (borne) chosen->backward_filter(gw, gbias, gy, x, rest, conv);
   /* Only here, where it costs nothing, for gy is large: zeros of the padding times infinity are in the result. */
-  if (leaves_padding_out(conv, SM_CONV_BACKWARD_FILTER)) return;
+  if (chosen->leaves_padding_out) return;
   if (!borne || !sm_conv_is_finite(gw, weights_of(conv)))
-    sm_conv_direct_backward_filter(gw, gbias, gy, x, rest, &direct);
+    sm_conv_direct.backward_filter(gw, gbias, gy, x, rest, &direct);
 }
 
 /* ---- image by image ---- */
@@ -221,13 +174,10 @@ static void hand_on_part(const void *work, size_t image, real *result) {
   if (!of->marks || !of->marks[image]) of->task(of->work, of->first + image, result);
 }
 
-static bool goes_by_fourier(const sm_conv2d *conv) {
-  return sm_conv_kernel_of(conv, SM_CONV_FORWARD) == SM_CONV_FOURIER;
-}
-
+/* Whether the method hands each result on by itself. */
 static bool goes_by_image(const sm_conv2d *conv) {
-  return sm_conv_kernel_of(conv, SM_CONV_FORWARD) == SM_CONV_DIRECT && conv->groups == 1 &&
-         conv->window.batch >= EACH_IMAGES;
+  const sm_conv_method *chosen = conv->method[SM_CONV_FORWARD];
+  return chosen->forward_each && conv->groups == 1 && (chosen->transforms || conv->window.batch >= EACH_IMAGES);
 }
 
 static size_t results_bytes(const sm_conv2d *conv) {
@@ -236,27 +186,24 @@ static size_t results_bytes(const sm_conv2d *conv) {
 
 size_t sm_conv2d_forward_each_scratch(const sm_conv2d *conv) {
   if (gives_nothing(conv)) return 0;
-  if (goes_by_fourier(conv) || goes_by_image(conv)) {
-    size_t chosen = goes_by_fourier(conv) ? sm_conv_fourier_forward_scratch(conv)
-                                          : sm_conv_direct_forward_each_scratch(conv);
-    return scratch_for(conv, SM_CONV_FORWARD, chosen, sm_conv_direct_forward_each_scratch);
-  }
-  return results_bytes(conv) + sm_conv2d_forward_scratch(conv);
+  if (!goes_by_image(conv)) return results_bytes(conv) + sm_conv2d_forward_scratch(conv);
+  const sm_conv_method *chosen = conv->method[SM_CONV_FORWARD];
+  return scratch_for(conv, chosen, chosen->forward_each_scratch(conv), sm_conv_direct.forward_each_scratch);
 }
 
-static void fourier_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+static void transform_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
                          const real *bias, void *scratch, const sm_conv2d *conv) {
   size_t batch = conv->window.batch;
   uint8_t *unborne = scratch;
   void *rest = (char *)scratch + marks_bytes(conv);
   size_t count = sm_conv_forward_unborne(unborne, x, w, rest, conv);
   const part borne = {task, work, 0, unborne};
-  if (count < batch) sm_conv_fourier_forward_each(hand_on_part, &borne, x, w, bias, rest, conv);
+  if (count < batch) conv->method[SM_CONV_FORWARD]->forward_each(hand_on_part, &borne, x, w, bias, rest, conv);
   sm_range images = next_marked(unborne, 0, batch);
   for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
     const sm_conv2d direct = direct_of(conv, images.last - images.first);
     const part run = {task, work, images.first, NULL};
-    sm_conv_direct_forward_each(hand_on_part, &run, x + images.first * image_of(conv), w, bias, rest,
+    sm_conv_direct.forward_each(hand_on_part, &run, x + images.first * image_of(conv), w, bias, rest,
                                 &direct);
   }
 }
@@ -264,11 +211,11 @@ static void fourier_each(sm_conv2d_task *task, const void *work, const real *x, 
 void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
                             const real *bias, void *scratch, const sm_conv2d *conv) {
   if (gives_nothing(conv)) return;
-  if (goes_by_fourier(conv)) {
-    fourier_each(task, work, x, w, bias, scratch, conv);
+  if (goes_by_image(conv) && conv->method[SM_CONV_FORWARD]->transforms) {
+    transform_each(task, work, x, w, bias, scratch, conv);
   } else if (goes_by_image(conv)) {
     const sm_conv2d left_out = direct_of(conv, conv->window.batch);
-    sm_conv_direct_forward_each(task, work, x, w, bias, scratch,
+    sm_conv_direct.forward_each(task, work, x, w, bias, scratch,
                                 sm_conv_is_finite(w, weights_of(conv)) ? conv : &left_out);
   } else {
     const results of = {task, work, scratch, result_of(conv)};

@@ -1,10 +1,10 @@
-#include "core/conv_range.h"
+#include "core/conv/range.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 
 /* The bits of a number without its sign, as an integer: in the order of the numbers' sizes, infinity and NaN last. */
 #ifdef SM_DOUBLE

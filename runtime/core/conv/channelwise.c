@@ -1,13 +1,19 @@
-#include "core/conv_channelwise.h"
+/* Convolution of groups that would not fill a vector; depthwise ones have a channel each. Vectors lie along the
+   results' channels, across the groups, so that no lane is idle: each lane is multiplied with the source channels of
+   its own group, one term after the other. Where a group is one channel on either side these are where the lanes are;
+   else source rows are first laid out so. Padding is left out of the sums.
 
-#include "core/conv_lanes.h"
-#include "core/conv_phase.h"
+   Arguments, scratch and results are those of the functions in core/conv/conv.h. */
+#include "core/conv/channelwise.h"
+
+#include "core/conv/lanes.h"
+#include "core/conv/phase.h"
 
 /* With more results of a group the direct method's vectors are at least half full, and it loads less. The
    same everywhere, so that the method does not depend on the processor. */
 enum { SMALL_GROUP = 8 };
 
-bool sm_conv_channelwise_takes(const sm_conv2d *conv, sm_conv_pass pass) {
+static bool takes(const sm_conv2d *conv, sm_conv_pass pass) {
   size_t own = pass == SM_CONV_BACKWARD_DATA ? sm_conv2d_group_channels(conv) : sm_conv2d_group_filters(conv);
   return conv->groups > 1 && own > 0 && own <= SMALL_GROUP;
 }
@@ -188,13 +194,13 @@ static void pack_forward(real *packed, const real *w, const sm_grouping *in, siz
   }
 }
 
-size_t sm_conv_channelwise_forward_scratch(const sm_conv2d *conv) {
+static size_t forward_scratch(const sm_conv2d *conv) {
   const sm_grouping in = filters_from_channels(conv);
   const sm_reading read = taken_apart(sm_reading_of(conv));
   return pass_scratch(&in, &read);
 }
 
-void sm_conv_channelwise_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+static void forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                                  const sm_conv2d *conv) {
   pass of = {.out = y, .images = x, .bias = bias, .in = filters_from_channels(conv),
              .read = taken_apart(sm_reading_of(conv))};
@@ -235,7 +241,7 @@ static void pack_phase(real *packed, const real *w, const sm_phase *down, const 
   }
 }
 
-size_t sm_conv_channelwise_backward_data_scratch(const sm_conv2d *conv) {
+static size_t backward_data_scratch(const sm_conv2d *conv) {
   const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
   const sm_grouping in = channels_from_filters(conv);
   size_t most = 0;
@@ -249,7 +255,7 @@ size_t sm_conv_channelwise_backward_data_scratch(const sm_conv2d *conv) {
   return most;
 }
 
-void sm_conv_channelwise_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+static void backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   const sm_phases rows = sm_phases_down(window), columns = sm_phases_across(window);
   size_t channels = window->channels, line = window->width * channels;
@@ -268,3 +274,22 @@ void sm_conv_channelwise_backward_data(real *gx, const real *gy, const real *w, 
     }
   }
 }
+
+/* ---- the method ---- */
+
+/* Whatever it takes is least work here. */
+static double cost(const sm_conv2d *conv, sm_conv_pass of) {
+  (void)conv, (void)of;
+  return 0;
+}
+
+const sm_conv_method sm_conv_channelwise = {
+    .name = "channelwise",
+    .leaves_padding_out = true,
+    .takes = takes,
+    .cost = cost,
+    .scratch = {forward_scratch, backward_data_scratch, sm_conv_channelwise_backward_filter_scratch},
+    .forward = forward,
+    .backward_data = backward_data,
+    .backward_filter = sm_conv_channelwise_backward_filter,
+};

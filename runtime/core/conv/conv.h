@@ -1,12 +1,10 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
-   {kernel height, kernel width, in, out}. Five kernels compute it, which agree to rounding: direct
-   (core/conv_direct.h), for small groups (core/conv_channelwise.h), with fewer multiplications (core/conv_winograd.h;
-   for small images core/conv_fourier.h), and by patches in BLAS (core/conv_im2col.h), for which sm_blas_load comes
-   first. Each says which geometries it takes; direct takes all.
+   {kernel height, kernel width, in, out}. Several methods compute it, which agree to rounding (core/conv/method.h). A
+   plan has the sizes and the method of each pass. Call sm_blas_load before the first.
 
    What a result does not see does not change it: an image's results are a function of that image, the filters and the
    sizes, bit for bit, and padding takes no part, not even beside an infinite weight. NaN and infinity reach the results
-   that they are a term of and no others. Where a transform does not bear an image (core/conv_range.h), the direct
+   that they are a term of and no others. Where a transform does not bear an image (core/conv/range.h), the direct
    method computes it, also where a transform is forced. */
 #ifndef SM_CONV_H
 #define SM_CONV_H
@@ -15,26 +13,30 @@
 
 #include "core/window.h"
 
-typedef enum sm_conv_kernel {
-  SM_CONV_BY_RULE,
-  SM_CONV_FOURIER,  /* where it can, else by rule */
-  SM_CONV_WINOGRAD, /* the same */
-  SM_CONV_DIRECT,
-  SM_CONV_IM2COL,     /* where it can, else direct */
-  SM_CONV_CHANNELWISE /* where it can, else by rule */
-} sm_conv_kernel;
+typedef enum sm_conv_pass {
+  SM_CONV_FORWARD,
+  SM_CONV_BACKWARD_DATA,
+  SM_CONV_BACKWARD_FILTER,
+  SM_CONV_PASSES /* so many */
+} sm_conv_pass;
 
 typedef struct sm_conv2d {
   sm_window window; /* over x: channels = in */
   size_t filters;   /* out */
   size_t groups;    /* of channels and of filters, in their order: filters see the channels of their own group */
-  sm_conv_kernel kernel;
+  const struct sm_conv_method *method[SM_CONV_PASSES];
   bool leave_padding_out; /* the direct method multiplies no zeros of padding, where it would for speed */
 } sm_conv2d;
 
-/* Which kernel plans take, in words. SMRUN_CONV=fourier, winograd, direct or im2col in the environment overrides the
-   rule. */
+/* How plans choose a method, in words. SMRUN_CONV=NAME in the environment asks for one. */
 const char *sm_conv2d_rule(void);
+
+/* Gives each pass of a plan the method of this name, where it takes the pass, and the one that costs least elsewhere;
+   NULL: the latter everywhere. False where no method has this name. */
+bool sm_conv2d_use(sm_conv2d *conv, const char *name);
+
+/* The name of the method of a pass. */
+const char *sm_conv2d_method(const sm_conv2d *conv, sm_conv_pass pass);
 
 static inline size_t sm_conv2d_group_channels(const sm_conv2d *conv) { return conv->window.channels / conv->groups; }
 static inline size_t sm_conv2d_group_filters(const sm_conv2d *conv) { return conv->filters / conv->groups; }
@@ -48,7 +50,7 @@ static inline bool sm_conv2d_is_plain(const sm_conv2d *conv) {
 
 /* Checks x (batch, height, width, in) against w (kernel height, kernel width, in / groups, out) and fills *conv and
    *out = (batch, out height, out width, out); options down and across. SM_BAD_SHAPE and SM_BAD_VALUE name both shapes;
-   SM_BAD_VALUE is also what SMRUN_CONV gives that names no kernel. */
+   SM_BAD_VALUE is also what SMRUN_CONV gives that names no method. */
 sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, const sm_shape *w,
                          const sm_window_options axes[2], size_t groups, sm_error *error);
 

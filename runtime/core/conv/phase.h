@@ -7,7 +7,7 @@
 #ifndef SM_CONV_PHASE_H
 #define SM_CONV_PHASE_H
 
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 
 /* One phase on one axis. */
 typedef struct sm_phase {

@@ -1,12 +1,29 @@
-#include "core/conv_im2col.h"
-
+/* Convolution by patches: images are unfolded (im2col) a few rows at a time, so that the patches stay in the
+   cache, and multiplied with the filters in serial BLAS, a chunk of the batch per thread. It takes every shape but
+   groups, and is the reference of the others. Arguments, scratch and results are those of the functions in
+   core/conv/conv.h. */
+#include <math.h>
 #include <string.h>
 
-#include "core/conv_reading.h"
+#include "core/conv/method.h"
+#include "core/conv/reading.h"
 #include "core/gemm.h"
 #include "core/unfold.h"
 
-bool sm_conv_im2col_takes(const sm_conv2d *conv) { return conv->groups == 1; }
+static bool takes(const sm_conv2d *conv, sm_conv_pass pass) {
+  (void)pass;
+  return conv->groups == 1;
+}
+
+/* Against im2col with the same vectors, over kernels of 1x1 to 5x5, images of 4x4 to 32x32 and batches of 1,
+   10 and 50, direct measured 1.03 to 3.5 times as fast with AVX-512, and 1 to 2 times with AVX2
+   but for windows of one pixel and strided data gradients (0.8). Below, vectors are partly idle. */
+enum { DIRECT_CHANNELS = 16 };
+
+static double cost(const sm_conv2d *conv, sm_conv_pass pass) {
+  size_t results = pass == SM_CONV_BACKWARD_DATA ? conv->window.channels : conv->filters;
+  return results < DIRECT_CHANNELS ? sm_conv_direct_cost(conv, pass) / 2 : INFINITY;
+}
 
 /* ---- how the work is cut ---- */
 
@@ -81,7 +98,7 @@ static size_t patches_scratch(const sm_conv2d *conv) {
   return patches_bytes(&cut);
 }
 
-size_t sm_conv_im2col_forward_scratch(const sm_conv2d *conv) { return patches_scratch(conv); }
+static size_t forward_scratch(const sm_conv2d *conv) { return patches_scratch(conv); }
 
 static void forward_chunk(const void *work, size_t chunk) {
   const pass *of = work;
@@ -99,7 +116,7 @@ static void forward_chunk(const void *work, size_t chunk) {
   }
 }
 
-void sm_conv_im2col_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+static void forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                             const sm_conv2d *conv) {
   const pass of = {conv, cutting_of(conv), scratch, .out = y, .x = x, .w = w, .bias = bias};
   sm_parallel(of.cut.chunks, SM_LARGE, forward_chunk, &of);
@@ -107,7 +124,7 @@ void sm_conv_im2col_forward(real *y, const real *x, const real *w, const real *b
 
 /* ---- backward ---- */
 
-size_t sm_conv_im2col_backward_data_scratch(const sm_conv2d *conv) { return patches_scratch(conv); }
+static size_t backward_data_scratch(const sm_conv2d *conv) { return patches_scratch(conv); }
 
 static void data_gradient_chunk(const void *work, size_t chunk) {
   const pass *of = work;
@@ -130,7 +147,7 @@ static void data_gradient_chunk(const void *work, size_t chunk) {
   }
 }
 
-void sm_conv_im2col_backward_data(real *gx, const real *gy, const real *w, void *scratch,
+static void backward_data(real *gx, const real *gy, const real *w, void *scratch,
                                   const sm_conv2d *conv) {
   const pass of = {conv, cutting_of(conv), scratch, .out = gx, .gy = gy, .w = w};
   sm_parallel(of.cut.chunks, SM_LARGE, data_gradient_chunk, &of);
@@ -146,7 +163,7 @@ static partials partials_of(const sm_conv2d *conv, const cutting *cut) {
                     sm_aligned(conv->filters * sizeof(double))};
 }
 
-size_t sm_conv_im2col_backward_filter_scratch(const sm_conv2d *conv) {
+static size_t backward_filter_scratch(const sm_conv2d *conv) {
   cutting cut = cutting_of(conv);
   partials part = partials_of(conv, &cut);
   return patches_bytes(&cut) + cut.chunks * (part.gw_bytes + part.gbias_bytes);
@@ -200,7 +217,7 @@ static void add_parts(const void *work, size_t block) {
   }
 }
 
-void sm_conv_im2col_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
+static void backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                     const sm_conv2d *conv) {
   const cutting cut = cutting_of(conv);
   const partials part = partials_of(conv, &cut);
@@ -219,3 +236,13 @@ void sm_conv_im2col_backward_filter(real *gw, real *gbias, const real *gy, const
     gbias[j] = (real)sum;
   }
 }
+
+const sm_conv_method sm_conv_im2col = {
+    .name = "im2col",
+    .takes = takes,
+    .cost = cost,
+    .scratch = {forward_scratch, backward_data_scratch, backward_filter_scratch},
+    .forward = forward,
+    .backward_data = backward_data,
+    .backward_filter = backward_filter,
+};

@@ -5,8 +5,8 @@
    sums and differences of opposite frequencies take the two images apart: what is kept is twice their spectrum.
    That half is 128 cells of two numbers: a real and an imaginary part or, in two cells, what two frequencies have that
    are their own opposites and therefore real. */
-#ifndef SM_FOURIER_H
-#define SM_FOURIER_H
+#ifndef SM_CONV_FOURIER_TRANSFORM_H
+#define SM_CONV_FOURIER_TRANSFORM_H
 
 #include "core/tile.h"
 

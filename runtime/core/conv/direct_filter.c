@@ -1,8 +1,8 @@
-/* The filter gradient of core/conv_direct.h. */
+/* The filter gradient of core/conv/direct.h. */
 #include <string.h>
 
-#include "core/conv_direct.h"
-#include "core/conv_reading.h"
+#include "core/conv/direct.h"
+#include "core/conv/reading.h"
 #include "core/tile.h"
 
 enum {

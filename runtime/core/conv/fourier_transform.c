@@ -1,4 +1,4 @@
-#include "core/fourier.h"
+#include "core/conv/fourier_transform.h"
 
 enum { POINTS = SM_FOURIER_POINTS, HALF = POINTS / 2 };
 

@@ -1,4 +1,4 @@
-#include "core/conv_phase.h"
+#include "core/conv/phase.h"
 
 static size_t greatest_divisor(size_t a, size_t b) {
   while (b) {

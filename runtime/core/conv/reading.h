@@ -3,7 +3,7 @@
 #ifndef SM_CONV_READING_H
 #define SM_CONV_READING_H
 
-#include "core/conv.h"
+#include "core/conv/conv.h"
 #include "core/parallel.h"
 
 /* A convolution that a pass reads: window positions over source images. Forward and the filter gradient read

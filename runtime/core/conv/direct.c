@@ -1,9 +1,13 @@
-#include "core/conv_direct.h"
+/* Convolution without patches, by tiles of sums in registers (core/tile.h). It takes every shape;
+   vectors lie along the output channels, so that with few of them vectors are partly idle. Arguments,
+   scratch and results are those of the functions in core/conv/conv.h. Each element of an image is one sum in one
+   order, however the work is cut; the filter gradient is cut into chunks by its sizes alone. */
+#include "core/conv/direct.h"
 
 #include <string.h>
 
-#include "core/conv_phase.h"
-#include "core/conv_reading.h"
+#include "core/conv/phase.h"
+#include "core/conv/reading.h"
 #include "core/tile.h"
 
 /* ---- images from images ---- */
@@ -187,12 +191,12 @@ static writing pack_filters(real *packed, const real *w, const real *bias, const
                    .image = read->rows * read->columns * conv->filters};
 }
 
-size_t sm_conv_direct_forward_scratch(const sm_conv2d *conv) {
+static size_t forward_scratch(const sm_conv2d *conv) {
   sm_reading read = sm_reading_of(conv);
   return packed_filters_bytes(conv, &read) + correlate_bytes(&read);
 }
 
-void sm_conv_direct_forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
+static void forward(real *y, const real *x, const real *w, const real *bias, void *scratch,
                             const sm_conv2d *conv) {
   const sm_reading read = sm_reading_of(conv);
   char *rest = (char *)scratch + packed_filters_bytes(conv, &read);
@@ -228,13 +232,13 @@ static void correlate_image(const void *work, size_t image) {
   all->task(all->work, image, write.out);
 }
 
-size_t sm_conv_direct_forward_each_scratch(const sm_conv2d *conv) {
+static size_t forward_each_scratch(const sm_conv2d *conv) {
   sm_reading read = sm_reading_of(conv);
   return packed_filters_bytes(conv, &read) + sm_reading_seen_bytes(&read) +
          sm_workers(read.batch) * (sm_reading_band_bytes(&read) + result_bytes(conv, &read));
 }
 
-void sm_conv_direct_forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
+static void forward_each(sm_conv2d_task *task, const void *work, const real *x, const real *w,
                                  const real *bias, void *scratch, const sm_conv2d *conv) {
   const sm_reading read = sm_reading_of(conv);
   const writing write = pack_filters(scratch, w, bias, conv, &read);
@@ -253,7 +257,7 @@ static size_t packed_bytes(const sm_conv2d *conv) {
   return sm_aligned(channels * down * across * sm_conv2d_group_filters(conv) * sizeof(real));
 }
 
-size_t sm_conv_direct_backward_data_scratch(const sm_conv2d *conv) {
+static size_t backward_data_scratch(const sm_conv2d *conv) {
   const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
   size_t most = 0;
   for (size_t i = 0; i < rows.count; i++) {
@@ -317,7 +321,7 @@ static void correlate_phase(real *gx, const real *gy, const real *w, void *scrat
   }
 }
 
-void sm_conv_direct_backward_data(real *gx, const real *gy, const real *w, void *scratch,
+static void backward_data(real *gx, const real *gy, const real *w, void *scratch,
                                   const sm_conv2d *conv) {
   const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
   for (size_t i = 0; i < rows.count; i++) {
@@ -327,3 +331,29 @@ void sm_conv_direct_backward_data(real *gx, const real *gy, const real *w, void 
     }
   }
 }
+
+/* ---- the method ---- */
+
+static bool takes(const sm_conv2d *conv, sm_conv_pass pass) {
+  (void)conv, (void)pass;
+  return true;
+}
+
+double sm_conv_direct_cost(const sm_conv2d *conv, sm_conv_pass pass) {
+  const sm_window *at = &conv->window;
+  (void)pass;
+  return (double)at->kernel_height * (double)at->kernel_width * (double)at->batch * (double)at->out_height *
+         (double)at->out_width;
+}
+
+const sm_conv_method sm_conv_direct = {
+    .name = "direct",
+    .takes = takes,
+    .cost = sm_conv_direct_cost,
+    .scratch = {forward_scratch, backward_data_scratch, sm_conv_direct_backward_filter_scratch},
+    .forward = forward,
+    .backward_data = backward_data,
+    .backward_filter = sm_conv_direct_backward_filter,
+    .forward_each_scratch = forward_each_scratch,
+    .forward_each = forward_each,
+};

@@ -1,4 +1,4 @@
-#include "core/conv_reading.h"
+#include "core/conv/reading.h"
 
 #include <string.h>
 

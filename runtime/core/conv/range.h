@@ -1,4 +1,4 @@
-/* Which numbers the transforms of core/conv_winograd.h and core/conv_fourier.h bear.
+/* Which numbers the transforms of core/conv/winograd.h and core/conv/fourier.h bear.
 
    A transform adds up pixels that no window holds together, and takes them apart again in the end. What that leaves
    behind in a result is the method's rounding times the largest number that went in, wherever in the image that was.
@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/conv.h"
+#include "core/conv/conv.h"
 
 enum { SM_CONV_SPREAD_BITS = 12, SM_CONV_SPREAD = 1 << SM_CONV_SPREAD_BITS, SM_CONV_CHANNEL_BITS = 16 };
 

@@ -1,4 +1,4 @@
-#include "core/conv_lanes.h"
+#include "core/conv/lanes.h"
 
 sm_sight sm_sight_of(const sm_grouping *in, size_t vector) {
   size_t channel = vector * SM_VECTOR, base = channel / in->own * in->terms, last = 0;
