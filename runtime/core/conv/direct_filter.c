@@ -1,4 +1,4 @@
-/* The filter gradient of core/conv/direct.h. */
+/* The filter gradient of core/conv/direct.c. */
 #include <string.h>
 
 #include "core/conv/direct.h"

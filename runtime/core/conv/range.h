@@ -1,4 +1,4 @@
-/* Which numbers the transforms of core/conv/winograd.h and core/conv/fourier.h bear.
+/* Which numbers the transforms of core/conv/winograd.c and core/conv/fourier.c bear.
 
    A transform adds up pixels that no window holds together, and takes them apart again in the end. What that leaves
    behind in a result is the method's rounding times the largest number that went in, wherever in the image that was.

@@ -1,99 +1,121 @@
-/* The filter gradient of core/conv/winograd.h. */
+/* The filter gradient of core/conv/winograd.c. */
 #include <string.h>
 
 #include "core/conv/winograd.h"
 #include "core/conv/winograd_cells.h"
 
 enum {
-  POINTS = SM_WINOGRAD_POINTS,
-  CELLS = SM_WINOGRAD_CELLS,
-  MOST_TILES = 256,
-  ITEMS = 8,                                 /* for threads, at most */
-  PARTS = SM_VECTOR_REGISTERS == 32 ? 2 : 1, /* of the filters, at most */
+  SIDE = SM_WINOGRAD_SIDE,
+  MOST = SM_WINOGRAD_MOST,
+  MOST_CELLS = SM_WINOGRAD_MOST_CELLS,
+  TILES = 3 * SM_TILE_ROWS,     /* of a block */
+  SETS = SM_BATCH_CHUNKS,       /* of sums, at most */
+  WIDE_BYTES = 4 << 20,         /* of a set */
+  ROUND_BYTES = 16 << 20        /* of the cells of a round */
 };
 
-/* An item of work is a chunk of tiles for a part of the filters. Chunks have sums of their own, 64 cells per channel
-   and filter, added in the chunks' order; parts share them, which is less to write and to add than twice as many
-   chunks, but each takes the tiles of x to cells again: it pays where a core's second-level cache then holds a part's
-   sums and cells, as it does in processors with long vectors (1 MiB) and not in others (512 KiB: 6 to 14 % slower).
-   A block of tiles costs a pass over the part's sums of channels * filters, so that there should be as many tiles as
-   make the passes over their own cells, of channels + filters, the larger part. */
+/* Few channels and filters: tiles are cut into chunks, which have sums of their own, all cells per channel and filter;
+   these are added in the chunks' order. An item of work goes through its chunk by blocks, whose cells stay in a core's
+   second-level cache beside the sums.
+   Many, whose sums would not stay there: there is one set of sums. Tiles come in rounds, in which threads share first
+   the blocks of tiles and then the cells' sums. */
 typedef struct cutting {
   sm_grid grid;
-  size_t chunks, parts;
-  size_t tiles;                 /* in a block */
-  sm_cells in, out;             /* of a block: of x, and of a part of gy */
-  size_t in_bytes, out_bytes;   /* per thread */
-  size_t gw_step;               /* elements between the cells of a chunk's sums, (channels, filters) each */
-  size_t gw_bytes, gbias_bytes; /* per chunk: (CELLS, gw_step); (filters) in double */
+  size_t points, count;                   /* of an axis; cells */
+  size_t sets;                            /* of sums */
+  size_t round;                           /* blocks in a round; 0: each set is one thread's */
+  sm_cells in, out;                       /* of a block or a round: of x and of gy */
+  size_t in_bytes, out_bytes, copy_bytes; /* of them, and of a tile per thread */
+  size_t gw_step;                         /* elements between the cells of a set, (channels, filters) each */
+  size_t gw_bytes, gbias_bytes;           /* per set: (cells, gw_step); per share: (filters) in double */
 } cutting;
 
 static cutting cutting_of(const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
-  size_t channels = window->channels, filters = conv->filters, panels = sm_panels_of(filters);
+  size_t channels = window->channels, filters = conv->filters;
   cutting cut = {.grid = sm_grid_of(conv, window->out_height, window->out_width)};
-  cut.parts = sm_smaller(panels, PARTS);
-  size_t widest = sm_smaller(sm_chunk(panels, cut.parts, 0).last * SM_PANEL, filters);
-  cut.tiles =
-      sm_larger(SM_WINOGRAD_TILES, sm_smaller(2 * channels * widest / (channels + widest), MOST_TILES));
-  cut.chunks = sm_smaller(sm_larger(sm_quotient_up(cut.grid.tiles, cut.tiles), 1), ITEMS / cut.parts);
-  cut.in = sm_cells_of(cut.tiles, channels);
-  cut.out = sm_cells_of(cut.tiles, widest);
+  cut.points = sm_winograd_points(window->kernel_height);
+  cut.count = cut.points * cut.points;
+  size_t tile_bytes = cut.count * (channels + filters) * sizeof(real), together;
+  size_t blocks = sm_larger(sm_quotient_up(cut.grid.tiles, TILES), 1);
+  cut.gw_step = sm_winograd_filter_step(channels, filters);
+  cut.gw_bytes = sm_aligned(cut.count * cut.gw_step * sizeof(real));
+  if (cut.gw_bytes >= WIDE_BYTES) {
+    cut.sets = 1;
+    cut.round = sm_smaller(sm_larger(ROUND_BYTES / (tile_bytes * TILES), 1), blocks);
+    together = cut.round * TILES;
+  } else {
+    cut.sets = sm_smaller(blocks, SETS);
+    together = TILES;
+  }
+  cut.in = sm_cells_of(cut.points, together, channels);
+  cut.out = sm_cells_of(cut.points, together, filters);
   cut.in_bytes = sm_cells_bytes(&cut.in);
   cut.out_bytes = sm_cells_bytes(&cut.out);
-  cut.gw_step = sm_winograd_filter_step(channels, filters);
-  cut.gw_bytes = sm_aligned(CELLS * cut.gw_step * sizeof(real));
+  cut.copy_bytes = sm_copy_bytes(cut.points, sm_larger(channels, filters));
   cut.gbias_bytes = sm_aligned(filters * sizeof(double));
   return cut;
 }
 
-size_t sm_conv_winograd_backward_filter_scratch(const sm_conv2d *conv) {
-  cutting cut = cutting_of(conv);
-  return cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
-         sm_workers(cut.chunks * cut.parts) * (cut.in_bytes + cut.out_bytes);
+static size_t gbias_shares(const cutting *cut) { return sm_larger(cut->sets, cut->round); }
+
+/* What a thread has of its own. */
+static size_t own_bytes(const cutting *cut) {
+  return cut->copy_bytes + (cut->round ? 0 : cut->in_bytes + cut->out_bytes);
 }
 
-/* A vector of channels of a tile of n x n pixels, which come from filters. Returns the pixels' sum. */
-SM_INLINE sm_vector evaluate_tile(real *cells, const sm_cells *lie, const real *pixel, const sm_place *on,
-                                  const sm_images *at, const int n) {
-  sm_vector half[CELLS], line[POINTS], sum = {0};
-  for (size_t i = 0; i < (size_t)n; i++) {
-    sm_load_row(line, n, i, &pixel, on, at);
-    for (int j = 0; j < n; j++) sum += line[j];
-    sm_winograd_evaluate(half + i * POINTS, line, 1, n);
+size_t sm_conv_winograd_backward_filter_scratch(const sm_conv2d *conv) {
+  cutting cut = cutting_of(conv);
+  size_t shared = cut.round ? cut.in_bytes + cut.out_bytes : 0;
+  return cut.sets * cut.gw_bytes + gbias_shares(&cut) * cut.gbias_bytes + shared +
+         (size_t)sm_thread_count() * own_bytes(&cut);
+}
+
+/* A vector of channels of a tile of 4 x 4 pixels, which come from filters. Returns the pixels' sum. */
+SM_INLINE sm_vector evaluate_tile(real *cells, const sm_cells *lie, const real *pixel, size_t row,
+                                  const int points) {
+  sm_vector half[SIDE * MOST], line[MOST], sum = {0};
+  SM_UNROLL
+  for (size_t i = 0; i < SIDE; i++) {
+    SM_UNROLL
+    for (size_t j = 0; j < SIDE; j++) {
+      line[j] = *(const sm_vector *)(pixel + i * row + j * lie->column);
+      sum += line[j];
+    }
+    sm_winograd_evaluate(half + i * (size_t)points, line, 1, SIDE, points);
   }
-  for (size_t j = 0; j < POINTS; j++) {
-    sm_winograd_evaluate(line, half + j, POINTS, n);
-    sm_store_column(cells + j * lie->column, lie->row, line);
+  for (size_t j = 0; j < (size_t)points; j++) {
+    sm_winograd_evaluate(line, half + j, points, SIDE, points);
+    sm_store_column(cells + j * lie->column, lie->row, line, points);
   }
   return sum;
 }
 
-/* The cells of the gradient's tiles, of some filters; gbias (all filters) += their pixels. */
-static void evaluate_tiles(real *cells, const sm_cells *lie, double *gbias, const real *gy, sm_range tiles,
-                           sm_range filters, const sm_images *at, const sm_grid *cut) {
+/* The cells of the gradient's tiles; gbias (filters) += their pixels. */
+static void evaluate_tiles(real *cells, const sm_cells *lie, real *copy, double *gbias, const real *gy, sm_range tiles,
+                           const sm_images *at, const sm_grid *cut) {
   for (size_t t = tiles.first; t < tiles.last; t++, cells += lie->tile) {
-    sm_place on = sm_place_of(t, cut->side, at, cut);
+    sm_place on = sm_place_of(t, SIDE, at, cut);
+    sm_pixels from = sm_tile_pixels(copy, gy, SIDE, &on, at);
     sm_fetch_tile(gy, t + SM_TILES_AHEAD * cut->across, at, cut);
-    for (size_t c = filters.first; c < filters.last; c += SM_VECTOR) {
-      const real *pixel = gy + on.first + c;
-      real *own = cells + (c - filters.first);
-      sm_vector sum = cut->side == 6 ? evaluate_tile(own, lie, pixel, &on, at, 6)
-                                     : evaluate_tile(own, lie, pixel, &on, at, 4);
+    for (size_t c = 0; c < at->channels; c += SM_VECTOR) {
+      sm_vector sum = lie->points == 6 ? evaluate_tile(cells + c, lie, from.first + c, from.row, 6)
+                                       : evaluate_tile(cells + c, lie, from.first + c, from.row, 8);
       for (size_t k = 0; k < SM_VECTOR && gbias; k++) gbias[c + k] += (double)sum[k];
     }
   }
 }
 
-/* `filters` columns of gw (channels, step) = or += the products of a cell of x and one of gy, over all tiles. */
-static void add_products(real *gw, size_t step, const real *x, const real *gy, size_t filters, bool add,
-                         size_t tiles, const sm_cells *x_lie, const sm_cells *gy_lie) {
+/* gw (channels, filters) = or += the products of a cell of x and one of gy, over all tiles. */
+static void add_products(real *gw, const real *x, const real *gy, bool add, size_t tiles, const sm_cells *x_lie,
+                         const sm_cells *gy_lie) {
+  size_t filters = gy_lie->column;
   for (size_t p = 0; p < sm_panels_of(filters); p++) {
     sm_panel at = sm_panel_of(filters, p);
     sm_tile tile = {.out = gw + at.first,
                     .start = add ? gw + at.first : NULL,
-                    .out_step = step,
-                    .start_step = step,
+                    .out_step = filters,
+                    .start_step = filters,
                     .a = x,
                     .b = gy + at.first,
                     .a_step = x_lie->tile,
@@ -105,20 +127,24 @@ static void add_products(real *gw, size_t step, const real *x, const real *gy, s
   }
 }
 
-/* A vector of filters of gw (kernel, kernel, weights) from the chunks' sums of cells. */
-SM_INLINE void collect_filter(real *gw, real *cells, size_t weights, const cutting *cut, const int n) {
+/* A vector of filters of gw (kernel, kernel, weights) from the sums of cells, of all sets. */
+SM_INLINE void collect_filter(real *gw, real *cells, size_t weights, const cutting *cut, const int n,
+                              const int points) {
   size_t step = cut->gw_step;
-  for (size_t cell = 0; cell < CELLS; cell++) {
+  real scale[MOST];
+  SM_UNROLL
+  for (size_t i = 0; i < (size_t)points; i++) scale[i] = sm_winograd_scale(points, i);
+  for (size_t cell = 0; cell < cut->count; cell++) {
     sm_vector *first = (sm_vector *)(cells + cell * step), sum = *first;
-    for (size_t chunk = 1; chunk < cut->chunks; chunk++) {
-      sum += *(const sm_vector *)(cells + chunk * (cut->gw_bytes / sizeof *cells) + cell * step);
+    for (size_t set = 1; set < cut->sets; set++) {
+      sum += *(const sm_vector *)(cells + set * (cut->gw_bytes / sizeof *cells) + cell * step);
     }
-    *first = sum * (sm_winograd_scale[cell / POINTS] * sm_winograd_scale[cell % POINTS]);
+    *first = sum * (scale[cell / (size_t)points] * scale[cell % (size_t)points]);
   }
-  sm_vector half[CELLS], line[POINTS];
-  sm_collect_rows(half, cells, step, POINTS * step, n);
+  sm_vector half[MOST_CELLS], line[MOST];
+  sm_collect_rows(half, cells, step, (size_t)points * step, n, points);
   for (size_t j = 0; j < (size_t)n; j++) {
-    sm_winograd_collect(line, half + j, n, n);
+    sm_winograd_collect(line, half + j, n, n, points);
     for (size_t i = 0; i < (size_t)n; i++) *(sm_vector *)(gw + (i * (size_t)n + j) * weights) = line[i];
   }
 }
@@ -130,73 +156,112 @@ typedef struct gradient {
   sm_images from, to;
   cutting cut;
   size_t kernel;
-  char *gw_parts, *gbias_parts; /* the chunks' */
-  bool gbias;                   /* whether it is wanted */
-  char *cells;                  /* the threads' */
+  char *sets, *gbias_shares, *shared, *own;
+  bool gbias;     /* whether it is wanted */
+  sm_range tiles; /* of the round */
+  bool first;     /* of all rounds */
 } gradient;
 
-static void sum_item(const void *work, size_t item) {
+static char *own_of(const gradient *of) { return of->own + (size_t)sm_thread_index() * own_bytes(&of->cut); }
+
+static double *gbias_share(const gradient *of, size_t share) {
+  return of->gbias ? (double *)(of->gbias_shares + share * of->cut.gbias_bytes) : NULL;
+}
+
+static void spread_both(real *in, real *out, real *copy, double *gbias, sm_range tiles, const gradient *of) {
+  sm_spread_tiles(in, &of->cut.in, copy, of->x, tiles, &of->from, &of->cut.grid);
+  evaluate_tiles(out, &of->cut.out, copy, gbias, of->gy, tiles, &of->to, &of->cut.grid);
+}
+
+static void add_cell(real *set, const real *in, const real *out, size_t cell, size_t tiles, bool add,
+                     const cutting *cut) {
+  add_products(set + cell * cut->gw_step, in + sm_cell(&cut->in, cell), out + sm_cell(&cut->out, cell), add, tiles,
+               &cut->in, &cut->out);
+}
+
+/* ---- a chunk of tiles for a set of sums ---- */
+
+static void sum_chunk(const void *work, size_t chunk) {
   const gradient *of = work;
   const cutting *cut = &of->cut;
-  size_t chunk = item / cut->parts, all_filters = of->to.channels;
-  sm_range panels = sm_chunk(sm_panels_of(all_filters), cut->parts, item % cut->parts);
-  sm_range filters = {panels.first * SM_PANEL, sm_smaller(panels.last * SM_PANEL, all_filters)};
-  char *own = of->cells + (size_t)sm_thread_index() * (cut->in_bytes + cut->out_bytes);
-  real *in = (real *)own, *out = (real *)(own + cut->in_bytes);
-  real *sum = (real *)(of->gw_parts + chunk * cut->gw_bytes) + filters.first;
-  double *gbias_sum = of->gbias ? (double *)(of->gbias_parts + chunk * cut->gbias_bytes) : NULL;
-  for (size_t j = filters.first; j < filters.last && gbias_sum; j++) gbias_sum[j] = 0;
-  sm_range all = sm_chunk(cut->grid.tiles, cut->chunks, chunk);
-  size_t count = all.last - all.first, blocks = sm_larger(sm_quotient_up(count, cut->tiles), 1);
-  for (size_t block = 0; block < blocks; block++) {
-    sm_range tiles = sm_chunk(count, blocks, block);
-    tiles = (sm_range){all.first + tiles.first, all.first + tiles.last};
-    sm_spread_tiles(in, &cut->in, of->x, tiles, &of->from, &cut->grid);
-    evaluate_tiles(out, &cut->out, gbias_sum, of->gy, tiles, filters, &of->to, &cut->grid);
-    for (size_t cell = 0; cell < CELLS; cell++) {
-      size_t i = cell / POINTS, j = cell % POINTS;
-      add_products(sum + cell * cut->gw_step, all_filters, in + i * cut->in.row + j * cut->in.column,
-                   out + i * cut->out.row + j * cut->out.column, filters.last - filters.first, block > 0,
-                   tiles.last - tiles.first, &cut->in, &cut->out);
-    }
+  char *own = own_of(of);
+  real *copy = (real *)own, *in = (real *)(own + cut->copy_bytes), *out = (real *)((char *)in + cut->in_bytes);
+  sm_range all = sm_chunk(cut->grid.tiles, cut->sets, chunk);
+  for (size_t first = all.first; first < all.last; first += TILES) {
+    sm_range tiles = {first, sm_smaller(first + TILES, all.last)};
+    spread_both(in, out, copy, gbias_share(of, chunk), tiles, of);
+    for (size_t cell = 0; cell < cut->count; cell++)
+      add_cell((real *)(of->sets + chunk * cut->gw_bytes), in, out, cell, tiles.last - tiles.first,
+               first > all.first, cut);
   }
 }
+
+/* ---- a round ---- */
+
+static void spread_block(const void *work, size_t block) {
+  const gradient *of = work;
+  const cutting *cut = &of->cut;
+  size_t first = of->tiles.first + block * TILES;
+  real *in = (real *)of->shared + block * TILES * cut->in.tile;
+  real *out = (real *)(of->shared + cut->in_bytes) + block * TILES * cut->out.tile;
+  spread_both(in, out, (real *)own_of(of), gbias_share(of, block),
+              (sm_range){first, sm_smaller(first + TILES, of->tiles.last)}, of);
+}
+
+static void sum_cell(const void *work, size_t cell) {
+  const gradient *of = work;
+  add_cell((real *)of->sets, (const real *)of->shared, (const real *)(of->shared + of->cut.in_bytes), cell,
+           of->tiles.last - of->tiles.first, !of->first, &of->cut);
+}
+
+static void sum_rounds(gradient *of) {
+  const cutting *cut = &of->cut;
+  size_t tiles = cut->round * TILES;
+  for (size_t first = 0; first < cut->grid.tiles; first += tiles) {
+    of->first = first == 0;
+    of->tiles = (sm_range){first, sm_smaller(first + tiles, cut->grid.tiles)};
+    sm_parallel(sm_quotient_up(of->tiles.last - first, TILES), SM_LARGE, spread_block, of);
+    sm_parallel(cut->count, SM_LARGE, sum_cell, of);
+  }
+}
+
+/* ---- the gradient ---- */
 
 static void collect_vector(const void *work, size_t vector) {
   const gradient *of = work;
   size_t at = vector * SM_VECTOR, weights = of->from.channels * of->to.channels;
-  real *cells = (real *)of->gw_parts + at;
+  real *cells = (real *)of->sets + at;
   if (of->kernel == 3)
-    collect_filter(of->gw + at, cells, weights, &of->cut, 3);
+    collect_filter(of->gw + at, cells, weights, &of->cut, 3, 6);
   else
-    collect_filter(of->gw + at, cells, weights, &of->cut, 5);
+    collect_filter(of->gw + at, cells, weights, &of->cut, 5, 8);
 }
 
 void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                       const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   const cutting cut = cutting_of(conv);
-  size_t filters = conv->filters;
-  char *gbias_parts = (char *)scratch + cut.chunks * cut.gw_bytes;
-  const gradient of = {.gw = gw,
-                       .gy = gy,
-                       .x = x,
-                       .from = {window->height, window->width, window->channels, (ptrdiff_t)window->top,
-                                (ptrdiff_t)window->left},
-                       .to = {window->out_height, window->out_width, filters, 0, 0},
-                       .cut = cut,
-                       .kernel = window->kernel_height,
-                       .gw_parts = scratch,
-                       .gbias_parts = gbias_parts,
-                       .gbias = gbias != NULL,
-                       .cells = gbias_parts + cut.chunks * cut.gbias_bytes};
-  sm_parallel(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
+  size_t filters = conv->filters, shares = gbias_shares(&cut);
+  gradient of = {.gw = gw,
+                 .gy = gy,
+                 .x = x,
+                 .from = {window->height, window->width, window->channels, (ptrdiff_t)window->top,
+                          (ptrdiff_t)window->left},
+                 .to = {window->out_height, window->out_width, filters, 0, 0},
+                 .cut = cut,
+                 .kernel = window->kernel_height,
+                 .sets = scratch,
+                 .gbias = gbias != NULL};
+  of.gbias_shares = of.sets + cut.sets * cut.gw_bytes;
+  of.shared = of.gbias_shares + shares * cut.gbias_bytes;
+  of.own = of.shared + (cut.round ? cut.in_bytes + cut.out_bytes : 0);
+  memset(of.gbias_shares, 0, shares * cut.gbias_bytes);
+  if (cut.round) sum_rounds(&of);
+  else sm_parallel(cut.sets, SM_LARGE, sum_chunk, &of);
   sm_parallel(window->channels * filters / SM_VECTOR, SM_LARGE, collect_vector, &of);
   for (size_t j = 0; j < filters && gbias; j++) {
     double sum = 0;
-    for (size_t chunk = 0; chunk < cut.chunks; chunk++) {
-      sum += ((double *)(gbias_parts + chunk * cut.gbias_bytes))[j];
-    }
+    for (size_t share = 0; share < shares; share++) sum += gbias_share(&of, share)[j];
     gbias[j] = (real)sum;
   }
 }
