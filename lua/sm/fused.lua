@@ -2,6 +2,7 @@
 -- methods of tensors: the layers use them, where one follows another.
 -- @module sm.fused
 local runtime = require "sm.runtime"
+local arguments = require "sm.ops.arguments"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
@@ -9,7 +10,7 @@ local where = require "sm.ops.compare".where
 local windows = require "sm.windows"
 local shape_text = require "sm.text".shape
 
-local T, K, C = runtime.tensor, runtime.math, runtime.conv
+local T, K, C, N = runtime.tensor, runtime.math, runtime.conv, runtime.normalise
 local record, records, saved, tracks = autograd.record_twice, autograd.records, autograd.saved, autograd.tracks
 
 local M = {}
@@ -99,6 +100,75 @@ function M.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
     local gx, gw, gb = windows.conv2d_gradients(between, x, w, b, o)
     return gx, gw, gb, between
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
+end
+
+--- Raises unless weight and bias are nil or real tensors of a shape.
+function M.check_affine(name, o, shape)
+  for _, key in ipairs { "weight", "bias" } do
+    local x = o[key]
+    if x then
+      arguments.real(name, x)
+      if shape_text(x.shape) ~= shape_text(shape) then
+        fail("%s: expected a %s of shape %s, got %s", name, key, shape_text(shape), shape_text(x.shape))
+      end
+    end
+  end
+end
+
+--- The gradients of x, weight and bias, recorded.
+-- @param layout {outer, rows, channels} that x is seen as
+local function normal_gradients(gy, x, weight, bias, layout, groups, epsilon)
+  local outer, rows, channels = table.unpack(layout)
+  local size, over, keep, view = channels // groups, { 2, 4 }, { keepdim = true }, primitives.view
+  local four = { outer, rows, groups, size }
+  local g, centred = view(gy, four), view(x, four)
+  centred = centred - centred:mean(over, keep)
+  local scale = 1 / ((centred * centred):mean(over, keep) + epsilon):sqrt()
+  local z = centred * scale
+  local d = weight and g * view(weight, { groups, size }) or g
+  local gx = scale * (d - d:mean(over, keep) - z * (d * z):mean(over, keep))
+  return view(gx, x.shape), tracks(weight) and view((g * z):sum { 1, 2 }, weight.shape),
+    tracks(bias) and view(g:sum { 1, 2 }, bias.shape)
+end
+
+--- x, seen as {outer, rows, channels}, normalised in groups; where rows are more than one, then `beside` added, and
+-- then relu taken, if they are given. Mean and variance {outer, groups}.
+function M.normalised(name, x, layout, groups, o, beside, relu)
+  local weight, bias, epsilon = o.weight, o.bias, o.epsilon
+  local rows, next_to = T.reshape(x, layout), beside and T.reshape(beside, layout)
+  local given, mean, variance = N.forward(rows, weight, bias, groups, epsilon, next_to, relu)
+  local y = T.reshape(given, x.shape)
+  local kept = relu and beside and given or nil -- what relu let pass is seen in it; without `beside` it follows from x
+  record(y, name, function(gy, reuse, graph)
+    if graph then
+      local g = gy
+      if relu then
+        local again = kept or N.forward(rows, weight, bias, groups, epsilon, nil, true)
+        g = where(runtime.compare.le(T.reshape(again, x.shape), 0), 0, gy)
+      end
+      local gx, gw, gb = normal_gradients(g, x, weight, bias, layout, groups, epsilon)
+      return gx, gw, gb, beside and g
+    end
+    local gx, gw, gb, passed = N.backward(T.reshape(gy, layout), rows, mean, variance, weight, groups, epsilon,
+      tracks(weight) or tracks(bias), reuse and not (beside and not relu), relu, bias, kept)
+    if passed then passed = T.reshape(passed, x.shape) end
+    return T.reshape(gx, x.shape), tracks(weight) and T.reshape(gw, weight.shape),
+      tracks(bias) and T.reshape(gb, bias.shape), beside and (passed or gy)
+  end, saved(x, mean, variance, weight, relu and bias, kept), x, weight, bias, beside)
+  return y, mean, variance
+end
+
+--- A batch {…, channels} normalised over all axes but the last; then `beside`, of its shape, added, and then relu
+-- taken, if they are given.
+-- @return that, and the mean and the biased variance of each channel
+function M.batch_norm(x, o, beside, relu)
+  local shape, rows = x.shape, 1
+  local channels = shape[#shape]
+  for axis = 1, #shape - 1 do rows = rows * shape[axis] end
+  M.check_affine("batch_norm", o, { channels })
+  local y, mean, variance = M.normalised("batch_norm", x, { 1, rows, channels }, math.max(1, channels), o, beside,
+    relu)
+  return y, T.reshape(mean, { T.count(mean) }), T.reshape(variance, { T.count(variance) })
 end
 
 return M

@@ -26,42 +26,66 @@ static void *take(lua_State *L, const sm_normalisation *of) {
   return sm_lua_take(L, bytes);
 }
 
-/* forward(x, weight, bias, groups, epsilon) → y, mean, variance {outer, groups}; weight and bias may be nil */
+/* What may come after in the same pass: of one row there is none. */
+static void check_after(lua_State *L, int index, const sm_tensor *given, const sm_tensor *x, bool relu) {
+  if (given && !sm_shape_equal(&given->shape, &x->shape))
+    sm_lua_bad_argument(L, index, "a tensor of the input's shape");
+  if ((given || relu) && x->shape.size[1] == 1) sm_lua_bad_argument(L, index, "nothing after single rows");
+}
+
+/* forward(x, weight, bias, groups, epsilon, beside, relu) → y, mean, variance {outer, groups}; weight, bias and
+   beside, which is added before relu, may be nil */
 static int forward(lua_State *L) {
+  lua_settop(L, 7);
   const sm_tensor *x = sm_lua_real(L, 1);
   const sm_normalisation of = check_normal(L, x, 4);
   const sm_tensor *weight = check_count(L, 2, of.channels), *bias = check_count(L, 3, of.channels);
+  const sm_tensor *beside = sm_lua_real_or_nil(L, 6);
+  const bool relu = lua_toboolean(L, 7);
+  check_after(L, 6, beside, x, relu);
   const sm_shape groups = {2, {of.outer, of.groups}};
   const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
   const sm_tensor *mean = sm_lua_new(L, SM_REAL, &groups), *variance = sm_lua_new(L, SM_REAL, &groups);
   void *scratch = take(L, &of);
   sm_normalise_forward(sm_lua_data(L, y), sm_lua_data(L, mean), sm_lua_data(L, variance), sm_lua_data(L, x),
-                       sm_lua_data(L, weight), sm_lua_data(L, bias), &of, scratch);
+                       sm_lua_data(L, weight), sm_lua_data(L, bias), sm_lua_data(L, beside), relu, &of, scratch);
   sm_lua_give(L);
   return 3;
 }
 
-/* backward(gy, x, mean, variance, weight or nil, groups, epsilon, with_parameters, reuse) → gx, and with_parameters gw
-   and gb {channels}; gx in gy's place if it may be reused */
+/* A new tensor, or nil. */
+static const sm_tensor *push_parameter(lua_State *L, bool wanted, const sm_shape *shape) {
+  if (wanted) return sm_lua_new(L, SM_REAL, shape);
+  lua_pushnil(L);
+  return NULL;
+}
+
+/* backward(gy, x, mean, variance, weight or nil, groups, epsilon, with_parameters, reuse, relu, bias or nil, y or nil)
+   → gx, gw and gb {channels} or nil without parameters, passed or nil. y is what `forward` gave where it added
+   something before relu; then `passed` is the gradient of that. gx, or passed, in gy's place if it may be reused */
 static int backward(lua_State *L) {
+  lua_settop(L, 12);
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
   const sm_normalisation of = check_normal(L, x, 6);
-  const bool with_parameters = lua_toboolean(L, 8), reuse = lua_toboolean(L, 9);
+  const bool with_parameters = lua_toboolean(L, 8), reuse = lua_toboolean(L, 9), relu = lua_toboolean(L, 10);
   if (!sm_shape_equal(&gy->shape, &x->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
   const sm_tensor *mean = sm_lua_real(L, 3), *variance = sm_lua_real(L, 4);
   check_count(L, 3, of.outer * of.groups);
   check_count(L, 4, of.outer * of.groups);
-  const sm_tensor *weight = check_count(L, 5, of.channels);
+  const sm_tensor *weight = check_count(L, 5, of.channels), *bias = check_count(L, 11, of.channels);
+  const sm_tensor *y = sm_lua_real_or_nil(L, 12);
+  check_after(L, 12, y, x, relu);
   const sm_shape channels = {1, {of.channels}};
-  const sm_tensor *gx = sm_lua_like(L, 1, reuse);
-  const sm_tensor *gw = with_parameters ? sm_lua_new(L, SM_REAL, &channels) : NULL;
-  const sm_tensor *gb = with_parameters ? sm_lua_new(L, SM_REAL, &channels) : NULL;
+  const sm_tensor *gx = sm_lua_like(L, 1, reuse && !y);
+  const sm_tensor *gw = push_parameter(L, with_parameters, &channels);
+  const sm_tensor *gb = push_parameter(L, with_parameters, &channels);
+  const sm_tensor *passed = y ? sm_lua_like(L, 1, reuse) : NULL;
   void *scratch = take(L, &of);
-  sm_normalise_backward(sm_lua_data(L, gx), sm_lua_data(L, gw), sm_lua_data(L, gb), sm_lua_data(L, gy),
-                        sm_lua_data(L, x), sm_lua_data(L, mean), sm_lua_data(L, variance), sm_lua_data(L, weight), &of,
-                        scratch);
+  sm_normalise_backward(sm_lua_data(L, gx), sm_lua_data(L, gw), sm_lua_data(L, gb), sm_lua_data(L, passed),
+                        sm_lua_data(L, gy), sm_lua_data(L, x), sm_lua_data(L, y), sm_lua_data(L, mean),
+                        sm_lua_data(L, variance), sm_lua_data(L, weight), sm_lua_data(L, bias), relu, &of, scratch);
   sm_lua_give(L);
-  return with_parameters ? 3 : 1;
+  return y ? 4 : 3;
 }
 
 void sm_lua_open_normalise(lua_State *L) {

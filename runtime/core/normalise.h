@@ -4,6 +4,8 @@
 #ifndef SM_NORMALISE_H
 #define SM_NORMALISE_H
 
+#include <stdbool.h>
+
 #include "core/tensor.h"
 
 /* x is (outer, rows, channels). The channels are in `groups` groups of neighbours, all of one size. In each `outer` a
@@ -18,14 +20,19 @@ typedef struct sm_normalisation {
 /* *bytes of scratch for either pass; false where that is more than a pointer can reach. */
 bool sm_normalise_scratch(size_t *bytes, const sm_normalisation *of);
 
-/* mean and variance are (outer, groups). weight and bias (channels) may be NULL: 1 and 0. */
+/* mean and variance are (outer, groups). weight and bias (channels) may be NULL: 1 and 0. With rows > 1 there may come
+   more in the same pass: `beside`, of x's shape or NULL, is added, and then relu taken. */
 void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
-                          const sm_normalisation *of, void *scratch);
+                          const real *beside, bool relu, const sm_normalisation *of, void *scratch);
 
 /* With z = (x - mean) / sqrt(variance + epsilon) and g = weight * gy, and means over a group in all rows:
    gx = (g - mean(g) - z * mean(g * z)) / sqrt(variance + epsilon); gw = sum of gy * z, gb = sum of gy (channels), over
-   all rows of all `outer`. gw and gb may be NULL, gx may be gy. */
-void sm_normalise_backward(real *gx, real *gw, real *gb, const real *gy, const real *x, const real *mean,
-                           const real *variance, const real *weight, const sm_normalisation *of, void *scratch);
+   all rows of all `outer`. gw and gb may be NULL, gx may be gy.
+   Where relu came after, gy is first set to 0 where relu was; bias is read for that alone. Where something was added
+   before relu, y is what the forward pass gave, and `passed`, not NULL, becomes that gradient, which is also that of
+   what was added; it may be gy, and then gx may not. Otherwise y and passed are NULL. */
+void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const real *gy, const real *x, const real *y,
+                           const real *mean, const real *variance, const real *weight, const real *bias, bool relu,
+                           const sm_normalisation *of, void *scratch);
 
 #endif

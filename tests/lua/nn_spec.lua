@@ -249,6 +249,52 @@ describe("containers", function()
     assert.are.same(x:relu():totable(), model:activations(x).relu1:totable()) -- whoever looks on sees relu's own
   end)
 
+
+  it("normalises, adds and takes relu in one pass with the bits of the separate ones", function()
+    local function network()
+      sm.seed(9)
+      local model = nn.sequential {
+        nn.conv2d { 6, kernel = 3 }, nn.batchnorm(), nn.relu(),
+        nn.residual { nn.conv2d { 6, kernel = 3 }, nn.batchnorm() }, nn.relu(),
+        nn.residual { nn.batchnorm(), nn.relu(), nn.batchnorm(), shortcut = nn.batchnorm() },
+        nn.residual { nn.batchnorm() }, nn.relu(), nn.linear { 3 },
+      }
+      return model:build { 5, 6, 3 }
+    end
+    local looks_on = {}
+    local results = {}
+    for i, watched in ipairs { false, true } do
+      local model = network()
+      local x = sm.randn(7, 5, 6, 3):requires_grad()
+      local y = watched and model:observe(looks_on, x) or model(x)
+      local values = { y:totable() }
+      y:pow(3):mean():backward()
+      values[2] = x.grad:totable()
+      for name, parameter in pairs(model:parameters()) do values[name] = parameter.grad:totable() end
+      for name, buffer in pairs(model:buffers()) do values[name] = buffer:totable() end
+      values[3] = model:eval()(x):totable()
+      results[i] = values
+    end
+    assert.are.same(results[2], results[1])
+    local model = network()
+    local x = sm.randn(7, 5, 6, 3)
+    local seen = model:activations(x)
+    assert.are.same(seen.batchnorm1:relu():totable(), seen.relu1:totable())
+    assert.are.same(seen.residual1:relu():totable(), seen.relu2:totable())
+    -- Gradients of gradients.
+    local small = nn.sequential { nn.batchnorm(), nn.relu(), nn.residual { nn.batchnorm() }, nn.relu() }:build { 3 }
+    local leaf = sm.randn(5, 3):requires_grad()
+    local function penalised(apply)
+      local g = sm.grad(apply():pow(3):sum(), leaf, { create_graph = true })[1]
+      return sm.grad((g * g):sum(), leaf)[1]:totable()
+    end
+    local first = penalised(function() return small(leaf) end)
+    local second = penalised(function() return small:observe(looks_on, leaf) end)
+    for row, numbers in ipairs(second) do
+      for k, value in ipairs(numbers) do assert.near(value, first[row][k], 1e-3 * (1 + math.abs(value))) end
+    end
+  end)
+
   it("sequential gives the bits of conv2d, relu and maxpool2d in turn, where one pass does them", function()
     sm.seed(5)
     for _, case in ipairs { { 3, 9, 2 }, { 19, 10, 2 }, { 19, 14, 16 } } do -- whole, direct, fourier

@@ -88,14 +88,29 @@ M.residual = layer.define("residual", {
     return options, layers, keys
   end,
   row = function(self) return #self.layers - (self.options.shortcut and 1 or 0) end,
-  forward = function(self, x)
-    local shortcut = self.options.shortcut
-    local y = chain(self, 1, self:row(), use.pass(self) ~= nil, x)
+  forward = function(self, x) return self:joined(x, false) end,
+
+  -- The sum; relu: and relu of it, which must be done by the last layer of f, and so nobody looks on.
+  joined = function(self, x, relu)
+    local shortcut, last, watched = self.options.shortcut, self:row(), use.pass(self) ~= nil
+    local norm = not watched and self:ends_in_norm()
+    local y = chain(self, 1, norm and last - 1 or last, watched, x)
     local beside = shortcut and shortcut:apply(x) or x
     check_equal(self, table.pack(x), beside, y, shortcut
       and "shortcut(x) + f(x) needs equal shapes, but they are %s and %s"
       or "x + f(x) needs equal shapes, but f turned %s into %s")
-    return beside + y
+    if norm and norm:takes_more(y) then
+      return use.attempt(norm, norm.with, y, beside, relu)
+    elseif norm then
+      y = norm:apply(y)
+    end
+    return relu and (beside + y):relu() or beside + y
+  end,
+
+  -- The batchnorm that is the last layer of f, if it is one and trains.
+  ends_in_norm = function(self)
+    local norm = self.layers[self:row()]
+    return type(norm) == "table" and norm.constructor == "nn.batchnorm" and norm.training and norm or nil
   end,
   describe = function(self) return self.options.shortcut and "shortcut(x) + f(x)" or "x + f(x)" end,
 })

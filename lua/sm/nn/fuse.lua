@@ -36,6 +36,16 @@ local RULES <const> = {
   end },
 }
 
+-- A batchnorm in training, and what comes after it.
+table.insert(RULES, { "nn.batchnorm", "nn.relu", does = 1, run = function()
+  return function(norm, x) return norm:with(x, nil, true) end
+end, fits = function(norm, x) return norm:takes_more(x) end })
+
+-- A residual block whose addition follows a batchnorm in training: see nn.residual.
+table.insert(RULES, { "nn.residual", "nn.relu", does = 1, run = function()
+  return function(residual, x) return residual:joined(x, true) end
+end, fits = function(residual) return residual:ends_in_norm() end })
+
 local by_first = {}
 for _, rule in ipairs(RULES) do
   by_first[rule[1]] = by_first[rule[1]] or {}

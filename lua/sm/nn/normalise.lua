@@ -2,10 +2,13 @@
 local arguments = require "sm.ops.arguments"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
+local fused = require "sm.fused"
 local layer = require "sm.nn.layer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 local shape_text = require "sm.text".shape
+
+local is_tensor = runtime.tensor.is_tensor
 
 local M = {}
 
@@ -46,6 +49,23 @@ M.batchnorm = layer.define("batchnorm", {
     for axis = 1, #shape - 1 do rows = rows * shape[axis] end
     if rows < 2 then error("training needs at least 2 values of each channel, got " .. rows, 0) end
     local y, mean, variance = x:batch_norm(o)
+    self:record(x, mean, variance)
+    return y
+  end,
+
+  -- Whether `with` does for a batch what forward does in training.
+  takes_more = function(self, x)
+    if not self.training or not self.weight or not is_tensor(x) or x.dtype ~= runtime.real then return false end
+    local shape = x.shape
+    local rows = 1
+    for axis = 1, #shape - 1 do rows = rows * shape[axis] end
+    return #shape >= 2 and rows >= 2 and shape[#shape] == self.weight.shape[1]
+  end,
+
+  -- What forward gives in training, `beside` added, and relu of that, in one pass; either may be absent.
+  with = function(self, x, beside, relu)
+    local o = { weight = self.weight, bias = self.bias, epsilon = self.options.epsilon }
+    local y, mean, variance = fused.batch_norm(x, o, beside, relu)
     self:record(x, mean, variance)
     return y
   end,

@@ -2,16 +2,13 @@
 -- @module sm.ops.normalise
 local runtime = require "sm.runtime"
 local arguments = require "sm.ops.arguments"
-local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
-local primitives = require "sm.ops.primitives"
+local fused = require "sm.fused"
 local shape_text = require "sm.text".shape
 local traced = require "sm.ops.traced"
 
-local T, N = runtime.tensor, runtime.normalise
-local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
-local view = primitives.view
+local check_affine, normalised = fused.check_affine, fused.normalised
 
 local records = {}
 
@@ -21,50 +18,6 @@ local EPSILON <const> = { type = "real", default = 1e-5, above = 0, below = math
   doc = "added to the variance" }
 local WEIGHT <const> = { type = "tensor", doc = "what the result is multiplied by" }
 local BIAS <const> = { type = "tensor", doc = "what is added to the result" }
-
---- The gradients of x, weight and bias, recorded.
--- @param layout {outer, rows, channels} that x is seen as
-local function gradients(gy, x, weight, bias, layout, groups, epsilon)
-  local outer, rows, channels = table.unpack(layout)
-  local size, over, keep = channels // groups, { 2, 4 }, { keepdim = true }
-  local four = { outer, rows, groups, size }
-  local g, centred = view(gy, four), view(x, four)
-  centred = centred - centred:mean(over, keep)
-  local scale = 1 / ((centred * centred):mean(over, keep) + epsilon):sqrt()
-  local z = centred * scale
-  local d = weight and g * view(weight, { groups, size }) or g
-  local gx = scale * (d - d:mean(over, keep) - z * (d * z):mean(over, keep))
-  return view(gx, x.shape), tracks(weight) and view((g * z):sum { 1, 2 }, weight.shape),
-    tracks(bias) and view(g:sum { 1, 2 }, bias.shape)
-end
-
---- Raises unless weight and bias are nil or real tensors of a shape.
-local function check_affine(name, o, shape)
-  for _, key in ipairs { "weight", "bias" } do
-    local x = o[key]
-    if x then
-      arguments.real(name, x)
-      if shape_text(x.shape) ~= shape_text(shape) then
-        fail("%s: expected a %s of shape %s, got %s", name, key, shape_text(shape), shape_text(x.shape))
-      end
-    end
-  end
-end
-
---- x, seen as {outer, rows, channels}, normalised in groups; mean and variance {outer, groups}.
-local function normalised(name, x, layout, groups, o)
-  local weight, bias, epsilon = o.weight, o.bias, o.epsilon
-  local rows = T.reshape(x, layout)
-  local y, mean, variance = N.forward(rows, weight, bias, groups, epsilon)
-  y = record(T.reshape(y, x.shape), name, function(gy, reuse, graph)
-    if graph then return gradients(gy, x, weight, bias, layout, groups, epsilon) end
-    local gx, gw, gb = N.backward(T.reshape(gy, layout), rows, mean, variance, weight, groups, epsilon,
-      tracks(weight) or tracks(bias), reuse)
-    return T.reshape(gx, x.shape), tracks(weight) and T.reshape(gw, weight.shape),
-      tracks(bias) and T.reshape(gb, bias.shape)
-  end, saved(x, mean, variance, weight), x, weight, bias)
-  return y, mean, variance
-end
 
 -- References ----------------------------------------------------------------------------------------------
 
@@ -223,8 +176,7 @@ define {
     end
     for a = 1, #shape - 1 do rows = rows * shape[a] end
     if rows == 1 then fail "batch_norm: expected at least 2 values of each channel, got 1" end
-    local y, mean, variance = normalised("batch_norm", x, { 1, rows, channels }, math.max(1, channels), o)
-    return y, T.reshape(mean, { T.count(mean) }), T.reshape(variance, { T.count(variance) })
+    return fused.batch_norm(x, o)
   end,
   twice = true,
   dtypes = "real",
