@@ -1,6 +1,5 @@
 --- Normalisation: of layers, of groups of channels, of batches. See sm.ops.shape for what a record has.
 -- @module sm.ops.normalise
-local runtime = require "sm.runtime"
 local arguments = require "sm.ops.arguments"
 local check = require "sm.check"
 local fail = require "sm.fail"
