@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/settings.h"
+#include "core/subnormal.h"
 
 /* The items of a piece of work are dealt out evenly. A thread takes its own, one after the other, and then
    those that others have not begun. A share is what may still be taken: the next item in the lower half, the
@@ -140,6 +141,7 @@ static bool await_work(uint32_t *seen) {
 
 static void *run_helper(void *place) {
   uint32_t seen = 0;
+  sm_flush_subnormal();
   do help((int)(intptr_t)place);
   while (await_work(&seen));
   return NULL;
@@ -230,7 +232,7 @@ static void work_alone(size_t count, sm_task *task, const void *work, bool backw
   own_index = before;
 }
 
-static void run(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
+static void dispatch(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
   bool large = count > 1 && count <= UINT32_MAX && elements > SM_BLOCK && sm_thread_count() > 1;
   if (!large || atomic_flag_test_and_set(&pool.busy)) {
     work_alone(count, task, work, backwards);
@@ -242,6 +244,12 @@ static void run(size_t count, size_t elements, sm_task *task, const void *work, 
   else
     work_alone(count, task, work, backwards);
   atomic_flag_clear(&pool.busy);
+}
+
+static void run(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
+  sm_mode before = sm_flush_subnormal();
+  dispatch(count, elements, task, work, backwards);
+  if (before != sm_mode_now()) sm_set_mode(before);
 }
 
 void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work) {

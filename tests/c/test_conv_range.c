@@ -217,9 +217,10 @@ static void special_numbers_reach_what_they_are_terms_of(void **state) {
   }
 }
 
-/* One number of every size among others of every size. */
+/* One number of every size among others of every size. Products that are subnormal count as 0. */
 static void the_error_is_within_its_bound_at_every_magnitude(void **state) {
   (void)state;
+  const double lost = 1e5 * (double)SM_SMALLEST; /* of which assert_results allows a share */
   static const shape_case transformed[] = {{2, 14, 14, 16, 5, 5, 16, SAME(1)}, {2, 12, 18, 16, 3, 3, 16, SAME(1)}};
   for (size_t i = 0; i < 2 * COUNT_OF(transformed); i++) {
     for (int all = -36; all <= 24; all += 12) {
@@ -232,8 +233,8 @@ static void the_error_is_within_its_bound_at_every_magnitude(void **state) {
         sums y = no_sums(p.y), gx = no_sums(p.x), gw = no_sums(p.w);
         add_all(&y, &gx, &gw, &a, &p.conv);
         real *got_y = forward(&p, &a), *got_gx = backward_data(&p, &a);
-        assert_results(got_y, &y, p.y, 0, "y");
-        assert_results(got_gx, &gx, p.x, 0, "gx");
+        assert_results(got_y, &y, p.y, lost, "y");
+        assert_results(got_gx, &gx, p.x, lost, "gx");
         free(got_y), free(got_gx);
         free_sums(&y), free_sums(&gx), free_sums(&gw);
         free_arrays(&a);

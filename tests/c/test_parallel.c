@@ -1,12 +1,16 @@
-/* The thread pool: every item once, whatever the counts, from any thread, after a fork. */
+/* The thread pool: every item once, whatever the counts, from any thread, after a fork, in the mode of kernels. */
 #include "numbers.h"
 
+#include <fenv.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/optim.h"
 #include "core/parallel.h"
+#include "core/pointwise.h"
+#include "core/subnormal.h"
 
 enum { MOST = 3000 };
 
@@ -200,6 +204,74 @@ static void small_work_stays_and_large_work_is_shared(void **state) {
   assert_true(others > 0);
 }
 
+/* ---- subnormal numbers ---- */
+
+static const real subnormal = (real)SM_SMALLEST / 4;
+
+static bool flushes(void) {
+  volatile real small = subnormal, smallest = (real)SM_SMALLEST;
+  return small + 0 == 0 && smallest / 4 == 0;
+}
+
+static void note_mode(const void *work, size_t number) {
+  (void)number;
+  if (!flushes()) atomic_fetch_add(*(_Atomic int *const *)work, 1);
+  usleep(1); /* so that helpers have items, too */
+}
+
+static void kernels_flush_and_the_caller_keeps_its_mode(void **state) {
+  (void)state;
+  if (SM_FLUSH == 0) return;
+  const sm_mode at_first = sm_mode_now();
+  for (int threads = 1; threads <= 3; threads++) {
+    sm_set_thread_count(threads);
+    for (int own = 0; own < 3; own++) { /* the usual mode, another way of rounding, and flushing itself */
+      if (own == 1) fesetround(FE_UPWARD);
+      if (own == 2) sm_flush_subnormal();
+      _Atomic int wrong = 0, *pointer = &wrong;
+      for (size_t count = 0; count < 100; count = 3 * count + 1) {
+        sm_parallel(count, SM_LARGE, note_mode, &pointer);
+        sm_parallel_backwards(count, 1, note_mode, &pointer);
+        assert_true(flushes() == (own == 2));
+        assert_int_equal(fegetround(), own == 1 ? FE_UPWARD : FE_TONEAREST);
+      }
+      assert_int_equal(wrong, 0);
+      fesetround(FE_TONEAREST);
+      sm_set_mode(at_first);
+    }
+  }
+}
+
+/* Every second number is subnormal. */
+static real *half_subnormal(size_t n, uint32_t seed) {
+  real *x = numbers(n, seed);
+  for (size_t i = 0; i < n; i += 2) x[i] *= subnormal;
+  return x;
+}
+
+static void subnormal_numbers_give_the_same_bits_on_any_number_of_threads(void **state) {
+  (void)state;
+  enum { n = 3 * SM_BLOCK + 17 };
+  real *kept[4] = {NULL};
+  for (int threads = 1; threads <= 3; threads++) {
+    sm_set_thread_count(threads);
+    real *of[4] = {half_subnormal(n, 1), half_subnormal(n, 2), half_subnormal(n, 3), unwritten(n)};
+    real *g = half_subnormal(n, 4);
+    for (size_t i = 0; i < n; i++) of[2][i] = (real)fabs((double)of[2][i]);
+    const sm_adam rule = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = 3};
+    assert_true(sm_adam_step(of[0], of[1], of[2], &(sm_gradient){.g = g, .scale = 1}, &rule, n));
+    sm_pointwise_flat(of[3], (const real *const[]){of[0], g}, (const size_t[]){1, 1}, SM_MUL, n);
+    for (int k = 0; k < 4; k++) {
+      for (size_t i = 0; i < n && SM_FLUSH; i++) assert_false(of[k][i] != 0 && fabs((double)of[k][i]) < SM_SMALLEST);
+      if (threads > 1) assert_same_bits(of[k], kept[k], n);
+      free(kept[k]);
+      kept[k] = of[k];
+    }
+    free(g);
+  }
+  for (int k = 0; k < 4; k++) free(kept[k]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_item_is_done_once),
@@ -211,6 +283,8 @@ int main(void) {
       cmocka_unit_test(two_threads_may_give_work),
       cmocka_unit_test(a_child_process_has_helpers_of_its_own),
       cmocka_unit_test(small_work_stays_and_large_work_is_shared),
+      cmocka_unit_test(kernels_flush_and_the_caller_keeps_its_mode),
+      cmocka_unit_test(subnormal_numbers_give_the_same_bits_on_any_number_of_threads),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
