@@ -36,13 +36,23 @@ SM_INLINE void add_term(sm_vector (*sum)[SM_TILE_VECTORS], const real *a, const 
   }
 }
 
+/* Vector j of `vectors`, the last of which has so many lanes. */
+SM_INLINE void load_sum(sm_vector *sum, const real *start, size_t lanes, int j, const int vectors) {
+  sum[j] = j + 1 < vectors ? *(const sm_vector *)(start + j * SM_VECTOR)
+                           : sm_vector_load(start + j * SM_VECTOR, lanes);
+}
+
+SM_INLINE void store_sum(real *out, const sm_vector *sum, size_t lanes, int j, const int vectors) {
+  sm_vector_store(out + j * SM_VECTOR, sum[j], j + 1 < vectors ? SM_VECTOR : lanes);
+}
+
 /* `count` tiles of `rows` rows each, one below the other, from row `first` on. */
 SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const int rows, const int vectors,
                         const bool adjacent_rows) {
   const size_t a_step = tile->a_step, b_step = tile->b_step, terms = tile->terms;
   const size_t together = vectors == WIDE ? 2 : 1; /* terms from one branch to the next */
   const size_t a_next = adjacent_rows ? a_step : 1;
-  const size_t start_step = tile->start ? tile->start_step : 0;
+  const size_t start_step = tile->start ? tile->start_step : 0, lanes = tile->lanes ? tile->lanes : SM_VECTOR;
   const real *start = tile->start ? tile->start + first * start_step : zeros;
   const real *a_first = tile->a + first * (adjacent_rows ? 1 : a_step);
   real *out = tile->out + first * tile->out_step;
@@ -51,7 +61,7 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
     SM_UNROLL
     for (int i = 0; i < rows; i++, start += start_step) {
       SM_UNROLL
-      for (int j = 0; j < vectors; j++) sum[i][j] = *(const sm_vector *)(start + j * SM_VECTOR);
+      for (int j = 0; j < vectors; j++) load_sum(sum[i], start, lanes, j, vectors);
     }
     for (size_t block = 0; block < tile->blocks; block++) {
       for (size_t run = 0; run < tile->runs; run++) {
@@ -71,7 +81,7 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
     SM_UNROLL
     for (int i = 0; i < rows; i++, out += tile->out_step) {
       SM_UNROLL
-      for (int j = 0; j < vectors; j++) *(sm_vector *)(out + j * SM_VECTOR) = sum[i][j];
+      for (int j = 0; j < vectors; j++) store_sum(out, sum[i], lanes, j, vectors);
     }
     a_first += (size_t)rows * (adjacent_rows ? 1 : a_step);
   }
@@ -142,6 +152,7 @@ SM_INLINE void add_run(sm_vector (*sum)[WIDE], const real *a, const real *b, siz
 SM_INLINE void sliding_tiles_of(const sm_tile *tile, size_t first, size_t count, const int rows,
                                 const int terms) {
   const size_t b_step = tile->b_step, start_step = tile->start ? tile->start_step : 0;
+  const size_t lanes = tile->lanes ? tile->lanes : SM_VECTOR;
   const real *start = tile->start ? tile->start + first * start_step : zeros;
   const real *a_first = tile->a + first;
   real *out = tile->out + first * tile->out_step;
@@ -150,7 +161,7 @@ SM_INLINE void sliding_tiles_of(const sm_tile *tile, size_t first, size_t count,
     SM_UNROLL
     for (int i = 0; i < rows; i++, start += start_step) {
       SM_UNROLL
-      for (int j = 0; j < WIDE; j++) sum[i][j] = *(const sm_vector *)(start + j * SM_VECTOR);
+      for (int j = 0; j < WIDE; j++) load_sum(sum[i], start, lanes, j, WIDE);
     }
     for (size_t block = 0; block < tile->blocks; block++) {
       for (size_t run = 0; run < tile->runs; run++) {
@@ -162,7 +173,7 @@ SM_INLINE void sliding_tiles_of(const sm_tile *tile, size_t first, size_t count,
     SM_UNROLL
     for (int i = 0; i < rows; i++, out += tile->out_step) {
       SM_UNROLL
-      for (int j = 0; j < WIDE; j++) *(sm_vector *)(out + j * SM_VECTOR) = sum[i][j];
+      for (int j = 0; j < WIDE; j++) store_sum(out, sum[i], lanes, j, WIDE);
     }
   }
 }

@@ -86,20 +86,44 @@ SM_INLINE sm_vector sm_vector_fma(sm_vector a, sm_vector b, sm_vector c) {
 /* Integers as wide as the numbers of a vector: what comparing two vectors gives, all bits or none. */
 typedef __typeof__((sm_vector){0} > (sm_vector){0}) sm_lanes;
 
+/* Those below n. */
+SM_INLINE sm_lanes sm_first_lanes(size_t n) {
+  sm_lanes on;
+  for (int lane = 0; lane < SM_VECTOR; lane++) on[lane] = lane < (int)n ? -1 : 0;
+  return on;
+}
+
+#if SM_VECTOR_BYTES == 64 && defined(__AVX512F__)
+/* The same as a mask. */
+#define SM_FIRST_LANES(n) ((SM_OF_REAL(__mmask16, __mmask8))((1u << (n)) - 1))
+#endif
+
 /* n <= SM_VECTOR numbers, and zeros. */
 SM_INLINE sm_vector sm_vector_load(const real *x, size_t n) {
   if (n == SM_VECTOR) return *(const sm_vector *)x;
+#if SM_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  return SM_OF_REAL(_mm512_maskz_loadu_ps, _mm512_maskz_loadu_pd)(SM_FIRST_LANES(n), x);
+#elif SM_VECTOR_BYTES == 32 && defined(__AVX__)
+  return SM_OF_REAL(_mm256_maskload_ps, _mm256_maskload_pd)(x, (__m256i)sm_first_lanes(n));
+#else
   sm_vector numbers = {0};
   memcpy(&numbers, x, n * sizeof *x);
   return numbers;
+#endif
 }
 
 SM_INLINE void sm_vector_store(real *out, sm_vector numbers, size_t n) {
   if (n == SM_VECTOR) {
     *(sm_vector *)out = numbers;
-  } else {
-    memcpy(out, &numbers, n * sizeof *out);
+    return;
   }
+#if SM_VECTOR_BYTES == 64 && defined(__AVX512F__)
+  SM_OF_REAL(_mm512_mask_storeu_ps, _mm512_mask_storeu_pd)(out, SM_FIRST_LANES(n), numbers);
+#elif SM_VECTOR_BYTES == 32 && defined(__AVX__)
+  SM_OF_REAL(_mm256_maskstore_ps, _mm256_maskstore_pd)(out, (__m256i)sm_first_lanes(n), numbers);
+#else
+  memcpy(out, &numbers, n * sizeof *out);
+#endif
 }
 
 /* Lane i = x[which[i]], each of which is below SM_VECTOR. */
@@ -128,6 +152,7 @@ typedef struct sm_tile {
   size_t a_run, b_run; /* between runs */
   size_t a_block, b_block;
   size_t blocks, runs, terms;
+  size_t lanes; /* of the last vector of out and start; the rest is neither read nor written. 0: all */
 } sm_tile;
 
 /* Channels are computed a panel at a time; the last may be narrower, and its last vector partly idle. */

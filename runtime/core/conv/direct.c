@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "core/conv/dots.h"
 #include "core/conv/phase.h"
 #include "core/conv/reading.h"
 #include "core/tile.h"
@@ -18,6 +19,7 @@ typedef struct writing {
   const real *bias; /* (channels rounded up to whole vectors), or NULL */
   size_t channels;
   size_t image, row, pixel; /* elements from one to the next */
+  bool dots;                /* core/conv/dots.h has the sums */
 } writing;
 
 /* out = the sums at some columns of one row of positions, at most a tile of them, for one panel of channels.
@@ -56,19 +58,17 @@ static void write_columns(real *out, sm_tile *tile, const real *bias, const real
   }
 }
 
-/* The sums of one row of positions for one panel of channels. A panel that ends within a vector is computed
-   aside, since the rest of the vector would fall on the next pixel. */
+/* The sums of one row of positions for one panel of channels. Where it ends within a vector, the rest of the vector is
+   the next pixel's. */
 static void write_row(real *out, const sm_source *from, const real *filters, const sm_range *seen, size_t row,
                       const sm_panel *at, const sm_reading *read, const writing *write) {
-  real edge[SM_TILE_ROWS * SM_PANEL];
-  bool whole = at->count == at->width;
   ptrdiff_t top = (ptrdiff_t)(row * read->stride) - read->top;
   sm_range lines = sm_reading_kernel_rows(read, row);
   size_t runs = lines.last - lines.first, line = from->first;
   if (runs) line = (size_t)(top + (ptrdiff_t)(lines.first * read->dilation));
   size_t kernel_line = read->kernel_width * read->channels * at->width;
   const real *bias = write->bias ? write->bias + at->first : NULL;
-  sm_tile tile = {.out_step = whole ? write->pixel : SM_PANEL,
+  sm_tile tile = {.out_step = write->pixel,
                   .a_step = read->stride_across * read->pixel,
                   .b_step = at->width,
                   .a_run = read->dilation * read->line,
@@ -76,24 +76,23 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
                   .a_block = read->dilation_across * read->pixel,
                   .b_block = read->run * at->width,
                   .runs = runs,
-                  .terms = read->run};
-  size_t most = whole && read->groups == 1 ? read->columns : sm_tile_rows(at->width);
+                  .terms = read->run,
+                  .lanes = SM_VECTOR - (at->width - at->count)};
+  size_t most = read->groups == 1 ? read->columns : sm_tile_rows(at->width);
   size_t pieces = sm_quotient_up(read->columns, sm_larger(most, 1));
   for (size_t i = 0; i < pieces; i++) {
     sm_range columns = sm_chunk(read->columns, pieces, i);
     real *to = out + columns.first * write->pixel;
-    write_columns(whole ? to : edge, &tile, bias, filters + lines.first * kernel_line, columns, from, line,
+    write_columns(to, &tile, bias, filters + lines.first * kernel_line, columns, from, line,
                   seen, at->width, read);
-    for (size_t j = 0; j < columns.last - columns.first && !whole; j++) {
-      memcpy(to + j * write->pixel, edge + j * SM_PANEL, at->count * sizeof *to);
-    }
   }
 }
 
 /* Asks for where the sums of a row of positions go, so that storing them does not wait. */
 static void fetch_row(const real *out, const sm_panel *at, const sm_reading *read, const writing *write) {
-  for (size_t i = 0; i < read->columns; i++, out += write->pixel) {
-    for (size_t j = 0; j < at->count; j += SM_LINE) __builtin_prefetch(out + j, 1, 3);
+  size_t pixels = write->pixel < SM_LINE ? 1 : read->columns, count = pixels == 1 ? read->columns * write->pixel : at->count;
+  for (size_t i = 0; i < pixels; i++, out += write->pixel) {
+    for (size_t j = 0; j < count; j += SM_LINE) __builtin_prefetch(out + j, 1, 3);
   }
 }
 
@@ -116,7 +115,11 @@ static void correlate_band(const void *work, size_t band) {
   sm_range rows = sm_chunk(read->rows, of->per_image, band % of->per_image);
   real *own = (real *)(of->source + (size_t)sm_thread_index() * of->band_bytes);
   sm_source from = sm_source_of(own, of->images, image, rows.first, rows.last - rows.first, read);
-  for (size_t p = 0; p < panels; p++) {
+  for (size_t row = rows.first; row < rows.last && write->dots; row++) {
+    sm_dots_row(write->out + image * write->image + row * write->row, write->pixel, of->filters, write->bias,
+                write->channels, &from, row, read);
+  }
+  for (size_t p = 0; p < panels && !write->dots; p++) {
     sm_panel at = sm_panel_of(write->channels, p);
     for (size_t row = rows.first; row < rows.last; row++) {
       real *out = write->out + image * write->image + row * write->row + at.first;
@@ -140,8 +143,8 @@ static correlation correlation_of(const writing *write, const real *images, cons
                        .band_bytes = sm_reading_band_bytes(read)};
 }
 
-/* filters: for each panel (kernel height, kernel width, source channels, panel width). scratch: what
-   correlate_bytes says. */
+/* filters: for each panel (kernel height, kernel width, source channels, panel width), or as core/conv/dots.h has it.
+   scratch: what correlate_bytes says. */
 static void correlate(const writing *write, const real *images, const real *filters, char *scratch,
                       const sm_reading *read) {
   const correlation of = correlation_of(write, images, filters, scratch, read);
@@ -153,17 +156,21 @@ static size_t correlate_bytes(const sm_reading *read) {
          sm_workers(read->batch * sm_quotient_up(read->rows, read->band)) * sm_reading_band_bytes(read);
 }
 
-/* packed: for each panel of a group's filters (patch, panel width), from w (patch, all filters). */
+/* packed: for each panel of a group's filters (patch, panel width), or (filters, patch), from w (patch, all filters). */
 typedef struct packing {
   real *packed;
   const real *w;
   size_t patch, filters, step;
+  bool dots;
 } packing;
 
 static void pack_line(const void *work, size_t line) {
   const packing *of = work;
   sm_panel at = sm_panel_of(of->filters, line / of->patch);
   size_t element = line % of->patch;
+  for (size_t f = 0; f < of->filters && of->dots; f++)
+    of->packed[f * of->patch + element] = of->w[element * of->step + f];
+  if (of->dots) return;
   sm_copy_padded(of->packed + at.first * of->patch + element * at.width,
                  of->w + element * of->step + at.first, &at);
 }
@@ -183,9 +190,11 @@ static writing pack_filters(real *packed, const real *w, const real *bias, const
     sm_copy_padded(packed_bias + at.first, bias + at.first, &at);
   }
   size_t lines = panels * patch;
-  sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters, conv->filters});
+  bool dots = sm_dots_pay(filters, read);
+  sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters, conv->filters, dots});
   return (writing){.bias = bias ? packed_bias : NULL,
                    .channels = filters,
+                   .dots = dots,
                    .pixel = conv->filters,
                    .row = read->columns * conv->filters,
                    .image = read->rows * read->columns * conv->filters};
@@ -270,13 +279,15 @@ static size_t backward_data_scratch(const sm_conv2d *conv) {
   return packed_bytes(conv) + most;
 }
 
-/* packed: for each panel of a group's channels (taps down, taps across, its filters, panel width), from w (kernel
-   height, kernel width, the group's channels, all filters), turned around. */
+/* packed: for each panel of a group's channels (taps down, taps across, its filters, panel width), or (channels, taps
+   down, taps across, filters), from w (kernel height, kernel width, the group's channels, all filters), turned
+   around. */
 typedef struct phase_packing {
   real *packed;
   const real *w;
   const sm_phase *down, *across;
   const sm_conv2d *conv;
+  bool dots;
 } phase_packing;
 
 /* One tap of one panel. */
@@ -290,6 +301,9 @@ static void pack_tap(const void *work, size_t block) {
   size_t row = sm_phase_element(down, tap / across->taps), column = sm_phase_element(across, tap % across->taps);
   const real *from = of->w + ((row * window->kernel_width + column) * channels + at.first) * step;
   real *to = of->packed + (at.first * taps + tap * at.width) * filters;
+  for (size_t j = 0; j < at.count && of->dots; j++)
+    memcpy(of->packed + (j * taps + tap) * filters, from + j * step, filters * sizeof *to);
+  if (of->dots) return;
   for (size_t j = 0; j < at.width; j++) {
     for (size_t f = 0; f < filters; f++) {
       to[f * at.width + j] = j < at.count ? from[j * step + f] : 0;
@@ -298,10 +312,10 @@ static void pack_tap(const void *work, size_t block) {
 }
 
 static void pack_phase(real *packed, const real *w, const sm_phase *down, const sm_phase *across,
-                       const sm_conv2d *conv) {
+                       bool dots, const sm_conv2d *conv) {
   size_t blocks = sm_panels_of(sm_conv2d_group_channels(conv)) * down->taps * across->taps;
   sm_parallel(blocks, blocks * SM_PANEL * sm_conv2d_group_filters(conv), pack_tap,
-              &(phase_packing){packed, w, down, across, conv});
+              &(phase_packing){packed, w, down, across, conv, dots});
 }
 
 static void correlate_phase(real *gx, const real *gy, const real *w, void *scratch, const sm_phase *down,
@@ -309,11 +323,13 @@ static void correlate_phase(real *gx, const real *gy, const real *w, void *scrat
   const sm_window *window = &conv->window;
   const sm_reading read = sm_phase_reading(conv, down, across);
   size_t channels = window->channels, line = window->width * channels, own = sm_conv2d_group_channels(conv);
+  bool dots = sm_dots_pay(own, &read);
   for (size_t group = 0; group < conv->groups; group++) {
     size_t first = group * read.channels;
-    pack_phase(scratch, w + first, down, across, conv);
+    pack_phase(scratch, w + first, down, across, dots, conv);
     writing write = {.out = gx + down->first * line + across->first * channels + group * own,
                      .channels = own,
+                     .dots = dots,
                      .pixel = window->stride_across * channels,
                      .row = window->stride * line,
                      .image = window->height * line};
