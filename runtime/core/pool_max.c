@@ -21,14 +21,32 @@ SM_INLINE sm_lanes widened(positions which) {
   return __builtin_convertvector(__builtin_convertvector(which, short_positions), sm_lanes);
 }
 
+/* n <= SM_VECTOR positions, and any others after them. */
+SM_INLINE positions load_narrow(const char *which, size_t n) {
+#if SM_VECTOR_BYTES == 64 && defined(__AVX512BW__) && defined(__AVX512VL__) && !defined(SM_DOUBLE)
+  return (positions)_mm_maskz_loadu_epi8(SM_FIRST_LANES(n), which);
+#else
+  positions some = {0};
+  memcpy(&some, which, n);
+  return some;
+#endif
+}
+
+SM_INLINE void store_narrow(char *which, positions some, size_t n) {
+#if SM_VECTOR_BYTES == 64 && defined(__AVX512BW__) && defined(__AVX512VL__) && !defined(SM_DOUBLE)
+  _mm_mask_storeu_epi8(which, SM_FIRST_LANES(n), (__m128i)some);
+#else
+  memcpy(which, &some, n);
+#endif
+}
+
 /* Keeps the positions of n <= SM_VECTOR outputs, from number `at` on. */
 SM_INLINE void store_positions(const pass *of, size_t at, sm_lanes chosen, size_t n) {
   if (of->wide) {
     wide_positions which = __builtin_convertvector(chosen, wide_positions);
     memcpy(of->which + at * sizeof(int32_t), &which, n * sizeof(int32_t));
   } else {
-    positions which = narrowed(chosen);
-    memcpy(of->which + at, &which, n);
+    store_narrow(of->which + at, narrowed(chosen), n);
   }
 }
 
@@ -38,9 +56,7 @@ SM_INLINE sm_lanes load_positions(const pass *of, size_t at, size_t n) {
     memcpy(&which, of->which + at * sizeof(int32_t), n * sizeof(int32_t));
     return __builtin_convertvector(which, sm_lanes);
   }
-  positions which = {0};
-  memcpy(&which, of->which + at, n);
-  return widened(which);
+  return widened(load_narrow(of->which + at, n));
 }
 
 /* Numbers where the lanes of `where` are set, zero elsewhere. */
@@ -139,19 +155,6 @@ void sm_maxpool_sources(int32_t *source, const void *which, const sm_window *win
       }
     }
   }
-}
-
-/* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
-static bool windows_are_apart(const sm_window *window) {
-  return window->stride >= sm_window_reach(window->kernel_height, window->dilation) &&
-         window->stride_across >= sm_window_reach(window->kernel_width, window->dilation_across);
-}
-
-static bool windows_cover(const sm_window *window) {
-  return window->dilation == 1 && window->dilation_across == 1 && window->stride <= window->kernel_height &&
-         window->stride_across <= window->kernel_width &&
-         window->out_height * window->stride >= window->height + window->top &&
-         window->out_width * window->stride_across >= window->width + window->left;
 }
 
 /* gx of n <= SM_VECTOR channels of a window's pixels = or += gy (n) at the chosen position, if relu let it pass, and

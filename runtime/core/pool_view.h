@@ -44,6 +44,19 @@ static inline view view_of(size_t image, size_t oy, size_t ox, const sm_window *
 static inline size_t step_down(const sm_window *window) { return window->dilation * window->width * window->channels; }
 static inline size_t step_across(const sm_window *window) { return window->dilation_across * window->channels; }
 
+/* Whether every pixel lies in at most one window, and whether every pixel lies in one. */
+static inline bool windows_are_apart(const sm_window *window) {
+  return window->stride >= sm_window_reach(window->kernel_height, window->dilation) &&
+         window->stride_across >= sm_window_reach(window->kernel_width, window->dilation_across);
+}
+
+static inline bool windows_cover(const sm_window *window) {
+  return window->dilation == 1 && window->dilation_across == 1 && window->stride <= window->kernel_height &&
+         window->stride_across <= window->kernel_width &&
+         window->out_height * window->stride >= window->height + window->top &&
+         window->out_width * window->stride_across >= window->width + window->left;
+}
+
 /* A pass over the images of a batch, which tasks copy: vectors that are stored might lie in any other memory. */
 typedef struct pass {
   real *out;
