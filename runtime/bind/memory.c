@@ -21,6 +21,9 @@ typedef struct state_memory {
   size_t scratch_bytes;
   size_t after_young; /* bytes live after the last collection */
   size_t after_full;  /* bytes live after the last full collection */
+  size_t after_step;  /* bytes live after the last collection at the end of a step */
+  size_t needed;      /* the most that was live after a collection within a step */
+  bool aged;          /* there was one since the last step */
   size_t heap;        /* Lua's own bytes after it */
 } state_memory;
 
@@ -28,6 +31,7 @@ enum {
   RESERVE = 1 << 20,    /* bytes */
   RESERVE_CALLS = 1024, /* of the allocator until the reserve is asked for again */
   SLACK = 64 << 20,      /* bytes of tensors that may pile up unnoticed */
+  AGED = 16 << 20,       /* that may have grown old before they died */
   HEAP_SLACK = 16 << 10, /* of Lua's own */
   HEAP_SHARE = 16        /* or as large a part of it: a full collection takes about as long as there is heap */
 };
@@ -85,13 +89,23 @@ static void collect_young(lua_State *L, state_memory *own) {
 
 void sm_lua_collect_all(lua_State *L) { collect_all(L, memory_of(L)); }
 
+/* What a step has at hand lives through a collection within it, and grows old: memory that it needs each time is no
+   reason for one. */
 void sm_lua_collect_if_due(lua_State *L) {
   state_memory *own = memory_of(L);
-  if (live(own) > 2 * own->after_young + SLACK) collect_young(L, own);
+  size_t usual = own->after_young > own->needed ? own->after_young : own->needed;
+  if (live(own) <= 2 * usual + SLACK) return;
+  collect_young(L, own);
+  if (own->after_young > own->needed) own->needed = own->after_young;
+  own->aged = true;
 }
 
 int sm_lua_collect(lua_State *L) {
-  collect_young(L, memory_of(L));
+  state_memory *own = memory_of(L);
+  collect_young(L, own);
+  if (own->aged && own->after_young > own->after_step + AGED) collect_all(L, own);
+  own->after_step = own->after_young;
+  own->aged = false;
   return 0;
 }
 
