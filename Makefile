@@ -195,45 +195,29 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
 
-# The benchmark's programs, for this machine alone. Without oneDNN its part is left out, and the report says so.
-BENCH_FLAGS := -O3 -march=native -fopenmp -Itests/bench
-CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -Iruntime -MMD -MP
-KERNELS := $(patsubst %,$(BUILD)/bench/%.o,kernels cases cases_optim measure $(if $(ONEDNN),peer_onednn,peer_none))
-.PHONY: deps-bench bench bench-accuracy bench-operations bench-programs
-bench: deps-test ## time everything against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS=quick
-	@$(MAKE) --no-print-directory $(JOBS) all bench-programs \
-	  ONEDNN=$$($(CXX) -std=c++17 -fsyntax-only -x c++ tests/bench/onednn.hpp 2>/dev/null && echo yes)
-	@lua5.4 tests/bench/run.lua $(BUILD) $(ARGS)
+# The benchmark. Without oneDNN, or PyTorch, its part is left out, and the report says so.
+CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -MMD -MP -O3 -march=native -fopenmp
+ONEDNN = $(shell $(CXX) -std=c++17 -fsyntax-only -x c++ bench/onednn.hpp 2>/dev/null && echo $(BUILD)/bench/onednn_step)
+.PHONY: deps-bench bench bench-quick bench-accuracy bench-operations
+bench: deps-test ## train networks against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS="resnet"
+	@$(MAKE) --no-print-directory $(JOBS) all $(ONEDNN)
+	@lua5.4 bench/run.lua $(BUILD) $(ARGS)
+
+bench-quick: deps-test ## the same in five minutes, with fewer rounds, to the terminal
+	@$(MAKE) --no-print-directory bench ARGS="quick $(ARGS)"
 
 bench-accuracy: deps-test ## seconds of training to 98 %, 99 % and 99.2 %, also in PyTorch: docs/results/accuracy.md
 	@$(MAKE) --no-print-directory $(JOBS) all
-	@lua5.4 tests/bench/run.lua $(BUILD) accuracy $(ARGS)
+	@lua5.4 bench/run.lua $(BUILD) accuracy $(ARGS)
 
 bench-operations: deps-test ## time single operations, forward and back, against PyTorch; ARGS="gelu rounds=5"
 	@$(MAKE) --no-print-directory $(JOBS) all
-	@lua5.4 tests/bench/operations.lua $(BUILD) $(ARGS)
+	@lua5.4 bench/operations.lua $(BUILD) $(ARGS)
 
-bench-programs: $(BUILD)/bench/kernels $(if $(ONEDNN),$(BUILD)/bench/onednn_step)
-	@:
-
-$(BUILD)/bench/%.o: tests/bench/%.c
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(BASE_FLAGS) $(BENCH_FLAGS) -c $< -o $@
-
-$(BUILD)/bench/%.o: tests/bench/%.cpp
+$(BUILD)/bench/onednn_step: bench/onednn_step.cpp
 	@mkdir -p $(@D)
 	$(call say,CXX,$@)
-	$(Q)$(CXX) $(CXX_FLAGS) $(BENCH_FLAGS) -c $< -o $@
-
-$(BUILD)/bench/kernels: $(KERNELS) $(LIBRARIES)
-	$(call say,LINK,$@)
-	$(Q)$(if $(ONEDNN),$(CXX),$(CC)) -fopenmp -Wl,-rpath,'$$ORIGIN/../lib' $(KERNELS) -o $@ \
-	  -L$(BUILD)/lib -lsmrun -lm $(if $(ONEDNN),-ldnnl)
-
-$(BUILD)/bench/onednn_step: $(BUILD)/bench/onednn_step.o
-	$(call say,LINK,$@)
-	$(Q)$(CXX) -fopenmp $< -o $@ -ldnnl
+	$(Q)$(CXX) $(CXX_FLAGS) $< -o $@ -ldnnl
 
 docs: deps-test ## the reference of all that is public, to build/docs/index.html; operations to docs, types to library
 	@$(MAKE) --no-print-directory $(JOBS) all

@@ -26,7 +26,7 @@ local OPERATIONS = {
 
 -- Every other spec touches numbers that an instruction set or a kernel may change.
 local NO_NUMBERS = {
-  allowed = true, bindings = true, calls = true, classics = true, cli = true, closed = true, compare = true,
+  allowed = true, bench = true, bindings = true, calls = true, classics = true, cli = true, closed = true, compare = true,
   complete = true, confine = true, confined = true, control_codes = true, definitions = true, descriptors = true,
   documents = true, export = true, fetch = true, file_bindings = true, foreign_runs = true, globals = true,
   hostile = true, house = true, ideas = true, install = true, large_files = true, limits = true, links = true,
@@ -40,7 +40,7 @@ local NO_NUMBERS = {
 
 -- Whole programs and what they say: long under sanitizers.
 local PROGRAMS = {
-  classics = true, cli = true, compare = true, complete = true, confine = true, confined = true, documents = true,
+  bench = true, classics = true, cli = true, compare = true, complete = true, confine = true, confined = true, documents = true,
   experiments = true, export = true, fetch = true, ideas = true, install = true, memory_limit = true, permits = true,
   predict = true, prompt = true, reference = true, report_browser = true, revision = true, rock = true,
   run_identity = true, runner = true, supervisor = true, sweep = true, worker = true, worker_limits = true,

@@ -1,14 +1,14 @@
 -- Seconds of training until the test accuracy reaches each level, evaluation not counted:
---   smrun --threads 2 tests/bench/accuracy.lua recipe=default
+--   smrun --threads 2 bench/accuracy.lua recipe=default
 -- Prints a line "percent steps seconds" for each level that is reached, and closes with the steps, the
 -- milliseconds of a step and the last accuracy. recipe: "default" is experiments/softmax_groups.lua,
--- "tutorial" what torch_accuracy.py does.
+-- "tutorial" what torch_accuracy.py does. level=98 stops at that level.
 local sm = require "sm"
 local runtime = require "sm.runtime"
-local network = require "network"
+local networks = require "networks"
 local nn = sm.nn
 
-local p = sm.params { recipe = "default", steps = 20000, every = 200, seed = 1 }
+local p = sm.params { recipe = "default", steps = 20000, every = 200, level = 99.2, seed = 1 }
 local levels <const> = { 98, 99, 99.2 }
 
 local recipes <const> = {
@@ -24,8 +24,11 @@ local recipes <const> = {
     return model, optimizer
   end,
   tutorial = function()
-    local model = network.build "relu"
-    return model, network.optimizer("adam", model)
+    local model = networks.tutorial.build(0.5, nn.init.truncated_normal(0.1), nn.init.constant(0.1))
+    model:build { 28, 28, 1 }
+    local optimizer = sm.optim.adam { lr = 1e-4 }
+    optimizer:add(model:parameters())
+    return model, optimizer
   end,
 }
 
@@ -61,7 +64,7 @@ local function test_percent()
 end
 
 local seconds, step, reached, percent = 0, 0, 0, 0
-while step < p.steps and reached < #levels do
+while step < p.steps and percent < p.level do
   local count = math.min(p.every, p.steps - step)
   seconds, step = seconds + train(count), step + count
   if step % p.every == 0 then percent = test_percent() end

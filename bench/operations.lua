@@ -1,6 +1,6 @@
 -- Single operations against PyTorch, forward and back: what both compute is compared first, then both are timed in
 -- turns, and a table of medians is written.
---   lua5.4 tests/bench/operations.lua BUILD [NAME…] [threads=2] [rounds=5] [times=20]
+--   lua5.4 bench/operations.lua BUILD [NAME…] [threads=2] [rounds=5] [times=20]
 -- operation_cases.lua has the list. A result that differs ends it with exit status 1. Without PyTorch ours are timed
 -- alone.
 local here <const> = arg[0]:match "^(.*)/[^/]*$" or "."
@@ -10,8 +10,9 @@ package.path = here .. "/?.lua;lua/?.lua;lua/?/init.lua;" .. package.path
 package.cpath = build .. "/lib/?.so;" .. package.cpath
 
 local contestant = require "contestant"
-local report = require "report"
-local capture, must, quote = contestant.capture, contestant.must, contestant.quote
+local median = require "report".median
+local peers_of = require "peers"
+local must, quote = contestant.must, contestant.quote
 
 local ALLOWED <const> = 1e-4 -- distance in parts of the largest number
 
@@ -27,25 +28,14 @@ for _, name in ipairs(wanted) do
   if not known[name] then error(("operations: '%s' is not in operation_cases.lua"):format(name), 0) end
 end
 
-local python
-for _, candidate in ipairs { "/usr/bin/python3", "python3" } do
-  python = python or select(2, capture(candidate .. " -c 'import numpy, torch' 2>/dev/null")) and candidate
-end
+local peers = peers_of.find(build)
 local directory = os.tmpname()
 os.remove(directory)
 must("mkdir " .. quote(directory))
 
-local kernel = report.smrun_facts(build .. "/smrun").kernel
-local ours = contestant.start("smrun", ("%s --threads %d %s/operation_jobs.lua"):format(
-  quote(build .. "/smrun"), settings.threads, here))
-local theirs = python and contestant.start("PyTorch",
-  ("env OMP_NUM_THREADS=%d OPENBLAS_CORETYPE=%s MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=4294967296 "
-    .. "%s %s/torch_operations.py %s"):format(settings.threads, kernel, python, here, quote(directory)))
-
-local function median(values)
-  table.sort(values)
-  return values[#values // 2 + 1]
-end
+local ours = contestant.start("smrun", peers_of.ours(peers, settings.threads, "operation_jobs.lua"))
+local theirs = peers.python and contestant.start("PyTorch", ("env OMP_NUM_THREADS=%d %s"):format(settings.threads,
+  peers_of.theirs(peers, "torch_operations.py " .. quote(directory))))
 
 --- The better of PyTorch's memory formats, where there are two.
 local function ask_theirs(case)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from torch_network import Network, optimizer
+from networks import NETWORKS
 
 LEVELS = [98, 99, 99.2]
 BATCH, VALIDATION, TEST_BATCH = 50, 5000, 250
@@ -29,8 +29,13 @@ train_y = read("train-labels-idx1-ubyte", 8)[VALIDATION:].long()
 test_x = read("t10k-images-idx3-ubyte", 16).view(-1, 1, 28, 28)
 test_y = read("t10k-labels-idx1-ubyte", 8).long()
 
-network = Network("relu").to(memory_format=layout)
-updates = optimizer("adam", network)
+network = NETWORKS["tutorial"](0.5).to(memory_format=layout)
+for name, parameter in network.named_parameters():
+    if name.endswith("bias"):
+        nn.init.constant_(parameter, 0.1)
+    else:
+        nn.init.trunc_normal_(parameter, std=0.1, a=-0.2, b=0.2)
+updates = torch.optim.Adam(network.parameters(), 1e-4)
 
 
 def images(x):

@@ -3,13 +3,13 @@ check NAME                                     how far the results are apart, in
 time contiguous|channels_last NAME COUNT       median milliseconds of forward and back"""
 import math
 import sys
-import time
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-SETTLE_SECONDS = 0.1  # of calls that are not timed, as in network.lua
+from timing import median
+
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 directory = sys.argv[1]
 
@@ -89,18 +89,6 @@ class Case:
 def distance(a, b):
     scale = max(b.double().abs().max().item(), 1e-30) if b.numel() else 1
     return (a.double() - b.double()).abs().max().item() / scale if b.numel() else 0
-
-
-def median(work, count):
-    """Median milliseconds of count calls, once the program is awake."""
-    times, until = [], time.perf_counter() + SETTLE_SECONDS
-    while time.perf_counter() < until:
-        work()
-    for _ in range(count):
-        before = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - before) * 1e3)
-    return sorted(times)[len(times) // 2]
 
 
 same, case = None, None

@@ -4,7 +4,7 @@
 --   compose NAME COUNT    the same of `composed`
 local sm = require "sm"
 local runtime = require "sm.runtime"
-local network = require "network"
+local training = require "training"
 
 local cases = {}
 for _, case in ipairs(require "operation_cases") do cases[case[1]] = case end
@@ -82,7 +82,7 @@ for line in io.lines() do
       collectgarbage()
       current.what, current.work = what, work_of(case, kind == "compose" and case[5].composed or case[3])
     end
-    print(("%.4f"):format(network.time(current.work, math.tointeger(last))))
+    print(("%.4f"):format(training.time(current.work, math.tointeger(last))))
   end
   io.stdout:flush()
 end
