@@ -3,8 +3,7 @@
 --   its operations at the peak of a large matrix product (a convolution's: those of its direct sum, without padding),
 --   its bytes (each operand once) at the speed of a loop over as many that copies them.
 -- Prints one line per kernel and kind of operands: calls a step, milliseconds a step, floor, name; then the time
--- outside kernels, and the whole of the step, which is the time of steps in between that are not looked into, with the
--- peak in GFLOP/s.
+-- outside kernels and how much of it goes into collecting tensors, and the whole of the step with the peak in GFLOP/s.
 -- A program of plain Lua, for the kernels must be wrapped before the library that is written in Lua takes them.
 local runtime = require "sm.runtime"
 local floors = require "floors"
@@ -15,7 +14,9 @@ local abs <const>, release <const> = runtime.pointwise.abs, runtime.tensor.relea
 
 runtime.system.set_threads(threads)
 
-local kernels, order, inside = {}, {}, false
+local kernels, order = {}, {}
+local sequence, position = {}, 0 -- the kernels of a step in the order of its calls, and how many of them were done
+local learning, inside = false, true -- inside a kernel, or where nobody looks
 
 --- Calls visit(tensor) for each tensor of a list of values, and of lists in it.
 local function each_tensor(values, visit)
@@ -29,7 +30,8 @@ local function each_tensor(values, visit)
   end
 end
 
-local function account(name, seconds, given, results, rewrites)
+--- What a call's operands cost at least, noted once.
+local function learn(name, given, results, rewrites)
   local moved, text = 0, { name }
   each_tensor(given, function(x)
     moved = moved + floors.bytes(x)
@@ -40,14 +42,27 @@ local function account(name, seconds, given, results, rewrites)
     each_tensor(given, function(x) moved = moved + (x == given[2] and 0 or floors.bytes(x)) end)
   end
   local key = table.concat(text, " ")
-  local entry = kernels[key]
-  if not entry then
-    entry = { name = key, times = {}, bytes = moved,
-              operations = floors.operations(name, given, table.unpack(results, 1, results.n)) }
-    kernels[key] = entry
-    order[#order + 1] = entry
+  if not kernels[key] then
+    kernels[key] = { name = key, kernel = name, calls = 0, times = {}, bytes = moved,
+                     operations = floors.operations(name, given, table.unpack(results, 1, results.n)) }
+    order[#order + 1] = kernels[key]
   end
-  entry.times[#entry.times + 1] = seconds
+  kernels[key].calls = kernels[key].calls + 1
+  sequence[#sequence + 1] = kernels[key]
+end
+
+local in_kernels = 0 -- seconds of this step
+
+--- Notes the time of a call, and gives what it gave.
+local function timed(name, began, ...)
+  local seconds = now() - began
+  inside = false
+  position = position + 1
+  local kernel = sequence[position]
+  if not kernel or kernel.kernel ~= name then error("this step calls other kernels than the one before: " .. name) end
+  kernel.times[#kernel.times + 1] = seconds
+  if name ~= "collect" then in_kernels = in_kernels + seconds end
+  return ...
 end
 
 -- Rooms whose names say what their functions are of.
@@ -58,12 +73,10 @@ local function watch(room, name)
   local shown = SAYS[room] and room .. "." .. name or name
   runtime[room][name] = function(...)
     if inside then return call(...) end
-    local given = table.pack(...)
     inside = true
-    local began = now()
+    if not learning then return timed(shown, now(), call(...)) end
     local results = table.pack(call(...))
-    local seconds = now() - began
-    account(shown, seconds, given, results, room == "optim")
+    learn(shown, table.pack(...), results, room == "optim")
     inside = false
     return table.unpack(results, 1, results.n)
   end
@@ -99,7 +112,6 @@ end
 local sm = require "sm"
 local training = require "training"
 
-inside = true
 local SIZE <const> = 1536
 local a, b = sm.rand(SIZE, SIZE), sm.rand(SIZE, SIZE)
 local highest <const> = 2 * SIZE ^ 3 / fastest(function() return a:matmul(b) end)
@@ -116,28 +128,30 @@ local function speed(total)
 end
 
 local step = training.new(net, {}).step
-local times = {}
+learning, inside = true, false
+step()
+learning = false
+local whole, outside = {}, {}
 for i = 1, steps do
-  inside = false
-  step()
-  inside = true -- a step that nobody looks into: accounting takes time of its own
+  position, in_kernels = 0, 0
   local began = now()
   step()
-  times[i] = now() - began
+  whole[i] = now() - began
+  outside[i] = whole[i] - in_kernels
 end
+inside = true
 
--- Calls and seconds of a kernel in a step: medians, for a call that was held up by other programs says nothing.
-for _, entry in ipairs(order) do
-  entry.calls = #entry.times / steps
-  entry.seconds = median(entry.times) * entry.calls
-end
+-- Medians, for a call that was held up by other programs says nothing.
+for _, kernel in ipairs(order) do kernel.seconds = median(kernel.times) * kernel.calls end
 table.sort(order, function(x, y) return x.seconds > y.seconds end)
-
-local whole, in_kernels = median(times), 0
-for _, entry in ipairs(order) do
-  in_kernels = in_kernels + entry.seconds
-  local floor = entry.calls * math.max(entry.operations / highest, entry.bytes / speed(entry.bytes))
-  print(("%g\t%.4f\t%.4f\t%s"):format(entry.calls, 1e3 * entry.seconds, 1e3 * floor, entry.name))
+local collected = 0
+for _, kernel in ipairs(order) do
+  if kernel.kernel == "collect" then
+    collected = kernel.seconds
+  else
+    local floor = kernel.calls * math.max(kernel.operations / highest, kernel.bytes / speed(kernel.bytes))
+    print(("%g\t%.4f\t%.4f\t%s"):format(kernel.calls, 1e3 * kernel.seconds, 1e3 * floor, kernel.name))
+  end
 end
-print(("outside\t%.4f"):format(1e3 * math.max(0, whole - in_kernels)))
-print(("whole\t%.4f\t%.1f"):format(1e3 * whole, highest / 1e9))
+print(("outside\t%.4f\t%.4f"):format(1e3 * median(outside), 1e3 * collected))
+print(("whole\t%.4f\t%.1f"):format(1e3 * median(whole), highest / 1e9))

@@ -176,7 +176,7 @@ end
 -- ---- the profile ----
 
 --- What profile.lua prints, understood.
---- @return table {kernels = list of {calls, time, floor, name}, outside, whole, peak, floor}
+--- @return table {kernels = list of {calls, time, floor, name}, outside, collected, whole, peak, floor}
 function M.read_profile(output)
   local p = { kernels = {}, floor = 0 }
   for line in output:gmatch "[^\n]+" do
@@ -185,7 +185,8 @@ function M.read_profile(output)
       p.kernels[#p.kernels + 1] = { tonumber(calls), tonumber(time), tonumber(floor), name }
       p.floor = p.floor + tonumber(floor)
     elseif line:find "^outside" then
-      p.outside = tonumber(line:match "^outside\t(%S+)$")
+      local outside, collected = line:match "^outside\t(%S+)\t(%S+)$"
+      p.outside, p.collected = tonumber(outside), tonumber(collected)
     else
       local whole, peak = line:match "^whole\t(%S+)\t(%S+)$"
       p.whole, p.peak = tonumber(whole), tonumber(peak)
@@ -212,7 +213,8 @@ function M.profile(name, p)
     end
   end
   rows[#rows + 1] = row(("%g shorter calls"):format(small[1]), small[2], small[3])
-  rows[#rows + 1] = row("outside kernels: the tape, the layers, the loop", p.outside, 0)
+  rows[#rows + 1] = row(("outside kernels: the tape, the layers, the loop; %s of it to collect tensors"):format(
+    number(p.collected)), p.outside, 0)
   rows[#rows + 1] = row("the whole step", p.whole, p.floor)
   return ("## %s\n\nThe peak of a matrix product is %s GFLOP/s.\n\n%s"):format(name, number(p.peak),
     M.table({ "kernel and its operands", "ms", "floor", "ms ÷ floor", "above" }, rows))

@@ -111,6 +111,32 @@ describe("the benchmark", function()
     helpers.has(report.profile("mobilenet", p), "| the whole step | ")
   end)
 
+  --- What the whole program does with one network, and this as its Python: exit status, output, messages.
+  local function run(python)
+    local _, _, status = os.execute(("lua5.4 bench/run.lua %s quick rounds=1 lenet10 python=%s >%s 2>%s.err"):format(
+      helpers.quote(build), helpers.quote(python), file, file))
+    local output, messages = helpers.read(file), helpers.read(file .. ".err")
+    os.remove(file .. ".err")
+    return status, output, messages
+  end
+
+  it("ends where a network does not compute what PyTorch computes", function()
+    local python = file .. ".sh"
+    helpers.write(python, '#!/bin/sh\ncase "$*" in *check) echo contiguous 0 1 0 ;; *) echo 9.9 ;; esac\n')
+    os.execute("chmod +x " .. python)
+    local status, output, messages = run(python)
+    os.remove(python)
+    assert.same({ 1, "" }, { status, output })
+    helpers.has(messages, "lenet10 differs from PyTorch's (contiguous)")
+  end)
+
+  it("times ours alone without PyTorch", function()
+    local status, output = run "/bin/false"
+    assert.equal(0, status)
+    assert.matches("| lenet10 %(10%) | [%d.]+ | – | – | – | [%d.]+ | [%d.]+ %([%d.]+ %%%) | %d+ | – |", output)
+    helpers.has(output, "| PyTorch | **absent**: python3-torch")
+  end)
+
   local function network(name, ours, more)
     local n = { name = name, batch = 8, of_ten = true, ours = ours, floor = 1, outside = 0.5, whole = ours, peak = 50 }
     for key, value in pairs(more) do n[key] = value end
