@@ -1,15 +1,14 @@
-// The little that both programs on oneDNN share.
+// oneDNN in fewer words, for onednn_step.cpp.
 #ifndef BENCH_ONEDNN_HPP
 #define BENCH_ONEDNN_HPP
 
 #include <dnnl.hpp>
 
 #if DNNL_VERSION_MAJOR != 2
-#error "These programs are written for oneDNN 2."
+#error "bench/onednn_step.cpp is written for oneDNN 2."
 #endif
 
 #include <cstring>
-#include <string>
 #include <unordered_map>
 
 namespace onednn {
@@ -59,12 +58,6 @@ inline memory in_format(memory from, const memory::desc &want) {
 }
 
 inline float *floats(const memory &m) { return static_cast<float *>(m.get_data_handle()); }
-
-inline std::string version() {
-  const dnnl_version_t *v = dnnl_version();
-  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
-         std::to_string(v->patch);
-}
 
 }  // namespace onednn
 

@@ -30,7 +30,7 @@ constexpr memory::dim image = 28, kernel = 5, pad = 2, first_filters = 32, secon
                       classes = 10;
 constexpr float learning_rate = 1e-4f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
 constexpr int warm_steps = 5;
-constexpr double settle_milliseconds = 100;  // of steps that are not timed, as in network.lua
+constexpr double settle_milliseconds = 100;  // of steps that are not timed, as in training.lua
 
 // Uniform in [0, 1): Marsaglia's xorshift of a hashed counter, so that each element is on its own.
 float uniform(uint32_t counter) {

@@ -147,12 +147,13 @@ local function aims_table(found)
   add("a step full of subnormal numbers ÷ an ordinary one, the tutorial's network", found.subnormal, nil, 1.05)
   local deep = named "resnet"
   add("ResNet-20: peak memory ÷ PyTorch's", deep.torch_peak and deep.peak / deep.torch_peak, nil, 1)
+  add("experiments/softmax_groups.lua: peak memory with its views, MB", found.views, nil, 300)
   return M.table({ "aim", "measured", "wanted", "reached" }, rows)
 end
 
 --- @param found table {threads, rounds, machine = rows of texts, torch = its version, networks = a list of {name,
 --- batch, of_ten, ours, contiguous, channels_last, compiled, floor, outside, whole, peak, torch_peak}, accuracy = its
---- seconds, onednn = its milliseconds, subnormal = a ratio}: what was not measured is nil
+--- seconds, onednn = its milliseconds, subnormal = a ratio, views = MB}: what was not measured is nil
 --- @return string Markdown
 function M.text(found)
   local text = [[

@@ -175,6 +175,25 @@ local function to_98(peers)
   return report.median(times)
 end
 
+-- $1, and then the peak of its memory in KiB.
+local PEAK <const> = [[
+$1 >/dev/null & pid=$!
+peak() { sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' /proc/$pid/status 2>/dev/null; }
+while now=$(peak) && [ "$now" ]; do last=$now; sleep 0.05; done
+wait $pid && echo $last]]
+
+--- Peak of the memory of the main experiment with its views, in MB.
+local function main_experiment(peers)
+  if not mnist() then return end
+  local runs = os.tmpname()
+  os.remove(runs)
+  local command = ("%s --trust --quiet --threads %d --runs %s experiments/softmax_groups.lua steps=500"):format(
+    quote(peers.build .. "/smrun"), settings.threads, quote(runs))
+  local peak = must("sh -c " .. quote((PEAK:gsub("%$1", function() return command end))))
+  must("rm -r " .. quote(runs))
+  return tonumber(peak) * 1024 / 1e6
+end
+
 local function benchmark(peers)
   local found = { threads = settings.threads, rounds = settings.rounds, machine = report.machine(peers),
                   torch = peers.torch, networks = {} }
@@ -190,7 +209,7 @@ local function benchmark(peers)
   end
   if not settings.partial then
     say "98 %"
-    found.accuracy = to_98(peers)
+    found.accuracy, found.views = to_98(peers), main_experiment(peers)
   end
   write(build .. "/bench/profile.md", "# Where the time of a step goes\n\n" .. table.concat(profiles, "\n"))
   return report.text(found)
