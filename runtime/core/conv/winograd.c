@@ -31,9 +31,9 @@ static sm_grid input_grid(const sm_conv2d *conv) {
   return sm_grid_of(conv, conv->window.height, conv->window.width);
 }
 
-/* A multiplication costs about as much as one of the direct method; beside it stand the transforms of a tile's
-   channels, which all filters share, and those of the filters, which all tiles share. Fitted to times of 16 to 256 channels,
-   images of 4x4 to 32x32 and batches of 1 to 64, with AVX-512. */
+/* A multiplication costs about as much as one of the direct method. Beside it stand the transforms of a tile's
+   channels, which all filters share, and those of the filters, which all tiles share. Fitted to times of 16 to 256
+   channels, images of 4x4 to 32x32 and batches of 1 to 64, with AVX-512. */
 static double cost(const sm_conv2d *conv, sm_conv_pass pass) {
   double tiles = (double)(pass == SM_CONV_BACKWARD_DATA ? input_grid(conv) : output_grid(conv)).tiles;
   double points = (double)sm_winograd_points(conv->window.kernel_height);

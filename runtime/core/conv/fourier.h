@@ -1,0 +1,11 @@
+/* The filter gradient of core/conv/fourier.c, which has a file of its own. */
+#ifndef SM_CONV_FOURIER_H
+#define SM_CONV_FOURIER_H
+
+#include "core/conv/method.h"
+
+size_t sm_conv_fourier_backward_filter_scratch(const sm_conv2d *conv);
+void sm_conv_fourier_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
+                                const sm_conv2d *conv);
+
+#endif
