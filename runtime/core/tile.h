@@ -181,8 +181,10 @@ static inline sm_panel sm_panel_of(size_t channels, size_t index) {
 
 /* out (width) = x (count), then zeros. */
 static inline void sm_copy_padded(real *out, const real *x, const sm_panel *at) {
-  memcpy(out, x, at->count * sizeof *out);
-  for (size_t j = at->count; j < at->width; j++) out[j] = 0;
+  for (size_t j = 0; j < at->width; j += SM_VECTOR) {
+    size_t left = at->count - j;
+    *(sm_vector *)(out + j) = sm_vector_load(x + j, left < SM_VECTOR ? left : SM_VECTOR);
+  }
 }
 
 /* Computes rows, `width` (a panel's) wide, as many tiles one below the other as they take. adjacent_rows says what
