@@ -117,7 +117,7 @@ static void correlate_band(const void *work, size_t band) {
   sm_source from = sm_source_of(own, of->images, image, rows.first, rows.last - rows.first, read);
   for (size_t row = rows.first; row < rows.last && write->dots; row++) {
     sm_dots_row(write->out + image * write->image + row * write->row, write->pixel, of->filters, write->bias,
-                write->channels, &from, row, read);
+                write->channels, &from, row, of->seen, read);
   }
   for (size_t p = 0; p < panels && !write->dots; p++) {
     sm_panel at = sm_panel_of(write->channels, p);
@@ -259,91 +259,84 @@ static void forward_each(sm_conv2d_task *task, const void *work, const real *x, 
 
 /* ---- the data gradient ---- */
 
-static size_t packed_bytes(const sm_conv2d *conv) {
-  size_t down = sm_phases_most_taps(sm_phases_down(&conv->window));
-  size_t across = sm_phases_most_taps(sm_phases_across(&conv->window));
-  size_t channels = sm_rounded(sm_conv2d_group_channels(conv));
-  return sm_aligned(channels * down * across * sm_conv2d_group_filters(conv) * sizeof(real));
+enum { TOGETHER = 16 }; /* phases that are computed of an image before the next: it stays in the cache for all */
+
+/* Some phases, counted through all columns' phases of each of the rows'. */
+typedef struct phases_pass {
+  correlation of[TOGETHER];
+  writing write[TOGETHER];
+  sm_reading read[TOGETHER];
+  size_t count, per_image; /* phases; bands of all */
+} phases_pass;
+
+/* Bytes of scratch for phases: their filters and `seen`, and a thread's band. */
+typedef struct phases_bytes {
+  size_t all, band;
+} phases_bytes;
+
+static size_t phase_count(const sm_conv2d *conv) {
+  return sm_phases_down(&conv->window).count * sm_phases_across(&conv->window).count;
+}
+
+/* Adds a phase to a pass; packs filters unless w is NULL. */
+static void add_phase(phases_pass *pass, phases_bytes *bytes, real *gx, const real *gy, const real *w, char *scratch,
+                      size_t phase, const sm_conv2d *conv) {
+  const sm_window *window = &conv->window;
+  const sm_phases rows = sm_phases_down(window), columns = sm_phases_across(window);
+  const sm_phase down = sm_phase_of(&rows, phase / columns.count), across = sm_phase_of(&columns, phase % columns.count);
+  size_t channels = window->channels, line = window->width * channels, own = sm_conv2d_group_channels(conv);
+  size_t k = pass->count++, first = bytes->all;
+  sm_reading *read = &pass->read[k];
+  *read = sm_phase_reading(conv, &down, &across);
+  bytes->all += sm_aligned(sm_rounded(own) * sm_reading_patch(read) * sizeof(real));
+  size_t seen = bytes->all;
+  bytes->all += sm_reading_seen_bytes(read);
+  bytes->band = sm_larger(bytes->band, sm_reading_band_bytes(read));
+  pass->per_image += sm_quotient_up(read->rows, read->band);
+  if (!w) return;
+  bool dots = sm_dots_pay(own, read);
+  sm_phase_pack((real *)(scratch + first), w, &down, &across, dots, conv);
+  pass->write[k] = (writing){.out = gx + down.first * line + across.first * channels,
+                             .channels = own,
+                             .dots = dots,
+                             .pixel = window->stride_across * channels,
+                             .row = window->stride * line,
+                             .image = window->height * line};
+  pass->of[k] = correlation_of(&pass->write[k], gy, (real *)(scratch + first), scratch + seen, read);
 }
 
 static size_t backward_data_scratch(const sm_conv2d *conv) {
-  const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
   size_t most = 0;
-  for (size_t i = 0; i < rows.count; i++) {
-    for (size_t j = 0; j < columns.count; j++) {
-      sm_phase down = sm_phase_of(&rows, i), across = sm_phase_of(&columns, j);
-      sm_reading read = sm_phase_reading(conv, &down, &across);
-      most = sm_larger(most, correlate_bytes(&read));
-    }
+  for (size_t first = 0, phases = phase_count(conv); first < phases; first += TOGETHER) {
+    phases_pass pass = {.count = 0};
+    phases_bytes bytes = {0};
+    for (size_t i = first; i < sm_smaller(first + TOGETHER, phases); i++)
+      add_phase(&pass, &bytes, NULL, NULL, NULL, NULL, i, conv);
+    most = sm_larger(most, bytes.all + sm_workers(conv->window.batch * pass.per_image) * bytes.band);
   }
-  return packed_bytes(conv) + most;
+  return most;
 }
 
-/* packed: for each panel of a group's channels (taps down, taps across, its filters, panel width), or (channels, taps
-   down, taps across, filters), from w (kernel height, kernel width, the group's channels, all filters), turned
-   around. */
-typedef struct phase_packing {
-  real *packed;
-  const real *w;
-  const sm_phase *down, *across;
-  const sm_conv2d *conv;
-  bool dots;
-} phase_packing;
-
-/* One tap of one panel. */
-static void pack_tap(const void *work, size_t block) {
-  const phase_packing *of = work;
-  const sm_phase *down = of->down, *across = of->across;
-  const sm_window *window = &of->conv->window;
-  size_t filters = sm_conv2d_group_filters(of->conv), channels = sm_conv2d_group_channels(of->conv);
-  size_t taps = down->taps * across->taps, tap = block % taps, step = of->conv->filters;
-  sm_panel at = sm_panel_of(channels, block / taps);
-  size_t row = sm_phase_element(down, tap / across->taps), column = sm_phase_element(across, tap % across->taps);
-  const real *from = of->w + ((row * window->kernel_width + column) * channels + at.first) * step;
-  real *to = of->packed + (at.first * taps + tap * at.width) * filters;
-  for (size_t j = 0; j < at.count && of->dots; j++)
-    memcpy(of->packed + (j * taps + tap) * filters, from + j * step, filters * sizeof *to);
-  if (of->dots) return;
-  for (size_t j = 0; j < at.width; j++) {
-    for (size_t f = 0; f < filters; f++) {
-      to[f * at.width + j] = j < at.count ? from[j * step + f] : 0;
-    }
-  }
+static void correlate_phases(const void *work, size_t item) {
+  const phases_pass *pass = work;
+  size_t image = item / pass->per_image, band = item % pass->per_image, k = 0;
+  while (band >= pass->of[k].per_image) band -= pass->of[k++].per_image;
+  correlate_band(&pass->of[k], image * pass->of[k].per_image + band);
 }
 
-static void pack_phase(real *packed, const real *w, const sm_phase *down, const sm_phase *across,
-                       bool dots, const sm_conv2d *conv) {
-  size_t blocks = sm_panels_of(sm_conv2d_group_channels(conv)) * down->taps * across->taps;
-  sm_parallel(blocks, blocks * SM_PANEL * sm_conv2d_group_filters(conv), pack_tap,
-              &(phase_packing){packed, w, down, across, conv, dots});
-}
-
-static void correlate_phase(real *gx, const real *gy, const real *w, void *scratch, const sm_phase *down,
-                            const sm_phase *across, const sm_conv2d *conv) {
-  const sm_window *window = &conv->window;
-  const sm_reading read = sm_phase_reading(conv, down, across);
-  size_t channels = window->channels, line = window->width * channels, own = sm_conv2d_group_channels(conv);
-  bool dots = sm_dots_pay(own, &read);
+static void backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv) {
+  size_t phases = phase_count(conv), filters = sm_conv2d_group_filters(conv), own = sm_conv2d_group_channels(conv);
   for (size_t group = 0; group < conv->groups; group++) {
-    size_t first = group * read.channels;
-    pack_phase(scratch, w + first, down, across, dots, conv);
-    writing write = {.out = gx + down->first * line + across->first * channels + group * own,
-                     .channels = own,
-                     .dots = dots,
-                     .pixel = window->stride_across * channels,
-                     .row = window->stride * line,
-                     .image = window->height * line};
-    correlate(&write, gy + first, scratch, (char *)scratch + packed_bytes(conv), &read);
-  }
-}
-
-static void backward_data(real *gx, const real *gy, const real *w, void *scratch,
-                                  const sm_conv2d *conv) {
-  const sm_phases rows = sm_phases_down(&conv->window), columns = sm_phases_across(&conv->window);
-  for (size_t i = 0; i < rows.count; i++) {
-    for (size_t j = 0; j < columns.count; j++) {
-      sm_phase down = sm_phase_of(&rows, i), across = sm_phase_of(&columns, j);
-      correlate_phase(gx, gy, w, scratch, &down, &across, conv);
+    for (size_t first = 0; first < phases; first += TOGETHER) {
+      phases_pass pass = {.count = 0};
+      phases_bytes bytes = {0};
+      for (size_t i = first; i < sm_smaller(first + TOGETHER, phases); i++)
+        add_phase(&pass, &bytes, gx + group * own, gy + group * filters, w + group * filters, scratch, i, conv);
+      for (size_t k = 0; k < pass.count; k++) {
+        pass.of[k].source = (char *)scratch + bytes.all;
+        pass.of[k].band_bytes = bytes.band;
+      }
+      sm_parallel(conv->window.batch * pass.per_image, SM_LARGE, correlate_phases, &pass);
     }
   }
 }

@@ -22,6 +22,8 @@ bool sm_dots_pay(size_t results, const sm_reading *read) {
 #define POSITIONS(n) \
   (SM_VECTOR_REGISTERS == 32 ? ((n) == 1 ? 12 : (n) <= 3 ? 8 : (n) == 4 ? 6 : 4) : (n) == 1 ? 8 : (n) == 2 ? 4 : 3)
 
+#define LOW(n) (POSITIONS(n) == 12 ? 4 : POSITIONS(n) / 2 + POSITIONS(n) % 2)
+
 /* The terms at a column of one row of positions: `rows` rows of the kernel, of `parts` parts of adjacent terms. */
 typedef struct extent {
   const real *pixel, *weights;
@@ -72,16 +74,20 @@ SM_INLINE void sum_tile(sm_vector *sums, size_t results, const extent *over, con
   }
 }
 
-/* `count` neighbouring positions with the same extent: the last tile begins so early that it ends with them. */
+/* `count` neighbouring positions with the same extent: high tiles, then lower ones of which the last begins so early
+   that it ends with the positions. */
 SM_INLINE void sum_tiles(sm_vector *sums, size_t results, const extent *first, const real *bias, size_t count,
                          const int n) {
-  const size_t most = POSITIONS(n), step = count < most ? 1 : most;
-  for (size_t i = 0; i < count; i += step) {
+  const size_t most = POSITIONS(n), fewer = LOW(n), least = count < fewer ? 1 : fewer;
+  for (size_t i = 0, p; i < count; i += p) {
     extent over = *first;
-    size_t position = sm_smaller(i, count - step);
+    p = count - i >= most ? most : least;
+    size_t position = sm_smaller(i, count - p);
+    sm_vector *to = sums + position * results;
     over.pixel += position * over.step;
-    if (step == 1) sum_tile(sums + position * results, results, &over, bias, n, 1);
-    else sum_tile(sums + position * results, results, &over, bias, n, POSITIONS(n));
+    if (p == most) sum_tile(to, results, &over, bias, n, POSITIONS(n));
+    else if (p == 1) sum_tile(to, results, &over, bias, n, 1);
+    else sum_tile(to, results, &over, bias, n, LOW(n));
   }
 }
 
@@ -154,26 +160,27 @@ static extent extent_of(const sm_source *from, const real *filters, size_t row, 
   return over;
 }
 
-static sm_range columns_at(size_t column, const sm_reading *read) {
-  return read->padded ? (sm_range){0, read->kernel_width} : sm_reading_kernel_columns(read, column);
+/* The columns of positions at which all of the kernel's lie on the source rows. */
+static sm_range inner_columns(const sm_range *seen, const sm_reading *read) {
+  sm_range inner = {0, read->columns};
+  for (size_t group = 0; group < read->groups; group++) inner = sm_overlap(inner, seen[group]);
+  return inner;
 }
 
 void sm_dots_row(real *out, size_t out_step, const real *filters, const real *bias, size_t results,
-                 const sm_source *from, size_t row, const sm_reading *read) {
+                 const sm_source *from, size_t row, const sm_range *seen, const sm_reading *read) {
   sm_vector sums[SUMS + SM_VECTOR];
-  sm_range rows = sm_reading_kernel_rows(read, row);
+  const sm_range rows = sm_reading_kernel_rows(read, row), inner = inner_columns(seen, read);
   size_t most = SUMS / results, pieces = sm_quotient_up(results, MOST);
   for (size_t first = 0, last; first < read->columns; first = last) {
     last = sm_smaller(first + most, read->columns);
     for (size_t column = first, next; column < last; column = next) {
-      sm_range seen = columns_at(column, read);
-      for (next = column + 1; next < last; next++) {
-        sm_range other = columns_at(next, read);
-        if (other.first != seen.first || other.last != seen.last) break;
-      }
+      bool all = column >= inner.first && column < inner.last;
+      sm_range columns = all ? (sm_range){0, read->kernel_width} : sm_reading_kernel_columns(read, column);
+      next = all ? sm_smaller(inner.last, last) : column + 1;
       for (size_t i = 0; i < pieces; i++) {
         sm_range piece = sm_chunk(results, pieces, i);
-        extent over = extent_of(from, filters + piece.first * sm_reading_patch(read), row, column, rows, seen, read);
+        extent over = extent_of(from, filters + piece.first * sm_reading_patch(read), row, column, rows, columns, read);
         sum_results(sums + (column - first) * results + piece.first, results, &over, bias ? bias + piece.first : NULL,
                     next - column, piece.last - piece.first);
       }

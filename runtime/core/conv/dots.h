@@ -9,8 +9,8 @@
 bool sm_dots_pay(size_t results, const sm_reading *read);
 
 /* The sums of one row of positions, out_step apart, `results` for each. filters: (results, kernel height, kernel width,
-   channels). bias: (results), or NULL. */
+   channels). bias: (results), or NULL. seen: of sm_reading_find_seen. */
 void sm_dots_row(real *out, size_t out_step, const real *filters, const real *bias, size_t results,
-                 const sm_source *from, size_t row, const sm_reading *read);
+                 const sm_source *from, size_t row, const sm_range *seen, const sm_reading *read);
 
 #endif

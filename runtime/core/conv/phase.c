@@ -1,5 +1,9 @@
 #include "core/conv/phase.h"
 
+#include <string.h>
+
+#include "core/tile.h"
+
 static size_t greatest_divisor(size_t a, size_t b) {
   while (b) {
     size_t rest = a % b;
@@ -65,4 +69,40 @@ sm_reading sm_phase_reading(const sm_conv2d *conv, const sm_phase *down, const s
                      .leave_padding_out = conv->leave_padding_out};
   sm_reading_complete(&read);
   return read;
+}
+
+typedef struct phase_packing {
+  real *packed;
+  const real *w;
+  const sm_phase *down, *across;
+  const sm_conv2d *conv;
+  bool dots;
+} phase_packing;
+
+/* One tap of one panel. */
+static void pack_tap(const void *work, size_t block) {
+  const phase_packing *of = work;
+  const sm_phase *down = of->down, *across = of->across;
+  const sm_window *window = &of->conv->window;
+  size_t filters = sm_conv2d_group_filters(of->conv), channels = sm_conv2d_group_channels(of->conv);
+  size_t taps = down->taps * across->taps, tap = block % taps, step = of->conv->filters;
+  sm_panel at = sm_panel_of(channels, block / taps);
+  size_t row = sm_phase_element(down, tap / across->taps), column = sm_phase_element(across, tap % across->taps);
+  const real *from = of->w + ((row * window->kernel_width + column) * channels + at.first) * step;
+  real *to = of->packed + (at.first * taps + tap * at.width) * filters;
+  for (size_t j = 0; j < at.count && of->dots; j++)
+    memcpy(of->packed + (j * taps + tap) * filters, from + j * step, filters * sizeof *to);
+  if (of->dots) return;
+  for (size_t j = 0; j < at.width; j++) {
+    for (size_t f = 0; f < filters; f++) {
+      to[f * at.width + j] = j < at.count ? from[j * step + f] : 0;
+    }
+  }
+}
+
+void sm_phase_pack(real *packed, const real *w, const sm_phase *down, const sm_phase *across, bool dots,
+                   const sm_conv2d *conv) {
+  size_t blocks = sm_panels_of(sm_conv2d_group_channels(conv)) * down->taps * across->taps;
+  sm_parallel(blocks, blocks * SM_PANEL * sm_conv2d_group_filters(conv), pack_tap,
+              &(phase_packing){packed, w, down, across, conv, dots});
 }
