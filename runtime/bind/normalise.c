@@ -88,7 +88,17 @@ static int backward(lua_State *L) {
   return y ? 4 : 3;
 }
 
+/* follow(running, batch, keep): running = keep * running + (1 - keep) * batch, in place */
+static int follow(lua_State *L) {
+  sm_tensor *running = sm_lua_real(L, 1);
+  const sm_tensor *batch = sm_lua_real(L, 2);
+  const double keep = sm_lua_constant(L, 3);
+  if (!sm_shape_equal(&running->shape, &batch->shape)) sm_lua_bad_argument(L, 2, "a tensor of the first's shape");
+  sm_normalise_follow(sm_lua_change(L, running), sm_lua_data(L, batch), keep, sm_shape_count(&batch->shape));
+  return 0;
+}
+
 void sm_lua_open_normalise(lua_State *L) {
-  static const luaL_Reg functions[] = {{"forward", forward}, {"backward", backward}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"forward", forward}, {"backward", backward}, {"follow", follow}, {NULL, NULL}};
   sm_lua_functions(L, functions);
 }

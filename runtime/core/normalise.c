@@ -384,3 +384,7 @@ void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const rea
   }
   if (p.has_sums) sum_parameters(gw, gb, &p);
 }
+
+void sm_normalise_follow(real *running, const real *batch, double keep, size_t n) {
+  for (size_t i = 0; i < n; i++) running[i] = (real)(keep * (double)running[i] + (1 - keep) * (double)batch[i]);
+}

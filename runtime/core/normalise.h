@@ -35,4 +35,7 @@ void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const rea
                            const real *mean, const real *variance, const real *weight, const real *bias, bool relu,
                            const sm_normalisation *of, void *scratch);
 
+/* running (n) = keep * running + (1 - keep) * batch. */
+void sm_normalise_follow(real *running, const real *batch, double keep, size_t n);
+
 #endif

@@ -16,7 +16,7 @@ local CHANGES <const> = {
   "_$", "^tensor:backward$", "grad", "^tensor%.__newindex$", "^tape%.set_", "^tensor%.release$", "^optim%.",
   "_backward", "^optimizer:", "^model", "^experiment:", "^sm%.experiment$", "^sm%.no_grad$", "^op%.", "^view:",
   "^batches%.", "^sm%.gradcheck$", "^runtime%.traced$", "^pointwise%.", "^stride%.add_into$",
-  "^recurrent%.", "^normalise%.backward$", "^softmax%.winners$",
+  "^recurrent%.", "^normalise%.backward$", "^normalise%.follow$", "^softmax%.winners$",
 }
 
 local function changes(name)

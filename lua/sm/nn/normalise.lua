@@ -1,6 +1,5 @@
 --- Normalisation: of batches, of layers, of groups of channels.
 local arguments = require "sm.ops.arguments"
-local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
 local layer = require "sm.nn.layer"
@@ -8,7 +7,7 @@ local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 local shape_text = require "sm.text".shape
 
-local is_tensor = runtime.tensor.is_tensor
+local N, is_tensor = runtime.normalise, runtime.tensor.is_tensor
 
 local M = {}
 
@@ -80,10 +79,8 @@ M.batchnorm = layer.define("batchnorm", {
       error(("the buffer 'variance' would not be finite: values go up to %g, and their squares do not fit %s")
         :format(largest, runtime.real), 0)
     end
-    autograd.no_grad(function()
-      self.mean:copy_(self.mean * keep + mean * (1 - keep))
-      self.variance:copy_(self.variance * keep + variance * (1 - keep))
-    end)
+    N.follow(self.mean, mean, keep)
+    N.follow(self.variance, variance, keep)
   end,
 })
 
