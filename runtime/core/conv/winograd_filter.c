@@ -8,7 +8,9 @@ enum {
   SIDE = SM_WINOGRAD_SIDE,
   MOST = SM_WINOGRAD_MOST,
   MOST_CELLS = SM_WINOGRAD_MOST_CELLS,
-  TILES = 3 * SM_TILE_ROWS,     /* of a block */
+  TILES = 3 * SM_TILE_ROWS,     /* of a block of a set */
+  SHARE = SM_TILE_ROWS,         /* tiles of a block of a round */
+  PARTS = 4,                    /* of the channels, for threads to share in a round */
   SETS = SM_BATCH_CHUNKS,       /* of sums, at most */
   WIDE_BYTES = 4 << 20,         /* of a set */
   ROUND_BYTES = 16 << 20        /* of the cells of a round */
@@ -36,16 +38,16 @@ static cutting cutting_of(const sm_conv2d *conv) {
   cutting cut = {.grid = sm_grid_of(conv, window->out_height, window->out_width)};
   cut.points = sm_winograd_points(window->kernel_height);
   cut.count = cut.points * cut.points;
-  size_t tile_bytes = cut.count * (channels + filters) * sizeof(real), together;
-  size_t blocks = sm_larger(sm_quotient_up(cut.grid.tiles, TILES), 1);
+  size_t tiles = sm_larger(cut.grid.tiles, 1), together;
   cut.gw_step = sm_winograd_filter_step(channels, filters);
   cut.gw_bytes = sm_aligned(cut.count * cut.gw_step * sizeof(real));
   if (cut.gw_bytes >= WIDE_BYTES) {
     cut.sets = 1;
-    cut.round = sm_smaller(sm_larger(ROUND_BYTES / (tile_bytes * TILES), 1), blocks);
-    together = cut.round * TILES;
+    size_t share_bytes = SHARE * cut.count * (channels + filters) * sizeof(real);
+    cut.round = sm_smaller(sm_larger(ROUND_BYTES / share_bytes, 1), sm_quotient_up(tiles, SHARE));
+    together = cut.round * SHARE;
   } else {
-    cut.sets = sm_smaller(blocks, SETS);
+    cut.sets = sm_smaller(sm_quotient_up(tiles, TILES), SETS);
     together = TILES;
   }
   cut.in = sm_cells_of(cut.points, together, channels);
@@ -106,24 +108,25 @@ static void evaluate_tiles(real *cells, const sm_cells *lie, real *copy, double 
   }
 }
 
-/* gw (channels, filters) = or += the products of a cell of x and one of gy, over all tiles. */
-static void add_products(real *gw, const real *x, const real *gy, bool add, size_t tiles, const sm_cells *x_lie,
-                         const sm_cells *gy_lie) {
+/* Some channels of gw (channels, filters) = or += the products of a cell of x and one of gy, over all tiles. */
+static void add_products(real *gw, const real *x, const real *gy, sm_range channels, bool add, size_t tiles,
+                         const sm_cells *x_lie, const sm_cells *gy_lie) {
   size_t filters = gy_lie->column;
+  gw += channels.first * filters;
   for (size_t p = 0; p < sm_panels_of(filters); p++) {
     sm_panel at = sm_panel_of(filters, p);
     sm_tile tile = {.out = gw + at.first,
                     .start = add ? gw + at.first : NULL,
                     .out_step = filters,
                     .start_step = filters,
-                    .a = x,
+                    .a = x + channels.first,
                     .b = gy + at.first,
                     .a_step = x_lie->tile,
                     .b_step = gy_lie->tile,
                     .blocks = 1,
                     .runs = 1,
                     .terms = tiles};
-    sm_tile_multiply(&tile, x_lie->column, at.width, true);
+    sm_tile_multiply(&tile, channels.last - channels.first, at.width, true);
   }
 }
 
@@ -173,10 +176,10 @@ static void spread_both(real *in, real *out, real *copy, double *gbias, sm_range
   evaluate_tiles(out, &of->cut.out, copy, gbias, of->gy, tiles, &of->to, &of->cut.grid);
 }
 
-static void add_cell(real *set, const real *in, const real *out, size_t cell, size_t tiles, bool add,
-                     const cutting *cut) {
-  add_products(set + cell * cut->gw_step, in + sm_cell(&cut->in, cell), out + sm_cell(&cut->out, cell), add, tiles,
-               &cut->in, &cut->out);
+static void add_cell(real *set, const real *in, const real *out, size_t cell, sm_range channels, size_t tiles,
+                     bool add, const cutting *cut) {
+  add_products(set + cell * cut->gw_step, in + sm_cell(&cut->in, cell), out + sm_cell(&cut->out, cell), channels, add,
+               tiles, &cut->in, &cut->out);
 }
 
 /* ---- a chunk of tiles for a set of sums ---- */
@@ -191,8 +194,8 @@ static void sum_chunk(const void *work, size_t chunk) {
     sm_range tiles = {first, sm_smaller(first + TILES, all.last)};
     spread_both(in, out, copy, gbias_share(of, chunk), tiles, of);
     for (size_t cell = 0; cell < cut->count; cell++)
-      add_cell((real *)(of->sets + chunk * cut->gw_bytes), in, out, cell, tiles.last - tiles.first,
-               first > all.first, cut);
+      add_cell((real *)(of->sets + chunk * cut->gw_bytes), in, out, cell, (sm_range){0, of->from.channels},
+               tiles.last - tiles.first, first > all.first, cut);
   }
 }
 
@@ -201,27 +204,29 @@ static void sum_chunk(const void *work, size_t chunk) {
 static void spread_block(const void *work, size_t block) {
   const gradient *of = work;
   const cutting *cut = &of->cut;
-  size_t first = of->tiles.first + block * TILES;
-  real *in = (real *)of->shared + block * TILES * cut->in.tile;
-  real *out = (real *)(of->shared + cut->in_bytes) + block * TILES * cut->out.tile;
+  size_t first = of->tiles.first + block * SHARE;
+  real *in = (real *)of->shared + block * SHARE * cut->in.tile;
+  real *out = (real *)(of->shared + cut->in_bytes) + block * SHARE * cut->out.tile;
   spread_both(in, out, (real *)own_of(of), gbias_share(of, block),
-              (sm_range){first, sm_smaller(first + TILES, of->tiles.last)}, of);
+              (sm_range){first, sm_smaller(first + SHARE, of->tiles.last)}, of);
 }
 
-static void sum_cell(const void *work, size_t cell) {
+/* Of some channels. */
+static void sum_cell(const void *work, size_t item) {
   const gradient *of = work;
-  add_cell((real *)of->sets, (const real *)of->shared, (const real *)(of->shared + of->cut.in_bytes), cell,
-           of->tiles.last - of->tiles.first, !of->first, &of->cut);
+  sm_range channels = sm_chunk(of->from.channels, PARTS, item % PARTS);
+  add_cell((real *)of->sets, (const real *)of->shared, (const real *)(of->shared + of->cut.in_bytes), item / PARTS,
+           channels, of->tiles.last - of->tiles.first, !of->first, &of->cut);
 }
 
 static void sum_rounds(gradient *of) {
   const cutting *cut = &of->cut;
-  size_t tiles = cut->round * TILES;
+  size_t tiles = cut->round * SHARE;
   for (size_t first = 0; first < cut->grid.tiles; first += tiles) {
     of->first = first == 0;
     of->tiles = (sm_range){first, sm_smaller(first + tiles, cut->grid.tiles)};
-    sm_parallel(sm_quotient_up(of->tiles.last - first, TILES), SM_LARGE, spread_block, of);
-    sm_parallel(cut->count, SM_LARGE, sum_cell, of);
+    sm_parallel(sm_quotient_up(of->tiles.last - first, SHARE), SM_LARGE, spread_block, of);
+    sm_parallel(cut->count * PARTS, SM_LARGE, sum_cell, of);
   }
 }
 
