@@ -248,9 +248,15 @@ enum {
   DIRECT_WORK = 1 << 24 /* the product of all three, at least, if k is not the shortest */
 };
 
-/* Wide tiles do arithmetic itself faster, 0.96 to 2 times as fast as BLAS in 50 products within these bounds, of up to
-   4096 columns, with 1 and 2 threads; narrower results leave vectors idle (0.6 to 1 with 10 columns). */
-enum { WIDE_ROWS = 32, WIDE_COLUMNS = 64, WIDE_WORK = 1 << 22 };
+/* Wide tiles, and the high ones of AVX-512, do arithmetic itself faster: 0.96 to 2 times as fast as BLAS in 50 products
+   within these bounds, of up to 4096 columns, with 1 and 2 threads. Narrower results leave vectors idle (0.6 to 1 with
+   10 columns). */
+enum {
+  FAST_TILES = SM_WIDE_TILES || SM_VECTOR_BYTES == 64,
+  WIDE_ROWS = 32,
+  WIDE_COLUMNS = 64,
+  WIDE_WORK = 1 << 22
+};
 
 #define THIN_RULE "thin for a batch of 1, and from a million weights on for 2 to 8; "
 #define DIRECT_RULE "direct from a million weights and 16 million multiplications on for batches to "
@@ -260,7 +266,7 @@ const char *sm_matmul_rule(void) {
   if (!blas.gemm) return "";
   return blas.products == SM_GEMM_DIRECT ? "direct (SMRUN_GEMM)"
          : blas.products == SM_GEMM_BLAS ? "BLAS (SMRUN_GEMM)"
-         : SM_WIDE_TILES                 ? THIN_RULE DIRECT_RULE "31" WIDE_RULE ", else BLAS"
+         : FAST_TILES                    ? THIN_RULE DIRECT_RULE "31" WIDE_RULE ", else BLAS"
          : SM_VECTOR_REGISTERS == 32     ? THIN_RULE DIRECT_RULE "256, else BLAS"
                                          : THIN_RULE DIRECT_RULE "64, else BLAS";
 }
@@ -272,7 +278,7 @@ static bool is_thin(bool transpose_a, bool transpose_b, size_t m, size_t n, size
 
 static bool is_direct(size_t m, size_t n, size_t k) {
   double work = (double)m * (double)n * (double)k;
-  if (SM_WIDE_TILES && m >= WIDE_ROWS && n >= WIDE_COLUMNS && work >= WIDE_WORK) return true;
+  if (FAST_TILES && m >= WIDE_ROWS && n >= WIDE_COLUMNS && work >= WIDE_WORK) return true;
   size_t least = m < n ? m : n, most = m < n ? n : m;
   if (k < least) least = k;
   if (k > most) most = k;
