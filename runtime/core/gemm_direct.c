@@ -13,7 +13,7 @@ enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   HIGH_TILES = SM_VECTOR_REGISTERS == 32,
-  USED_OFTEN = HIGH_TILES ? 4 : 0, /* tiles of rows for which packing b pays: low ones read it more often */
+  USED_OFTEN = HIGH_TILES ? 1 : 0, /* tiles of rows for which packing b does not pay: low ones read it more often */
   TOGETHER = 4 * SM_TILE_ROWS,     /* rows of a that a panel is multiplied by in one go, at most, */
   TOGETHER_BYTES = 6 * 1024,       /* where more than a tile's take no more than this */
   SETS = 4096 / SM_ALIGNMENT,      /* of the first cache, */
