@@ -135,25 +135,23 @@ end
 -- then relu taken, if they are given. Mean and variance {outer, groups}.
 function M.normalised(name, x, layout, groups, o, beside, relu)
   local weight, bias, epsilon = o.weight, o.bias, o.epsilon
-  local rows, next_to = T.reshape(x, layout), beside and T.reshape(beside, layout)
-  local given, mean, variance = N.forward(rows, weight, bias, groups, epsilon, next_to, relu)
-  local y = T.reshape(given, x.shape)
-  local kept = relu and beside and given or nil -- what relu let pass is seen in it; without `beside` it follows from x
+  local outer, rows, channels = table.unpack(layout)
+  local y, mean, variance = N.forward(x, weight, bias, outer, rows, channels, groups, epsilon, beside, relu)
+  local kept = relu and beside and y or nil -- what relu let pass is seen in it; without `beside` it follows from x
   record(y, name, function(gy, reuse, graph)
     if graph then
       local g = gy
       if relu then
-        local again = kept or N.forward(rows, weight, bias, groups, epsilon, nil, true)
-        g = where(runtime.compare.le(T.reshape(again, x.shape), 0), 0, gy)
+        local again = kept or N.forward(x, weight, bias, outer, rows, channels, groups, epsilon, nil, true)
+        g = where(runtime.compare.le(again, 0), 0, gy)
       end
       local gx, gw, gb = normal_gradients(g, x, weight, bias, layout, groups, epsilon)
       return gx, gw, gb, beside and g
     end
-    local gx, gw, gb, passed = N.backward(T.reshape(gy, layout), rows, mean, variance, weight, groups, epsilon,
+    local gx, gw, gb, passed = N.backward(gy, x, mean, variance, weight, outer, rows, channels, groups, epsilon,
       tracks(weight) or tracks(bias), reuse and not (beside and not relu), relu, bias, kept)
-    if passed then passed = T.reshape(passed, x.shape) end
-    return T.reshape(gx, x.shape), tracks(weight) and T.reshape(gw, weight.shape),
-      tracks(bias) and T.reshape(gb, bias.shape), beside and (passed or gy)
+    return gx, tracks(weight) and T.reshape(gw, weight.shape), tracks(bias) and T.reshape(gb, bias.shape),
+      beside and (passed or gy)
   end, saved(x, mean, variance, weight, relu and bias, kept), x, weight, bias, beside)
   return y, mean, variance
 end

@@ -2,14 +2,19 @@
 #include "bind/bind.h"
 #include "core/normalise.h"
 
-/* x {outer, rows, channels}, and from argument `index` on the number of groups and epsilon. */
+/* From argument `index` on outer, rows and channels, which x is seen as, the number of groups and epsilon. */
 static sm_normalisation check_normal(lua_State *L, const sm_tensor *x, int index) {
-  if (x->shape.rank != 3) sm_lua_bad_argument(L, 1, "a tensor {outer, rows, channels}");
-  const size_t *size = x->shape.size;
-  lua_Integer groups = sm_lua_integer(L, index, 1, LUA_MAXINTEGER);
-  if (size[2] % (size_t)groups != 0) sm_lua_bad_argument(L, index, "a number of groups that divides the channels");
-  sm_normalisation of = {size[0], size[1], size[2], (size_t)groups, sm_lua_constant(L, index + 1)};
-  if (!(of.epsilon > 0)) sm_lua_bad_argument(L, index + 1, "a number above 0");
+  size_t size[3], count = 1;
+  bool fits = true;
+  for (int i = 0; i < 3; i++) {
+    size[i] = (size_t)sm_lua_integer(L, index + i, 0, LUA_MAXINTEGER);
+    fits = fits && sm_multiply(&count, count, size[i]);
+  }
+  if (!fits || count != sm_shape_count(&x->shape)) sm_lua_bad_argument(L, index, "sizes of as many elements");
+  lua_Integer groups = sm_lua_integer(L, index + 3, 1, LUA_MAXINTEGER);
+  if (size[2] % (size_t)groups != 0) sm_lua_bad_argument(L, index + 3, "a number of groups that divides the channels");
+  sm_normalisation of = {size[0], size[1], size[2], (size_t)groups, sm_lua_constant(L, index + 4)};
+  if (!(of.epsilon > 0)) sm_lua_bad_argument(L, index + 4, "a number above 0");
   return of;
 }
 
@@ -27,22 +32,22 @@ static void *take(lua_State *L, const sm_normalisation *of) {
 }
 
 /* What may come after in the same pass: of one row there is none. */
-static void check_after(lua_State *L, int index, const sm_tensor *given, const sm_tensor *x, bool relu) {
+static void check_after(lua_State *L, int index, const sm_tensor *given, const sm_tensor *x, size_t rows, bool relu) {
   if (given && !sm_shape_equal(&given->shape, &x->shape))
     sm_lua_bad_argument(L, index, "a tensor of the input's shape");
-  if ((given || relu) && x->shape.size[1] == 1) sm_lua_bad_argument(L, index, "nothing after single rows");
+  if ((given || relu) && rows == 1) sm_lua_bad_argument(L, index, "nothing after single rows");
 }
 
-/* forward(x, weight, bias, groups, epsilon, beside, relu) → y, mean, variance {outer, groups}; weight, bias and
-   beside, which is added before relu, may be nil */
+/* forward(x, weight, bias, outer, rows, channels, groups, epsilon, beside, relu) → y, mean, variance {outer, groups};
+   weight, bias and beside, which is added before relu, may be nil */
 static int forward(lua_State *L) {
-  lua_settop(L, 7);
+  lua_settop(L, 10);
   const sm_tensor *x = sm_lua_real(L, 1);
   const sm_normalisation of = check_normal(L, x, 4);
   const sm_tensor *weight = check_count(L, 2, of.channels), *bias = check_count(L, 3, of.channels);
-  const sm_tensor *beside = sm_lua_real_or_nil(L, 6);
-  const bool relu = lua_toboolean(L, 7);
-  check_after(L, 6, beside, x, relu);
+  const sm_tensor *beside = sm_lua_real_or_nil(L, 9);
+  const bool relu = lua_toboolean(L, 10);
+  check_after(L, 9, beside, x, of.rows, relu);
   const sm_shape groups = {2, {of.outer, of.groups}};
   const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
   const sm_tensor *mean = sm_lua_new(L, SM_REAL, &groups), *variance = sm_lua_new(L, SM_REAL, &groups);
@@ -60,21 +65,23 @@ static const sm_tensor *push_parameter(lua_State *L, bool wanted, const sm_shape
   return NULL;
 }
 
-/* backward(gy, x, mean, variance, weight or nil, groups, epsilon, with_parameters, reuse, relu, bias or nil, y or nil)
-   → gx, gw and gb {channels} or nil without parameters, passed or nil. y is what `forward` gave where it added
-   something before relu; then `passed` is the gradient of that. gx, or passed, in gy's place if it may be reused */
+/* backward(gy, x, mean, variance, weight or nil, outer, rows, channels, groups, epsilon, with_parameters, reuse, relu,
+   bias or nil, y or nil) → gx, gw and gb {channels} or nil without parameters, passed or nil. y is what `forward` gave
+   where it added something before relu; then `passed` is the gradient of that. gx, or passed, in gy's place if it may
+   be reused */
 static int backward(lua_State *L) {
-  lua_settop(L, 12);
+  lua_settop(L, 15);
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
   const sm_normalisation of = check_normal(L, x, 6);
-  const bool with_parameters = lua_toboolean(L, 8), reuse = lua_toboolean(L, 9), relu = lua_toboolean(L, 10);
+  const bool with_parameters = lua_toboolean(L, 11);
+  const bool reuse = lua_toboolean(L, 12), relu = lua_toboolean(L, 13);
   if (!sm_shape_equal(&gy->shape, &x->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
   const sm_tensor *mean = sm_lua_real(L, 3), *variance = sm_lua_real(L, 4);
   check_count(L, 3, of.outer * of.groups);
   check_count(L, 4, of.outer * of.groups);
-  const sm_tensor *weight = check_count(L, 5, of.channels), *bias = check_count(L, 11, of.channels);
-  const sm_tensor *y = sm_lua_real_or_nil(L, 12);
-  check_after(L, 12, y, x, relu);
+  const sm_tensor *weight = check_count(L, 5, of.channels), *bias = check_count(L, 14, of.channels);
+  const sm_tensor *y = sm_lua_real_or_nil(L, 15);
+  check_after(L, 15, y, x, of.rows, relu);
   const sm_shape channels = {1, {of.channels}};
   const sm_tensor *gx = sm_lua_like(L, 1, reuse && !y);
   const sm_tensor *gw = push_parameter(L, with_parameters, &channels);
