@@ -114,7 +114,7 @@ end
 -- @param output a fresh tensor
 -- @param name of the operation, for messages
 -- @param backward function(gy, reuse) → one gradient (or nil) per input, in their order; gy has output's shape. After
---   these may come a tensor that it made on the way and nobody needs any more.
+--   these may come tensors that it made on the way and nobody needs any more.
 --   reuse: nobody else needs gy, so it may be overwritten and returned as a gradient
 -- @param saved what M.saved gave for the tensors that `backward` reads; nil when it reads none
 -- @param ... the inputs; what is no tensor is passed over

@@ -56,7 +56,8 @@ function M.linear(x, w, b, relu)
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)
     local gb = tracks(b) and K.sum(passed, 1)
     if gb and #b.shape ~= 1 then gb = T.reshape(gb, b.shape) end
-    return gx and shape and T.reshape(gx, x.shape) or gx, gw, gb, passed ~= flat and passed
+    local seen = gx and shape and T.reshape(gx, x.shape) or gx -- the views' other handles would keep their memory
+    return seen, gw, gb, passed ~= flat and passed, seen ~= gx and gx, flat ~= gy and flat
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 

@@ -182,8 +182,9 @@ local function walk(root, gradient, wanted, graph, listener)
       for i = 1, inputs.n do
         if gradients[i] then let_go(gradients[i]) end
       end
-      local rest = gradients[inputs.n + 1]
-      if rest and not graph then release(rest) end
+      for i = inputs.n + 1, graph and 0 or gradients.n do
+        if gradients[i] then release(gradients[i]) end
+      end
     end
     if gy then
       arrived[current] = nil
