@@ -13,7 +13,7 @@ enum {
   TERMS = 256,                             /* of a block, at most */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   HIGH_TILES = SM_VECTOR_REGISTERS == 32,
-  USED_OFTEN = HIGH_TILES ? 1 : 0, /* tiles of rows for which packing b does not pay: low ones read it more often */
+  IN_PLACE_TILES = HIGH_TILES ? 1 : 0, /* tiles of rows for which packing b does not pay: low ones read it more often */
   TOGETHER = 4 * SM_TILE_ROWS,     /* rows of a that a panel is multiplied by in one go, at most, */
   TOGETHER_BYTES = 6 * 1024,       /* where more than a tile's take no more than this */
   SETS = 4096 / SM_ALIGNMENT,      /* of the first cache, */
@@ -294,7 +294,7 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
   size_t most_rows = thick ? THICK_ROWS : PACKED / (terms + SM_LINE);
   blocks.column_parts = parts_of(sm_panels_of(n), most_packed / ((terms ? terms : 1) * SM_PANEL));
   int row_parts = parts_of(m, most_rows), steps = blocks.term_parts * blocks.column_parts;
-  bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= USED_OFTEN * SM_TILE_ROWS;
+  bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= IN_PLACE_TILES * SM_TILE_ROWS;
   const source none = {.first = b};
   course after = blocks; /* most likely what this thread computes next */
   after.b += right == 0 ? 0 : transpose_b ? n * ld_b : n;
