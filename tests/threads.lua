@@ -1,4 +1,4 @@
---- The bits of every experiment on 1, 2, 3, 5 and 16 threads: each file under experiments/ trains for a few steps with its
+--- The bits of every experiment on 1, 2, 3, 5 and 16 threads: each file under experiments/ trains a few steps with its
 -- own network, once for each number, and its last checkpoints must be the same file. Exits with 1 where they are not.
 -- Usage: lua5.4 tests/threads.lua BUILD [FILE.lua …]; the runs are left in BUILD/threads when something differs.
 local lfs = require "lfs"
