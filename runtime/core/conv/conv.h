@@ -25,6 +25,7 @@ typedef struct sm_conv2d {
   size_t filters;   /* out */
   size_t groups;    /* of channels and of filters, in their order: filters see the channels of their own group */
   const struct sm_conv_method *method[SM_CONV_PASSES];
+  const struct sm_conv_watch *watch; /* of a transform: what looks at each image before it; core/conv/range.h */
   bool leave_padding_out; /* the direct method multiplies no zeros of padding, where it would for speed */
 } sm_conv2d;
 

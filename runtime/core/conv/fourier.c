@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/conv/fourier_cells.h"
+#include "core/conv/range.h"
 
 /* One thread takes a block of images through three steps, pixels to cells, products cell by cell, cells to pixels, for
    what another core has written takes longer to read. A block has as many images as keep the rows of tiles busy while
@@ -145,7 +146,10 @@ static void correlate_block(const void *work, size_t block) {
   sm_fourier_place_block(&of, own);
   of.block = (sm_range){of.batch * block / of.blocks, of.batch * (block + 1) / of.blocks};
   size_t images = of.block.last - of.block.first;
-  for (size_t i = 0; i < images; i++) sm_fourier_spread_from(&of, i);
+  for (size_t i = 0; i < images; i++) {
+    sm_conv_look(of.watch, of.block.first + i);
+    sm_fourier_spread_from(&of, i);
+  }
   for (size_t i = 0; i < CELLS; i++) multiply_cell(&of, i);
   real *result = (real *)(own + sm_fourier_cells_bytes(of.from.cell) + sm_fourier_cells_bytes(of.to.cell));
   for (size_t i = 0; i < images; i++) collect_to(&of, i, result);

@@ -32,6 +32,7 @@ typedef struct sm_fourier_pass {
   real *from_cells, *to_cells, *filter_cells;
   size_t batch, blocks;
   sm_range block;       /* images */
+  const struct sm_conv_watch *watch;
   sm_conv2d_task *task; /* instead of y: what takes each result, which is in memory of the thread's own */
   const void *work;
 } sm_fourier_pass;
@@ -49,6 +50,7 @@ static inline sm_fourier_pass sm_fourier_pass_of(const sm_conv2d *conv, bool tur
   size_t height = turned ? at->out_height : at->height, width = turned ? at->out_width : at->width;
   size_t to_height = turned ? at->height : at->out_height, to_width = turned ? at->width : at->out_width;
   return (sm_fourier_pass){.batch = at->batch,
+                           .watch = conv->watch,
                            .from = sm_fourier_images_of(height, width, from, 3, images),
                            .to = sm_fourier_images_of(to_height, to_width, to, 2, images),
                            .filters = {at->kernel_height, at->kernel_width, at->top, at->left, from, to, turned,

@@ -37,15 +37,16 @@ static bool takes_nothing(const sm_conv2d *conv) { return conv->window.batch == 
 
 /* ---- scratch ---- */
 
-/* Of a pass: a mark for each image, then what either method needs, or looking for what it does not bear. */
+/* Of a transform's pass: a mark for each image, and what looks at them. What either method needs follows. */
 static size_t marks_bytes(const sm_conv2d *conv) { return sm_aligned(conv->window.batch); }
+static size_t watch_bytes(const sm_conv2d *conv) { return marks_bytes(conv) + sm_conv_range_scratch(conv); }
 
 static size_t scratch_for(const sm_conv2d *conv, const sm_conv_method *chosen, size_t of_chosen,
                           size_t (*of_direct)(const sm_conv2d *)) {
   if (chosen->leaves_padding_out) return of_chosen;
   const sm_conv2d all = direct_of(conv, conv->window.batch), one = direct_of(conv, 1);
   size_t bytes = sm_larger(of_chosen, sm_larger(of_direct(&all), of_direct(&one)));
-  return chosen->transforms ? marks_bytes(conv) + sm_larger(bytes, sm_conv_range_scratch(conv)) : bytes;
+  return chosen->transforms ? watch_bytes(conv) + bytes : bytes;
 }
 
 static size_t scratch_of(const sm_conv2d *conv, sm_conv_pass pass) {
@@ -91,9 +92,10 @@ void sm_conv2d_forward(real *y, const real *x, const real *w, const real *bias, 
     return;
   }
   uint8_t *unborne = scratch;
-  void *rest = (char *)scratch + marks_bytes(conv);
-  size_t count = sm_conv_forward_unborne(unborne, x, w, rest, conv);
-  if (count < batch) chosen->forward(y, x, w, bias, rest, conv);
+  void *rest = (char *)scratch + watch_bytes(conv);
+  sm_conv2d watched = *conv;
+  watched.watch = sm_conv_forward_watch(unborne, x, w, (char *)scratch + marks_bytes(conv), conv);
+  if (watched.watch) chosen->forward(y, x, w, bias, rest, &watched);
   sm_range images = next_marked(unborne, 0, batch);
   for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
     const sm_conv2d direct = direct_of(conv, images.last - images.first);
@@ -115,9 +117,10 @@ void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scra
     return;
   }
   uint8_t *unborne = scratch;
-  void *rest = (char *)scratch + marks_bytes(conv);
-  size_t count = sm_conv_backward_data_unborne(unborne, gy, w, rest, conv);
-  if (count < batch) chosen->backward_data(gx, gy, w, rest, conv);
+  void *rest = (char *)scratch + watch_bytes(conv);
+  sm_conv2d watched = *conv;
+  watched.watch = sm_conv_backward_data_watch(unborne, gy, w, (char *)scratch + marks_bytes(conv), conv);
+  if (watched.watch) chosen->backward_data(gx, gy, w, rest, &watched);
   sm_range images = next_marked(unborne, 0, batch);
   for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
     const sm_conv2d direct = direct_of(conv, images.last - images.first);
@@ -195,10 +198,12 @@ static void transform_each(sm_conv2d_task *task, const void *work, const real *x
                          const real *bias, void *scratch, const sm_conv2d *conv) {
   size_t batch = conv->window.batch;
   uint8_t *unborne = scratch;
-  void *rest = (char *)scratch + marks_bytes(conv);
-  size_t count = sm_conv_forward_unborne(unborne, x, w, rest, conv);
+  void *rest = (char *)scratch + watch_bytes(conv);
+  sm_conv2d watched = *conv;
+  watched.watch = sm_conv_forward_watch(unborne, x, w, (char *)scratch + marks_bytes(conv), conv);
   const part borne = {task, work, 0, unborne};
-  if (count < batch) conv->method[SM_CONV_FORWARD]->forward_each(hand_on_part, &borne, x, w, bias, rest, conv);
+  if (watched.watch)
+    conv->method[SM_CONV_FORWARD]->forward_each(hand_on_part, &borne, x, w, bias, rest, &watched);
   sm_range images = next_marked(unborne, 0, batch);
   for (; images.first < batch; images = next_marked(unborne, images.last, batch)) {
     const sm_conv2d direct = direct_of(conv, images.last - images.first);

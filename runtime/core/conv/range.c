@@ -169,14 +169,15 @@ static sight sight_of(const sm_conv2d *conv, bool turned) {
 }
 
 /* What the images share. */
-typedef struct image_range {
+typedef struct sm_conv_watch image_range;
+struct sm_conv_watch {
   sight sight;
   const real *images;
-  const filter_range *filters;
+  filter_range filters;
   uint8_t *unborne; /* (batch) */
   char *own;        /* each thread's memory */
   size_t own_bytes;
-} image_range;
+};
 
 /* Of a thread: pixels, the largest of windows along a row, of channels, and products of filters. */
 typedef struct own {
@@ -279,10 +280,9 @@ static bool channels_are_alike(const own *mine, const real *x, magnitude largest
   return true;
 }
 
-static void find_image(const void *work, size_t image) {
-  const image_range *of = work;
+void sm_conv_look(const sm_conv_watch *of, size_t image) {
   const sight *at = &of->sight;
-  const filter_range *filters = of->filters;
+  const filter_range *filters = &of->filters;
   const own mine = own_of(of);
   const real *x = of->images + image * at->height * at->width * at->channels;
   magnitude least, largest = find_pixels(mine.pixels, x, at, &least);
@@ -353,43 +353,42 @@ size_t sm_conv_range_scratch(const sm_conv2d *conv) {
   sight x = sight_of(conv, false), gy = sight_of(conv, true);
   size_t of_filters =
       sm_larger(filter_range_bytes(taps, channels, filters), filter_range_bytes(taps, filters, channels));
-  size_t threads = sm_larger(sm_workers(conv->window.batch), 1);
-  size_t of_images = of_filters + threads * sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
+  size_t threads = (size_t)sm_thread_count();
+  size_t of_images = sm_aligned(sizeof(sm_conv_watch)) + of_filters + threads * sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
   return sm_larger(of_images, sm_larger(gather_bytes(&x), gather_bytes(&gy)));
 }
 
-static size_t find_unborne(uint8_t *unborne, const real *images, const real *w, bool turned, char *scratch,
-                           const sm_conv2d *conv) {
-  sight at = sight_of(conv, turned);
-  filter_range filters = {.taps = taps_of(conv),
-                          .from = at.channels,
-                          .to = sight_of(conv, !turned).channels,
-                          .turned = turned,
-                          .w = w};
-  if (!find_filter_range(&filters, scratch)) {
-    memset(unborne, 1, at.batch);
-    return at.batch;
-  }
-  const image_range of = {.sight = at,
-                          .images = images,
-                          .filters = &filters,
-                          .unborne = unborne,
-                          .own = scratch + filter_range_bytes(filters.taps, filters.from, filters.to),
-                          .own_bytes = own_bytes(&at, filters.to)};
-  sm_parallel(at.batch, at.batch * at.height * at.width * at.channels, find_image, &of);
-  size_t count = 0;
-  for (size_t i = 0; i < at.batch; i++) count += unborne[i];
-  return count;
-}
-
-size_t sm_conv_forward_unborne(uint8_t *unborne, const real *x, const real *w, void *scratch,
+static sm_conv_watch *watch_of(uint8_t *unborne, const real *images, const real *w, bool turned, char *scratch,
                                const sm_conv2d *conv) {
-  return find_unborne(unborne, x, w, false, scratch, conv);
+  sm_conv_watch *watch = (sm_conv_watch *)scratch;
+  scratch += sm_aligned(sizeof *watch);
+  sight at = sight_of(conv, turned);
+  *watch = (sm_conv_watch){.sight = at,
+                           .images = images,
+                           .filters = {.taps = taps_of(conv),
+                                       .from = at.channels,
+                                       .to = sight_of(conv, !turned).channels,
+                                       .turned = turned,
+                                       .w = w},
+                           .unborne = unborne};
+  filter_range *filters = &watch->filters;
+  if (!find_filter_range(filters, scratch)) {
+    memset(unborne, 1, at.batch);
+    return NULL;
+  }
+  watch->own = scratch + filter_range_bytes(filters->taps, filters->from, filters->to);
+  watch->own_bytes = own_bytes(&at, filters->to);
+  return watch;
 }
 
-size_t sm_conv_backward_data_unborne(uint8_t *unborne, const real *gy, const real *w, void *scratch,
+sm_conv_watch *sm_conv_forward_watch(uint8_t *unborne, const real *x, const real *w, void *scratch,
                                      const sm_conv2d *conv) {
-  return find_unborne(unborne, gy, w, true, scratch, conv);
+  return watch_of(unborne, x, w, false, scratch, conv);
+}
+
+sm_conv_watch *sm_conv_backward_data_watch(uint8_t *unborne, const real *gy, const real *w, void *scratch,
+                                           const sm_conv2d *conv) {
+  return watch_of(unborne, gy, w, true, scratch, conv);
 }
 
 bool sm_conv_backward_filter_borne(const real *gy, const real *x, void *scratch, const sm_conv2d *conv) {

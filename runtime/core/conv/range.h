@@ -32,12 +32,19 @@ enum { SM_CONV_SPREAD_BITS = 12, SM_CONV_SPREAD = 1 << SM_CONV_SPREAD_BITS, SM_C
 /* Bytes of scratch, aligned to SM_ALIGNMENT, for each of the functions below with the present number of threads. */
 size_t sm_conv_range_scratch(const sm_conv2d *conv);
 
-/* Sets unborne (batch) to 1 for the images of x that forward, or of gy that the data gradient, cannot bear with these
-   filters, else to 0. Returns how many they are. */
-size_t sm_conv_forward_unborne(uint8_t *unborne, const real *x, const real *w, void *scratch,
-                               const sm_conv2d *conv);
-size_t sm_conv_backward_data_unborne(uint8_t *unborne, const real *gy, const real *w, void *scratch,
+/* What looks at the images of a pass, of which it says whether they are borne: a method does so with each image just
+   before it is transformed, when it comes into the cache. It lies in the scratch. */
+typedef struct sm_conv_watch sm_conv_watch;
+
+/* For the images of x of forward, or of gy of the data gradient, with these filters. Where the filters are not borne,
+   NULL, and unborne (batch) is 1 for all. */
+sm_conv_watch *sm_conv_forward_watch(uint8_t *unborne, const real *x, const real *w, void *scratch,
                                      const sm_conv2d *conv);
+sm_conv_watch *sm_conv_backward_data_watch(uint8_t *unborne, const real *gy, const real *w, void *scratch,
+                                           const sm_conv2d *conv);
+
+/* Sets unborne to 1 if the image is not borne, else to 0. Called by a task of sm_parallel, once for each image. */
+void sm_conv_look(const sm_conv_watch *watch, size_t image);
 
 /* Whether the filter gradient, which is a sum over all images, bears all of them. */
 bool sm_conv_backward_filter_borne(const real *gy, const real *x, void *scratch, const sm_conv2d *conv);

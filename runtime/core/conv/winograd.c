@@ -11,6 +11,7 @@
    Arguments, scratch and results are those of the functions in core/conv/conv.h. */
 #include "core/conv/winograd.h"
 
+#include "core/conv/range.h"
 #include "core/conv/winograd_cells.h"
 
 enum { SIDE = SM_WINOGRAD_SIDE, MOST = SM_WINOGRAD_MOST, MOST_CELLS = SM_WINOGRAD_MOST_CELLS, CHANNELS = 16 };
@@ -156,6 +157,7 @@ typedef struct correlation {
   sm_grid cut;
   sm_cells in, out; /* of a block */
   size_t blocks;
+  const sm_conv_watch *watch;
   char *scratch;    /* the cells of filters; each thread's of its block */
 } correlation;
 
@@ -183,11 +185,14 @@ static void correlate_block(const void *work, size_t block) {
   const correlation *of = work;
   const sm_cells *in_lie = &of->in, *out_lie = &of->out;
   size_t points = in_lie->points, step = sm_winograd_filter_step(of->from.channels, of->to.channels);
+  size_t per_image = of->cut.down * of->cut.across;
   const real *filters = (const real *)of->scratch;
   char *own = of->scratch + filter_bytes(&of->filters) + (size_t)sm_thread_index() * bytes_of_thread(of);
   real *in = (real *)own, *out = (real *)(own + sm_cells_bytes(in_lie));
   real *copy = (real *)(own + sm_cells_bytes(in_lie) + sm_cells_bytes(out_lie));
   sm_range tiles = sm_chunk(of->cut.tiles, of->blocks, block);
+  for (size_t image = sm_quotient_up(tiles.first, per_image); image * per_image < tiles.last; image++)
+    sm_conv_look(of->watch, image); /* those that begin here */
   sm_spread_tiles(in, in_lie, copy, of->x, tiles, &of->from, &of->cut);
   for (size_t cell = 0; cell < points * points; cell++) {
     for (size_t p = 0; p < sm_panels_of(out_lie->column); p++) {
@@ -226,7 +231,7 @@ static correlation correlation_of(const sm_conv2d *conv, bool turned) {
   sm_images in = {at->height, at->width, at->channels, 0, 0};
   sm_images out = {at->out_height, at->out_width, conv->filters, 0, 0};
   correlation of = {.from = turned ? out : in, .to = turned ? in : out,
-                    .cut = turned ? input_grid(conv) : output_grid(conv)};
+                    .cut = turned ? input_grid(conv) : output_grid(conv), .watch = conv->watch};
   of.from.top = turned ? last - top : top;
   of.from.left = turned ? last - left : left;
   of.filters = (filter_set){.kernel = kernel, .from = of.from.channels, .to = of.to.channels, .turned = turned};
