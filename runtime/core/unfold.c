@@ -1,6 +1,25 @@
 #include "core/unfold.h"
 
+#include <string.h>
+
 #include "core/conv/reading.h"
+
+/* Runs are often a few elements long: sizes that the compiler knows spare a call of memcpy for each. */
+static inline void copy_run(real *restrict out, const real *restrict x, size_t n) {
+  for (; n >= 16; n -= 16, out += 16, x += 16) memcpy(out, x, 16 * sizeof *out);
+  if (n & 8) memcpy(out, x, 8 * sizeof *out), out += 8, x += 8;
+  if (n & 4) memcpy(out, x, 4 * sizeof *out), out += 4, x += 4;
+  if (n & 2) memcpy(out, x, 2 * sizeof *out), out += 2, x += 2;
+  if (n & 1) *out = *x;
+}
+
+static inline void zero_run(real *out, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = 0;
+}
+
+static inline void add_run(real *restrict out, const real *restrict x, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] += x[i];
+}
 
 /* One row of positions, and the rows of the kernel that lie on the image there. */
 typedef struct place {
@@ -28,7 +47,8 @@ static ptrdiff_t left_of(size_t ox, const sm_window *window) {
   return (ptrdiff_t)(ox * window->stride_across) - (ptrdiff_t)window->left;
 }
 
-void sm_unfold_row(real *patches, const real *x, size_t output_row, const sm_window *window) {
+/* Of one row of positions, counted through the whole batch; fold_row adds to x. */
+static void unfold_row(real *patches, const real *x, size_t output_row, const sm_window *window) {
   const place at = place_of(output_row, window);
   size_t channels = window->channels, run = window->kernel_width * channels, step = window->dilation_across * channels;
   size_t size = window->kernel_height * run;
@@ -38,25 +58,25 @@ void sm_unfold_row(real *patches, const real *x, size_t output_row, const sm_win
     real *patch = patches;
     for (size_t ox = 0; ox < window->out_width; ox++, patch += size) {
       if (!seen) {
-        sm_zero_run(patch, run);
+        zero_run(patch, run);
         continue;
       }
       ptrdiff_t left = left_of(ox, window);
       sm_range columns = sm_apart_on_axis(left, window->kernel_width, window->dilation_across, window->width);
       size_t before = columns.first * channels, upto = columns.last * channels;
-      sm_zero_run(patch, before);
+      zero_run(patch, before);
       if (upto > before) {
         const real *pixel = pixels + (left * (ptrdiff_t)channels + (ptrdiff_t)(columns.first * step));
-        if (is_one_run(window)) sm_copy_run(patch + before, pixel, upto - before);
+        if (is_one_run(window)) copy_run(patch + before, pixel, upto - before);
         else
-          for (; before < upto; before += channels, pixel += step) sm_copy_run(patch + before, pixel, channels);
+          for (; before < upto; before += channels, pixel += step) copy_run(patch + before, pixel, channels);
       }
-      sm_zero_run(patch + upto, run - upto);
+      zero_run(patch + upto, run - upto);
     }
   }
 }
 
-void sm_fold_row(real *x, const real *patches, size_t output_row, const sm_window *window) {
+static void fold_row(real *x, const real *patches, size_t output_row, const sm_window *window) {
   const place at = place_of(output_row, window);
   size_t channels = window->channels, run = window->kernel_width * channels, step = window->dilation_across * channels;
   for (size_t ky = at.rows.first; ky < at.rows.last; ky++) {
@@ -68,9 +88,9 @@ void sm_fold_row(real *x, const real *patches, size_t output_row, const sm_windo
       size_t before = columns.first * channels, upto = columns.last * channels;
       if (before == upto) continue;
       real *pixel = pixels + (left * (ptrdiff_t)channels + (ptrdiff_t)(columns.first * step));
-      if (is_one_run(window)) sm_add_run(pixel, patch + before, upto - before);
+      if (is_one_run(window)) add_run(pixel, patch + before, upto - before);
       else
-        for (; before < upto; before += channels, pixel += step) sm_add_run(pixel, patch + before, channels);
+        for (; before < upto; before += channels, pixel += step) add_run(pixel, patch + before, channels);
     }
   }
 }
@@ -88,7 +108,7 @@ static size_t row_of(const sm_window *window) {
 
 static void unfold_one(const void *work, size_t row) {
   const pass *of = work;
-  sm_unfold_row(of->patches + row * row_of(of->window), of->image, row, of->window);
+  unfold_row(of->patches + row * row_of(of->window), of->image, row, of->window);
 }
 
 void sm_unfold(real *patches, const real *x, const sm_window *window) {
@@ -101,9 +121,9 @@ static void fold_image(const void *work, size_t image) {
   const pass *of = work;
   const sm_window *window = of->window;
   size_t pixels = window->height * window->width * window->channels;
-  sm_zero_run(of->image + image * pixels, pixels);
+  zero_run(of->image + image * pixels, pixels);
   for (size_t row = image * window->out_height; row < (image + 1) * window->out_height; row++)
-    sm_fold_row(of->image, of->patches + row * row_of(window), row, window);
+    fold_row(of->image, of->patches + row * row_of(window), row, window);
 }
 
 void sm_fold(real *x, const real *patches, const sm_window *window) {

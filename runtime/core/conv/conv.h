@@ -1,6 +1,6 @@
 /* Two-dimensional convolution (cross-correlation, as the field uses the word) of NHWC images with filters
    {kernel height, kernel width, in, out}. Several methods compute it, which agree to rounding (core/conv/method.h). A
-   plan has the sizes and the method of each pass. Call sm_blas_load before the first.
+   plan has the sizes and the method of each pass.
 
    What a result does not see does not change it: an image's results are a function of that image, the filters and the
    sizes, bit for bit, and padding takes no part, not even beside an infinite weight. NaN and infinity reach the results

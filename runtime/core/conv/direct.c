@@ -1,7 +1,7 @@
-/* Convolution without patches, by tiles of sums in registers (core/tile.h). It takes every shape;
-   vectors lie along the output channels, so that with few of them vectors are partly idle. Arguments,
-   scratch and results are those of the functions in core/conv/conv.h. Each element of an image is one sum in one
-   order, however the work is cut; the filter gradient is cut into chunks by its sizes alone. */
+/* Convolution without patches, by tiles of sums in registers (core/tile.h). It takes every shape; vectors lie along the
+   output channels, or where these are few along the terms (core/conv/dots.h). Arguments, scratch and results are those
+   of the functions in core/conv/conv.h. Each element of an image is one sum in one order, however the work is cut; the
+   filter gradient is cut into chunks by its sizes alone. */
 #include "core/conv/direct.h"
 
 #include <string.h>
@@ -90,7 +90,8 @@ static void write_row(real *out, const sm_source *from, const real *filters, con
 
 /* Asks for where the sums of a row of positions go, so that storing them does not wait. */
 static void fetch_row(const real *out, const sm_panel *at, const sm_reading *read, const writing *write) {
-  size_t pixels = write->pixel < SM_LINE ? 1 : read->columns, count = pixels == 1 ? read->columns * write->pixel : at->count;
+  bool in_one = write->pixel < SM_LINE;
+  size_t pixels = in_one ? 1 : read->columns, count = in_one ? read->columns * write->pixel : at->count;
   for (size_t i = 0; i < pixels; i++, out += write->pixel) {
     for (size_t j = 0; j < count; j += SM_LINE) __builtin_prefetch(out + j, 1, 3);
   }
@@ -156,7 +157,8 @@ static size_t correlate_bytes(const sm_reading *read) {
          sm_workers(read->batch * sm_quotient_up(read->rows, read->band)) * sm_reading_band_bytes(read);
 }
 
-/* packed: for each panel of a group's filters (patch, panel width), or (filters, patch), from w (patch, all filters). */
+/* packed: for each panel of a group's filters (patch, panel width), or for core/conv/dots.h (filters, patch), from w
+   (patch, all filters). */
 typedef struct packing {
   real *packed;
   const real *w;
@@ -283,7 +285,8 @@ static void add_phase(phases_pass *pass, phases_bytes *bytes, real *gx, const re
                       size_t phase, const sm_conv2d *conv) {
   const sm_window *window = &conv->window;
   const sm_phases rows = sm_phases_down(window), columns = sm_phases_across(window);
-  const sm_phase down = sm_phase_of(&rows, phase / columns.count), across = sm_phase_of(&columns, phase % columns.count);
+  const sm_phase down = sm_phase_of(&rows, phase / columns.count);
+  const sm_phase across = sm_phase_of(&columns, phase % columns.count);
   size_t channels = window->channels, line = window->width * channels, own = sm_conv2d_group_channels(conv);
   size_t k = pass->count++, first = bytes->all;
   sm_reading *read = &pass->read[k];

@@ -6,10 +6,10 @@
 #include "core/tile.h"
 
 enum {
-  MOST = SM_VECTOR_REGISTERS == 32 ? 6 : 3,  /* results side by side */
+  MOST = SM_VECTOR_REGISTERS == 32 ? 6 : 3,    /* results side by side */
   WIDEST = SM_VECTOR_REGISTERS == 32 ? 12 : 8, /* positions side by side */
-  SUMS = 128,                                /* before their lanes are added */
-  ADDING = 4                                 /* vectors of terms that adding the lanes of a sum takes as long as */
+  SUMS = 128,                                  /* before their lanes are added */
+  ADDING = 4                                   /* vectors of terms, which take as long as adding the lanes of a sum */
 };
 
 bool sm_dots_pay(size_t results, const sm_reading *read) {
@@ -18,10 +18,10 @@ bool sm_dots_pay(size_t results, const sm_reading *read) {
   return 3 * results * (height * sm_quotient_up(terms, SM_VECTOR) + ADDING) < 2 * height * terms;
 }
 
-/* Positions side by side with n results: their sums, one vector of each result and one of pixels are in registers. */
+/* Positions side by side with n results, whose sums, a vector of each result's weights and one of pixels are in
+   registers; and in the lower tiles that follow. */
 #define POSITIONS(n) \
   (SM_VECTOR_REGISTERS == 32 ? ((n) == 1 ? 12 : (n) <= 3 ? 8 : (n) == 4 ? 6 : 4) : (n) == 1 ? 8 : (n) == 2 ? 4 : 3)
-
 #define LOW(n) (POSITIONS(n) == 12 ? 4 : POSITIONS(n) / 2 + POSITIONS(n) % 2)
 
 /* The terms at a column of one row of positions: `rows` rows of the kernel, of `parts` parts of adjacent terms. */
@@ -128,7 +128,7 @@ static void write_sums(real *out, size_t out_step, const sm_vector *sums, size_t
   for (size_t i = 0; i < count * results; i += SM_VECTOR) {
     sm_vector v[SM_VECTOR];
     SM_UNROLL
-    for (size_t k = 0; k < SM_VECTOR; k++) v[k] = sums[i + k];
+    for (size_t k = 0; k < SM_VECTOR; k++) v[k] = i + k < count * results ? sums[i + k] : (sm_vector){0};
     *(sm_vector *)(added + i) = add_lanes(v);
   }
   if (out_step == results) memcpy(out, added, count * results * sizeof *out);
@@ -169,7 +169,7 @@ static sm_range inner_columns(const sm_range *seen, const sm_reading *read) {
 
 void sm_dots_row(real *out, size_t out_step, const real *filters, const real *bias, size_t results,
                  const sm_source *from, size_t row, const sm_range *seen, const sm_reading *read) {
-  sm_vector sums[SUMS + SM_VECTOR];
+  sm_vector sums[SUMS];
   const sm_range rows = sm_reading_kernel_rows(read, row), inner = inner_columns(seen, read);
   size_t most = SUMS / results, pieces = sm_quotient_up(results, MOST);
   for (size_t first = 0, last; first < read->columns; first = last) {

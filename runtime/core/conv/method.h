@@ -28,7 +28,7 @@ typedef struct sm_conv_method {
                        void *scratch, const sm_conv2d *conv);
 } sm_conv_method;
 
-extern const sm_conv_method sm_conv_direct, sm_conv_channelwise, sm_conv_winograd, sm_conv_fourier, sm_conv_im2col;
+extern const sm_conv_method sm_conv_direct, sm_conv_channelwise, sm_conv_winograd, sm_conv_fourier;
 
 /* Multiplications of the direct method per channel and filter, those with padding too. */
 double sm_conv_direct_cost(const sm_conv2d *conv, sm_conv_pass pass);

@@ -36,9 +36,9 @@ sm_phase sm_phase_of(const sm_phases *of, size_t phase);
 /* What pixels of a phase down and one across read of gy: one group's filters. */
 sm_reading sm_phase_reading(const sm_conv2d *conv, const sm_phase *down, const sm_phase *across);
 
-/* packed: for each panel of a group's channels (taps down, taps across, its filters, panel width), or for core/conv/dots.h
-   (channels, taps down, taps across, filters), from w (kernel height, kernel width, the group's channels, all filters),
-   turned around. */
+/* packed: for each panel of a group's channels (taps down, taps across, its filters, panel width), or for
+   core/conv/dots.h (channels, taps down, taps across, filters), from w (kernel height, kernel width, the group's
+   channels, all filters), turned around. */
 void sm_phase_pack(real *packed, const real *w, const sm_phase *down, const sm_phase *across, bool dots,
                    const sm_conv2d *conv);
 

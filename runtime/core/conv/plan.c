@@ -12,7 +12,7 @@
 
 /* In the order of preference where two cost the same. Direct takes everything. */
 static const sm_conv_method *const methods[] = {&sm_conv_channelwise, &sm_conv_fourier, &sm_conv_winograd,
-                                                &sm_conv_direct, &sm_conv_im2col};
+                                                &sm_conv_direct};
 
 enum { METHODS = sizeof methods / sizeof *methods };
 
@@ -51,7 +51,7 @@ static sm_status choose(sm_conv2d *conv, sm_error *error) {
   const char *name = sm_settings_now()->convolution;
   if (sm_conv2d_use(conv, *name ? name : NULL)) return SM_OK;
   return sm_fail(error, SM_BAD_VALUE,
-                 "SMRUN_CONV: expected channelwise, fourier, winograd, direct or im2col, got \"%s\"", name);
+                 "SMRUN_CONV: expected channelwise, fourier, winograd or direct, got \"%s\"", name);
 }
 
 const char *sm_conv2d_rule(void) {
