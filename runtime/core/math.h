@@ -208,7 +208,8 @@ static inline real sm_erf(real x) {
   q = sm_fma(q, far, -0x1.46c582p-1f);
   q = sm_fma(q, far, -0x1.2085b2p+0f);
   q = sm_fma(q, far, -0x1.72e4bep-12f);
-  float inside = sm_fma(p, size, size), outside = 1 - sm_exp_negative(q);
+  float inside = size < 0x1p-60f ? size * 0x1.20dd76p+0f : sm_fma(p, size, size); /* p * size may be subnormal */
+  float outside = 1 - sm_exp_negative(q);
   return copysignf(size < 1 ? inside : outside, x);
 }
 
