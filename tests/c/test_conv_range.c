@@ -281,6 +281,12 @@ static void an_image_does_not_depend_on_its_neighbours(void **state) {
   sm_set_thread_count(threads);
 }
 
+#ifdef SM_DOUBLE
+static const real SUBNORMAL = 1e-310;
+#else
+static const real SUBNORMAL = 1e-39f;
+#endif
+
 /* How many images are not borne. */
 static size_t count_unborne(const sm_conv_watch *watch, const uint8_t *unborne, size_t batch) {
   size_t count = 0;
@@ -297,12 +303,13 @@ static void ordinary_images_are_borne(void **state) {
     planned p = plan(&cases[i], NULL);
     uint8_t *unborne = block_of(p.conv.window.batch);
     void *scratch = scratch_of(sm_conv_range_scratch(&p.conv));
-    for (int kind = 0; kind < 5; kind++) {
+    for (int kind = 0; kind < 6; kind++) {
       arrays a = ordinary(&p);
       for (size_t j = 0; j < p.x; j++) {
         if (kind == 1) a.x[j] = 0;
         if (kind == 2) a.x[j] = j % 777 == 5;        /* a few bright pixels among zeros */
         if (kind == 3) a.x[j] = 1;
+        if (kind == 5) a.x[j] = SUBNORMAL;
         if (kind == 4) a.x[j] = a.x[j] < 0 ? 0 : (real)exp(-20 * (double)a.x[j]); /* sharp choices of channels */
       }
       size_t batch = p.conv.window.batch;

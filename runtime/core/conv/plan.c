@@ -5,7 +5,6 @@
 
 #include "core/conv/method.h"
 #include "core/conv/reading.h"
-#include "core/gemm.h"
 #include "core/settings.h"
 
 /* ---- which method ---- */
@@ -64,7 +63,7 @@ const char *sm_conv2d_rule(void) {
 /* ---- plans ---- */
 
 /* Of a result, with whatever a method keeps beside it: more than it ever takes. */
-enum { RESULT_BYTES = 1024 };
+enum { RESULT_BYTES = 1024, LIMIT = INT32_MAX };
 
 /* Images x have `channels` channels, which filters w are for. */
 static sm_status check_channels(const sm_shape *x, const sm_shape *w, size_t channels, sm_error *error) {
@@ -106,15 +105,15 @@ static bool is_within(size_t limit, const size_t *sizes, size_t n) {
   return true;
 }
 
-/* What BLAS sees at once, a row of patches and their filters, must be within what it counts, and results within what
-   memory could ever hold, for not all of them are asked of it at once. */
+/* A row of patches and the filters must be within a limit that scratch stays far from overflowing with, and results
+   within what memory could ever hold, for not all of them are asked of it at once. */
 static sm_status check_limit(const sm_conv2d *conv, sm_error *error) {
   const sm_window *at = &conv->window;
   const size_t row[] = {at->kernel_height, at->kernel_width, sm_larger(at->channels, 1), sm_larger(at->out_width, 1)};
-  if (!is_within(SM_GEMM_LIMIT, row, 4) || conv->filters > SM_GEMM_LIMIT) {
+  if (!is_within(LIMIT, row, 4) || conv->filters > LIMIT) {
     return sm_fail(error, SM_BAD_SHAPE,
-                   "%zu filters of %zux%zux%zu at %zu positions in a row: BLAS counts to %d", conv->filters,
-                   at->kernel_height, at->kernel_width, at->channels, at->out_width, SM_GEMM_LIMIT);
+                   "%zu filters of %zux%zux%zu at %zu positions in a row: more than %d numbers", conv->filters,
+                   at->kernel_height, at->kernel_width, at->channels, at->out_width, LIMIT);
   }
   const size_t results[] = {sm_larger(at->batch, 1), at->out_height, at->out_width, sm_larger(conv->filters, 1)};
   if (is_within(SIZE_MAX / RESULT_BYTES, results, 4)) return SM_OK;

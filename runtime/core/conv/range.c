@@ -24,8 +24,9 @@ static const magnitude channel_spread = (magnitude)SM_CONV_CHANNEL_BITS << MANTI
 
 /* How much larger numbers get on the way from pixels to results, per term: 225 (Winograd's pixels to cells, twice an
    axis) * 3969 (gradients to cells) * 1225 (cells to filters) is less than GROWTH_BITS; the other ways are shorter.
-   Numbers that are BITS_BELOW above the smallest normal one keep all their bits. */
-enum { GROWTH_BITS = 31, ALONE_BITS = 16, BITS_BELOW = 26 };
+   What falls below the smallest normal number on the way counts as 0 from there on (core/subnormal.h), and may be larger
+   by 2^10 in a result: beside numbers that are BITS_BELOW above the smallest it is less than their rounding. */
+enum { GROWTH_BITS = 31, ALONE_BITS = 16, BITS_BELOW = 40 };
 
 static inline magnitude magnitude_of(real x) {
   magnitude bits;
@@ -43,16 +44,19 @@ static inline magnitude larger(magnitude a, magnitude b) { return a > b ? a : b;
 
 static bool is_finite(magnitude bits) { return bits < magnitude_of((real)INFINITY); }
 
+/* Kernels take subnormal numbers for 0 (core/subnormal.h). */
+static bool is_zero(magnitude bits) { return bits < magnitude_of((real)smallest); }
+
 /* Whether a number other than zero is lost beside the largest. */
-static bool is_lost(magnitude bits, magnitude largest) { return bits > 0 && bits < largest - spread; }
+static bool is_lost(magnitude bits, magnitude largest) { return !is_zero(bits) && bits < largest - spread; }
 
 /* Whether sums of `terms` products of numbers up to these, and what a transform makes of them, stay in range. */
 static bool is_in_range(magnitude a, magnitude b, size_t terms) {
   if (!is_finite(a) || !is_finite(b)) return false;
-  if (a == 0 || b == 0) return true;
+  if (is_zero(a) || is_zero(b)) return true;
   double x = (double)number_of(a), y = (double)number_of(b), alone = (double)(1 << ALONE_BITS);
   double growth = (double)(1LL << GROWTH_BITS) * (double)sm_larger(terms, 1),
-         floor = smallest * (double)(1 << BITS_BELOW);
+         floor = smallest * (double)(1LL << BITS_BELOW);
   return x <= greatest / alone && y <= greatest / alone && x * y <= greatest / growth && x >= floor &&
          y >= floor && x * y >= floor;
 }
@@ -214,7 +218,7 @@ static magnitude find_pixels(magnitude *restrict pixels, const real *x, const si
     magnitude most = largest_of(x, at->channels);
     pixels[p] = most;
     largest = larger(largest, most);
-    if (most > 0 && most < *least) *least = most;
+    if (!is_zero(most) && most < *least) *least = most;
   }
   return largest;
 }
@@ -239,7 +243,7 @@ static bool windows_are_alike(const own *mine, magnitude largest, const sight *a
       for (size_t k = seen.first; k < seen.last; k++) {
         most = larger(most, mine->windows[(size_t)((ptrdiff_t)(i + k) - at->top) * at->columns + j]);
       }
-      if (most == 0 ? zeros_are_lost : is_lost(most, largest)) return false;
+      if (is_zero(most) ? zeros_are_lost : is_lost(most, largest)) return false;
     }
   }
   return true;
@@ -287,7 +291,7 @@ void sm_conv_look(const sm_conv_watch *of, size_t image) {
   const real *x = of->images + image * at->height * at->width * at->channels;
   magnitude least, largest = find_pixels(mine.pixels, x, at, &least);
   bool borne = is_in_range(largest, filters->largest, at->channels);
-  if (borne && largest > 0) {
+  if (borne && !is_zero(largest)) {
     bool all_alike = !is_lost(least, largest) && largest <= magnitude_of(SM_CONV_SPREAD);
     borne = (all_alike || windows_are_alike(&mine, largest, at)) &&
             (filters->even || channels_are_alike(&mine, x, largest, at, filters));
@@ -326,7 +330,7 @@ static bool sums_are_alike(const image_range *of, magnitude largest) {
     for (size_t c = 0; c < at->channels; c++) all.channels[c] = larger(all.channels[c], numbers[c]);
   }
   for (size_t c = 0; c < at->channels; c++) {
-    if (all.channels[c] > 0 && all.channels[c] < largest - channel_spread) return false;
+    if (!is_zero(all.channels[c]) && all.channels[c] < largest - channel_spread) return false;
   }
   return true;
 }
@@ -344,9 +348,7 @@ static magnitude largest_if_borne(const real *images, const sight *at, char *scr
 
 /* ---- passes ---- */
 
-static size_t taps_of(const sm_conv2d *conv) {
-  return conv->window.kernel_height * conv->window.kernel_width;
-}
+static size_t taps_of(const sm_conv2d *conv) { return conv->window.kernel_height * conv->window.kernel_width; }
 
 size_t sm_conv_range_scratch(const sm_conv2d *conv) {
   size_t channels = conv->window.channels, filters = conv->filters, taps = taps_of(conv);
