@@ -33,6 +33,7 @@ void sm_lua_collect_all(lua_State *L);    /* a full collection */
 enum { SM_COLLECTIONS = 2 };
 void sm_lua_collect_if_due(lua_State *L); /* a young one, when much has piled up since the last */
 int sm_lua_collect(lua_State *L);         /* for Lua: collect(): a young one, at the end of a training step */
+int sm_lua_trim(lua_State *L);            /* trim(): a full one, and memory that lies idle goes back to the system */
 int sm_lua_memory_use(lua_State *L);      /* for Lua: memory() → bytes live in tensors, bytes cached for reuse */
 
 /* Scratch for one kernel call: the last thing that is allocated before it. What raises before sm_lua_give leaves the

@@ -109,6 +109,13 @@ int sm_lua_collect(lua_State *L) {
   return 0;
 }
 
+int sm_lua_trim(lua_State *L) {
+  state_memory *own = memory_of(L);
+  collect_all(L, own);
+  if (own->memory) sm_memory_trim(own->memory);
+  return 0;
+}
+
 static void give_scratch(state_memory *own) {
   if (own->scratch) sm_memory_give(own->memory, own->scratch, own->scratch_bytes);
   own->scratch = NULL;

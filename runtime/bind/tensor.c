@@ -207,7 +207,8 @@ void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
       {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count}, {"define", define},
-      {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {NULL, NULL}};
+      {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {"trim", sm_lua_trim},
+      {NULL, NULL}};
   sm_lua_open_memory(L);
   sm_lua_push_metatable(L);
   lua_pushcfunction(L, set_index);

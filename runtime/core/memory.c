@@ -38,20 +38,7 @@ static size_class class_of(size_t bytes) {
   size_t steps = (bytes - ((size_t)1 << power) + step - 1) / step; /* 1..STEPS */
   return (size_class){.index = power * STEPS + (int)steps - 1, .bytes = ((size_t)1 << power) + steps * step};
 }
-
-/* The bytes of a class beyond the smallest four. */
-static size_t bytes_of(int class) {
-  int power = class / STEPS;
-  return ((size_t)1 << power) + (((size_t)class % STEPS + 1) << (power - 2));
-}
 #endif
-
-/* The block of a class that was given back last; NULL where there is none. */
-static block *pop(sm_memory *memory, int class) {
-  block *first = memory->cached[class];
-  if (first) memory->cached[class] = first->next;
-  return first;
-}
 
 /* Where the system has large pages, a large block lies on them: it is there sooner, for it takes one page fault where
    small pages take 512, and reading it misses fewer translations of addresses. */
@@ -70,7 +57,11 @@ sm_memory *sm_memory_new(void) { return calloc(1, sizeof(sm_memory)); }
 
 static void free_cached(sm_memory *memory) {
   for (int i = 0; i < CLASSES; i++) {
-    for (block *first; (first = pop(memory, i));) free(first);
+    while (memory->cached[i]) {
+      block *first = memory->cached[i];
+      memory->cached[i] = first->next;
+      free(first);
+    }
   }
   memory->use.cached = 0;
 }
@@ -100,37 +91,14 @@ void sm_memory_give(sm_memory *memory, void *given, size_t bytes) {
   free(given);
 }
 #else
-/* Frees a cached block of a class; returns its bytes, 0 where there is none. */
-static size_t free_block(sm_memory *memory, int class) {
-  block *first = pop(memory, class);
-  if (!first) return 0;
-  free(first);
-  memory->use.cached -= bytes_of(class);
-  return bytes_of(class);
-}
-
-/* Before a block is new: others that lie idle go, first the smallest that has its bytes, else so many that have them
-   together, as when a model is evaluated in larger batches than it trains with. A step that repeats finds its blocks,
-   and is none of this. */
-static void make_room(sm_memory *memory, size_class wanted) {
-  enum { FEW = 64 << 10, SPARE = 16 << 20 }; /* bytes: blocks below stay, and so many beside an eighth of what lives */
-  const int fewest = class_of(FEW).index;
-  size_t freed = 0, bytes;
-  if (wanted.bytes < FEW || memory->use.cached <= memory->use.live / 8 + SPARE) return;
-  for (int i = wanted.index + 1; i < CLASSES && freed == 0; i++) freed += free_block(memory, i);
-  for (int i = wanted.index; i-- > fewest;) {
-    while (freed < wanted.bytes && (bytes = free_block(memory, i)) > 0) freed += bytes;
-  }
-}
-
 void *sm_memory_take(sm_memory *memory, size_t bytes) {
   size_class class = class_of(bytes);
   if (class.bytes == 0) return NULL;
-  block *taken = pop(memory, class.index);
+  block *taken = memory->cached[class.index];
   if (taken) {
+    memory->cached[class.index] = taken->next;
     memory->use.cached -= class.bytes;
   } else {
-    make_room(memory, class);
     taken = new_block(class.bytes);
     if (!taken) {
       sm_memory_trim(memory);

@@ -59,34 +59,6 @@ static void use_counts_live_and_cached_bytes(void **state) {
   sm_memory_free(memory);
 }
 
-static size_t all(const sm_memory *memory) {
-  sm_memory_use use = sm_memory_used(memory);
-  return use.live + use.cached;
-}
-
-static void idle_blocks_make_room_for_those_of_other_sizes(void **state) {
-  (void)state;
-  enum { MANY = 40, SIZE = 2 << 20 };
-  sm_memory *memory = sm_memory_new();
-  void *block[MANY];
-  for (size_t other = 100000; other < 40u << 20; other = other * 3 / 2) { /* smaller ones and larger ones */
-    sm_memory_trim(memory);
-    for (int i = 0; i < MANY; i++) block[i] = sm_memory_take(memory, SIZE);
-    size_t most = all(memory);
-    for (int i = 0; i < MANY; i++) sm_memory_give(memory, block[i], SIZE);
-    unsigned char *made = sm_memory_take(memory, other);
-    assert_non_null(made);
-    memset(made, 1, other);
-    assert_true(all(memory) <= most);
-    sm_memory_give(memory, made, other);
-    size_t before = all(memory);
-    void *again = sm_memory_take(memory, SIZE); /* what is there serves as before, and nothing else goes */
-    assert_int_equal(all(memory), before);
-    sm_memory_give(memory, again, SIZE);
-  }
-  sm_memory_free(memory);
-}
-
 #else
 static void blocks_are_exact_and_never_cached(void **state) {
   (void)state;
@@ -118,7 +90,6 @@ int main(void) {
 #ifndef SM_EXACT_BLOCKS
       cmocka_unit_test(a_block_serves_its_size_class_again),
       cmocka_unit_test(use_counts_live_and_cached_bytes),
-      cmocka_unit_test(idle_blocks_make_room_for_those_of_other_sizes),
 #else
       cmocka_unit_test(blocks_are_exact_and_never_cached),
 #endif

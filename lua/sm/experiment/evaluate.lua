@@ -184,6 +184,7 @@ function M.split(run, split, watch, tally)
   if not run.objective and not run.accuracy and #run.metric_functions == 0 then return nil, nil, {} end
   local model, loss, correct, drawn = run.model, 0, 0, random.state()
   local gather = gathering(run, split)
+  runtime.tensor.trim() -- its batches have sizes of their own, beside which those of training would lie idle
   model:eval()
   for inputs, targets in split:batches(evaluation_batch) do
     local output = autograd.no_grad(model, inputs)
@@ -198,6 +199,7 @@ function M.split(run, split, watch, tally)
     runtime.tensor.collect()
   end
   local figures = gather.figures()
+  runtime.tensor.trim()
   model:train()
   random.restore(drawn)
   local accuracy = figures.accuracy

@@ -115,6 +115,7 @@ local function evaluation(run, row)
   write(run, row, metrics)
   run:draw(row)
   run:follow()
+  runtime.tensor.trim()
 end
 
 local function save(run)
