@@ -24,8 +24,8 @@ static const magnitude channel_spread = (magnitude)SM_CONV_CHANNEL_BITS << MANTI
 
 /* How much larger numbers get on the way from pixels to results, per term: 225 (Winograd's pixels to cells, twice an
    axis) * 3969 (gradients to cells) * 1225 (cells to filters) is less than GROWTH_BITS; the other ways are shorter.
-   What falls below the smallest normal number on the way counts as 0 from there on (core/subnormal.h), and may be larger
-   by 2^10 in a result: beside numbers that are BITS_BELOW above the smallest it is less than their rounding. */
+   What falls below the smallest normal number on the way counts as 0 from there on (core/subnormal.h), and may be
+   larger by 2^10 in a result: beside numbers that are BITS_BELOW above the smallest it is less than their rounding. */
 enum { GROWTH_BITS = 31, ALONE_BITS = 16, BITS_BELOW = 40 };
 
 static inline magnitude magnitude_of(real x) {
