@@ -75,6 +75,7 @@ static sm_status check_channels(const sm_shape *x, const sm_shape *w, size_t cha
 
 static sm_status check_filters(const sm_shape *x, const sm_shape *w, size_t groups, sm_error *error) {
   char x_text[SM_SHAPE_TEXT], w_text[SM_SHAPE_TEXT];
+  if (x->rank == 4 && w->rank == 4 && groups >= 1 && w->size[3] % groups == 0) return SM_OK;
   sm_shape_text(x_text, x);
   sm_shape_text(w_text, w);
   if (x->rank != 4) {
@@ -86,11 +87,8 @@ static sm_status check_filters(const sm_shape *x, const sm_shape *w, size_t grou
     return sm_fail(error, SM_BAD_SHAPE, "expected filters {kernel, kernel, in, out}, got %s (with images %s)",
                    w_text, x_text);
   }
-  if (groups < 1 || w->size[3] % groups != 0) {
-    return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: %zu filters cannot be divided into %zu groups",
-                   x_text, w_text, w->size[3], groups);
-  }
-  return SM_OK;
+  return sm_fail(error, SM_BAD_SHAPE, "images %s and filters %s: %zu filters cannot be divided into %zu groups",
+                 x_text, w_text, w->size[3], groups);
 }
 
 /* Whether the product of n sizes is at most a limit. */
