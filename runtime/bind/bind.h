@@ -66,6 +66,7 @@ enum {
 
 void sm_lua_push_metatable(lua_State *L);                             /* that all tensors share */
 _Noreturn void sm_lua_released(lua_State *L);                         /* raises */
+sm_tensor *sm_lua_push_released(lua_State *L);                        /* so that a failure leaves nothing behind */
 sm_tensor *sm_lua_test_tensor(lua_State *L, int index);               /* NULL if it is none */
 sm_tensor *sm_lua_tensor(lua_State *L, int index);                    /* raises if it is none, or released */
 sm_tensor *sm_lua_real(lua_State *L, int index);                      /* … or not of the real type */

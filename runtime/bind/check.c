@@ -13,13 +13,26 @@ void sm_lua_push_metatable(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &tensor_metatable);
 }
 
-sm_tensor *sm_lua_test_tensor(lua_State *L, int index) {
-  sm_tensor *tensor = lua_touserdata(L, index);
-  if (!tensor || !lua_getmetatable(L, index)) return NULL;
+/* What a tensor is to Lua. No other userdata has this address in it, so that a tensor is known without a look at its
+   metatable, which takes several calls. */
+typedef struct boxed {
+  sm_tensor tensor; /* first, so that a pointer to one is a pointer to both */
+  const char *mark;
+} boxed;
+
+sm_tensor *sm_lua_push_released(lua_State *L) {
+  boxed *box = lua_newuserdatauv(L, sizeof *box, SM_USER_VALUES);
+  *box = (boxed){.mark = &tensor_metatable};
   sm_lua_push_metatable(L);
-  bool is_one = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return is_one ? tensor : NULL;
+  lua_setmetatable(L, -2);
+  sm_lua_poison(L);
+  return &box->tensor;
+}
+
+sm_tensor *sm_lua_test_tensor(lua_State *L, int index) {
+  boxed *box = lua_touserdata(L, index);
+  if (!box || lua_rawlen(L, index) != sizeof *box || box->mark != &tensor_metatable) return NULL;
+  return &box->tensor;
 }
 
 /* Pushes a short description of a value: `string "x"`, `number 3`, `tensor {2, 3}`, `nil`. */
