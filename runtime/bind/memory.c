@@ -33,7 +33,7 @@ enum {
   SLACK = 64 << 20,      /* bytes of tensors that may pile up unnoticed */
   AGED = 16 << 20,       /* that may have grown old before they died */
   HEAP_SLACK = 16 << 10, /* of Lua's own */
-  HEAP_SHARE = 16        /* or as large a part of it: a full collection takes about as long as there is heap */
+  HEAP_SHARE = 4         /* or as large a part of it: a full collection takes about as long as there is heap */
 };
 
 /* How far a step goes, as lua_gc reads it from its variable arguments. */
@@ -45,9 +45,14 @@ typedef int gc_step;
 
 static const char memory_key = 0; /* its address is the key of the registry's state_memory */
 
+__attribute__((visibility("default"))) void *sm_lua_allocate(void *, void *, size_t, size_t);
+
+/* Lua's allocator has it at hand, but where the state closes, or somebody has put another in front. */
 static state_memory *memory_of(lua_State *L) {
+  void *own;
+  if (lua_getallocf(L, &own) == sm_lua_allocate) return own;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &memory_key);
-  state_memory *own = lua_touserdata(L, -1);
+  own = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return own;
 }
@@ -181,7 +186,6 @@ static void take_reserve(state_memory *own) {
 
 /* Where the system refuses, what tensors have given back is given to it, and it is asked once more. Its name can be
    seen from outside: the tests of failing allocations leave to Lua's collector what it takes. */
-__attribute__((visibility("default"))) void *sm_lua_allocate(void *, void *, size_t, size_t);
 void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) {
   state_memory *own = of_state;
   void *made = own->allocate(own->allocator, block, before, after);
