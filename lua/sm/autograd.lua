@@ -10,7 +10,7 @@ local fail = require "sm.fail"
 local M = {}
 
 local get_node, set_node, is_tensor = runtime.tape.node, runtime.tape.set_node, runtime.tensor.is_tensor
-local versions = runtime.tape.versions
+local versions, is_any_tracked = runtime.tape.versions, runtime.tape.is_any_tracked
 local same_shape = runtime.tensor.same_shape
 local is_part, set_overwritten = runtime.tape.is_part, runtime.tape.set_overwritten
 
@@ -85,12 +85,10 @@ function M.enable_grad(f, ...) return inside("enable_grad", -1, f, ...) end
 
 --- Whether `record` would record what is computed from these now.
 function M.records(...)
-  if any_within and is_inside() then return false end
-  for i = 1, select("#", ...) do
-    if get_node((select(i, ...))) then return true end
-  end
-  return false
+  return not (any_within and is_inside()) and is_any_tracked(...)
 end
+
+local records <const> = M.records
 
 --- The tensors whose numbers a gradient will need, with the versions that these have now: the argument `saved` of
 -- `record`. What is no tensor is passed over; nil where nothing is recorded.
@@ -101,7 +99,7 @@ end
 local function recorder(twice)
   return function(output, name, backward, saved, ...)
     if observer and observer.operation then observer.operation(output, name, ...) end
-    if M.records(...) then
+    if records(...) then
       count = count + 1
       set_node(output, { number = count, name = name, backward = backward, saved = saved, twice = twice,
         inputs = { n = select("#", ...), ... } })

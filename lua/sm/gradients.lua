@@ -18,7 +18,7 @@ runtime.tensor.release = nil
 
 --- Raises when a tensor that a node's gradient needs was changed in place since the node was recorded.
 local function check_saved(node)
-  local x = node.saved and changed(node.saved)
+  local x = changed(node.saved)
   if x then
     fail("backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's step has "
       .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
@@ -32,22 +32,30 @@ local function refuse_walked(node)
     .. "results are freed; compute the loss again", node.name)
 end
 
+local function is_later(a, b) return a.number > b.number end
+
 --- Every node that `root` depends on, latest first.
 local function nodes_before(root)
-  local nodes, seen, stack = {}, { [root] = true }, { root }
-  while #stack > 0 do
-    local node = table.remove(stack)
+  local nodes, count, seen, stack, height = {}, 0, { [root] = true }, { root }, 1
+  local sorted, number = true, math.huge -- so far, as they are in a row of layers; of the node before
+  while height > 0 do
+    local node = stack[height]
+    height = height - 1
     if not node.backward then refuse_walked(node) end
-    nodes[#nodes + 1] = node
-    for i = 1, node.inputs.n do
-      local input = get_node(node.inputs[i])
-      if type(input) == "table" and not seen[input] then
+    count = count + 1
+    nodes[count] = node
+    sorted, number = sorted and node.number < number, node.number
+    local inputs = node.inputs
+    for i = 1, inputs.n do
+      local input = get_node(inputs[i])
+      if input and input ~= true and not seen[input] then
         seen[input] = true
-        stack[#stack + 1] = input
+        height = height + 1
+        stack[height] = input
       end
     end
   end
-  table.sort(nodes, function(a, b) return a.number > b.number end)
+  if not sorted then table.sort(nodes, is_later) end
   return nodes
 end
 
@@ -100,6 +108,11 @@ local function leading_to(nodes, wanted)
   return leads
 end
 
+local NONE <const> = { n = 0 } -- the inputs of a node that was walked
+
+--- How many results there are, and a list of them.
+local function counted(...) return select("#", ...), { ... } end
+
 --- The walk: gradients of `root` for leaves and nodes.
 -- @param gradient of root
 -- @param wanted set of leaves and nodes, or nil for all leaves
@@ -110,16 +123,18 @@ end
 local function walk(root, gradient, wanted, graph, listener)
   local node = get_node(root)
   -- Gradients on their way, by node or leaf. `holders` counts the places that hold a gradient; one that nobody
-  -- holds any more goes back to the pool at once. What user code has seen is left to the collector.
-  local arrived, holders, foreign = { [node] = gradient }, { [gradient] = 1 }, { [gradient] = true }
+  -- holds any more goes back to the pool at once. What user code has seen is held by it for good, and is left to the
+  -- collector.
+  local arrived, holders = { [node] = gradient }, { [gradient] = 2 }
   local leaves, found = {}, {}
   local plus = graph and sum_of or add
   local function let_go(g)
-    holders[g] = holders[g] - 1
-    if holders[g] == 0 and not foreign[g] and not graph then release(g) end
+    local left = holders[g] - 1
+    holders[g] = left
+    if left == 0 and not graph then release(g) end
   end
   local function own(g)
-    if graph or holders[g] > 1 or foreign[g] or is_shared(g) then -- another's as well, or seen by user code
+    if graph or holders[g] > 1 or is_shared(g) then -- another's as well, or seen by user code
       holders[g] = holders[g] - 1
       return copy_of(g)
     end
@@ -137,37 +152,37 @@ local function walk(root, gradient, wanted, graph, listener)
     end
     if gy and (not leads or leads[current]) then
       if not current.backward then refuse_walked(current) end
-      check_saved(current)
+      if current.saved then check_saved(current) end
       if graph and not current.twice and not current.overwritten then
         fail("the gradient of '%s' has no gradient itself, which create_graph asks for", current.name)
       end
-      foreign[gy] = foreign[gy] or current.foreign
-      local gradients = table.pack(current.backward(gy, holders[gy] == 1 and not foreign[gy] and not graph, graph))
+      local holds = 1
+      if current.foreign then
+        holds, holders[gy] = 2, holders[gy] + 1
+      end
+      local count, gradients = counted(current.backward(gy, holders[gy] == 1 and not graph, graph))
       if not current.backward then refuse_walked(current) end -- by user code, meanwhile
       local inputs = current.inputs
-      for i = 1, inputs.n do -- held until all have arrived, for one may be the gradient of several inputs
+      local taken = inputs.n
+      for i = 1, taken do -- held for each of the inputs that it is the gradient of, until it has arrived there
         local g = gradients[i]
-        if g then
-          foreign[g] = foreign[g] or current.foreign
-          holders[g] = (holders[g] or 0) + 1
-        end
+        if g then holders[g] = (holders[g] or 0) + holds end
       end
-      for i = 1, inputs.n do
+      for i = 1, taken do
         local g, input = gradients[i], inputs[i]
-        local target = get_node(input)
-        if g and target and (not leads or leads[target] or wanted[input]) then
+        local target = g and get_node(input)
+        if target and (not leads or leads[target] or wanted[input]) then
           if not same_shape(g, input) then
             fail("backward: the gradient of '%s' for its input %d has shape %s, the input %s", current.name, i,
               shape_text(g.shape), shape_text(input.shape))
           end
           if target == true then
+            target = input
             if not arrived[input] then
               leaves[#leaves + 1] = input
               if listener and listener.leaf then listener.leaf(input, current.name) end
             end
-            target = input
           end
-          holders[g] = holders[g] + 1
           local sum = arrived[target]
           if sum then
             local total = plus(sum, g)
@@ -177,12 +192,11 @@ local function walk(root, gradient, wanted, graph, listener)
             g = total
           end
           arrived[target] = g
+        elseif g then
+          let_go(g)
         end
       end
-      for i = 1, inputs.n do
-        if gradients[i] then let_go(gradients[i]) end
-      end
-      for i = inputs.n + 1, graph and 0 or gradients.n do
+      for i = taken + 1, graph and 0 or count do
         if gradients[i] then release(gradients[i]) end
       end
     end
@@ -191,7 +205,7 @@ local function walk(root, gradient, wanted, graph, listener)
       let_go(gy)
     end
     if not graph and not current.overwritten then
-      current.backward, current.inputs, current.saved = false, { n = 0 }, nil
+      current.backward, current.inputs, current.saved = false, NONE, nil
     end
   end
   for _, leaf in ipairs(leaves) do found[leaf] = arrived[leaf] end

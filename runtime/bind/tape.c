@@ -12,6 +12,20 @@ static int get_node(lua_State *L) {
   return 1;
 }
 
+/* is_any_tracked(x, …) → whether `node` gives something for one of these */
+static int is_any_tracked(lua_State *L) {
+  int last = lua_gettop(L);
+  bool is_one = false;
+  for (int i = 1; i <= last && !is_one; i++) {
+    const sm_tensor *x = sm_lua_test_tensor(L, i);
+    is_one = x && (lua_getiuservalue(L, i, SM_NODE) != LUA_TNIL ||
+                   (x->storage && x->storage->overwritten && !x->is_detached));
+    lua_settop(L, last);
+  }
+  lua_pushboolean(L, is_one);
+  return 1;
+}
+
 /* set_overwritten_node(node): what `node` gives for every tensor whose memory was overwritten */
 static int set_overwritten_node(lua_State *L) {
   lua_settop(L, 1);
@@ -94,6 +108,7 @@ static int changed(lua_State *L) {
 
 void sm_lua_open_tape(lua_State *L) {
   static const luaL_Reg functions[] = {{"node", get_node},
+                                       {"is_any_tracked", is_any_tracked},
                                        {"set_node", set_node},
                                        {"set_overwritten", set_overwritten},
                                        {"set_overwritten_node", set_overwritten_node},
