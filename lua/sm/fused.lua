@@ -133,7 +133,7 @@ local function normal_gradients(gy, x, weight, bias, layout, groups, epsilon)
 end
 
 --- x, seen as {outer, rows, channels}, normalised in groups; where rows are more than one, then `beside` added, and
--- then relu taken, if they are given. Mean and variance {outer, groups}.
+-- then relu taken, true or the number that it keeps below, if they are given. Mean and variance {outer, groups}.
 function M.normalised(name, x, layout, groups, o, beside, relu)
   local weight, bias, epsilon = o.weight, o.bias, o.epsilon
   local outer, rows, channels = table.unpack(layout)
@@ -143,8 +143,9 @@ function M.normalised(name, x, layout, groups, o, beside, relu)
     if graph then
       local g = gy
       if relu then
-        local again = kept or N.forward(x, weight, bias, outer, rows, channels, groups, epsilon, nil, true)
+        local again = kept or N.forward(x, weight, bias, outer, rows, channels, groups, epsilon, nil, relu)
         g = where(runtime.compare.le(again, 0), 0, gy)
+        if relu ~= true then g = where(runtime.compare.ge(again, relu), 0, g) end
       end
       local gx, gw, gb = normal_gradients(g, x, weight, bias, layout, groups, epsilon)
       return gx, gw, gb, beside and g

@@ -1,4 +1,6 @@
 /* Normalisation of layers, groups and batches: runtime.normalise. */
+#include <math.h>
+
 #include "bind/bind.h"
 #include "core/normalise.h"
 
@@ -31,22 +33,31 @@ static void *take(lua_State *L, const sm_normalisation *of) {
   return sm_lua_take(L, bytes);
 }
 
+/* No relu, relu, or the number that it keeps below. */
+static double check_relu(lua_State *L, int index) {
+  if (lua_type(L, index) != LUA_TNUMBER) return lua_toboolean(L, index) ? (double)INFINITY : 0;
+  const double limit = sm_lua_constant(L, index);
+  if (!(limit > 0)) sm_lua_bad_argument(L, index, "a number above 0");
+  return limit;
+}
+
 /* What may come after in the same pass: of one row there is none. */
-static void check_after(lua_State *L, int index, const sm_tensor *given, const sm_tensor *x, size_t rows, bool relu) {
+static void check_after(lua_State *L, int index, const sm_tensor *given, const sm_tensor *x, size_t rows,
+                        double relu) {
   if (given && !sm_shape_equal(&given->shape, &x->shape))
     sm_lua_bad_argument(L, index, "a tensor of the input's shape");
-  if ((given || relu) && rows == 1) sm_lua_bad_argument(L, index, "nothing after single rows");
+  if ((given || relu != 0) && rows == 1) sm_lua_bad_argument(L, index, "nothing after single rows");
 }
 
 /* forward(x, weight, bias, outer, rows, channels, groups, epsilon, beside, relu) → y, mean, variance {outer, groups};
-   weight, bias and beside, which is added before relu, may be nil */
+   weight, bias and beside, which is added before relu, may be nil; relu true, or the number that it keeps below */
 static int forward(lua_State *L) {
   lua_settop(L, 10);
   const sm_tensor *x = sm_lua_real(L, 1);
   const sm_normalisation of = check_normal(L, x, 4);
   const sm_tensor *weight = check_count(L, 2, of.channels), *bias = check_count(L, 3, of.channels);
   const sm_tensor *beside = sm_lua_real_or_nil(L, 9);
-  const bool relu = lua_toboolean(L, 10);
+  const double relu = check_relu(L, 10);
   check_after(L, 9, beside, x, of.rows, relu);
   const sm_shape groups = {2, {of.outer, of.groups}};
   const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
@@ -74,7 +85,8 @@ static int backward(lua_State *L) {
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);
   const sm_normalisation of = check_normal(L, x, 6);
   const bool with_parameters = lua_toboolean(L, 11);
-  const bool reuse = lua_toboolean(L, 12), relu = lua_toboolean(L, 13);
+  const bool reuse = lua_toboolean(L, 12);
+  const double relu = check_relu(L, 13);
   if (!sm_shape_equal(&gy->shape, &x->shape)) sm_lua_bad_argument(L, 1, "a gradient of the output's shape");
   const sm_tensor *mean = sm_lua_real(L, 3), *variance = sm_lua_real(L, 4);
   check_count(L, 3, of.outer * of.groups);

@@ -37,10 +37,13 @@ bool sm_normalise_scratch(size_t *bytes, const sm_normalisation *of) {
   return *bytes >= sums && *bytes <= PTRDIFF_MAX;
 }
 
-static void prepare(pass *p, const sm_normalisation *of, void *scratch) {
+static void prepare(pass *p, double relu, const sm_normalisation *of, void *scratch) {
   const size_t width = width_of(of), channels = width * (has_single_rows(of) ? 1 : of->outer);
   const size_t blocks = sm_blocks(of->outer * of->rows * of->channels);
   p->of = of;
+  p->relu = relu > 0;
+  p->limited = p->relu && relu < (double)INFINITY;
+  p->limit = (real)relu;
   p->width = width;
   p->parts = parts_of(of);
   p->items = has_single_rows(of) ? p->parts : p->parts * of->outer;
@@ -150,6 +153,12 @@ SM_INLINE void add_up_squares(const pass *p, const panel *at, size_t n) {
 /* Numbers where the lanes of `where` are set, zero elsewhere. */
 SM_INLINE sm_vector masked(sm_lanes where, sm_vector x) { return (sm_vector)((sm_lanes)x & where); }
 
+/* Where relu lets a gradient pass that gave y, or was given y. */
+SM_INLINE sm_lanes passes(sm_vector y, bool limited, real limit) {
+  const sm_lanes above = ~(y <= 0);
+  return limited ? above & ~(y >= limit) : above;
+}
+
 /* What `apply` adds nothing to. */
 SM_INLINE sm_vector normalised(sm_vector x, sm_vector mean, sm_vector slope, sm_vector bias) {
   return sm_vector_fma(x - mean, slope, bias);
@@ -161,7 +170,8 @@ SM_INLINE void add_up_gradients(const pass *p, const panel *at, size_t n) {
   const size_t rows = at->rows, step = at->step;
   const real *x = p->x + at->at, *gy = p->gy + at->at, *y = p->y ? p->y + at->at : NULL;
   real *passed = p->passed ? p->passed + at->at : NULL;
-  const bool relu = p->relu && !y;
+  const bool relu = p->relu && !y, limited = p->limited;
+  const real limit = p->limit;
   const sm_vector mean = factor_of(p, at, MEAN, n), slope = factor_of(p, at, SLOPE, n);
   const sm_vector bias = factor_of(p, at, BIAS, n);
   wide sum[WIDES], product[WIDES];
@@ -170,8 +180,8 @@ SM_INLINE void add_up_gradients(const pass *p, const panel *at, size_t n) {
   for (size_t row = 0; row < rows; row++) {
     const sm_vector v = sm_vector_load(x + row * step, n);
     sm_vector g = sm_vector_load(gy + row * step, n);
-    if (relu) g = masked(~(normalised(v, mean, slope, bias) <= 0), g);
-    if (y) g = masked(~(sm_vector_load(y + row * step, n) <= 0), g);
+    if (relu) g = masked(passes(normalised(v, mean, slope, bias), limited, limit), g);
+    if (y) g = masked(passes(sm_vector_load(y + row * step, n), limited, limit), g);
     if (passed) sm_vector_store(passed + row * step, g, n);
     for (int part = 0; part < WIDES; part++) {
       const wide h = widened(g, part);
@@ -269,13 +279,16 @@ SM_INLINE void apply(const pass *p, const panel *at, size_t n) {
   const size_t rows = at->rows, step = at->step;
   const real *x = p->x + at->at, *beside = p->beside ? p->beside + at->at : NULL;
   real *out = p->out + at->at;
-  const bool relu = p->relu;
+  const bool relu = p->relu, limited = p->limited;
+  const real limit = p->limit;
+  const sm_vector most = limit - (sm_vector){0};
   const sm_vector mean = factor_of(p, at, MEAN, n), slope = factor_of(p, at, SLOPE, n);
   const sm_vector bias = factor_of(p, at, BIAS, n);
   for (size_t row = 0; row < rows; row++) {
     sm_vector y = normalised(sm_vector_load(x + row * step, n), mean, slope, bias);
     if (beside) y = sm_vector_load(beside + row * step, n) + y;
     if (relu) y = masked(~(y <= 0), y);
+    if (limited) y = masked(y >= limit, most) + masked(~(y >= limit), y);
     sm_vector_store(out + row * step, y, n);
   }
 }
@@ -285,14 +298,15 @@ SM_INLINE void apply_gradient(const pass *p, const panel *at, size_t n) {
   const size_t rows = at->rows, step = at->step;
   const real *x = p->x + at->at, *gy = (p->passed ? p->passed : p->gy) + at->at;
   real *out = p->out + at->at;
-  const bool relu = p->relu && !p->passed;
+  const bool relu = p->relu && !p->passed, limited = p->limited;
+  const real limit = p->limit;
   const sm_vector mean = factor_of(p, at, MEAN, n), slope = factor_of(p, at, SLOPE, n);
   const sm_vector bias = factor_of(p, at, BIAS, n), shift = factor_of(p, at, SHIFT, n);
   const sm_vector pull = factor_of(p, at, PULL, n);
   for (size_t row = 0; row < rows; row++) {
     const sm_vector v = sm_vector_load(x + row * step, n);
     sm_vector g = sm_vector_load(gy + row * step, n);
-    if (relu) g = masked(~(normalised(v, mean, slope, bias) <= 0), g);
+    if (relu) g = masked(passes(normalised(v, mean, slope, bias), limited, limit), g);
     sm_vector_store(out + row * step, sm_vector_fma(g, slope, -sm_vector_fma(v - mean, pull, shift)), n);
   }
 }
@@ -344,14 +358,14 @@ static void sum_parameters(real *gw, real *gb, const pass *p) {
 static bool is_empty(const sm_normalisation *of) { return of->outer == 0 || of->rows == 0 || of->channels == 0; }
 
 void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
-                          const real *beside, bool relu, const sm_normalisation *of, void *scratch) {
+                          const real *beside, double relu, const sm_normalisation *of, void *scratch) {
   pass p = {.out = y, .new_mean = mean, .mean = mean, .new_variance = variance, .variance = variance, .x = x,
-            .weight = weight, .bias = bias, .beside = beside, .relu = relu};
+            .weight = weight, .bias = bias, .beside = beside};
   if (is_empty(of)) {
     for (size_t i = 0; i < of->outer * of->groups; i++) mean[i] = variance[i] = NAN;
     return;
   }
-  prepare(&p, of, scratch);
+  prepare(&p, relu, of, scratch);
   if (has_single_rows(of)) {
     each_item(&p, sm_normalise_rows);
     return;
@@ -363,17 +377,17 @@ void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, co
 }
 
 void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const real *gy, const real *x, const real *y,
-                           const real *mean, const real *variance, const real *weight, const real *bias, bool relu,
+                           const real *mean, const real *variance, const real *weight, const real *bias, double relu,
                            const sm_normalisation *of, void *scratch) {
   const size_t channels = of->channels;
   pass p = {.out = gx, .passed = passed, .gy = gy, .x = x, .y = y, .mean = mean, .variance = variance,
-            .weight = weight, .bias = bias, .relu = relu, .has_sums = gw || gb};
+            .weight = weight, .bias = bias, .has_sums = gw || gb};
   if (is_empty(of)) {
     if (gw) memset(gw, 0, channels * sizeof *gw);
     if (gb) memset(gb, 0, channels * sizeof *gb);
     return;
   }
-  prepare(&p, of, scratch);
+  prepare(&p, relu, of, scratch);
   if (has_single_rows(of)) {
     each_item(&p, sm_normalise_rows_gradient);
   } else {

@@ -21,18 +21,19 @@ typedef struct sm_normalisation {
 bool sm_normalise_scratch(size_t *bytes, const sm_normalisation *of);
 
 /* mean and variance are (outer, groups). weight and bias (channels) may be NULL: 1 and 0. With rows > 1 there may come
-   more in the same pass: `beside`, of x's shape or NULL, is added, and then relu taken. */
+   more in the same pass: `beside`, of x's shape or NULL, is added, and then relu taken. relu is 0 for none, and else
+   the limit that it keeps below: INFINITY, or 6 as relu6 has it. */
 void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
-                          const real *beside, bool relu, const sm_normalisation *of, void *scratch);
+                          const real *beside, double relu, const sm_normalisation *of, void *scratch);
 
 /* With z = (x - mean) / sqrt(variance + epsilon) and g = weight * gy, and means over a group in all rows:
    gx = (g - mean(g) - z * mean(g * z)) / sqrt(variance + epsilon); gw = sum of gy * z, gb = sum of gy (channels), over
    all rows of all `outer`. gw and gb may be NULL, gx may be gy.
-   Where relu came after, gy is first set to 0 where relu was; bias is read for that alone. Where something was added
+   Where relu came after, gy is first set to 0 where relu was, or the limit; bias is read for that alone. Where something was added
    before relu, y is what the forward pass gave, and `passed`, not NULL, becomes that gradient, which is also that of
    what was added; it may be gy, and then gx may not. Otherwise y and passed are NULL. */
 void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const real *gy, const real *x, const real *y,
-                           const real *mean, const real *variance, const real *weight, const real *bias, bool relu,
+                           const real *mean, const real *variance, const real *weight, const real *bias, double relu,
                            const sm_normalisation *of, void *scratch);
 
 /* running (n) = keep * running + (1 - keep) * batch. */

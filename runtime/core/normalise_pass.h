@@ -18,7 +18,8 @@ typedef struct pass {
   real *out, *new_mean, *new_variance; /* the last two in the forward pass */
   const real *x, *gy, *mean, *variance, *weight, *bias, *beside, *y;
   real *passed; /* of the backward pass, where y is given */
-  bool relu;
+  bool relu, limited; /* limited: relu's values are at most */
+  real limit;
   double *sums;  /* (outer, parts, SUMS, width), or with single rows (parts, SUMS, width) */
   real *factors; /* (outer, FACTORS, width) */
   size_t width;  /* channels of as many rows as are seen as one */

@@ -21,14 +21,20 @@ typedef struct run {
   size_t count, groups;
   real *x, *gy, *beside, *weight, *bias;
   real *y, *mean, *variance, *gx, *gw, *gb, *passed;
-  bool adds, relu;
+  bool adds;
+  double relu;
 } run;
 
 static sm_normalisation described(const shape_case *at) {
   return (sm_normalisation){at->outer, at->rows, at->channels, at->groups, 1e-3};
 }
 
-static run begin(const shape_case *at, bool adds, bool relu) {
+/* No relu, relu, and one that keeps below a number. */
+static const double relus[] = {0, (double)INFINITY, 0.375};
+
+enum { MORE = 6 /* ways to go on: adding or not, with each of these */ };
+
+static run begin(const shape_case *at, bool adds, double relu) {
   const size_t count = at->outer * at->rows * at->channels, groups = at->outer * at->groups, c = at->channels;
   return (run){.at = at, .count = count, .groups = groups, .x = numbers(count, 1), .gy = numbers(count, 2),
                .beside = numbers(count, 3), .weight = numbers(c, 4), .bias = numbers(c, 5), .y = unwritten(count),
@@ -43,7 +49,7 @@ static void end(run *r) {
 
 static void compute(run *r, bool in_place) {
   const sm_normalisation of = described(r->at);
-  const bool keeps = r->adds && r->relu;
+  const bool keeps = r->adds && r->relu != 0;
   size_t bytes;
   assert_true(sm_normalise_scratch(&bytes, &of));
   void *scratch = block_of(bytes);
@@ -78,8 +84,9 @@ static void check(const run *r) {
       const double z = ((double)r->x[i] - mean[group]) * inverse;
       y[i] = z * (double)r->weight[c] + (double)r->bias[c] + (r->adds ? (double)r->beside[i] : 0);
       g[i] = (double)r->gy[i];
-      if (r->relu && r->y[i] <= 0) g[i] = 0; /* by what was found: near 0 rounding decides */
-      if (r->relu && y[i] < 0) y[i] = 0;
+      if (r->relu != 0 && (r->y[i] <= 0 || (double)r->y[i] == r->relu)) g[i] = 0; /* near these rounding decides */
+      if (r->relu != 0 && y[i] < 0) y[i] = 0;
+      if (r->relu != 0 && y[i] > r->relu) y[i] = r->relu;
       gw[c] += g[i] * z;
       gb[c] += g[i];
       all += g[i] * (double)r->weight[c] / n;
@@ -98,7 +105,7 @@ static void check(const run *r) {
   assert_close(r->gx, gx, r->count, 40);
   assert_close(r->gw, gw, at->channels, 8 * sqrt((double)(at->outer * at->rows)));
   assert_close(r->gb, gb, at->channels, 8 * sqrt((double)(at->outer * at->rows)));
-  if (r->adds && r->relu) assert_close(r->passed, g, r->count, 0);
+  if (r->adds && r->relu != 0) assert_close(r->passed, g, r->count, 0);
   double *all[] = {y, gx, g, mean, variance, gw, gb};
   for (size_t i = 0; i < COUNT_OF(all); i++) free(all[i]);
 }
@@ -108,10 +115,10 @@ static bool may_have_more(const shape_case *at, int more) { return more == 0 || 
 static void it_matches_sums_in_double(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    for (int more = 0; more < 4; more++) {
+    for (int more = 0; more < MORE; more++) {
       if (!may_have_more(&cases[i], more)) continue;
       for (int in_place = 0; in_place < 2; in_place++) {
-        run r = begin(&cases[i], more & 1, more & 2);
+        run r = begin(&cases[i], more & 1, relus[more / 2]);
         compute(&r, in_place);
         check(&r);
         end(&r);
@@ -124,9 +131,9 @@ static void bits_do_not_depend_on_the_number_of_threads(void **state) {
   (void)state;
   const int threads = sm_thread_count();
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    for (int more = 0; more < 4; more++) {
+    for (int more = 0; more < MORE; more++) {
       if (!may_have_more(&cases[i], more)) continue;
-      run one = begin(&cases[i], more & 1, more & 2), many = begin(&cases[i], more & 1, more & 2);
+      run one = begin(&cases[i], more & 1, relus[more / 2]), many = begin(&cases[i], more & 1, relus[more / 2]);
       sm_set_thread_count(1);
       compute(&one, false);
       sm_set_thread_count(5);
@@ -147,15 +154,17 @@ static void one_pass_has_the_bits_of_several(void **state) {
   (void)state;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     if (cases[i].rows == 1) continue;
-    for (int adds = 0; adds < 2; adds++) {
-      run apart = begin(&cases[i], false, false), at_once = begin(&cases[i], adds, true);
+    for (int more = 2; more < MORE; more++) {
+      const bool adds = more & 1;
+      const real limit = (real)relus[more / 2];
+      run apart = begin(&cases[i], false, 0), at_once = begin(&cases[i], adds, relus[more / 2]);
       compute(&at_once, false);
       compute(&apart, false);
       for (size_t k = 0; k < apart.count; k++) {
         real y = apart.y[k];
         if (adds) y = apart.beside[k] + y;
-        apart.y[k] = y <= 0 ? 0 : y;
-        if (apart.y[k] <= 0) apart.gy[k] = 0;
+        apart.y[k] = y <= 0 ? 0 : y >= limit ? limit : y;
+        if (y <= 0 || (limit < INFINITY && y >= limit)) apart.gy[k] = 0;
       }
       assert_memory_equal(at_once.y, apart.y, apart.count * sizeof(real));
       real *y = block_of(apart.count * sizeof *y);

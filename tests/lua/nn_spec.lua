@@ -257,9 +257,13 @@ describe("containers", function()
         nn.conv2d { 6, kernel = 3 }, nn.batchnorm(), nn.relu(),
         nn.residual { nn.conv2d { 6, kernel = 3 }, nn.batchnorm() }, nn.relu(),
         nn.residual { nn.batchnorm(), nn.relu(), nn.batchnorm(), shortcut = nn.batchnorm() },
-        nn.residual { nn.batchnorm() }, nn.relu(), nn.linear { 3 },
+        nn.residual { nn.batchnorm() }, nn.relu(),
+        nn.batchnorm { name = "wide" }, nn.relu6(), nn.linear { 3 },
       }
-      return model:build { 5, 6, 3 }
+      model:build { 5, 6, 3 }
+      local wide = model:parameters()["wide.weight"]
+      wide:copy_(wide * 5)
+      return model
     end
     local looks_on = {}
     local results = {}
@@ -281,6 +285,8 @@ describe("containers", function()
     local seen = model:activations(x)
     assert.are.same(seen.batchnorm1:relu():totable(), seen.relu1:totable())
     assert.are.same(seen.residual1:relu():totable(), seen.relu2:totable())
+    assert.are.same(seen.wide:relu6():totable(), seen.relu61:totable())
+    assert.equal(6, seen.relu61:max():item())
     -- Gradients of gradients.
     local small = nn.sequential { nn.batchnorm(), nn.relu(), nn.residual { nn.batchnorm() }, nn.relu() }:build { 3 }
     local leaf = sm.randn(5, 3):requires_grad()

@@ -40,6 +40,9 @@ local RULES <const> = {
 table.insert(RULES, { "nn.batchnorm", "nn.relu", does = 1, run = function()
   return function(norm, x) return norm:with(x, nil, true) end
 end, fits = function(norm, x) return norm:takes_more(x) end })
+table.insert(RULES, { "nn.batchnorm", "nn.relu6", does = 1, run = function()
+  return function(norm, x) return norm:with(x, nil, 6) end
+end, fits = function(norm, x) return norm:takes_more(x) end })
 
 -- A residual block whose addition follows a batchnorm in training: see nn.residual.
 table.insert(RULES, { "nn.residual", "nn.relu", does = 1, run = function()
