@@ -352,11 +352,11 @@ static size_t taps_of(const sm_conv2d *conv) { return conv->window.kernel_height
 
 size_t sm_conv_range_scratch(const sm_conv2d *conv) {
   size_t channels = conv->window.channels, filters = conv->filters, taps = taps_of(conv);
-  sight x = sight_of(conv, false), gy = sight_of(conv, true);
-  size_t of_filters =
-      sm_larger(filter_range_bytes(taps, channels, filters), filter_range_bytes(taps, filters, channels));
   size_t threads = (size_t)sm_thread_count();
-  size_t of_images = sm_aligned(sizeof(sm_conv_watch)) + of_filters + threads * sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
+  sight x = sight_of(conv, false), gy = sight_of(conv, true);
+  size_t weighed = sm_larger(filter_range_bytes(taps, channels, filters), filter_range_bytes(taps, filters, channels));
+  size_t of_thread = sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
+  size_t of_images = sm_aligned(sizeof(sm_conv_watch)) + weighed + threads * of_thread;
   return sm_larger(of_images, sm_larger(gather_bytes(&x), gather_bytes(&gy)));
 }
 
