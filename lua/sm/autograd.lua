@@ -102,7 +102,7 @@ local function recorder(twice)
     if records(...) then
       count = count + 1
       set_node(output, { number = count, name = name, backward = backward, saved = saved, twice = twice,
-        inputs = { n = select("#", ...), ... } })
+        n = select("#", ...), ... })
     end
     return output
   end
@@ -178,12 +178,12 @@ local VIEWS = { reshape = true, select = true, slice = true }
 --- The node of a tensor, or of the one that it is a view of.
 local function origin(x)
   local node = get_node(x)
-  while type(node) == "table" and VIEWS[node.name] and node.backward do node = get_node(node.inputs[1]) end
+  while type(node) == "table" and VIEWS[node.name] and node.backward do node = get_node(node[1]) end
   return node
 end
 
 -- The node of all tensors that copy_ has filled with what a gradient should pass through.
-runtime.tape.set_overwritten_node { number = 0, name = "copy_", inputs = { n = 0 }, overwritten = true,
+runtime.tape.set_overwritten_node { number = 0, name = "copy_", n = 0, overwritten = true,
   backward = function()
     fail("backward: this gradient would have to pass through copy_, which records nothing; build the tensor with "
       .. "operations, or copy y:detach() where no gradient should pass")

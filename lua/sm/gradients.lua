@@ -45,9 +45,8 @@ local function nodes_before(root)
     count = count + 1
     nodes[count] = node
     sorted, number = sorted and node.number < number, node.number
-    local inputs = node.inputs
-    for i = 1, inputs.n do
-      local input = get_node(inputs[i])
+    for i = 1, node.n do
+      local input = get_node(node[i])
       if input and input ~= true and not seen[input] then
         seen[input] = true
         height = height + 1
@@ -99,16 +98,14 @@ local function leading_to(nodes, wanted)
   for i = #nodes, 1, -1 do
     local node = nodes[i]
     leads[node] = wanted[node]
-    for k = 1, node.inputs.n do
-      local input = node.inputs[k]
+    for k = 1, node.n do
+      local input = node[k]
       local before = get_node(input)
       if before == true and wanted[input] or leads[before] then leads[node] = true end
     end
   end
   return leads
 end
-
-local NONE <const> = { n = 0 } -- the inputs of a node that was walked
 
 --- How many results there are, and a list of them.
 local function counted(...) return select("#", ...), { ... } end
@@ -125,8 +122,7 @@ local function walk(root, gradient, wanted, graph, listener)
   -- Gradients on their way, by node or leaf. `holders` counts the places that hold a gradient; one that nobody
   -- holds any more goes back to the pool at once. What user code has seen is held by it for good, and is left to the
   -- collector.
-  local arrived, holders = { [node] = gradient }, { [gradient] = 2 }
-  local leaves, found = {}, {}
+  local arrived, holders, leaves, found = { [node] = gradient }, { [gradient] = 2 }, {}, {}
   local plus = graph and sum_of or add
   local function let_go(g)
     local left = holders[g] - 1
@@ -162,14 +158,13 @@ local function walk(root, gradient, wanted, graph, listener)
       end
       local count, gradients = counted(current.backward(gy, holders[gy] == 1 and not graph, graph))
       if not current.backward then refuse_walked(current) end -- by user code, meanwhile
-      local inputs = current.inputs
-      local taken = inputs.n
+      local taken = current.n
       for i = 1, taken do -- held for each of the inputs that it is the gradient of, until it has arrived there
         local g = gradients[i]
         if g then holders[g] = (holders[g] or 0) + holds end
       end
       for i = 1, taken do
-        local g, input = gradients[i], inputs[i]
+        local g, input = gradients[i], current[i]
         local target = g and get_node(input)
         if target and (not leads or leads[target] or wanted[input]) then
           if not same_shape(g, input) then
@@ -205,7 +200,9 @@ local function walk(root, gradient, wanted, graph, listener)
       let_go(gy)
     end
     if not graph and not current.overwritten then
-      current.backward, current.inputs, current.saved = false, NONE, nil
+      current.backward, current.saved = false, nil
+      for i = 1, current.n do current[i] = nil end
+      current.n = 0
     end
   end
   for _, leaf in ipairs(leaves) do found[leaf] = arrived[leaf] end
