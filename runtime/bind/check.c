@@ -25,7 +25,6 @@ sm_tensor *sm_lua_push_released(lua_State *L) {
   *box = (boxed){.mark = &tensor_metatable};
   sm_lua_push_metatable(L);
   lua_setmetatable(L, -2);
-  sm_lua_poison(L);
   return &box->tensor;
 }
 

@@ -3,9 +3,15 @@
 
 #include "bind/bind.h"
 
+static sm_tensor *push_released(lua_State *L) {
+  sm_tensor *tensor = sm_lua_push_released(L);
+  sm_lua_poison(L);
+  return tensor;
+}
+
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape) {
   sm_memory *memory = sm_lua_memory(L);
-  sm_tensor *tensor = sm_lua_push_released(L);
+  sm_tensor *tensor = push_released(L);
   sm_error error;
   sm_status status = sm_tensor_new(tensor, memory, dtype, shape, &error);
   for (int i = 0; i < SM_COLLECTIONS && status == SM_NO_MEMORY; i++) {
@@ -25,7 +31,7 @@ sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse) {
 }
 
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset) {
-  sm_tensor *tensor = sm_lua_push_released(L);
+  sm_tensor *tensor = push_released(L);
   sm_error error;
   sm_lua_data(L, base);
   if (sm_tensor_share(tensor, base, shape, offset, &error) != SM_OK) sm_lua_raise(L, &error);
