@@ -59,7 +59,8 @@ void sm_lua_class(lua_State *L, const char *name, const luaL_Reg *methods, lua_C
 /* Tensors. The user values of a tensor hold what the tape needs. */
 enum {
   SM_GRADIENT = 1,
-  SM_UNSEEN = 2, /* true while nobody but the tape and the optimizers has had the gradient in hand */
+  SM_UNSEEN = 2, /* true while nobody but the tape and the optimizers has had the gradient in hand, false where a
+                    person's optimizer has; without a gradient, what Lua kept of one */
   SM_NODE = 3,
   SM_USER_VALUES = 3
 };

@@ -78,26 +78,50 @@ static int get_gradient(lua_State *L) {
   return 1;
 }
 
-/* x.grad = the value at index 2, which nobody has seen or somebody has. A gradient that nobody has seen gives its
-   memory back at once, where the collector would take its time. */
-static void replace_gradient(lua_State *L, bool unseen) {
-  lua_settop(L, 2);
+/* lend_gradient(x) → the same, for a person's code that may keep it: what it keeps will not have other numbers */
+static int lend_gradient(lua_State *L) {
+  get_gradient(L);
   if (lua_getiuservalue(L, 1, SM_UNSEEN) == LUA_TBOOLEAN) {
-    lua_getiuservalue(L, 1, SM_GRADIENT);
-    sm_tensor *before = sm_lua_test_tensor(L, -1);
-    if (before && !lua_rawequal(L, 2, -1)) sm_tensor_release(before);
+    lua_pushboolean(L, false);
+    lua_setiuservalue(L, 1, SM_UNSEEN);
   }
-  lua_settop(L, 2);
-  lua_setiuservalue(L, 1, SM_GRADIENT);
-  if (unseen) lua_pushboolean(L, true);
-  else lua_pushnil(L);
-  lua_setiuservalue(L, 1, SM_UNSEEN);
+  lua_pop(L, 1);
+  return 1;
 }
 
-/* set_gradient(x, g): x.grad = g, a gradient of the tape's own */
+/* x.grad = the value at index 2, which nobody has seen or somebody has. A gradient that nobody has seen gives its
+   memory back at once, where the collector would take its time. What Lua keeps of it stays for the next one. */
+static void replace_gradient(lua_State *L, bool unseen) {
+  lua_settop(L, 2);
+  if (unseen) lua_pushboolean(L, true);
+  else lua_pushnil(L);
+  if (lua_getiuservalue(L, 1, SM_UNSEEN) == LUA_TBOOLEAN) {
+    lua_getiuservalue(L, 1, SM_GRADIENT);
+    sm_tensor *before = sm_lua_test_tensor(L, 5);
+    if (before && !lua_rawequal(L, 2, 5)) {
+      sm_tensor_release(before);
+      if (lua_isnil(L, 2) && lua_toboolean(L, 4)) lua_copy(L, 5, 3);
+    }
+  }
+  lua_settop(L, 3);
+  lua_setiuservalue(L, 1, SM_UNSEEN);
+  lua_setiuservalue(L, 1, SM_GRADIENT);
+}
+
+/* set_gradient(x, g): x.grad = g, a gradient of the tape's own. A new userdata for each step's would grow old before it
+   dies, which takes full collections; where one is left, it gets g's memory, and g is released. */
 static int set_gradient(lua_State *L) {
   sm_lua_tensor(L, 1);
-  sm_lua_tensor(L, 2);
+  sm_tensor *g = sm_lua_tensor(L, 2);
+  lua_settop(L, 2);
+  bool is_recorded = lua_getiuservalue(L, 2, SM_NODE) != LUA_TNIL;
+  lua_getiuservalue(L, 1, SM_UNSEEN);
+  sm_tensor *left = sm_lua_test_tensor(L, 4);
+  if (left && !is_recorded) {
+    *left = *g;
+    *g = (sm_tensor){0};
+    lua_copy(L, 4, 2);
+  }
   replace_gradient(L, true);
   return 0;
 }
@@ -202,9 +226,9 @@ static int define(lua_State *L) {
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
-      {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count}, {"define", define},
-      {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {"trim", sm_lua_trim},
-      {NULL, NULL}};
+      {"lend_gradient", lend_gradient}, {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count},
+      {"define", define}, {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect},
+      {"trim", sm_lua_trim}, {NULL, NULL}};
   sm_lua_open_memory(L);
   sm_lua_push_metatable(L);
   lua_pushcfunction(L, set_index);

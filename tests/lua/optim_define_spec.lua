@@ -301,6 +301,28 @@ describe("an optimizer of one's own", function()
     assert.is_true(model(x):cross_entropy(y):item() < first)
   end)
 
+  it("may not read a gradient that it has kept when there is another", function()
+    local kept
+    local keeping = optim.define { name = "keeping", step = function(w, g)
+      kept = kept or g
+      return w - g
+    end }
+    local w = leaf { 1, 2 }
+    local opt = keeping { lr = 1 }:add { w = w }
+    for scale = 1, 3 do
+      opt:zero_grad()
+      ;(w * w * scale):sum():backward()
+      if scale == 1 then opt:step() end
+    end
+    has(error_of(function() return kept:totable() end), "this tensor was released")
+    near({ 0, 0 }, (w - w.grad / 6):totable())
+    local seen = w.grad -- which stays as it is
+    w.grad = nil
+    ;(w * 5):sum():backward()
+    near({ 6 * w[1]:item(), 6 * w[2]:item() }, seen:totable())
+    near({ 5, 5 }, w.grad:totable())
+  end)
+
   it("is told what is wrong with it", function()
     has(error_of(optim.define, {}), "optim.define: option 'name' is missing")
     has(error_of(optim.define, { name = "x" }), "optim.define: option 'step' is missing")

@@ -26,6 +26,7 @@ local M = {}
 M.of = setmetatable({}, { __mode = "k" }) -- optimizer → its rule, which no script sees
 
 local is_tensor, same_shape, is_finite = runtime.tensor.is_tensor, runtime.tensor.same_shape, runtime.math.is_finite
+local lend <const> = runtime.tensor.lend_gradient
 
 --- What `lr` is, for the reference.
 M.LEARNING_RATE = "the learning rate, or a function of the step, as schedules are"
@@ -66,6 +67,7 @@ function M.stepping(rule)
   return function(w, gradient, state, call)
     return autograd.no_grad(function()
       if not is_finite(gradient) then return false end
+      lend(w)
       local at, own, kept = {}, {}, {}
       for key, value in pairs(call.options) do at[key] = value end
       at.lr, at.step = call.lr, call.step
