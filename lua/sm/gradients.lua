@@ -126,7 +126,7 @@ local function walk(root, gradient, wanted, graph, listener)
   local plus = graph and sum_of or add
   local function let_go(g)
     local left = holders[g] - 1
-    holders[g] = left
+    holders[g] = left > 0 and left or nil
     if left == 0 and not graph then release(g) end
   end
   local function own(g)

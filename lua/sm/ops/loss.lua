@@ -21,6 +21,8 @@ local OPTIONS <const> = {
   weight = { type = { "tensor", "table" }, doc = "{classes}, how much each counts" },
 }
 
+local DEFAULTS <const> = check.options("cross_entropy", nil, OPTIONS)
+
 --- The shape of a loss's rows, {…, 1}, from that of its logits.
 local function row_shape(logits)
   local shape = primitives.copy(logits.shape)
@@ -71,7 +73,7 @@ define {
     .. "labels' weights, of probabilities by the number of rows.",
   options = OPTIONS,
   f = function(logits, target, options)
-    local o = check.options("cross_entropy", options, OPTIONS)
+    local o = options == nil and DEFAULTS or check.options("cross_entropy", options, OPTIONS)
     local weight, smoothing, ignore = o.weight, o.label_smoothing, o.ignore
     local labels = T.is_tensor(target) and target.dtype ~= runtime.real
     if type(weight) == "table" then
