@@ -32,9 +32,7 @@ local function is_inside()
 end
 
 --- True when x, a leaf or computed from one, wants a gradient.
-function M.tracks(x)
-  return get_node(x) ~= nil
-end
+M.tracks = is_any_tracked
 
 --- True when x wants a gradient and was computed from nothing that does: a parameter is one.
 function M.is_leaf(x)
@@ -102,7 +100,7 @@ local function recorder(twice)
     if records(...) then
       count = count + 1
       set_node(output, { number = count, name = name, backward = backward, saved = saved, twice = twice,
-        n = select("#", ...), ... })
+        walk = false, n = select("#", ...), ... })
     end
     return output
   end

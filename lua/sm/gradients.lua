@@ -9,7 +9,7 @@ local shape_text = require "sm.text".shape
 local M = {}
 
 local get_node, is_tensor = runtime.tape.node, runtime.tensor.is_tensor
-local changed, is_shared = runtime.tape.changed, runtime.tape.is_shared
+local changed, is_shared, table_for = runtime.tape.changed, runtime.tape.is_shared, runtime.tape.table_for
 local same_shape, add, record_twice = runtime.tensor.same_shape, runtime.pointwise.add, autograd.record_twice
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 -- Gives memory back at once; nobody else gets it in hand. A library that is loaded again leaves that to the collector.
@@ -32,12 +32,17 @@ local function refuse_walked(node)
     .. "results are freed; compute the loss again", node.name)
 end
 
+local walks = 0 -- so far; a node has the number of the last that has met it
+
 local function is_later(a, b) return a.number > b.number end
 
 --- Every node that `root` depends on, latest first.
 local function nodes_before(root)
-  local nodes, count, seen, stack, height = {}, 0, { [root] = true }, { root }, 1
+  local nodes, count, stack, height = {}, 0, { root }, 1
   local sorted, number = true, math.huge -- so far, as they are in a row of layers; of the node before
+  walks = walks + 1
+  local walk <const> = walks
+  root.walk = walk
   while height > 0 do
     local node = stack[height]
     height = height - 1
@@ -47,8 +52,8 @@ local function nodes_before(root)
     sorted, number = sorted and node.number < number, node.number
     for i = 1, node.n do
       local input = get_node(node[i])
-      if input and input ~= true and not seen[input] then
-        seen[input] = true
+      if input and input ~= true and input.walk ~= walk then
+        input.walk = walk
         height = height + 1
         stack[height] = input
       end
@@ -122,7 +127,7 @@ local function walk(root, gradient, wanted, graph, listener)
   -- Gradients on their way, by node or leaf. `holders` counts the places that hold a gradient; one that nobody
   -- holds any more goes back to the pool at once. What user code has seen is held by it for good, and is left to the
   -- collector.
-  local arrived, holders, leaves, found = { [node] = gradient }, { [gradient] = 2 }, {}, {}
+  local arrived, holders, leaves, found
   local plus = graph and sum_of or add
   local function let_go(g)
     local left = holders[g] - 1
@@ -136,11 +141,18 @@ local function walk(root, gradient, wanted, graph, listener)
     end
     return g
   end
-  if node == true then return { [root] = gradient }, { root }, own, let_go end
+  if node == true then
+    holders = { [gradient] = 2 }
+    return { [root] = gradient }, { root }, own, let_go
+  end
 
   local nodes = nodes_before(node)
+  arrived, holders, leaves = table_for(3 * #nodes), table_for(4 * #nodes), {}
+  arrived[node], holders[gradient] = gradient, 2
+  found = wanted and {} or arrived
   local leads = wanted and leading_to(nodes, wanted)
-  for _, current in ipairs(nodes) do
+  for at = 1, #nodes do
+    local current = nodes[at]
     local gy = arrived[current]
     if gy and wanted and wanted[current] then
       found[current] = gy
@@ -205,7 +217,7 @@ local function walk(root, gradient, wanted, graph, listener)
       current.n = 0
     end
   end
-  for _, leaf in ipairs(leaves) do found[leaf] = arrived[leaf] end
+  for i = 1, wanted and #leaves or 0 do found[leaves[i]] = arrived[leaves[i]] end
   return found, leaves, own, let_go
 end
 
@@ -223,7 +235,8 @@ function M.backward(root, given)
   local gradient = first_gradient("backward", root, given)
   autograd.walking(graph, function(listener)
     local found, leaves, own, let_go = walk(root, gradient, nil, graph, listener)
-    for _, leaf in ipairs(leaves) do
+    for i = 1, #leaves do
+      local leaf = leaves[i]
       local g, before = found[leaf], graph and leaf.grad or get_gradient(leaf) -- what the graph has is seen: it stays
       if before then
         local total = graph and sum_of(before, g) or add(before, g)

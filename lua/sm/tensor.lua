@@ -123,7 +123,10 @@ end)
 methods.copy_ = autograd.heard("copy_", autograd.copy_)
 
 methods.detach, methods.backward = autograd.detach, gradients.backward
-methods.requires_grad, methods.tracks = autograd.requires_grad, autograd.tracks
+methods.requires_grad = autograd.requires_grad
+
+--- True when x, a leaf or computed from one, wants a gradient.
+function methods.tracks(x) return autograd.tracks(x) end
 
 -- Every method refuses arguments that it does not take: x:relu(0.1) is an error.
 for name, method in pairs(methods) do

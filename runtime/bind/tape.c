@@ -1,4 +1,6 @@
 /* What the tape keeps with a tensor and asks of its memory: runtime.tape. */
+#include <limits.h>
+
 #include "bind/bind.h"
 
 static const char overwritten_key = 0; /* its address is the key of the node that all overwritten tensors have */
@@ -92,6 +94,12 @@ static int versions(lua_State *L) {
   return 1;
 }
 
+/* table_for(n) → an empty table with room for n keys */
+static int table_for(lua_State *L) {
+  lua_createtable(L, 0, (int)sm_lua_integer(L, 1, 0, INT_MAX / 64));
+  return 1;
+}
+
 /* changed(versions) → the first of its tensors that was changed since, or nil */
 static int changed(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -117,6 +125,7 @@ void sm_lua_open_tape(lua_State *L) {
                                        {"is_part", is_part},
                                        {"versions", versions},
                                        {"changed", changed},
+                                       {"table_for", table_for},
                                        {NULL, NULL}};
   sm_lua_functions(L, functions);
 }

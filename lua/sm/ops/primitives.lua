@@ -46,7 +46,10 @@ end
 
 --- The same elements in another shape, sharing storage.
 function M.view(x, shape)
-  return record(T.reshape(x, shape), "reshape", function(gy) return M.view(gy, x.shape) end, nil, x)
+  return record(T.reshape(x, shape), "reshape", function(gy, _, graph)
+    if graph then return M.view(gy, x.shape) end
+    return T.reshape(gy, x.shape)
+  end, nil, x)
 end
 
 --- A tensor of `shape` with x in it from `before` on (0-based, negative where x begins earlier), and `value` around.

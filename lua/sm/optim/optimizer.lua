@@ -111,7 +111,8 @@ end
 function Optimizer:zero_grad()
   adopt(self)
   for _, group in ipairs(self.groups) do
-    for _, entry in ipairs(group.entries) do entry.tensor.grad = nil end
+    local entries = group.entries
+    for i = 1, #entries do entries[i].tensor.grad = nil end
   end
 end
 
@@ -192,7 +193,8 @@ local function prepare(self, step)
   for _, group in ipairs(self.groups) do
     local call = group.call
     call.step, call.scale = step, scale
-    for _, entry in ipairs(group.entries) do
+    for i = 1, #group.entries do
+      local entry = group.entries[i]
       if not entry.state and gradient_of(entry.tensor) then make_state(self, group, entry) end
     end
   end
@@ -206,13 +208,15 @@ function Optimizer:step()
   adopt(self)
   local step, moved = self.steps + 1, false
   prepare(self, step)
+  local update = rules.of[self].update
   for _, group in ipairs(self.groups) do
-    local call = group.call
-    for _, entry in ipairs(group.entries) do
+    local call, entries = group.call, group.entries
+    for i = 1, #entries do
+      local entry = entries[i]
       local gradient = gradient_of(entry.tensor)
       if gradient then
         moved, entry.last = true, step
-        if not rules.of[self].update(entry.tensor, gradient, entry.state or make_state(self, group, entry), call) then
+        if not update(entry.tensor, gradient, entry.state or make_state(self, group, entry), call) then
           refuse(self, entry, gradient, ("its square or the step at a rate of %g"):format(call.lr))
         end
       end
