@@ -60,18 +60,24 @@ function M.restoring(restore, f, ...)
   return after(restore, f(...))
 end
 
---- @param sign integer 1 where nothing is to be recorded, -1 where it is
+-- Goes into one of these calls; sign: 1 where nothing is to be recorded, -1 where it is.
+local function enter(thread, sign)
+  calls = calls + 1
+  within[thread], any_within = sign * calls, true
+end
+
+local function leave(thread, before)
+  within[thread] = before
+  any_within = next(within) ~= nil
+end
+
 local function inside(name, sign, f, ...)
   if not check.is_callable(f) then fail("%s: expected a function, got %s", name, check.describe(f)) end
   local thread = running()
   local before = within[thread]
-  local function restore()
-    within[thread] = before
-    any_within = next(within) ~= nil
-  end
+  local function restore() leave(thread, before) end
   local _ <close> = setmetatable({}, { __close = restore })
-  calls = calls + 1
-  within[thread], any_within = sign * calls, true
+  enter(thread, sign)
   return M.restoring(restore, f, ...)
 end
 
@@ -216,11 +222,16 @@ function M.walking(graph, f)
   end
   local listener = observer
   if listener and listener.walk then listener.walk() end
-  local function restore() observer = listener end
+  local thread = running()
+  local before = within[thread]
+  local function restore()
+    observer = listener
+    leave(thread, before)
+  end
   local _ <close> = setmetatable({}, { __close = restore })
   observer = nil
-  if graph then return M.restoring(restore, f, listener) end
-  return M.restoring(restore, M.no_grad, f, listener)
+  if not graph then enter(thread, 1) end
+  return M.restoring(restore, f, listener)
 end
 
 --- Whether a value can be the gradient of x.
