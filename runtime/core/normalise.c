@@ -150,15 +150,6 @@ SM_INLINE void add_up_squares(const pass *p, const panel *at, size_t n) {
   store_sums(at->sum + p->width, square, n);
 }
 
-/* Numbers where the lanes of `where` are set, zero elsewhere. */
-SM_INLINE sm_vector masked(sm_lanes where, sm_vector x) { return (sm_vector)((sm_lanes)x & where); }
-
-/* Where relu lets a gradient pass that gave y, or was given y. */
-SM_INLINE sm_lanes passes(sm_vector y, bool limited, real limit) {
-  const sm_lanes above = ~(y <= 0);
-  return limited ? above & ~(y >= limit) : above;
-}
-
 /* What `apply` adds nothing to. */
 SM_INLINE sm_vector normalised(sm_vector x, sm_vector mean, sm_vector slope, sm_vector bias) {
   return sm_vector_fma(x - mean, slope, bias);

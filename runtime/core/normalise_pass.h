@@ -54,6 +54,15 @@ SM_INLINE wide widened(sm_vector x, int part) {
 #endif
 }
 
+/* Numbers where the lanes of `where` are set, zero elsewhere. */
+SM_INLINE sm_vector masked(sm_lanes where, sm_vector x) { return (sm_vector)((sm_lanes)x & where); }
+
+/* Where relu lets a gradient pass that gave y, or was given it. */
+SM_INLINE sm_lanes passes(sm_vector y, bool limited, real limit) {
+  const sm_lanes above = ~(y <= 0);
+  return limited ? above & ~(y >= limit) : above;
+}
+
 /* An item of single rows, of a group at once while it is in the cache: forward, and the gradient with its sums. */
 void sm_normalise_rows(const pass *p, size_t item);
 void sm_normalise_rows_gradient(const pass *p, size_t item);
