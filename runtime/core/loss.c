@@ -8,6 +8,8 @@
 #include "core/tile.h"
 
 enum {
+  FEW = 64,    /* classes at most where … */
+  STRIP = 16,  /* … so many rows are taken side by side */
   BLOCK = 256, /* classes whose exponentials are taken at once */
   MANY = 64,   /* numbers that are worth … */
   SUMS = 16    /* … so many running sums */
@@ -72,6 +74,39 @@ static double row_sum(const real *x, real top, size_t classes) {
     sum += sum_of(e, n);
   }
   return sum;
+}
+
+/* Rows side by side, each in a lane of its own, so that few classes fill vectors too: the bits are those of each row by
+   itself. */
+typedef struct strip {
+  real x[FEW][STRIP], top[STRIP];
+} strip;
+
+/* The next rows of a range; lanes that are left over have zeros. */
+static size_t take_strip(strip *to, const real *x, size_t row, sm_range range, size_t classes) {
+  const size_t n = range.last - row < STRIP ? range.last - row : STRIP;
+  for (size_t class = 0; class < classes; class++) {
+    for (size_t k = 0; k < n; k++) to->x[class][k] = x[(row + k) * classes + class];
+    for (size_t k = n; k < STRIP; k++) to->x[class][k] = 0;
+  }
+  for (size_t k = 0; k < STRIP; k++) to->top[k] = -INFINITY;
+  for (size_t class = 0; class < classes; class++) {
+#pragma omp simd
+    for (size_t k = 0; k < STRIP; k++) to->top[k] = to->x[class][k] > to->top[k] ? to->x[class][k] : to->top[k];
+  }
+  return n;
+}
+
+/* row_sum of each. */
+static void strip_sums(double sum[STRIP], const strip *of, size_t classes) {
+  for (size_t k = 0; k < STRIP; k++) sum[k] = 0;
+  for (size_t class = 0; class < classes; class++) {
+    real e[STRIP];
+#pragma omp simd
+    for (size_t k = 0; k < STRIP; k++) e[k] = sm_exp(below(of->x[class][k], of->top[k]));
+#pragma omp simd
+    for (size_t k = 0; k < STRIP; k++) sum[k] += (double)e[k];
+  }
 }
 
 /* What the chunks of rows share. */
@@ -148,14 +183,22 @@ static double target_dot(double *sum, const scores *of, size_t row, const real *
 static void forward_chunk(const void *work, size_t chunk) {
   const scores *of = work;
   const sm_target *target = of->target;
+  const size_t classes = of->classes;
+  const bool few = classes < FEW;
   sm_range range = sm_chunk(of->rows, of->chunks, chunk);
-  double loss = 0, divisor = 0;
+  double loss = 0, divisor = 0, sums[STRIP];
+  strip rows;
   for (size_t row = range.first; row < range.last; row++) {
+    const size_t k = (row - range.first) % STRIP;
+    if (few && k == 0) {
+      take_strip(&rows, of->x, row, range, classes);
+      strip_sums(sums, &rows, classes);
+    }
     of->log_sum[row] = 0;
     if (!counts(target, row)) continue;
-    const real *from = of->x + row * of->classes;
-    real top = row_max(from, of->classes);
-    double log_sum = log(row_sum(from, top, of->classes)), share;
+    const real *from = of->x + row * classes;
+    real top = few ? rows.top[k] : row_max(from, classes);
+    double log_sum = log(few ? sums[k] : row_sum(from, top, classes)), share;
     double dot = target_dot(&share, of, row, from, top);
     of->log_sum[row] = (real)log_sum;
     loss += share * log_sum - dot;
@@ -186,6 +229,50 @@ SM_INLINE void row_gradient(real *to, const real *x, real top, real sum, real sc
   for (size_t i = 0; i < classes; i++)
     to[i] = scale * (share * sm_exp_negative(below(x[i], top) - sum) -
                      (real)target_at(kept, spread, probability, weight, i));
+}
+
+/* The same of rows with labels, side by side; share (STRIP). */
+static void strip_gradient(real *to, strip *rows, size_t n, const real *log_sum, const real *share, const scores *of) {
+  real sum[STRIP] = {0};
+  memcpy(sum, log_sum, n * sizeof *sum);
+  for (size_t class = 0; class < of->classes; class++) {
+    const real t = (real)target_at(0, of->spread, NULL, of->target->weight, class), scale = of->scale;
+#pragma omp simd
+    for (size_t k = 0; k < STRIP; k++) {
+      const real p = sm_exp_negative(below(rows->x[class][k], rows->top[k]) - sum[k]);
+      rows->x[class][k] = scale * (share[k] * p - t);
+    }
+  }
+  for (size_t k = 0; k < n; k++)
+    for (size_t class = 0; class < of->classes; class++) to[k * of->classes + class] = rows->x[class][k];
+}
+
+static void few_backward_chunk(const void *work, size_t chunk) {
+  const scores *of = work;
+  const sm_target *target = of->target;
+  const size_t classes = of->classes;
+  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  strip rows;
+  for (size_t row = range.first, n; row < range.last; row += n) {
+    const real *from = of->x + row * classes;
+    real *to = of->gx + row * classes, at_label[STRIP], share[STRIP] = {0};
+    n = take_strip(&rows, of->x, row, range, classes);
+    for (size_t k = 0; k < n; k++) {
+      if (!counts(target, row + k)) continue;
+      at_label[k] = (real)((1 - target->smoothing) * weight_of(target, (size_t)target->label[row + k]));
+      share[k] = (real)((double)at_label[k] + of->spread_sum);
+    }
+    strip_gradient(to, &rows, n, of->log_sum + row, share, of);
+    for (size_t k = 0; k < n; k++, from += classes, to += classes) {
+      if (!counts(target, row + k)) {
+        memset(to, 0, classes * sizeof *to);
+        continue;
+      }
+      const size_t hit = (size_t)target->label[row + k];
+      const real p = sm_exp_negative(below(from[hit], rows.top[k]) - of->log_sum[row + k]);
+      to[hit] = of->scale * (share[k] * p - at_label[k] - (real)target_at(0, of->spread, NULL, target->weight, hit));
+    }
+  }
 }
 
 static void backward_chunk(const void *work, size_t chunk) {
@@ -224,9 +311,9 @@ static void backward_chunk(const void *work, size_t chunk) {
 
 void sm_cross_entropy_backward(real *gx, real gy, const real *log_sum, double divisor, const real *x,
                                const sm_target *target, size_t rows, size_t classes) {
-  run(backward_chunk, &(scores){.x = x, .target = target, .rows = rows, .classes = classes,
-                                .log_sum = (real *)log_sum, .gx = gx,
-                                .scale = divisor == 0 ? NAN : (real)((double)gy / divisor)});
+  run(target->label && classes < FEW ? few_backward_chunk : backward_chunk,
+      &(scores){.x = x, .target = target, .rows = rows, .classes = classes, .log_sum = (real *)log_sum, .gx = gx,
+                .scale = divisor == 0 ? NAN : (real)((double)gy / divisor)});
 }
 
 /* NaN is larger than nothing and nothing is larger than it, so a row that holds one is not correct. */

@@ -40,7 +40,7 @@ static double row_reference(const real *x, int32_t label, size_t classes, size_t
 
 static const struct {
   size_t rows, classes;
-} sizes[] = {{1, 1}, {1, 10}, {50, 10}, {17, 3}, {5000, 10}, {33, 257}, {3, 1000}, {100, 2}};
+} sizes[] = {{1, 1}, {1, 10}, {50, 10}, {17, 3}, {5000, 10}, {33, 257}, {3, 1000}, {100, 2}, {75, 63}, {40, 64}};
 
 static void the_loss_is_its_definition(void **state) {
   (void)state;
