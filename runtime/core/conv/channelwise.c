@@ -115,6 +115,66 @@ static void sum_columns(real *out, size_t out_step, const extent *over, size_t s
   }
 }
 
+/* ---- channels by themselves, under small kernels ---- */
+
+enum { SMALL = 3 }; /* rows and columns of the kernel */
+
+static bool is_small(const pass *of) {
+  return of->in.own == 1 && of->in.terms == 1 && of->read.kernel_height <= SMALL && of->read.kernel_width <= SMALL;
+}
+
+/* n results of one position, from `rows` kernel rows of `width` elements that lie on the image there. */
+SM_INLINE void sum_vector(real *out, const pass *of, const extent *over, size_t channel, const int rows,
+                          const int width, size_t n) {
+  const real *pixel = over->pixel + channel, *weights = over->weights + channel * taps_of(&of->read);
+  sm_vector sum = {0};
+  if (of->bias) sum = sm_vector_load(of->bias + channel, n);
+  SM_UNROLL
+  for (int i = 0; i < rows; i++) {
+    SM_UNROLL
+    for (int k = 0; k < width; k++) {
+      sm_vector weight = *(const sm_vector *)(weights + (size_t)i * over->weights_run + k * SM_VECTOR);
+      sum = sm_vector_fma(sm_vector_load(pixel + (size_t)i * over->pixel_run + (size_t)k * over->pixel_term, n), weight,
+                          sum);
+    }
+  }
+  sm_vector_store(out + channel, sum, n);
+}
+
+/* All results of one position: neighbours in memory come one after the other. */
+SM_INLINE void sum_position(real *out, const pass *of, const extent *over, const int rows, const int width) {
+  const size_t results = of->in.results, rest = results % SM_VECTOR, whole = results - rest;
+  for (size_t channel = 0; channel < whole; channel += SM_VECTOR)
+    sum_vector(out, of, over, channel, rows, width, SM_VECTOR);
+  if (rest) sum_vector(out, of, over, whole, rows, width, rest);
+}
+
+static void sum_small(const pass *of, size_t image, size_t row) {
+  const sm_reading *read = &of->read;
+  const sm_seen seen = {of->images + image * read->height * read->line, 0, read->line, read->pixel};
+  const sm_range rows = sm_reading_kernel_rows(read, row);
+  real *out = of->out + image * of->image + row * of->row;
+  for (size_t column = 0; column < read->columns; column++, out += of->pixel) {
+    const sm_range columns = sm_reading_kernel_columns(read, column);
+    extent over = extent_of(of, of->packed, &seen, row, column, rows, columns);
+    over.pixel_term = read->dilation_across * seen.pixel;
+    switch (over.runs * (SMALL + 1) + (columns.last - columns.first)) {
+      case 1 * (SMALL + 1) + 1: sum_position(out, of, &over, 1, 1); break;
+      case 1 * (SMALL + 1) + 2: sum_position(out, of, &over, 1, 2); break;
+      case 1 * (SMALL + 1) + 3: sum_position(out, of, &over, 1, 3); break;
+      case 2 * (SMALL + 1) + 1: sum_position(out, of, &over, 2, 1); break;
+      case 2 * (SMALL + 1) + 2: sum_position(out, of, &over, 2, 2); break;
+      case 2 * (SMALL + 1) + 3: sum_position(out, of, &over, 2, 3); break;
+      case 3 * (SMALL + 1) + 1: sum_position(out, of, &over, 3, 1); break;
+      case 3 * (SMALL + 1) + 2: sum_position(out, of, &over, 3, 2); break;
+      case 3 * (SMALL + 1) + 3: sum_position(out, of, &over, 3, 3); break;
+      default: sum_position(out, of, &over, 0, 0); break;
+    }
+  }
+}
+
+/* ---- all others ---- */
+
 /* One row of positions of one vector. */
 static void sum_row(real *out, const pass *of, const real *packed, const sm_seen *seen, size_t row,
                     const sm_sight *sight) {
@@ -142,6 +202,10 @@ static void sum_band(const void *work, size_t band) {
   const sm_reading *read = &of->read;
   size_t image = band / of->per_image;
   sm_range rows = sm_chunk(read->rows, of->per_image, band % of->per_image);
+  if (is_small(of)) {
+    for (size_t row = rows.first; row < rows.last; row++) sum_small(of, image, row);
+    return;
+  }
   real *own = (real *)(of->own + (size_t)sm_thread_index() * of->own_bytes);
   for (size_t v = 0; v < sm_vectors_of(&of->in); v++) {
     const sm_sight sight = sm_sight_of(&of->in, v);
@@ -231,6 +295,11 @@ static void pack_phase(real *packed, const real *w, const sm_phase *down, const 
     for (size_t tap = 0; tap < taps; tap++) {
       size_t row = sm_phase_element(down, tap / across->taps), column = sm_phase_element(across, tap % across->taps);
       const real *from = w + (row * conv->window.kernel_width + column) * in->own * filters;
+      if (in->own == 1 && in->terms == 1) {
+        *(sm_vector *)packed = sm_vector_load(from + first, count);
+        packed += SM_VECTOR;
+        continue;
+      }
       for (size_t j = 0; j < in->terms; j++, packed += SM_VECTOR) {
         for (size_t lane = 0; lane < SM_VECTOR; lane++) {
           size_t channel = first + lane;

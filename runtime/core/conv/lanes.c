@@ -6,12 +6,17 @@ sm_sight sm_sight_of(const sm_grouping *in, size_t vector) {
                     .count = sm_smaller(in->results - channel, SM_VECTOR),
                     .base = base,
                     .sources = sm_smaller(in->sources - base, SM_VECTOR)};
+  if (in->own == 1 && in->terms == 1) { /* nothing to divide */
+    sight.in_place = sight.count == SM_VECTOR;
+    sight.near = true;
+    for (size_t lane = 0; lane < SM_VECTOR; lane++) sight.first[lane] = (int)lane;
+    return sight;
+  }
   for (size_t lane = 0; lane < sight.count; lane++) {
     last = (channel + lane) / in->own * in->terms - base;
     sight.first[lane] = (int)last;
   }
   sight.near = last + in->terms <= SM_VECTOR;
-  sight.in_place = in->own == 1 && in->terms == 1 && sight.count == SM_VECTOR;
   return sight;
 }
 
