@@ -141,12 +141,15 @@ SM_INLINE void sum_vector(real *out, const pass *of, const extent *over, size_t 
   sm_vector_store(out + channel, sum, n);
 }
 
-/* All results of one position: neighbours in memory come one after the other. */
-SM_INLINE void sum_position(real *out, const pass *of, const extent *over, const int rows, const int width) {
+/* All results of `count` positions that see as much: neighbours in memory come one after the other. */
+SM_INLINE void sum_positions(real *out, const pass *of, extent over, size_t count, const int rows, const int width) {
   const size_t results = of->in.results, rest = results % SM_VECTOR, whole = results - rest;
-  for (size_t channel = 0; channel < whole; channel += SM_VECTOR)
-    sum_vector(out, of, over, channel, rows, width, SM_VECTOR);
-  if (rest) sum_vector(out, of, over, whole, rows, width, rest);
+  const size_t step = of->read.stride_across * of->read.pixel;
+  for (; count > 0; count--, out += of->pixel, over.pixel += step) {
+    for (size_t channel = 0; channel < whole; channel += SM_VECTOR)
+      sum_vector(out, of, &over, channel, rows, width, SM_VECTOR);
+    if (rest) sum_vector(out, of, &over, whole, rows, width, rest);
+  }
 }
 
 static void sum_small(const pass *of, size_t image, size_t row) {
@@ -154,21 +157,22 @@ static void sum_small(const pass *of, size_t image, size_t row) {
   const sm_seen seen = {of->images + image * read->height * read->line, 0, read->line, read->pixel};
   const sm_range rows = sm_reading_kernel_rows(read, row);
   real *out = of->out + image * of->image + row * of->row;
-  for (size_t column = 0; column < read->columns; column++, out += of->pixel) {
+  for (size_t column = 0, count; column < read->columns; column += count, out += count * of->pixel) {
+    count = column == of->inner.first && column < of->inner.last ? of->inner.last - column : 1;
     const sm_range columns = sm_reading_kernel_columns(read, column);
     extent over = extent_of(of, of->packed, &seen, row, column, rows, columns);
     over.pixel_term = read->dilation_across * seen.pixel;
     switch (over.runs * (SMALL + 1) + (columns.last - columns.first)) {
-      case 1 * (SMALL + 1) + 1: sum_position(out, of, &over, 1, 1); break;
-      case 1 * (SMALL + 1) + 2: sum_position(out, of, &over, 1, 2); break;
-      case 1 * (SMALL + 1) + 3: sum_position(out, of, &over, 1, 3); break;
-      case 2 * (SMALL + 1) + 1: sum_position(out, of, &over, 2, 1); break;
-      case 2 * (SMALL + 1) + 2: sum_position(out, of, &over, 2, 2); break;
-      case 2 * (SMALL + 1) + 3: sum_position(out, of, &over, 2, 3); break;
-      case 3 * (SMALL + 1) + 1: sum_position(out, of, &over, 3, 1); break;
-      case 3 * (SMALL + 1) + 2: sum_position(out, of, &over, 3, 2); break;
-      case 3 * (SMALL + 1) + 3: sum_position(out, of, &over, 3, 3); break;
-      default: sum_position(out, of, &over, 0, 0); break;
+      case 1 * (SMALL + 1) + 1: sum_positions(out, of, over, count, 1, 1); break;
+      case 1 * (SMALL + 1) + 2: sum_positions(out, of, over, count, 1, 2); break;
+      case 1 * (SMALL + 1) + 3: sum_positions(out, of, over, count, 1, 3); break;
+      case 2 * (SMALL + 1) + 1: sum_positions(out, of, over, count, 2, 1); break;
+      case 2 * (SMALL + 1) + 2: sum_positions(out, of, over, count, 2, 2); break;
+      case 2 * (SMALL + 1) + 3: sum_positions(out, of, over, count, 2, 3); break;
+      case 3 * (SMALL + 1) + 1: sum_positions(out, of, over, count, 3, 1); break;
+      case 3 * (SMALL + 1) + 2: sum_positions(out, of, over, count, 3, 2); break;
+      case 3 * (SMALL + 1) + 3: sum_positions(out, of, over, count, 3, 3); break;
+      default: sum_positions(out, of, over, count, 0, 0); break;
     }
   }
 }
