@@ -44,7 +44,7 @@ size_t sm_conv_channelwise_backward_filter_scratch(const sm_conv2d *conv) {
          sm_workers(of.chunks) * of.own_bytes;
 }
 
-enum { SUMS = 5, ROWS = 3, COLUMNS = 3 }; /* sums side by side: of one kernel row, or of most nets' kernels */
+enum { SUMS = 5 }; /* side by side */
 
 /* Positions of a row, and the source pixels that one element of the kernel sees at them. */
 typedef struct run {
@@ -53,42 +53,30 @@ typedef struct run {
   size_t count, lanes;
 } run;
 
-/* gw (rows, n, vector) += the products of gy and of vectors of source pixels: rows are `below` elements apart there and
-   gw_row in gw, the n in each `apart` elements. */
-SM_INLINE void add_sums(real *gw, size_t gw_row, const run *of, size_t below, size_t apart, const int rows,
-                        const int n) {
-  sm_vector sums[ROWS][SUMS];
+/* gw (n, vector) += the products of gy and of vectors of source pixels, which are `apart` elements apart. */
+SM_INLINE void add_sums(real *gw, const run *of, size_t apart, const int n) {
+  sm_vector sums[SUMS];
   const real *gy = of->gy, *pixel = of->pixel;
   SM_UNROLL
-  for (int i = 0; i < rows; i++) {
-    SM_UNROLL
-    for (int k = 0; k < n; k++) sums[i][k] = *(sm_vector *)(gw + (size_t)i * gw_row + k * SM_VECTOR);
-  }
+  for (int k = 0; k < n; k++) sums[k] = *(sm_vector *)(gw + k * SM_VECTOR);
   for (size_t left = of->count; left > 0; left--, gy += of->gy_step, pixel += of->step) {
     sm_vector given = sm_vector_load(gy, of->lanes);
     SM_UNROLL
-    for (int i = 0; i < rows; i++) {
-      SM_UNROLL
-      for (int k = 0; k < n; k++)
-        sums[i][k] = sm_vector_fma(given, *(const sm_vector *)(pixel + (size_t)i * below + (size_t)k * apart),
-                                   sums[i][k]);
-    }
+    for (int k = 0; k < n; k++)
+      sums[k] = sm_vector_fma(given, *(const sm_vector *)(pixel + (size_t)k * apart), sums[k]);
   }
   SM_UNROLL
-  for (int i = 0; i < rows; i++) {
-    SM_UNROLL
-    for (int k = 0; k < n; k++) *(sm_vector *)(gw + (size_t)i * gw_row + k * SM_VECTOR) = sums[i][k];
-  }
+  for (int k = 0; k < n; k++) *(sm_vector *)(gw + k * SM_VECTOR) = sums[k];
 }
 
 static void add_products(real *gw, const run *of, size_t apart, size_t n) {
   if (of->count == 0) return;
   switch (n) {
-    case 1: add_sums(gw, 0, of, 0, apart, 1, 1); break;
-    case 2: add_sums(gw, 0, of, 0, apart, 1, 2); break;
-    case 3: add_sums(gw, 0, of, 0, apart, 1, 3); break;
-    case 4: add_sums(gw, 0, of, 0, apart, 1, 4); break;
-    default: add_sums(gw, 0, of, 0, apart, 1, SUMS); break;
+    case 1: add_sums(gw, of, apart, 1); break;
+    case 2: add_sums(gw, of, apart, 2); break;
+    case 3: add_sums(gw, of, apart, 3); break;
+    case 4: add_sums(gw, of, apart, 4); break;
+    default: add_sums(gw, of, apart, SUMS); break;
   }
 }
 
@@ -146,17 +134,6 @@ static void add_columns(real *gw, const line *at) {
   }
 }
 
-/* The same for a kernel of 3x3 all of whose rows see the image, the first the row `at` tells. */
-static void add_square(real *gw, line at) {
-  const sm_reading *read = &at.of->read;
-  size_t gw_row = COLUMNS * SM_VECTOR;
-  sm_range common = common_columns(at.of, 0, COLUMNS);
-  run all = run_of(&at, 0, common);
-  if (all.count)
-    add_sums(gw, gw_row, &all, read->dilation * at.seen->line, read->dilation_across * at.seen->pixel, ROWS, COLUMNS);
-  for (size_t ky = 0; ky < ROWS; ky++, at.row += read->dilation) add_edges(gw + ky * gw_row, &at, 0, COLUMNS, common);
-}
-
 /* gw (kernel width, terms, vector): neighbouring terms at once. */
 static void add_terms(real *gw, const line *at) {
   size_t terms = at->of->in.terms;
@@ -187,13 +164,7 @@ static void add_band(real *gw, double *gbias, const gradient *of, const sm_seen 
     size_t row = (first + i) % read->rows;
     sm_range seen_rows = sm_reading_kernel_rows(read, row);
     line at = {of, of->gy + (first + i) * read->columns * of->filters + sight->channel, seen, 0, sight->count};
-    bool is_square = of->in.terms == 1 && read->kernel_width == COLUMNS && seen_rows.last - seen_rows.first == ROWS &&
-                     read->kernel_height == ROWS;
-    if (is_square) {
-      at.row = (size_t)((ptrdiff_t)(row * read->stride) - read->top);
-      add_square(gw, at);
-    }
-    for (size_t ky = seen_rows.first; ky < seen_rows.last && !is_square; ky++) {
+    for (size_t ky = seen_rows.first; ky < seen_rows.last; ky++) {
       at.row = (size_t)((ptrdiff_t)(row * read->stride + ky * read->dilation) - read->top);
       if (of->in.terms == 1) add_columns(gw + ky * kernel_line, &at);
       else add_terms(gw + ky * kernel_line, &at);
@@ -201,6 +172,101 @@ static void add_band(real *gw, double *gbias, const gradient *of, const sm_seen 
     if (gbias) add_row(gbias, &at);
   }
 }
+
+/* ---- channels by themselves, under small kernels ---- */
+
+enum { SMALL = 3, POSITIONS = 4 }; /* rows and columns of the kernel; positions at once */
+
+static bool is_small(const gradient *of) {
+  return of->in.own == 1 && of->in.terms == 1 && of->read.kernel_height <= SMALL && of->read.kernel_width <= SMALL;
+}
+
+/* Neighbouring positions that see the same elements of the kernel. */
+typedef struct patch {
+  real *gw;
+  const real *gy, *pixel;
+  size_t gw_channel, gw_row, gy_step, line, apart, step; /* gw_channel: from one channel's share to the next's */
+} patch;
+
+/* Of n channels, at `positions` positions that see `rows` kernel rows of `width` elements. */
+SM_INLINE void add_vector(const patch *of, size_t channel, const int positions, const int rows, const int width,
+                          size_t n) {
+  const real *gy = of->gy + channel, *pixel = of->pixel + channel;
+  real *gw = of->gw + channel * of->gw_channel;
+  sm_vector given[POSITIONS];
+  SM_UNROLL
+  for (int p = 0; p < positions; p++) given[p] = sm_vector_load(gy + (size_t)p * of->gy_step, n);
+  SM_UNROLL
+  for (int i = 0; i < rows; i++) {
+    SM_UNROLL
+    for (int k = 0; k < width; k++) {
+      sm_vector *to = (sm_vector *)(gw + (size_t)i * of->gw_row + k * SM_VECTOR), sum = *to;
+      const real *from = pixel + (size_t)i * of->line + (size_t)k * of->apart;
+      SM_UNROLL
+      for (int p = 0; p < positions; p++)
+        sum = sm_vector_fma(given[p], sm_vector_load(from + (size_t)p * of->step, n), sum);
+      *to = sum;
+    }
+  }
+}
+
+/* Of all channels, which are neighbours in memory. */
+SM_INLINE void add_positions(const patch *of, size_t channels, const int positions, const int rows, const int width) {
+  const size_t rest = channels % SM_VECTOR, whole = channels - rest;
+  for (size_t channel = 0; channel < whole; channel += SM_VECTOR)
+    add_vector(of, channel, positions, rows, width, SM_VECTOR);
+  if (rest) add_vector(of, whole, positions, rows, width, rest);
+}
+
+SM_INLINE void add_some(const patch *of, size_t channels, const int positions, size_t rows, size_t width) {
+  switch (rows * (SMALL + 1) + width) {
+    case 1 * (SMALL + 1) + 1: add_positions(of, channels, positions, 1, 1); break;
+    case 1 * (SMALL + 1) + 2: add_positions(of, channels, positions, 1, 2); break;
+    case 1 * (SMALL + 1) + 3: add_positions(of, channels, positions, 1, 3); break;
+    case 2 * (SMALL + 1) + 1: add_positions(of, channels, positions, 2, 1); break;
+    case 2 * (SMALL + 1) + 2: add_positions(of, channels, positions, 2, 2); break;
+    case 2 * (SMALL + 1) + 3: add_positions(of, channels, positions, 2, 3); break;
+    case 3 * (SMALL + 1) + 1: add_positions(of, channels, positions, 3, 1); break;
+    case 3 * (SMALL + 1) + 2: add_positions(of, channels, positions, 3, 2); break;
+    case 3 * (SMALL + 1) + 3: add_positions(of, channels, positions, 3, 3); break;
+    default: break;
+  }
+}
+
+/* One row of positions, counted through the whole batch. */
+static void add_small(real *gw, double *gbias, const gradient *of, size_t index) {
+  const sm_reading *read = &of->read;
+  const size_t image = index / read->rows, row = index % read->rows, filters = of->filters;
+  const real *gy = of->gy + index * read->columns * filters;
+  const sm_range rows = sm_reading_kernel_rows(read, row);
+  sm_range inner = {0, 0};
+  if (read->kernel_width) inner = common_columns(of, 0, read->kernel_width);
+  for (size_t v = 0; gbias && v < sm_vectors_of(&of->in); v++) {
+    const size_t channel = v * SM_VECTOR;
+    const line at = {.of = of, .gy = gy + channel, .lanes = sm_smaller(filters - channel, SM_VECTOR)};
+    add_row(gbias + channel, &at);
+  }
+  for (size_t column = 0, count; column < read->columns && rows.first < rows.last; column += count) {
+    const sm_range columns = sm_reading_kernel_columns(read, column);
+    count = column >= inner.first && column + POSITIONS <= inner.last ? POSITIONS : 1;
+    if (columns.first == columns.last) continue;
+    const ptrdiff_t y = (ptrdiff_t)(row * read->stride + rows.first * read->dilation) - read->top;
+    const ptrdiff_t x = (ptrdiff_t)(column * read->stride_across + columns.first * read->dilation_across) - read->left;
+    const patch at = {.gw = gw + (rows.first * read->kernel_width + columns.first) * SM_VECTOR,
+                      .gy = gy + column * filters,
+                      .pixel = of->x + (image * read->height + (size_t)y) * read->line + (size_t)x * read->pixel,
+                      .gw_channel = read->kernel_height * read->kernel_width,
+                      .gw_row = read->kernel_width * SM_VECTOR,
+                      .gy_step = filters,
+                      .line = read->dilation * read->line,
+                      .apart = read->dilation_across * read->pixel,
+                      .step = read->stride_across * read->pixel};
+    if (count == 1) add_some(&at, filters, 1, rows.last - rows.first, columns.last - columns.first);
+    else add_some(&at, filters, POSITIONS, rows.last - rows.first, columns.last - columns.first);
+  }
+}
+
+/* ---- chunks ---- */
 
 static void sum_chunk(const void *work, size_t chunk) {
   const gradient *of = work;
@@ -211,7 +277,8 @@ static void sum_chunk(const void *work, size_t chunk) {
   sm_range rows = sm_chunk(read->batch * read->rows, of->chunks, chunk);
   memset(gw, 0, of->gw_bytes);
   if (gbias) memset(gbias, 0, of->gbias_bytes);
-  for (size_t row = rows.first, count; row < rows.last; row += count) {
+  for (size_t row = rows.first; row < rows.last && is_small(of); row++) add_small(gw, gbias, of, row);
+  for (size_t row = rows.first, count; row < rows.last && !is_small(of); row += count) {
     size_t image = row / read->rows, y = row % read->rows;
     count = sm_smaller(sm_smaller(read->band, read->rows - y), rows.last - row);
     for (size_t v = 0; v < sm_vectors_of(&of->in); v++) {
