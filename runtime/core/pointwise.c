@@ -168,9 +168,38 @@ static void strided_block(const void *work, size_t block) {
   }
 }
 
+/* Whether all operands are either as the result is, element after element, or a short row again and again. */
+static bool repeats_rows(const sm_strided *axes) {
+  if (axes->rank != 2 || axes->size[1] > STRIP / 4 || axes->size[1] == 0) return false;
+  for (int k = 1; k < axes->operands; k++) {
+    const bool follows = axes->step[k][0] == (ptrdiff_t)axes->size[1];
+    if (axes->step[k][1] != 1 || !(follows || axes->step[k][0] == 0)) return false;
+  }
+  return true;
+}
+
+/* Of these: rows are laid out as often as they fill a strip. */
+static void rows_block(const void *work, size_t block) {
+  const loop *of = work;
+  const sm_range range = sm_block(of->n, block);
+  const size_t size = of->axes->size[1], strip = STRIP / size * size;
+  real repeated[SM_RULE_OPERANDS][STRIP];
+  const real *x[SM_RULE_OPERANDS];
+  for (int k = 0; k < rules[of->f].operands; k++) {
+    x[k] = of->axes->step[1 + k][0] ? of->x[k] + range.first : repeated[k];
+    for (size_t i = 0; x[k] == repeated[k] && i < strip; i++) repeated[k][i] = of->x[k][(range.first + i) % size];
+  }
+  for (size_t first = range.first; first < range.last; first += strip) {
+    const size_t n = range.last - first < strip ? range.last - first : strip;
+    sm_pointwise_run(of->y + first, x, of->step, of->f, n);
+    for (int k = 0; k < rules[of->f].operands; k++)
+      if (x[k] != repeated[k]) x[k] += n;
+  }
+}
+
 void sm_pointwise(real *y, const real *const x[], sm_rule f, const sm_strided *axes) {
   loop work = {.y = y, .f = f, .axes = axes, .n = sm_strided_count(axes)};
   for (int k = 0; k < rules[f].operands; k++)
     work.x[k] = x[k], work.step[k] = axes->step[1 + k][axes->rank - 1] != 0;
-  sm_parallel_blocks(work.n, strided_block, &work);
+  sm_parallel_blocks(work.n, repeats_rows(axes) ? rows_block : strided_block, &work);
 }
