@@ -253,6 +253,53 @@ static void every_pass_of_every_method_matches_the_reference(void **state) {
   }
 }
 
+/* Root mean square of the difference from exact (n), relative to that of exact. */
+static double error_of(real *got, const double *exact, size_t n) {
+  double wrong = 0, all = 0;
+  for (size_t i = 0; i < n; i++) {
+    wrong += ((double)got[i] - exact[i]) * ((double)got[i] - exact[i]);
+    all += exact[i] * exact[i];
+  }
+  free(got);
+  return sqrt(wrong / all);
+}
+
+/* How many times as large Winograd's rounding may be as that of direct sums. Their filter gradients are sums of short
+   ones, nearly exact where images are few and small. docs/results/convolution.md has the distribution. */
+static void winograd_rounds_little_more_than_direct_sums(void **state) {
+  (void)state;
+  static const struct { shape_case at; double most[SM_CONV_PASSES]; } layers[] = {
+      {{16, 16, 16, 16, 3, 3, 16, SAME(1)}, {4, 4, 6}},     {{8, 12, 12, 64, 3, 3, 64, SAME(1)}, {4, 4, 6}},
+      {{16, 5, 7, 128, 3, 3, 48, PADDED(1, 1)}, {4, 4, 6}}, {{4, 14, 14, 32, 5, 5, 32, SAME(1)}, {7, 7, 18}},
+      {{2, 11, 13, 96, 5, 5, 48, VALID(1)}, {7, 7, 18}},
+  };
+  if (sizeof(real) > sizeof(float)) skip(); /* the reference is no more exact */
+  for (size_t i = 0; i < COUNT_OF(layers); i++) {
+    planned p = plan(&layers[i].at, NULL);
+    if (skips(&p)) continue;
+    arrays a = make_arrays(&p);
+    for (size_t k = 0; k < p.x; k++) a.x[k] = a.x[k] > 0 ? a.x[k] : 0; /* as after relu */
+    multiply(&a, &p.conv);
+    double error[2][SM_CONV_PASSES];
+    for (int way = 0; way < 2; way++) {
+      const char *name = way ? "winograd" : "direct";
+      assert_true(sm_conv2d_use(&p.conv, name));
+      for (int pass = 0; pass < SM_CONV_PASSES; pass++)
+        assert_string_equal(sm_conv2d_method(&p.conv, (sm_conv_pass)pass), name);
+      error[way][SM_CONV_FORWARD] = error_of(forward(&p, &a, NULL), a.y, p.y);
+      error[way][SM_CONV_BACKWARD_DATA] = error_of(backward_data(&p, &a), a.gx, p.x);
+      error[way][SM_CONV_BACKWARD_FILTER] = error_of(backward_filter(NULL, &p, &a), a.gw, p.w);
+    }
+    for (int pass = 0; pass < SM_CONV_PASSES; pass++) {
+      double ratio = error[1][pass] / error[0][pass];
+      if (!(ratio > 0.5 && ratio <= layers[i].most[pass])) /* less: Winograd's method was not asked */
+        fail_msg("layer %zu, pass %d: %.3g by Winograd's method, %.3g by direct sums", i, pass, error[1][pass],
+                 error[0][pass]);
+    }
+    free_arrays(&a);
+  }
+}
+
 /* Each pass goes by a method that takes it and that none costs less than; every method is the one for some case. */
 static void the_method_that_costs_least_is_taken(void **state) {
   (void)state;
@@ -459,6 +506,7 @@ static int load_blas(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_pass_of_every_method_matches_the_reference),
+      cmocka_unit_test(winograd_rounds_little_more_than_direct_sums),
       cmocka_unit_test(the_method_that_costs_least_is_taken),
       cmocka_unit_test(an_element_does_not_depend_on_its_position),
       cmocka_unit_test(the_data_pass_is_the_adjoint_of_the_forward_pass),

@@ -168,4 +168,23 @@ static inline void sm_spread_tiles(real *cells, const sm_cells *lie, real *copy,
   }
 }
 
+/* ---- products ---- */
+
+enum { SM_WINOGRAD_PART = 48 }; /* terms that are added up by themselves */
+
+/* sm_tile_multiply of one block and run. Eight points round the most, so theirs are sums of parts' sums, which round
+   less than a long one. */
+static inline void sm_multiply_cells(sm_tile tile, size_t points, size_t rows, size_t width, bool adjacent_rows) {
+  size_t most = points == 8 ? SM_WINOGRAD_PART : tile.terms;
+  tile.start_last = points == 8;
+  for (size_t left = tile.terms; left > 0; left -= tile.terms) {
+    tile.terms = sm_smaller(left, most);
+    sm_tile_multiply(&tile, rows, width, adjacent_rows);
+    tile.start = tile.out;
+    tile.start_step = tile.out_step;
+    tile.a += tile.terms * (adjacent_rows ? tile.a_step : 1);
+    tile.b += tile.terms * tile.b_step;
+  }
+}
+
 #endif
