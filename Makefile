@@ -198,7 +198,7 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 # The benchmark. Without oneDNN, or PyTorch, its part is left out, and the report says so.
 CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -MMD -MP -O3 -march=native -fopenmp
 ONEDNN = $(shell $(CXX) -std=c++17 -fsyntax-only -x c++ bench/onednn.hpp 2>/dev/null && echo $(BUILD)/bench/onednn_step)
-.PHONY: deps-bench bench bench-quick bench-accuracy bench-operations
+.PHONY: deps-bench bench bench-quick bench-accuracy bench-operations bench-convolution
 bench: deps-test ## train networks against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS="resnet"
 	@$(MAKE) --no-print-directory $(JOBS) all $(ONEDNN)
 	@lua5.4 bench/run.lua $(BUILD) $(ARGS)
@@ -213,6 +213,16 @@ bench-accuracy: deps-test ## seconds of training to 98 %, 99 % and 99.2 %, also 
 bench-operations: deps-test ## time single operations, forward and back, against PyTorch; ARGS="gelu rounds=5"
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@lua5.4 bench/operations.lua $(BUILD) $(ARGS)
+
+bench-convolution: deps-test ## errors of each method of convolution against double: docs/results/convolution.md
+	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/bench/convolution
+	@$(BUILD)/bench/convolution $(ARGS) >$(BUILD)/bench/convolution.md
+	@cp $(BUILD)/bench/convolution.md docs/results/convolution.md
+
+$(BUILD)/bench/convolution: bench/convolution.c $(LIBRARIES)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(HOST_FLAGS) -O3 $(LINK_FLAGS) -Wl,-rpath,'$$ORIGIN/../lib' $< -o $@ -L$(BUILD)/lib -lsmrun -lm
 
 $(BUILD)/bench/onednn_step: bench/onednn_step.cpp
 	@mkdir -p $(@D)

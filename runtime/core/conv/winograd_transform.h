@@ -11,9 +11,9 @@
    loops vanish.
 
    The six points' rounding error was the least of the symmetric ones whose numbers are short, next to that of direct
-   sums 2.1 times against 4.3 times with 1 and 2. Of eight, those with 1/2, 1 and 2 have the least; Barabasz, Anderson, Soodhalter and Gregg 2020, "Error analysis and
-   improving the accuracy of Winograd convolution for deep neural networks", arxiv.org/abs/1803.10986, say why numbers
-   near 1 on both sides are good. */
+   sums 2.1 times against 4.3 times with 1 and 2. Of eight, those with 1/2, 1 and 2 have the least. Barabasz, Anderson,
+   Soodhalter and Gregg 2020, "Error analysis and improving the accuracy of Winograd convolution for deep neural
+   networks", arxiv.org/abs/1803.10986, say why numbers near 1 on both sides are good. */
 #ifndef SM_CONV_WINOGRAD_TRANSFORM_H
 #define SM_CONV_WINOGRAD_TRANSFORM_H
 
