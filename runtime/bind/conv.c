@@ -139,12 +139,32 @@ static int conv2d_maxpool2d(lua_State *L) {
   return 3;
 }
 
+/* methods(shape of x, shape of w, options) → {forward=, data_gradient=, filter_gradient=}: the names of the methods that
+   a convolution of these takes, on any number of threads */
+static int methods(lua_State *L) {
+  static const char *const passes[] = {"forward", "data_gradient", "filter_gradient"};
+  sm_shape x, w, y;
+  sm_lua_shape(L, 1, &x);
+  sm_lua_shape(L, 2, &w);
+  const options o = read_options(L, 3);
+  sm_conv2d conv;
+  sm_error error;
+  check(L, o.where, sm_conv2d_plan(&conv, &y, &x, &w, o.axes, o.groups, &error), &error);
+  lua_createtable(L, 0, SM_CONV_PASSES);
+  for (int pass = 0; pass < SM_CONV_PASSES; pass++) {
+    lua_pushstring(L, sm_conv2d_method(&conv, (sm_conv_pass)pass));
+    lua_setfield(L, -2, passes[pass]);
+  }
+  return 1;
+}
+
 void sm_lua_open_conv(lua_State *L) {
   static const luaL_Reg functions[] = {{"conv2d", conv2d},
                                        {"conv2d_backward_data", conv2d_backward_data},
                                        {"conv2d_backward_filter", conv2d_backward_filter},
                                        {"conv2d_transpose", conv2d_transpose},
                                        {"conv2d_maxpool2d", conv2d_maxpool2d},
+                                       {"methods", methods},
                                        {NULL, NULL}};
   sm_lua_functions(L, functions);
   sm_lua_add_windows(L);

@@ -290,6 +290,7 @@ local RECIPE <const> = {
   ["conv.maxpool2d_backward"] = "image won @imagelike int @window", ["conv.avgpool2d"] = "image int @pool",
   ["conv.avgpool2d_backward"] = "image @imagelike int @pool",
   ["conv.conv2d_maxpool2d"] = "image filters ?vector @window int @pool ?bool ?bool",
+  ["conv.methods"] = "@imagelike @filterlike @window",
   ["softmax.softmax"] = "matrix int num bool bool", ["softmax.softmax_backward"] = "matrix matrix int num bool bool",
   ["loss.cross_entropy"] = "matrix labels ?vector prob ?int",
   ["loss.cross_entropy_backward"] = "scalar vector num matrix labels ?vector prob ?int",

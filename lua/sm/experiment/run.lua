@@ -270,6 +270,19 @@ local function record(self, changes)
   self.directory:write("environment.json", json.encode(self.record))
 end
 
+--- Keeps by which methods the convolutions of a step went: of a run that goes on, only where they are others.
+--- @param list table as sm.experiment.convolutions has it
+function M:note_convolutions(list)
+  local first = self.record.convolutions
+  if #list == 0 then return end
+  if not first then
+    record(self, { convolutions = json.array(list) })
+  elseif json.encode(first) ~= json.encode(list) then
+    self.record.sessions[#self.record.sessions].convolutions = json.array(list)
+    record(self, {})
+  end
+end
+
 --- Keeps every module beside the experiment: those that are loaded now, and those that a step may load later.
 local function keep_modules(self)
   local kept, sums = modules.read(self.directory.path .. "/modules"), {}

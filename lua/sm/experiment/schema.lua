@@ -120,6 +120,7 @@ local texts <const> = each("object", "string")
 
 --- What another session of a run may have otherwise.
 local session <const> = {
+  convolutions = each("array", texts),
   smrun = "string", started = "string", host = "string", threads = "count", cores = "count",
   instruction_set = "string", git = git,
 }

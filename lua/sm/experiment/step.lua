@@ -6,6 +6,7 @@ local fail = require "sm.fail"
 local problem = require "sm.problem"
 local shapes = require "sm.shapes"
 local checkpoint = require "sm.experiment.checkpoint"
+local convolutions = require "sm.experiment.convolutions"
 local first_steps = require "sm.experiment.first_steps"
 
 local M = {}
@@ -161,7 +162,11 @@ function M.take(run)
   run.state.step = run.state.step + 1
   run:moment(true)
   run.optimizer:zero_grad()
-  return first_steps.observed(run, run.own_step and own_step or descend, run)
+  local make = run.own_step and own_step or descend
+  if run.listened then return first_steps.observed(run, make, run) end
+  run.listened = true -- once in a process, for what it hears stays the same
+  local function tell(list) run:note_convolutions(list) end
+  return convolutions.heard(run.model:parameters(), tell, first_steps.observed, run, make, run)
 end
 
 return M
