@@ -4,7 +4,8 @@
 -- the peak of the process's memory in MB.
 --   … net=resnet check=FILE.npz
 -- writes data, parameters, and what the network makes of them: the loss, its gradients, and the loss after five steps.
--- subnormal=true makes half of the weights, and what goes in, subnormal numbers. The rate is 0 then, so that no weight grows.
+-- subnormal=true makes half of the weights, and what goes in, subnormal numbers. The rate is 0 then, so that no
+-- weight grows.
 local sm = require "sm"
 local training = require "training"
 

@@ -8,26 +8,13 @@ local M = {}
 local now <const> = runtime.system.now
 local WARM <const>, FEW <const> = 3, 5
 local RATE <const> = 1e-4
+local TINY <const> = 1e-39 -- a subnormal number
 
 local function batch_of(network)
   local n = network.batch
   local function integers(shape, below) return sm.randint(0, below, n, table.unpack(shape)) end
   local x = network.tokens and integers(network.input, network.tokens) or sm.rand(n, table.unpack(network.input))
   return x, integers(network.target, network.classes)
-end
-
---- A tensor full of a subnormal number. No operation makes one; files may hold them.
-local function subnormal(shape)
-  local count, path = 1, os.tmpname() .. ".npy"
-  for _, size in ipairs(shape) do count = count * size end
-  local header = ("{'descr': '<f4', 'fortran_order': False, 'shape': (%d,), }"):format(count)
-  header = header .. (" "):rep(-(#header + 11) % 64) .. "\n"
-  local file <close> = assert(io.open(path, "wb"))
-  file:write("\x93NUMPY\1\0", string.pack("<s2", header), string.pack("<f", 1e-39):rep(count))
-  file:close()
-  local x = sm.load(path)
-  os.remove(path)
-  return x:reshape(table.unpack(shape))
 end
 
 --- @param name string of the network
@@ -39,10 +26,10 @@ function M.new(name, o)
   local model = network.build(o.dropout or 0.5):build(network.input, network.tokens and "int32")
   local x, y = batch_of(network)
   if o.subnormal then
-    x = subnormal(x.shape)
+    x = x * TINY
     for _, w in pairs(model:parameters()) do
       local values = w:detach()
-      values:copy_(#w.shape == 1 and sm.zeros(w.shape) or sm.where(values:lt(0), subnormal(w.shape), values))
+      values:copy_(#w.shape == 1 and sm.zeros(w.shape) or sm.where(values:lt(0), values * TINY, values))
     end
   end
   local optimizer = sm.optim.adam { lr = o.subnormal and 0 or RATE }

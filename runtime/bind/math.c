@@ -1,9 +1,9 @@
 /* runtime.math: what reduce.c and product.c add, and numbers as a kernel has them. */
 #include "bind/bind.h"
 
-/* rounded(number) → the nearest that a kernel can have */
+/* rounded(number) → the nearest that a real can be */
 static int rounded(lua_State *L) {
-  lua_pushnumber(L, (lua_Number)sm_as_real(sm_lua_number(L, 1)));
+  lua_pushnumber(L, (lua_Number)(real)sm_lua_number(L, 1));
   return 1;
 }
 

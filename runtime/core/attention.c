@@ -172,7 +172,7 @@ void sm_attention_forward(real *out, real *log_sum, const real *q, const real *k
   work.q = q;
   work.k = k;
   work.v = v;
-  sm_parallel(items_of(of, false), SM_LARGE, forward_item, &work);
+  sm_compute(items_of(of, false), SM_LARGE, forward_item, &work);
 }
 
 /* ---- backward ---- */
@@ -242,5 +242,5 @@ void sm_attention_backward(real *gq, real *gk, real *gv, const real *gy, const r
   work.gk = gk;
   work.gv = gv;
   work.gy = gy;
-  sm_parallel(items_of(of, true), SM_LARGE, backward_item, &work);
+  sm_compute(items_of(of, true), SM_LARGE, backward_item, &work);
 }

@@ -169,5 +169,5 @@ void sm_contract(real *c, const real *a, const real *b, const sm_contraction *pl
   all.parts = count * (size_t)(all.tiles.rows * all.tiles.columns);
   double operations = work * (double)count, chunks = operations / SM_BLOCK + 1;
   all.chunks = chunks < (double)all.parts ? (size_t)chunks : all.parts;
-  sm_parallel(all.chunks, all.chunks > 1 ? SM_LARGE : 1, contract_chunk, &all);
+  sm_compute(all.chunks, all.chunks > 1 ? SM_LARGE : 1, contract_chunk, &all);
 }

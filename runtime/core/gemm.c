@@ -233,7 +233,7 @@ static void warm_up(const void *work, size_t item) {
 
 void sm_gemm_warm_up(void) {
   atomic_int begun = 0, *work = &begun;
-  sm_parallel((size_t)sm_thread_count(), SM_LARGE, warm_up, &work);
+  sm_compute((size_t)sm_thread_count(), SM_LARGE, warm_up, &work);
 }
 
 /* Against BLAS with the same vectors, over batches of 1 to 1000 and weights of 64x64 to 8192x2048, direct
@@ -346,7 +346,7 @@ void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool 
   bool direct = kernel == SM_GEMM_DIRECT;
   sm_gemm_grid tiles = sm_gemm_grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
   const product work = {c, a, b, bias, relu, transpose_a, transpose_b, direct, m, n, k, tiles};
-  sm_parallel((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);
+  sm_compute((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);
 }
 
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,

@@ -86,7 +86,7 @@ static void add_rows(const product *of) {
   for (size_t first = 0; first < of->n; first += COLUMNS) {
     sm_range columns = {first, first + COLUMNS < of->n ? first + COLUMNS : of->n};
     size_t count = columns.last - columns.first;
-    sm_parallel(of->parts, of->k * count, sum_part, &(partial){of, sums, columns});
+    sm_compute(of->parts, of->k * count, sum_part, &(partial){of, sums, columns});
     for (size_t i = 0; i < of->m; i++) {
       real *c = of->c + i * of->n + first;
       memcpy(c, sums + i * COLUMNS, count * sizeof *c);
@@ -154,7 +154,7 @@ void sm_gemm_thin(real *c, const real *a, const real *b, const real *bias, bool 
   const product of = {
       c, a, b, bias, relu, m, n, k, parts < 1 ? 1 : parts < SM_BATCH_CHUNKS ? parts : SM_BATCH_CHUNKS};
   if (transpose_b)
-    sm_parallel(of.parts, n * k, multiply_part, &of);
+    sm_compute(of.parts, n * k, multiply_part, &of);
   else
     add_rows(&of);
 }

@@ -129,7 +129,7 @@ static void run(sm_task *chunk, scores *of) {
   if (target->weight) of->spread_sum = 0;
   for (size_t i = 0; i < of->classes && target->weight && target->smoothing > 0; i++)
     of->spread_sum += of->spread * (double)target->weight[i];
-  sm_parallel(of->chunks, of->rows * of->classes, chunk, of);
+  sm_compute(of->chunks, of->rows * of->classes, chunk, of);
 }
 
 static double weight_of(const sm_target *target, size_t class) {

@@ -1,7 +1,7 @@
 /* Functions of one number, written without branches so that plain loops over them become vector code, and
    with every fused multiply-add spelled out, so that a vector's tail computes exactly what its body computes.
-   In the float build they are within 2 units in the last place over the whole range; subnormal numbers count as 0, as
-   in all kernels (core/subnormal.h). The double build, whose purpose is exact checks, takes them from the system's
+   In the float build they are within 2 units in the last place over the whole range, denormal results
+   included but for sm_exp_negative. The double build, whose purpose is exact checks, takes them from the system's
    mathematics library. */
 #ifndef SM_MATH_H
 #define SM_MATH_H
@@ -35,9 +35,6 @@ static inline real sm_share_divided(real part, real e) {
   return sm_fma(-y, lost, y);
 }
 
-/* A library's function may take a subnormal number apart by its bits, after it has become 0 in a product. */
-static inline real sm_flushed(real x) { return fabs((double)x) < SM_SMALLEST ? x * 0 : x; }
-
 /* NaN stays. */
 static inline real sm_relu(real x) { return x <= 0 ? 0 : x; }
 
@@ -45,10 +42,11 @@ static inline real sm_relu(real x) { return x <= 0 ? 0 : x; }
 
 static inline real sm_abs(real x) { return fabs(x); }
 static inline real sm_sqrt(real x) { return sqrt(x); }
-static inline real sm_pow(real x, real power) { return pow(sm_flushed(x), power); }
+static inline real sm_pow(real x, real power) { return pow(x, power); }
 static inline real sm_exp(real x) { return exp(x); }
 static inline real sm_exp_negative(real x) { return exp(x); }
-static inline real sm_log(real x) { return log(sm_flushed(x)); }
+static inline real sm_exp_gradual(real x) { return exp(x); }
+static inline real sm_log(real x) { return log(x); }
 static inline real sm_log1p_unit(real x) { return log1p(x); }
 static inline real sm_share(real part, real e) { return sm_share_divided(part, e); }
 static inline real sm_log1p(real x) { return log1p(x); }
@@ -62,7 +60,7 @@ static inline real sm_cos(real x) { return cos(x); }
 
 static inline real sm_abs(real x) { return fabsf(x); }
 static inline real sm_sqrt(real x) { return sqrtf(x); }
-static inline real sm_pow(real x, real power) { return powf(sm_flushed(x), power); }
+static inline real sm_pow(real x, real power) { return powf(x, power); }
 
 static inline uint32_t sm_bits(float x) {
   uint32_t bits;
@@ -100,8 +98,8 @@ static inline float sm_expm1_reduced(float x, uint32_t *power) {
   return sm_fma(p, r * r, r);
 }
 
-/* 2^n is applied in two halves, since n runs beyond a float's exponents: the last product overflows to infinity, or
-   underflows to 0. */
+/* 2^n is applied in two halves, since n runs beyond a float's exponents: the last product rounds a denormal
+   result, overflows to infinity, or underflows to 0. */
 static inline real sm_exp(real x) {
   const float lowest = -104, highest = 89; /* exp is 0 below and infinite above */
   x = x < lowest ? lowest : x;             /* either comparison is false for NaN, which stays */
@@ -112,7 +110,8 @@ static inline real sm_exp(real x) {
   return p * sm_power_of_two(half) * sm_power_of_two(n - half);
 }
 
-/* The same for x <= 0, in fewer instructions; where the result would be subnormal (x < -87.3), it is 0. */
+/* The same for x <= 0, in fewer instructions; where the result would be denormal (x < -87.3), and slow to work
+   with on many a processor, it is 0. */
 static inline real sm_exp_negative(real x) {
   const float lowest = -0x1.5d589ep+6f; /* 126 log 2, rounded towards 0 */
   uint32_t power;
@@ -121,8 +120,16 @@ static inline real sm_exp_negative(real x) {
   return x < lowest ? 0 : y;
 }
 
-/* exp x - 1 = 2^n (exp r - 1) + (2^n - 1), of half of it, for 2^n may be beyond the range where that is not. Near 0,
-   where half of x may be subnormal, it is x. */
+/* The same with denormal results: 2^24 times as large they are not. */
+static inline real sm_exp_gradual(real x) {
+  const float lowest = -104;
+  x = x < lowest ? lowest : x;
+  uint32_t power;
+  float p = sm_expm1_reduced(x, &power) + 1;
+  return p * sm_from_bits((power << 23) + (151u << 23)) * 0x1p-24f;
+}
+
+/* exp x - 1 = 2^n (exp r - 1) + (2^n - 1), of half of it, for 2^n may be beyond the range where that is not. */
 static inline real sm_expm1(real x) {
   const float lowest = -18, highest = 89;
   float bounded = x < lowest ? lowest : x;
@@ -130,23 +137,26 @@ static inline real sm_expm1(real x) {
   uint32_t power;
   float p = sm_expm1_reduced(bounded, &power);
   float half = sm_power_of_two(((int32_t)(power << 16) >> 16) - 1);
-  float y = copysignf(2 * sm_fma(p, half, half - 0.5f), x); /* the sign also of 0 */
-  return fabsf(x) < 0x1p-60f ? x : y;
+  return copysignf(2 * sm_fma(p, half, half - 0.5f), x); /* the sign also of 0 */
 }
 
 /* log x = k log 2 + log(1 + f) with 1 + f in [sqrt(1/2), sqrt 2), and with s = f/(2 + f)
    log(1 + f) = f - f²/2 + s (f²/2 + s² P(s²)), P minimax to 2^-30. */
 static inline real sm_log(real x) {
   const uint32_t root_half = 0x3f3504f3u; /* the bits of sqrt(1/2) */
-  int32_t k = (int32_t)(sm_bits(x) - root_half) >> 23;
-  float f = sm_from_bits(sm_bits(x) - ((uint32_t)k << 23)) - 1, exponent = (float)k;
+  const float smallest_normal = 0x1p-126f, lift = 0x1p+23f;
+  int is_denormal = x < smallest_normal;
+  float normal = is_denormal ? x * lift : x;
+  int32_t k = (int32_t)(sm_bits(normal) - root_half) >> 23;
+  float f = sm_from_bits(sm_bits(normal) - ((uint32_t)k << 23)) - 1;
+  float exponent = (float)(is_denormal ? k - 23 : k);
   float s = f / (2 + f), s2 = s * s, half_square = 0.5f * f * f;
   float p = sm_fma(0x1.31e7ecp-2f, s2, 0x1.995e92p-2f);
   p = sm_fma(p, s2, 0x1.55557ap-1f);
   float small = sm_fma(s, sm_fma(p, s2, half_square), exponent * SM_LN2_LOW);
   float y = sm_fma(exponent, SM_LN2_HIGH, (small - half_square) + f);
   y = x < INFINITY ? y : x; /* infinity and NaN */
-  y = x < SM_SMALLEST ? -INFINITY : y;
+  y = x == 0 ? -INFINITY : y;
   return x < 0 ? NAN : y;
 }
 
@@ -208,8 +218,7 @@ static inline real sm_erf(real x) {
   q = sm_fma(q, far, -0x1.46c582p-1f);
   q = sm_fma(q, far, -0x1.2085b2p+0f);
   q = sm_fma(q, far, -0x1.72e4bep-12f);
-  float inside = size < 0x1p-60f ? size * 0x1.20dd76p+0f : sm_fma(p, size, size); /* p * size may be subnormal */
-  float outside = 1 - sm_exp_negative(q);
+  float inside = sm_fma(p, size, size), outside = 1 - sm_exp_negative(q);
   return copysignf(size < 1 ? inside : outside, x);
 }
 
@@ -286,7 +295,7 @@ static inline real sm_circle_far(real x, uint32_t quarters) {
 
 /* 1/(1 + exp -x), computed from e = exp -|x|, which cannot overflow: for negative x it is e/(1 + e). */
 static inline real sm_sigmoid(real x) {
-  real e = sm_exp_negative(-sm_abs(x));
+  real e = sm_exp_gradual(-sm_abs(x));
   return sm_share(x < 0 ? e : 1, e);
 }
 

@@ -321,16 +321,16 @@ static void chunk_of_items(const void *work, size_t chunk) {
 }
 
 static void each_item(const pass *p, void (*f)(const pass *p, size_t item)) {
-  sm_parallel(p->chunks, p->of->outer * p->of->rows * p->of->channels, chunk_of_items, &(step){p, f});
+  sm_compute(p->chunks, p->of->outer * p->of->rows * p->of->channels, chunk_of_items, &(step){p, f});
 }
 
 /* From the last on, which a pass before has read last. */
 static void each_item_backwards(const pass *p, void (*f)(const pass *p, size_t item)) {
-  sm_parallel_backwards(p->chunks, p->of->outer * p->of->rows * p->of->channels, chunk_of_items, &(step){p, f});
+  sm_compute_backwards(p->chunks, p->of->outer * p->of->rows * p->of->channels, chunk_of_items, &(step){p, f});
 }
 
 static void each_outer(const pass *p, sm_task *task) {
-  sm_parallel(p->of->outer, p->of->outer * p->parts * p->of->channels, task, p);
+  sm_compute(p->of->outer, p->of->outer * p->parts * p->of->channels, task, p);
 }
 
 /* gw and gb from the sums of all parts, or of every `outer`, added in their order. */

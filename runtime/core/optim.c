@@ -49,7 +49,7 @@ static inline real flaw(real a, real b, real c) { return a * 0 + b * 0 + c * 0; 
 static bool run(sm_task *block, step of) {
   atomic_bool failed = false;
   of.failed = &failed;
-  sm_parallel_backwards(sm_blocks(of.n), of.n, block, &of);
+  sm_compute_backwards(sm_blocks(of.n), of.n, block, &of);
   return !failed;
 }
 
@@ -247,7 +247,7 @@ static void change_chunk(const void *work, size_t chunk) {
 
 double sm_squared_change(const real *before, const real *after, size_t n) {
   double partial[SM_BATCH_CHUNKS], sum = 0;
-  sm_parallel(SM_BATCH_CHUNKS, n, change_chunk, &(difference){before, after, n, partial});
+  sm_compute(SM_BATCH_CHUNKS, n, change_chunk, &(difference){before, after, n, partial});
   for (int chunk = 0; chunk < SM_BATCH_CHUNKS; chunk++) sum += partial[chunk];
   return sum;
 }
@@ -299,7 +299,7 @@ void sm_smorms3_observe(sm_smorms3_look *look, const real *mem, const real *a, c
   pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
   size_t chunks = sm_batch_chunks(sm_blocks(n));
   const observation work = {look, &turn, mem, a, b, (real)cap, (real)epsilon, n, chunks};
-  sm_parallel(chunks, n, observe_chunk, &work);
+  sm_compute(chunks, n, observe_chunk, &work);
   look->count += n;
 }
 

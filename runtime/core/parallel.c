@@ -31,6 +31,7 @@ static struct {
   const void *work;
   size_t count, shares; /* into which its items are dealt */
   bool backwards;
+  sm_mode mode;        /* of whoever gave it */
   uint32_t number;     /* of it: announced, when it was */
   _Atomic size_t done; /* items */
   _Atomic int workers; /* threads that have had an item */
@@ -107,6 +108,7 @@ static void help(int place) {
     for (; take(&pool.share[from], &item); count++) {
       if (own_number != pool.number) {
         own_number = pool.number;
+        if ((sm_mode_now() ^ pool.mode) & SM_FLUSH) sm_set_mode(pool.mode);
         own_index = atomic_fetch_add_explicit(&pool.workers, 1, memory_order_relaxed);
       }
       pool.task(pool.work, pool.backwards ? mirrored(item, from) : item);
@@ -141,7 +143,6 @@ static bool await_work(uint32_t *seen) {
 
 static void *run_helper(void *place) {
   uint32_t seen = 0;
-  sm_flush_subnormal();
   do help((int)(intptr_t)place);
   while (await_work(&seen));
   return NULL;
@@ -209,6 +210,7 @@ static void share_work(size_t count, sm_task *task, const void *work, bool backw
   pool.count = count;
   pool.shares = count < (size_t)pool.threads ? count : (size_t)pool.threads;
   pool.backwards = backwards;
+  pool.mode = sm_mode_now();
   pool.number = atomic_load(&pool.announced) + 1;
   atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
   atomic_store_explicit(&pool.workers, 0, memory_order_relaxed);
@@ -232,7 +234,7 @@ static void work_alone(size_t count, sm_task *task, const void *work, bool backw
   own_index = before;
 }
 
-static void dispatch(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
+static void run(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
   bool large = count > 1 && count <= UINT32_MAX && elements > SM_BLOCK && sm_thread_count() > 1;
   if (!large || atomic_flag_test_and_set(&pool.busy)) {
     work_alone(count, task, work, backwards);
@@ -246,18 +248,22 @@ static void dispatch(size_t count, size_t elements, sm_task *task, const void *w
   atomic_flag_clear(&pool.busy);
 }
 
-static void run(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
-  sm_mode before = sm_flush_subnormal();
-  dispatch(count, elements, task, work, backwards);
-  if (before != sm_mode_now()) sm_set_mode(before);
-}
-
 void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work) {
   run(count, elements, task, work, false);
 }
 
-void sm_parallel_backwards(size_t count, size_t elements, sm_task *task, const void *work) {
-  run(count, elements, task, work, true);
+static void compute(size_t count, size_t elements, sm_task *task, const void *work, bool backwards) {
+  sm_mode before = sm_flush_subnormal();
+  run(count, elements, task, work, backwards);
+  sm_set_mode(before);
+}
+
+void sm_compute(size_t count, size_t elements, sm_task *task, const void *work) {
+  compute(count, elements, task, work, false);
+}
+
+void sm_compute_backwards(size_t count, size_t elements, sm_task *task, const void *work) {
+  compute(count, elements, task, work, true);
 }
 
 static void set_threads(int threads) {

@@ -51,9 +51,13 @@ typedef void sm_task(const void *work, size_t item);
    that cut the same memory alike find in a core's own cache what that core wrote there before. */
 void sm_parallel(size_t count, size_t elements, sm_task *task, const void *work);
 
+/* The same for the kernels that a training step's time goes into: subnormal numbers count as 0 (core/subnormal.h),
+   whether one thread or several do the work, and the caller has its own mode of the processor again afterwards. */
+void sm_compute(size_t count, size_t elements, sm_task *task, const void *work);
+
 /* The same, but each thread goes through its run from the last item to the first: what the work before wrote last is
    still in the cache. */
-void sm_parallel_backwards(size_t count, size_t elements, sm_task *task, const void *work);
+void sm_compute_backwards(size_t count, size_t elements, sm_task *task, const void *work);
 
 /* For every block of a pointwise loop over so many elements. */
 static inline void sm_parallel_blocks(size_t elements, sm_task *task, const void *work) {

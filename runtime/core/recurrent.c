@@ -49,7 +49,7 @@ static void pack_panel(const void *work, size_t index) {
 }
 
 static packed pack(real *out, const real *x, bool transpose, size_t terms, size_t columns) {
-  sm_parallel(sm_panels_of(columns), terms * columns, pack_panel, &(packing){out, x, transpose, terms, columns});
+  sm_compute(sm_panels_of(columns), terms * columns, pack_panel, &(packing){out, x, transpose, terms, columns});
   return (packed){out, terms, columns};
 }
 
@@ -210,7 +210,7 @@ void sm_recurrent_forward(real *y, real *gates, real *kept, const real *v, const
   if (of->batch == 0 || of->steps == 0 || of->size == 0) return;
   pass work = {.of = *of, .y = y, .gates = gates, .kept = kept, .h = h, .c = c, .bias = d};
   start(&work, scratch, v, false);
-  sm_parallel(work.chunks, elements_of(of), forward_chunk, &work);
+  sm_compute(work.chunks, elements_of(of), forward_chunk, &work);
 }
 
 /* ---- backward ---- */
@@ -302,7 +302,7 @@ void sm_recurrent_backward(real *ga, real *gr, real *gh, real *gc, const real *g
   pass work = {.of = *of, .y = (real *)y, .gates = (real *)gates, .kept = (real *)kept, .h = h, .c = c, .ga = ga,
                .gr = gr, .gh = gh, .gc = gc, .gy = gy, .gc_last = gc_last};
   start(&work, scratch, v, true);
-  sm_parallel(work.chunks, elements_of(of), backward_chunk, &work);
+  sm_compute(work.chunks, elements_of(of), backward_chunk, &work);
 }
 
 static void shift_sequence(const void *work, size_t i) {
@@ -324,6 +324,6 @@ void sm_recurrent_last(real *last, const real *x, const sm_recurrence *of) {
 
 void sm_recurrent_before(real *before, const real *y, const real *h, const sm_recurrence *of) {
   if (of->steps == 0 || of->size == 0) return;
-  sm_parallel(of->batch, of->batch * of->steps * of->size, shift_sequence,
+  sm_compute(of->batch, of->batch * of->steps * of->size, shift_sequence,
               &(pass){.of = *of, .ga = before, .y = (real *)y, .h = h});
 }

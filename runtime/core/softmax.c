@@ -75,7 +75,7 @@ static void run(sm_task *task, pass *of) {
   of->rule = rule_of(of->groups);
   of->size = equal_size(of->groups);
   of->chunks = blocks < of->rows ? blocks : of->rows; /* of whole rows */
-  sm_parallel(of->chunks, elements, task, of);
+  sm_compute(of->chunks, elements, task, of);
 }
 
 static void forward_chunk(const void *work, size_t chunk) {

@@ -179,7 +179,7 @@ static bool is_packed_log(real *out, const real *a, const real *b, const sm_axis
   if (!rule->log || along->inner != 1 || elements == 0 || !sm_groups_are_packed(along->axis)) return false;
   const short_groups of = {out, a, b, along, {rule->inverse, false, rule->off},
                            blocks < along->outer ? blocks : along->outer};
-  sm_parallel(of.chunks, elements, chunk_of_groups, &of);
+  sm_compute(of.chunks, elements, chunk_of_groups, &of);
   return true;
 }
 

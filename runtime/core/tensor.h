@@ -3,7 +3,6 @@
 #ifndef SM_TENSOR_H
 #define SM_TENSOR_H
 
-#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,23 +40,10 @@ enum { SM_DTYPES = SM_INT32 + 1 };
 
 const sm_type *sm_type_of(sm_dtype dtype);
 
-/* The smallest normal number: what is smaller counts as 0 in kernels (core/subnormal.h). */
-#ifdef SM_DOUBLE
-#define SM_SMALLEST DBL_MIN
-#else
-#define SM_SMALLEST FLT_MIN
-#endif
-
-/* A number as kernels have it. */
-static inline real sm_as_real(double number) {
-  real kept = (real)number;
-  return fabs((double)kept) < (double)SM_SMALLEST ? 0 : kept;
-}
-
-/* Whether a number is still one, and not another, to a kernel: what is finite stays finite, what is not 0 does not
-   become 0. Infinities and NaN survive. */
+/* Whether a number is still one, and not another, as a real: what is finite stays finite, what is not 0 does not become
+   0. Infinities and NaN survive. */
 static inline bool sm_survives(double number) {
-  real kept = sm_as_real(number);
+  real kept = (real)number;
   return !isfinite(kept) == !isfinite(number) && (kept == 0) == (number == 0);
 }
 

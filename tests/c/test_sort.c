@@ -4,11 +4,8 @@
 #include "core/parallel.h"
 #include "core/sort.h"
 
-static double flushed(double x) { return fabs(x) < (double)SM_SMALLEST ? 0 : x; }
-
-/* -1, 0 or 1: NaN is larger than any number, and subnormal numbers are 0. */
+/* -1, 0 or 1: NaN is larger than any number. */
 static int compare(double a, double b) {
-  a = flushed(a), b = flushed(b);
   if (isnan(a) || isnan(b)) return !!isnan(a) - !!isnan(b);
   return (a > b) - (a < b);
 }

@@ -244,7 +244,7 @@ static void run(pass of, void *scratch) {
     if (on.last - on.first == read->kernel_width) break;
     of.inner.last--;
   }
-  sm_parallel(read->batch * of.per_image, SM_LARGE, sum_band, &of);
+  sm_compute(read->batch * of.per_image, SM_LARGE, sum_band, &of);
 }
 
 /* ---- forward ---- */

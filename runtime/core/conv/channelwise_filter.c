@@ -314,8 +314,8 @@ void sm_conv_channelwise_backward_filter(real *gw, real *gbias, const real *gy, 
   char *gbias_shares = of.gw_shares + of.chunks * of.gw_bytes;
   of.gbias_shares = gbias ? gbias_shares : NULL;
   of.own = gbias_shares + of.chunks * of.gbias_bytes;
-  sm_parallel(of.chunks, SM_LARGE, sum_chunk, &of);
-  sm_parallel(sm_vectors_of(&of.in), of.share * sm_vectors_of(&of.in), add_shares, &of);
+  sm_compute(of.chunks, SM_LARGE, sum_chunk, &of);
+  sm_compute(sm_vectors_of(&of.in), of.share * sm_vectors_of(&of.in), add_shares, &of);
   for (size_t j = 0; j < conv->filters && gbias; j++) {
     double sum = 0;
     for (size_t chunk = 0; chunk < of.chunks; chunk++)

@@ -149,7 +149,7 @@ static correlation correlation_of(const writing *write, const real *images, cons
 static void correlate(const writing *write, const real *images, const real *filters, char *scratch,
                       const sm_reading *read) {
   const correlation of = correlation_of(write, images, filters, scratch, read);
-  sm_parallel(read->batch * of.per_image, SM_LARGE, correlate_band, &of);
+  sm_compute(read->batch * of.per_image, SM_LARGE, correlate_band, &of);
 }
 
 static size_t correlate_bytes(const sm_reading *read) {
@@ -193,7 +193,7 @@ static writing pack_filters(real *packed, const real *w, const real *bias, const
   }
   size_t lines = panels * patch;
   bool dots = sm_dots_pay(filters, read);
-  sm_parallel(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters, conv->filters, dots});
+  sm_compute(lines, lines * SM_PANEL, pack_line, &(packing){packed, w, patch, filters, conv->filters, dots});
   return (writing){.bias = bias ? packed_bias : NULL,
                    .channels = filters,
                    .dots = dots,
@@ -256,7 +256,7 @@ static void forward_each(sm_conv2d_task *task, const void *work, const real *x, 
   char *rest = (char *)scratch + packed_filters_bytes(conv, &read);
   images all = {correlation_of(&write, x, scratch, rest, &read), task, work};
   all.of.band_bytes += result_bytes(conv, &read);
-  sm_parallel(read.batch, SM_LARGE, correlate_image, &all);
+  sm_compute(read.batch, SM_LARGE, correlate_image, &all);
 }
 
 /* ---- the data gradient ---- */
@@ -339,7 +339,7 @@ static void backward_data(real *gx, const real *gy, const real *w, void *scratch
         pass.of[k].source = (char *)scratch + bytes.all;
         pass.of[k].band_bytes = bytes.band;
       }
-      sm_parallel(conv->window.batch * pass.per_image, SM_LARGE, correlate_phases, &pass);
+      sm_compute(conv->window.batch * pass.per_image, SM_LARGE, correlate_phases, &pass);
     }
   }
 }

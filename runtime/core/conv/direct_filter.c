@@ -234,8 +234,8 @@ void sm_conv_direct_backward_filter(real *gw, real *gbias, const real *gy, const
                          .gw_shares = gw_shares,
                          .gbias_shares = gbias ? gbias_shares : NULL,
                          .bands = gbias_shares + cut.chunks * cut.gbias_bytes};
-    sm_parallel(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
-    sm_parallel(patch, patch * filters, add_shares, &of);
+    sm_compute(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
+    sm_compute(patch, patch * filters, add_shares, &of);
     for (size_t j = 0; j < filters && gbias; j++) {
       double sum = 0;
       for (size_t chunk = 0; chunk < cut.chunks; chunk++) {

@@ -159,8 +159,8 @@ static void correlate(sm_fourier_pass *of, void *scratch) {
   of->blocks = blocks_of(of->batch);
   of->filter_cells = scratch;
   sm_fourier_place_block(of, (char *)scratch + sm_fourier_cells_bytes(of->filters.cell));
-  sm_parallel(sm_fourier_filter_pairs(&of->filters), SM_LARGE, spread_filter, of);
-  sm_parallel(of->blocks, SM_LARGE, correlate_block, of);
+  sm_compute(sm_fourier_filter_pairs(&of->filters), SM_LARGE, spread_filter, of);
+  sm_compute(of->blocks, SM_LARGE, correlate_block, of);
 }
 
 static size_t correlate_bytes(const sm_fourier_pass *of) {

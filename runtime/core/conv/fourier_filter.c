@@ -86,12 +86,12 @@ void sm_conv_fourier_backward_filter(real *gw, real *gbias, const real *gy, cons
   for (size_t block = 0; block < of.blocks; block++) {
     of.block = sm_chunk(of.batch, of.blocks, block);
     size_t images = of.block.last - of.block.first;
-    sm_parallel(images, SM_LARGE, spread_both, &of);
-    sm_parallel(CELLS, SM_LARGE, add_cell, &of);
+    sm_compute(images, SM_LARGE, spread_both, &of);
+    sm_compute(CELLS, SM_LARGE, add_cell, &of);
     for (size_t i = 0; i < images; i++) {
       for (size_t j = 0; j < filters; j++) bias_sums[j] += (double)of.to_cells[i * of.to.image + j];
     }
   }
-  sm_parallel(sm_fourier_filter_pairs(&of.filters), SM_LARGE, collect_filter, &of);
+  sm_compute(sm_fourier_filter_pairs(&of.filters), SM_LARGE, collect_filter, &of);
   for (size_t j = 0; j < filters && gbias; j++) gbias[j] = (real)(bias_sums[j] / 2);
 }

@@ -103,6 +103,6 @@ static void pack_tap(const void *work, size_t block) {
 void sm_phase_pack(real *packed, const real *w, const sm_phase *down, const sm_phase *across, bool dots,
                    const sm_conv2d *conv) {
   size_t blocks = sm_panels_of(sm_conv2d_group_channels(conv)) * down->taps * across->taps;
-  sm_parallel(blocks, blocks * SM_PANEL * sm_conv2d_group_filters(conv), pack_tap,
+  sm_compute(blocks, blocks * SM_PANEL * sm_conv2d_group_filters(conv), pack_tap,
               &(phase_packing){packed, w, down, across, conv, dots});
 }

@@ -218,8 +218,8 @@ static void transform_filters(const void *work, size_t square) {
 }
 
 static void correlate(const correlation *of) {
-  sm_parallel(filter_squares(&of->filters), SM_LARGE, transform_filters, of);
-  sm_parallel(of->blocks, SM_LARGE, correlate_block, of);
+  sm_compute(filter_squares(&of->filters), SM_LARGE, transform_filters, of);
+  sm_compute(of->blocks, SM_LARGE, correlate_block, of);
 }
 
 /* The pass from x to y of a convolution or, turned, from gy to gx: the data gradient is a convolution of gy with the

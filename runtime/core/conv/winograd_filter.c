@@ -225,8 +225,8 @@ static void sum_rounds(gradient *of) {
   for (size_t first = 0; first < cut->grid.tiles; first += tiles) {
     of->first = first == 0;
     of->tiles = (sm_range){first, sm_smaller(first + tiles, cut->grid.tiles)};
-    sm_parallel(sm_quotient_up(of->tiles.last - first, SHARE), SM_LARGE, spread_block, of);
-    sm_parallel(cut->count * PARTS, SM_LARGE, sum_cell, of);
+    sm_compute(sm_quotient_up(of->tiles.last - first, SHARE), SM_LARGE, spread_block, of);
+    sm_compute(cut->count * PARTS, SM_LARGE, sum_cell, of);
   }
 }
 
@@ -262,8 +262,8 @@ void sm_conv_winograd_backward_filter(real *gw, real *gbias, const real *gy, con
   of.own = of.shared + (cut.round ? cut.in_bytes + cut.out_bytes : 0);
   memset(of.gbias_shares, 0, shares * cut.gbias_bytes);
   if (cut.round) sum_rounds(&of);
-  else sm_parallel(cut.sets, SM_LARGE, sum_chunk, &of);
-  sm_parallel(window->channels * filters / SM_VECTOR, SM_LARGE, collect_vector, &of);
+  else sm_compute(cut.sets, SM_LARGE, sum_chunk, &of);
+  sm_compute(window->channels * filters / SM_VECTOR, SM_LARGE, collect_vector, &of);
   for (size_t j = 0; j < filters && gbias; j++) {
     double sum = 0;
     for (size_t share = 0; share < shares; share++) sum += gbias_share(&of, share)[j];
