@@ -103,17 +103,20 @@ function M.conv2d_maxpool2d(x, w, options, kernel, pool_options, relu)
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
 end
 
+-- Raises unless x, o[key], is nil or a real tensor of a shape.
+local function check_one(name, key, x, shape)
+  if not x then return end
+  arguments.real(name, x)
+  local own = x.shape
+  local fits = #own == #shape
+  for axis = 1, #shape do fits = fits and own[axis] == shape[axis] end
+  if not fits then fail("%s: expected a %s of shape %s, got %s", name, key, shape_text(shape), shape_text(own)) end
+end
+
 --- Raises unless weight and bias are nil or real tensors of a shape.
 function M.check_affine(name, o, shape)
-  for _, key in ipairs { "weight", "bias" } do
-    local x = o[key]
-    if x then
-      arguments.real(name, x)
-      if shape_text(x.shape) ~= shape_text(shape) then
-        fail("%s: expected a %s of shape %s, got %s", name, key, shape_text(shape), shape_text(x.shape))
-      end
-    end
-  end
+  check_one(name, "weight", o.weight, shape)
+  check_one(name, "bias", o.bias, shape)
 end
 
 --- The gradients of x, weight and bias, recorded.

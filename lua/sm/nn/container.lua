@@ -4,6 +4,7 @@ local fail = require "sm.fail"
 local fuse = require "sm.nn.fuse"
 local layer = require "sm.nn.layer"
 local shapes = require "sm.shapes"
+local same_shape = require "sm.runtime".tensor.same_shape
 local use = require "sm.nn.use"
 
 local M = {}
@@ -61,11 +62,7 @@ M.sequential = layer.define("sequential", {
 
 -- Raises unless tensors that are to be added up have equal shapes.
 local function check_equal(self, inputs, a, b, format)
-  if #a.shape == #b.shape then
-    local equal = true
-    for axis, size in ipairs(a.shape) do equal = equal and b.shape[axis] == size end
-    if equal then return end
-  end
+  if same_shape(a, b) then return end
   use.fail(self, inputs, format, shapes.text(a.shape), shapes.text(b.shape))
 end
 
