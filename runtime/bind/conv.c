@@ -139,8 +139,8 @@ static int conv2d_maxpool2d(lua_State *L) {
   return 3;
 }
 
-/* methods(shape of x, shape of w, options) → {forward=, data_gradient=, filter_gradient=}: which methods a convolution of
-   these takes, on any number of threads */
+/* methods(shape of x, shape of w, options) → {forward=, data_gradient=, filter_gradient=}: the names of those that a
+   convolution of these takes, on any number of threads */
 static int methods(lua_State *L) {
   static const char *const passes[] = {"forward", "data_gradient", "filter_gradient"};
   sm_shape x, w, y;
