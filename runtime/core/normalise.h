@@ -29,9 +29,9 @@ void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, co
 /* With z = (x - mean) / sqrt(variance + epsilon) and g = weight * gy, and means over a group in all rows:
    gx = (g - mean(g) - z * mean(g * z)) / sqrt(variance + epsilon); gw = sum of gy * z, gb = sum of gy (channels), over
    all rows of all `outer`. gw and gb may be NULL, gx may be gy.
-   Where relu came after, gy is first set to 0 where relu was, or the limit; bias is read for that alone. Where something was added
-   before relu, y is what the forward pass gave, and `passed`, not NULL, becomes that gradient, which is also that of
-   what was added; it may be gy, and then gx may not. Otherwise y and passed are NULL. */
+   Where relu came after, gy is first set to 0 where relu was, or the limit; bias is read for that alone. Where
+   something was added before relu, y is what the forward pass gave, and `passed`, not NULL, becomes that gradient,
+   which is also that of what was added; it may be gy, and then gx may not. Otherwise y and passed are NULL. */
 void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const real *gy, const real *x, const real *y,
                            const real *mean, const real *variance, const real *weight, const real *bias, double relu,
                            const sm_normalisation *of, void *scratch);
