@@ -190,7 +190,7 @@ static void empty(problem *p) {
 enum { METHODS = 6, FILES = METHODS * SM_CONV_PASSES };
 
 static const char *const methods[METHODS][2] = {
-    {"direct", "direct"},          {"channelwise", "channelwise"}, {"im2col", "im2col"},
+    {"direct", "direct"},          {"channelwise", "channelwise"},
     {"winograd", "winograd, 3x3"}, {"winograd", "winograd, 5x5"},  {"fourier", "fourier"},
 };
 static const char *const passes[] = {"forward", "data gradient", "filter gradient"};

@@ -75,11 +75,11 @@ describe("the methods of convolutions in environment.json", function()
     local after = go_on ""
     assert.same(before, after.convolutions)
     assert.is_nil(after.sessions[2].convolutions)
-    after = go_on "SMRUN_CONV=im2col"
+    after = go_on "SMRUN_CONV=direct"
     assert.same(before, after.convolutions)
     assert.is_nil(after.sessions[2].convolutions)
     assert.equal(#before, #after.sessions[3].convolutions)
-    assert.equal("im2col", after.sessions[3].convolutions[2].forward)
+    assert.equal("direct", after.sessions[3].convolutions[2].forward)
   end)
 
   it("are heard of in a step alone, also where it fails", function()

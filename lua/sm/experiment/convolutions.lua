@@ -1,5 +1,6 @@
 --- Which method each convolution of a step goes by: `convolutions` in environment.json.
 local autograd = require "sm.autograd"
+local json = require "sm.json"
 local runtime = require "sm.runtime"
 local shape_text = require "sm.text".shape
 
@@ -22,7 +23,7 @@ local kernels <const> = {
 --- A tensor, or the one that it is another shape of.
 local function origin(x)
   local made = node(x)
-  return type(made) == "table" and made.name == "reshape" and made.inputs[1] or x
+  return type(made) == "table" and made.name == "reshape" and made[1] or x
 end
 
 --- A list as a shape is written, anything else as it is.
@@ -68,6 +69,19 @@ function M.heard(parameters, tell, f, ...)
     return ...
   end
   return told(autograd.restoring(restore, f, ...))
+end
+
+--- Keeps them in a run's environment.json; of a run that goes on, only where they are others.
+--- @param list table as M.heard tells it
+function M.keep(run, list)
+  local first = run.record.convolutions
+  if #list == 0 then return end
+  if not first then
+    run:note { convolutions = json.array(list) }
+  elseif json.encode(first) ~= json.encode(list) then
+    run.record.sessions[#run.record.sessions].convolutions = json.array(list)
+    run:note {}
+  end
 end
 
 return M

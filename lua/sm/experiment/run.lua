@@ -265,22 +265,9 @@ function M:about()
 end
 
 --- Writes environment.json with what has changed.
-local function record(self, changes)
+function M:note(changes)
   for key, value in pairs(changes) do self.record[key] = value end
   self.directory:write("environment.json", json.encode(self.record))
-end
-
---- Keeps by which methods the convolutions of a step went: of a run that goes on, only where they are others.
---- @param list table as sm.experiment.convolutions has it
-function M:note_convolutions(list)
-  local first = self.record.convolutions
-  if #list == 0 then return end
-  if not first then
-    record(self, { convolutions = json.array(list) })
-  elseif json.encode(first) ~= json.encode(list) then
-    self.record.sessions[#self.record.sessions].convolutions = json.array(list)
-    record(self, {})
-  end
 end
 
 --- Keeps every module beside the experiment: those that are loaded now, and those that a step may load later.
@@ -290,7 +277,7 @@ local function keep_modules(self)
   modules.each(self.file, function(place, content)
     if kept[place] ~= content then self.directory:write("modules/" .. place, content) end
     sums[place], kept[place] = runtime.io.checksum(content), content
-    if recording then record(self, { modules = sums }) end
+    if recording then self:note({ modules = sums }) end
   end)
   recording = true
   for place, content in pairs(kept) do sums[place] = runtime.io.checksum(content) end
@@ -299,7 +286,7 @@ end
 
 --- Keeps what the runs were that the experiment loads.
 local function keep_loaded(self)
-  return borrowed.keep(self.record.loaded or {}, function(loaded) record(self, { loaded = loaded }) end)
+  return borrowed.keep(self.record.loaded or {}, function(loaded) self:note({ loaded = loaded }) end)
 end
 
 local function begin(self, path)
@@ -310,7 +297,7 @@ local function begin(self, path)
   end
   self.directory:write("params.json", self.params)
   self.record = environment.describe(self.host.surroundings(self.file))
-  record(self, {
+  self:note({
     experiment = self.name, variant = self.variant, seed = self.seed, continued = self.continued,
     file = self.continued and self.origin.file or directory.absolute(self.file),
     declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
@@ -334,7 +321,7 @@ local function continue(self, path)
   local file = original and lfs.attributes(original) and original or self.file
   sessions[#sessions + 1] = environment.session(environment.describe(self.host.surroundings(file)))
   self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.state.step)
-  record(self, { sessions = json.array(sessions), modules = keep_modules(self), loaded = keep_loaded(self) })
+  self:note({ sessions = json.array(sessions), modules = keep_modules(self), loaded = keep_loaded(self) })
   self.progress:say(("%s   goes on after step %s of %s\n"):format(path, thousands(self.state.step),
     thousands(self.schedule.steps)))
 end

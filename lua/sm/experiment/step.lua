@@ -165,7 +165,7 @@ function M.take(run)
   local make = run.own_step and own_step or descend
   if run.listened then return first_steps.observed(run, make, run) end
   run.listened = true -- once in a process, for what it hears stays the same
-  local function tell(list) run:note_convolutions(list) end
+  local function tell(list) convolutions.keep(run, list) end
   return convolutions.heard(run.model:parameters(), tell, first_steps.observed, run, make, run)
 end
 
