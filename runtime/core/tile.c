@@ -52,10 +52,8 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
   const size_t a_step = tile->a_step, b_step = tile->b_step, terms = tile->terms;
   const size_t together = vectors == WIDE ? 2 : 1; /* terms from one branch to the next */
   const size_t a_next = adjacent_rows ? a_step : 1;
-  const bool first_start = tile->start && !tile->start_last, last_start = tile->start && tile->start_last;
-  const size_t start_step = first_start ? tile->start_step : 0, lanes = tile->lanes ? tile->lanes : SM_VECTOR;
-  const real *start = first_start ? tile->start + first * start_step : zeros;
-  const real *last = last_start ? tile->start + first * tile->start_step : NULL;
+  const size_t start_step = tile->start ? tile->start_step : 0, lanes = tile->lanes ? tile->lanes : SM_VECTOR;
+  const real *start = tile->start ? tile->start + first * start_step : zeros;
   const real *a_first = tile->a + first * (adjacent_rows ? 1 : a_step);
   real *out = tile->out + first * tile->out_step;
   for (; count > 0; count--) {
@@ -78,15 +76,6 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
             add_term(sum, a, b, a_step, rows, vectors, adjacent_rows);
           }
         }
-      }
-    }
-    SM_UNROLL
-    for (int i = 0; i < rows && last; i++, last += tile->start_step) {
-      sm_vector before[SM_TILE_VECTORS];
-      SM_UNROLL
-      for (int j = 0; j < vectors; j++) {
-        load_sum(before, last, lanes, j, vectors);
-        sum[i][j] += before[j];
       }
     }
     SM_UNROLL

@@ -145,7 +145,6 @@ SM_INLINE sm_vector sm_vector_permute(sm_vector x, sm_lanes which) {
 typedef struct sm_tile {
   real *out;
   const real *start;           /* NULL: zeros */
-  bool start_last;             /* start is added to the sum, which rounds less; not for runs that slide */
   size_t out_step, start_step; /* between rows */
   const real *a, *b;
   size_t a_step;       /* between rows (terms are adjacent), or between terms (rows are adjacent) */

@@ -206,7 +206,7 @@ static void correlate_block(const void *work, size_t block) {
                       .blocks = 1,
                       .runs = 1,
                       .terms = in_lie->column};
-      sm_multiply_cells(tile, points, tiles.last - tiles.first, at.width, false);
+      sm_multiply_cells(&tile, points, tiles.last - tiles.first, at.width, false);
     }
   }
   store_tiles(of->y, copy, out, out_lie, of->bias, tiles, &of->to, &of->cut);

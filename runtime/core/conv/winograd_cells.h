@@ -170,20 +170,35 @@ static inline void sm_spread_tiles(real *cells, const sm_cells *lie, real *copy,
 
 /* ---- products ---- */
 
-enum { SM_WINOGRAD_PART = 48 }; /* terms that are added up by themselves */
+enum {
+  SM_WINOGRAD_PART = 48,              /* terms that are added up by themselves */
+  SM_WINOGRAD_ROWS = 3 * SM_TILE_ROWS /* of a part's sums at a time */
+};
 
-/* sm_tile_multiply of one block and run. Eight points round the most, so theirs are sums of parts' sums, which round
-   less than a long one. */
-static inline void sm_multiply_cells(sm_tile tile, size_t points, size_t rows, size_t width, bool adjacent_rows) {
-  size_t most = points == 8 ? SM_WINOGRAD_PART : tile.terms;
-  tile.start_last = points == 8;
-  for (size_t left = tile.terms; left > 0; left -= tile.terms) {
-    tile.terms = sm_smaller(left, most);
-    sm_tile_multiply(&tile, rows, width, adjacent_rows);
-    tile.start = tile.out;
-    tile.start_step = tile.out_step;
-    tile.a += tile.terms * (adjacent_rows ? tile.a_step : 1);
-    tile.b += tile.terms * tile.b_step;
+/* out (rows, width) = the sums of one block and run, or += them where the tile starts from out. Eight points round the
+   most, so theirs are sums of parts' sums, which round less than a long one. */
+static inline void sm_multiply_cells(const sm_tile *tile, size_t points, size_t rows, size_t width,
+                                     bool adjacent_rows) {
+  real sums[SM_WINOGRAD_ROWS * SM_PANEL];
+  if (points != 8) sm_tile_multiply(tile, rows, width, adjacent_rows);
+  for (size_t first = 0; first < rows && points == 8; first += SM_WINOGRAD_ROWS) {
+    size_t count = sm_smaller(rows - first, SM_WINOGRAD_ROWS);
+    real *out = tile->out + first * tile->out_step;
+    sm_tile part = *tile;
+    part.a += first * (adjacent_rows ? 1 : tile->a_step);
+    for (size_t left = tile->terms; left > 0; left -= part.terms) {
+      bool adds = tile->start || left < tile->terms;
+      part.terms = sm_smaller(left, SM_WINOGRAD_PART);
+      part.start = NULL;
+      part.out = adds ? sums : out;
+      part.out_step = adds ? width : tile->out_step;
+      sm_tile_multiply(&part, count, width, adjacent_rows);
+      for (size_t i = 0; i < count && adds; i++)
+        for (size_t k = 0; k < width; k += SM_VECTOR)
+          *(sm_vector *)(out + i * tile->out_step + k) += *(const sm_vector *)(sums + i * width + k);
+      part.a += part.terms * (adjacent_rows ? tile->a_step : 1);
+      part.b += part.terms * tile->b_step;
+    }
   }
 }
 

@@ -126,7 +126,7 @@ static void add_products(real *gw, const real *x, const real *gy, sm_range chann
                     .blocks = 1,
                     .runs = 1,
                     .terms = tiles};
-    sm_multiply_cells(tile, x_lie->points, channels.last - channels.first, at.width, true);
+    sm_multiply_cells(&tile, x_lie->points, channels.last - channels.first, at.width, true);
   }
 }
 
