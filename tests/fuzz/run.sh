@@ -27,7 +27,7 @@ fi
 
 sanitizers=address,undefined
 objects=
-for source in runtime/core/*.c runtime/io/*.c runtime/bind/*.c runtime/host/frame.c; do
+for source in runtime/core/*.c runtime/core/conv/*.c runtime/io/*.c runtime/bind/*.c runtime/host/frame.c; do
   case $source in */canvas.c) continue ;; esac
   object=${source#runtime/}
   objects="$objects $out/base/${object%.c}.o"
