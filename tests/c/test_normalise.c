@@ -43,7 +43,8 @@ static run begin(const shape_case *at, bool adds, double relu) {
 }
 
 static void end(run *r) {
-  real *all[] = {r->x, r->gy, r->beside, r->weight, r->bias, r->y, r->mean, r->variance, r->gx, r->gw, r->gb, r->passed};
+  real *all[] = {r->x,    r->gy,       r->beside, r->weight, r->bias, r->y,
+                 r->mean, r->variance, r->gx,     r->gw,     r->gb,   r->passed};
   for (size_t i = 0; i < COUNT_OF(all); i++) free(all[i]);
 }
 

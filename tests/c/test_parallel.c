@@ -277,7 +277,9 @@ static void subnormal_numbers_give_the_same_bits_on_any_number_of_threads(void *
     assert_true(sm_adam_step(of[0], of[1], of[2], &(sm_gradient){.g = g, .scale = 1}, &rule, n));
     sm_pointwise_flat(of[3], (const real *const[]){of[0], g}, (const size_t[]){1, 1}, SM_MUL, n);
     for (int k = 0; k < 4; k++) {
-      for (size_t i = 0; i < n && SM_FLUSH && k < 3; i++) assert_false(of[k][i] != 0 && fabs((double)of[k][i]) < SMALLEST);
+      for (size_t i = 0; i < n && SM_FLUSH && k < 3; i++) {
+        assert_false(of[k][i] != 0 && fabs((double)of[k][i]) < SMALLEST);
+      }
       if (threads > 1) assert_same_bits(of[k], kept[k], n);
       free(kept[k]);
       kept[k] = of[k];
