@@ -128,7 +128,8 @@ local function aims_table(found)
   local function add(what, value, least, most)
     if not value then return end
     local reached = (not least or value >= least) and (not most or value <= most)
-    rows[#rows + 1] = { what, number(value), least and "≥ " .. least or "≤ " .. most, reached and "yes" or "**no**" }
+    local wanted = least and "≥ " .. least or "≤ " .. most
+    rows[#rows + 1] = { what, number(value), wanted, reached and "yes" or "**no**" }
   end
   local function named(name) return by_name[name] or {} end
   local mean, worst, count = summary(found, function(n) return n.of_ten end)

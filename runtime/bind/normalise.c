@@ -77,9 +77,9 @@ static const sm_tensor *push_parameter(lua_State *L, bool wanted, const sm_shape
 }
 
 /* backward(gy, x, mean, variance, weight or nil, outer, rows, channels, groups, epsilon, with_parameters, reuse, relu,
-   bias or nil, y or nil) → gx, gw and gb {channels} or nil without parameters, passed or nil. y is what `forward` gave
-   where it added something before relu; then `passed` is the gradient of that. gx, or passed, in gy's place if it may
-   be reused */
+   bias or nil, y or nil) → gx, gw and gb {channels} or nil without parameters, passed or nil. y is what `forward`
+   gave where it added something before relu; then `passed` is the gradient of that. gx, or passed, in gy's place if it
+   may be reused */
 static int backward(lua_State *L) {
   lua_settop(L, 15);
   const sm_tensor *gy = sm_lua_real(L, 1), *x = sm_lua_real(L, 2);

@@ -1,6 +1,6 @@
 /* Subnormal numbers: the ones between 0 and the smallest normal number. Many processors take a hundred times as long
-   with them. In this mode of a thread they count as 0, in operands and in results. Kernels compute in it, so that
-   numbers that fade away cost no more than others; whoever called has its own mode again afterwards. */
+   with them. In this mode of a thread they count as 0, in operands and in results. sm_compute runs kernels in it, so
+   that numbers that fade away cost no more than others; whoever called has its own mode again afterwards. */
 #ifndef SM_SUBNORMAL_H
 #define SM_SUBNORMAL_H
 

@@ -7,8 +7,8 @@
 #include "core/conv/winograd_transform.h"
 
 enum {
-  SM_WINOGRAD_SIDE = 4,                                          /* results of a tile, down and across */
-  SM_WINOGRAD_MOST_CELLS = SM_WINOGRAD_MOST * SM_WINOGRAD_MOST,  /* pairs of points: what a tile becomes */
+  SM_WINOGRAD_SIDE = 4,                                         /* results of a tile, down and across */
+  SM_WINOGRAD_MOST_CELLS = SM_WINOGRAD_MOST * SM_WINOGRAD_MOST, /* pairs of points: what a tile becomes */
   SM_TILES_AHEAD = 2 /* rows of tiles between the one that is worked on and the one that is fetched */
 };
 
