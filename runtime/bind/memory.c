@@ -1,8 +1,19 @@
 /* The memory of a Lua state's tensors, and when the collector looks after it. */
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bind/bind.h"
+#include "core/heap.h"
+
+/* Where Lua's own memory comes from: small blocks of ours, and what Lua had before. At the end of a state it outlives
+   the rest, until the last small block is given back. */
+typedef struct lua_memory {
+  sm_heap small;
+  lua_State *state;   /* the main thread */
+  lua_Alloc allocate; /* that of the state before, and what it is called with */
+  void *allocator;
+} lua_memory;
 
 /* One per Lua state. The collector sees a tensor as a few dozen bytes, so what really hangs on tensors is watched
    here. It runs in generational mode: a young collection takes what has died since the one before, which in training
@@ -10,9 +21,7 @@
    what dies after one and has a finalizer: the block of a gradient goes back at once, the few dozen bytes that Lua
    keeps of it do not. */
 typedef struct state_memory {
-  lua_State *state;   /* the main thread */
-  lua_Alloc allocate; /* where Lua's own memory comes from, and what it is called with */
-  void *allocator;
+  lua_memory *lua;
   void *reserve;  /* for what has to go on when memory ran out; NULL when that is so */
   int calls;      /* of the allocator, while there is none */
   size_t refused; /* bytes that Lua was refused by the last call, which it asks for again once it has collected */
@@ -168,16 +177,30 @@ int sm_lua_memory_use(lua_State *L) {
 
 /* ---- Lua's own memory ---- */
 
+/* A block of `after` bytes in place of one of `before`, with what is in both; or NULL, and the old one stays. */
+static void *allocate(lua_memory *lua, void *block, size_t before, size_t after) {
+  sm_heap *small = &lua->small;
+  bool is_small = block && sm_heap_has(small, block);
+  if (block && !is_small) return lua->allocate(lua->allocator, block, before, after);
+  void *made = after ? sm_heap_take(small, after) : NULL;
+  if (after && !made) made = lua->allocate(lua->allocator, NULL, block ? 0 : before, after);
+  if (!block || (after && !made)) return made || after > before ? made : block; /* what shrinks can stay */
+  if (made) memcpy(made, block, before < after ? before : after);
+  sm_heap_give(small, block, before);
+  return made;
+}
+
 /* Lua was refused memory, has collected, and is refused it again. What died meanwhile and has a finalizer, tensors say,
    is still there: Lua runs finalizers in its next collection alone. So that comes as soon as Lua goes on, and the
    reserve serves until then. */
 static void *last_resort(state_memory *own, void *block, size_t before, size_t after) {
-  if (lua_gc(own->state, LUA_GCISRUNNING) == 1) lua_gc(own->state, LUA_GCRESTART); /* changes numbers alone */
+  lua_State *L = own->lua->state;
+  if (lua_gc(L, LUA_GCISRUNNING) == 1) lua_gc(L, LUA_GCRESTART); /* changes numbers alone */
   if (!own->reserve) return NULL;
   free(own->reserve);
   own->reserve = NULL;
   own->calls = 0;
-  return own->allocate(own->allocator, block, before, after);
+  return allocate(own->lua, block, before, after);
 }
 
 static void take_reserve(state_memory *own) {
@@ -188,7 +211,7 @@ static void take_reserve(state_memory *own) {
    seen from outside: the tests of failing allocations leave to Lua's collector what it takes. */
 void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) {
   state_memory *own = of_state;
-  void *made = own->allocate(own->allocator, block, before, after);
+  void *made = allocate(own->lua, block, before, after);
   if (after == 0) return NULL;
   if (made && own->reserve) return made;
   if (made) {
@@ -197,7 +220,7 @@ void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) 
   }
   if (own->memory) {
     sm_memory_trim(own->memory);
-    made = own->allocate(own->allocator, block, before, after);
+    made = allocate(own->lua, block, before, after);
   }
   if (!made && own->refused == after) made = last_resort(own, block, before, after);
   own->refused = made || own->refused == after ? 0 : after;
@@ -205,15 +228,33 @@ void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) 
 }
 
 static void watch_allocator(lua_State *L, state_memory *own) {
+  own->lua = malloc(sizeof *own->lua);
+  if (!own->lua) luaL_error(L, "not enough memory");
+  sm_heap_open(&own->lua->small);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  own->state = lua_tothread(L, -1);
+  own->lua->state = lua_tothread(L, -1);
   lua_pop(L, 1);
-  own->allocate = lua_getallocf(L, &own->allocator);
+  own->lua->allocate = lua_getallocf(L, &own->lua->allocator);
   lua_setallocf(L, sm_lua_allocate, own);
 }
 
+/* Once nothing is left in small blocks, the state has the allocator that it had before. */
+static void leave_if_empty(lua_memory *lua) {
+  if (lua->small.live > 0) return;
+  lua_setallocf(lua->state, lua->allocate, lua->allocator);
+  sm_heap_close(&lua->small);
+  free(lua);
+}
+
+static void *allocate_at_end(void *lua, void *block, size_t before, size_t after) {
+  void *made = allocate(lua, block, before, after);
+  leave_if_empty(lua);
+  return made;
+}
+
 static void leave_allocator(lua_State *L, state_memory *own) {
-  lua_setallocf(L, own->allocate, own->allocator);
+  lua_setallocf(L, allocate_at_end, own->lua);
+  leave_if_empty(own->lua);
   free(own->reserve);
   own->reserve = NULL;
 }
