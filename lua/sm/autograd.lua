@@ -1,6 +1,6 @@
 --- The tape: which tensor was computed from which. sm.gradients walks back over it.
 --
--- A tensor's node is nil (no gradient wanted), true (a leaf that wants one) or a table: how it was computed.
+-- A tensor's node is nil (no gradient wanted), true (a leaf that wants one) or a list: how it was computed.
 -- A tensor that is made by an operation with no tracked input has no node, so nothing is kept for it.
 -- @module sm.autograd
 local runtime = require "sm.runtime"
@@ -10,16 +10,17 @@ local fail = require "sm.fail"
 local M = {}
 
 local get_node, set_node, is_tensor = runtime.tape.node, runtime.tape.set_node, runtime.tensor.is_tensor
-local versions, is_any_tracked = runtime.tape.versions, runtime.tape.is_any_tracked
 local same_shape = runtime.tensor.same_shape
 local is_part, set_overwritten = runtime.tape.is_part, runtime.tape.set_overwritten
+
+-- What is in a node, as in runtime/bind/tape.h.
+local NAME <const>, BACKWARD <const>, INPUTS <const> = 1, 2, 8
 
 local status <const>, running <const> = coroutine.status, coroutine.running
 -- The coroutines that are inside no_grad or enable_grad: the number of that call, which is negative for enable_grad.
 -- What one of them resumes is inside as well; one that has yielded, or that an error has ended, concerns nobody.
 local within, any_within, calls = setmetatable({}, { __mode = "k" }), false, 0
 local observer -- see M.observe
-local count = 0 -- nodes made so far: a node's number is larger than that of all it depends on
 
 --- Whether the latest of the calls that the running code is inside of was one of no_grad.
 local function is_inside()
@@ -31,8 +32,26 @@ local function is_inside()
   return latest > 0
 end
 
+-- The node of all tensors that copy_ has filled with what a gradient should pass through.
+local OVERWRITTEN <const> = runtime.tape.new_overwritten("copy_", function()
+  fail("backward: this gradient would have to pass through copy_, which records nothing; build the tensor with "
+    .. "operations, or copy y:detach() where no gradient should pass")
+end)
+runtime.tape.set_overwritten_node(OVERWRITTEN)
+
+-- Whether anything is recorded here. Of an operation, which is given, an observer hears then.
+local function asked(output, name, _, _, ...)
+  if name and observer and observer.operation then observer.operation(output, name, ...) end
+  return not (any_within and is_inside())
+end
+
+-- In most steps there is nothing to ask.
+local records, saved, watch, record, record_twice, record_foreign = runtime.tape.recorders(asked)
+
+local function look() watch(observer ~= nil or any_within) end
+
 --- True when x, a leaf or computed from one, wants a gradient.
-M.tracks = is_any_tracked
+M.tracks = runtime.tape.tracks
 
 --- True when x wants a gradient and was computed from nothing that does: a parameter is one.
 function M.is_leaf(x)
@@ -64,11 +83,13 @@ end
 local function enter(thread, sign)
   calls = calls + 1
   within[thread], any_within = sign * calls, true
+  look()
 end
 
 local function leave(thread, before)
   within[thread] = before
   any_within = next(within) ~= nil
+  look()
 end
 
 local function inside(name, sign, f, ...)
@@ -87,30 +108,10 @@ function M.no_grad(f, ...) return inside("no_grad", 1, f, ...) end
 --- Calls f(...) and records what it computes, also inside sm.no_grad and in an evaluation; returns its results.
 function M.enable_grad(f, ...) return inside("enable_grad", -1, f, ...) end
 
---- Whether `record` would record what is computed from these now.
-function M.records(...)
-  return not (any_within and is_inside()) and is_any_tracked(...)
-end
-
-local records <const> = M.records
-
---- The tensors whose numbers a gradient will need, with the versions that these have now: the argument `saved` of
--- `record`. What is no tensor is passed over; nil where nothing is recorded.
-function M.saved(...)
-  return not (any_within and is_inside()) and versions(...) or nil
-end
-
-local function recorder(twice)
-  return function(output, name, backward, saved, ...)
-    if observer and observer.operation then observer.operation(output, name, ...) end
-    if records(...) then
-      count = count + 1
-      set_node(output, { number = count, name = name, backward = backward, saved = saved, twice = twice,
-        walk = false, n = select("#", ...), ... })
-    end
-    return output
-  end
-end
+--- M.records(x, …): whether `record` would record what is computed from these now.
+-- M.saved(x, …): the tensors whose numbers a gradient will need, with the versions that these have now, as the argument
+-- `saved` of `record`. What is no tensor is passed over; nil where nothing is recorded.
+M.records, M.saved = records, saved
 
 --- Records that `output` was computed from `inputs`, if any of them is tracked.
 -- @param output a fresh tensor
@@ -121,11 +122,11 @@ end
 -- @param saved what M.saved gave for the tensors that `backward` reads; nil when it reads none
 -- @param ... the inputs; what is no tensor is passed over
 -- @return output
-M.record = recorder(nil)
+M.record = record
 
 --- The same for an operation whose gradient has a gradient: `backward` gets a third argument, true where it is to be
 -- written with recorded operations. Elsewhere nothing is recorded while it runs.
-M.record_twice = recorder(true)
+M.record_twice = record_twice
 
 --- Calls f(...) with somebody who looks on, and returns its results. Where nobody does, that costs one comparison.
 -- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
@@ -134,9 +135,13 @@ M.record_twice = recorder(true)
 --   same=function(y, x) hears that y is another handle of x, walk=function() that gradients are computed}
 function M.observe(given, f, ...)
   local before = observer
-  local function restore() observer = before end
+  local function restore()
+    observer = before
+    look()
+  end
   local _ <close> = setmetatable({}, { __close = restore })
   observer = given
+  look()
   return M.restoring(restore, f, ...)
 end
 
@@ -169,7 +174,7 @@ function M.requires_grad(x, wanted)
     fail("requires_grad: only a %s tensor can have a gradient, this is %s", runtime.real, x.dtype)
   end
   local node = get_node(x)
-  if type(node) == "table" and not node.overwritten then
+  if type(node) == "table" and node ~= OVERWRITTEN then
     fail "requires_grad: this tensor was computed from others that want a gradient; mark those, or a detached copy"
   end
   if node ~= true then set_overwritten(x, false) end
@@ -177,21 +182,20 @@ function M.requires_grad(x, wanted)
   return x
 end
 
+--- The name of the operation that x was computed by, and its first input; nil where nothing was recorded.
+function M.made_by(x)
+  local node = get_node(x)
+  if type(node) == "table" then return node[NAME], node[INPUTS] end
+end
+
 local VIEWS = { reshape = true, select = true, slice = true }
 
 --- The node of a tensor, or of the one that it is a view of.
 local function origin(x)
   local node = get_node(x)
-  while type(node) == "table" and VIEWS[node.name] and node.backward do node = get_node(node[1]) end
+  while type(node) == "table" and VIEWS[node[NAME]] and node[BACKWARD] do node = get_node(node[INPUTS]) end
   return node
 end
-
--- The node of all tensors that copy_ has filled with what a gradient should pass through.
-runtime.tape.set_overwritten_node { number = 0, name = "copy_", n = 0, overwritten = true,
-  backward = function()
-    fail("backward: this gradient would have to pass through copy_, which records nothing; build the tensor with "
-      .. "operations, or copy y:detach() where no gradient should pass")
-  end }
 
 --- Puts y's numbers into x, in place; same shape and element type. Nothing is recorded. So outside no_grad x may not be
 -- the result of an operation that is recorded, and where y is one, a gradient that reaches x raises.
@@ -199,10 +203,10 @@ runtime.tape.set_overwritten_node { number = 0, name = "copy_", n = 0, overwritt
 function M.copy_(x, y)
   if any_within and is_inside() then return runtime.tensor.copy_(x, y) end
   local from = origin(x)
-  local free = from == nil or type(from) == "table" and from.overwritten
+  local free = from == nil or from == OVERWRITTEN
   if not free and from ~= true then -- a leaf or a part of one may get others
     fail("copy_: this tensor is the result of '%s', whose gradient would not know of the new numbers; copy into a "
-      .. "tensor of its own, or inside sm.no_grad", get_node(x).name)
+      .. "tensor of its own, or inside sm.no_grad", get_node(x)[NAME])
   end
   local computed = type(get_node(y)) == "table"
   if free and computed and is_part(x) then
@@ -226,11 +230,11 @@ function M.walking(graph, f)
   local before = within[thread]
   local function restore()
     observer = listener
-    leave(thread, before)
+    leave(thread, before) -- which looks
   end
   local _ <close> = setmetatable({}, { __close = restore })
   observer = nil
-  if not graph then enter(thread, 1) end
+  if graph then look() else enter(thread, 1) end
   return M.restoring(restore, f, listener)
 end
 
@@ -285,10 +289,7 @@ function M.op(definition)
       return table.unpack(gradients, 1, inputs.n)
     end
     local kept = tensors_in({ output, inputs, ctx }, {}, {}) -- what backward may read
-    M.record(output, o.name, backward, M.saved(table.unpack(kept)), ...)
-    local node = get_node(output)
-    if node then node.foreign = true end
-    return output
+    return record_foreign(output, o.name, backward, M.saved(table.unpack(kept)), ...)
   end
 end
 

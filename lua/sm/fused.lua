@@ -55,7 +55,7 @@ function M.linear(x, w, b, relu)
     local passed = relu and runtime.pointwise.relu_backward(flat, product, reuse) or flat
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)
     local gb = tracks(b) and K.sum(passed, 1)
-    if gb and #b.shape ~= 1 then gb = T.reshape(gb, b.shape) end
+    if gb and not T.same_shape(gb, b) then gb = T.reshape(gb, b.shape) end
     local seen = gx and shape and T.reshape(gx, x.shape) or gx -- the views' other handles would keep their memory
     return seen, gw, gb, passed ~= flat and passed, seen ~= gx and gx, flat ~= gy and flat
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)

@@ -8,60 +8,16 @@ local shape_text = require "sm.text".shape
 
 local M = {}
 
-local get_node, is_tensor = runtime.tape.node, runtime.tensor.is_tensor
-local changed, is_shared, table_for = runtime.tape.changed, runtime.tape.is_shared, runtime.tape.table_for
-local same_shape, add, record_twice = runtime.tensor.same_shape, runtime.pointwise.add, autograd.record_twice
+local get_node, is_tensor, tape = runtime.tape.node, runtime.tensor.is_tensor, runtime.tape
+local nodes_before, ready, pass, leave, settle = tape.nodes_before, tape.ready, tape.pass, tape.leave, tape.settle
+local hold, let_go, take = tape.hold, tape.let_go, tape.take
+local add, record_twice = runtime.pointwise.add, autograd.record_twice
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
--- Gives memory back at once; nobody else gets it in hand. A library that is loaded again leaves that to the collector.
-local release = runtime.tensor.release or function() end
+-- Nobody gets it in hand.
 runtime.tensor.release = nil
 
---- Raises when a tensor that a node's gradient needs was changed in place since the node was recorded.
-local function check_saved(node)
-  local x = changed(node.saved)
-  if x then
-    fail("backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's step has "
-      .. "changed it since; call backward() before, or give '%s' a copy of its own, x:clone()", node.name,
-      shape_text(x.shape), node.name)
-  end
-end
-
--- Says that a node was walked already, so that what its gradient needs is gone.
-local function refuse_walked(node)
-  fail("backward: the graph of this '%s' was already walked by an earlier backward() and its intermediate "
-    .. "results are freed; compute the loss again", node.name)
-end
-
-local walks = 0 -- so far; a node has the number of the last that has met it
-
-local function is_later(a, b) return a.number > b.number end
-
---- Every node that `root` depends on, latest first.
-local function nodes_before(root)
-  local nodes, count, stack, height = {}, 0, { root }, 1
-  local sorted, number = true, math.huge -- so far, as they are in a row of layers; of the node before
-  walks = walks + 1
-  local walk <const> = walks
-  root.walk = walk
-  while height > 0 do
-    local node = stack[height]
-    height = height - 1
-    if not node.backward then refuse_walked(node) end
-    count = count + 1
-    nodes[count] = node
-    sorted, number = sorted and node.number < number, node.number
-    for i = 1, node.n do
-      local input = get_node(node[i])
-      if input and input ~= true and input.walk ~= walk then
-        input.walk = walk
-        height = height + 1
-        stack[height] = input
-      end
-    end
-  end
-  if not sorted then table.sort(nodes, is_later) end
-  return nodes
-end
+-- What is in a node, as in runtime/bind/tape.h.
+local BACKWARD <const>, COUNT <const>, INPUTS <const> = 2, 7, 8
 
 --- The sum of two gradients of one shape, recorded.
 local function sum_of(a, b)
@@ -103,7 +59,7 @@ local function leading_to(nodes, wanted)
   for i = #nodes, 1, -1 do
     local node = nodes[i]
     leads[node] = wanted[node]
-    for k = 1, node.n do
+    for k = INPUTS, INPUTS + node[COUNT] - 1 do
       local input = node[k]
       local before = get_node(input)
       if before == true and wanted[input] or leads[before] then leads[node] = true end
@@ -112,113 +68,60 @@ local function leading_to(nodes, wanted)
   return leads
 end
 
---- How many results there are, and a list of them.
-local function counted(...) return select("#", ...), { ... } end
+local passing -- see M.passing
 
---- The walk: gradients of `root` for leaves and nodes.
+--- Has every gradient that goes from a node to one of its inputs pass f, in all walks, until this is called again.
+-- @param f function(g, x, node) → the gradient that goes on to the input x, g or another; nil for none
+-- @return the function before
+function M.passing(f)
+  local before = passing
+  passing = f
+  return before
+end
+
+--- The walk: gradients of `root` for leaves and nodes. Each of them is held, see tape.take.
 -- @param gradient of root
 -- @param wanted set of leaves and nodes, or nil for all leaves
 -- @param graph whether the gradients are recorded, so that they have gradients; the graph then stays
 -- @param listener the observer, or nil
--- @return gradients by leaf or node; leaves in the order in which the walk came to them; own(g), a gradient to keep,
---   with memory that nobody else has; let_go(g) of one that is not kept
+-- @return gradients by leaf or node; leaves in the order in which the walk came to them
 local function walk(root, gradient, wanted, graph, listener)
   local node = get_node(root)
-  -- Gradients on their way, by node or leaf. `holders` counts the places that hold a gradient; one that nobody
-  -- holds any more goes back to the pool at once. What user code has seen is held by it for good, and is left to the
-  -- collector.
-  local arrived, holders, leaves, found
-  local plus = graph and sum_of or add
-  local function let_go(g)
-    local left = holders[g] - 1
-    holders[g] = left > 0 and left or nil
-    if left == 0 and not graph then release(g) end
-  end
-  local function own(g)
-    if graph or holders[g] > 1 or is_shared(g) then -- another's as well, or seen by user code
-      holders[g] = holders[g] - 1
-      return copy_of(g)
-    end
-    return g
-  end
-  if node == true then
-    holders = { [gradient] = 2 }
-    return { [root] = gradient }, { root }, own, let_go
-  end
+  hold(gradient)
+  hold(gradient) -- it is the caller's, too
+  if node == true then return { [root] = gradient }, { root } end
 
   local nodes = nodes_before(node)
-  arrived, holders, leaves = table_for(3 * #nodes), table_for(4 * #nodes), {}
-  arrived[node], holders[gradient] = gradient, 2
-  found = wanted and {} or arrived
+  local arrived, leaves = { [node] = gradient }, {}
+  local found = wanted and {} or arrived
   local leads = wanted and leading_to(nodes, wanted)
-  for at = 1, #nodes do
-    local current = nodes[at]
+  local way <const> = { arrived, leaves, graph, graph and sum_of or add, leads, wanted, listener and listener.leaf,
+    passing } -- as in runtime/bind/walk.c
+  for i = 1, #nodes do
+    local current = nodes[i]
     local gy = arrived[current]
     if gy and wanted and wanted[current] then
       found[current] = gy
-      holders[gy] = holders[gy] + 1
+      hold(gy)
     end
     if gy and (not leads or leads[current]) then
-      if not current.backward then refuse_walked(current) end
-      if current.saved then check_saved(current) end
-      if graph and not current.twice and not current.overwritten then
-        fail("the gradient of '%s' has no gradient itself, which create_graph asks for", current.name)
+      local reuse = ready(current, gy, graph)
+      pass(way, current, gy, current[BACKWARD](gy, reuse, graph))
+    else
+      if gy then
+        arrived[current] = nil
+        let_go(gy, graph)
       end
-      local holds = 1
-      if current.foreign then
-        holds, holders[gy] = 2, holders[gy] + 1
-      end
-      local count, gradients = counted(current.backward(gy, holders[gy] == 1 and not graph, graph))
-      if not current.backward then refuse_walked(current) end -- by user code, meanwhile
-      local taken = current.n
-      for i = 1, taken do -- held for each of the inputs that it is the gradient of, until it has arrived there
-        local g = gradients[i]
-        if g then holders[g] = (holders[g] or 0) + holds end
-      end
-      for i = 1, taken do
-        local g, input = gradients[i], current[i]
-        local target = g and get_node(input)
-        if target and (not leads or leads[target] or wanted[input]) then
-          if not same_shape(g, input) then
-            fail("backward: the gradient of '%s' for its input %d has shape %s, the input %s", current.name, i,
-              shape_text(g.shape), shape_text(input.shape))
-          end
-          if target == true then
-            target = input
-            if not arrived[input] then
-              leaves[#leaves + 1] = input
-              if listener and listener.leaf then listener.leaf(input, current.name) end
-            end
-          end
-          local sum = arrived[target]
-          if sum then
-            local total = plus(sum, g)
-            holders[total] = 1
-            let_go(sum)
-            let_go(g)
-            g = total
-          end
-          arrived[target] = g
-        elseif g then
-          let_go(g)
-        end
-      end
-      for i = taken + 1, graph and 0 or count do
-        if gradients[i] then release(gradients[i]) end
-      end
-    end
-    if gy then
-      arrived[current] = nil
-      let_go(gy)
-    end
-    if not graph and not current.overwritten then
-      current.backward, current.saved = false, nil
-      for i = 1, current.n do current[i] = nil end
-      current.n = 0
+      leave(current, graph)
     end
   end
   for i = 1, wanted and #leaves or 0 do found[leaves[i]] = arrived[leaves[i]] end
-  return found, leaves, own, let_go
+  return found, leaves
+end
+
+--- A gradient to keep, with memory that nobody else has.
+local function own(g, graph)
+  return take(g, graph) and g or copy_of(g)
 end
 
 --- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.
@@ -234,16 +137,19 @@ function M.backward(root, given)
   end
   local gradient = first_gradient("backward", root, given)
   autograd.walking(graph, function(listener)
-    local found, leaves, own, let_go = walk(root, gradient, nil, graph, listener)
+    local found, leaves = walk(root, gradient, nil, graph, listener)
     for i = 1, #leaves do
       local leaf = leaves[i]
-      local g, before = found[leaf], graph and leaf.grad or get_gradient(leaf) -- what the graph has is seen: it stays
-      if before then
-        local total = graph and sum_of(before, g) or add(before, g)
-        let_go(g)
-        set_gradient(leaf, total)
-      else
-        set_gradient(leaf, own(g))
+      local g = found[leaf]
+      if graph or not settle(leaf, g) then
+        local before = graph and leaf.grad or get_gradient(leaf) -- what the graph has is seen: it stays
+        if before then
+          local total = graph and sum_of(before, g) or add(before, g)
+          let_go(g, graph)
+          set_gradient(leaf, total)
+        else
+          set_gradient(leaf, own(g, graph))
+        end
       end
     end
   end)
@@ -276,13 +182,13 @@ function M.grad(y, inputs, options)
   local gradient = first_gradient("sm.grad", y, o.gradient)
   return autograd.walking(o.create_graph, function(listener)
     if not get_node(y) then fail "sm.grad: y depends on no tensor that requires a gradient" end
-    local found, _, own = walk(y, gradient, wanted, o.create_graph, listener)
+    local found = walk(y, gradient, wanted, o.create_graph, listener)
     local result = {}
     for i, key in ipairs(keys) do
       if not found[key] then
         fail("sm.grad: y does not depend on input %d, of shape %s", i, shape_text(inputs[i].shape))
       end
-      result[i] = own(found[key])
+      result[i] = own(found[key], o.create_graph)
     end
     return result
   end)

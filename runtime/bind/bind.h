@@ -69,6 +69,7 @@ void sm_lua_push_metatable(lua_State *L);                             /* that al
 _Noreturn void sm_lua_released(lua_State *L);                         /* raises */
 sm_tensor *sm_lua_push_released(lua_State *L);                        /* so that a failure leaves nothing behind */
 sm_tensor *sm_lua_test_tensor(lua_State *L, int index);               /* NULL if it is none */
+size_t *sm_lua_held(lua_State *L, int index);                         /* of a tensor: see walk.c */
 sm_tensor *sm_lua_tensor(lua_State *L, int index);                    /* raises if it is none, or released */
 sm_tensor *sm_lua_real(lua_State *L, int index);                      /* … or not of the real type */
 sm_tensor *sm_lua_typed(lua_State *L, int index, sm_dtype dtype);     /* … or not of that type */
@@ -87,6 +88,7 @@ static inline void *sm_lua_change(lua_State *L, sm_tensor *x) {
 }
 
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape); /* pushes; undefined content */
+int sm_lua_set_gradient(lua_State *L);                                      /* for Lua: set_gradient(x, g) */
 sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse); /* pushes a tensor like the real one at index, or itself
                                                                 if it may be overwritten and nobody shares its data */
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset); /* pushes */
@@ -123,6 +125,8 @@ void sm_lua_open_tensor(lua_State *L);
 void sm_lua_add_values(lua_State *L); /* these two add to the table of tensor.c, which is on top */
 void sm_lua_add_rows(lua_State *L);
 void sm_lua_open_tape(lua_State *L);
+void sm_lua_add_record(lua_State *L); /* these two add to the table of tape.c, which is on top */
+void sm_lua_add_walk(lua_State *L);
 void sm_lua_open_math(lua_State *L);
 void sm_lua_add_reductions(lua_State *L); /* these two add to the table of math.c, which is on top */
 void sm_lua_add_products(lua_State *L);

@@ -18,6 +18,7 @@ void sm_lua_push_metatable(lua_State *L) {
 typedef struct boxed {
   sm_tensor tensor; /* first, so that a pointer to one is a pointer to both */
   const char *mark;
+  size_t held; /* in how many places of walks back it is, as a gradient */
 } boxed;
 
 sm_tensor *sm_lua_push_released(lua_State *L) {
@@ -32,6 +33,11 @@ sm_tensor *sm_lua_test_tensor(lua_State *L, int index) {
   boxed *box = lua_touserdata(L, index);
   if (!box || lua_rawlen(L, index) != sizeof *box || box->mark != &tensor_metatable) return NULL;
   return &box->tensor;
+}
+
+size_t *sm_lua_held(lua_State *L, int index) {
+  boxed *box = lua_touserdata(L, index);
+  return &box->held;
 }
 
 /* Pushes a short description of a value: `string "x"`, `number 3`, `tensor {2, 3}`, `nil`. */

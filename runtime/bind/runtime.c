@@ -63,6 +63,12 @@ static void open_tensor(lua_State *L) {
   sm_lua_add_rows(L);
 }
 
+static void open_tape(lua_State *L) {
+  sm_lua_open_tape(L);
+  sm_lua_add_record(L);
+  sm_lua_add_walk(L);
+}
+
 static void open_random(lua_State *L) {
   sm_lua_open_random(L);
   sm_lua_add_dropout(L);
@@ -91,7 +97,7 @@ int luaopen_sm_runtime(lua_State *L) {
   lua_gc(L, LUA_GCGEN, 0, 0); /* a step's tensors die young: see memory.c */
   lua_newtable(L);
   add(L, "tensor", open_tensor);
-  add(L, "tape", sm_lua_open_tape);
+  add(L, "tape", open_tape);
   add(L, "math", sm_lua_open_math);
   add(L, "pointwise", sm_lua_open_pointwise);
   add(L, "stride", sm_lua_open_stride);

@@ -1,30 +1,41 @@
 /* What the tape keeps with a tensor and asks of its memory: runtime.tape. */
-#include <limits.h>
-
-#include "bind/bind.h"
+#include "bind/tape.h"
 
 static const char overwritten_key = 0; /* its address is the key of the node that all overwritten tensors have */
 
+int sm_lua_push_node(lua_State *L, int index) {
+  const sm_tensor *x = sm_lua_test_tensor(L, index);
+  if (!x) {
+    lua_pushnil(L);
+    return LUA_TNIL;
+  }
+  int type = lua_getiuservalue(L, index, SM_NODE);
+  if (type != LUA_TNIL || !x->storage || !x->storage->overwritten || x->is_detached) return type;
+  lua_pop(L, 1);
+  return lua_rawgetp(L, LUA_REGISTRYINDEX, &overwritten_key);
+}
+
+lua_Integer sm_lua_node_integer(lua_State *L, int node, enum sm_node field) {
+  lua_rawgeti(L, node, field);
+  lua_Integer value = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+void sm_lua_set_node_integer(lua_State *L, int node, enum sm_node field, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_rawseti(L, node, field);
+}
+
 /* node(x) → its own, or the one of what was overwritten */
 static int get_node(lua_State *L) {
-  const sm_tensor *x = sm_lua_test_tensor(L, 1);
-  if (!x) lua_pushnil(L);
-  else if (lua_getiuservalue(L, 1, SM_NODE) == LUA_TNIL && x->storage && x->storage->overwritten && !x->is_detached)
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &overwritten_key);
+  sm_lua_push_node(L, 1);
   return 1;
 }
 
-/* is_any_tracked(x, …) → whether `node` gives something for one of these */
-static int is_any_tracked(lua_State *L) {
-  int last = lua_gettop(L);
-  bool is_one = false;
-  for (int i = 1; i <= last && !is_one; i++) {
-    const sm_tensor *x = sm_lua_test_tensor(L, i);
-    is_one = x && (lua_getiuservalue(L, i, SM_NODE) != LUA_TNIL ||
-                   (x->storage && x->storage->overwritten && !x->is_detached));
-    lua_settop(L, last);
-  }
-  lua_pushboolean(L, is_one);
+/* tracks(x) → whether it wants a gradient */
+static int tracks(lua_State *L) {
+  lua_pushboolean(L, sm_lua_push_node(L, 1) != LUA_TNIL);
   return 1;
 }
 
@@ -64,12 +75,6 @@ static int set_node(lua_State *L) {
   return 0;
 }
 
-/* is_shared(x) → whether another tensor has the same memory */
-static int is_shared(lua_State *L) {
-  lua_pushboolean(L, sm_lua_tensor(L, 1)->storage->references > 1);
-  return 1;
-}
-
 /* is_part(x) → whether its memory has room for more than x */
 static int is_part(lua_State *L) {
   const sm_tensor *x = sm_lua_tensor(L, 1);
@@ -79,7 +84,7 @@ static int is_part(lua_State *L) {
 
 /* versions(x, …) → {x, how often its memory was changed in place (by copy_, an optimizer's step), …}; what is no tensor
    is passed over */
-static int versions(lua_State *L) {
+int sm_lua_versions(lua_State *L) {
   int last = lua_gettop(L);
   lua_createtable(L, 2 * last, 0);
   lua_Integer next = 1;
@@ -94,38 +99,34 @@ static int versions(lua_State *L) {
   return 1;
 }
 
-/* table_for(n) → an empty table with room for n keys */
-static int table_for(lua_State *L) {
-  lua_createtable(L, 0, (int)sm_lua_integer(L, 1, 0, INT_MAX / 64));
-  return 1;
+bool sm_lua_push_changed(lua_State *L, int versions) {
+  int top = lua_gettop(L);
+  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, versions); i < n; i += 2) {
+    lua_rawgeti(L, versions, i);
+    lua_rawgeti(L, versions, i + 1);
+    bool is_same = (lua_Integer)sm_lua_tensor(L, top + 1)->storage->version == lua_tointeger(L, top + 2);
+    lua_settop(L, is_same ? top : top + 1);
+    if (!is_same) return true;
+  }
+  return false;
 }
 
 /* changed(versions) → the first of its tensors that was changed since, or nil */
 static int changed(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 1); i < n; i += 2) {
-    lua_settop(L, 1);
-    lua_rawgeti(L, 1, i);
-    lua_rawgeti(L, 1, i + 1);
-    if ((lua_Integer)sm_lua_tensor(L, 2)->storage->version == lua_tointeger(L, 3)) continue;
-    lua_settop(L, 2);
-    return 1;
-  }
-  return 0;
+  return sm_lua_push_changed(L, 1);
 }
 
 void sm_lua_open_tape(lua_State *L) {
   static const luaL_Reg functions[] = {{"node", get_node},
-                                       {"is_any_tracked", is_any_tracked},
+                                       {"tracks", tracks},
                                        {"set_node", set_node},
                                        {"set_overwritten", set_overwritten},
                                        {"set_overwritten_node", set_overwritten_node},
                                        {"detach", detach},
-                                       {"is_shared", is_shared},
                                        {"is_part", is_part},
-                                       {"versions", versions},
+                                       {"versions", sm_lua_versions},
                                        {"changed", changed},
-                                       {"table_for", table_for},
                                        {NULL, NULL}};
   sm_lua_functions(L, functions);
 }

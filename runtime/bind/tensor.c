@@ -110,7 +110,7 @@ static void replace_gradient(lua_State *L, bool unseen) {
 
 /* set_gradient(x, g): x.grad = g, a gradient of the tape's own. A new userdata for each step's would grow old before it
    dies, which takes full collections; where one is left, it gets g's memory, and g is released. */
-static int set_gradient(lua_State *L) {
+int sm_lua_set_gradient(lua_State *L) {
   sm_lua_tensor(L, 1);
   sm_tensor *g = sm_lua_tensor(L, 2);
   lua_settop(L, 2);
@@ -226,9 +226,9 @@ static int define(lua_State *L) {
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
-      {"lend_gradient", lend_gradient}, {"set_gradient", set_gradient}, {"is_tensor", is_tensor}, {"count", count},
-      {"define", define}, {"same_shape", same_shape}, {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect},
-      {"trim", sm_lua_trim}, {NULL, NULL}};
+      {"lend_gradient", lend_gradient}, {"set_gradient", sm_lua_set_gradient}, {"is_tensor", is_tensor},
+      {"count", count}, {"define", define}, {"same_shape", same_shape}, {"memory", sm_lua_memory_use},
+      {"collect", sm_lua_collect}, {"trim", sm_lua_trim}, {NULL, NULL}};
   sm_lua_open_memory(L);
   sm_lua_push_metatable(L);
   lua_pushcfunction(L, set_index);

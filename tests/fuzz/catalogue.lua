@@ -10,6 +10,10 @@ local Catalogue = {}
 local LEFT_OUT <const> = {
   ["runtime.set_library"] = true, ["tape.set_overwritten_node"] = true, ["tensor.define"] = true,
 }
+-- Nor what only the tape gives nodes to, or gradients that it has counted.
+for name in ("recorders new_overwritten nodes_before ready pass leave settle take hold let_go"):gmatch "%S+" do
+  LEFT_OUT["tape." .. name] = true
+end
 
 -- What changes its arguments, by its name: methods whose names end in _ do as well.
 local CHANGES <const> = {

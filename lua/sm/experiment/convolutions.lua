@@ -6,7 +6,7 @@ local shape_text = require "sm.text".shape
 
 local M = {}
 
-local C <const>, node <const> = runtime.conv, runtime.tape.node
+local C <const> = runtime.conv
 
 local function forward(_, x, w, _, options) return "forward", x.shape, w.shape, options, w end
 
@@ -22,8 +22,8 @@ local kernels <const> = {
 
 --- A tensor, or the one that it is another shape of.
 local function origin(x)
-  local made = node(x)
-  return type(made) == "table" and made.name == "reshape" and made[1] or x
+  local operation, first = autograd.made_by(x)
+  return operation == "reshape" and first or x
 end
 
 --- A list as a shape is written, anything else as it is.

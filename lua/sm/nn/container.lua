@@ -36,17 +36,19 @@ local function split(where, given)
   return options, layers
 end
 
+local is_layer, done_next, attempt <const> = layer.is, fuse.at, use.attempt
+
 -- Sends inputs through the layers in a row from position i to the last.
 local function chain(self, i, last, watched, ...)
   if i > last then return ... end
   local doing = self.layers[i]
-  if not layer.is(doing) then
+  if not is_layer(doing) then
     use.fail(self, table.pack(...), "its layers were changed: layer %d is %s", i, check.describe(doing))
   end
   if not watched and select("#", ...) == 1 then
     local count, at_once
-    count, doing, at_once = fuse.at(self.layers, i, last, (...))
-    if at_once then return chain(self, i + count, last, watched, use.attempt(doing, at_once, (...))) end
+    count, doing, at_once = done_next(self.layers, i, last, (...))
+    if at_once then return chain(self, i + count, last, watched, attempt(doing, at_once, (...))) end
   end
   return chain(self, i + 1, last, watched, doing:apply(...))
 end

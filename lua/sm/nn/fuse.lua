@@ -56,8 +56,9 @@ for _, rule in ipairs(RULES) do
 end
 
 local function follows(rule, layers, i, last)
-  if i + #rule - 1 > last then return false end
-  for step = 2, #rule do
+  local length <const> = #rule
+  if i + length - 1 > last then return false end
+  for step = 2, length do
     local layer = layers[i + step - 1]
     if type(layer) ~= "table" or layer.constructor ~= rule[step] then return false end
   end
@@ -73,7 +74,9 @@ end
 --- @return function|nil (layer, x) → y; nil where it is the layer by itself
 function M.at(layers, i, last, x)
   local first = layers[i]
-  for _, rule in ipairs(by_first[first.constructor] or {}) do
+  local rules <const> = by_first[first.constructor]
+  for k = 1, rules and #rules or 0 do
+    local rule <const> = rules[k]
     if follows(rule, layers, i, last) and (not rule.fits or rule.fits(first, x)) then
       return #rule, layers[i + rule.does - 1], rule.run(layers, i)
     end

@@ -4,6 +4,8 @@ local optimizer = require "sm.optim.optimizer"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 
+local adam <const> = runtime.optim.adam
+
 -- Weight decay adds weight_decay·w to g; decoupled, it multiplies w by 1 − lr·weight_decay instead.
 local function define(name, weight_decay, decoupled)
   return optimizer.define {
@@ -23,7 +25,7 @@ local function define(name, weight_decay, decoupled)
     constants = { "beta1", "beta2", "epsilon" },
     update = function(w, gradient, state, call)
       call.decoupled = decoupled
-      return runtime.optim.adam(w, gradient, state.m, state.v, call)
+      return adam(w, gradient, state.m, state.v, call)
     end,
   }
 end
