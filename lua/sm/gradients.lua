@@ -9,8 +9,8 @@ local shape_text = require "sm.text".shape
 local M = {}
 
 local get_node, is_tensor, tape = runtime.tape.node, runtime.tensor.is_tensor, runtime.tape
-local nodes_before, ready, pass, leave, settle = tape.nodes_before, tape.ready, tape.pass, tape.leave, tape.settle
-local hold, let_go, take = tape.hold, tape.let_go, tape.take
+local nodes_before, ready, pass = tape.nodes_before, tape.ready, tape.pass
+local lend, settle, take, let_go = tape.lend, tape.settle, tape.take, tape.let_go
 local add, record_twice = runtime.pointwise.add, autograd.record_twice
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 -- Nobody gets it in hand.
@@ -87,33 +87,18 @@ end
 -- @return gradients by leaf or node; leaves in the order in which the walk came to them
 local function walk(root, gradient, wanted, graph, listener)
   local node = get_node(root)
-  hold(gradient)
-  hold(gradient) -- it is the caller's, too
+  lend(gradient)
   if node == true then return { [root] = gradient }, { root } end
 
-  local nodes = nodes_before(node)
-  local arrived, leaves = { [node] = gradient }, {}
-  local found = wanted and {} or arrived
-  local leads = wanted and leading_to(nodes, wanted)
-  local way <const> = { arrived, leaves, graph, graph and sum_of or add, leads, wanted, listener and listener.leaf,
-    passing } -- as in runtime/bind/walk.c
+  local nodes, arrived, leaves = nodes_before(node)
+  local leads, found = wanted and leading_to(nodes, wanted), wanted and {} or arrived
+  arrived[node] = gradient
+  local way <const> = { arrived, leaves, graph, graph and sum_of or add, leads, wanted, found,
+    listener and listener.leaf, passing } -- as in runtime/bind/walk.c
   for i = 1, #nodes do
     local current = nodes[i]
-    local gy = arrived[current]
-    if gy and wanted and wanted[current] then
-      found[current] = gy
-      hold(gy)
-    end
-    if gy and (not leads or leads[current]) then
-      local reuse = ready(current, gy, graph)
-      pass(way, current, gy, current[BACKWARD](gy, reuse, graph))
-    else
-      if gy then
-        arrived[current] = nil
-        let_go(gy, graph)
-      end
-      leave(current, graph)
-    end
+    local gy, reuse = ready(way, current)
+    if gy then pass(way, current, gy, current[BACKWARD](gy, reuse, graph)) end
   end
   for i = 1, wanted and #leaves or 0 do found[leaves[i]] = arrived[leaves[i]] end
   return found, leaves

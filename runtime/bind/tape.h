@@ -26,6 +26,7 @@ typedef enum sm_node_kind {
 
 typedef struct sm_tape {
   lua_Integer nodes, walks; /* so far */
+  int usual;                /* nodes of the last walk */
 } sm_tape;
 
 sm_tape *sm_lua_tape(lua_State *L);

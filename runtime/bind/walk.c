@@ -20,6 +20,8 @@ static void check_unwalked(lua_State *L, int node) {
   lua_pop(L, 1);
 }
 
+enum { MOST_ROOM = 1000 }; /* nodes */
+
 typedef struct place {
   lua_Integer number, at;
 } place;
@@ -45,14 +47,17 @@ static void push_sorted(lua_State *L, int list, lua_Integer count) {
   }
 }
 
-/* nodes_before(node) → every node that it depends on, and itself: a list, the latest first */
+/* nodes_before(node) → every node that it depends on, and itself: a list, the latest first. An empty table and an empty
+   list with room for the gradients and the leaves of a walk over them, if it is as long as the last. */
 static int nodes_before(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  lua_Integer walk = ++sm_lua_tape(L)->walks, count = 1, least = sm_lua_node_integer(L, 1, SM_NODE_NUMBER);
+  sm_tape *tape = sm_lua_tape(L);
+  lua_Integer walk = ++tape->walks, count = 1, least = sm_lua_node_integer(L, 1, SM_NODE_NUMBER);
+  int room = tape->usual;
   bool sorted = true; /* so far, as they are in a row of layers */
   sm_lua_set_node_integer(L, 1, SM_NODE_WALK, walk);
-  lua_newtable(L);
+  lua_createtable(L, room, 0);
   lua_pushvalue(L, 1);
   lua_rawseti(L, 2, 1);
   for (lua_Integer at = 1; at <= count; at++) {
@@ -73,7 +78,10 @@ static int nodes_before(lua_State *L) {
   }
   lua_settop(L, 2);
   if (!sorted) push_sorted(L, 2, count);
-  return 1;
+  tape->usual = count < MOST_ROOM ? (int)count : MOST_ROOM;
+  lua_createtable(L, 0, 3 * room);
+  lua_createtable(L, 2 * room, 0);
+  return 3;
 }
 
 /* A gradient knows in how many places of walks it is held. One that nobody holds any more gives its memory back at
@@ -91,10 +99,10 @@ static int let_go(lua_State *L) {
   return 0;
 }
 
-/* hold(g): in one place more */
-static int hold(lua_State *L) {
+/* lend(g): held by a walk, to begin with, and by the caller for good */
+static int lend(lua_State *L) {
   sm_lua_tensor(L, 1);
-  ++*sm_lua_held(L, 1);
+  *sm_lua_held(L, 1) += 2;
   return 0;
 }
 
@@ -128,30 +136,6 @@ static int settle(lua_State *L) {
   return 1;
 }
 
-/* ready(node, gy, graph) → whether its function may overwrite gy. Raises where the gradient cannot be computed. */
-static int ready(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  sm_lua_tensor(L, 2);
-  lua_settop(L, 3);
-  bool graph = lua_toboolean(L, 3);
-  check_unwalked(L, 1);
-  lua_Integer kind = sm_lua_node_integer(L, 1, SM_NODE_KIND);
-  if (lua_rawgeti(L, 1, SM_NODE_SAVED) == LUA_TTABLE && sm_lua_push_changed(L, 4)) {
-    char shape[SM_SHAPE_TEXT];
-    sm_shape_text(shape, &sm_lua_tensor(L, -1)->shape);
-    const char *name = name_of(L, 1);
-    sm_lua_fail(L, "backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's "
-                   "step has changed it since; call backward() before, or give '%s' a copy of its own, x:clone()",
-                name, shape, name);
-  }
-  if (graph && kind != SM_TWICE && kind != SM_OVERWRITTEN)
-    sm_lua_fail(L, "the gradient of '%s' has no gradient itself, which create_graph asks for", name_of(L, 1));
-  size_t *held = sm_lua_held(L, 2);
-  if (kind == SM_FOREIGN) ++*held;
-  lua_pushboolean(L, *held == 1 && !graph);
-  return 1;
-}
-
 /* A walk, the first argument of `pass`: a list. */
 enum way {
   ARRIVED = 1, /* table: leaf or node → its gradient so far */
@@ -160,6 +144,7 @@ enum way {
   PLUS,        /* function(a, b) → the sum of two gradients */
   LEADS,       /* set of the nodes that gradients go to, or nil or false for all */
   WANTED,      /* beside it, the set of leaves and nodes that they are for */
+  FOUND,       /* beside it, table: node that is wanted → its gradient */
   LEAF,        /* function(leaf, name of the operation), called for each leaf, or nil */
   PASSING      /* function(g, x, node) → the gradient that goes on from node to its input x, or nil */
 };
@@ -175,18 +160,95 @@ static bool is_in(lua_State *L, int set, int key) {
   return is_so;
 }
 
-/* Whether a gradient is wanted at an input, whose node is at `target`. */
-static bool is_wanted(lua_State *L, int input, int target) {
+/* Whether a gradient is wanted at a leaf or node, or leads to what is: at `key` is a tensor, at `node` its node. */
+static bool is_wanted(lua_State *L, int key, int node) {
   int top = lua_gettop(L);
-  if (lua_isnil(L, target)) return false;
-  if (lua_rawgeti(L, WAY, LEADS) != LUA_TTABLE) {
-    lua_settop(L, top);
-    return true;
+  bool is_so = !lua_isnil(L, node);
+  if (is_so && lua_rawgeti(L, WAY, LEADS) == LUA_TTABLE) {
+    lua_rawgeti(L, WAY, WANTED);
+    is_so = is_in(L, top + 1, node) || is_in(L, top + 2, key);
   }
-  lua_rawgeti(L, WAY, WANTED);
-  bool is_so = is_in(L, top + 1, target) || is_in(L, top + 2, input);
   lua_settop(L, top);
   return is_so;
+}
+
+static bool is_graph(lua_State *L) {
+  lua_rawgeti(L, WAY, GRAPH);
+  bool is_so = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return is_so;
+}
+
+/* Raises where a tensor that a node's gradient needs was changed in place since it was recorded. */
+static void check_saved(lua_State *L) {
+  int saved = lua_gettop(L) + 1;
+  if (lua_rawgeti(L, NODE, SM_NODE_SAVED) == LUA_TTABLE && sm_lua_push_changed(L, saved)) {
+    char shape[SM_SHAPE_TEXT];
+    sm_shape_text(shape, &sm_lua_tensor(L, -1)->shape);
+    const char *name = name_of(L, NODE);
+    sm_lua_fail(L, "backward: the gradient of '%s' needs a tensor of shape %s as it was, but copy_ or an optimizer's "
+                   "step has changed it since; call backward() before, or give '%s' a copy of its own, x:clone()",
+                name, shape, name);
+  }
+  lua_settop(L, saved - 1);
+}
+
+/* A node is done with: its gradient has gone on, its inputs and what it needed are let go of, but where the graph
+   stays. gy: at GY, or nil where none has arrived. */
+static void leave(lua_State *L, bool graph) {
+  if (!lua_isnil(L, GY)) {
+    lua_rawgeti(L, WAY, ARRIVED);
+    lua_pushvalue(L, NODE);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    let_go_of(L, GY, graph);
+  }
+  if (graph || sm_lua_node_integer(L, NODE, SM_NODE_KIND) == SM_OVERWRITTEN) return;
+  lua_Integer inputs = sm_lua_node_integer(L, NODE, SM_NODE_COUNT);
+  lua_pushboolean(L, false);
+  lua_rawseti(L, NODE, SM_NODE_BACKWARD);
+  lua_pushnil(L);
+  lua_rawseti(L, NODE, SM_NODE_SAVED);
+  sm_lua_set_node_integer(L, NODE, SM_NODE_COUNT, 0);
+  for (lua_Integer i = 0; i < inputs; i++) {
+    lua_pushnil(L);
+    lua_rawseti(L, NODE, SM_NODE_INPUTS + i);
+  }
+}
+
+/* ready(way, node) → gy, the gradient that has arrived, and whether the node's function may overwrite it; nil where
+   nothing is to be computed, and the node is left. Raises where its gradient cannot be computed. */
+static int ready(lua_State *L) {
+  luaL_checktype(L, WAY, LUA_TTABLE);
+  luaL_checktype(L, NODE, LUA_TTABLE);
+  lua_settop(L, NODE);
+  bool graph = is_graph(L);
+  lua_rawgeti(L, WAY, ARRIVED);
+  lua_pushvalue(L, NODE);
+  lua_rawget(L, GY);
+  lua_replace(L, GY);
+  if (!lua_isnil(L, GY) && lua_rawgeti(L, WAY, WANTED) == LUA_TTABLE && is_in(L, GY + 1, NODE)) {
+    lua_rawgeti(L, WAY, FOUND);
+    lua_pushvalue(L, NODE);
+    lua_pushvalue(L, GY);
+    lua_rawset(L, -3);
+    ++*sm_lua_held(L, GY);
+  }
+  lua_settop(L, GY);
+  if (lua_isnil(L, GY) || (lua_rawgeti(L, WAY, LEADS) == LUA_TTABLE && !is_in(L, GY + 1, NODE))) {
+    leave(L, graph);
+    return 0;
+  }
+  check_unwalked(L, NODE);
+  check_saved(L);
+  lua_Integer kind = sm_lua_node_integer(L, NODE, SM_NODE_KIND);
+  if (graph && kind != SM_TWICE && kind != SM_OVERWRITTEN)
+    sm_lua_fail(L, "the gradient of '%s' has no gradient itself, which create_graph asks for", name_of(L, NODE));
+  size_t *held = sm_lua_held(L, GY);
+  if (kind == SM_FOREIGN) ++*held;
+  lua_settop(L, GY);
+  lua_pushboolean(L, *held == 1 && !graph);
+  return 2;
 }
 
 /* An input without a node of its own that gets its first gradient. */
@@ -257,27 +319,6 @@ static void deliver(lua_State *L, int g, lua_Integer i, bool graph) {
   lua_rawset(L, sum - 1);
 }
 
-/* leave(node, graph): its inputs and what its gradient needed are let go of, but where the graph stays */
-static void leave_node(lua_State *L, int node, bool graph) {
-  if (graph || sm_lua_node_integer(L, node, SM_NODE_KIND) == SM_OVERWRITTEN) return;
-  lua_Integer inputs = sm_lua_node_integer(L, node, SM_NODE_COUNT);
-  lua_pushboolean(L, false);
-  lua_rawseti(L, node, SM_NODE_BACKWARD);
-  lua_pushnil(L);
-  lua_rawseti(L, node, SM_NODE_SAVED);
-  sm_lua_set_node_integer(L, node, SM_NODE_COUNT, 0);
-  for (lua_Integer i = 0; i < inputs; i++) {
-    lua_pushnil(L);
-    lua_rawseti(L, node, SM_NODE_INPUTS + i);
-  }
-}
-
-static int leave(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  leave_node(L, 1, lua_toboolean(L, 2));
-  return 0;
-}
-
 /* pass(way, node, gy, gradient, …): what the node's function has made of gy: a gradient, or nil or false, of each
    input, and then tensors that nobody needs any more. They go on to the inputs, and the node is left. */
 static int pass(lua_State *L) {
@@ -287,8 +328,7 @@ static int pass(lua_State *L) {
   int last = lua_gettop(L), given = last - FIRST + 1;
   luaL_checkstack(L, 16, "too many gradients");
   check_unwalked(L, NODE); /* by user code, meanwhile */
-  lua_rawgeti(L, WAY, GRAPH);
-  bool graph = lua_toboolean(L, -1);
+  bool graph = is_graph(L);
   size_t holds = sm_lua_node_integer(L, NODE, SM_NODE_KIND) == SM_FOREIGN ? 2 : 1;
   lua_Integer inputs = sm_lua_node_integer(L, NODE, SM_NODE_COUNT);
   int taken = inputs < given ? (int)inputs : given;
@@ -305,18 +345,14 @@ static int pass(lua_State *L) {
     sm_tensor *between = sm_lua_test_tensor(L, FIRST + i);
     if (between) sm_tensor_release(between);
   }
-  lua_rawgeti(L, WAY, ARRIVED);
-  lua_pushvalue(L, NODE);
-  lua_pushnil(L);
-  lua_rawset(L, -3);
-  let_go_of(L, GY, graph);
-  leave_node(L, NODE, graph);
+  leave(L, graph);
   return 0;
 }
 
 void sm_lua_add_walk(lua_State *L) {
   static const luaL_Reg functions[] = {{"nodes_before", nodes_before},
-                                       {"ready", ready}, {"pass", pass}, {"leave", leave}, {"hold", hold},
-                                       {"let_go", let_go}, {"take", take}, {"settle", settle}, {NULL, NULL}};
+                                       {"ready", ready}, {"pass", pass},
+                                       {"lend", lend}, {"let_go", let_go}, {"take", take},
+                                       {"settle", settle}, {NULL, NULL}};
   sm_lua_add_functions(L, functions);
 }

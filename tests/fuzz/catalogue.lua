@@ -11,7 +11,7 @@ local LEFT_OUT <const> = {
   ["runtime.set_library"] = true, ["tape.set_overwritten_node"] = true, ["tensor.define"] = true,
 }
 -- Nor what only the tape gives nodes to, or gradients that it has counted.
-for name in ("recorders new_overwritten nodes_before ready pass leave settle take hold let_go"):gmatch "%S+" do
+for name in ("recorders new_overwritten nodes_before ready pass lend let_go take settle"):gmatch "%S+" do
   LEFT_OUT["tape." .. name] = true
 end
 
