@@ -17,6 +17,10 @@ local M = {}
 
 --- The rows of x along its last axis, {rows, in}; x itself where it has two axes.
 local function rows_of(x, w)
+  if T.is_tensor(x) and T.is_tensor(w) then
+    local rank, features = T.rows(x)
+    if rank == 2 and features == T.sizes(w) then return x end -- what follows makes tables
+  end
   local shape = T.is_tensor(x) and x.shape or {}
   local features, rows = shape[#shape], 1
   if #shape >= 2 and T.is_tensor(w) and w.shape[1] ~= features then
@@ -27,6 +31,9 @@ local function rows_of(x, w)
   for axis = 1, #shape - 1 do rows = rows * shape[axis] end
   return T.reshape(x, { rows, features }), shape
 end
+
+-- A gradient of x in x's shape: itself where it has that, since of two handles the tape would have to copy one.
+local function like(g, x) return T.same_shape(g, x) and g or T.reshape(g, x.shape) end
 
 --- The gradients of `linear`, recorded.
 -- @param y what it gave where relu comes after, else false or nil
@@ -55,7 +62,7 @@ function M.linear(x, w, b, relu)
     local passed = relu and runtime.pointwise.relu_backward(flat, product, reuse) or flat
     local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)
     local gb = tracks(b) and K.sum(passed, 1)
-    if gb and not T.same_shape(gb, b) then gb = T.reshape(gb, b.shape) end
+    gb = gb and like(gb, b)
     local seen = gx and shape and T.reshape(gx, x.shape) or gx -- the views' other handles would keep their memory
     return seen, gw, gb, passed ~= flat and passed, seen ~= gx and gx, flat ~= gy and flat
   end, saved(tracks(x) and w, tracks(w) and x, relu and y), x, w, b)
@@ -107,6 +114,7 @@ end
 local function check_one(name, key, x, shape)
   if not x then return end
   arguments.real(name, x)
+  if #shape == 1 and T.rows(x) == 1 and #x == shape[1] then return end -- what follows makes a table
   local own = x.shape
   local fits = #own == #shape
   for axis = 1, #shape do fits = fits and own[axis] == shape[axis] end
@@ -155,8 +163,7 @@ function M.normalised(name, x, layout, groups, o, beside, relu)
     end
     local gx, gw, gb, passed = N.backward(gy, x, mean, variance, weight, outer, rows, channels, groups, epsilon,
       tracks(weight) or tracks(bias), reuse and not (beside and not relu), relu, bias, kept)
-    return gx, tracks(weight) and T.reshape(gw, weight.shape), tracks(bias) and T.reshape(gb, bias.shape),
-      beside and (passed or gy)
+    return gx, tracks(weight) and like(gw, weight), tracks(bias) and like(gb, bias), beside and (passed or gy)
   end, saved(x, mean, variance, weight, relu and bias, kept), x, weight, bias, beside)
   return y, mean, variance
 end
@@ -165,9 +172,7 @@ end
 -- taken, if they are given.
 -- @return that, and the mean and the biased variance of each channel
 function M.batch_norm(x, o, beside, relu)
-  local shape, rows = x.shape, 1
-  local channels = shape[#shape]
-  for axis = 1, #shape - 1 do rows = rows * shape[axis] end
+  local _, channels, rows = T.rows(x)
   M.check_affine("batch_norm", o, { channels })
   local y, mean, variance = M.normalised("batch_norm", x, { 1, rows, channels }, math.max(1, channels), o, beside,
     relu)

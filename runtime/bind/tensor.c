@@ -132,6 +132,24 @@ static int count(lua_State *L) {
   return 1;
 }
 
+/* sizes(x) → those of its axes, which x.shape would put into a table */
+static int sizes(lua_State *L) {
+  const sm_shape *shape = &sm_lua_tensor(L, 1)->shape;
+  for (int axis = 0; axis < shape->rank; axis++) lua_pushinteger(L, (lua_Integer)shape->size[axis]);
+  return shape->rank;
+}
+
+/* rows(x) → how many axes it has, how long the last one is, and how many rows of it there are; 0 for a scalar */
+static int rows(lua_State *L) {
+  const sm_shape *shape = &sm_lua_tensor(L, 1)->shape;
+  lua_Integer count = 1;
+  for (int axis = 0; axis < shape->rank - 1; axis++) count *= (lua_Integer)shape->size[axis];
+  lua_pushinteger(L, shape->rank);
+  lua_pushinteger(L, shape->rank ? (lua_Integer)shape->size[shape->rank - 1] : 0);
+  lua_pushinteger(L, shape->rank ? count : 0);
+  return 3;
+}
+
 /* same_shape(x, y) → whether two tensors have one shape */
 static int same_shape(lua_State *L) {
   lua_pushboolean(L, sm_shape_equal(&sm_lua_tensor(L, 1)->shape, &sm_lua_tensor(L, 2)->shape));
@@ -227,8 +245,8 @@ void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
       {"lend_gradient", lend_gradient}, {"set_gradient", sm_lua_set_gradient}, {"is_tensor", is_tensor},
-      {"count", count}, {"define", define}, {"same_shape", same_shape}, {"memory", sm_lua_memory_use},
-      {"collect", sm_lua_collect}, {"trim", sm_lua_trim}, {NULL, NULL}};
+      {"count", count}, {"define", define}, {"same_shape", same_shape}, {"sizes", sizes}, {"rows", rows},
+      {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {"trim", sm_lua_trim}, {NULL, NULL}};
   sm_lua_open_memory(L);
   sm_lua_push_metatable(L);
   lua_pushcfunction(L, set_index);

@@ -273,7 +273,7 @@ end
 -- Raises unless a tensor is a batch; one of integers may have a number for each example.
 local function check_batch(x)
   local least = x.dtype == runtime.real and 2 or 1
-  if #x.shape < least then
+  if runtime.tensor.rows(x) < least then
     fail("the model takes a tensor {batch, …} of at least %d %s, got %s", least, least == 1 and "axis" or "axes",
       check.describe(x))
   end

@@ -1,7 +1,9 @@
 --- Which neighbours in a row of layers one pass over memory does, with the bits of the separate ones. Only where nobody
 --- looks on: whoever does sees each layer.
 local fused = require "sm.fused"
-local is_tensor = require "sm.runtime".tensor.is_tensor
+local T = require "sm.runtime".tensor
+
+local is_tensor, sizes <const> = T.is_tensor, T.sizes
 
 local M = {}
 
@@ -9,8 +11,8 @@ local M = {}
 local function is_as_built(layer, x)
   local built = layer.input_shape
   if not built or not is_tensor(x) then return false end
-  local shape = x.shape
-  return #shape == 4 and #built == 3 and shape[2] == built[1] and shape[3] == built[2]
+  local _, height, width, channels, more = sizes(x)
+  return channels and not more and #built == 3 and height == built[1] and width == built[2]
 end
 
 -- What one pass does: the constructors of the layers; `does`, the position of the one that errors name; `run`, which

@@ -55,10 +55,8 @@ M.batchnorm = layer.define("batchnorm", {
   -- Whether `with` does for a batch what forward does in training.
   takes_more = function(self, x)
     if not self.training or not self.weight or not is_tensor(x) or x.dtype ~= runtime.real then return false end
-    local shape = x.shape
-    local rows = 1
-    for axis = 1, #shape - 1 do rows = rows * shape[axis] end
-    return #shape >= 2 and rows >= 2 and shape[#shape] == self.weight.shape[1]
+    local rank, channels, rows = runtime.tensor.rows(x)
+    return rank >= 2 and rows >= 2 and channels == #self.weight
   end,
 
   -- What forward gives in training, `beside` added, and relu of that, in one pass; either may be absent.
