@@ -58,6 +58,8 @@ function M.is_leaf(x)
   return get_node(x) == true
 end
 
+local closing <const> = { __close = function(given) given[1]() end }
+
 -- What follows a call that changed something for its time. The variable that Lua closes restores after an error; a call
 -- that ends well restores without a call from C, which may be one too many for the C stack. A coroutine that ends with
 -- an error closes no variable.
@@ -97,7 +99,7 @@ local function inside(name, sign, f, ...)
   local thread = running()
   local before = within[thread]
   local function restore() leave(thread, before) end
-  local _ <close> = setmetatable({}, { __close = restore })
+  local _ <close> = setmetatable({ restore }, closing)
   enter(thread, sign)
   return M.restoring(restore, f, ...)
 end
@@ -139,7 +141,7 @@ function M.observe(given, f, ...)
     observer = before
     look()
   end
-  local _ <close> = setmetatable({}, { __close = restore })
+  local _ <close> = setmetatable({ restore }, closing)
   observer = given
   look()
   return M.restoring(restore, f, ...)
@@ -232,7 +234,7 @@ function M.walking(graph, f)
     observer = listener
     leave(thread, before) -- which looks
   end
-  local _ <close> = setmetatable({}, { __close = restore })
+  local _ <close> = setmetatable({ restore }, closing)
   observer = nil
   if graph then look() else enter(thread, 1) end
   return M.restoring(restore, f, listener)

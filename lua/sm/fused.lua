@@ -144,13 +144,14 @@ local function normal_gradients(gy, x, weight, bias, layout, groups, epsilon)
 end
 
 --- x, seen as {outer, rows, channels}, normalised in groups; where rows are more than one, then `beside` added, and
--- then relu taken, true or the number that it keeps below, if they are given. Mean and variance {outer, groups}.
+-- then relu taken, true or the number that it keeps below, if they are given.
+-- @return that; mean and variance {outer, groups}, {groups} where outer is 1
 function M.normalised(name, x, layout, groups, o, beside, relu)
   local weight, bias, epsilon = o.weight, o.bias, o.epsilon
-  local outer, rows, channels = table.unpack(layout)
-  local y, mean, variance = N.forward(x, weight, bias, outer, rows, channels, groups, epsilon, beside, relu)
+  local y, mean, variance = N.forward(x, weight, bias, layout[1], layout[2], layout[3], groups, epsilon, beside, relu)
   local kept = relu and beside and y or nil -- what relu let pass is seen in it; without `beside` it follows from x
   record(y, name, function(gy, reuse, graph)
+    local outer, rows, channels = table.unpack(layout) -- each of a closure's own variables is a block of memory
     if graph then
       local g = gy
       if relu then
@@ -174,9 +175,7 @@ end
 function M.batch_norm(x, o, beside, relu)
   local _, channels, rows = T.rows(x)
   M.check_affine("batch_norm", o, { channels })
-  local y, mean, variance = M.normalised("batch_norm", x, { 1, rows, channels }, math.max(1, channels), o, beside,
-    relu)
-  return y, T.reshape(mean, { T.count(mean) }), T.reshape(variance, { T.count(variance) })
+  return M.normalised("batch_norm", x, { 1, rows, channels }, math.max(1, channels), o, beside, relu)
 end
 
 return M

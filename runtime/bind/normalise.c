@@ -49,8 +49,9 @@ static void check_after(lua_State *L, int index, const sm_tensor *given, const s
   if ((given || relu != 0) && rows == 1) sm_lua_bad_argument(L, index, "nothing after single rows");
 }
 
-/* forward(x, weight, bias, outer, rows, channels, groups, epsilon, beside, relu) → y, mean, variance {outer, groups};
-   weight, bias and beside, which is added before relu, may be nil; relu true, or the number that it keeps below */
+/* forward(x, weight, bias, outer, rows, channels, groups, epsilon, beside, relu) → y, mean, variance {outer, groups},
+   or {groups} where outer is 1; weight, bias and beside, which is added before relu, may be nil; relu true, or the
+   number that it keeps below */
 static int forward(lua_State *L) {
   lua_settop(L, 10);
   const sm_tensor *x = sm_lua_real(L, 1);
@@ -59,7 +60,7 @@ static int forward(lua_State *L) {
   const sm_tensor *beside = sm_lua_real_or_nil(L, 9);
   const double relu = check_relu(L, 10);
   check_after(L, 9, beside, x, of.rows, relu);
-  const sm_shape groups = {2, {of.outer, of.groups}};
+  const sm_shape each = {2, {of.outer, of.groups}}, one = {1, {of.groups}}, groups = of.outer == 1 ? one : each;
   const sm_tensor *y = sm_lua_new(L, SM_REAL, &x->shape);
   const sm_tensor *mean = sm_lua_new(L, SM_REAL, &groups), *variance = sm_lua_new(L, SM_REAL, &groups);
   void *scratch = take(L, &of);
