@@ -123,18 +123,15 @@ function M.backward(root, given)
   local gradient = first_gradient("backward", root, given)
   autograd.walking(graph, function(listener)
     local found, leaves = walk(root, gradient, nil, graph, listener)
-    for i = 1, #leaves do
-      local leaf = leaves[i]
+    for _, leaf in ipairs(graph and leaves or settle(leaves, found)) do
       local g = found[leaf]
-      if graph or not settle(leaf, g) then
-        local before = graph and leaf.grad or get_gradient(leaf) -- what the graph has is seen: it stays
-        if before then
-          local total = graph and sum_of(before, g) or add(before, g)
-          let_go(g, graph)
-          set_gradient(leaf, total)
-        else
-          set_gradient(leaf, own(g, graph))
-        end
+      local before = graph and leaf.grad or get_gradient(leaf) -- what the graph has is seen: it stays
+      if before then
+        local total = graph and sum_of(before, g) or add(before, g)
+        let_go(g, graph)
+        set_gradient(leaf, total)
+      else
+        set_gradient(leaf, own(g, graph))
       end
     end
   end)

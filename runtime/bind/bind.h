@@ -88,7 +88,7 @@ static inline void *sm_lua_change(lua_State *L, sm_tensor *x) {
 }
 
 sm_tensor *sm_lua_new(lua_State *L, sm_dtype dtype, const sm_shape *shape); /* pushes; undefined content */
-int sm_lua_set_gradient(lua_State *L);                                      /* for Lua: set_gradient(x, g) */
+void sm_lua_put_gradient(lua_State *L, int x); /* x.grad = a gradient of the tape's own, above x on top; pops it */
 sm_tensor *sm_lua_like(lua_State *L, int index, bool reuse); /* pushes a tensor like the real one at index, or itself
                                                                 if it may be overwritten and nobody shares its data */
 sm_tensor *sm_lua_share(lua_State *L, const sm_tensor *base, const sm_shape *shape, size_t offset); /* pushes */

@@ -89,40 +89,60 @@ static int lend_gradient(lua_State *L) {
   return 1;
 }
 
-/* x.grad = the value at index 2, which nobody has seen or somebody has. A gradient that nobody has seen gives its
-   memory back at once, where the collector would take its time. What Lua keeps of it stays for the next one. */
-static void replace_gradient(lua_State *L, bool unseen) {
-  lua_settop(L, 2);
+/* x.grad = g, which is above x on top, and which nobody has seen or somebody has. A gradient that nobody has seen gives
+   its memory back at once, where the collector would take its time. What Lua keeps of it stays for the next one. */
+static void replace_gradient(lua_State *L, int x, bool unseen) {
+  int g = x + 1, left = x + 2, seen = x + 3, gradient = x + 4;
   if (unseen) lua_pushboolean(L, true);
   else lua_pushnil(L);
-  if (lua_getiuservalue(L, 1, SM_UNSEEN) == LUA_TBOOLEAN) {
-    lua_getiuservalue(L, 1, SM_GRADIENT);
-    sm_tensor *before = sm_lua_test_tensor(L, 5);
-    if (before && !lua_rawequal(L, 2, 5)) {
+  if (lua_getiuservalue(L, x, SM_UNSEEN) == LUA_TBOOLEAN) {
+    lua_getiuservalue(L, x, SM_GRADIENT);
+    sm_tensor *before = sm_lua_test_tensor(L, gradient);
+    if (before && !lua_rawequal(L, g, gradient)) {
       sm_tensor_release(before);
-      if (lua_isnil(L, 2) && lua_toboolean(L, 4)) lua_copy(L, 5, 3);
+      if (lua_isnil(L, g) && lua_toboolean(L, seen)) lua_copy(L, gradient, left);
     }
   }
-  lua_settop(L, 3);
-  lua_setiuservalue(L, 1, SM_UNSEEN);
-  lua_setiuservalue(L, 1, SM_GRADIENT);
+  lua_settop(L, left);
+  lua_setiuservalue(L, x, SM_UNSEEN);
+  lua_setiuservalue(L, x, SM_GRADIENT);
 }
 
-/* set_gradient(x, g): x.grad = g, a gradient of the tape's own. A new userdata for each step's would grow old before it
-   dies, which takes full collections; where one is left, it gets g's memory, and g is released. */
-int sm_lua_set_gradient(lua_State *L) {
-  sm_lua_tensor(L, 1);
-  sm_tensor *g = sm_lua_tensor(L, 2);
-  lua_settop(L, 2);
-  bool is_recorded = lua_getiuservalue(L, 2, SM_NODE) != LUA_TNIL;
-  lua_getiuservalue(L, 1, SM_UNSEEN);
-  sm_tensor *left = sm_lua_test_tensor(L, 4);
-  if (left && !is_recorded) {
-    *left = *g;
-    *g = (sm_tensor){0};
-    lua_copy(L, 4, 2);
+/* forget_gradients({x, …}): x.grad = nil for each */
+static int forget_gradients(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 1); i <= n; i++) {
+    lua_settop(L, 1);
+    lua_rawgeti(L, 1, i);
+    sm_lua_tensor(L, 2);
+    lua_pushnil(L);
+    replace_gradient(L, 2, false);
   }
-  replace_gradient(L, true);
+  return 0;
+}
+
+/* A new userdata for each step's gradient would grow old before it dies, which takes full collections; where one is
+   left, it gets g's memory, and g is released. */
+void sm_lua_put_gradient(lua_State *L, int x) {
+  int g = x + 1, left = x + 3;
+  bool is_recorded = lua_getiuservalue(L, g, SM_NODE) != LUA_TNIL;
+  lua_getiuservalue(L, x, SM_UNSEEN);
+  sm_tensor *tensor = sm_lua_test_tensor(L, g), *kept = sm_lua_test_tensor(L, left);
+  if (kept && !is_recorded) {
+    *kept = *tensor;
+    *tensor = (sm_tensor){0};
+    lua_copy(L, left, g);
+  }
+  lua_settop(L, g);
+  replace_gradient(L, x, true);
+}
+
+/* set_gradient(x, g): x.grad = g, a gradient of the tape's own */
+static int set_gradient(lua_State *L) {
+  sm_lua_tensor(L, 1);
+  sm_lua_tensor(L, 2);
+  lua_settop(L, 2);
+  sm_lua_put_gradient(L, 1);
   return 0;
 }
 
@@ -204,7 +224,8 @@ static int set_index(lua_State *L) {
     }
   }
   lua_remove(L, 2);
-  replace_gradient(L, false);
+  lua_settop(L, 2);
+  replace_gradient(L, 1, false);
   return 0;
 }
 
@@ -244,7 +265,8 @@ static int define(lua_State *L) {
 void sm_lua_open_tensor(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"to", convert}, {"copy_", copy_into}, {"release", release}, {"gradient", get_gradient},
-      {"lend_gradient", lend_gradient}, {"set_gradient", sm_lua_set_gradient}, {"is_tensor", is_tensor},
+      {"lend_gradient", lend_gradient}, {"set_gradient", set_gradient},
+      {"forget_gradients", forget_gradients}, {"is_tensor", is_tensor},
       {"count", count}, {"define", define}, {"same_shape", same_shape}, {"sizes", sizes}, {"rows", rows},
       {"memory", sm_lua_memory_use}, {"collect", sm_lua_collect}, {"trim", sm_lua_trim}, {NULL, NULL}};
   sm_lua_open_memory(L);

@@ -121,18 +121,32 @@ static int take(lua_State *L) {
   return 1;
 }
 
-/* settle(leaf, g) → whether g is leaf.grad now: it had none, and nobody else has g */
+/* settle(leaves, gradients) → those leaves whose gradient is not leaf.grad now, since they had one, or somebody else
+   has this one: a list */
 static int settle(lua_State *L) {
-  sm_lua_tensor(L, 1);
-  sm_lua_tensor(L, 2);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
-  if (lua_getiuservalue(L, 1, SM_GRADIENT) != LUA_TNIL || !is_own(L, 2)) {
-    lua_pushboolean(L, false);
-    return 1;
+  lua_newtable(L);
+  lua_Integer rest = 0;
+  for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 1); i <= n; i++) {
+    enum { X = 4, G = 5 };
+    lua_settop(L, 3);
+    lua_rawgeti(L, 1, i);
+    lua_pushvalue(L, X);
+    lua_rawget(L, 2);
+    sm_lua_tensor(L, X);
+    sm_lua_tensor(L, G);
+    if (lua_getiuservalue(L, X, SM_GRADIENT) != LUA_TNIL || !is_own(L, G)) {
+      lua_pushvalue(L, X);
+      lua_rawseti(L, 3, ++rest);
+    } else {
+      *sm_lua_held(L, G) = 0;
+      lua_settop(L, G);
+      sm_lua_put_gradient(L, X);
+    }
   }
-  *sm_lua_held(L, 2) = 0;
-  sm_lua_set_gradient(L);
-  lua_pushboolean(L, true);
+  lua_settop(L, 3);
   return 1;
 }
 

@@ -22,8 +22,8 @@ end
 
 --- A group of no parameters yet.
 local function empty(self, options, pattern)
-  return { entries = {}, seen = 0, options = options, call = rules.of[self].settings(options), where = user_line(),
-    pattern = pattern, parts = {} }
+  return { entries = {}, tensors = {}, seen = 0, options = options, call = rules.of[self].settings(options),
+    where = user_line(), pattern = pattern, parts = {} }
 end
 
 --- The groups that the option `groups` asks for, in its order: each takes the names that its pattern finds, of those
@@ -51,8 +51,8 @@ local function parts_of(self)
   return groups
 end
 
---- A group of no parameters yet: {entries=, seen=(of its source), options=, call=, where=, parts=(groups that take some
---- of its parameters by a pattern of their names)}.
+--- A group of no parameters yet: {entries=, tensors=(theirs), seen=(of its source), options=, call=, where=,
+--- parts=(groups that take some of its parameters by a pattern of their names)}.
 --- @param self table the optimizer
 --- @param overrides table|nil settings of this group alone; without them it has the parts that the optimizer declares
 function M.new(self, overrides)

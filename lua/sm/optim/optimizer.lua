@@ -110,10 +110,7 @@ end
 --- Forgets the gradients of all parameters.
 function Optimizer:zero_grad()
   adopt(self)
-  for _, group in ipairs(self.groups) do
-    local entries = group.entries
-    for i = 1, #entries do entries[i].tensor.grad = nil end
-  end
+  for _, group in ipairs(self.groups) do runtime.tensor.forget_gradients(group.tensors) end
 end
 
 -- Steps -----------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ function M.take(self, group, name, value)
   end
   local entry = { name = name, tensor = value, state = nil, last = 0 } -- last: the step that last moved it
   self.by_tensor[value], self.by_name[name] = entry, entry
-  group.entries[#group.entries + 1] = entry
+  group.entries[#group.entries + 1], group.tensors[#group.tensors + 1] = entry, value
 end
 
 --- A model's map grows when the model is built: takes in what has come since the last look.
