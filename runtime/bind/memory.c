@@ -54,7 +54,9 @@ typedef int gc_step;
 
 static const char memory_key = 0; /* its address is the key of the registry's state_memory */
 
+/* Their names can be seen from outside: the tests of failing allocations leave to Lua's collector what they take. */
 __attribute__((visibility("default"))) void *sm_lua_allocate(void *, void *, size_t, size_t);
+__attribute__((visibility("default"))) void *sm_lua_allocate_block(lua_memory *, void *, size_t, size_t);
 
 /* Lua's allocator has it at hand, but where the state closes, or somebody has put another in front. */
 static state_memory *memory_of(lua_State *L) {
@@ -178,7 +180,7 @@ int sm_lua_memory_use(lua_State *L) {
 /* ---- Lua's own memory ---- */
 
 /* A block of `after` bytes in place of one of `before`, with what is in both; or NULL, and the old one stays. */
-static void *allocate(lua_memory *lua, void *block, size_t before, size_t after) {
+void *sm_lua_allocate_block(lua_memory *lua, void *block, size_t before, size_t after) {
   sm_heap *small = &lua->small;
   bool is_small = block && sm_heap_has(small, block);
   if (block && !is_small) return lua->allocate(lua->allocator, block, before, after);
@@ -200,18 +202,17 @@ static void *last_resort(state_memory *own, void *block, size_t before, size_t a
   free(own->reserve);
   own->reserve = NULL;
   own->calls = 0;
-  return allocate(own->lua, block, before, after);
+  return sm_lua_allocate_block(own->lua, block, before, after);
 }
 
 static void take_reserve(state_memory *own) {
   if (own->calls++ % RESERVE_CALLS == 0) own->reserve = malloc(RESERVE);
 }
 
-/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. Its name can be
-   seen from outside: the tests of failing allocations leave to Lua's collector what it takes. */
+/* Where the system refuses, what tensors have given back is given to it, and it is asked once more. */
 void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) {
   state_memory *own = of_state;
-  void *made = allocate(own->lua, block, before, after);
+  void *made = sm_lua_allocate_block(own->lua, block, before, after);
   if (after == 0) return NULL;
   if (made && own->reserve) return made;
   if (made) {
@@ -220,7 +221,7 @@ void *sm_lua_allocate(void *of_state, void *block, size_t before, size_t after) 
   }
   if (own->memory) {
     sm_memory_trim(own->memory);
-    made = allocate(own->lua, block, before, after);
+    made = sm_lua_allocate_block(own->lua, block, before, after);
   }
   if (!made && own->refused == after) made = last_resort(own, block, before, after);
   own->refused = made || own->refused == after ? 0 : after;
@@ -247,7 +248,7 @@ static void leave_if_empty(lua_memory *lua) {
 }
 
 static void *allocate_at_end(void *lua, void *block, size_t before, size_t after) {
-  void *made = allocate(lua, block, before, after);
+  void *made = sm_lua_allocate_block(lua, block, before, after);
   leave_if_empty(lua);
   return made;
 }
