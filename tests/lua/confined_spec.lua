@@ -140,7 +140,7 @@ describe("a confined program", function()
     lfs.mkdir(workspace .. "/place")
     has(succeeds "$SMRUN s.lua where=place --write=place", "/place/s/default\n")
     assert(exists "place/s/default/summary.json")
-    has(succeeds "$SMRUN s.lua where=place --write=place", "finished already")
+    has(succeeds "$SMRUN s.lua where=place --write=place", "done before")
     assert_left("s.lua", "runs", "place")
   end)
 
@@ -167,7 +167,7 @@ describe("a confined program", function()
     succeeds "$SMRUN b.lua --quiet"
     succeeds "$SMRUN b.lua --quiet lr=0.2"
     assert(exists "runs/b/default/summary.json")
-    has(succeeds "$SMRUN b.lua --quiet", "finished already")
+    has(succeeds "$SMRUN b.lua --quiet", "done before")
     write("c.lua", looks .. "print 'only'")
     assert.equal("only\n", succeeds "$SMRUN c.lua")
     assert_left("a.lua", "b.lua", "c.lua", "runs")
@@ -270,7 +270,7 @@ describe("a confined program", function()
       for number = 1, 3 do
         local out = read("o" .. number)
         assert(out:find "validation loss" or out:find "is being trained by another process"
-          or out:find "finished by another process" or out:find "finished already", out)
+          or out:find "finished by another process" or out:find "done before", out)
       end
       assert_left("x.lua", "runs", "o1", "o2", "o3")
     end

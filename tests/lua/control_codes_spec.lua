@@ -132,7 +132,7 @@ describe("a string from elsewhere", function()
       quoted((all:gsub("[,\\]", ""))), quoted(workspace .. "/" .. all:gsub("/", "")))
     printed(arguments .. " --dry-run")
     printed(arguments)
-    printed(arguments) -- finished already
+    printed(arguments) -- done before
     printed(arguments:gsub("steps=4", "steps=4,5"))
     local name = tiny.list(workspace .. "/" .. all:gsub("/", "") .. "/run")[1]
     local run = ("%s/%s/run/%s"):format(workspace, all:gsub("/", ""), name)

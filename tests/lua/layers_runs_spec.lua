@@ -114,7 +114,7 @@ it("runs are told apart by what a traced function computes, and not by whether i
     helpers.write(workspace .. "/power", tostring(power))
     local status, out, err = helpers.shell(workspace, '"$SMRUN" two.lua')
     assert.equal(0, status, err)
-    return out:gsub("done[^\n]*\n", ""):gsub("[^\n]*finished already[^\n]*\n", "")
+    return out:gsub("done[^\n]*\n", ""):gsub("[^\n]*done before[^\n]*\n", "")
   end
   assert.equal("runs/two/default\nruns/two/default-2\n", (runs(2)))
   assert.equal("runs/two/default\nruns/two/default-2\n", (runs(2)))

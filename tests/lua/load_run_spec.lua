@@ -168,7 +168,7 @@ return sm.experiment {
     assert.matches("^step 20, checksum %x+$", taught.loaded["runs/teacher/default"])
     assert.equal(net, read "runs/student/steps=21/modules/net.lua")
     local status, out, err = run "student.lua steps=21 width=3"
-    has(out, "finished already")
+    has(out, "done before")
     assert.same({ 0, "" }, { status, err })
     assert.equal(0, (run("student.lua steps=21 --runs plain --quiet", paths)))
     assert.equal(read "runs/student/steps=21/checkpoints/step-000021.safetensors",

@@ -77,7 +77,7 @@ describe("a run that 0.1.0 left", function()
   end)
 
   it("says that it is finished", function()
-    has(smrun "resume RUNS/waves/default", "finished already")
+    has(smrun "resume RUNS/waves/default", "done before")
   end)
 
   it("is found wherever it lies", function()

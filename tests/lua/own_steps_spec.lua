@@ -255,7 +255,7 @@ describe("the best weights", function()
     assert.equal(6, summary.tested_step)
     assert.same({ "best.safetensors", "step-000012.safetensors" }, tiny.list(result.directory .. "/checkpoints"))
     local printed = tiny.smrun(("--runs '%s/runs' '%s/tiny.lua'"):format(workspace, workspace))
-    assert.truthy(printed:find("finished already", 1, true) and printed:find("stopped early", 1, true), printed)
+    assert.truthy(printed:find("done before", 1, true) and printed:find("stopped early", 1, true), printed)
   end)
 
   it("are read before a run goes on, and what is wrong with them is said", function()

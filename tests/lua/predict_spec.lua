@@ -366,7 +366,7 @@ describe("a finished run", function()
     assert.equal(20, record.step)
     assert.matches("/runs/plain/default$", record.run)
     assert.matches("^%x+$", record.checksum)
-    has(succeeds "resume runs/plain/default steps=30", "finished already: runs/plain/steps=30")
+    has(succeeds "resume runs/plain/default steps=30", "done before: runs/plain/steps=30")
     succeeds "plain.lua steps=30 --quiet" -- the other one does not pass for it
     for _, name in ipairs { "best", "step-000030" } do
       local paths = {}

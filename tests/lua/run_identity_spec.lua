@@ -93,17 +93,17 @@ describe("the modules of an experiment", function()
     works "e.lua"
     assert.equal("return 3", read "runs/e/default/modules/net/blocks.lua")
     assert.equal("return 1", read "runs/e/default/modules/late.lua")
-    has("finished already: runs/e/default", works "e.lua")
+    has("done before: runs/e/default", works "e.lua")
     write("late.lua", "return 2")
     has("runs/e/default was run with a different text of its module late.lua; this run goes to runs/e/default-2",
       works "e.lua")
     write("net/blocks.lua", "return 4")
     has("different text of its module net/blocks.lua; this run goes to runs/e/default-3", works "e.lua")
     assert.is_false(exists "runs/e/default-3-2")
-    has("finished already: runs/e/default-3", works "e.lua")
+    has("done before: runs/e/default-3", works "e.lua")
     write("late.lua", "return 1")
     write("net/blocks.lua", "return 3")
-    has("finished already: runs/e/default (", works "e.lua")
+    has("done before: runs/e/default (", works "e.lua")
   end)
 
   it("are replayed by eval and resume from any directory, not those beside the file", function()
@@ -165,7 +165,7 @@ describe("the modules of an experiment", function()
   it("come after those of the library, which need not fear a file in the working directory", function()
     for _, name in ipairs { "sm", "lfs", "argparse" } do write(name .. ".lua", "error 'the wrong one'") end
     works "e.lua"
-    has("finished already", works "e.lua")
+    has("done before", works "e.lua")
     works "eval runs/e/default"
     works "compare runs"
   end)
@@ -178,7 +178,7 @@ describe("the modules of an experiment", function()
     assert.equal("return 1", read "runs/s/default/modules/late.lua")
     write("late.lua", "return 2")
     has("different text of its module late.lua", works "sub/s.lua --read .")
-    for _, how in ipairs { "--read .", "--trust" } do has("finished already", works("sub/s.lua " .. how)) end
+    for _, how in ipairs { "--read .", "--trust" } do has("done before", works("sub/s.lua " .. how)) end
   end)
 
   it("are kept where the file's own package.path finds them, and replayed from anywhere", function()
@@ -301,10 +301,10 @@ describe("what a script passes", function()
   it("makes runs of their own, and the same runs again", function()
     write("loop.lua", loop)
     local output = works "loop.lua"
-    output = output:gsub("[^\n]*steps in[^\n]*\n", ""):gsub("finished already[^\n]*\n", "")
+    output = output:gsub("[^\n]*steps in[^\n]*\n", ""):gsub("done before[^\n]*\n", "")
     assert.equal(" -2  -3 -4 -5 -6 -5 -7 -8", directories(output))
     has("runs/loop/default was run with optimizer.lr 0.1, and here it is 0.2", read "runs/loop/default-2/log.txt")
-    local again = works "loop.lua":gsub("[^\n]*steps in[^\n]*\n", ""):gsub("finished already[^\n]*\n", "")
+    local again = works "loop.lua":gsub("[^\n]*steps in[^\n]*\n", ""):gsub("done before[^\n]*\n", "")
     assert.equal(" -2  -3 -4 -5 -6 -5 -7 -8", directories(again))
   end)
 
@@ -351,7 +351,7 @@ describe("what a script passes", function()
       local shown, code = smrun_in("empty", "eval ../runs/loop/" .. variant)
       assert.equal(0, code, shown)
       has(("loss %.4g"):format(loss), shown)
-      has("finished already: ../runs/loop/" .. variant, (smrun_in("empty", "resume ../runs/loop/" .. variant)))
+      has("done before: ../runs/loop/" .. variant, (smrun_in("empty", "resume ../runs/loop/" .. variant)))
     end
     assert.same({}, tiny.list(workspace .. "/empty"))
     local checkpoint = "runs/loop/default-3/checkpoints/step-000004.safetensors"
@@ -438,7 +438,7 @@ describe("what the surroundings say", function()
     write("e.lua", (experiment:gsub("lr = p.lr", "lr = tonumber(io.open 'rate':read 'a')")))
     say "0.5"
     works "e.lua"
-    has("finished already", works "e.lua")
+    has("done before", works "e.lua")
     say "0.25"
     has("runs/e/default was run with optimizer.lr 0.5, and here it is 0.25; this run goes to runs/e/default-2",
       works "e.lua")
@@ -503,7 +503,7 @@ describe("the data of a run", function()
     local sm = require "sm"
     sm.save(workspace .. "/extra.npy", sm.ones(2))
     works "e.lua"
-    has("finished already", works "e.lua")
+    has("done before", works "e.lua")
     sm.save(workspace .. "/extra.npy", sm.zeros(2))
     has("runs/e/default was run with loss:extra float", works "e.lua")
   end)
@@ -520,7 +520,7 @@ describe("the data of a run", function()
   it("is the same where only the file's time is another", function()
     works "e.lua"
     os.execute(("touch '%s/inputs.npy'"):format(workspace))
-    has("finished already", works "e.lua")
+    has("done before", works "e.lua")
   end)
 end)
 
@@ -678,7 +678,7 @@ describe("what version 0.1.0 left", function()
   it("is the same run where nothing else is known, and goes on", function()
     tiny.smrun(("'%s/tiny.lua' --runs '%s/runs' --quiet"):format(workspace, workspace))
     age "tiny/default"
-    has("finished already", works "tiny.lua")
+    has("done before", works "tiny.lua")
     works "eval runs/tiny/default"
     works "compare runs"
     works "report runs/tiny"
@@ -739,7 +739,7 @@ describe("names and values", function()
       assert.is_true(#path:match "[^/]*$" <= 255, path)
       works(("e.lua note=%s --quiet"):format(note))
       assert.is_true(exists(path .. "/summary.json"), path)
-      has("finished already: " .. path, works(("e.lua note=%s"):format(note)))
+      has("done before: " .. path, works(("e.lua note=%s"):format(note)))
     end
     assert.equal(4, #tiny.list(workspace .. "/runs/e"))
     local long = ("n"):rep(240)

@@ -88,7 +88,7 @@ describe("a file's experiment", function()
     assert.equal(read "plain/e/steps=7/experiment.lua", read "runs/e/steps=7/experiment.lua")
     status, out = shell "lua5.4 e.lua steps=7"
     assert.equal(0, status)
-    assert.truthy(out:find("finished already: runs/e/steps=7", 1, true), out)
+    assert.truthy(out:find("done before: runs/e/steps=7", 1, true), out)
   end)
 
   it("may begin with the modules that it needs, and come from another file", function()

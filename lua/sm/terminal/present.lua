@@ -49,7 +49,7 @@ function M.finished(progress, about, path)
 end
 
 function M.finished_already(progress, summary, path)
-  progress:conclude(("%s\nfinished already: %s (run the file with --again to train another beside it)")
+  progress:conclude(("%s\ndone before: %s (run the file with --again to train another beside it)")
     :format(outcome.verdict(summary), path))
 end
 
