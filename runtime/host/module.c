@@ -167,6 +167,8 @@ int sm_host_open(lua_State *L) {
   sm_host_add_confinement(L);
   lua_pushliteral(L, SM_VERSION);
   lua_setfield(L, -2, "version");
+  lua_pushboolean(L, sm_host_threads_by_default());
+  lua_setfield(L, -2, "threads_by_default");
   sm_host_push_executable(L);
   lua_setfield(L, -2, "executable");
   lua_getfield(L, LUA_REGISTRYINDEX, sm_host_libraries);

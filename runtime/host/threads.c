@@ -2,11 +2,13 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static const char variable[] = "OMP_NUM_THREADS";
+static bool by_default; /* whether nobody but this program has set the variable */
 static const char control_groups[] = "/sys/fs/cgroup";
 
 /* The smaller of `cores` and what the file cpu.max in this group allows: "quota period", both in microseconds,
@@ -52,12 +54,28 @@ static long usable_cores(void) {
   return within_quota("", cores);
 }
 
+/* The number that a variable has, if it is an integer from 1 to `most`; else `most`. */
+static long at_most(const char *name, long most) {
+  const char *text = getenv(name);
+  char *end;
+  long value = text ? strtol(text, &end, 10) : 0;
+  return text && *text && !*end && value >= 1 && value < most ? value : most;
+}
+
+/* What a job of Slurm was given of `cores`: a cluster need not bind a job to its processors. */
+static long within_job(long cores) {
+  return at_most(getenv("SLURM_CPUS_PER_TASK") ? "SLURM_CPUS_PER_TASK" : "SLURM_CPUS_ON_NODE", cores);
+}
+
 void sm_host_set_threads(int count) {
   char text[16];
   snprintf(text, sizeof text, "%d", count);
   setenv(variable, text, 1);
 }
 
+bool sm_host_threads_by_default(void) { return by_default; }
+
 void sm_host_default_threads(void) {
-  if (!getenv(variable)) sm_host_set_threads((int)usable_cores());
+  by_default = !getenv(variable);
+  if (by_default) sm_host_set_threads((int)within_job(usable_cores()));
 }

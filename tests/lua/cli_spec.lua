@@ -91,6 +91,21 @@ describe("smrun", function()
       assert.truthy(out:find(smrun, 1, true))
     end)
 
+    it("takes what Slurm gives a job for the cores that it may use", function()
+      local function threads(environment)
+        local command = ("env -u OMP_NUM_THREADS %s %s --version -v"):format(environment, quote(smrun))
+        local pipe <close> = io.popen(command)
+        return pipe:read "a":match "\nthreads +(%d+) "
+      end
+      local all = threads ""
+      assert.equal("1", threads "SLURM_CPUS_PER_TASK=1 SLURM_CPUS_ON_NODE=64")
+      assert.equal("1", threads "SLURM_CPUS_ON_NODE=1")
+      assert.equal(all, threads "SLURM_CPUS_PER_TASK=1000")
+      assert.equal(all, threads "SLURM_CPUS_PER_TASK=1x")
+      assert.equal(all, threads "SLURM_CPUS_PER_TASK= SLURM_CPUS_ON_NODE=0")
+      assert.equal("3", threads "SLURM_CPUS_PER_TASK=1 OMP_NUM_THREADS=3")
+    end)
+
     it("runs a line of code and prints its value", function()
       assert.same({ 0, "1\n", "" }, { run("-e", "print(1)") })
       assert.same({ 0, "3\tb\tnil\n", "" }, { run("-e", "1 + 2, 'b', nil") })
@@ -239,7 +254,7 @@ describe("smrun", function()
       local out
       status, out = run("resume", "runs/corners/groups=1")
       assert.equal(0, status)
-      assert.truthy(out:find("finished", 1, true), out)
+      assert.truthy(out:find("done before", 1, true), out)
       assert_usage("'lab/corners.lua' is not a run directory: it has no experiment.lua; 'runs/corners' has groups=1/",
         "resume", "lab/corners.lua")
       assert_usage("'runs/corners/groups=1/' is a run, expected a Lua file; `smrun eval` and `smrun resume` take it",
