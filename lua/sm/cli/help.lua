@@ -38,6 +38,10 @@ local options <const> = {
     "threads to compute with (default: the cores this process may use); no result depends on it" },
   { "jobs", "--jobs N",
     "runs of a sweep at once, each a process with its share of the threads (default: 1)" },
+  { "plan", "--plan", "print a command for each run of a sweep, for GNU parallel, make or xargs; train nothing" },
+  { "slurm", "--slurm OPTIONS", "submit a sweep as a job array of Slurm, and a job that compares at the end; OPTIONS "
+    .. "are sbatch's, in quotes" },
+  { "compare", "--compare", "compare what is finished of a sweep, and name what is missing; train nothing" },
   { "again", "--again", "make a new run, or export the file anew, although it is there already" },
   { "quiet", "--quiet", "no progress: the last line and errors only" },
   { "dry_run", "--dry-run",

@@ -173,7 +173,8 @@ function M.of(given)
 end
 
 --- The words that hand all this on to a run of a sweep, a process of its own.
-function M.words_of(given)
+--- @param apart boolean|nil whether runs that go on at once share no machine
+function M.words_of(given, apart)
   if given.trust then return { "--trust" } end
   local words = {}
   for _, name in ipairs { "read", "write" } do
@@ -181,7 +182,7 @@ function M.words_of(given)
   end
   for _, reader in ipairs(readers) do
     local value = given["max_" .. reader[1]]
-    if reader[1] == "memory" and (given.jobs or 1) > 1 then value = M.of(given).memory end
+    if reader[1] == "memory" and not apart and (given.jobs or 1) > 1 then value = M.of(given).memory end
     if value then
       local digits = ("%.14f"):format(value):gsub("%.?0+$", "")
       words[#words + 1] = ("--max-%s=%s"):format(reader[1], digits)

@@ -50,7 +50,7 @@ M.commands = {
 M.unnamed = {
   file = {
     options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true,
-      data = true },
+      data = true, plan = true, slurm = true, compare = true },
   },
   code = { least = 0, most = 0, options = { code = true, trust = true } },
   interactive = {
@@ -67,6 +67,9 @@ M.options = {
   { "--runs", takes = "directory" },
   { "--threads", takes = "number" },
   { "--jobs", takes = "number" },
+  { "--plan" },
+  { "--slurm", takes = "text" },
+  { "--compare" },
   { "--figure", takes = "text" },
   { "--csv", takes = "file" },
   { "--data", takes = "directory" },
@@ -126,7 +129,17 @@ local function as_parameter(arguments)
   end
 end
 
+--- What begins with a dash behind an option whose argument may, as one word with it: --slurm "--mem=2G".
+local function with_dashes(arguments)
+  local words = { [0] = arguments[0] }
+  for _, word in ipairs(arguments) do
+    if words[#words] == "--slurm" then words[#words] = "--slurm=" .. word else words[#words + 1] = word end
+  end
+  return words
+end
+
 local function parse(arguments)
+  arguments = with_dashes(arguments)
   local parsed, result = new_parser():pparse(arguments)
   if parsed then
     for _, name in ipairs { "read", "write" } do
@@ -251,6 +264,23 @@ local function count(name, text, most)
   return number
 end
 
+-- Options that exclude each other, and why where that is not plain.
+local apart <const> = {
+  { "plan", "slurm" }, { "plan", "compare" }, { "slurm", "compare" }, { "compare", "jobs" }, { "compare", "again" },
+  { "compare", "dry_run" },
+  { "plan", "again", "its commands would not go on with what was interrupted" },
+  { "slurm", "again", "an element would not go on with what was interrupted" },
+}
+
+local function check_apart(given)
+  for _, pair in ipairs(apart) do
+    if given[pair[1]] and given[pair[2]] then
+      usage.fail("option '%s' does not go with '%s'%s", option_text(pair[2]), option_text(pair[1]),
+        pair[3] and ": " .. pair[3] or "")
+    end
+  end
+end
+
 --- @param arguments table the words of the command line
 --- @return string command a name of `commands`, or "file", "code", "version", "help"
 --- @return table options with `words`: what follows the command's name, or begins with the file's; `about`: the
@@ -270,6 +300,7 @@ function M.read(arguments)
     return name, given, wrong == "wrong"
   end
   check_options(given, name, command)
+  check_apart(given)
   if M.commands[name] and given.words[1] then table.remove(given.words, 1) end
   if command.least then check_words(given.words, name, command) end
   if given.runs == "" then usage.fail("option '--runs' must be a directory, got ''") end

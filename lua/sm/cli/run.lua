@@ -17,6 +17,11 @@ local said_by_scripts <const> = {
   { "dry_run", "dry_run = true" }, { "again", "again = true" },
 }
 
+--- Where the modules lie that go with a text of --text.
+local function kept_beside(text_path)
+  return text_path and (text_path:match "^(.*)/" or ".") .. "/modules"
+end
+
 --- Loads a file that may turn out to be a script.
 local function load_file(options, overrides, source, where)
   local why
@@ -28,7 +33,7 @@ local function load_file(options, overrides, source, where)
     end
   end
   local _ <close> = host.refusing(why)
-  where = where or options.text and { kept = options.text:match "^(.*)/" .. "/modules", share = true } or nil
+  where = where or options.text and { kept = kept_beside(options.text), share = true } or nil
   return loader.file(options.words[1], source or options.text and loader.read(options.text), overrides, where)
 end
 
@@ -54,7 +59,8 @@ end
 function M.plan(options, overrides, source)
   local path = options.words[1]
   local _ <close> = host.refusing "a sweep needs a file that returns an experiment; this script trains it itself"
-  local loaded = loader.file(path, source, overrides, { again = true })
+  local kept = kept_beside(options.text)
+  local loaded = loader.file(path, source, overrides, { again = true, kept = kept, share = kept ~= nil })
   if not loaded.experiment then
     usage.fail("%s is a plain script; a sweep needs a file that returns an experiment", path)
   end
@@ -86,7 +92,8 @@ function M.file(options)
   local path = options.words[1]
   if not options.text then paths.check_file(path) end -- a run of a sweep has the text that the sweep began with
   local combinations, swept = settings.read(options.words, 2)
-  if #combinations > 1 then return require "sm.cli.sweep".run(options, combinations, swept) end
+  local sweeps = #combinations > 1 or options.plan or options.slurm or options.compare
+  if sweeps then return require "sm.cli.sweep".run(options, combinations, swept) end
   if not is_confined(options) then return M.train(options, combinations[1]) end
   return M.confine {
     what = "train", options = options, overrides = combinations[1], file = path,

@@ -104,12 +104,17 @@ end
 --- to its place.
 local function make_new(place)
   remove_forgotten(place)
-  local number = 1
-  local function path() return ("%s/.new-%d-%d"):format(place, runtime.system.process_id(), number) end
-  while lfs.symlinkattributes(path()) do number = number + 1 end
-  directory.make_new(path())
-  directory.make(path() .. "/checkpoints")
-  return path()
+  directory.make(place)
+  local number = 0
+  local path, made, problem
+  repeat -- a process of another machine may have the same number, and be faster
+    number = number + 1
+    path = ("%s/.new-%d-%d"):format(place, runtime.system.process_id(), number)
+    made, problem = runtime.io.make_directory(path)
+    if problem then error(problem, 0) end
+  until made
+  directory.make(path .. "/checkpoints")
+  return path
 end
 
 local places <const> = {

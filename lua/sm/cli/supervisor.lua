@@ -286,7 +286,7 @@ function M.run(work)
     io.stderr:write("smrun: ", staging.words(self), "\n")
   end
   if work.file then -- where the texts of its modules lie that it has not loaded yet
-    local kept = options.text and options.text:match "^(.*)/" .. "/modules"
+    local kept = options.text and (options.text:match "^(.*)/" or ".") .. "/modules"
     self.shares = kept ~= nil
     modules.begin(work.file, { kept = kept, share = kept ~= nil })
   end

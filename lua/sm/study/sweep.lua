@@ -9,6 +9,7 @@ local compare = require "sm.study.compare"
 local directory = require "sm.experiment.directory"
 local jobs = require "sm.study.jobs"
 local tables = require "sm.study.tables"
+local texts_of = require "sm.study.texts"
 
 local M = {}
 
@@ -16,7 +17,7 @@ local M = {}
 local function given_label(setting, swept)
   local parts = {}
   for i, name in ipairs(swept) do parts[i] = name .. "=" .. text.visible(setting[name]) end
-  return table.concat(parts, ",")
+  return #parts > 0 and table.concat(parts, ",") or "default"
 end
 
 --- What one combination would do: a run for jobs.pursue, its state "waiting", "done" or "failed".
@@ -56,32 +57,29 @@ local function plan(given, host, texts)
   return whole and #runs == #given.combinations and runs or nil
 end
 
-local function number_waiting(runs)
-  local count = 0
-  for _, run in ipairs(runs) do count = count + (run.state == "waiting" and 1 or 0) end
-  return count
+--- What is to be done of a run: "new", "done: test accuracy 40.50 %".
+local function prospect(run)
+  if run.state == "done" then return "done: " .. outcome.best(run.summary) end
+  if run.saved > 0 then return ("resume after step %s"):format(numbers.thousands(run.saved)) end
+  return run.plan == "unfinished" and "again from the first step" or "new"
 end
 
---- @return boolean whether all can be done
-local function show_plan(runs, title)
-  local rows, failures = {}, 0
+--- A table of what is to be done of runs.
+local function show(runs)
+  local rows = {}
   for i, run in ipairs(runs) do
-    local what, place = "new", run.directory
-    if run.state == "failed" then
-      failures = failures + 1
-      what, place = "fails", run.problem:match "^[^\n]*"
-    elseif run.state == "done" then
-      what = "done: " .. outcome.best(run.summary)
-    elseif run.saved > 0 then
-      what = ("resume after step %s"):format(numbers.thousands(run.saved))
-    elseif run.plan == "unfinished" then
-      what = "again from the first step"
-    end
-    rows[i] = { run.label, what, place }
+    local fails = run.state == "failed"
+    rows[i] = { run.label, fails and "fails" or prospect(run), fails and run.problem:match "^[^\n]*" or run.directory }
   end
-  text.print(title)
   text.print(columns.aligned(rows, 3, columns.terminal()))
-  return failures == 0
+end
+
+local function with_state(runs, state)
+  local found = {}
+  for _, run in ipairs(runs) do
+    if run.state == state then found[#found + 1] = run end
+  end
+  return found
 end
 
 --- Whole errors, after the table that had room for one line.
@@ -130,11 +128,8 @@ end
 local function open_workplace(runs_directory, source, texts)
   local path = ("%s/.sweep-%d-%d"):format(runs_directory:gsub("(.)/+$", "%1"), runtime.system.process_id(), os.time())
   directory.make_new(path)
-  local place = setmetatable({ path = path, text = path .. "/experiment.lua" }, {
-    __close = function() directory.remove(path) end,
-  })
-  directory.write(place, "experiment.lua", source)
-  for name, module_text in pairs(texts) do directory.write(place, "modules/" .. name, module_text) end
+  local place = setmetatable({ path = path }, { __close = function() directory.remove(path) end })
+  texts_of.write(path, source, texts)
   return place
 end
 
@@ -153,16 +148,68 @@ function M.run(given, host)
   local texts = {}
   local runs = plan(given, host, texts)
   if not runs then return false, host.processes.interrupted() end
-  local waiting = number_waiting(runs)
+  local waiting = #with_state(runs, "waiting")
   local count = math.max(1, math.min(given.jobs, waiting))
   local threads = math.max(1, runtime.system.threads() // count)
   local title = ("%s: %d runs, %d to do, %d at once with %d thread%s each"):format(given.path, #runs, waiting, count,
     threads, threads == 1 and "" or "s")
-  if given.dry_run then return show_plan(runs, title), false end
+  if given.dry_run then
+    text.print(title)
+    show(runs)
+    return #with_state(runs, "failed") == 0, false
+  end
   local workplace <close> = open_workplace(given.runs, given.source, texts)
-  for _, run in ipairs(runs) do run.words = host.words(run.setting, workplace.text, threads) end
+  for _, run in ipairs(runs) do
+    run.words = host.words(run.setting, ("%s/%s"):format(workplace.path, texts_of.name), threads)
+  end
   host.screen:say(title)
   return pursue(runs, given, host, count, workplace.path)
+end
+
+--- The runs of a sweep as commands for other programs, each with the texts as they are now. Where one of them cannot be
+--- run, that is said, and there are none.
+--- @param given table as for `run`; dry_run= writes no texts
+--- @param host table as for `run`
+--- @return table|nil array of runs {label=, directory=, state="waiting" or "done", words=}
+--- @return string|boolean the directory of the texts; without runs, whether a signal stopped it
+--- @return boolean whether that was made now
+function M.commands(given, host)
+  local texts = {}
+  local runs = plan(given, host, texts)
+  if not runs then return nil, host.processes.interrupted() end
+  local failed = with_state(runs, "failed")
+  if #failed > 0 then
+    show_failures(failed, host.complain)
+    host.complain {
+      message = ("%s: %d of %d runs cannot be run, so none is planned"):format(given.path, #failed, #runs),
+    }
+    return nil, false
+  end
+  local path, made = texts_of.keep(given.runs, given.source, texts, given.dry_run)
+  for _, run in ipairs(runs) do
+    run.words = host.words(run.setting, ("%s/%s"):format(path, texts_of.name), given.threads)
+  end
+  return runs, path, made
+end
+
+--- Compares the runs of a sweep that are finished, whoever has run them, and names the others.
+--- @param given table as for `run`
+--- @param host table as for `run`
+--- @return boolean whether all are finished
+--- @return boolean whether a signal stopped it
+function M.compare(given, host)
+  local runs = plan(given, host, {})
+  if not runs then return false, host.processes.interrupted() end
+  show_failures(runs, host.complain)
+  show_comparison(runs, host.screen)
+  local done, missing = with_state(runs, "done"), {}
+  for _, run in ipairs(runs) do missing[#missing + 1] = run.state ~= "done" and run or nil end
+  if #missing > 0 then
+    text.print "Missing:"
+    show(missing)
+  end
+  host.screen:conclude(("%s: %d of %d runs finished"):format(given.path, #done, #runs))
+  return #missing == 0, false
 end
 
 return M
