@@ -69,8 +69,8 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
-.PHONY: all help deps deps-run deps-test deps-check data run test check torture check-debian check-package check-kernel \
-        docs install uninstall install-rock clean
+.PHONY: all help deps deps-run deps-test deps-check deps-cluster data run test test-cluster check torture check-debian \
+        check-package check-kernel docs install uninstall install-rock clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
@@ -85,6 +85,8 @@ deps-test: ## those and what testing needs
 	@third_party/install.sh run test
 deps deps-check: ## those and what checking needs (1.2 GB)
 	@third_party/install.sh run test check
+deps-cluster: ## those of testing, and Slurm and GNU parallel
+	@third_party/install.sh run test cluster
 deps-bench: ## install what the benchmark compares with (large: PyTorch)
 	@third_party/install.sh run test bench
 
@@ -104,7 +106,11 @@ test: deps-test ## install what is missing, build, run every test at this proces
 	@$(MAKE) --no-print-directory $(JOBS) all c-tests REAL=double
 	@lua5.4 tests/run.lua build build/double
 
-check: deps-check ## every level and kernel, sanitizers, valgrind, luacheck, warnings as errors, the reference
+test-cluster: deps-cluster ## a sweep through a Slurm of one node and through GNU parallel: two minutes
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@tests/cluster/run.sh $(BUILD)
+
+check: deps-check deps-cluster ## every level and kernel, sanitizers, valgrind, luacheck, warnings as errors, the reference
 	@tests/check.sh
 
 torture: deps-check ## fuzzers, failing allocations, hostile finalizers, malformed files: hours

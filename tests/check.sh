@@ -1,7 +1,7 @@
 #!/bin/sh
 # The slow checks: lint and the reference, warnings as errors with two compilers, every instruction-set level and set of
-# OpenBLAS's kernels, aarch64, the tests under AddressSanitizer and UndefinedBehaviorSanitizer, a few minutes of
-# `make torture`, and a short training run under valgrind. Stops at the first that fails; says at the end what this
+# OpenBLAS's kernels, aarch64, sweeps through Slurm and GNU parallel, the tests under AddressSanitizer and
+# UndefinedBehaviorSanitizer, a few minutes of `make torture`, and a short training run under valgrind. Stops at the first that fails; says at the end what this
 # machine could not run. WITHOUT=aarch64 in the environment leaves the emulator out, which takes as long as half of the
 # rest.
 set -eu
@@ -30,6 +30,10 @@ lua5.4 tests/levels.lua $not_run build/check build/check/double
 
 step limits that are reached
 JOBS=1 lua5.4 tests/run.lua --later build/check # these measure time
+
+step a cluster of one machine
+build all
+tests/cluster/run.sh build $not_run
 
 if ! grep -q ' avx512vl ' /proc/cpuinfo; then
   step the C tests with vectors and registers as AVX-512 has them, made of what there is
