@@ -102,6 +102,21 @@ describe("a sweep for other programs", function()
     assert.matches("cannot open runs/%.plan%-%x+/experiment%.lua: No such file", err)
   end)
 
+  it("takes no directory that is not as it would write it", function()
+    local function plan() return planned "tiny.lua seed=1..2 --quiet"[1]:match "runs/(%.plan%-[%x-]+)/" end
+    local first = plan()
+    local path = workspace .. "/runs/" .. first
+    assert.equal(first, plan())
+    os.rename(path, workspace .. "/runs/elsewhere")
+    assert(lfs.link("elsewhere", path, true))
+    assert.equal(first .. "-2", plan())
+    assert(lfs.link("/etc", path .. "-2/modules", true))
+    assert.equal(first .. "-3", plan())
+    write(path .. "-3/experiment.lua", "return 1\n")
+    assert.equal(first .. "-4", plan())
+    assert.equal(first .. "-4", plan())
+  end)
+
   it("has texts of its own where a run has loaded a module later", function()
     write(workspace .. "/late.lua", "return 1\n")
     write(workspace .. "/tiny.lua", (tiny.text:gsub("may_stop \"loss\"", "%0; require 'late'")))

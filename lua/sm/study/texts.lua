@@ -53,7 +53,8 @@ function M.keep(runs, source, modules, dry)
   local path, made = base, false
   while not made do
     if lfs.symlinkattributes(path) then
-      if holds(path, source, modules) then return path, false end
+      local readable, same = pcall(holds, path, source, modules) -- links and pipes are not: they are none of ours
+      if readable and same then return path, false end
       number = number + 1
       path = ("%s-%d"):format(base, number)
     elseif dry then
