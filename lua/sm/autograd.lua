@@ -130,6 +130,18 @@ M.record = record
 -- written with recorded operations. Elsewhere nothing is recorded while it runs.
 M.record_twice = record_twice
 
+local hearing -- see M.hear_totals
+
+--- Has f(y, total, divisor) hear of every sum or mean of all elements that an operation computes: y is total / divisor,
+-- which are numbers in double, before y is rounded. nil ends that.
+function M.hear_totals(f) hearing = f end
+
+--- Tells of such a sum. @return y
+function M.totalled(y, total, divisor)
+  if hearing then hearing(y, total, divisor) end
+  return y
+end
+
 --- Calls f(...) with somebody who looks on, and returns its results. Where nobody does, that costs one comparison.
 -- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
 --   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it,

@@ -41,16 +41,16 @@ local function linear_gradients(gy, x, w, b, y)
   if y then gy = where(runtime.compare.le(y, 0), 0, gy) end
   local flat = primitives.view(gy, { -1, w.shape[2] })
   local rows = primitives.view(x, { -1, w.shape[1] })
-  local gx, gb = tracks(x) and primitives.view(primitives.product(flat, w, false, true), x.shape), nil
-  if tracks(b) then gb = primitives.view(primitives.sum(flat, 1), b.shape) end
-  return gx, tracks(w) and primitives.product(rows, flat, true, false), gb
+  local gx, gb = tracks(x) and primitives.view(primitives.product(flat, w, false, true, "rows"), x.shape), nil
+  if tracks(b) then gb = primitives.view(primitives.sum_batch(flat), b.shape) end
+  return gx, tracks(w) and primitives.product(rows, flat, true, false, "terms"), gb
 end
 
 --- x {…, in} · w {in, out} + b {out} or {1, out}; b may be nil.
 -- @param relu whether relu comes after
 function M.linear(x, w, b, relu)
   local rows, shape = rows_of(x, w)
-  local product = K.matmul(rows, w, false, false, b, relu)
+  local product = K.matmul(rows, w, false, false, b, relu, "rows")
   local y = product
   if shape then
     shape[#shape] = product.shape[2]
@@ -60,8 +60,9 @@ function M.linear(x, w, b, relu)
     if graph then return linear_gradients(gy, x, w, b, relu and y) end
     local flat = shape and T.reshape(gy, product.shape) or gy
     local passed = relu and runtime.pointwise.relu_backward(flat, product, reuse) or flat
-    local gx, gw = tracks(x) and K.matmul(passed, w, false, true), tracks(w) and K.matmul(rows, passed, true, false)
-    local gb = tracks(b) and K.sum(passed, 1)
+    local gx = tracks(x) and K.matmul(passed, w, false, true, nil, false, "rows")
+    local gw = tracks(w) and K.matmul(rows, passed, true, false, nil, false, "terms")
+    local gb = tracks(b) and K.sum_batch(passed)
     gb = gb and like(gb, b)
     local seen = gx and shape and T.reshape(gx, x.shape) or gx -- the views' other handles would keep their memory
     return seen, gw, gb, passed ~= flat and passed, seen ~= gx and gx, flat ~= gy and flat
@@ -127,10 +128,26 @@ function M.check_affine(name, o, shape)
   check_one(name, "bias", o.bias, shape)
 end
 
+local sharing -- see M.share
+
+--- Batches are normalised over several ranks from now on, where f says so.
+-- @param f function(x) → the collective of the ranks that have parts of the batch x, or nil: it has `rank`, from 0,
+--   `ranks`, and `sum_doubles(list)`, which gives the sums over the ranks; nil takes f back
+function M.share(f) sharing = f end
+
+--- The statistics of a batch of all ranks, from those of each.
+local function statistics_of(collective, x, layout, epsilon)
+  local own, all = { N.statistics(x, layout[1], layout[2], layout[3], nil, epsilon) }, {}
+  for i = 1, #own * collective.ranks do all[i] = 0 end
+  table.move(own, 1, #own, collective.rank * #own + 1, all)
+  return { N.merged(collective.sum_doubles(all), collective.ranks, layout[2], layout[3]) }
+end
+
 --- The gradients of x, weight and bias, recorded.
 -- @param layout {outer, rows, channels} that x is seen as
 local function normal_gradients(gy, x, weight, bias, layout, groups, epsilon)
   local outer, rows, channels = table.unpack(layout)
+  groups = groups or math.max(1, channels)
   local size, over, keep, view = channels // groups, { 2, 4 }, { keepdim = true }, primitives.view
   local four = { outer, rows, groups, size }
   local g, centred = view(gy, four), view(x, four)
@@ -143,17 +160,24 @@ local function normal_gradients(gy, x, weight, bias, layout, groups, epsilon)
     tracks(bias) and view(g:sum { 1, 2 }, bias.shape)
 end
 
---- x, seen as {outer, rows, channels}, normalised in groups; where rows are more than one, then `beside` added, and
--- then relu taken, true or the number that it keeps below, if they are given.
+--- x, seen as {outer, rows, channels}, normalised in groups, or each channel over rows that are a batch's; where rows
+-- are more than one, then `beside` added, and then relu taken, true or the number that it keeps below, if they are
+-- given.
+-- @param groups how many, or nil for a batch
 -- @return that; mean and variance {outer, groups}, {groups} where outer is 1
 function M.normalised(name, x, layout, groups, o, beside, relu)
   local weight, bias, epsilon = o.weight, o.bias, o.epsilon
-  local y, mean, variance = N.forward(x, weight, bias, layout[1], layout[2], layout[3], groups, epsilon, beside, relu)
+  local collective = not groups and sharing and sharing(x)
+  local y, mean, variance = N.forward(x, weight, bias, layout[1], layout[2], layout[3], groups, epsilon, beside, relu,
+    collective and statistics_of(collective, x, layout, epsilon) or nil)
   local kept = relu and beside and y or nil -- what relu let pass is seen in it; without `beside` it follows from x
   record(y, name, function(gy, reuse, graph)
     local outer, rows, channels = table.unpack(layout) -- each of a closure's own variables is a block of memory
     if graph then
       local g = gy
+      if collective then
+        fail("%s: over several ranks, create_graph has no gradient of a gradient of what is normalised", name)
+      end
       if relu then
         local again = kept or N.forward(x, weight, bias, outer, rows, channels, groups, epsilon, nil, relu)
         g = where(runtime.compare.le(again, 0), 0, gy)
@@ -162,8 +186,18 @@ function M.normalised(name, x, layout, groups, o, beside, relu)
       local gx, gw, gb = normal_gradients(g, x, weight, bias, layout, groups, epsilon)
       return gx, gw, gb, beside and g
     end
-    local gx, gw, gb, passed = N.backward(gy, x, mean, variance, weight, outer, rows, channels, groups, epsilon,
-      tracks(weight) or tracks(bias), reuse and not (beside and not relu), relu, bias, kept)
+    local parameters, own = tracks(weight) or tracks(bias), reuse and not (beside and not relu)
+    local gx, gw, gb, passed
+    if collective then
+      local first = table.pack(N.backward(gy, x, mean, variance, weight, outer, rows, channels, groups, epsilon,
+        parameters, own, relu, bias, kept, true))
+      gw, gb, passed = first[1], first[2], first[3]
+      gx = N.backward(passed or gy, x, mean, variance, weight, outer, rows, channels, groups, epsilon, false, false,
+        not passed and relu, bias, nil, collective.sum_doubles(table.move(first, 4, first.n, 1, {})))
+    else
+      gx, gw, gb, passed = N.backward(gy, x, mean, variance, weight, outer, rows, channels, groups, epsilon,
+        parameters, own, relu, bias, kept)
+    end
     return gx, tracks(weight) and like(gw, weight), tracks(bias) and like(gb, bias), beside and (passed or gy)
   end, saved(x, mean, variance, weight, relu and bias, kept), x, weight, bias, beside)
   return y, mean, variance
@@ -175,7 +209,7 @@ end
 function M.batch_norm(x, o, beside, relu)
   local _, channels, rows = T.rows(x)
   M.check_affine("batch_norm", o, { channels })
-  return M.normalised("batch_norm", x, { 1, rows, channels }, math.max(1, channels), o, beside, relu)
+  return M.normalised("batch_norm", x, { 1, rows, channels }, nil, o, beside, relu)
 end
 
 return M

@@ -130,6 +130,7 @@ void sm_lua_add_walk(lua_State *L);
 void sm_lua_open_math(lua_State *L);
 void sm_lua_add_reductions(lua_State *L); /* these two add to the table of math.c, which is on top */
 void sm_lua_add_products(lua_State *L);
+void sm_lua_open_parts(lua_State *L);
 void sm_lua_open_pointwise(lua_State *L);
 void sm_lua_open_stride(lua_State *L);
 void sm_lua_open_index(lua_State *L);

@@ -64,9 +64,10 @@ static int make(lua_State *L) {
   return 1;
 }
 
-/* run(expression, periods or nil, divisor, x, …) → its outputs. An input is a tensor, real or uint8, or a number. An
-   output whose period is not 0 is as many sums, in a tensor of one axis: element i is added to sum i % period, and the
-   sums are divided by the divisor. */
+/* run(expression, periods or nil, divisor or nil, x, …) → its outputs. An input is a tensor, real or uint8, or a
+   number. An output whose period is not 0 is as many sums, in a tensor of one axis: element i is added to sum i %
+   period, by parts of the batch. With a divisor the first output is a loss, one sum, which it divides; after the
+   outputs comes the sum itself, a number. */
 static int run(lua_State *L) {
   const sm_expression *e = luaL_testudata(L, 1, CLASS);
   if (!e) sm_lua_bad_argument(L, 1, "an expression");
@@ -74,7 +75,8 @@ static int run(lua_State *L) {
   if (lua_gettop(L) != e->inputs + BEFORE)
     sm_lua_fail(L, "run: expected an expression, periods, a divisor and %d inputs, got %d", e->inputs,
                 lua_gettop(L) - BEFORE);
-  const double divisor = sm_lua_number(L, 3);
+  const bool is_loss = !lua_isnil(L, 3);
+  const double divisor = is_loss ? sm_lua_number(L, 3) : 1;
   int periods[SM_EXPRESSION_OUTPUTS] = {0};
   if (!lua_isnil(L, 2)) {
     if (length(L, 2) != (size_t)e->outputs) sm_lua_bad_argument(L, 2, "a period for each output");
@@ -114,6 +116,7 @@ static int run(lua_State *L) {
     const sm_shape sums = {1, {plan.period[k]}};
     y[k] = sm_lua_new(L, SM_REAL, periods[k] ? &sums : &plan.shape);
   }
+  plan.is_loss = is_loss;
   plan.divisor = divisor;
   const size_t bytes = sm_expression_scratch(&plan);
   void *scratch = sm_lua_take(L, bytes);
@@ -124,7 +127,8 @@ static int run(lua_State *L) {
   for (int k = 0; k < e->outputs; k++) out[k] = sm_lua_data(L, y[k]);
   sm_expression_run(out, inputs, e, &plan, scratch);
   sm_lua_give(L);
-  return e->outputs;
+  if (is_loss) lua_pushnumber(L, (lua_Number)plan.total[0]);
+  return e->outputs + is_loss;
 }
 
 void sm_lua_open_expression(lua_State *L) {

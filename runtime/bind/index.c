@@ -144,6 +144,30 @@ static int index_add(lua_State *L) {
   return 1;
 }
 
+/* index_add_batch(rows, index, first, src) → zeros {rows, …}, plus src[j] at [index[j]], where src is a batch's: by
+   parts of it */
+static int index_add_batch(lua_State *L) {
+  const size_t rows = (size_t)sm_lua_integer(L, 1, 0, LUA_MAXINTEGER);
+  const indexed of = read_indices(L, 2);
+  const sm_tensor *src = sm_lua_real(L, 4);
+  const size_t picks = sm_shape_count(&of.tensor->shape);
+  if (src->shape.rank == 0 || src->shape.size[0] != picks)
+    sm_lua_bad_argument(L, 4, "a tensor with one element along the first axis for each index");
+  sm_shape shape = src->shape;
+  shape.size[0] = rows;
+  size_t bytes;
+  if (!sm_index_add_batch_scratch(&bytes, rows, picks)) sm_lua_fail(L, "%s: the tensor is too large", name_of(L));
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  void *scratch = sm_lua_take(L, bytes);
+  const sm_indices index = check_indices(L, &of, rows);
+  const void *from = sm_lua_data(L, src);
+  real *to = sm_lua_data(L, out);
+  const size_t count = sm_shape_count(&shape);
+  sm_index_add_batch(to, from, &index, rows, rows ? count / rows : 0, scratch);
+  sm_lua_give(L);
+  return 1;
+}
+
 /* one_hot(index, first, n) → 1 at the index of each, else 0: an axis of n more */
 static int one_hot(lua_State *L) {
   const indexed of = read_indices(L, 1);
@@ -187,6 +211,7 @@ void sm_lua_open_index(lua_State *L) {
                                        {"scatter_add", scatter_add},
                                        {"index_select", index_select},
                                        {"index_add", index_add},
+                                       {"index_add_batch", index_add_batch},
                                        {"one_hot", one_hot},
                                        {"pick", gather}, /* the same, by the name that errors give */
                                        {"embedding", index_select},

@@ -79,17 +79,19 @@ static sm_target target_data(lua_State *L, const char *name, const scores *s) {
   return target;
 }
 
-/* cross_entropy(logits, target, weight, smoothing, ignored) → loss, log_sum, divisor */
+/* cross_entropy(logits, target, weight, smoothing, ignored) → loss, log_sum, divisor, and the
+   sum that it divides */
 static int cross_entropy(lua_State *L) {
   const scores s = check_target(L, 1);
   const sm_tensor *loss = sm_lua_new(L, SM_REAL, &(sm_shape){0});
   const sm_tensor *log_sum = sm_lua_new(L, SM_REAL, &(sm_shape){.rank = 1, .size = {s.rows}});
   const sm_target target = target_data(L, "cross_entropy", &s);
-  double divisor;
-  sm_cross_entropy_forward(sm_lua_data(L, loss), sm_lua_data(L, log_sum), &divisor, sm_lua_data(L, s.logits), &target,
-                           s.rows, s.classes);
+  double total, divisor;
+  sm_cross_entropy_forward(sm_lua_data(L, loss), sm_lua_data(L, log_sum), &total, &divisor, sm_lua_data(L, s.logits),
+                           &target, s.rows, s.classes);
   lua_pushnumber(L, divisor);
-  return 3;
+  lua_pushnumber(L, total);
+  return 4;
 }
 
 /* cross_entropy_backward(gy, log_sum, divisor, logits, target, weight, smoothing, ignored) → gradient of the logits */

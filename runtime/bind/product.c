@@ -1,10 +1,24 @@
 /* Products of matrices and of tensors: functions of runtime.math. */
+#include <string.h>
+
 #include "bind/bind.h"
 #include "core/contract.h"
 #include "core/gemm.h"
 
-/* matmul(a, b, transpose_a, transpose_b, bias, relu) → op(a) op(b) + bias, or relu of it */
+/* Which side of a product is a batch: nil for none, "rows" or "columns" of the result, or "terms", which are summed by
+   parts. */
+static sm_gemm_batch batch_of(lua_State *L, int index) {
+  static const char *const names[] = {"", "rows", "columns", "terms"};
+  if (lua_isnoneornil(L, index)) return SM_GEMM_WHOLE;
+  const char *name = lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
+  for (int i = SM_GEMM_ROWS; i <= SM_GEMM_TERMS; i++)
+    if (strcmp(name, names[i]) == 0) return (sm_gemm_batch)i;
+  sm_lua_bad_argument(L, index, "rows, columns or terms");
+}
+
+/* matmul(a, b, transpose_a, transpose_b, bias, relu, batch or nil) → op(a) op(b) + bias, or relu of it */
 static int matmul(lua_State *L) {
+  const sm_gemm_batch batch = batch_of(L, 7);
   const sm_tensor *a = sm_lua_real(L, 1), *b = sm_lua_real(L, 2), *bias = sm_lua_real_or_nil(L, 5);
   bool transpose_a = lua_toboolean(L, 3), transpose_b = lua_toboolean(L, 4), relu = lua_toboolean(L, 6);
   char first[SM_SHAPE_TEXT], second[SM_SHAPE_TEXT];
@@ -16,6 +30,7 @@ static int matmul(lua_State *L) {
   if (inner_a != inner_b)
     sm_lua_fail(L, "matmul: %s and %s do not fit: the inner sizes %I and %I differ", sm_shape_text(first, &a->shape),
                 sm_shape_text(second, &b->shape), (LUAI_UACINT)inner_a, (LUAI_UACINT)inner_b);
+  if (batch == SM_GEMM_TERMS && (bias || relu)) sm_lua_bad_argument(L, 7, "neither bias nor relu with terms");
   if (bias && (bias->shape.rank == 0 || bias->shape.size[bias->shape.rank - 1] != n ||
                sm_shape_count(&bias->shape) != n))
     sm_lua_fail(L, "linear: the bias must have shape {%I}, got %s", (LUAI_UACINT)n, sm_shape_text(first, &bias->shape));
@@ -25,7 +40,7 @@ static int matmul(lua_State *L) {
   sm_shape shape = {.rank = 2, .size = {m, n}};
   const sm_tensor *c = sm_lua_new(L, SM_REAL, &shape);
   sm_matmul(sm_lua_data(L, c), sm_lua_data(L, a), sm_lua_data(L, b), sm_lua_data(L, bias), relu, transpose_a,
-            transpose_b, m, n, inner_a);
+            transpose_b, m, n, inner_a, batch);
   return 1;
 }
 
@@ -59,6 +74,7 @@ static int contract(lua_State *L) {
   plan.row_c = next(L, 4, &at, SIZE_MAX);
   plan.kept = (int)next(L, 4, &at, SM_CONTRACTED);
   plan.summed = (int)next(L, 4, &at, SM_CONTRACTED - (size_t)plan.kept);
+  plan.batch = (sm_contract_batch)next(L, 4, &at, SM_CONTRACT_BATCHES - 1);
   for (int axis = 0; axis < plan.kept + plan.summed; axis++) {
     plan.size[axis] = next(L, 4, &at, SIZE_MAX);
     plan.step_a[axis] = next(L, 4, &at, SIZE_MAX);

@@ -50,9 +50,33 @@ static int reduce(lua_State *L, reduction *kernel) {
   return 1;
 }
 
-/* each: (x, axis or nil: all) → what is left without the axis */
-static int sum(lua_State *L) { return reduce(L, sm_sum); }
-static int mean(lua_State *L) { return reduce(L, sm_mean); }
+/* The sum of all elements, or their mean; then the sum in double, and how many they are. */
+static int reduce_all(lua_State *L, bool is_mean) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  const size_t count = sm_shape_count(&x->shape);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &(sm_shape){0});
+  real *to = sm_lua_data(L, out);
+  const double total = sm_sum_all(sm_lua_data(L, x), count);
+  *to = (real)(is_mean ? total / (double)count : total);
+  lua_pushnumber(L, (lua_Number)total);
+  lua_pushnumber(L, is_mean ? (lua_Number)count : 1);
+  return 3;
+}
+
+/* each: (x, axis or nil: all) → what is left without the axis; of all, the sum in double and its divisor too. The sum
+   of all goes by parts of the batch. */
+static int sum(lua_State *L) { return lua_isnoneornil(L, 2) ? reduce_all(L, false) : reduce(L, sm_sum); }
+static int mean(lua_State *L) { return lua_isnoneornil(L, 2) ? reduce_all(L, true) : reduce(L, sm_mean); }
+
+/* sum_batch(x) → what is left without the first axis, a batch's: the sum over it by parts */
+static int sum_batch(lua_State *L) {
+  const sm_tensor *x = sm_lua_real(L, 1);
+  if (x->shape.rank == 0) sm_lua_bad_argument(L, 1, "a tensor with at least one axis");
+  const sm_shape shape = without_axis(&x->shape, 0);
+  const sm_tensor *out = sm_lua_new(L, SM_REAL, &shape);
+  sm_sum_batch(sm_lua_data(L, out), sm_lua_data(L, x), x->shape.size[0], sm_shape_count(&shape));
+  return 1;
+}
 static int norm(lua_State *L) { return reduce(L, sm_norm); }
 static int logsumexp(lua_State *L) { return reduce(L, sm_logsumexp); }
 static int prod(lua_State *L) { return reduce(L, sm_prod); }
@@ -178,7 +202,8 @@ static int is_finite(lua_State *L) {
 
 void sm_lua_add_reductions(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"sum_to", sum_to}, {"sum", sum}, {"mean", mean}, {"norm", norm}, {"logsumexp", logsumexp}, {"squares", squares},
+      {"sum_to", sum_to}, {"sum", sum}, {"sum_batch", sum_batch}, {"mean", mean}, {"norm", norm},
+      {"logsumexp", logsumexp}, {"squares", squares},
       {"prod", prod}, {"prod_backward", prod_backward}, {"cumsum", cumsum}, {"max", max}, {"min", min},
       {"argmax", argmax}, {"argmin", argmin}, {"extremes_backward", extremes_backward}, {"spread", spread},
       {"sum_of_squares", sum_of_squares}, {"is_finite", is_finite},

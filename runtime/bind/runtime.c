@@ -99,6 +99,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "tensor", open_tensor);
   add(L, "tape", open_tape);
   add(L, "math", sm_lua_open_math);
+  add(L, "parts", sm_lua_open_parts);
   add(L, "pointwise", sm_lua_open_pointwise);
   add(L, "stride", sm_lua_open_stride);
   add(L, "index", sm_lua_open_index);

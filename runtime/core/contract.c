@@ -4,6 +4,7 @@
 
 #include "core/gemm.h"
 #include "core/gemm_direct.h"
+#include "core/gemm_parts.h"
 #include "core/gemm_tiles.h"
 
 /* ---- what may be computed ---- */
@@ -93,10 +94,12 @@ typedef struct contraction {
   real *c;
   const real *a, *b;
   const sm_contraction *plan;
-  sm_gemm_grid tiles;
+  sm_gemm_grid tiles;    /* of each part */
   size_t summed;         /* positions */
-  size_t parts, chunks;  /* tiles of all matrices, and how many runs of them are a thread's work */
-  bool direct;
+  size_t items, chunks;  /* tiles of all matrices, and how many runs of them are a thread's work */
+  size_t parts_m, parts_n, parts; /* of the batch, that rows, columns or sums are cut into */
+  bool by_parts, direct;          /* by_parts: sums */
+  bool is_column, is_row;         /* c of all ranks */
 } contraction;
 
 /* The pointers at position number `position` along some axes. */
@@ -110,42 +113,80 @@ static void go_to(contraction *at, int first, int last, size_t position) {
   }
 }
 
-/* One matrix's part, one of the summed products. */
-static void multiply(const contraction *at, sm_range rows, sm_range columns, bool add) {
+/* Some rows and columns of one matrix from c on, one of the summed products over some terms. */
+static void multiply(real *c, size_t ld_c, const contraction *at, sm_range rows, sm_range columns, sm_range terms,
+                     bool add) {
   const sm_contraction *plan = at->plan;
-  size_t m = rows.last - rows.first, n = columns.last - columns.first, k = plan->k;
-  real *c = at->c + rows.first * plan->row_c + columns.first;
-  const real *a = at->a + rows.first * (plan->transpose_a ? 1 : plan->row_a);
-  const real *b = at->b + columns.first * (plan->transpose_b ? plan->row_b : 1);
-  if (plan->n == 1) {
-    by_vector(c, plan->row_c, a, plan->row_a, plan->transpose_a, b, plan->transpose_b ? 1 : plan->row_b, add, m, k);
-  } else if (plan->m == 1) {
-    by_vector(c, 1, b, plan->row_b, !plan->transpose_b, a, plan->transpose_a ? plan->row_a : 1, add, n, k);
+  const bool ta = plan->transpose_a, tb = plan->transpose_b;
+  size_t m = rows.last - rows.first, n = columns.last - columns.first, k = terms.last - terms.first;
+  const real *a = at->a + (ta ? terms.first * plan->row_a + rows.first : rows.first * plan->row_a + terms.first);
+  const real *b = at->b + (tb ? columns.first * plan->row_b + terms.first : terms.first * plan->row_b + columns.first);
+  if (at->is_column) {
+    by_vector(c, ld_c, a, plan->row_a, ta, b, tb ? 1 : plan->row_b, add, m, k);
+  } else if (at->is_row) {
+    by_vector(c, 1, b, plan->row_b, !tb, a, ta ? plan->row_a : 1, add, n, k);
   } else if (at->direct) {
-    sm_gemm_direct(c, a, b, NULL, plan->transpose_a, plan->transpose_b, m, n, k, plan->row_a, plan->row_b,
-                   plan->row_c, plan->n - columns.last);
+    sm_gemm_direct(c, a, b, NULL, ta, tb, m, n, k, plan->row_a, plan->row_b, ld_c, plan->n - columns.last);
   } else {
-    sm_gemm_serial(c, a, b, plan->transpose_a, plan->transpose_b, add, m, n, k, plan->row_a, plan->row_b, plan->row_c);
+    sm_gemm_serial(c, a, b, ta, tb, add, m, n, k, plan->row_a, plan->row_b, ld_c);
   }
+}
+
+/* A tile, and what of it is summed. */
+typedef struct tile_of {
+  const contraction *at;
+  sm_range rows, columns;
+} tile_of;
+
+/* Part number `part` of the terms, or of the positions that are summed; all of the others. */
+static void sum_part(real *c, size_t ld_c, const void *work, sm_range rows, sm_range columns, size_t part) {
+  const tile_of *tile = work;
+  const contraction *at = tile->at;
+  const sm_contraction *plan = at->plan;
+  const sm_range down = {tile->rows.first + rows.first, tile->rows.first + rows.last};
+  const sm_range across = {tile->columns.first + columns.first, tile->columns.first + columns.last};
+  const bool of_terms = plan->batch == SM_CONTRACT_K;
+  const sm_range terms = sm_part(plan->k, of_terms ? at->parts : 1, of_terms ? part : 0);
+  const sm_range positions = sm_part(at->summed, of_terms ? 1 : at->parts, of_terms ? 0 : part);
+  if (positions.first == positions.last) {
+    for (size_t i = 0; i < rows.last - rows.first; i++)
+      memset(c + i * ld_c, 0, (columns.last - columns.first) * sizeof *c);
+  }
+  for (size_t position = positions.first; position < positions.last; position++) {
+    contraction one = *at;
+    go_to(&one, plan->kept, plan->kept + plan->summed, position);
+    multiply(c, ld_c, &one, down, across, terms, position > positions.first);
+  }
+}
+
+/* Part `part` of what is cut into tiles, and within it tile `tile` of `tiles`. */
+static sm_range range_of(size_t size, size_t parts, size_t part, int tiles, size_t tile) {
+  const sm_range own = sm_part(size, parts, part), range = sm_gemm_range(own.last - own.first, (size_t)tiles, tile);
+  return (sm_range){own.first + range.first, own.first + range.last};
 }
 
 static void contract_tile(const contraction *all, size_t item) {
   contraction at = *all;
   const sm_contraction *plan = at.plan;
-  size_t tiles = (size_t)(at.tiles.rows * at.tiles.columns), tile = item % tiles;
-  sm_range rows = sm_gemm_range(plan->m, (size_t)at.tiles.rows, tile / (size_t)at.tiles.columns);
-  sm_range columns = sm_gemm_range(plan->n, (size_t)at.tiles.columns, tile % (size_t)at.tiles.columns);
-  go_to(&at, 0, plan->kept, item / tiles);
-  for (size_t position = 0; position < at.summed; position++) {
-    contraction one = at;
-    go_to(&one, plan->kept, plan->kept + plan->summed, position);
-    multiply(&one, rows, columns, position > 0);
-  }
+  const size_t tiles = (size_t)(at.tiles.rows * at.tiles.columns), parts = at.parts_m * at.parts_n;
+  const size_t tile = item % tiles, part = item / tiles % parts;
+  const sm_range rows = range_of(plan->m, at.parts_m, at.parts_m > 1 ? part : 0, at.tiles.rows,
+                                 tile / (size_t)at.tiles.columns);
+  const sm_range columns = range_of(plan->n, at.parts_n, at.parts_n > 1 ? part : 0, at.tiles.columns,
+                                    tile % (size_t)at.tiles.columns);
+  if (rows.first == rows.last || columns.first == columns.last) return;
+  go_to(&at, 0, plan->kept, item / tiles / parts);
+  real *c = at.c + rows.first * plan->row_c + columns.first;
+  const tile_of own = {&at, rows, columns};
+  if (at.by_parts) sm_gemm_add_parts(c, plan->row_c, rows.last - rows.first, columns.last - columns.first, at.parts,
+                                     sum_part, &own);
+  else sum_part(c, plan->row_c, &own, (sm_range){0, rows.last - rows.first},
+                (sm_range){0, columns.last - columns.first}, 0);
 }
 
 static void contract_chunk(const void *work, size_t chunk) {
   const contraction *all = work;
-  sm_range range = sm_chunk(all->parts, all->chunks, chunk);
+  sm_range range = sm_chunk(all->items, all->chunks, chunk);
   for (size_t item = range.first; item < range.last; item++) contract_tile(all, item);
 }
 
@@ -158,16 +199,34 @@ void sm_contract(real *c, const real *a, const real *b, const sm_contraction *pl
     memset(c, 0, count * m * n * sizeof *c);
     return;
   }
+  const sm_parts now = plan->batch == SM_CONTRACT_WHOLE ? (sm_parts){1, 1} : sm_parts_now();
+  const size_t all_parts = now.parts * now.ranks;
+  size_t high = plan->batch == SM_CONTRACT_M ? m * now.ranks : m;
+  size_t wide = plan->batch == SM_CONTRACT_N ? n * now.ranks : n;
+  const size_t deep = plan->batch == SM_CONTRACT_K ? k * now.ranks : k;
+  const double matrices = (double)count * (double)(plan->batch == SM_CONTRACT_KEPT ? now.ranks : 1);
+  const double sums = (double)summed * (double)(plan->batch == SM_CONTRACT_SUMMED ? now.ranks : 1);
+  contraction all = {.c = c, .a = a, .b = b, .plan = plan, .summed = summed, .parts_m = 1, .parts_n = 1, .parts = 1};
+  all.is_column = wide == 1;
+  all.is_row = high == 1;
+  all.by_parts = all_parts > 1 && (plan->batch == SM_CONTRACT_K || plan->batch == SM_CONTRACT_SUMMED);
+  if (all.by_parts) all.parts = now.parts;
+  all.direct = sums == 1 && sm_matmul_kernel(plan->transpose_a, plan->transpose_b, high, wide, deep) != SM_GEMM_BLAS;
+  if (!all.direct && plan->batch == SM_CONTRACT_M) { /* as in sm_matmul_by */
+    all.parts_m = now.parts;
+    high = sm_ceil_divide(high, all_parts);
+  } else if (!all.direct && plan->batch == SM_CONTRACT_N) {
+    all.parts_n = now.parts;
+    wide = sm_ceil_divide(wide, all_parts);
+  }
   /* Many matrices are a thread's work each; few are cut. By sizes alone. */
   int tiles = 1;
-  double work = (double)m * (double)n * (double)k * (double)summed;
-  while (tiles < SM_GEMM_TILES && count * (size_t)tiles < SM_GEMM_TILES && work >= 2.0 * SM_GEMM_WORK * tiles)
-    tiles *= 2;
-  bool direct = summed == 1 && sm_matmul_kernel(plan->transpose_a, plan->transpose_b, m, n, k) != SM_GEMM_BLAS;
-  contraction all = {.c = c, .a = a, .b = b, .plan = plan, .summed = summed, .direct = direct,
-                     .tiles = sm_gemm_grid_of(m, n, tiles)};
-  all.parts = count * (size_t)(all.tiles.rows * all.tiles.columns);
-  double operations = work * (double)count, chunks = operations / SM_BLOCK + 1;
-  all.chunks = chunks < (double)all.parts ? (size_t)chunks : all.parts;
+  double work = (double)high * (double)wide * (double)deep * sums;
+  while (tiles < SM_GEMM_TILES && matrices * tiles < SM_GEMM_TILES && work >= 2.0 * SM_GEMM_WORK * tiles) tiles *= 2;
+  all.tiles = sm_gemm_grid_of(high, wide, tiles);
+  all.items = count * (size_t)(all.tiles.rows * all.tiles.columns) * all.parts_m * all.parts_n;
+  double operations = (double)m * (double)n * (double)k * (double)summed * (double)count;
+  double chunks = operations / SM_BLOCK + 1;
+  all.chunks = chunks < (double)all.items ? (size_t)chunks : all.items;
   sm_compute(all.chunks, all.chunks > 1 ? SM_LARGE : 1, contract_chunk, &all);
 }

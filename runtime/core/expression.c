@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/parallel.h"
+#include "core/parts.h"
 
 /* ---- making ---- */
 
@@ -105,8 +105,11 @@ sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *e
   plan->n = sm_shape_count(&plan->shape);
   plan->blocks = e->registers;
   plan->outputs = e->outputs;
+  plan->unit = 0;
+  plan->is_loss = false;
   plan->divisor = 1;
   memset(plan->period, 0, sizeof plan->period);
+  memset(plan->total, 0, sizeof plan->total);
   for (int i = 0; i < e->inputs; i++) {
     const sm_shape *two[] = {&plan->shape, shapes[i]};
     sm_shape both;
@@ -119,11 +122,23 @@ sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *e
   return SM_OK;
 }
 
+/* The smallest number that both divide; 0 divides none. */
+static size_t common_multiple(size_t a, size_t b) {
+  size_t one = a, other = b;
+  while (other != 0) {
+    const size_t rest = one % other;
+    one = other;
+    other = rest;
+  }
+  return a == 0 || b == 0 ? a + b : a / one * b;
+}
+
 sm_status sm_expression_sum(sm_expression_plan *plan, int output, size_t period, sm_error *error) {
   if (period < 1 || period > SM_EXPRESSION_BLOCK || plan->n % period != 0)
     return sm_fail(error, SM_BAD_VALUE, "%zu elements are not added up to %zu sums", plan->n, period);
   plan->blocks += plan->period[output] == 0;
   plan->period[output] = period;
+  plan->unit = common_multiple(plan->unit, period); /* no more than n, if that is not 0 */
   return SM_OK;
 }
 
@@ -136,9 +151,30 @@ static size_t all_lanes(const sm_expression_plan *plan) {
   return lanes;
 }
 
+/* The elements of each part of the batch, where there are sums; else all are one part. Their blocks come one after the
+   other. */
+typedef struct division {
+  size_t parts, blocks;
+  sm_range elements[SM_PARTS];
+  size_t before[SM_PARTS]; /* blocks of the parts before */
+} division;
+
+static division divide(const sm_expression_plan *plan) {
+  division by = {.parts = plan->unit ? sm_parts_now().parts : 1};
+  const size_t unit = plan->unit ? plan->unit : 1;
+  for (size_t part = 0; part < by.parts; part++) {
+    const sm_range rows = sm_part(plan->n / unit, by.parts, part);
+    by.elements[part] = (sm_range){rows.first * unit, rows.last * unit};
+    by.before[part] = by.blocks;
+    by.blocks += sm_blocks((rows.last - rows.first) * unit);
+  }
+  return by;
+}
+
 size_t sm_expression_scratch(const sm_expression_plan *plan) {
-  return sm_workers(sm_blocks(plan->n)) * (size_t)plan->blocks * SM_EXPRESSION_BLOCK * sizeof(real) +
-         sm_blocks(plan->n) * all_lanes(plan) * sizeof(double);
+  const size_t blocks = divide(plan).blocks;
+  return sm_workers(blocks) * (size_t)plan->blocks * SM_EXPRESSION_BLOCK * sizeof(real) +
+         blocks * all_lanes(plan) * sizeof(double);
 }
 
 /* ---- running ---- */
@@ -154,6 +190,7 @@ typedef struct running {
   const void *const *inputs;
   const sm_expression *expression;
   const sm_expression_plan *plan;
+  division by;
   double *sums; /* of every block, the lanes of every output */
   real *scratch;
 } running;
@@ -264,7 +301,11 @@ static void run_block(const void *work, size_t block) {
   const running *of = work;
   const sm_expression *e = of->expression;
   const int given = e->inputs + e->constants, first_register = given + e->outputs;
-  sm_range range = sm_block(of->plan->n, block);
+  size_t part = of->by.parts - 1;
+  while (of->by.before[part] > block) part--;
+  const sm_range elements = of->by.elements[part];
+  const sm_range within = sm_block(elements.last - elements.first, block - of->by.before[part]);
+  const sm_range range = {elements.first + within.first, elements.first + within.last};
   real *own = of->scratch + (size_t)sm_thread_index() * (size_t)of->plan->blocks * SM_EXPRESSION_BLOCK;
   real *spare = own + (size_t)e->registers * SM_EXPRESSION_BLOCK;
   located places[SM_EXPRESSION_VALUES];
@@ -292,26 +333,44 @@ static void run_block(const void *work, size_t block) {
     double *own_sums = sums;
     for (int k = 0; k < e->outputs; k++) {
       const size_t own_lanes = lanes_of(of->plan->period[k]);
-      if (own_lanes) add_up(own_sums, own_lanes, out[k], first, n);
+      if (own_lanes) add_up(own_sums, own_lanes, out[k], first - elements.first, n);
       own_sums += own_lanes;
     }
   }
 }
 
-void sm_expression_run(real *const *out, const void *const *inputs, const sm_expression *expression,
-                       const sm_expression_plan *plan, void *scratch) {
-  const size_t blocks = sm_blocks(plan->n), lanes = all_lanes(plan);
-  double *sums = scratch; /* first, so that they are aligned */
-  running work = {out, inputs, expression, plan, sums, (real *)(sums + blocks * lanes)};
-  sm_parallel_blocks(plan->n, run_block, &work);
-  for (int k = 0; k < plan->outputs; k++) {
-    const size_t period = plan->period[k], own_lanes = lanes_of(period);
-    for (size_t i = 0; i < period; i++) {
+/* The sums of an output, whose lanes begin at `sums`: of their parts, in double for a loss. */
+static void sum_parts(const running *of, int k, const double *sums, double *loss) {
+  const size_t period = of->plan->period[k], own_lanes = lanes_of(period), lanes = all_lanes(of->plan);
+  double part_sums[SM_PARTS];
+  real rounded[SM_PARTS * SM_EXPRESSION_BLOCK];
+  for (size_t i = 0; i < period; i++) {
+    for (size_t part = 0; part < of->by.parts; part++) {
+      const size_t last = part + 1 < of->by.parts ? of->by.before[part + 1] : of->by.blocks;
       double sum = 0;
-      for (size_t block = 0; block < blocks; block++)
+      for (size_t block = of->by.before[part]; block < last; block++)
         for (size_t lane = i; lane < own_lanes; lane += period) sum += sums[block * lanes + lane];
-      out[k][i] = (real)(sum / plan->divisor);
+      part_sums[part] = sum;
+      rounded[part * period + i] = (real)sum;
     }
-    sums += own_lanes;
+    if (!of->plan->is_loss) continue;
+    sm_add_parts_double(part_sums, of->by.parts, 1);
+    *loss = part_sums[0];
+    of->out[k][i] = (real)(*loss / of->plan->divisor);
+  }
+  if (of->plan->is_loss) return;
+  sm_add_parts(rounded, of->by.parts, period);
+  memcpy(of->out[k], rounded, period * sizeof *rounded);
+}
+
+void sm_expression_run(real *const *out, const void *const *inputs, const sm_expression *expression,
+                       sm_expression_plan *plan, void *scratch) {
+  const division by = divide(plan);
+  double *sums = scratch; /* first, so that they are aligned */
+  running work = {out, inputs, expression, plan, by, sums, (real *)(sums + by.blocks * all_lanes(plan))};
+  sm_parallel(by.blocks, plan->n, run_block, &work);
+  for (int k = 0; k < plan->outputs; k++) {
+    if (plan->period[k]) sum_parts(&work, k, sums, &plan->total[k]);
+    sums += lanes_of(plan->period[k]);
   }
 }

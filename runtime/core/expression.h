@@ -45,7 +45,10 @@ typedef struct sm_expression_plan {
   int blocks;            /* of scratch that a thread has: the registers, and inputs that are brought into order */
   int outputs;
   size_t period[SM_EXPRESSION_OUTPUTS]; /* 0, or how many sums an output is; 0 after sm_expression_plan_of */
-  double divisor;        /* of sums; 1 after sm_expression_plan_of */
+  size_t unit;           /* elements, of which parts of a batch have whole numbers, so that sums do; 0 without sums */
+  bool is_loss;          /* whether the parts of sums are added in double; those of others are rounded to real before */
+  double divisor;        /* of the sums of a loss */
+  double total[SM_EXPRESSION_OUTPUTS]; /* of a loss with a period of 1: its sum, after sm_expression_run */
   struct {
     sm_reading reading;
     sm_dtype dtype;
@@ -58,8 +61,9 @@ typedef struct sm_expression_plan {
 sm_status sm_expression_plan_of(sm_expression_plan *plan, const sm_expression *expression,
                                 const sm_shape *const shapes[], const sm_dtype *dtypes, sm_error *error);
 
-/* Makes output k sums instead of elements: element i is added to sum number i % period, in double. At most
-   SM_EXPRESSION_BLOCK sums, of which there are as many elements for each: else SM_BAD_VALUE. */
+/* Makes output k sums instead of elements: element i is added to sum number i % period, in double, by parts of the
+   batch that the first axis is (core/parts.h). At most SM_EXPRESSION_BLOCK sums, of which there are as many elements
+   for each: else SM_BAD_VALUE. */
 sm_status sm_expression_sum(sm_expression_plan *plan, int output, size_t period, sm_error *error);
 
 /* Bytes of scratch that sm_expression_run needs; with other threads it may be more. */
@@ -67,6 +71,6 @@ size_t sm_expression_scratch(const sm_expression_plan *plan);
 
 /* out[k], new memory of plan->shape each, or of as many sums, from the inputs' numbers. */
 void sm_expression_run(real *const *out, const void *const *inputs, const sm_expression *expression,
-                       const sm_expression_plan *plan, void *scratch);
+                       sm_expression_plan *plan, void *scratch);
 
 #endif

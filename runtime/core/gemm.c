@@ -11,10 +11,7 @@
 #include <strings.h>
 
 #include "core/gemm_buffers.h"
-#include "core/gemm_direct.h"
 #include "core/gemm_thin.h"
-#include "core/gemm_tiles.h"
-#include "core/math.h"
 #include "core/parallel.h"
 #include "core/settings.h"
 #include "core/tile.h"
@@ -293,65 +290,9 @@ sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, si
                                                     : SM_GEMM_BLAS;
 }
 
-/* Tiles that a product is worth. The bits of BLAS depend on them, and they on sizes alone; those of direct sums do not,
-   and a thick product, which is packed again for every tile, is cut into no more than there are threads. */
-static int tiles_of(size_t m, size_t n, size_t k, bool thick) {
-  double work = (double)m * (double)n * (double)k;
-  int tiles = 1;
-  if (thick) return sm_at_most((size_t)(work / SM_GEMM_WORK) + 1, sm_thread_count());
-  while (tiles < SM_GEMM_TILES && work >= 2.0 * SM_GEMM_WORK * tiles) tiles *= 2;
-  return tiles;
-}
-
-typedef struct product {
-  real *c;
-  const real *a, *b, *bias;
-  bool relu, transpose_a, transpose_b, direct;
-  size_t m, n, k;
-  sm_gemm_grid tiles;
-} product;
-
-static void product_tile(const void *work, size_t tile) {
-  const product *of = work;
-  const sm_gemm_grid *tiles = &of->tiles;
-  size_t m = of->m, n = of->n, k = of->k;
-  size_t ld_a = of->transpose_a ? m : k, ld_b = of->transpose_b ? k : n;
-  sm_range rows = sm_gemm_range(m, (size_t)tiles->rows, tile / (size_t)tiles->columns);
-  sm_range columns = sm_gemm_range(n, (size_t)tiles->columns, tile % (size_t)tiles->columns);
-  size_t height = rows.last - rows.first, width = columns.last - columns.first;
-  real *c = of->c + rows.first * n + columns.first;
-  const real *a = of->a + rows.first * (of->transpose_a ? 1 : k);
-  const real *b = of->b + columns.first * (of->transpose_b ? k : 1);
-  const real *bias = of->bias ? of->bias + columns.first : NULL;
-  if (of->direct) {
-    sm_gemm_direct(c, a, b, bias, of->transpose_a, of->transpose_b, height, width, k, ld_a, ld_b, n,
-                   n - columns.last);
-  } else {
-    for (size_t i = 0; i < height && bias; i++) memcpy(c + i * n, bias, width * sizeof *c);
-    sm_gemm_serial(c, a, b, of->transpose_a, of->transpose_b, bias != NULL, height, width, k, ld_a, ld_b, n);
-  }
-  for (size_t i = 0; i < height && of->relu; i++) {
-    for (size_t j = 0; j < width; j++) c[i * n + j] = sm_relu(c[i * n + j]);
-  }
-}
-
-void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
-                  bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel) {
-  if (m == 0 || n == 0) return;
-  if (kernel == SM_GEMM_BY_RULE) kernel = sm_matmul_choice(transpose_a, transpose_b, m, n, k);
-  if (kernel == SM_GEMM_THIN) {
-    sm_gemm_thin(c, a, b, bias, relu, transpose_b, m, n, k);
-    return;
-  }
-  bool direct = kernel == SM_GEMM_DIRECT;
-  sm_gemm_grid tiles = sm_gemm_grid_of(m, n, tiles_of(m, n, k, direct && m > SM_GEMM_DIRECT_THICK));
-  const product work = {c, a, b, bias, relu, transpose_a, transpose_b, direct, m, n, k, tiles};
-  sm_compute((size_t)(work.tiles.rows * work.tiles.columns), SM_LARGE, product_tile, &work);
-}
-
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
-               bool transpose_b, size_t m, size_t n, size_t k) {
-  sm_matmul_by(c, a, b, bias, relu, transpose_a, transpose_b, m, n, k, blas.products);
+               bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_batch batch) {
+  sm_matmul_by(c, a, b, bias, relu, transpose_a, transpose_b, m, n, k, batch, blas.products);
 }
 
 sm_gemm_kernel sm_matmul_kernel(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k) {

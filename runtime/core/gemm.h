@@ -33,10 +33,15 @@ enum { SM_GEMM_LIMIT = 0x7fffffff };
 void sm_gemm_serial(real *c, const real *a, const real *b, bool transpose_a, bool transpose_b, bool add,
                     size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c);
 
+/* Which of m, n and k counts examples of a batch, or rows of them: none, m, n, or k. A sum over examples goes by parts
+   (core/parts.h), and the kernel is chosen for the batch of all ranks. An example's row or column has the same bits
+   whatever part of the batch is beside it. */
+typedef enum sm_gemm_batch { SM_GEMM_WHOLE, SM_GEMM_ROWS, SM_GEMM_COLUMNS, SM_GEMM_TERMS } sm_gemm_batch;
+
 /* c (m, n) = op(a) (m, k) * op(b) (k, n) + bias (n) repeated over rows, or relu of it; bias may be NULL. The matrices
-   are contiguous. */
+   are contiguous. With SM_GEMM_TERMS there is neither bias nor relu. */
 void sm_matmul(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
-               bool transpose_b, size_t m, size_t n, size_t k);
+               bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_batch batch);
 
 typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS, SM_GEMM_THIN } sm_gemm_kernel;
 
@@ -44,9 +49,9 @@ typedef enum sm_gemm_kernel { SM_GEMM_BY_RULE, SM_GEMM_DIRECT, SM_GEMM_BLAS, SM_
 sm_gemm_kernel sm_matmul_choice(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k);
 sm_gemm_kernel sm_matmul_kernel(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k);
 
-/* sm_matmul by the kernel that is given instead of the process's; SM_GEMM_THIN takes what sm_gemm_is_thin. They agree
-   to rounding. */
+/* sm_matmul by the kernel that is given instead of the process's; SM_GEMM_THIN takes what sm_gemm_is_thin, and sums no
+   parts: then it is SM_GEMM_DIRECT. They agree to rounding. */
 void sm_matmul_by(real *c, const real *a, const real *b, const real *bias, bool relu, bool transpose_a,
-                  bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_kernel kernel);
+                  bool transpose_b, size_t m, size_t n, size_t k, sm_gemm_batch batch, sm_gemm_kernel kernel);
 
 #endif

@@ -33,6 +33,13 @@ void sm_index_select(void *out, const void *x, const sm_indices *index, size_t b
 /* out (outer, axis, inner) += src (outer, picks, inner) at index (picks). */
 void sm_index_add(real *out, const real *src, const sm_indices *index, const sm_axis *along);
 
+/* Bytes of scratch for sm_index_add_batch; false where they do not fit. */
+bool sm_index_add_batch_scratch(size_t *bytes, size_t rows, size_t picks);
+
+/* out (rows, width) = src (picks, width) added at index (picks), where src is a batch's: the sum of a row goes by parts
+   of the picks (core/parts.h), in each in the order of the indices. */
+void sm_index_add_batch(real *out, const real *src, const sm_indices *index, size_t rows, size_t width, void *scratch);
+
 /* out (count, size) = 1 at the index of each row, else 0. */
 void sm_one_hot(real *out, const sm_indices *index, size_t size);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/math.h"
-#include "core/parallel.h"
+#include "core/parts.h"
 #include "core/tile.h"
 
 enum {
@@ -12,7 +12,8 @@ enum {
   STRIP = 16,  /* … so many rows are taken side by side */
   BLOCK = 256, /* classes whose exponentials are taken at once */
   MANY = 64,   /* numbers that are worth … */
-  SUMS = 16    /* … so many running sums */
+  SUMS = 16,   /* … so many running sums */
+  MOST_CHUNKS = SM_PARTS /* of rows: as many as parts, or up to SM_BATCH_CHUNKS where these are fewer */
 };
 
 /* Whether a row counts. */
@@ -113,7 +114,8 @@ static void strip_sums(double sum[STRIP], const strip *of, size_t classes) {
 typedef struct scores {
   const real *x;
   const sm_target *target;
-  size_t rows, classes, chunks;
+  size_t rows, classes;
+  size_t parts, chunks; /* chunks: of all parts, as many of each */
   real *log_sum, *gx, scale;
   double *loss, *divisor;   /* (chunks) sums of them */
   double spread;            /* what smoothing gives to each class, but for its weight, … */
@@ -123,13 +125,22 @@ typedef struct scores {
 
 static void run(sm_task *chunk, scores *of) {
   const sm_target *target = of->target;
-  of->chunks = sm_batch_chunks(of->rows);
+  const size_t all = sm_parts_now().parts * sm_parts_now().ranks, chunks = sm_batch_chunks(sm_all_rows(of->rows)) / all;
+  of->parts = sm_parts_now().parts;
+  of->chunks = of->parts * (chunks < 1 ? 1 : chunks);
   of->spread = target->smoothing / (double)of->classes;
   of->spread_sum = target->smoothing;
   if (target->weight) of->spread_sum = 0;
   for (size_t i = 0; i < of->classes && target->weight && target->smoothing > 0; i++)
     of->spread_sum += of->spread * (double)target->weight[i];
   sm_compute(of->chunks, of->rows * of->classes, chunk, of);
+}
+
+static sm_range rows_of(const scores *of, size_t chunk) {
+  const size_t each = of->chunks / of->parts;
+  const sm_range part = sm_part(of->rows, of->parts, chunk / each);
+  const sm_range own = sm_chunk(part.last - part.first, each, chunk % each);
+  return (sm_range){part.first + own.first, part.first + own.last};
 }
 
 static double weight_of(const sm_target *target, size_t class) {
@@ -185,7 +196,7 @@ static void forward_chunk(const void *work, size_t chunk) {
   const sm_target *target = of->target;
   const size_t classes = of->classes;
   const bool few = classes < FEW;
-  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  sm_range range = rows_of(of, chunk);
   double loss = 0, divisor = 0, sums[STRIP];
   strip rows;
   for (size_t row = range.first; row < range.last; row++) {
@@ -208,18 +219,27 @@ static void forward_chunk(const void *work, size_t chunk) {
   of->divisor[chunk] = divisor;
 }
 
-void sm_cross_entropy_forward(real *loss, real *log_sum, double *divisor, const real *x, const sm_target *target,
-                              size_t rows, size_t classes) {
-  double losses[SM_BATCH_CHUNKS], divisors[SM_BATCH_CHUNKS], total = 0;
+/* The sum of the chunks' numbers: of each part in their order, then of the parts. */
+static double sum_chunks(const scores *of, const double *numbers) {
+  const size_t each = of->chunks / of->parts;
+  double sums[SM_PARTS];
+  for (size_t part = 0; part < of->parts; part++) {
+    sums[part] = 0;
+    for (size_t chunk = part * each; chunk < (part + 1) * each; chunk++) sums[part] += numbers[chunk];
+  }
+  sm_add_parts_double(sums, of->parts, 1);
+  return sums[0];
+}
+
+void sm_cross_entropy_forward(real *loss, real *log_sum, double *total, double *divisor, const real *x,
+                              const sm_target *target, size_t rows, size_t classes) {
+  double losses[MOST_CHUNKS], divisors[MOST_CHUNKS];
   scores work = {.x = x, .target = target, .rows = rows, .classes = classes, .log_sum = log_sum, .loss = losses,
                  .divisor = divisors};
   run(forward_chunk, &work);
-  *divisor = 0;
-  for (size_t chunk = 0; chunk < work.chunks; chunk++) {
-    total += losses[chunk];
-    *divisor += divisors[chunk];
-  }
-  *loss = *divisor == 0 ? NAN : (real)(total / *divisor);
+  *total = sum_chunks(&work, losses);
+  *divisor = sum_chunks(&work, divisors);
+  *loss = *divisor == 0 ? NAN : (real)(*total / *divisor);
 }
 
 /* to = scale (share p - t) of a row with the logarithms of its probabilities p, x - top - sum. */
@@ -251,7 +271,7 @@ static void few_backward_chunk(const void *work, size_t chunk) {
   const scores *of = work;
   const sm_target *target = of->target;
   const size_t classes = of->classes;
-  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  sm_range range = rows_of(of, chunk);
   strip rows;
   for (size_t row = range.first, n; row < range.last; row += n) {
     const real *from = of->x + row * classes;
@@ -281,7 +301,7 @@ static void backward_chunk(const void *work, size_t chunk) {
   const real scale = of->scale, *weight = target->weight;
   const size_t classes = of->classes;
   const double kept = 1 - target->smoothing, spread = of->spread;
-  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  sm_range range = rows_of(of, chunk);
   for (size_t row = range.first; row < range.last; row++) {
     const real *from = of->x + row * classes;
     real *to = of->gx + row * classes;
@@ -326,7 +346,7 @@ static bool is_correct(const real *x, size_t label, size_t classes) {
 
 static void correct_chunk(const void *work, size_t chunk) {
   const scores *of = work;
-  sm_range range = sm_chunk(of->rows, of->chunks, chunk);
+  sm_range range = rows_of(of, chunk);
   size_t correct = 0, counted = 0;
   for (size_t row = range.first; row < range.last; row++) {
     if (!counts(of->target, row)) continue;
@@ -338,7 +358,7 @@ static void correct_chunk(const void *work, size_t chunk) {
 }
 
 size_t sm_correct(size_t *rows, const real *x, const sm_target *target, size_t classes) {
-  size_t corrects[SM_BATCH_CHUNKS], counteds[SM_BATCH_CHUNKS], correct = 0;
+  size_t corrects[MOST_CHUNKS], counteds[MOST_CHUNKS], correct = 0;
   scores work = {.x = x, .target = target, .rows = *rows, .classes = classes, .correct = corrects,
                  .counted = counteds};
   run(correct_chunk, &work);

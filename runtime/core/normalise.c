@@ -2,19 +2,25 @@
 
 #include "core/math.h"
 #include "core/normalise_pass.h"
-#include "core/parallel.h"
 
-enum { MOST_PARTS = 64 /* that sums are cut into, unless there are more `outer` */ };
+enum { MOST_PIECES = 64 /* that sums are cut into, unless there are more `outer` */ };
 
-/* How many parts the rows of each `outer` are cut into; or, where these are single rows, all of them together. */
-static size_t parts_of(const sm_normalisation *of) {
+/* Whether rows, or single rows, are a batch's, and go by parts. */
+static bool by_parts(const sm_normalisation *of) { return of->batch || has_single_rows(of); }
+
+/* How many pieces the rows of each `outer` are cut into; or, where these are single rows, all of them together. By the
+   batch of all ranks. */
+static size_t pieces_of(const sm_normalisation *of) {
   const bool single = has_single_rows(of);
-  size_t rows = single ? of->outer : of->rows;
-  size_t most = single || of->outer < 1 ? MOST_PARTS : (MOST_PARTS + of->outer - 1) / of->outer;
-  size_t parts = sm_blocks(rows * of->channels);
-  if (parts > most) parts = most;
-  if (parts > rows) parts = rows;
-  return parts < 1 ? 1 : parts;
+  const sm_parts now = sm_parts_now();
+  const size_t outer = sm_all_rows(of->outer);
+  size_t rows = single ? outer : of->batch ? sm_all_rows(of->rows) : of->rows;
+  size_t most = by_parts(of) || of->outer < 1 ? MOST_PIECES : (MOST_PIECES + outer - 1) / outer;
+  size_t pieces = sm_blocks(rows * of->channels);
+  if (pieces > most) pieces = most;
+  if (pieces > rows) pieces = rows;
+  if (by_parts(of)) pieces /= now.parts * now.ranks;
+  return (pieces < 1 ? 1 : pieces) * (by_parts(of) ? now.parts : 1);
 }
 
 /* Where channels do not fill vectors, so many rows are seen as one that they do, unless that becomes too wide or leaves
@@ -23,18 +29,21 @@ static size_t width_of(const sm_normalisation *of) {
   enum { WIDEST = 1024, FEWEST = 16 };
   size_t together = 1;
   while (together < SM_VECTOR && together * of->channels % SM_VECTOR != 0) together *= 2;
-  const bool fits = of->rows / FEWEST >= together && of->channels <= WIDEST / together;
+  const size_t rows = of->batch ? sm_all_rows(of->rows) : of->rows;
+  const bool fits = rows / FEWEST >= together && of->channels <= WIDEST / together;
   return fits ? together * of->channels : of->channels;
 }
 
 bool sm_normalise_scratch(size_t *bytes, const sm_normalisation *of) {
-  size_t channels, sums, factors;
+  size_t channels, sums, spare, factors;
   if (!sm_multiply(&channels, width_of(of), has_single_rows(of) ? 1 : of->outer)) return false;
-  if (!sm_multiply(&sums, channels, parts_of(of))) return false;
+  if (!sm_multiply(&sums, channels, pieces_of(of))) return false;
   if (!sm_multiply(&sums, sums, SUMS * sizeof(double))) return false;
-  if (!sm_multiply(&factors, channels, FACTORS * sizeof(real))) return false;
-  *bytes = sums + factors;
-  return *bytes >= sums && *bytes <= PTRDIFF_MAX;
+  if (!sm_multiply(&spare, of->batch ? of->channels : 0, SUMS * sizeof(double))) return false;
+  if (!sm_multiply(&factors, channels, (of->batch ? sm_parts_now().parts : 1) * FACTORS * sizeof(real))) return false;
+  if (sums > PTRDIFF_MAX / 4 || spare > PTRDIFF_MAX / 4 || factors > PTRDIFF_MAX / 4) return false;
+  *bytes = sums + spare + factors;
+  return true;
 }
 
 static void prepare(pass *p, double relu, const sm_normalisation *of, void *scratch) {
@@ -45,160 +54,40 @@ static void prepare(pass *p, double relu, const sm_normalisation *of, void *scra
   p->limited = p->relu && relu < (double)INFINITY;
   p->limit = (real)relu;
   p->width = width;
-  p->parts = parts_of(of);
-  p->items = has_single_rows(of) ? p->parts : p->parts * of->outer;
+  p->parts = by_parts(of) ? sm_parts_now().parts : 1;
+  p->pieces = pieces_of(of);
+  p->sharing = p->pieces;
+  p->items = has_single_rows(of) ? p->pieces : p->pieces * of->outer;
   p->chunks = p->items < blocks ? p->items : blocks;
   p->sums = scratch;
-  p->factors = (real *)(p->sums + channels * p->parts * SUMS);
+  p->spare = p->sums + channels * p->pieces * SUMS;
+  p->factors = (real *)(p->spare + (of->batch ? SUMS * of->channels : 0));
 }
 
 /* ---- groups of many rows: sums of parts, factors, a last pass ---- */
-
-/* The rows of item number `item`: part item % parts of outer item / parts. */
-static sm_range rows_of(const pass *p, size_t item) {
-  return sm_chunk(p->of->rows, p->parts, item % p->parts);
-}
-
-/* n <= SM_VECTOR sums, and zeros. */
-SM_INLINE void load_sums(wide to[WIDES], const double *sum, size_t n) {
-  if (n == SM_VECTOR) {
-    for (int part = 0; part < WIDES; part++) to[part] = *(const wide *)(sum + part * WIDE);
-  } else {
-    memset(to, 0, WIDES * sizeof *to);
-    memcpy(to, sum, n * sizeof *sum);
-  }
-}
-
-SM_INLINE void store_sums(double *sum, const wide from[WIDES], size_t n) { memcpy(sum, from, n * sizeof *sum); }
-
-/* At most SM_VECTOR numbers of each of some rows, which are few enough for the first-level cache. */
-typedef struct panel {
-  size_t at;         /* the element that is the first of them */
-  size_t rows, step; /* step: from a row to the next */
-  const real *factor; /* of the first, in (FACTORS, width) */
-  double *sum;        /* of the first, in (SUMS, width) */
-} panel;
-
-typedef void panel_task(const pass *p, const panel *at, size_t n);
-
-/* Factor number `which` of a panel. */
-SM_INLINE sm_vector factor_of(const pass *p, const panel *at, int which, size_t n) {
-  return sm_vector_load(at->factor + which * p->width, n);
-}
-
-/* Goes through `rows` rows of `width` numbers each from an element on, a panel after the other. */
-SM_INLINE void each_panel(const pass *p, size_t item, size_t first, size_t rows, size_t width, panel_task *task) {
-  enum { FEW = 4096 }; /* elements */
-  const size_t most = width < FEW ? FEW / width : 1;
-  panel at = {.step = width};
-  for (; rows > 0; rows -= at.rows, first += at.rows * width) {
-    at.rows = rows < most ? rows : most;
-    for (size_t c = 0; c < width; c += SM_VECTOR) {
-      at.at = first + c;
-      at.factor = p->factors + item / p->parts * FACTORS * p->width + c;
-      at.sum = p->sums + item * SUMS * p->width + c;
-      if (width - c >= SM_VECTOR) task(p, &at, SM_VECTOR);
-      else task(p, &at, width - c);
-    }
-  }
-}
-
-/* The same of all rows of an item. */
-SM_INLINE void each_row(const pass *p, size_t item, panel_task *task) {
-  const size_t channels = p->of->channels, together = p->width / channels;
-  const sm_range range = rows_of(p, item);
-  const size_t rows = range.last - range.first, single = rows % together;
-  const size_t first = (item / p->parts * p->of->rows + range.first) * channels;
-  each_panel(p, item, first, rows / together, p->width, task);
-  each_panel(p, item, first + (rows - single) * channels, single, channels, task);
-}
-
-/* The sums of an item by the task, of each channel. */
-SM_INLINE void add_up(const pass *p, size_t item, panel_task *task) {
-  double *sums = p->sums + item * SUMS * p->width;
-  memset(sums, 0, SUMS * p->width * sizeof *sums);
-  each_row(p, item, task);
-  for (int k = 0; k < SUMS; k++) {
-    for (size_t from = p->of->channels; from < p->width; from += p->of->channels) {
-      for (size_t i = 0; i < p->of->channels; i++) sums[k * p->width + i] += sums[k * p->width + from + i];
-    }
-  }
-}
 
 /* A factor of each channel, for all rows that are seen as one. */
 static void repeat(const pass *p, real *factor) {
   for (size_t i = p->of->channels; i < p->width; i++) factor[i] = factor[i - p->of->channels];
 }
 
-/* sums += of x - s and its square, with s the first row of this `outer`: near the mean, so that little is lost. */
-SM_INLINE void add_up_squares(const pass *p, const panel *at, size_t n) {
-  const size_t rows = at->rows, step = at->step;
-  const real *x = p->x + at->at;
-  wide sum[WIDES], square[WIDES], s[WIDES];
-  load_sums(sum, at->sum, n);
-  load_sums(square, at->sum + p->width, n);
-  for (int part = 0; part < WIDES; part++) s[part] = widened(factor_of(p, at, MEAN, n), part);
-  for (size_t row = 0; row < rows; row++) {
-    const sm_vector v = sm_vector_load(x + row * step, n);
-    for (int part = 0; part < WIDES; part++) {
-      const wide d = widened(v, part) - s[part];
-      sum[part] += d;
-      square[part] += d * d;
-    }
-  }
-  store_sums(at->sum, sum, n);
-  store_sums(at->sum + p->width, square, n);
-}
-
-/* What `apply` adds nothing to. */
-SM_INLINE sm_vector normalised(sm_vector x, sm_vector mean, sm_vector slope, sm_vector bias) {
-  return sm_vector_fma(x - mean, slope, bias);
-}
-
-/* sums += of g, and of g * (x - mean), where g is what relu lets pass of gy; kept in `passed` if something was added
-   before relu. */
-SM_INLINE void add_up_gradients(const pass *p, const panel *at, size_t n) {
-  const size_t rows = at->rows, step = at->step;
-  const real *x = p->x + at->at, *gy = p->gy + at->at, *y = p->y ? p->y + at->at : NULL;
-  real *passed = p->passed ? p->passed + at->at : NULL;
-  const bool relu = p->relu && !y, limited = p->limited;
-  const real limit = p->limit;
-  const sm_vector mean = factor_of(p, at, MEAN, n), slope = factor_of(p, at, SLOPE, n);
-  const sm_vector bias = factor_of(p, at, BIAS, n);
-  wide sum[WIDES], product[WIDES];
-  load_sums(sum, at->sum, n);
-  load_sums(product, at->sum + p->width, n);
-  for (size_t row = 0; row < rows; row++) {
-    const sm_vector v = sm_vector_load(x + row * step, n);
-    sm_vector g = sm_vector_load(gy + row * step, n);
-    if (relu) g = masked(passes(normalised(v, mean, slope, bias), limited, limit), g);
-    if (y) g = masked(passes(sm_vector_load(y + row * step, n), limited, limit), g);
-    if (passed) sm_vector_store(passed + row * step, g, n);
-    for (int part = 0; part < WIDES; part++) {
-      const wide h = widened(g, part);
-      sum[part] += h;
-      product[part] += h * widened(v - mean, part);
-    }
-  }
-  store_sums(at->sum, sum, n);
-  store_sums(at->sum + p->width, product, n);
-}
-
-/* The sums of the first part become those of all parts, added in their order. */
-static double *total_of(const pass *p, size_t outer) {
+/* The sums of the first of some pieces become those of all, added in their order. */
+static double *total_of(const pass *p, size_t first, size_t pieces) {
   const size_t count = SUMS * p->width;
-  double *sums = p->sums + outer * p->parts * count;
-  for (size_t part = 1; part < p->parts; part++) {
-    for (size_t i = 0; i < count; i++) sums[i] += sums[part * count + i];
+  double *sums = p->sums + first * count;
+  for (size_t piece = 1; piece < pieces; piece++) {
+    for (size_t i = 0; i < count; i++) sums[i] += sums[piece * count + i];
   }
   return sums;
 }
 
-/* The first row of an `outer` in the mean's place. */
-static void describe_first(const void *work, size_t outer) {
+/* The first row of an `outer`, or of a part, in the mean's place. */
+static void describe_first(const void *work, size_t number) {
   const pass *p = work;
-  real *factors = p->factors + outer * FACTORS * p->width;
-  memcpy(factors, p->x + outer * p->of->rows * p->of->channels, p->of->channels * sizeof *factors);
+  const sm_range rows = p->of->batch ? sm_part(p->of->rows, p->parts, number) : (sm_range){number * p->of->rows, 0};
+  real *factors = p->factors + number * FACTORS * p->width;
+  if (p->of->batch && rows.first == rows.last) return; /* nothing reads it */
+  memcpy(factors, p->x + rows.first * p->of->channels, p->of->channels * sizeof *factors);
   repeat(p, factors);
 }
 
@@ -223,7 +112,7 @@ static void describe_sums(const void *work, size_t outer) {
   const pass *p = work;
   const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
-  const double *sum = total_of(p, outer), *square = sum + p->width, rows = (double)of->rows;
+  const double *sum = total_of(p, outer * p->pieces, p->pieces), *square = sum + p->width, rows = (double)of->rows;
   const real *first = p->x + outer * of->rows * channels;
   for (size_t group = 0; group < of->groups; group++) {
     const size_t from = group * size, to = from + size, at = outer * of->groups + group;
@@ -240,12 +129,27 @@ static void describe_sums(const void *work, size_t outer) {
   describe(p, outer);
 }
 
-/* The factors of gx = gy * slope - shift - (x - mean) * pull. The second sum of a channel becomes that of gy * z. */
-static void describe_gradient(const void *work, size_t outer) {
+/* Part number `part` of a batch: its sums become its means, and the sums of the squared distances from them. */
+static void describe_part(const void *work, size_t part) {
   const pass *p = work;
+  const size_t each = p->pieces / p->parts;
+  const sm_range range = sm_part(p->of->rows, p->parts, part);
+  const double rows = (double)(range.last - range.first);
+  double *sum = total_of(p, part * each, each), *square = sum + p->width;
+  const real *first = p->x + range.first * p->of->channels;
+  for (size_t i = 0; i < p->of->channels && rows > 0; i++) {
+    const double within = square[i] - sum[i] * (sum[i] / rows); /* rounding may leave it below 0 */
+    sum[i] = (double)first[i] + sum[i] / rows;
+    square[i] = within < 0 ? 0 : within;
+  }
+}
+
+/* The factors of gx = gy * slope - shift - (x - mean) * pull, from the sums of `rows` rows of an `outer`, of which the
+   second of a channel becomes that of gy * z. */
+static void describe_gradient_of(const pass *p, size_t outer, double *sum, double *product, double rows) {
   const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
-  double *sum = total_of(p, outer), *product = sum + p->width, count = (double)of->rows * (double)size;
+  const double count = rows * (double)size;
   real *shift = p->factors + (outer * FACTORS + SHIFT) * p->width, *pull = shift + p->width;
   for (size_t group = 0; group < of->groups; group++) {
     const size_t from = group * size, to = from + size;
@@ -266,46 +170,11 @@ static void describe_gradient(const void *work, size_t outer) {
   repeat(p, pull);
 }
 
-SM_INLINE void apply(const pass *p, const panel *at, size_t n) {
-  const size_t rows = at->rows, step = at->step;
-  const real *x = p->x + at->at, *beside = p->beside ? p->beside + at->at : NULL;
-  real *out = p->out + at->at;
-  const bool relu = p->relu, limited = p->limited;
-  const real limit = p->limit;
-  const sm_vector most = limit - (sm_vector){0};
-  const sm_vector mean = factor_of(p, at, MEAN, n), slope = factor_of(p, at, SLOPE, n);
-  const sm_vector bias = factor_of(p, at, BIAS, n);
-  for (size_t row = 0; row < rows; row++) {
-    sm_vector y = normalised(sm_vector_load(x + row * step, n), mean, slope, bias);
-    if (beside) y = sm_vector_load(beside + row * step, n) + y;
-    if (relu) y = masked(~(y <= 0), y);
-    if (limited) y = masked(y >= limit, most) + masked(~(y >= limit), y);
-    sm_vector_store(out + row * step, y, n);
-  }
+static void describe_gradient(const void *work, size_t outer) {
+  const pass *p = work;
+  double *sum = total_of(p, outer * p->pieces, p->pieces);
+  describe_gradient_of(p, outer, sum, sum + p->width, (double)p->of->rows);
 }
-
-/* gx from g as add_up_gradients has it. */
-SM_INLINE void apply_gradient(const pass *p, const panel *at, size_t n) {
-  const size_t rows = at->rows, step = at->step;
-  const real *x = p->x + at->at, *gy = (p->passed ? p->passed : p->gy) + at->at;
-  real *out = p->out + at->at;
-  const bool relu = p->relu && !p->passed, limited = p->limited;
-  const real limit = p->limit;
-  const sm_vector mean = factor_of(p, at, MEAN, n), slope = factor_of(p, at, SLOPE, n);
-  const sm_vector bias = factor_of(p, at, BIAS, n), shift = factor_of(p, at, SHIFT, n);
-  const sm_vector pull = factor_of(p, at, PULL, n);
-  for (size_t row = 0; row < rows; row++) {
-    const sm_vector v = sm_vector_load(x + row * step, n);
-    sm_vector g = sm_vector_load(gy + row * step, n);
-    if (relu) g = masked(passes(normalised(v, mean, slope, bias), limited, limit), g);
-    sm_vector_store(out + row * step, sm_vector_fma(g, slope, -sm_vector_fma(v - mean, pull, shift)), n);
-  }
-}
-
-static void squares_of_item(const pass *p, size_t item) { add_up(p, item, add_up_squares); }
-static void gradients_of_item(const pass *p, size_t item) { add_up(p, item, add_up_gradients); }
-static void apply_to_item(const pass *p, size_t item) { each_row(p, item, apply); }
-static void apply_gradient_to_item(const pass *p, size_t item) { each_row(p, item, apply_gradient); }
 
 /* ---- passes ---- */
 
@@ -330,26 +199,70 @@ static void each_item_backwards(const pass *p, void (*f)(const pass *p, size_t i
 }
 
 static void each_outer(const pass *p, sm_task *task) {
-  sm_compute(p->of->outer, p->of->outer * p->parts * p->of->channels, task, p);
+  sm_compute(p->of->outer, p->of->outer * p->pieces * p->of->channels, task, p);
 }
 
-/* gw and gb from the sums of all parts, or of every `outer`, added in their order. */
+/* gw and gb from the sums of pieces, of which single rows have each, or of every `outer`: by parts. Those of a batch
+   are the first piece's of each part. */
 static void sum_parameters(real *gw, real *gb, const pass *p) {
-  const size_t channels = p->of->channels, apart = SUMS * p->width * (has_single_rows(p->of) ? 1 : p->parts);
-  const size_t count = has_single_rows(p->of) ? p->parts : p->of->outer;
-  for (size_t k = 1; k < count; k++) {
-    for (size_t i = 0; i < SUMS * p->width; i++) p->sums[i] += p->sums[k * apart + i];
-  }
-  for (size_t i = 0; i < channels; i++) {
-    if (gb) gb[i] = (real)p->sums[i];
-    if (gw) gw[i] = (real)p->sums[p->width + i];
+  const size_t channels = p->of->channels, parts = sm_parts_now().parts, each = p->pieces / p->parts;
+  const size_t apart = SUMS * p->width * (has_single_rows(p->of) ? 1 : p->of->batch ? each : p->pieces);
+  const size_t count = has_single_rows(p->of) ? p->pieces : p->of->batch ? p->parts : p->of->outer;
+  for (int k = 0; k < SUMS; k++) {
+    real *out = k == 0 ? gb : gw;
+    for (size_t first = 0, width; out && first < channels; first += width) {
+      real sums[SM_PARTS * SM_LINE];
+      width = channels - first < SM_LINE ? channels - first : SM_LINE;
+      for (size_t part = 0; part < parts; part++) {
+        const sm_range range = has_single_rows(p->of) ? (sm_range){part * each, (part + 1) * each}
+                                                      : sm_part(count, parts, part);
+        for (size_t i = 0; i < width; i++) {
+          double sum = 0;
+          for (size_t at = range.first; at < range.last; at++) sum += p->sums[at * apart + k * p->width + first + i];
+          sums[part * width + i] = (real)sum;
+        }
+      }
+      sm_add_parts(sums, parts, width);
+      memcpy(out + first, sums, width * sizeof *sums);
+    }
   }
 }
 
 static bool is_empty(const sm_normalisation *of) { return of->outer == 0 || of->rows == 0 || of->channels == 0; }
 
+/* The sums of each part become its statistics, and these, as a tree, those of the first part: of x's rows. */
+static const double *statistics_of(pass *p) {
+  const size_t each = p->pieces / p->parts;
+  p->sharing = each;
+  sm_compute(p->parts, p->parts * p->of->channels, describe_first, p);
+  each_item(p, sm_normalise_squares);
+  sm_compute(p->parts, p->pieces * p->of->channels, describe_part, p);
+  p->sharing = p->pieces;
+  double *of_parts = p->sums;
+  const size_t apart = each * SUMS * p->width;
+  for (size_t distance = 1; distance < p->parts; distance *= 2) {
+    for (size_t part = 0; part + distance < p->parts; part += 2 * distance) {
+      const size_t first = sm_part(p->of->rows, p->parts, part).first;
+      const size_t middle = sm_part(p->of->rows, p->parts, part + distance).first;
+      const size_t last = sm_part(p->of->rows, p->parts, part + 2 * distance - 1).last;
+      sm_normalise_merge_two(of_parts + part * apart, of_parts + (part + distance) * apart, p->width, middle - first,
+                             last - middle, p->of->channels);
+    }
+  }
+  return of_parts;
+}
+
+void sm_normalise_statistics(double *statistics, const real *x, const sm_normalisation *of, void *scratch) {
+  pass p = {.x = x};
+  prepare(&p, 0, of, scratch);
+  const double *found = statistics_of(&p);
+  for (int k = 0; k < SUMS; k++)
+    memcpy(statistics + k * of->channels, found + k * p.width, of->channels * sizeof *found);
+}
+
 void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, const real *weight, const real *bias,
-                          const real *beside, double relu, const sm_normalisation *of, void *scratch) {
+                          const real *beside, double relu, const double *statistics, const sm_normalisation *of,
+                          void *scratch) {
   pass p = {.out = y, .new_mean = mean, .mean = mean, .new_variance = variance, .variance = variance, .x = x,
             .weight = weight, .bias = bias, .beside = beside};
   if (is_empty(of)) {
@@ -361,33 +274,73 @@ void sm_normalise_forward(real *y, real *mean, real *variance, const real *x, co
     each_item(&p, sm_normalise_rows);
     return;
   }
-  each_outer(&p, describe_first);
-  each_item(&p, squares_of_item);
-  each_outer(&p, describe_sums);
-  each_item_backwards(&p, apply_to_item);
+  if (of->batch) {
+    const size_t ranks = statistics ? sm_parts_now().ranks : 1, apart = statistics ? of->channels : p.width;
+    if (!statistics) statistics = statistics_of(&p);
+    for (size_t i = 0; i < of->channels; i++) {
+      mean[i] = (real)statistics[i];
+      variance[i] = (real)(statistics[apart + i] / (double)(of->rows * ranks));
+    }
+    describe(&p, 0);
+  } else {
+    each_outer(&p, describe_first);
+    each_item(&p, sm_normalise_squares);
+    each_outer(&p, describe_sums);
+  }
+  each_item_backwards(&p, sm_normalise_apply);
+}
+
+/* The first half of a batch's backward pass. */
+static void sum_batch(pass *p, real *gw, real *gb, double *sums) {
+  const size_t channels = p->of->channels, each = p->pieces / p->parts;
+  each_item(p, sm_normalise_gradients);
+  for (size_t part = 0; part < p->parts; part++) total_of(p, part * each, each);
+  for (size_t i = 0; i < SUMS * channels; i++) {
+    double of_parts[SM_PARTS];
+    for (size_t part = 0; part < p->parts; part++)
+      of_parts[part] = p->sums[part * each * SUMS * p->width + i / channels * p->width + i % channels];
+    sm_add_parts_double(of_parts, p->parts, 1);
+    sums[i] = of_parts[0];
+  }
+  for (size_t part = 0; part < p->parts; part++) {
+    double *product = p->sums + part * each * SUMS * p->width + p->width;
+    for (size_t i = 0; i < channels; i++) product[i] *= inverse_of(p->variance[i], p->of);
+  }
+  if (gw || gb) sum_parameters(gw, gb, p);
 }
 
 void sm_normalise_backward(real *gx, real *gw, real *gb, real *passed, const real *gy, const real *x, const real *y,
                            const real *mean, const real *variance, const real *weight, const real *bias, double relu,
-                           const sm_normalisation *of, void *scratch) {
+                           double *sums, const sm_normalisation *of, void *scratch) {
   const size_t channels = of->channels;
   pass p = {.out = gx, .passed = passed, .gy = gy, .x = x, .y = y, .mean = mean, .variance = variance,
             .weight = weight, .bias = bias, .has_sums = gw || gb};
   if (is_empty(of)) {
     if (gw) memset(gw, 0, channels * sizeof *gw);
     if (gb) memset(gb, 0, channels * sizeof *gb);
+    for (size_t i = 0; sums && !gx && i < SUMS * channels; i++) sums[i] = 0;
     return;
   }
   prepare(&p, relu, of, scratch);
   if (has_single_rows(of)) {
     each_item(&p, sm_normalise_rows_gradient);
-  } else {
-    each_outer(&p, describe);
-    each_item(&p, gradients_of_item);
-    each_outer(&p, describe_gradient);
-    each_item_backwards(&p, apply_gradient_to_item);
+    if (p.has_sums) sum_parameters(gw, gb, &p);
+    return;
   }
-  if (p.has_sums) sum_parameters(gw, gb, &p);
+  each_outer(&p, describe);
+  if (!of->batch) {
+    each_item(&p, sm_normalise_gradients);
+    each_outer(&p, describe_gradient);
+    if (p.has_sums) sum_parameters(gw, gb, &p);
+  } else {
+    double *const own = p.spare;
+    if (!sums || !gx) sum_batch(&p, gw, gb, sums ? sums : own);
+    if (!gx) return;
+    const size_t ranks = sums ? sm_parts_now().ranks : 1;
+    if (sums) memcpy(own, sums, SUMS * channels * sizeof *own);
+    describe_gradient_of(&p, 0, own, own + channels, (double)(of->rows * ranks));
+  }
+  each_item_backwards(&p, sm_normalise_apply_gradient);
 }
 
 void sm_normalise_follow(real *running, const real *batch, double keep, size_t n) {

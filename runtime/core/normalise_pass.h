@@ -5,9 +5,10 @@
 #include <math.h>
 
 #include "core/normalise.h"
+#include "core/parts.h"
 #include "core/tile.h"
 
-enum { SUMS = 2 /* of each channel, in double */ };
+enum { SUMS = SM_NORMALISE_SUMS };
 
 /* What the passes read of each channel. */
 enum { MEAN, SLOPE, BIAS, SHIFT, PULL, FACTORS };
@@ -20,17 +21,29 @@ typedef struct pass {
   real *passed; /* of the backward pass, where y is given */
   bool relu, limited; /* limited: relu's values are at most */
   real limit;
-  double *sums;  /* (outer, parts, SUMS, width), or with single rows (parts, SUMS, width) */
-  real *factors; /* (outer, FACTORS, width) */
+  double *sums;  /* (outer, pieces, SUMS, width), or with single rows (pieces, SUMS, width) */
+  real *factors; /* (outer or, for a batch's statistics, parts, FACTORS, width) */
+  double *spare; /* of a batch (SUMS, channels) */
   size_t width;  /* channels of as many rows as are seen as one */
-  size_t parts, items, chunks;
+  size_t parts;  /* of the batch, where rows, or single rows, are cut into them; else 1 */
+  size_t pieces; /* that all the rows are cut into: as many in each part */
+  size_t sharing; /* items that have the same factors */
+  size_t items, chunks;
   bool has_sums; /* whether single rows add theirs up */
 } pass;
 
-static inline bool has_single_rows(const sm_normalisation *of) { return of->rows == 1; }
+static inline bool has_single_rows(const sm_normalisation *of) { return of->rows == 1 && !of->batch; }
 
 static inline double inverse_of(real variance, const sm_normalisation *of) {
   return 1 / sqrt((double)variance + of->epsilon);
+}
+
+/* Piece `item` of so many rows. */
+static inline sm_range piece_of(const pass *p, size_t rows, size_t item) {
+  const size_t each = p->pieces / p->parts;
+  const sm_range part = sm_part(rows, p->parts, item / each);
+  const sm_range piece = sm_chunk(part.last - part.first, each, item % each);
+  return (sm_range){part.first + piece.first, part.first + piece.last};
 }
 
 /* A vector's numbers in double: one vector of the same width, of floats two. */
@@ -66,5 +79,17 @@ SM_INLINE sm_lanes passes(sm_vector y, bool limited, real limit) {
 /* An item of single rows, of a group at once while it is in the cache: forward, and the gradient with its sums. */
 void sm_normalise_rows(const pass *p, size_t item);
 void sm_normalise_rows_gradient(const pass *p, size_t item);
+
+/* An item of other rows: the sums of x - s and of its square, with s in the mean's place; y; the sums of g and of
+   g * (x - mean), where g is what relu lets pass of gy; gx. */
+void sm_normalise_squares(const pass *p, size_t item);
+void sm_normalise_apply(const pass *p, size_t item);
+void sm_normalise_gradients(const pass *p, size_t item);
+void sm_normalise_apply_gradient(const pass *p, size_t item);
+
+/* Statistics (SUMS, apart) of `rows` rows: those of `more` others are merged into them (Chan, Golub and LeVeque 1979,
+   "Updating formulae and a pairwise algorithm for computing sample variances"). */
+void sm_normalise_merge_two(double *statistics, const double *others, size_t apart, size_t rows, size_t more,
+                            size_t channels);
 
 #endif

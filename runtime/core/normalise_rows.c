@@ -2,12 +2,11 @@
 
 #include "core/math.h"
 #include "core/normalise_pass.h"
-#include "core/parallel.h"
 
 void sm_normalise_rows(const pass *p, size_t item) {
   const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
-  const sm_range range = sm_chunk(of->outer, p->parts, item);
+  const sm_range range = piece_of(p, of->outer, item);
   for (size_t group = range.first * of->groups; group < range.last * of->groups; group++) {
     const size_t at = group * size, from = at % channels;
     const real *x = p->x + at;
@@ -36,7 +35,7 @@ void sm_normalise_rows(const pass *p, size_t item) {
 void sm_normalise_rows_gradient(const pass *p, size_t item) {
   const sm_normalisation *of = p->of;
   const size_t channels = of->channels, size = channels / of->groups;
-  const sm_range range = sm_chunk(of->outer, p->parts, item);
+  const sm_range range = piece_of(p, of->outer, item);
   double *sums = p->sums + item * SUMS * channels;
   memset(sums, 0, SUMS * channels * sizeof *sums);
   for (size_t group = range.first * of->groups; group < range.last * of->groups; group++) {

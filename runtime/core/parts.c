@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/subnormal.h"
+
 static sm_parts now = {SM_PARTS_FIRST, 1};
 
 sm_parts sm_parts_now(void) { return now; }
@@ -20,6 +22,7 @@ sm_status sm_set_parts(sm_parts parts, sm_error *error) {
 }
 
 void sm_add_parts(real *sums, size_t parts, size_t count) {
+  const sm_mode before = sm_flush_subnormal();
   for (size_t step = 1; step < parts; step *= 2) {
     for (size_t part = 0; part + step < parts; part += 2 * step) {
       real *to = sums + part * count;
@@ -28,6 +31,7 @@ void sm_add_parts(real *sums, size_t parts, size_t count) {
       for (size_t i = 0; i < count; i++) to[i] += from[i];
     }
   }
+  sm_set_mode(before);
 }
 
 void sm_add_parts_double(double *sums, size_t parts, size_t count) {

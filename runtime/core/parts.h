@@ -44,8 +44,8 @@ static inline sm_range sm_part(size_t count, size_t parts, size_t part) {
 static inline size_t sm_part_place(size_t part) { return (size_t)__builtin_popcountll(part); }
 static inline size_t sm_part_merges(size_t part) { return (size_t)__builtin_ctzll(~(unsigned long long)part); }
 
-/* sums (parts, count): adds the parts as the tree has it, into sums[0]; the others are spoilt. On the calling
-   thread. */
+/* sums (parts, count): adds the parts as the tree has it, into sums[0]; the others are spoilt. On the calling thread.
+   Whoever adds parts that are real, here or elsewhere, does it in the mode that flushes (core/subnormal.h). */
 void sm_add_parts(real *sums, size_t parts, size_t count);
 void sm_add_parts_double(double *sums, size_t parts, size_t count);
 

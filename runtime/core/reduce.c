@@ -76,6 +76,10 @@ static void sum_rows(double *sums, const real *x, size_t rows, size_t width, siz
   else sum_rows_of(sums, x, rows, width, stride, DIFFERENCES, centre);
 }
 
+void sm_sum_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride) {
+  sum_rows_of(sums, x, rows, width, stride, NUMBERS, NULL);
+}
+
 /* A sum over rows that threads share. */
 typedef struct summing {
   double (*partial)[SM_COLUMNS]; /* (chunks) */
@@ -245,11 +249,15 @@ static repeats repeats_of(const sm_shape *to, const sm_shape *from) {
   return axes;
 }
 
-/* The outermost repeated axis as (outer, axis, inner), which it then loses; false when none is left. */
+/* The outermost repeated axis as (outer, axis, inner), which it then loses, the first after all others; false when none
+   is left. */
 static bool next_repeat(sm_axis *along, repeats *axes) {
   *along = (sm_axis){1, 1, 1};
   int axis = 0;
-  for (; axis < axes->rank && !axes->repeated[axis]; axis++) along->outer *= axes->size[axis];
+  bool others = false;
+  for (int i = 1; i < axes->rank; i++) others = others || axes->repeated[i];
+  for (; axis < axes->rank && (!axes->repeated[axis] || (axis == 0 && others)); axis++)
+    along->outer *= axes->size[axis];
   if (axis == axes->rank) return false;
   along->axis = axes->size[axis];
   axes->size[axis] = 1;
@@ -271,6 +279,7 @@ sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape
                    sm_shape_text(text_from, from));
   }
   repeats axes = repeats_of(to, from);
+  const bool by_batch = axes.rank > 0 && axes.repeated[0];
   sm_axis along;
   if (!next_repeat(&along, &axes)) {
     sm_convert(out, SM_REAL, x, SM_REAL, sm_shape_count(from));
@@ -294,7 +303,8 @@ sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape
       }
       taken++;
     }
-    sm_sum(result, x, &along);
+    if (along.outer == 1 && by_batch) sm_sum_batch(result, x, along.axis, along.inner);
+    else sm_sum(result, x, &along);
     x = result;
   }
   while (taken-- > 0) sm_memory_give(memory, scratch[taken], bytes[taken]);

@@ -20,11 +20,19 @@ void sm_norm(real *out, const real *x, const sm_axis *along); /* the root of the
 /* out = the sum of (x - mean)², which is 0 over an empty axis, where the mean is NaN. */
 void sm_squares(real *out, real *mean, const real *x, const sm_axis *along);
 
+/* out (width) = the sum over the rows of x (rows, width), which are a batch's: by parts (core/parts.h), each of which
+   is rounded to real before it is added to others. */
+void sm_sum_batch(real *out, const real *x, size_t rows, size_t width);
+
+/* The sum of n elements, by parts in double: a loss. */
+double sm_sum_all(const real *x, size_t n);
+
 /* gx (outer, axis, inner) = scale * gy (outer, inner) repeated: the gradient of a sum (scale 1) or a mean. */
 void sm_spread(real *gx, const real *gy, double scale, const sm_axis *along);
 
 /* out (shape `to`) = x (shape `from`) summed over every axis that broadcasting `to` to `from` repeats: the
-   gradient of broadcasting. SM_BAD_SHAPE when `to` does not broadcast to `from`; SM_NO_MEMORY for the
+   gradient of broadcasting. Where that repeats the first axis of x, a batch's, the sum over it is that of sm_sum_batch;
+   sums over others are made before. SM_BAD_SHAPE when `to` does not broadcast to `from`; SM_NO_MEMORY for the
    scratch that several separate axes need. */
 sm_status sm_sum_to(real *out, const real *x, const sm_shape *to, const sm_shape *from, sm_memory *memory,
                     sm_error *error);

@@ -1,4 +1,4 @@
-/* How reductions along an axis are cut: for reduce.c, logsumexp.c, extremes.c and scan.c alone. */
+/* How reductions along an axis are cut: for reduce.c, reduce_batch.c, logsumexp.c, extremes.c and scan.c alone. */
 #ifndef SM_REDUCE_TILE_H
 #define SM_REDUCE_TILE_H
 
@@ -14,6 +14,10 @@ static inline size_t sm_partial_chunks(size_t count, size_t size) {
   size_t chunks = blocks < count ? blocks : count;
   return chunks < 1 ? 1 : chunks < SM_BATCH_CHUNKS ? chunks : SM_BATCH_CHUNKS;
 }
+
+/* sums (width) = the sum over the rows of x, which begin `stride` elements apart; width is at most SM_COLUMNS. On the
+   calling thread. */
+void sm_sum_rows(double *sums, const real *x, size_t rows, size_t width, size_t stride);
 
 /* A part of the result that is computed at once: up to SM_COLUMNS neighbours of one (inner) row of it. */
 typedef struct sm_result_tile {

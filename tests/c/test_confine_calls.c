@@ -235,7 +235,7 @@ static const char *threads_compute_as_before(const grounds *place) {
   for (size_t i = 0; i < many; i++) EXPECT(counts[i] == 1);
   real *own = malloc(side * side * sizeof *own);
   EXPECT(own != NULL);
-  sm_matmul_by(own, first, second, NULL, false, false, false, side, side, side, SM_GEMM_BLAS);
+  sm_matmul_by(own, first, second, NULL, false, false, false, side, side, side, SM_GEMM_WHOLE, SM_GEMM_BLAS);
   EXPECT(memcmp(own, expected, side * side * sizeof *own) == 0);
   free(own);
   return NULL;
@@ -249,7 +249,7 @@ static void a_confined_process_computes(void **state) {
   second = numbers(side * side, 2);
   expected = numbers(side * side, 3);
   sm_set_thread_count(1);
-  sm_matmul_by(expected, first, second, NULL, false, false, false, side, side, side, SM_GEMM_BLAS);
+  sm_matmul_by(expected, first, second, NULL, false, false, false, side, side, side, SM_GEMM_WHOLE, SM_GEMM_BLAS);
   sm_set_thread_count(4);
   run_confined(*state, threads_compute_as_before, false);
   free(first), free(second), free(expected);

@@ -121,7 +121,7 @@ static void probe_kernels_products(FILE *out) {
   for (int variant = 0; variant < 4; variant++) {
     bool ta = variant & 1, tb = variant & 2;
     real *a = numbers(M * K, 1), *b = numbers(K * N, 2), *c = unwritten(M * N);
-    sm_matmul_by(c, a, b, NULL, false, ta, tb, M, N, K, SM_GEMM_BLAS);
+    sm_matmul_by(c, a, b, NULL, false, ta, tb, M, N, K, SM_GEMM_WHOLE, SM_GEMM_BLAS);
     for (size_t i = 0; i < M; i++) {
       for (size_t j = 0; j < N; j++) {
         double sum = 0;
@@ -269,12 +269,12 @@ static void products_match_the_reference_with_any_kernel_and_number_of_threads(v
       for (size_t i = 0; i < COUNT_OF(kernels); i++) {
         real *first = unwritten(m * n);
         sm_set_thread_count(1);
-        sm_matmul_by(first, a, b, bias, relu, ta, tb, m, n, k, kernels[i]);
+        sm_matmul_by(first, a, b, bias, relu, ta, tb, m, n, k, SM_GEMM_WHOLE, kernels[i]);
         assert_close(first, want, m * n, sqrt((double)k));
         for (size_t t = 0; t < COUNT_OF(thread_counts); t++) {
           real *c = unwritten(m * n);
           sm_set_thread_count(thread_counts[t]);
-          sm_matmul_by(c, a, b, bias, relu, ta, tb, m, n, k, kernels[i]);
+          sm_matmul_by(c, a, b, bias, relu, ta, tb, m, n, k, SM_GEMM_WHOLE, kernels[i]);
           assert_int_equal(sm_thread_count(), thread_counts[t]);
           assert_same_bits(c, first, m * n);
           free(c);
@@ -315,8 +315,8 @@ static void the_rule_takes_the_kernel_that_it_names(void **state) {
     if (is_left_out((double)m * (double)n * (double)k)) continue;
     real *a = numbers(m * k, 1), *b = numbers(k * n, 2);
     real *by_rule = unwritten(m * n), *expected = unwritten(m * n);
-    sm_matmul_by(by_rule, a, b, NULL, false, ta, false, m, n, k, SM_GEMM_BY_RULE);
-    sm_matmul_by(expected, a, b, NULL, false, ta, false, m, n, k, kernel);
+    sm_matmul_by(by_rule, a, b, NULL, false, ta, false, m, n, k, SM_GEMM_WHOLE, SM_GEMM_BY_RULE);
+    sm_matmul_by(expected, a, b, NULL, false, ta, false, m, n, k, SM_GEMM_WHOLE, kernel);
     assert_same_bits(by_rule, expected, m * n);
     free(a), free(b), free(by_rule), free(expected);
   }
@@ -341,8 +341,8 @@ static void a_direct_sum_does_not_depend_on_its_position(void **state) {
         biases[j] = bias;
         for (size_t l = 0; l < k; l++) b[tb ? j * k + l : l * n + j] = column[l];
       }
-      sm_matmul_by(&one, row, column, &bias, false, ta, tb, 1, 1, k, SM_GEMM_DIRECT);
-      sm_matmul_by(c, a, b, biases, false, ta, tb, m, n, k, SM_GEMM_DIRECT);
+      sm_matmul_by(&one, row, column, &bias, false, ta, tb, 1, 1, k, SM_GEMM_WHOLE, SM_GEMM_DIRECT);
+      sm_matmul_by(c, a, b, biases, false, ta, tb, m, n, k, SM_GEMM_WHOLE, SM_GEMM_DIRECT);
       for (size_t i = 0; i < m * n; i++) assert_same_bits(c + i, &one, 1);
       free(a), free(b), free(c), free(biases);
     }

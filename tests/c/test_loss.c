@@ -14,8 +14,8 @@ static int32_t *labels(size_t rows, size_t classes, uint32_t seed) {
 
 /* Of labels, with no options. */
 static void forward(real *loss, real *log_sum, const real *x, const int32_t *label, size_t rows, size_t classes) {
-  double divisor;
-  sm_cross_entropy_forward(loss, log_sum, &divisor, x, &(sm_target){.label = label}, rows, classes);
+  double total, divisor;
+  sm_cross_entropy_forward(loss, log_sum, &total, &divisor, x, &(sm_target){.label = label}, rows, classes);
   assert_true(divisor == (double)rows);
 }
 
@@ -193,7 +193,7 @@ static void targets_are_weighted_smoothed_and_ignored(void **state) {
       target.ignores = true;
       target.ignored = 2;
     }
-    double want = 0, divide = 0, divisor;
+    double want = 0, divide = 0, total, divisor;
     for (size_t i = 0; i < rows; i++) {
       if (target.ignores && label[i] == target.ignored) continue;
       for (size_t j = 0; j < classes; j++) {
@@ -205,7 +205,7 @@ static void targets_are_weighted_smoothed_and_ignored(void **state) {
     }
     real loss, log_sum[rows], gx[n], same[n];
     sm_set_thread_count(1);
-    sm_cross_entropy_forward(&loss, log_sum, &divisor, x, &target, rows, classes);
+    sm_cross_entropy_forward(&loss, log_sum, &total, &divisor, x, &target, rows, classes);
     assert_near((double)loss, want / divide, 1);
     assert_near(divisor, divide, 1);
     sm_cross_entropy_backward(gx, (real)0.5, log_sum, divisor, x, &target, rows, classes);
@@ -229,8 +229,8 @@ static void targets_are_weighted_smoothed_and_ignored(void **state) {
   const int32_t none[] = {5, 5};
   const sm_target nothing = {.label = none, .ignores = true, .ignored = 5};
   real loss, log_sum[2], gx[6];
-  double divisor;
-  sm_cross_entropy_forward(&loss, log_sum, &divisor, x, &nothing, 2, 3);
+  double total, divisor;
+  sm_cross_entropy_forward(&loss, log_sum, &total, &divisor, x, &nothing, 2, 3);
   sm_cross_entropy_backward(gx, 1, log_sum, divisor, x, &nothing, 2, 3);
   assert_true(isnan(loss) && divisor == 0);
   for (size_t i = 0; i < 6; i++) assert_true(gx[i] == 0);

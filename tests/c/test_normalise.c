@@ -26,7 +26,8 @@ typedef struct run {
 } run;
 
 static sm_normalisation described(const shape_case *at) {
-  return (sm_normalisation){at->outer, at->rows, at->channels, at->groups, 1e-3};
+  return (sm_normalisation){at->outer, at->rows, at->channels, at->groups, 1e-3,
+                            at->outer == 1 && at->groups == at->channels};
 }
 
 /* No relu, relu, and one that keeps below a number. */
@@ -54,12 +55,12 @@ static void compute(run *r, bool in_place) {
   size_t bytes;
   assert_true(sm_normalise_scratch(&bytes, &of));
   void *scratch = block_of(bytes);
-  sm_normalise_forward(r->y, r->mean, r->variance, r->x, r->weight, r->bias, r->adds ? r->beside : NULL, r->relu, &of,
-                       scratch);
+  sm_normalise_forward(r->y, r->mean, r->variance, r->x, r->weight, r->bias, r->adds ? r->beside : NULL, r->relu, NULL,
+                       &of, scratch);
   real *gy = in_place ? (keeps ? r->passed : r->gx) : r->gy;
   if (in_place && r->count) memcpy(gy, r->gy, r->count * sizeof *gy);
   sm_normalise_backward(r->gx, r->gw, r->gb, keeps ? r->passed : NULL, gy, r->x, keeps ? r->y : NULL, r->mean,
-                        r->variance, r->weight, r->bias, r->relu, &of, scratch);
+                        r->variance, r->weight, r->bias, r->relu, NULL, &of, scratch);
   free(scratch);
 }
 

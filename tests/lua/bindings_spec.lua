@@ -33,7 +33,7 @@ describe("the order in runtime/bind", function()
   local AFTER = { sm_lua_data = true, sm_lua_change = true, sm_lua_give = true, sm_lua_fail = true,
     sm_lua_raise = true, sm_lua_bad_argument = true, sm_lua_bad_index = true, lua_pushnil = true,
     lua_pushboolean = true, lua_pushinteger = true, lua_pushnumber = true, lua_settop = true,
-    push_element = true, check_status = true }
+    push_element = true, push_sums = true, check_status = true }
 
   -- The first call of Lua's in a body after a pointer was taken; `taking`: names of functions that return one.
   local function late_call(body, taking)

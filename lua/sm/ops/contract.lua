@@ -92,8 +92,24 @@ local function multiplied(a, b, c, shape, size)
   return T.reshape(runtime.pointwise.mul(operands[1], operands[2]), shape)
 end
 
+--- Which of the lists of letters, the first of each of which is the outermost, begins with one: its position.
+local function beginning_with(letter, lists)
+  for i, list in ipairs(lists) do
+    if letter and list[1] == letter then return i end
+  end
+  return 0
+end
+
+--- A list with one of its letters in front, if it is there.
+local function with_first(letter, list)
+  for i, other in ipairs(list) do
+    if other == letter then table.insert(list, 1, table.remove(list, i)) end
+  end
+  return list
+end
+
 --- The products, unrecorded. See M.contract.
-local function compute(a, letters_a, b, letters_b, letters_c)
+local function compute(a, letters_a, b, letters_b, letters_c, batch)
   local size, shape = {}, {}
   a, b = layout(a, a.shape, letters_a, size), layout(b, b.shape, letters_b, size)
   for axis, letter in ipairs(letters_c) do shape[axis] = letter and size[letter] or 1 end
@@ -110,7 +126,7 @@ local function compute(a, letters_a, b, letters_b, letters_c)
   local columns = those(c.letters, function(letter) return not a.step[letter] end)
   if c.last and both(c.last) and #columns > 0 then -- c's elements lie across: it is made in another order
     local letters = joined(batch, rows, columns)
-    local y = compute(a.x, a.axes, b.x, b.axes, letters)
+    local y = compute(a.x, a.axes, b.x, b.axes, letters, batch)
     local of, sizes, steps = layout(y, y.shape, letters, {}), {}, {}
     for axis, letter in ipairs(letters_c) do sizes[axis], steps[axis] = shape[axis], of.step[letter] or 0 end
     return V.view(y, shape, sizes, steps, 0)
@@ -142,9 +158,9 @@ local function compute(a, letters_a, b, letters_b, letters_c)
   for _, run in ipairs { m, n, k } do
     for _, letter in ipairs(run) do done[letter] = true end
   end
-  local kept = those(c.letters, function(letter) return not done[letter] end)
-  local summed = those(sums, function(letter) return not done[letter] end)
-  plan[9], plan[10] = #kept, #summed
+  local kept = with_first(batch, those(c.letters, function(letter) return not done[letter] end))
+  local summed = with_first(batch, those(sums, function(letter) return not done[letter] end))
+  plan[9], plan[10], plan[11] = #kept, #summed, beginning_with(batch, { m, n, k, kept, summed })
   for _, letter in ipairs(joined(kept, summed)) do
     for _, value in ipairs { size[letter], a.step[letter] or 0, b.step[letter] or 0, c.step[letter] or 0 } do
       plan[#plan + 1] = value
@@ -157,10 +173,12 @@ end
 -- @param letters_a, letters_b, letters_c lists: what each axis of a, b and the result is called. Each stands once in a
 --   list and in at least two of them; false is an axis of size 1.
 -- @param name of the operation
-function M.contract(a, letters_a, b, letters_b, letters_c, name)
-  return record(compute(a, letters_a, b, letters_b, letters_c), name, function(gy)
-    return tracks(a) and M.contract(gy, letters_c, b, letters_b, letters_a, name),
-      tracks(b) and M.contract(a, letters_a, gy, letters_c, letters_b, name)
+-- @param batch the letter of a batch, over which is summed by parts: the result's first unless it is given
+function M.contract(a, letters_a, b, letters_b, letters_c, name, batch)
+  batch = batch or letters_c[1]
+  return record(compute(a, letters_a, b, letters_b, letters_c, batch), name, function(gy)
+    return tracks(a) and M.contract(gy, letters_c, b, letters_b, letters_a, name, batch),
+      tracks(b) and M.contract(a, letters_a, gy, letters_c, letters_b, name, batch)
   end, saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 

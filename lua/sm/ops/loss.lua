@@ -87,7 +87,8 @@ define {
       end
     end
     if ignore and not labels then fail "cross_entropy: option 'ignore' goes with labels, not with probabilities" end
-    local loss, log_sum, divisor = L.cross_entropy(logits, target, weight, smoothing, ignore)
+    local loss, log_sum, divisor, total = L.cross_entropy(logits, target, weight, smoothing, ignore)
+    autograd.totalled(loss, total, divisor)
     return record(loss, "cross_entropy", function(gy, _, graph)
       local gx, gt
       if tracks(logits) then

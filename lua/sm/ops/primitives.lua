@@ -123,7 +123,8 @@ function M.expanded(x, shape)
   return record(V.view(x, shape, shape, from, 0), "expand", function(gy) return M.sum_to(gy, own) end, nil, x)
 end
 
---- The sum of x over the axes that expanding a tensor of `shape` to x's has repeated.
+--- The sum of x over the axes that expanding a tensor of `shape` to x's has repeated; over the first axis, a batch's,
+-- by parts.
 function M.sum_to(x, shape)
   local y = K.sum_to(x, shape)
   if y == x then return x end
@@ -140,6 +141,11 @@ function M.sum(x, axis, name)
   return record(K.sum(x, axis), name or "sum", function(gy) return M.spread(gy, x.shape, axis, 1) end, nil, x)
 end
 
+--- The sum over the first axis, a batch's, which goes by parts.
+function M.sum_batch(x)
+  return record(K.sum_batch(x), "sum", function(gy) return M.spread(gy, x.shape, 1, 1) end, nil, x)
+end
+
 --- A tensor of `shape` that repeats x times a number along an axis.
 function M.spread(x, shape, axis, scale)
   return record(K.spread(x, shape, axis, scale), "spread", function(gy)
@@ -148,16 +154,34 @@ function M.spread(x, shape, axis, scale)
   end, nil, x)
 end
 
+-- Where a batch is in the products that are the gradients of a and b, by where it is in that of op(a) and op(b).
+local BATCH_OF_A <const> = {
+  [false] = { rows = "rows", columns = "terms", terms = "columns" }, -- gy op(b)'
+  [true] = { rows = "columns", columns = "terms", terms = "rows" }, -- op(b) gy', of a that is transposed
+}
+local BATCH_OF_B <const> = {
+  [false] = { rows = "terms", columns = "columns", terms = "rows" }, -- op(a)' gy
+  [true] = { rows = "terms", columns = "rows", terms = "columns" }, -- gy' op(a)
+}
+
 --- The product of two matrices, each of which may be transposed.
-function M.product(a, b, transpose_a, transpose_b)
-  return record(K.matmul(a, b, transpose_a, transpose_b), "matmul", function(gy, _, graph)
-    local product = graph and M.product or K.matmul
+-- @param batch which side of it a batch is: "rows" or "columns" of the result, or "terms", which are summed by parts
+function M.product(a, b, transpose_a, transpose_b, batch)
+  return record(K.matmul(a, b, transpose_a, transpose_b, nil, false, batch), "matmul", function(gy, _, graph)
+    local function product(x, y, transpose_x, transpose_y, side)
+      if graph then return M.product(x, y, transpose_x, transpose_y, side) end
+      return K.matmul(x, y, transpose_x, transpose_y, nil, false, side)
+    end
     local ga, gb
     if tracks(a) then
-      if transpose_a then ga = product(b, gy, transpose_b, true) else ga = product(gy, b, false, not transpose_b) end
+      local side = BATCH_OF_A[transpose_a or false][batch]
+      if transpose_a then ga = product(b, gy, transpose_b, true, side)
+      else ga = product(gy, b, false, not transpose_b, side) end
     end
     if tracks(b) then
-      if transpose_b then gb = product(gy, a, true, transpose_a) else gb = product(a, gy, not transpose_a, false) end
+      local side = BATCH_OF_B[transpose_b or false][batch]
+      if transpose_b then gb = product(gy, a, true, transpose_a, side)
+      else gb = product(a, gy, not transpose_a, false, side) end
     end
     return ga, gb
   end, autograd.saved(tracks(a) and b, tracks(b) and a), a, b)
@@ -171,6 +195,7 @@ M.products = require "sm.ops.contract".products
 function M.index_select(x, axis, positions, name, first)
   local select = name == "embedding" and I.embedding or I.index_select
   return record(select(x, axis, positions, first or 1), name, function(gy)
+    if axis == 1 then return M.index_add_batch(gy, x.shape[1], positions, first) end
     return M.index_add(gy, x.shape, axis, positions, first)
   end, autograd.saved(positions), x)
 end
@@ -179,6 +204,13 @@ end
 function M.index_add(x, shape, axis, positions, first)
   return record(I.index_add(shape, axis, positions, first or 1, x), "index_add", function(gy)
     return M.index_select(gy, axis, positions, "index_select", first)
+  end, autograd.saved(positions), x)
+end
+
+--- Zeros {rows, …}, and each element of x along the first axis, a batch's, added at its position, by parts of it.
+function M.index_add_batch(x, rows, positions, first)
+  return record(I.index_add_batch(rows, positions, first or 1, x), "index_add", function(gy)
+    return M.index_select(gy, 1, positions, "index_select", first)
   end, autograd.saved(positions), x)
 end
 

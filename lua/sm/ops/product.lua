@@ -19,7 +19,7 @@ local function matmul(a, b)
   arguments.real("matmul", a)
   arguments.real("matmul", b)
   local own, other = a.shape, b.shape
-  if #own == 2 and #other == 2 then return primitives.product(a, b, false, false) end
+  if #own == 2 and #other == 2 then return primitives.product(a, b, false, false, "rows") end
   if #own == 0 or #other == 0 then
     fail("matmul: expected matrices or vectors, got shapes %s and %s", shape_text(own), shape_text(other))
   end
@@ -33,7 +33,7 @@ local function matmul(a, b)
   if #other <= 2 and T.count(a) > 0 then
     local rows = primitives.view(a, { -1, own[#own] })
     local matrix = #other == 2 and b or primitives.view(b, { other[1], 1 })
-    return primitives.view(primitives.product(rows, matrix, false, false), shape)
+    return primitives.view(primitives.product(rows, matrix, false, false, "rows"), shape)
   end
   for i = 3, math.min(#own, #other) do
     local one, two = own[#own + 1 - i], other[#other + 1 - i]

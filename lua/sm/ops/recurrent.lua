@@ -106,7 +106,7 @@ local function run(name, o, x, w, v, b, d, h, c)
   local cell = o.nonlinearity or name
   local flat = name == "lstm" and o.state
   local rows, wide = T.reshape(x, { shape[1] * shape[2], shape[3] }), w.shape[2]
-  local gates = T.reshape(K.matmul(rows, w, false, false, b), { shape[1], shape[2], wide })
+  local gates = T.reshape(K.matmul(rows, w, false, false, b, false, "rows"), { shape[1], shape[2], wide })
   local y, kept = R.forward(cell, gates, v, d, h, c, o.reverse, flat)
   local all, count = { shape[1], shape[2], size }, shape[1] * shape[2] * size
   local function states_of(from) return flat and T.reshape(T.slice(from, 1, count), all) or from end
@@ -119,13 +119,14 @@ local function run(name, o, x, w, v, b, d, h, c)
     local ga, gr, gh, gc = R.backward(cell, gates, v, states, kept, h, c, states_of(gy), gc_last, o.reverse,
       tracks(h) or tracks(c))
     local gx, gw, gv, gb, gd
-    if tracks(x) then gx = T.reshape(K.matmul(ga, w, false, true), shape) end
-    if tracks(w) then gw = K.matmul(rows, ga, true, false) end
+    if tracks(x) then gx = T.reshape(K.matmul(ga, w, false, true, nil, false, "rows"), shape) end
+    if tracks(w) then gw = K.matmul(rows, ga, true, false, nil, false, "terms") end
     if tracks(v) then
-      gv = K.matmul(T.reshape(R.before(states, h, o.reverse), { shape[1] * shape[2], size }), gr, true, false)
+      local before = T.reshape(R.before(states, h, o.reverse), { shape[1] * shape[2], size })
+      gv = K.matmul(before, gr, true, false, nil, false, "terms")
     end
-    if tracks(b) then gb = K.sum(ga, 1) end
-    if tracks(d) then gd = ga == gr and gb or K.sum(gr, 1) end
+    if tracks(b) then gb = K.sum_batch(ga) end
+    if tracks(d) then gd = ga == gr and gb or K.sum_batch(gr) end
     return gx, gw, gv, gb, gd, gh, gc, ga
   end, autograd.saved(tracks(x) and w, tracks(w) and x, v, h, c, y), x, w, v, b, d, h, c)
 end

@@ -10,7 +10,7 @@ local check = require "sm.check"
 local primitives = require "sm.ops.primitives"
 
 local T, K = runtime.tensor, runtime.math
-local record, saved = autograd.record_twice, autograd.saved
+local record, saved, totalled = autograd.record_twice, autograd.saved, autograd.totalled
 local copy, reduced = primitives.copy, along.reduced
 
 local records = {}
@@ -25,7 +25,9 @@ local function from_end(axis, x)
 end
 
 local function mean(x, axis)
-  return record(K.mean(x, axis), "mean", function(gy, _, graph)
+  local y, total, divisor = K.mean(x, axis)
+  if total then totalled(y, total, divisor) end
+  return record(y, "mean", function(gy, _, graph)
     local count = axis and x.shape[from_end(axis, x)] or T.count(x)
     return (graph and primitives.spread or K.spread)(gy, x.shape, axis, 1 / count)
   end, nil, x)
@@ -33,7 +35,9 @@ end
 records.mean = mean -- for other families
 
 local function sum(x, axis)
-  return record(K.sum(x, axis), "sum", function(gy, _, graph)
+  local y, total, divisor = K.sum(x, axis)
+  if total then totalled(y, total, divisor) end
+  return record(y, "sum", function(gy, _, graph)
     return (graph and primitives.spread or K.spread)(gy, x.shape, axis, 1)
   end, nil, x)
 end

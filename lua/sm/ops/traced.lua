@@ -120,7 +120,7 @@ local function backward(expression, root, gy, wanted, given, shape)
   if #gradients.roots > 0 and recorded then
     computed = { M.run(gradients, gy, table.unpack(given, 1, given.n)) }
   elseif #gradients.roots > 0 then
-    computed = { E.run(gradients.program, gradients.periods, 1, gy, table.unpack(given, 1, given.n)) }
+    computed = { E.run(gradients.program, gradients.periods, nil, gy, table.unpack(given, 1, given.n)) }
   end
   computed[0] = gy
   local by, kept, rest = {}, { [gy] = true }, nil
@@ -159,7 +159,7 @@ end
 --- Computes all roots, and records each as an operation of its own.
 -- @return one tensor for each root
 M.run = autograd.heard("formula", function(expression, ...)
-  local results = table.pack(E.run(compiled(expression), nil, 1, ...))
+  local results = table.pack(E.run(compiled(expression), nil, nil, ...))
   for root, y in ipairs(results) do recorded_as(y, expression, root, y.shape, nil, ...) end
   return table.unpack(results)
 end)
@@ -203,7 +203,8 @@ end
 function M.lazily_summed(name, f, count)
   local _, traced = M.lazily(name, f, count)
   return function(divisor, x, ...)
-    local y = T.reshape(E.run(compiled(traced()), ONE_SUM, divisor, x, ...), {})
+    local sum, total = E.run(compiled(traced()), ONE_SUM, divisor, x, ...)
+    local y = autograd.totalled(T.reshape(sum, {}), total, divisor)
     return recorded_as(y, traced(), 1, x.shape, divisor, x, ...)
   end
 end
