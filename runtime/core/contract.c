@@ -113,9 +113,9 @@ static void go_to(contraction *at, int first, int last, size_t position) {
   }
 }
 
-/* Some rows and columns of one matrix from c on, one of the summed products over some terms. */
+/* Some rows and columns of one matrix from c on, one of the summed products over some terms, by parts of them. */
 static void multiply(real *c, size_t ld_c, const contraction *at, sm_range rows, sm_range columns, sm_range terms,
-                     bool add) {
+                     size_t parts, bool add) {
   const sm_contraction *plan = at->plan;
   const bool ta = plan->transpose_a, tb = plan->transpose_b;
   size_t m = rows.last - rows.first, n = columns.last - columns.first, k = terms.last - terms.first;
@@ -126,7 +126,7 @@ static void multiply(real *c, size_t ld_c, const contraction *at, sm_range rows,
   } else if (at->is_row) {
     by_vector(c, 1, b, plan->row_b, !tb, a, ta ? plan->row_a : 1, add, n, k);
   } else if (at->direct) {
-    sm_gemm_direct(c, a, b, NULL, ta, tb, m, n, k, plan->row_a, plan->row_b, ld_c, plan->n - columns.last);
+    sm_gemm_direct(c, a, b, NULL, ta, tb, m, n, k, parts, plan->row_a, plan->row_b, ld_c, plan->n - columns.last);
   } else {
     sm_gemm_serial(c, a, b, ta, tb, add, m, n, k, plan->row_a, plan->row_b, ld_c);
   }
@@ -155,7 +155,7 @@ static void sum_part(real *c, size_t ld_c, const void *work, sm_range rows, sm_r
   for (size_t position = positions.first; position < positions.last; position++) {
     contraction one = *at;
     go_to(&one, plan->kept, plan->kept + plan->summed, position);
-    multiply(c, ld_c, &one, down, across, terms, position > positions.first);
+    multiply(c, ld_c, &one, down, across, terms, 1, position > positions.first);
   }
 }
 
@@ -178,7 +178,9 @@ static void contract_tile(const contraction *all, size_t item) {
   go_to(&at, 0, plan->kept, item / tiles / parts);
   real *c = at.c + rows.first * plan->row_c + columns.first;
   const tile_of own = {&at, rows, columns};
-  if (at.by_parts) sm_gemm_add_parts(c, plan->row_c, rows.last - rows.first, columns.last - columns.first, at.parts,
+  if (at.by_parts && at.direct && plan->k <= SM_GEMM_DIRECT_PARTED && plan->m > 1 && plan->n > 1)
+    multiply(c, plan->row_c, &at, rows, columns, (sm_range){0, plan->k}, at.parts, false);
+  else if (at.by_parts) sm_gemm_add_parts(c, plan->row_c, rows.last - rows.first, columns.last - columns.first, at.parts,
                                      sum_part, &own);
   else sum_part(c, plan->row_c, &own, (sm_range){0, rows.last - rows.first},
                 (sm_range){0, columns.last - columns.first}, 0);

@@ -10,7 +10,7 @@
    b's columns is used so often that it may lie in the third cache, and all rows of a block of a meet one panel of b
    after the other (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication"). */
 enum {
-  TERMS = 256,                             /* of a block, at most */
+  TERMS = 256,                             /* of a block, at most, but for parts, which all are in one */
   PACKED = 128 * 1024 / (int)sizeof(real), /* numbers in a packed block, at most */
   HIGH_TILES = SM_VECTOR_REGISTERS == 32,
   IN_PLACE_TILES = HIGH_TILES ? 1 : 0, /* tiles of rows for which packing b does not pay: low ones read it more often */
@@ -190,6 +190,7 @@ typedef struct part {
   bool adjacent;   /* rows of a are, for it is transposed */
   bool add;        /* to c, which has the sums of earlier terms; otherwise to bias */
   size_t together; /* rows of a that a panel is multiplied by in one go */
+  size_t parts;    /* of the terms, where they are a batch */
 } part;
 
 /* `rows` rows of c from `c` on, of one panel. A panel that ends within a vector is computed aside,
@@ -206,7 +207,8 @@ static void multiply_panel(real *c, const real *a, const real *b, size_t rows, c
                   .b_step = of->b ? of->ld_b : at->width,
                   .blocks = 1,
                   .runs = 1,
-                  .terms = of->terms};
+                  .terms = of->terms,
+                  .parts = of->parts};
   if (of->add) {
     for (size_t i = 0; i < rows && !whole; i++) sm_copy_padded(edge + i * SM_PANEL, c + i * of->ld_c, at);
     tile.start = tile.out;
@@ -281,17 +283,19 @@ static void take_rows(part *of, real *packed, const source *block, bool thick, b
 }
 
 void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, bool transpose_a,
-                    bool transpose_b, size_t m, size_t n, size_t k, size_t ld_a, size_t ld_b, size_t ld_c,
-                    size_t right) {
+                    bool transpose_b, size_t m, size_t n, size_t k, size_t parts, size_t ld_a, size_t ld_b,
+                    size_t ld_c, size_t right) {
   if (m == 0 || n == 0) return;
   packing packed;
   course blocks = {.b = b, .n = n, .k = k, .ld = ld_b, .transposed = transpose_b};
-  blocks.term_parts = parts_of(k, TERMS);
+  blocks.term_parts = parts > 1 ? 1 : parts_of(k, TERMS);
   size_t terms = sm_chunk(k, blocks.term_parts, 0).last;
   bool thick = m > SM_GEMM_DIRECT_THICK;
-  size_t together = thick ? THICK_ROWS : rows_together(terms);
+  size_t fitting = sizeof packed.a / sizeof *packed.a / (terms + SM_LINE) / SM_TILE_ROWS * SM_TILE_ROWS;
+  size_t thick_rows = fitting < THICK_ROWS ? fitting : THICK_ROWS;
+  size_t together = thick ? thick_rows : rows_together(terms);
   size_t most_packed = thick ? THICK_PACKED : PACKED;
-  size_t most_rows = thick ? THICK_ROWS : PACKED / (terms + SM_LINE);
+  size_t most_rows = thick ? thick_rows : PACKED / (terms + SM_LINE);
   blocks.column_parts = parts_of(sm_panels_of(n), most_packed / ((terms ? terms : 1) * SM_PANEL));
   int row_parts = parts_of(m, most_rows), steps = blocks.term_parts * blocks.column_parts;
   bool in_place = !transpose_b && n % SM_VECTOR == 0 && m <= IN_PLACE_TILES * SM_TILE_ROWS;
@@ -317,7 +321,8 @@ void sm_gemm_direct(real *c, const real *a, const real *b, const real *bias, boo
                .ld_c = ld_c,
                .adjacent = transpose_a && !thick,
                .add = now.terms.first > 0,
-               .together = together};
+               .together = together,
+               .parts = parts};
     for (int i = 0; i < row_parts; i++) {
       sm_range rows = sm_chunk(m, row_parts, i);
       of.rows = rows.last - rows.first;

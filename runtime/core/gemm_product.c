@@ -28,15 +28,17 @@ typedef struct product {
   sm_gemm_grid tiles;               /* of each part */
 } product;
 
-/* c (height, width) = the product of some rows and columns over some terms, with its bias. */
-static void multiply(real *c, size_t ld_c, const product *of, sm_range rows, sm_range columns, sm_range terms) {
+/* c (height, width) = the product of some rows and columns over some terms, with its bias, by parts of the terms. */
+static void multiply(real *c, size_t ld_c, const product *of, sm_range rows, sm_range columns, sm_range terms,
+                     size_t parts) {
   const size_t m = rows.last - rows.first, n = columns.last - columns.first, k = terms.last - terms.first;
   const size_t ld_a = of->transpose_a ? of->m : of->k, ld_b = of->transpose_b ? of->k : of->n;
   const real *a = of->a + (of->transpose_a ? terms.first * ld_a + rows.first : rows.first * ld_a + terms.first);
   const real *b = of->b + (of->transpose_b ? columns.first * ld_b + terms.first : terms.first * ld_b + columns.first);
   const real *bias = of->bias ? of->bias + columns.first : NULL;
   if (of->direct) {
-    sm_gemm_direct(c, a, b, bias, of->transpose_a, of->transpose_b, m, n, k, ld_a, ld_b, ld_c, of->n - columns.last);
+    sm_gemm_direct(c, a, b, bias, of->transpose_a, of->transpose_b, m, n, k, parts, ld_a, ld_b, ld_c,
+                   of->n - columns.last);
   } else {
     for (size_t i = 0; i < m && bias; i++) memcpy(c + i * ld_c, bias, n * sizeof *c);
     sm_gemm_serial(c, a, b, of->transpose_a, of->transpose_b, bias != NULL, m, n, k, ld_a, ld_b, ld_c);
@@ -54,7 +56,7 @@ static void sum_part(real *c, size_t ld_c, const void *work, sm_range rows, sm_r
   const product *of = tile->of;
   const sm_range down = {tile->rows.first + rows.first, tile->rows.first + rows.last};
   const sm_range across = {tile->columns.first + columns.first, tile->columns.first + columns.last};
-  multiply(c, ld_c, of, down, across, sm_part(of->k, of->parts_k, part));
+  multiply(c, ld_c, of, down, across, sm_part(of->k, of->parts_k, part), 1);
 }
 
 /* Part `part` of what is cut into tiles, and within it tile `tile` of `tiles`. */
@@ -73,10 +75,10 @@ static void product_tile(const void *work, size_t item) {
                                     tile % (size_t)tiles->columns);
   const size_t height = rows.last - rows.first, width = columns.last - columns.first;
   real *c = of->c + rows.first * of->n + columns.first;
-  if (of->by_parts)
+  if (of->by_parts && !(of->direct && of->k <= SM_GEMM_DIRECT_PARTED))
     sm_gemm_add_parts(c, of->n, height, width, of->parts_k, sum_part, &(tile_of){of, rows, columns});
   else
-    multiply(c, of->n, of, rows, columns, (sm_range){0, of->k});
+    multiply(c, of->n, of, rows, columns, (sm_range){0, of->k}, of->parts_k);
   for (size_t i = 0; i < height && of->relu; i++) {
     for (size_t j = 0; j < width; j++) c[i * of->n + j] = sm_relu(c[i * of->n + j]);
   }

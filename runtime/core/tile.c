@@ -1,5 +1,7 @@
 #include "core/tile.h"
 
+#include "core/parts.h"
+
 enum {
   WIDE = 4,   /* vectors of a tile that is wider than high */
   LONGEST = 5 /* terms of a run that slides */
@@ -87,12 +89,56 @@ SM_INLINE void tiles_of(const sm_tile *tile, size_t first, size_t count, const i
   }
 }
 
+/* As tiles_of, by parts of the terms: the sums of one stay in registers, those that wait for others in the first-level
+   cache. */
+SM_INLINE void parted_tiles_of(const sm_tile *tile, size_t first, size_t count, const int rows, const int vectors,
+                               const bool adjacent_rows) {
+  const size_t a_step = tile->a_step, b_step = tile->b_step, a_next = adjacent_rows ? a_step : 1;
+  const real *a_first = tile->a + first * (adjacent_rows ? 1 : a_step);
+  real *out = tile->out + first * tile->out_step;
+  sm_vector waiting[SM_PART_LEVELS][SM_TILE_ROWS][SM_TILE_VECTORS];
+  for (; count > 0; count--, out += (size_t)rows * tile->out_step) {
+    const real *a = a_first, *b = tile->b;
+    for (size_t part = 0; part < tile->parts; part++) {
+      const sm_range range = sm_part(tile->terms, tile->parts, part);
+      sm_vector sum[SM_TILE_ROWS][SM_TILE_VECTORS];
+      SM_UNROLL
+      for (int i = 0; i < rows; i++) {
+        SM_UNROLL
+        for (int j = 0; j < vectors; j++) sum[i][j] = (sm_vector){0};
+      }
+      for (size_t left = range.last - range.first; left > 0; left--, a += a_next, b += b_step)
+        add_term(sum, a, b, a_step, rows, vectors, adjacent_rows);
+      size_t place = sm_part_place(part);
+      for (size_t merges = sm_part_merges(part); merges-- > 0;) {
+        place--;
+        SM_UNROLL
+        for (int i = 0; i < rows; i++) {
+          SM_UNROLL
+          for (int j = 0; j < vectors; j++) sum[i][j] = waiting[place][i][j] + sum[i][j];
+        }
+      }
+      const bool last = part + 1 == tile->parts;
+      SM_UNROLL
+      for (int i = 0; i < rows; i++) {
+        SM_UNROLL
+        for (int j = 0; j < vectors; j++) {
+          sm_vector *to = last ? (sm_vector *)(out + (size_t)i * tile->out_step + j * SM_VECTOR) : &waiting[place][i][j];
+          *to = sum[i][j];
+        }
+      }
+    }
+    a_first += (size_t)rows * (adjacent_rows ? 1 : a_step);
+  }
+}
+
 /* rows is known only here; vectors and adjacent_rows are constants. */
 SM_INLINE void tiles_of_rows(const sm_tile *tile, size_t first, size_t count, size_t rows, const int vectors,
-                             const bool adjacent_rows) {
-#define TILES_OF(n)                                                      \
-  if ((n) <= sm_tile_rows((size_t)vectors * SM_VECTOR) && rows == (n)) { \
-    tiles_of(tile, first, count, (n), vectors, adjacent_rows);           \
+                             const bool adjacent_rows, const bool parted) {
+#define TILES_OF(n)                                                                          \
+  if ((n) <= sm_tile_rows((size_t)vectors * SM_VECTOR) && rows == (n)) {                     \
+    if (parted) parted_tiles_of(tile, first, count, (n), vectors, adjacent_rows);            \
+    else tiles_of(tile, first, count, (n), vectors, adjacent_rows);                          \
   }
 #if SM_VECTOR_REGISTERS == 32
   TILES_OF(14)
@@ -113,11 +159,11 @@ SM_INLINE void tiles_of_rows(const sm_tile *tile, size_t first, size_t count, si
 #undef TILES_OF
 }
 
-static void multiply(const sm_tile *tile, size_t first, size_t count, size_t rows, size_t vectors,
-                     bool adjacent_rows) {
-#define TILES_AS_WIDE(n)                                                                   \
-  if (vectors == (n) && adjacent_rows) tiles_of_rows(tile, first, count, rows, (n), true); \
-  if (vectors == (n) && !adjacent_rows) tiles_of_rows(tile, first, count, rows, (n), false);
+SM_INLINE void multiply_by(const sm_tile *tile, size_t first, size_t count, size_t rows, size_t vectors,
+                           bool adjacent_rows, const bool parted) {
+#define TILES_AS_WIDE(n)                                                                           \
+  if (vectors == (n) && adjacent_rows) tiles_of_rows(tile, first, count, rows, (n), true, parted); \
+  if (vectors == (n) && !adjacent_rows) tiles_of_rows(tile, first, count, rows, (n), false, parted);
 #if SM_WIDE_TILES
   TILES_AS_WIDE(WIDE)
   TILES_AS_WIDE(3)
@@ -125,6 +171,16 @@ static void multiply(const sm_tile *tile, size_t first, size_t count, size_t row
   TILES_AS_WIDE(2)
   TILES_AS_WIDE(1)
 #undef TILES_AS_WIDE
+}
+
+static void multiply(const sm_tile *tile, size_t first, size_t count, size_t rows, size_t vectors,
+                     bool adjacent_rows) {
+  multiply_by(tile, first, count, rows, vectors, adjacent_rows, false);
+}
+
+static void multiply_parts(const sm_tile *tile, size_t first, size_t count, size_t rows, size_t vectors,
+                           bool adjacent_rows) {
+  multiply_by(tile, first, count, rows, vectors, adjacent_rows, true);
 }
 
 /* ---- runs that slide ---- */
@@ -198,6 +254,11 @@ static void multiply_sliding(const sm_tile *tile, size_t first, size_t count, si
 void sm_tile_multiply(const sm_tile *tile, size_t rows, size_t width, bool adjacent_rows) {
   size_t vectors = width / SM_VECTOR, most = sm_tile_rows(width);
   size_t tiles = rows > most ? (rows + most - 1) / most : 1, least = rows / tiles, larger = rows % tiles;
+  if (tile->parts > 1) {
+    if (larger > 0) multiply_parts(tile, 0, larger, least + 1, vectors, adjacent_rows);
+    multiply_parts(tile, larger * (least + 1), tiles - larger, least, vectors, adjacent_rows);
+    return;
+  }
   if (slides(tile, vectors, adjacent_rows)) {
     if (larger > 0) multiply_sliding(tile, 0, larger, least + 1);
     multiply_sliding(tile, larger * (least + 1), tiles - larger, least);

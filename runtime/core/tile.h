@@ -153,6 +153,8 @@ typedef struct sm_tile {
   size_t a_block, b_block;
   size_t blocks, runs, terms;
   size_t lanes; /* of the last vector of out and start; the rest is neither read nor written. 0: all */
+  size_t parts; /* above 1: the sum over the terms goes by so many parts (core/parts.h), of one run without a start, in
+                   whole vectors */
 } sm_tile;
 
 /* Channels are computed a panel at a time; the last may be narrower, and its last vector partly idle. */

@@ -405,7 +405,7 @@ static void a_direct_product_steps_by_its_leading_dimensions(void **state) {
     size_t ld_a = (ta ? M : K) + 3, ld_b = (tb ? K : N) + 2;
     real *a = numbers((ta ? K : M) * ld_a, 1), *b = numbers((tb ? N : K) * ld_b, 2);
     real *c = numbers(M * LD_C, 3), *before = numbers(M * LD_C, 3);
-    sm_gemm_direct(c, a, b, NULL, ta, tb, M, N, K, ld_a, ld_b, LD_C, tb ? 0 : ld_b - N);
+    sm_gemm_direct(c, a, b, NULL, ta, tb, M, N, K, 1, ld_a, ld_b, LD_C, tb ? 0 : ld_b - N);
     for (size_t i = 0; i < M; i++) {
       double want[N];
       for (size_t j = 0; j < N; j++) {
