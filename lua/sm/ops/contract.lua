@@ -74,10 +74,21 @@ local function product_of(letters, size)
   return product
 end
 
-local function longest(letters, size)
-  local best
-  for _, letter in ipairs(letters) do best = (not best or size[letter] > size[best]) and letter or best end
+--- The letter of the longest axis; that of examples has those of all ranks.
+local function longest(letters, size, examples)
+  local _, ranks = runtime.parts.get()
+  local best, most
+  for _, letter in ipairs(letters) do
+    local length = size[letter] * (letter == examples and ranks or 1)
+    if not best or length > most then best, most = letter, length end
+  end
   return best
+end
+
+--- How many elements a tensor has in all ranks.
+local function count_of(of, examples)
+  local _, ranks = runtime.parts.get()
+  return T.count(of.x) * (of.step[examples] and ranks or 1)
 end
 
 --- Where nothing is summed: a times b, which broadcast.
@@ -109,7 +120,7 @@ local function with_first(letter, list)
 end
 
 --- The products, unrecorded. See M.contract.
-local function compute(a, letters_a, b, letters_b, letters_c, batch)
+local function compute(a, letters_a, b, letters_b, letters_c, examples)
   local size, shape = {}, {}
   a, b = layout(a, a.shape, letters_a, size), layout(b, b.shape, letters_b, size)
   for axis, letter in ipairs(letters_c) do shape[axis] = letter and size[letter] or 1 end
@@ -126,7 +137,7 @@ local function compute(a, letters_a, b, letters_b, letters_c, batch)
   local columns = those(c.letters, function(letter) return not a.step[letter] end)
   if c.last and both(c.last) and #columns > 0 then -- c's elements lie across: it is made in another order
     local letters = joined(batch, rows, columns)
-    local y = compute(a.x, a.axes, b.x, b.axes, letters, batch)
+    local y = compute(a.x, a.axes, b.x, b.axes, letters, examples)
     local of, sizes, steps = layout(y, y.shape, letters, {}), {}, {}
     for axis, letter in ipairs(letters_c) do sizes[axis], steps[axis] = shape[axis], of.step[letter] or 0 end
     return V.view(y, shape, sizes, steps, 0)
@@ -138,7 +149,7 @@ local function compute(a, letters_a, b, letters_b, letters_c, batch)
   end
   local last_a, last_b = inner(a.last) and a.last, inner(b.last) and b.last
   if last_a and last_b and last_a ~= last_b then -- they sum along different axes
-    if T.count(a.x) < T.count(b.x) then
+    if count_of(a, examples) < count_of(b, examples) then
       a = reordered(a, joined(batch, rows, those(b.letters, inner)), size)
       last_a = last_b
     else
@@ -146,8 +157,8 @@ local function compute(a, letters_a, b, letters_b, letters_c, batch)
       last_b = last_a
     end
   end
-  local k = run_to(last_a or last_b or longest(sums, size), sums, a, b, size)
-  local m = run_to(not last_a and a.last or longest(rows, size), rows, a, c, size)
+  local k = run_to(last_a or last_b or longest(sums, size, examples), sums, a, b, size)
+  local m = run_to(not last_a and a.last or longest(rows, size, examples), rows, a, c, size)
   local n = run_to(#columns > 0 and c.last or nil, columns, b, c, size)
   local function row(of, letters, other) return letters and #letters > 0 and of.step[letters[#letters]] or other end
   local transpose_a, transpose_b = not last_a, last_b and #columns > 0 and true or false
@@ -158,9 +169,9 @@ local function compute(a, letters_a, b, letters_b, letters_c, batch)
   for _, run in ipairs { m, n, k } do
     for _, letter in ipairs(run) do done[letter] = true end
   end
-  local kept = with_first(batch, those(c.letters, function(letter) return not done[letter] end))
-  local summed = with_first(batch, those(sums, function(letter) return not done[letter] end))
-  plan[9], plan[10], plan[11] = #kept, #summed, beginning_with(batch, { m, n, k, kept, summed })
+  local kept = with_first(examples, those(c.letters, function(letter) return not done[letter] end))
+  local summed = with_first(examples, those(sums, function(letter) return not done[letter] end))
+  plan[9], plan[10], plan[11] = #kept, #summed, beginning_with(examples, { m, n, k, kept, summed })
   for _, letter in ipairs(joined(kept, summed)) do
     for _, value in ipairs { size[letter], a.step[letter] or 0, b.step[letter] or 0, c.step[letter] or 0 } do
       plan[#plan + 1] = value
@@ -173,12 +184,12 @@ end
 -- @param letters_a, letters_b, letters_c lists: what each axis of a, b and the result is called. Each stands once in a
 --   list and in at least two of them; false is an axis of size 1.
 -- @param name of the operation
--- @param batch the letter of a batch, over which is summed by parts: the result's first unless it is given
-function M.contract(a, letters_a, b, letters_b, letters_c, name, batch)
-  batch = batch or letters_c[1]
-  return record(compute(a, letters_a, b, letters_b, letters_c, batch), name, function(gy)
-    return tracks(a) and M.contract(gy, letters_c, b, letters_b, letters_a, name, batch),
-      tracks(b) and M.contract(a, letters_a, gy, letters_c, letters_b, name, batch)
+-- @param examples the letter of a batch, over which is summed by parts: the result's first unless it is given
+function M.contract(a, letters_a, b, letters_b, letters_c, name, examples)
+  examples = examples or letters_c[1]
+  return record(compute(a, letters_a, b, letters_b, letters_c, examples), name, function(gy)
+    return tracks(a) and M.contract(gy, letters_c, b, letters_b, letters_a, name, examples),
+      tracks(b) and M.contract(a, letters_a, gy, letters_c, letters_b, name, examples)
   end, saved(tracks(a) and b, tracks(b) and a), a, b)
 end
 

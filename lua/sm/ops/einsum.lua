@@ -151,7 +151,7 @@ local function einsum(equation, ...)
         end
       end
     end
-    x, axes = contract(x, axes, y, others, left, "einsum"), left
+    x, axes = contract(x, axes, y, others, left, "einsum", result[1]), left
   end
   if #operands > 1 then return x end
   local whole = x

@@ -5,6 +5,7 @@
 
 #include "core/conv/method.h"
 #include "core/conv/reading.h"
+#include "core/parts.h"
 #include "core/settings.h"
 
 /* ---- which method ---- */
@@ -22,7 +23,11 @@ static const sm_conv_method *method_called(const char *name) {
   return NULL;
 }
 
-static const sm_conv_method *cheapest(const sm_conv2d *conv, sm_conv_pass pass) {
+/* For the batch of all ranks. */
+static const sm_conv_method *cheapest(const sm_conv2d *own, sm_conv_pass pass) {
+  sm_conv2d all = *own;
+  const sm_conv2d *conv = &all;
+  all.window.batch = sm_all_rows(own->window.batch);
   const sm_conv_method *best = &sm_conv_direct;
   double least = INFINITY;
   for (int i = 0; i < METHODS; i++) {
