@@ -123,8 +123,8 @@ SM_INLINE void parted_tiles_of(const sm_tile *tile, size_t first, size_t count, 
       for (int i = 0; i < rows; i++) {
         SM_UNROLL
         for (int j = 0; j < vectors; j++) {
-          sm_vector *to = last ? (sm_vector *)(out + (size_t)i * tile->out_step + j * SM_VECTOR) : &waiting[place][i][j];
-          *to = sum[i][j];
+          if (last) *(sm_vector *)(out + (size_t)i * tile->out_step + j * SM_VECTOR) = sum[i][j];
+          else waiting[place][i][j] = sum[i][j];
         }
       }
     }

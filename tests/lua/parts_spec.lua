@@ -126,7 +126,7 @@ describe("examples and parts of a batch", function()
   }
   for _, case in ipairs(OPERATIONS) do
     it(("have the same bits: %s"):format(case[1]), function()
-      for _, batch in ipairs { 4, 12, 52 } do
+      for _, batch in ipairs { 8, 12, 52 } do -- of one example an axis is none, and its products go another way
         local list = {}
         for i, shape in ipairs(case[3]) do list[i] = parameter(shape) end
         check(("%s, batch of %d"):format(case[1], batch), function(x) return case[4](x, table.unpack(list)) end,
