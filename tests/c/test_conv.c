@@ -7,6 +7,7 @@
 #include "core/conv/method.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
+#include "core/parts.h"
 #include "core/pool.h"
 
 typedef struct shape_case {
@@ -497,6 +498,56 @@ static void a_transposed_plan_turns_a_plan_around(void **state) {
   }
 }
 
+/* The sum over ranks, as a tree, of the filter gradient that each has of its own images. */
+static void add_ranks(real *gw, real *gbias, const shape_case *at, const char *method, const arrays *a, size_t ranks) {
+  shape_case own = *at;
+  own.batch /= ranks;
+  assert_int_equal(sm_set_parts((sm_parts){SM_PARTS_FIRST / ranks, ranks}, NULL), SM_OK);
+  planned p = plan(&own, method);
+  for (size_t rank = 0; rank < ranks; rank++) {
+    const arrays mine = {.x = a->x + rank * p.x, .gy = a->gy + rank * p.y};
+    real *bias = unwritten(p.conv.filters), *sum = backward_filter(bias, &p, &mine);
+    memcpy(gw + rank * p.w, sum, p.w * sizeof *gw);
+    memcpy(gbias + rank * p.conv.filters, bias, p.conv.filters * sizeof *gbias);
+    free(bias), free(sum);
+  }
+  sm_add_parts(gw, ranks, p.w);
+  sm_add_parts(gbias, ranks, p.conv.filters);
+  assert_int_equal(sm_set_parts((sm_parts){SM_PARTS_FIRST, 1}, NULL), SM_OK);
+}
+
+/* Also where one part has a number that no transform bears beside the others. */
+static void parts_of_a_batch_add_up_to_the_bits_of_the_whole(void **state) {
+  (void)state;
+  const int threads = sm_thread_count();
+  static const shape_case whole[] = {
+      {4, 14, 14, 32, 5, 5, 32, SAME(1)},  {20, 8, 8, 32, 5, 5, 16, SAME(1)},  {36, 8, 8, 16, 3, 3, 48, SAME(1)},
+      {4, 40, 40, 16, 3, 3, 16, SAME(1)},  {8, 8, 8, 192, 3, 3, 160, SAME(1)}, {12, 9, 7, 3, 5, 5, 6, SAME(1)},
+      {4, 31, 29, 64, 3, 3, 3, SAME(1)},   {8, 12, 12, 24, 3, 3, 40, SAME(2)}, {16, 4, 4, 128, 1, 1, 96, VALID(1)},
+      {4, 30, 31, 48, 3, 3, 48, SAME_AXES(1), 48}, {8, 9, 9, 12, 5, 5, 6, SAME_AXES(1), 3},
+  };
+  for (size_t i = 0; i < 2 * COUNT_OF(whole); i++) {
+    const shape_case *at = &whole[i / 2];
+    for (size_t k = 0; k < COUNT_OF(methods); k++) {
+      planned p = plan(at, methods[k]);
+      if (strcmp(sm_conv2d_method(&p.conv, SM_CONV_BACKWARD_FILTER), methods[k]) != 0 || skips(&p)) continue;
+      arrays a = make_arrays(&p);
+      if (i % 2) a.x[p.x / 2] = (real)1e6;
+      real *gbias = unwritten(at->filters), *gw = backward_filter(gbias, &p, &a);
+      for (size_t ranks = 2; ranks <= 4; ranks *= 2) {
+        real *sum = unwritten(ranks * p.w), *bias_sum = unwritten(ranks * at->filters);
+        sm_set_thread_count((int)(5 - ranks));
+        add_ranks(sum, bias_sum, at, methods[k], &a, ranks);
+        assert_same_bits(sum, gw, p.w);
+        assert_same_bits(bias_sum, gbias, at->filters);
+        free(sum), free(bias_sum);
+      }
+      free(gbias), free(gw), free_arrays(&a);
+    }
+  }
+  sm_set_thread_count(threads);
+}
+
 static int load_blas(void **state) {
   (void)state;
   sm_error error;
@@ -512,6 +563,7 @@ int main(void) {
       cmocka_unit_test(the_data_pass_is_the_adjoint_of_the_forward_pass),
       cmocka_unit_test(gradients_are_the_slopes_of_the_forward_pass),
       cmocka_unit_test(bits_do_not_depend_on_the_number_of_threads),
+      cmocka_unit_test(parts_of_a_batch_add_up_to_the_bits_of_the_whole),
       cmocka_unit_test(pooling_in_the_same_pass_gives_the_same_bits),
       cmocka_unit_test(a_transposed_plan_turns_a_plan_around),
   };

@@ -7,6 +7,7 @@
 #include "core/conv/range.h"
 #include "core/gemm.h"
 #include "core/parallel.h"
+#include "core/parts.h"
 #include "core/pool.h"
 
 #include <float.h>
@@ -303,7 +304,7 @@ static void ordinary_images_are_borne(void **state) {
   (void)state;
   for (size_t i = 0; i < 4; i++) {
     planned p = plan(&cases[i], NULL);
-    uint8_t *unborne = block_of(p.conv.window.batch);
+    uint8_t *unborne = block_of(p.conv.window.batch), unborne_parts[SM_PARTS];
     void *scratch = scratch_of(sm_conv_range_scratch(&p.conv));
     for (int kind = 0; kind < 6; kind++) {
       arrays a = ordinary(&p);
@@ -319,7 +320,8 @@ static void ordinary_images_are_borne(void **state) {
       assert_int_equal(count_unborne(watch, unborne, batch), 0);
       watch = sm_conv_backward_data_watch(unborne, a.gy, a.w, scratch, &p.conv);
       assert_int_equal(count_unborne(watch, unborne, batch), 0);
-      assert_true(sm_conv_backward_filter_borne(a.gy, a.x, scratch, &p.conv));
+      sm_conv_backward_filter_look(unborne_parts, a.gy, a.x, scratch, &p.conv);
+      for (size_t part = 0; part < p.conv.parts; part++) assert_false(unborne_parts[part]);
       free_arrays(&a);
     }
     free(unborne), free(scratch);

@@ -4,6 +4,7 @@
 
 #include "core/conv/method.h"
 
+size_t sm_conv_channelwise_chunks(const sm_conv2d *conv);
 size_t sm_conv_channelwise_backward_filter_scratch(const sm_conv2d *conv);
 void sm_conv_channelwise_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                 const sm_conv2d *conv);

@@ -6,42 +6,46 @@
 
 enum { CHUNK_POSITIONS = 64 }; /* positions that are worth a chunk's own sum */
 
-/* Rows of positions, counted through the whole batch, are cut into chunks. Each sums its rows into its share of gw, for
-   each vector of filters (kernel height, kernel width, terms, vector), and of gbias; shares are added in the chunks'
-   order. */
+/* The chunks of all parts are items. Each sums its rows in memory of its thread's own: gw for each vector of filters
+   (kernel height, kernel width, terms, vector), and gbias. */
 typedef struct gradient {
-  real *gw;
+  real *gw, *gbias;
   const real *gy, *x;
+  const sm_conv2d *conv;
   size_t filters;
   sm_grouping in;
   sm_reading read;
   const sm_range *columns; /* at which each column of the kernel lies on the image */
-  size_t chunks, share, gw_bytes, gbias_bytes;
-  char *gw_shares, *gbias_shares; /* gbias_shares NULL: no gbias */
+  size_t share;            /* elements of a vector's sums */
+  size_t seen_bytes, gw_bytes, gbias_bytes; /* a thread's */
   char *own;
-  size_t own_bytes;
 } gradient;
 
 static gradient gradient_of(const sm_conv2d *conv) {
-  gradient of = {.filters = conv->filters,
+  gradient of = {.conv = conv,
+                 .filters = conv->filters,
                  .in = {conv->filters, sm_conv2d_group_filters(conv), conv->window.channels,
                         sm_conv2d_group_channels(conv)},
                  .read = sm_reading_of(conv)};
   of.read.leave_padding_out = true;
   sm_reading_complete(&of.read);
-  size_t rows = of.read.batch * of.read.rows, worthwhile = rows * of.read.columns / CHUNK_POSITIONS;
-  of.chunks = sm_larger(sm_smaller(sm_smaller(SM_BATCH_CHUNKS, worthwhile), rows), 1);
   of.share = of.read.kernel_height * of.read.kernel_width * of.in.terms * SM_VECTOR;
+  of.seen_bytes = sm_seen_bytes(&of.in, &of.read);
   of.gw_bytes = sm_aligned(sm_vectors_of(&of.in) * of.share * sizeof(real));
   of.gbias_bytes = sm_aligned(sm_vectors_of(&of.in) * SM_VECTOR * sizeof(double));
-  of.own_bytes = sm_seen_bytes(&of.in, &of.read);
   return of;
+}
+
+static size_t own_bytes(const gradient *of) { return of->seen_bytes + of->gw_bytes + of->gbias_bytes; }
+
+size_t sm_conv_channelwise_chunks(const sm_conv2d *conv) {
+  size_t rows = sm_conv_part_images(conv) * conv->window.out_height;
+  return sm_conv_chunks(SM_CONV_CHUNKS, sm_smaller(rows * conv->window.out_width / CHUNK_POSITIONS, rows));
 }
 
 size_t sm_conv_channelwise_backward_filter_scratch(const sm_conv2d *conv) {
   const gradient of = gradient_of(conv);
-  return sm_reading_seen_bytes(&of.read) + of.chunks * (of.gw_bytes + of.gbias_bytes) +
-         sm_workers(of.chunks) * of.own_bytes;
+  return sm_reading_seen_bytes(&of.read) + sm_workers(conv->parts * conv->chunks) * own_bytes(&of);
 }
 
 enum { SUMS = 5 }; /* side by side */
@@ -268,13 +272,13 @@ static void add_small(real *gw, double *gbias, const gradient *of, size_t index)
 
 /* ---- chunks ---- */
 
-static void sum_chunk(const void *work, size_t chunk) {
+static void sum_chunk(const void *work, size_t share) {
   const gradient *of = work;
   const sm_reading *read = &of->read;
-  real *own = (real *)(of->own + (size_t)sm_thread_index() * of->own_bytes);
-  real *gw = (real *)(of->gw_shares + chunk * of->gw_bytes);
-  double *gbias = of->gbias_shares ? (double *)(of->gbias_shares + chunk * of->gbias_bytes) : NULL;
-  sm_range rows = sm_chunk(read->batch * read->rows, of->chunks, chunk);
+  char *own = of->own + (size_t)sm_thread_index() * own_bytes(of);
+  real *gw = (real *)(own + of->seen_bytes);
+  double *gbias = of->gbias ? (double *)((char *)gw + of->gw_bytes) : NULL;
+  sm_range rows = sm_conv_share(of->conv, read->rows, share);
   memset(gw, 0, of->gw_bytes);
   if (gbias) memset(gbias, 0, of->gbias_bytes);
   for (size_t row = rows.first; row < rows.last && is_small(of); row++) add_small(gw, gbias, of, row);
@@ -283,22 +287,17 @@ static void sum_chunk(const void *work, size_t chunk) {
     count = sm_smaller(sm_smaller(read->band, read->rows - y), rows.last - row);
     for (size_t v = 0; v < sm_vectors_of(&of->in); v++) {
       const sm_sight sight = sm_sight_of(&of->in, v);
-      const sm_seen seen = sm_see(own, of->x, image, y, count, &sight, &of->in, read);
+      const sm_seen seen = sm_see((real *)own, of->x, image, y, count, &sight, &of->in, read);
       add_band(gw + v * of->share, gbias ? gbias + v * SM_VECTOR : NULL, of, &seen, row, count, &sight);
     }
   }
-}
-
-/* One vector of filters. */
-static void add_shares(const void *work, size_t v) {
-  const gradient *of = work;
-  size_t first = v * SM_VECTOR, count = sm_smaller(of->filters - first, SM_VECTOR);
-  for (size_t i = 0; i < of->share; i += SM_VECTOR) {
-    sm_vector sum = {0};
-    for (size_t chunk = 0; chunk < of->chunks; chunk++)
-      sum += *(const sm_vector *)((const real *)(of->gw_shares + chunk * of->gw_bytes) + v * of->share + i);
-    sm_vector_store(of->gw + i / SM_VECTOR * of->filters + first, sum, count);
+  real *out = of->gw + share * (of->share / SM_VECTOR) * of->filters;
+  for (size_t first = 0; first < of->filters; first += SM_VECTOR, gw += of->share) {
+    for (size_t i = 0; i < of->share; i += SM_VECTOR)
+      sm_vector_store(out + i / SM_VECTOR * of->filters + first, *(const sm_vector *)(gw + i),
+                      sm_smaller(of->filters - first, SM_VECTOR));
   }
+  for (size_t j = 0; j < of->filters && gbias; j++) of->gbias[share * of->filters + j] = (real)gbias[j];
 }
 
 void sm_conv_channelwise_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
@@ -307,19 +306,10 @@ void sm_conv_channelwise_backward_filter(real *gw, real *gbias, const real *gy, 
   sm_range *columns = scratch;
   sm_reading_find_seen(columns, &of.read);
   of.gw = gw;
+  of.gbias = gbias;
   of.gy = gy;
   of.x = x;
   of.columns = columns;
-  of.gw_shares = (char *)scratch + sm_reading_seen_bytes(&of.read);
-  char *gbias_shares = of.gw_shares + of.chunks * of.gw_bytes;
-  of.gbias_shares = gbias ? gbias_shares : NULL;
-  of.own = gbias_shares + of.chunks * of.gbias_bytes;
-  sm_compute(of.chunks, SM_LARGE, sum_chunk, &of);
-  sm_compute(sm_vectors_of(&of.in), of.share * sm_vectors_of(&of.in), add_shares, &of);
-  for (size_t j = 0; j < conv->filters && gbias; j++) {
-    double sum = 0;
-    for (size_t chunk = 0; chunk < of.chunks; chunk++)
-      sum += ((double *)(gbias_shares + chunk * of.gbias_bytes))[j];
-    gbias[j] = (real)sum;
-  }
+  of.own = (char *)scratch + sm_reading_seen_bytes(&of.read);
+  sm_compute(conv->parts * conv->chunks, SM_LARGE, sum_chunk, &of);
 }

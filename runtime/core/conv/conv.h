@@ -24,6 +24,8 @@ typedef struct sm_conv2d {
   sm_window window; /* over x: channels = in */
   size_t filters;   /* out */
   size_t groups;    /* of channels and of filters, in their order: filters see the channels of their own group */
+  size_t parts;     /* of the batch, each with a filter gradient of its own, whose sum is the whole's: core/parts.h */
+  size_t chunks;    /* of a part, which threads share in the filter gradient */
   const struct sm_conv_method *method[SM_CONV_PASSES];
   const struct sm_conv_watch *watch; /* of a transform: what looks at each image before it; core/conv/range.h */
   bool leave_padding_out; /* the direct method multiplies no zeros of padding, where it would for speed */
@@ -84,8 +86,8 @@ void sm_conv2d_forward_each(sm_conv2d_task *task, const void *work, const real *
 /* gx (batch, height, width, channels): the gradient of the input, or the transposed convolution of gy. */
 void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scratch, const sm_conv2d *conv);
 
-/* gw (kh, kw, channels / groups, filters) and, unless NULL, gbias (filters): partial sums per chunk, added in chunk
-   order. */
+/* gw (kh, kw, channels / groups, filters) and, unless NULL, gbias (filters): sums over each part of the batch, added as
+   core/parts.h has it. */
 void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                const sm_conv2d *conv);
 

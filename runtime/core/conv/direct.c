@@ -365,6 +365,7 @@ const sm_conv_method sm_conv_direct = {
     .scratch = {forward_scratch, backward_data_scratch, sm_conv_direct_backward_filter_scratch},
     .forward = forward,
     .backward_data = backward_data,
+    .chunks = sm_conv_direct_chunks,
     .backward_filter = sm_conv_direct_backward_filter,
     .forward_each_scratch = forward_each_scratch,
     .forward_each = forward_each,

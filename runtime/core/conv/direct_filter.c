@@ -9,22 +9,20 @@ enum {
   BAND_BYTES = 48 * 1024, /* source rows and gy of a band: they stay in the cache next to the first */
   SUM_BYTES = 256 * 1024, /* of gw: so much may be summed side by side */
   CHUNK_POSITIONS = 64,   /* positions that are worth a chunk's own sum for one panel, */
-  ALL_POSITIONS = 256,    /* or for all */
-  ITEMS = SM_BATCH_CHUNKS /* work for threads to share: at least so many items, if there are rows */
+  ALL_POSITIONS = 256     /* or for all */
 };
 
-/* Work is cut into chunks of rows of positions, counted through the whole batch, times parts of the panels: all of
-   them, which reads gy and the source in one go, or single ones where their sums would not stay in the cache or rows
-   are few. Each item sums its rows into its chunk's share of gw and of gbias. The shares are added in the chunks'
-   order.
-   Panels are of filters, and a share is (patch, panel width) for each. Where filters would not fill their vectors, but
-   channels do, panels are of channels, and a share is (taps, filters, panel width) for each. */
+/* Work is cut into the chunks of all parts times groups of panels: all of them, which reads gy and the source in one
+   go, or single ones where their sums would not stay in the cache or rows are few. Each item sums its rows in memory of
+   its thread's own.
+   Panels are of filters, and their sums are (patch, panel width) each. Where filters would not fill their vectors, but
+   channels do, panels are of channels, and their sums are (taps, filters, panel width). */
 typedef struct cutting {
   bool turned;
-  size_t width;                 /* of all panels: filters or channels */
-  size_t rows, chunks, parts;
-  size_t gw_bytes, gbias_bytes; /* per chunk */
-  size_t gy_bytes, band_bytes;  /* per thread: gy of a band, where vectors are partly idle; source rows */
+  size_t width, groups; /* of all panels: filters or channels; of panels */
+  size_t height;        /* of a panel's sums */
+  size_t gy_bytes, band_bytes, gw_bytes, gbias_bytes; /* a thread's: gy of a band, where vectors are partly idle; source
+                                                         rows; the sums of a group */
 } cutting;
 
 /* A tap's channels are whole vectors. */
@@ -40,16 +38,20 @@ static sm_reading filter_reading(const sm_conv2d *conv) {
   return read;
 }
 
-static cutting cutting_of(const sm_reading *read, size_t filters) {
-  size_t patch = sm_reading_patch(read);
-  cutting cut = {.turned = is_turned(read, filters), .rows = read->batch * read->rows};
+static size_t part_positions(const sm_reading *read, const sm_conv2d *conv) {
+  return sm_conv_part_images(conv) * read->rows * read->columns;
+}
+
+static cutting cutting_of(const sm_reading *read, const sm_conv2d *conv) {
+  size_t patch = sm_reading_patch(read), filters = sm_conv2d_group_filters(conv);
+  cutting cut = {.turned = is_turned(read, filters)};
   cut.width = cut.turned ? read->channels : filters;
-  size_t panels = sm_panels_of(cut.width), positions = cut.rows * read->columns;
-  cut.gw_bytes = sm_aligned((cut.turned ? filters : sm_rounded(filters)) * patch * sizeof(real));
-  bool at_once = panels <= 1 || (cut.gw_bytes <= SUM_BYTES && positions / ALL_POSITIONS >= ITEMS);
-  cut.parts = at_once ? sm_smaller(panels, 1) : panels;
-  size_t sharing = sm_quotient_up(ITEMS, sm_larger(cut.parts, 1));
-  cut.chunks = sm_larger(sm_smaller(sm_smaller(sharing, positions / CHUNK_POSITIONS), cut.rows), 1);
+  cut.height = cut.turned ? patch / read->channels * filters : patch;
+  size_t panels = sm_panels_of(cut.width), all_bytes = sm_aligned(cut.height * sm_rounded(cut.width) * sizeof(real));
+  bool many = part_positions(read, conv) / ALL_POSITIONS >= SM_CONV_CHUNKS;
+  bool at_once = panels <= 1 || (all_bytes <= SUM_BYTES && many);
+  cut.groups = at_once ? sm_smaller(panels, 1) : panels;
+  cut.gw_bytes = at_once ? all_bytes : sm_aligned(cut.height * SM_PANEL * sizeof(real));
   cut.gbias_bytes = sm_aligned(sm_rounded(filters) * sizeof(double));
   bool idle = filters % SM_VECTOR && !cut.turned;
   cut.gy_bytes = idle ? sm_aligned(read->band * read->columns * SM_PANEL * sizeof(real)) : 0;
@@ -57,11 +59,22 @@ static cutting cutting_of(const sm_reading *read, size_t filters) {
   return cut;
 }
 
+size_t sm_conv_direct_chunks(const sm_conv2d *conv) {
+  sm_reading read = filter_reading(conv);
+  cutting cut = cutting_of(&read, conv);
+  size_t positions = part_positions(&read, conv), rows = sm_conv_part_images(conv) * read.rows;
+  return sm_conv_chunks(sm_quotient_up(SM_CONV_CHUNKS, sm_larger(cut.groups, 1)),
+                        sm_smaller(positions / CHUNK_POSITIONS, rows));
+}
+
+static size_t own_bytes(const cutting *cut) {
+  return cut->gy_bytes + cut->band_bytes + cut->gw_bytes + cut->gbias_bytes;
+}
+
 size_t sm_conv_direct_backward_filter_scratch(const sm_conv2d *conv) {
   sm_reading read = filter_reading(conv);
-  cutting cut = cutting_of(&read, sm_conv2d_group_filters(conv));
-  return sm_reading_seen_bytes(&read) + cut.chunks * (cut.gw_bytes + cut.gbias_bytes) +
-         sm_workers(cut.chunks * cut.parts) * (cut.gy_bytes + cut.band_bytes);
+  cutting cut = cutting_of(&read, conv);
+  return sm_reading_seen_bytes(&read) + sm_workers(conv->parts * conv->chunks * cut.groups) * own_bytes(&cut);
 }
 
 /* sum += gy (pixels, step)[…, count], in a fixed order; sum has room for whole vectors. */
@@ -117,14 +130,14 @@ static void add_products(real *gw, const sm_source *from, const real *gy, size_t
 
 /* What the items share. */
 typedef struct gradient {
-  real *gw;
+  real *gw, *gbias; /* of the first chunk; gbias may be NULL */
   const real *gy, *x;
   const sm_range *seen;
   size_t filters, step; /* of a group, and from a pixel of gy, or an element of gw, to the next */
+  const sm_conv2d *conv;
   const sm_reading *read;
   const cutting *cut;
-  char *gw_shares, *gbias_shares; /* the chunks'; gbias_shares NULL: no gbias */
-  char *bands;                    /* the threads' */
+  char *own; /* the threads' */
 } gradient;
 
 /* A band of some rows of an image, and a thread's memory for it. */
@@ -152,96 +165,70 @@ static void sum_panel(real *gw, double *gbias, const band *over, const gradient 
   if (gbias && cut->turned && at->first == 0) add_pixels(gbias, gy, step, pixels, of->filters);
 }
 
-/* Numbers of a share before those of a panel. */
-static size_t before_panel(const gradient *of, const sm_panel *at) {
-  size_t patch = sm_reading_patch(of->read);
-  return of->cut->turned ? at->first * (patch / of->read->channels * of->filters) : at->first * patch;
+/* A panel of a chunk's gw, `step` from an element to the next, from its sums. */
+static void write_panel(real *gw, const real *sums, const gradient *of, const sm_panel *at) {
+  size_t high = of->cut->turned ? of->filters : 1, channels = of->read->channels;
+  for (size_t row = 0; row < of->cut->height; row++, sums += at->width) {
+    if (!of->cut->turned) memcpy(gw + row * of->step + at->first, sums, at->count * sizeof *gw);
+    real *out = gw + (row / high * channels + at->first) * of->step + row % high;
+    for (size_t k = 0; k < at->count && of->cut->turned; k++) out[k * of->step] = sums[k];
+  }
 }
 
-/* One part of the panels of one chunk. */
+/* One group of the panels of one chunk. */
 static void sum_item(const void *work, size_t item) {
   const gradient *of = work;
   const cutting *cut = of->cut;
   const sm_reading *read = of->read;
-  size_t chunk = item / cut->parts;
-  sm_range panels = sm_chunk(sm_panels_of(cut->width), cut->parts, item % cut->parts);
-  char *own = of->bands + (size_t)sm_thread_index() * (cut->gy_bytes + cut->band_bytes);
-  real *lines = (real *)(own + cut->gy_bytes);
-  real *gw = (real *)(of->gw_shares + chunk * cut->gw_bytes);
-  double *gbias = of->gbias_shares ? (double *)(of->gbias_shares + chunk * cut->gbias_bytes) : NULL;
-  sm_range rows = sm_chunk(cut->rows, cut->chunks, chunk);
-  size_t first = cut->turned ? 0 : panels.first * SM_PANEL, last = sm_rounded(of->filters);
-  if (!cut->turned) last = sm_smaller(panels.last * SM_PANEL, last);
-  for (size_t j = first; j < last && gbias && (!cut->turned || panels.first == 0); j++) gbias[j] = 0;
-  for (size_t row = rows.first, count; row < rows.last; row += count) {
+  size_t share = item / cut->groups, row, count;
+  sm_range panels = sm_chunk(sm_panels_of(cut->width), cut->groups, item % cut->groups);
+  sm_range rows = sm_conv_share(of->conv, read->rows, share);
+  char *own = of->own + (size_t)sm_thread_index() * own_bytes(cut);
+  real *lines = (real *)(own + cut->gy_bytes), *gw = (real *)((char *)lines + cut->band_bytes);
+  double *gbias = of->gbias && (!cut->turned || panels.first == 0) ? (double *)((char *)gw + cut->gw_bytes) : NULL;
+  size_t before = panels.first * SM_PANEL;
+  if (gbias) memset(gbias, 0, cut->gbias_bytes);
+  row = rows.first;
+  do { /* once at least, for the sums of no rows are zeros */
     count = sm_smaller(sm_smaller(read->band, read->rows - row % read->rows), rows.last - row);
     size_t y = row % read->rows;
     const band over = {row, count, sm_source_of(lines, of->x, row / read->rows, y, count, read), (real *)own,
                        row == rows.first};
     for (size_t p = panels.first; p < panels.last; p++) {
       sm_panel at = sm_panel_of(cut->width, p);
-      sum_panel(gw + before_panel(of, &at), gbias, &over, of, &at);
+      sum_panel(gw + (at.first - before) * cut->height, gbias, &over, of, &at);
     }
+    row += count;
+  } while (row < rows.last);
+  real *share_gw = of->gw + share * sm_reading_patch(read) * of->step;
+  for (size_t p = panels.first; p < panels.last; p++) {
+    sm_panel at = sm_panel_of(cut->width, p);
+    write_panel(share_gw, gw + (at.first - before) * cut->height, of, &at);
   }
-}
-
-/* One filter element of gw, for all filters, from the chunks' shares. */
-static void add_shares(const void *work, size_t line) {
-  const gradient *of = work;
-  const cutting *cut = of->cut;
-  real *out = of->gw + line * of->step;
-  if (cut->turned) {
-    size_t channel = line % of->read->channels, tap = line / of->read->channels;
-    sm_panel at = sm_panel_of(cut->width, channel / SM_PANEL);
-    size_t from = before_panel(of, &at) + tap * of->filters * at.width + channel - at.first;
-    for (size_t f = 0; f < of->filters; f++, from += at.width) {
-      out[f] = ((real *)of->gw_shares)[from];
-      for (size_t chunk = 1; chunk < cut->chunks; chunk++)
-        out[f] += ((real *)(of->gw_shares + chunk * cut->gw_bytes))[from];
-    }
-    return;
-  }
-  for (size_t p = 0; p < sm_panels_of(of->filters); p++, out += SM_PANEL) {
-    sm_panel at = sm_panel_of(of->filters, p);
-    size_t from = before_panel(of, &at) + line * at.width;
-    memcpy(out, (real *)of->gw_shares + from, at.count * sizeof *out);
-    for (size_t chunk = 1; chunk < cut->chunks; chunk++) {
-      const real *share = (real *)(of->gw_shares + chunk * cut->gw_bytes) + from;
-      for (size_t j = 0; j < at.count; j++) out[j] += share[j];
-    }
-  }
+  size_t last = cut->turned ? of->filters : sm_smaller(panels.last * SM_PANEL, of->filters);
+  for (size_t j = cut->turned ? 0 : before; j < last && gbias; j++) of->gbias[share * of->step + j] = (real)gbias[j];
 }
 
 void sm_conv_direct_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                     const sm_conv2d *conv) {
   const sm_reading read = filter_reading(conv);
-  size_t filters = sm_conv2d_group_filters(conv), patch = sm_reading_patch(&read);
-  const cutting cut = cutting_of(&read, filters);
+  const cutting cut = cutting_of(&read, conv);
+  size_t filters = sm_conv2d_group_filters(conv);
   sm_range *seen = scratch;
-  char *gw_shares = (char *)scratch + sm_reading_seen_bytes(&read),
-       *gbias_shares = gw_shares + cut.chunks * cut.gw_bytes;
   sm_reading_find_seen(seen, &read);
   for (size_t group = 0; group < conv->groups; group++) {
     size_t first = group * filters;
     const gradient of = {.gw = gw + first,
+                         .gbias = gbias ? gbias + first : NULL,
                          .gy = gy + first,
                          .x = x + group * read.channels,
                          .seen = seen,
                          .filters = filters,
                          .step = conv->filters,
+                         .conv = conv,
                          .read = &read,
                          .cut = &cut,
-                         .gw_shares = gw_shares,
-                         .gbias_shares = gbias ? gbias_shares : NULL,
-                         .bands = gbias_shares + cut.chunks * cut.gbias_bytes};
-    sm_compute(cut.chunks * cut.parts, SM_LARGE, sum_item, &of);
-    sm_compute(patch, patch * filters, add_shares, &of);
-    for (size_t j = 0; j < filters && gbias; j++) {
-      double sum = 0;
-      for (size_t chunk = 0; chunk < cut.chunks; chunk++) {
-        sum += ((double *)(gbias_shares + chunk * cut.gbias_bytes))[j];
-      }
-      gbias[first + j] = (real)sum;
-    }
+                         .own = (char *)scratch + sm_reading_seen_bytes(&read)};
+    sm_compute(conv->parts * conv->chunks * cut.groups, SM_LARGE, sum_item, &of);
   }
 }

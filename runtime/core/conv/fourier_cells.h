@@ -30,7 +30,7 @@ typedef struct sm_fourier_pass {
   sm_fourier_images from, to;
   sm_fourier_filters filters;
   real *from_cells, *to_cells, *filter_cells;
-  size_t batch, blocks;
+  size_t batch, blocks; /* blocks: of the filter gradient, those of a part that are done */
   sm_range block;       /* images */
   const struct sm_conv_watch *watch;
   sm_conv2d_task *task; /* instead of y: what takes each result, which is in memory of the thread's own */

@@ -1,4 +1,5 @@
-/* The filter gradient of core/conv/fourier.c. It adds cells of all images, so that threads share each of its steps. */
+/* The filter gradient of core/conv/fourier.c. It adds cells of all images of a part of the batch, so that threads share
+   each of its steps. */
 #include "core/conv/fourier.h"
 
 #include "core/conv/fourier_cells.h"
@@ -38,7 +39,7 @@ static void spread_both(const void *work, size_t item) {
 static void add_cell(const void *work, size_t cell) {
   const sm_fourier_pass *of = work;
   size_t from = of->from.channels, to = of->to.channels;
-  bool is_real = sm_fourier_is_real(cell), first = of->block.first == 0;
+  bool is_real = sm_fourier_is_real(cell), first = of->blocks == 0;
   for (size_t p = 0; p < sm_panels_of(to); p++) {
     sm_panel panel = sm_panel_of(to, p);
     real *sum = of->filter_cells + cell * of->filters.cell + sm_fourier_before_panel(&of->filters, &panel);
@@ -69,29 +70,35 @@ size_t sm_conv_fourier_backward_filter_scratch(const sm_conv2d *conv) {
   return sm_fourier_cells_bytes(of.filters.cell) + sm_fourier_block_bytes(&of) + conv->filters * sizeof(double);
 }
 
-/* The bias's gradient is what gy has at frequency 0. */
+/* The sums over the images of a part; bias_sums (filters): what gy has at frequency 0, twice. */
+static void sum_part(sm_fourier_pass *of, double *bias_sums, sm_range images) {
+  size_t filters = of->to.channels, count = images.last - images.first;
+  size_t blocks = sm_larger(sm_quotient_up(count, GRADIENT_IMAGES), 1);
+  for (size_t j = 0; j < filters; j++) bias_sums[j] = 0;
+  for (of->blocks = 0; of->blocks < blocks; of->blocks++) {
+    sm_range own = sm_chunk(count, blocks, of->blocks);
+    of->block = (sm_range){images.first + own.first, images.first + own.last};
+    sm_compute(own.last - own.first, SM_LARGE, spread_both, of);
+    sm_compute(CELLS, SM_LARGE, add_cell, of);
+    for (size_t i = 0; i < own.last - own.first; i++)
+      for (size_t j = 0; j < filters; j++) bias_sums[j] += (double)of->to_cells[i * of->to.image + j];
+  }
+  sm_compute(sm_fourier_filter_pairs(&of->filters), SM_LARGE, collect_filter, of);
+}
+
 void sm_conv_fourier_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                      const sm_conv2d *conv) {
   size_t filters = conv->filters;
   sm_fourier_pass of = sm_fourier_pass_of(conv, false, GRADIENT_IMAGES);
-  of.gw = gw;
   of.gy = gy;
   of.x = x;
   of.filter_cells = scratch;
   char *own = (char *)scratch + sm_fourier_cells_bytes(of.filters.cell);
   sm_fourier_place_block(&of, own);
   double *bias_sums = (double *)(own + sm_fourier_block_bytes(&of));
-  for (size_t j = 0; j < filters; j++) bias_sums[j] = 0;
-  of.blocks = sm_larger(sm_quotient_up(of.batch, GRADIENT_IMAGES), 1);
-  for (size_t block = 0; block < of.blocks; block++) {
-    of.block = sm_chunk(of.batch, of.blocks, block);
-    size_t images = of.block.last - of.block.first;
-    sm_compute(images, SM_LARGE, spread_both, &of);
-    sm_compute(CELLS, SM_LARGE, add_cell, &of);
-    for (size_t i = 0; i < images; i++) {
-      for (size_t j = 0; j < filters; j++) bias_sums[j] += (double)of.to_cells[i * of.to.image + j];
-    }
+  for (size_t part = 0; part < conv->parts; part++) {
+    of.gw = gw + part * of.filters.height * of.filters.width * of.from.channels * filters;
+    sum_part(&of, bias_sums, sm_conv_part(conv, part));
+    for (size_t j = 0; j < filters && gbias; j++) gbias[part * filters + j] = (real)(bias_sums[j] / 2);
   }
-  sm_compute(sm_fourier_filter_pairs(&of.filters), SM_LARGE, collect_filter, &of);
-  for (size_t j = 0; j < filters && gbias; j++) gbias[j] = (real)(bias_sums[j] / 2);
 }

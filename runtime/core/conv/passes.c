@@ -1,11 +1,10 @@
 /* The passes of core/conv/conv.h: each goes to its method, but for numbers that this method cannot bear.
    Those of a transform (core/conv/range.h) go to the direct method, image by image, or all where the filters are not
-   borne; the filter gradient, being a sum over all images, goes there whole. And where padding is multiplied as zeros,
-   an infinite or NaN number on the other side would make NaN of what padding has no part in: then the direct method
-   leaves it out. */
+   borne; the filter gradient goes there by parts of the batch. And where padding is multiplied as zeros, an infinite or
+   NaN number on the other side would make NaN of what padding has no part in: then the direct method leaves it out. */
 #include "core/conv/conv.h"
 
-#include "core/conv/method.h"
+#include "core/conv/direct.h"
 #include "core/conv/range.h"
 #include "core/conv/reading.h"
 
@@ -13,6 +12,7 @@
 static sm_conv2d direct_of(const sm_conv2d *conv, size_t batch) {
   sm_conv2d direct = *conv;
   direct.window.batch = batch;
+  direct.parts = direct.chunks = 1;
   for (int pass = 0; pass < SM_CONV_PASSES; pass++) direct.method[pass] = &sm_conv_direct;
   direct.leave_padding_out = true;
   return direct;
@@ -62,8 +62,26 @@ size_t sm_conv2d_backward_data_scratch(const sm_conv2d *conv) {
   return takes_nothing(conv) ? 0 : scratch_of(conv, SM_CONV_BACKWARD_DATA);
 }
 
+/* Of the filter gradient, with the chunks of its method. */
+static sm_conv2d summing_of(const sm_conv2d *conv) {
+  const sm_conv_method *chosen = conv->method[SM_CONV_BACKWARD_FILTER];
+  sm_conv2d summing = *conv;
+  summing.chunks = chosen->chunks ? chosen->chunks(conv) : 1;
+  return summing;
+}
+
+static size_t sums_bytes(const sm_conv2d *summing) {
+  return sm_aligned(summing->parts * summing->chunks * (weights_of(summing) + summing->filters) * sizeof(real));
+}
+
 size_t sm_conv2d_backward_filter_scratch(const sm_conv2d *conv) {
-  return gives_nothing(conv) ? 0 : scratch_of(conv, SM_CONV_BACKWARD_FILTER);
+  if (gives_nothing(conv)) return 0;
+  const size_t images = sm_conv_part_images(conv); /* of a part, or one more */
+  const sm_conv2d summing = summing_of(conv), few = direct_of(conv, images), more = direct_of(conv, images + 1);
+  const sm_conv_method *chosen = conv->method[SM_CONV_BACKWARD_FILTER];
+  size_t again = sm_larger(sm_conv_direct_backward_filter_scratch(&few), sm_conv_direct_backward_filter_scratch(&more));
+  size_t bytes = sm_larger(chosen->scratch[SM_CONV_BACKWARD_FILTER](&summing), again);
+  return sums_bytes(&summing) + sm_larger(bytes, chosen->transforms ? sm_conv_range_scratch(conv) : 0);
 }
 
 /* ---- which images ---- */
@@ -129,22 +147,48 @@ void sm_conv2d_backward_data(real *gx, const real *gy, const real *w, void *scra
   }
 }
 
+/* A part's sum by the direct method. */
+static void sum_again(real *gw, real *gbias, const real *gy, const real *x, void *scratch, size_t part,
+                      const sm_conv2d *conv) {
+  sm_range images = sm_conv_part(conv, part);
+  const sm_conv2d direct = direct_of(conv, images.last - images.first);
+  sm_conv_direct_backward_filter(gw, gbias, gy + images.first * result_of(conv), x + images.first * image_of(conv),
+                                 scratch, &direct);
+}
+
 void sm_conv2d_backward_filter(real *gw, real *gbias, const real *gy, const real *x, void *scratch,
                                const sm_conv2d *conv) {
+  const size_t weights = weights_of(conv), filters = conv->filters, parts = conv->parts;
   if (gives_nothing(conv)) {
-    for (size_t i = 0; i < weights_of(conv); i++) gw[i] = 0;
-    for (size_t i = 0; i < conv->filters && gbias; i++) gbias[i] = 0;
+    for (size_t i = 0; i < weights; i++) gw[i] = 0;
+    for (size_t i = 0; i < filters && gbias; i++) gbias[i] = 0;
     return;
   }
   const sm_conv_method *chosen = conv->method[SM_CONV_BACKWARD_FILTER];
-  const sm_conv2d direct = direct_of(conv, conv->window.batch);
-  void *rest = (char *)scratch + (chosen->transforms ? marks_bytes(conv) : 0);
-  bool borne = !chosen->transforms || sm_conv_backward_filter_borne(gy, x, rest, conv);
-  if (borne) chosen->backward_filter(gw, gbias, gy, x, rest, conv);
-  /* Only here, where it costs nothing, for gy is large: zeros of the padding times infinity are in the result. */
-  if (chosen->leaves_padding_out) return;
-  if (!borne || !sm_conv_is_finite(gw, weights_of(conv)))
-    sm_conv_direct.backward_filter(gw, gbias, gy, x, rest, &direct);
+  const sm_conv2d summing = summing_of(conv);
+  size_t chunks = summing.chunks, gw_step = chunks * weights, gbias_step = chunks * filters;
+  real *gw_sums = scratch, *gbias_sums = gbias ? gw_sums + parts * gw_step : NULL; /* (parts, chunks, …) */
+  void *rest = (char *)scratch + sums_bytes(&summing);
+  uint8_t again[SM_PARTS] = {0};
+  chosen->backward_filter(gw_sums, gbias_sums, gy, x, rest, &summing);
+  for (size_t part = 0; part < parts && chunks > 1; part++) {
+    real *of_gw = gw_sums + part * gw_step, *of_gbias = gbias ? gbias_sums + part * gbias_step : NULL;
+    sm_add_parts_shared(of_gw, of_gw, chunks, weights, weights);
+    if (gbias) sm_add_parts_shared(of_gbias, of_gbias, chunks, filters, filters);
+  }
+  if (chosen->transforms) sm_conv_backward_filter_look(again, gy, x, rest, conv);
+  for (bool last = false;; last = true) {
+    for (size_t part = 0; part < parts; part++) {
+      real *of_gbias = gbias ? gbias_sums + part * gbias_step : NULL;
+      if (again[part]) sum_again(gw_sums + part * gw_step, of_gbias, gy, x, rest, part, conv);
+    }
+    sm_add_parts_shared(gw, gw_sums, parts, weights, gw_step);
+    if (gbias) sm_add_parts_shared(gbias, gbias_sums, parts, filters, gbias_step);
+    /* Only here, where it costs nothing, for gy is large: zeros of the padding times infinity are in the result. */
+    if (last || chosen->leaves_padding_out || sm_conv_is_finite(gw, weights)) return;
+    for (size_t part = 0; part < parts; part++)
+      again[part] = !sm_conv_is_finite(gw_sums + part * gw_step, weights);
+  }
 }
 
 /* ---- image by image ---- */

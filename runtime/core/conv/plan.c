@@ -139,7 +139,7 @@ sm_status sm_conv2d_plan(sm_conv2d *conv, sm_shape *out, const sm_shape *x, cons
   if (!sm_multiply(&channels, w->size[2], groups)) channels = SIZE_MAX;
   status = check_channels(x, w, channels, error);
   if (status) return status;
-  sm_conv2d plan = {.filters = w->size[3], .groups = groups};
+  sm_conv2d plan = {.filters = w->size[3], .groups = groups, .parts = sm_parts_now().parts};
   sm_error reason;
   status = sm_window_plan(&plan.window, x, w->size[0], w->size[1], axes, &reason);
   if (status == SM_OK) status = check_limit(&plan, &reason);
@@ -157,7 +157,7 @@ sm_status sm_conv2d_transpose_plan(sm_conv2d *conv, sm_shape *x, const sm_shape 
   sm_status status = check_filters(y, w, groups, error);
   if (status == SM_OK) status = check_channels(y, w, w->size[3], error);
   if (status) return status;
-  sm_conv2d plan = {.filters = w->size[3], .groups = groups};
+  sm_conv2d plan = {.filters = w->size[3], .groups = groups, .parts = sm_parts_now().parts};
   size_t channels;
   sm_error reason;
   if (!sm_multiply(&channels, w->size[2], groups))

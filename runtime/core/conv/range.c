@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/conv/method.h"
 #include "core/conv/reading.h"
 
 /* The bits of a number without its sign, as an integer: in the order of the numbers' sizes, infinity and NaN last. */
@@ -155,21 +156,12 @@ typedef struct sight {
 
 static sight sight_of(const sm_conv2d *conv, bool turned) {
   const sm_window *at = &conv->window;
+  size_t n = at->batch, tall = at->kernel_height, wide = at->kernel_width;
   ptrdiff_t top = (ptrdiff_t)at->top, left = (ptrdiff_t)at->left;
-  if (!turned) {
-    return (sight){at->batch,     at->height,        at->width,        at->channels, at->out_height,
-                   at->out_width, at->kernel_height, at->kernel_width, top,          left};
-  }
-  return (sight){at->batch,
-                 at->out_height,
-                 at->out_width,
-                 conv->filters,
-                 at->height,
-                 at->width,
-                 at->kernel_height,
-                 at->kernel_width,
-                 (ptrdiff_t)at->kernel_height - 1 - top,
-                 (ptrdiff_t)at->kernel_width - 1 - left};
+  const sight x = {n, at->height, at->width, at->channels, at->out_height, at->out_width, tall, wide, top, left};
+  const sight gy = {n, at->out_height, at->out_width, conv->filters, at->height, at->width, tall, wide,
+                    (ptrdiff_t)tall - 1 - top, (ptrdiff_t)wide - 1 - left};
+  return turned ? gy : x;
 }
 
 /* What the images share. */
@@ -299,51 +291,45 @@ void sm_conv_look(const sm_conv_watch *of, size_t image) {
   of->unborne[image] = !borne;
 }
 
-/* ---- all images as one ---- */
+/* ---- the images of a part as one ---- */
 
-/* A row of pixels: the largest number that any image has there. `own` is followed by an image. */
-static void gather_row(const void *work, size_t row) {
-  const image_range *of = work;
-  const sight *at = &of->sight;
-  size_t line = at->width * at->channels, image = at->height * line;
-  magnitude *pixels = own_of(of).pixels + row * at->width;
-  magnitude *numbers = (magnitude *)(of->own + own_bytes(at, 0)) + row * line;
-  memset(numbers, 0, line * sizeof *numbers);
-  for (size_t i = 0; i < at->batch; i++) take_larger(numbers, of->images + i * image + row * line, line);
-  for (size_t j = 0; j < at->width; j++) {
-    pixels[j] = 0;
-    for (size_t c = 0; c < at->channels; c++) pixels[j] = larger(pixels[j], numbers[j * at->channels + c]);
+typedef struct part_ranges {
+  const sm_conv2d *conv;
+  const real *images[2]; /* x and gy */
+  magnitude *largest;    /* (parts, 2): infinity where they are not borne */
+  char *own;
+  size_t own_bytes;
+} part_ranges;
+
+static void look_at_part(const void *work, size_t item) {
+  const part_ranges *of = work;
+  const sight at = sight_of(of->conv, item % 2);
+  const image_range memory = {.sight = at, .own = of->own, .own_bytes = of->own_bytes};
+  const own mine = own_of(&memory);
+  magnitude *numbers = (magnitude *)((char *)mine.pixels + own_bytes(&at, 0)), largest = 0;
+  sm_range images = sm_conv_part(of->conv, item / 2);
+  size_t line = at.width * at.channels, image = at.height * line;
+  memset(mine.channels, 0, at.channels * sizeof *mine.channels);
+  for (size_t row = 0; row < at.height; row++) {
+    memset(numbers, 0, line * sizeof *numbers);
+    for (size_t i = images.first; i < images.last; i++)
+      take_larger(numbers, of->images[item % 2] + i * image + row * line, line);
+    for (size_t j = 0; j < at.width; j++) {
+      const real *pixel = (const real *)(const bits_of_numbers *)numbers + j * at.channels;
+      mine.pixels[row * at.width + j] = largest_of(pixel, at.channels);
+      largest = larger(largest, mine.pixels[row * at.width + j]);
+      take_larger(mine.channels, pixel, at.channels);
+    }
   }
+  bool borne = is_finite(largest) && windows_are_alike(&mine, largest, &at);
+  for (size_t c = 0; c < at.channels; c++)
+    borne = borne && (is_zero(mine.channels[c]) || mine.channels[c] >= largest - channel_spread);
+  of->largest[item] = borne ? largest : magnitude_of((real)INFINITY);
 }
 
-static size_t gather_bytes(const sight *at) {
-  return own_bytes(at, 0) + sm_aligned(at->height * at->width * at->channels * sizeof(magnitude));
-}
-
-/* Whether no channel's numbers are lost, over all images, beside another's. */
-static bool sums_are_alike(const image_range *of, magnitude largest) {
-  const sight *at = &of->sight;
-  const magnitude *numbers = (const magnitude *)(of->own + own_bytes(at, 0));
-  const own all = own_of(of);
-  memset(all.channels, 0, at->channels * sizeof *all.channels);
-  for (size_t p = 0; p < at->height * at->width; p++, numbers += at->channels) {
-    for (size_t c = 0; c < at->channels; c++) all.channels[c] = larger(all.channels[c], numbers[c]);
-  }
-  for (size_t c = 0; c < at->channels; c++) {
-    if (!is_zero(all.channels[c]) && all.channels[c] < largest - channel_spread) return false;
-  }
-  return true;
-}
-
-/* The largest number of all; infinity where they are not borne. */
-static magnitude largest_if_borne(const real *images, const sight *at, char *scratch) {
-  const image_range of = {.sight = *at, .images = images, .own = scratch};
-  const own all = own_of(&of);
-  sm_parallel(at->height, at->batch * at->height * at->width * at->channels, gather_row, &of);
-  magnitude largest = 0;
-  for (size_t i = 0; i < at->height * at->width; i++) largest = larger(largest, all.pixels[i]);
-  bool borne = is_finite(largest) && windows_are_alike(&all, largest, at) && sums_are_alike(&of, largest);
-  return borne ? largest : magnitude_of((real)INFINITY);
+/* A thread's. */
+static size_t part_bytes(const sight *at) {
+  return own_bytes(at, 0) + sm_aligned(at->width * at->channels * sizeof(magnitude));
 }
 
 /* ---- passes ---- */
@@ -357,7 +343,7 @@ size_t sm_conv_range_scratch(const sm_conv2d *conv) {
   size_t weighed = sm_larger(filter_range_bytes(taps, channels, filters), filter_range_bytes(taps, filters, channels));
   size_t of_thread = sm_larger(own_bytes(&x, filters), own_bytes(&gy, channels));
   size_t of_images = sm_aligned(sizeof(sm_conv_watch)) + weighed + threads * of_thread;
-  return sm_larger(of_images, sm_larger(gather_bytes(&x), gather_bytes(&gy)));
+  return sm_larger(of_images, sm_workers(2 * conv->parts) * sm_larger(part_bytes(&x), part_bytes(&gy)));
 }
 
 static sm_conv_watch *watch_of(uint8_t *unborne, const real *images, const real *w, bool turned, char *scratch,
@@ -393,8 +379,15 @@ sm_conv_watch *sm_conv_backward_data_watch(uint8_t *unborne, const real *gy, con
   return watch_of(unborne, gy, w, true, scratch, conv);
 }
 
-bool sm_conv_backward_filter_borne(const real *gy, const real *x, void *scratch, const sm_conv2d *conv) {
+void sm_conv_backward_filter_look(uint8_t *unborne, const real *gy, const real *x, void *scratch,
+                                  const sm_conv2d *conv) {
   sight of_x = sight_of(conv, false), of_gy = sight_of(conv, true);
-  size_t terms = conv->window.batch * conv->window.out_height * conv->window.out_width;
-  return is_in_range(largest_if_borne(x, &of_x, scratch), largest_if_borne(gy, &of_gy, scratch), terms);
+  magnitude largest[2 * SM_PARTS];
+  const part_ranges of = {conv, {x, gy}, largest, scratch, sm_larger(part_bytes(&of_x), part_bytes(&of_gy))};
+  sm_parallel(2 * conv->parts, SM_LARGE, look_at_part, &of);
+  for (size_t part = 0; part < conv->parts; part++) {
+    sm_range images = sm_conv_part(conv, part);
+    size_t terms = (images.last - images.first) * conv->window.out_height * conv->window.out_width;
+    unborne[part] = !is_in_range(largest[2 * part], largest[2 * part + 1], terms);
+  }
 }

@@ -10,7 +10,7 @@
      of its channel is at least 1/SM_CONV_SPREAD of the largest pixel times the filter's largest weight.
    Filters are borne if they are finite and each tap of each, over all its channels, is zero or at least
    1/SM_CONV_SPREAD of the largest weight.
-   For the filter gradient, a sum over all images, what counts is the largest number that any image has at a pixel;
+   For the filter gradient, a sum over a part's images, what counts is the largest number that any has at a pixel;
    and each channel's largest must be zero or at least 2^-SM_CONV_CHANNEL_BITS of all. This bound is wider, for the
    channels of a softmax may be that far apart, and what it costs is a share of the smallest channel's gradient.
 
@@ -46,8 +46,9 @@ sm_conv_watch *sm_conv_backward_data_watch(uint8_t *unborne, const real *gy, con
 /* Sets unborne to 1 if the image is not borne, else to 0. Called by a task of sm_parallel, once for each image. */
 void sm_conv_look(const sm_conv_watch *watch, size_t image);
 
-/* Whether the filter gradient, which is a sum over all images, bears all of them. */
-bool sm_conv_backward_filter_borne(const real *gy, const real *x, void *scratch, const sm_conv2d *conv);
+/* The same of the filter gradient's sums: unborne (parts). */
+void sm_conv_backward_filter_look(uint8_t *unborne, const real *gy, const real *x, void *scratch,
+                                  const sm_conv2d *conv);
 
 /* Whether all n numbers are finite. */
 bool sm_conv_is_finite(const real *x, size_t n);

@@ -281,5 +281,6 @@ const sm_conv_method sm_conv_winograd = {
     .scratch = {forward_scratch, backward_data_scratch, sm_conv_winograd_backward_filter_scratch},
     .forward = forward,
     .backward_data = backward_data,
+    .chunks = sm_conv_winograd_chunks,
     .backward_filter = sm_conv_winograd_backward_filter,
 };
