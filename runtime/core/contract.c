@@ -126,7 +126,8 @@ static void multiply(real *c, size_t ld_c, const contraction *at, sm_range rows,
   } else if (at->is_row) {
     by_vector(c, 1, b, plan->row_b, !tb, a, ta ? plan->row_a : 1, add, n, k);
   } else if (at->direct) {
-    sm_gemm_direct(c, a, b, NULL, ta, tb, m, n, k, parts, plan->row_a, plan->row_b, ld_c, plan->n - columns.last);
+    sm_gemm_direct(c, a, b, NULL, ta, tb, m, n, k, parts, plan->row_a, plan->row_b, ld_c,
+                   plan->n - columns.last);
   } else {
     sm_gemm_serial(c, a, b, ta, tb, add, m, n, k, plan->row_a, plan->row_b, ld_c);
   }
@@ -180,10 +181,11 @@ static void contract_tile(const contraction *all, size_t item) {
   const tile_of own = {&at, rows, columns};
   if (at.by_parts && at.direct && plan->k <= SM_GEMM_DIRECT_PARTED && plan->m > 1 && plan->n > 1)
     multiply(c, plan->row_c, &at, rows, columns, (sm_range){0, plan->k}, at.parts, false);
-  else if (at.by_parts) sm_gemm_add_parts(c, plan->row_c, rows.last - rows.first, columns.last - columns.first, at.parts,
-                                     sum_part, &own);
-  else sum_part(c, plan->row_c, &own, (sm_range){0, rows.last - rows.first},
-                (sm_range){0, columns.last - columns.first}, 0);
+  else if (at.by_parts)
+    sm_gemm_add_parts(c, plan->row_c, rows.last - rows.first, columns.last - columns.first, at.parts, sum_part, &own);
+  else
+    sum_part(c, plan->row_c, &own, (sm_range){0, rows.last - rows.first},
+             (sm_range){0, columns.last - columns.first}, 0);
 }
 
 static void contract_chunk(const void *work, size_t chunk) {
