@@ -144,8 +144,9 @@ void sm_lua_open_recurrent(lua_State *L);
 void sm_lua_open_normalise(lua_State *L);
 void sm_lua_open_optim(lua_State *L);
 void sm_lua_open_random(lua_State *L);
-void sm_lua_add_dropout(lua_State *L); /* these two add to the table of random.c, which is on top */
+void sm_lua_add_dropout(lua_State *L); /* these three add to the table of random.c, which is on top */
 void sm_lua_add_augment(lua_State *L);
+void sm_lua_add_resample(lua_State *L);
 void sm_lua_open_system(lua_State *L);
 void sm_lua_open_io(lua_State *L);
 void sm_lua_add_append(lua_State *L);  /* this one to the table of beneath.c, which is on top */

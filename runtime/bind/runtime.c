@@ -73,6 +73,7 @@ static void open_random(lua_State *L) {
   sm_lua_open_random(L);
   sm_lua_add_dropout(L);
   sm_lua_add_augment(L);
+  sm_lua_add_resample(L);
 }
 
 static void add(lua_State *L, const char *name, void (*open)(lua_State *)) {

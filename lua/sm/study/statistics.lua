@@ -80,11 +80,9 @@ local function remembering(f)
   end
 end
 
---- Which of so many values each resample takes, one resample after the other: with a fixed seed always the same.
-local chosen = remembering(function(count)
-  local draws = runtime.tensor.totable(runtime.random.uniform({ resamples * count }, 0, 0, 0))
-  for i, draw in ipairs(draws) do draws[i] = math.min(count, math.tointeger(draw * count // 1) + 1) end
-  return draws
+--- What decides which of so many values each resample takes: with a fixed seed always the same.
+local draws = remembering(function(count)
+  return runtime.random.uniform({ resamples * count }, 0, 0, 0)
 end)
 
 --- By how much the distances of a bootstrap's percentiles are widened.
@@ -98,16 +96,9 @@ end)
 --- @return number low
 --- @return number high
 local function bootstrap(values, share)
-  local count, means = #values, {}
-  local positions = chosen(count)
-  for resample = 1, resamples do
-    local sum, first = 0, (resample - 1) * count
-    for i = first + 1, first + count do sum = sum + values[positions[i]] end
-    means[resample] = sum / count
-  end
-  table.sort(means)
+  local count, mean = #values, M.mean(values)
   local beyond = math.max(1, math.floor(resamples * (1 - share) / 2 + 0.5))
-  local low, high, mean = means[beyond], means[resamples - beyond + 1], M.mean(values)
+  local low, high = runtime.random.resample(values, draws(count), beyond)
   local widening = widening_of(count, share)
   return mean - widening * (mean - low), mean + widening * (high - mean)
 end
