@@ -44,10 +44,12 @@ SECCOMP_FLAGS := $(shell pkg-config --cflags libseccomp 2>/dev/null)
 SECCOMP_LIBS := $(shell pkg-config --libs libseccomp 2>/dev/null)
 EDIT_FLAGS := $(shell pkg-config --cflags libedit 2>/dev/null)
 EDIT_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
+SQLITE_FLAGS := $(shell pkg-config --cflags sqlite3 2>/dev/null)
+SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
 
 # What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
 BUILT_WITH := $(LUA):lib$(LUA)-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev \
-              libedit:libedit-dev
+              libedit:libedit-dev sqlite3:libsqlite3-dev
 TESTED_WITH := cmocka:libcmocka-dev
 pairs_missing = $(foreach pair,$(1),$(shell pkg-config --exists $(firstword $(subst :, ,$(pair))) 2>/dev/null || \
                   echo $(lastword $(subst :, ,$(pair)))))
@@ -61,10 +63,11 @@ CHECKOUT_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 
 CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c runtime/core/conv/*.c))
 IO := $(filter-out io/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/io/*.c)))
-BIND := $(filter-out bind/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
+BIND := $(filter-out bind/canvas bind/sqlite,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
 HOST := $(filter-out host/prompt,$(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c)))
 LIBRARIES := $(BUILD)/lib/libsmrun.so $(LEVELS:%=$(BUILD)/lib/glibc-hwcaps/%/libsmrun.so)
-MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/prompt.so
+MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/prompt.so \
+           $(BUILD)/lib/sm/sqlite.so
 
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
@@ -133,6 +136,7 @@ $(BUILD)/base/%.o: runtime/%.c
 	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
 	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) \
 	  $(if $(filter host/confine%,$*),$(SECCOMP_FLAGS)) $(if $(filter host/prompt,$*),$(EDIT_FLAGS)) \
+	  $(if $(filter bind/sqlite,$*),$(SQLITE_FLAGS)) \
 	  -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
 	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
@@ -169,6 +173,13 @@ $(BUILD)/lib/sm/canvas.so: $(BUILD)/base/bind/canvas.o $(BUILD)/base/io/canvas.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
 	  -L$(BUILD)/lib/sm -l:runtime.so -L$(BUILD)/lib -lsmrun $(CAIRO_LIBS)
+
+# What reads an index of runs loads it.
+$(BUILD)/lib/sm/sqlite.so: $(BUILD)/base/bind/sqlite.o $(BUILD)/lib/sm/runtime.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..' $(filter %.o,$^) -o $@ \
+	  -L$(BUILD)/lib/sm -l:runtime.so -L$(BUILD)/lib -lsmrun $(SQLITE_LIBS)
 
 # smrun loads it at a prompt alone, and has itself what it needs of the host.
 $(BUILD)/lib/sm/prompt.so: $(BUILD)/base/host/prompt.o

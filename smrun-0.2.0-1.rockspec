@@ -8,7 +8,7 @@ description = {
   detailed = [[
 Tensors, autograd, layers, optimizers, data sets and pictures for Lua 5.4, and the program smrun, which trains what one
 Lua file describes. Building takes what `make deps-run` installs on Debian: a C compiler, Lua's headers, cairo, libpng,
-zlib, libseccomp and libedit.]],
+zlib, libseccomp, libedit and SQLite.]],
   license = "MIT",
 }
 supported_platforms = { "linux" }

@@ -6,7 +6,7 @@ not_run=$1
 cd "$(dirname "$0")/.."
 root=build/aarch64-root
 packages="libc6-dev liblua5.4-dev lua5.4 libopenblas0-pthread zlib1g-dev libpng-dev libcairo2-dev fonts-dejavu-core lua-cjson
-  libseccomp-dev libedit-dev lua-filesystem lua-busted libcmocka-dev"
+  libseccomp-dev libedit-dev libsqlite3-dev lua-filesystem lua-busted libcmocka-dev"
 
 # An apt of its own, so that the system's knows nothing of another architecture. It reads the system's sources.
 apt() {
@@ -30,7 +30,7 @@ make --no-print-directory -j"$(nproc)" BUILD=$build CC="aarch64-linux-gnu-gcc --
   LUA_FLAGS="-isystem $root/usr/include/lua5.4" LUA_LIBS=-llua5.4 \
   CAIRO_FLAGS="-isystem $root/usr/include/cairo" CAIRO_LIBS=-lcairo \
   PNG_FLAGS="-isystem $root/usr/include/libpng16" PNG_LIBS=-lpng16 SECCOMP_FLAGS= SECCOMP_LIBS=-lseccomp \
-  EDIT_FLAGS="-isystem $root/usr/include/editline" EDIT_LIBS=-ledit all c-tests >$build.log 2>&1 || {
+  EDIT_FLAGS="-isystem $root/usr/include/editline" EDIT_LIBS=-ledit SQLITE_FLAGS= SQLITE_LIBS=-lsqlite3 all c-tests >$build.log 2>&1 || {
   cat $build.log
   exit 1
 }

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -166,6 +168,67 @@ static int status(lua_State *L) {
   return 5;
 }
 
+/* Appends what tells whether a file is still the same: its kind, number and size, and in nanoseconds when its content
+   and anything of it were changed last. Nothing where there is none. → the later of these in seconds; -1 of none. */
+static lua_Integer add_stamp(luaL_Buffer *buffer, int directory, const char *name) {
+  struct stat found;
+  if (fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+    luaL_addchar(buffer, errno == ENOENT ? '-' : '?');
+    return -1;
+  }
+  const int64_t fields[] = {(int64_t)found.st_ino, found.st_size,
+                            found.st_mtim.tv_sec * INT64_C(1000000000) + found.st_mtim.tv_nsec,
+                            found.st_ctim.tv_sec * INT64_C(1000000000) + found.st_ctim.tv_nsec};
+  const uint16_t mode = (uint16_t)found.st_mode;
+  luaL_addlstring(buffer, (const char *)fields, sizeof fields);
+  luaL_addlstring(buffer, (const char *)&mode, sizeof mode);
+  return found.st_ctim.tv_sec > found.st_mtim.tv_sec ? found.st_ctim.tv_sec : found.st_mtim.tv_sec;
+}
+
+/* stamps(directory, names, first) → bytes that are the same as long as the files of these names in it are; when the
+   newest was changed, in seconds; whether the first few are there; a text that tells the directory from all others. nil
+   where there is no such directory. */
+static int stamps(lua_State *L) {
+  size_t root;
+  lua_Integer first = sm_lua_integer(L, 3, 0, LUA_MAXINTEGER);
+  lua_settop(L, 2);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_pushvalue(L, 2);
+  lua_pushliteral(L, ".stamp"); /* whatever its name: what is wanted is the directory that it would lie in */
+  lua_replace(L, 2);
+  const char *path = push_path(L, &root), *name;
+  opened *open = push_opened(L);
+  sm_error error;
+  if (sm_beneath_parent(&open->descriptor, &name, path, root, &error) != SM_OK) return push_reason(L, &error);
+  if (open->descriptor < 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  struct stat place;
+  if (fstat(open->descriptor, &place) != 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_Integer newest = -1;
+  bool complete = true;
+  luaL_Buffer buffer;
+  luaL_buffinit(L, &buffer);
+  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, 3); i++) {
+    char file[NAME_MAX + 1];
+    lua_rawgeti(L, 3, i);
+    snprintf(file, sizeof file, "%s", sm_lua_text(L, -1, "a name"));
+    lua_pop(L, 1);
+    lua_Integer changed = add_stamp(&buffer, open->descriptor, file);
+    if (changed > newest) newest = changed;
+    if (changed < 0 && i <= first) complete = false;
+  }
+  luaL_pushresult(&buffer);
+  lua_pushinteger(L, newest);
+  lua_pushboolean(L, complete);
+  lua_pushfstring(L, "%I %I", (LUAI_UACINT)place.st_dev, (LUAI_UACINT)place.st_ino);
+  return 4;
+}
+
 /* → nil, why a directory cannot be listed: a part of the list would pass for the whole. */
 static int push_unlisted(lua_State *L, const char *path, int reason) {
   lua_pushnil(L);
@@ -229,7 +292,8 @@ static int hold(lua_State *L) {
 void sm_lua_add_beneath(lua_State *L) {
   static const luaL_Reg functions[] = {{"read", read_text}, {"write", write_text}, {"open", open_stream},
                                        {"status", status},  {"list", list},        {"make", make},
-                                       {"remove", remove_all}, {"hold", hold},     {NULL, NULL}};
+                                       {"remove", remove_all}, {"hold", hold},     {"stamps", stamps},
+                                       {NULL, NULL}};
   sm_lua_class(L, OPEN, NULL, close_opened);
   sm_lua_functions(L, functions);
   sm_lua_add_append(L);

@@ -155,7 +155,7 @@ describe("a machine without packages", function()
     output, success = shell("PKG_CONFIG_LIBDIR=/nowhere PKG_CONFIG_PATH= make all BUILD='%s/build'", home)
     assert.is_false(success)
     assert.matches("packages are missing: liblua5.4%-dev libcairo2%-dev libpng%-dev zlib1g%-dev libseccomp%-dev "
-      .. "libedit%-dev%. 'make deps%-run'", output)
+      .. "libedit%-dev libsqlite3%-dev%. 'make deps%-run'", output)
   end)
 
   it("hears nothing from targets that need none", function()

@@ -2,6 +2,7 @@ local lfs = require "lfs"
 local assets = require "sm.report.assets"
 local curves = require "sm.report.curves"
 local html = require "sm.report.html"
+local progress = require "sm.study.progress"
 local pictures = require "sm.report.pictures"
 local report = require "sm.report"
 local runtime = require "sm.runtime"
@@ -92,7 +93,8 @@ describe("the curves of a report", function()
   local function of_columns(...)
     local row = {}
     for _, name in ipairs { ... } do row[name] = name ~= "empty" and 1 or nil end
-    return { { columns = { ... }, rows = { row } } }
+    row.step = row.step or 1
+    return { { columns = { ... }, progress = progress.of({ row }, { ... }) } }
   end
 
   it("put together what belongs together, in the file's order, and some under headings", function()
@@ -116,8 +118,8 @@ describe("the curves of a report", function()
   it("have the columns of every run", function()
     assert.same({ { title = "train loss", columns = { "train_loss" } },
       { title = "x", columns = { "x" }, heading = "Other" } }, charts {
-      { columns = { "step", "train_loss" }, rows = { { train_loss = 1 } } },
-      { columns = { "step", "train_loss", "x" }, rows = { { x = 1 } } },
+      { columns = { "step", "train_loss" }, progress = { last = { train_loss = 1 } } },
+      { columns = { "step", "train_loss", "x" }, progress = { last = { x = 1 } } },
     })
   end)
 
@@ -160,7 +162,8 @@ describe("the curves of many settings", function()
     local settings = {}
     for number = 1, count do
       settings[number] = { label = "lr=" .. number,
-        runs = { { columns = { "step", "x" }, rows = { { step = 1, x = 1 } }, text = text } } }
+        runs = { { columns = { "step", "x" }, progress = progress.of({ { step = 1, x = 1 } }, { "x" }),
+          text = text } } }
     end
     return html.render(curves.node(settings))
   end

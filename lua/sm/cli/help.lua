@@ -20,6 +20,8 @@ local forms <const> = {
   { "eval RUN", "evaluate a run by its best weights, or else its newest checkpoint; writes nothing" },
   { "predict RUN|model.safetensors FILE.png…|DIR", "what a trained network makes of pictures" },
   { "export RUN|model.safetensors --format onnx|npz", "a trained network for other programs: a graph, or its numbers" },
+  { "list [DIR…]", "the runs in a directory (default: runs), one by one: how far, how good" },
+  { "query TEXT [DIR…]", "those of which it is true: \"test_accuracy > 0.99 and groups >= 4\"" },
   { "compare RUN…", "what differs between runs (or those in a directory), what came out" },
   { "report RUN…", "one HTML file about runs: curves, tables, pictures over training" },
   { "data NAME…", ("fetch data sets (%s) and verify them"):format(table.concat(sorted_keys(catalogue), ", ")) },
@@ -47,9 +49,13 @@ local options <const> = {
   { "dry_run", "--dry-run",
     "check the experiment and show its model, or the runs of a sweep; train and write nothing" },
   { "figure", "--figure NAME", "a column of metrics.csv to compare, instead of the test accuracy", with = "compare" },
-  { "csv", "--csv FILE", "also write the table to a file; --csv - prints that alone", with = "compare, predict" },
+  { "csv", "--csv FILE", "also write the table to a file; --csv - prints that alone",
+    with = "compare, list, query, predict" },
   { "data", "--data DIR", "where data sets lie, or are fetched to, as SM_DATA says it; eval: what to evaluate on" },
-  { "top", "--top N", "how many classes of each picture (default: 5, all in the table)", with = "predict" },
+  { "order", "--order NAME", "the smallest of this first; --order \"NAME desc\" the largest", with = "list, query" },
+  { "paths", "--paths", "the run directories alone, one a line, for other programs", with = "list, query" },
+  { "top", "--top N", "so many runs at most; predict: classes of each picture (default: 5, all in the table)",
+    with = "list, query, predict" },
   { "resize", "--resize", "make pictures of another size fit", with = "predict, eval" },
   { "grey", "--grey", "make coloured pictures grey", with = "predict, eval" },
   { "invert", "--invert", "make black white: a scan of what was learned white on black", with = "predict, eval" },
@@ -109,6 +115,19 @@ local commands <const> = {
     "Writes one HTML file about a run, or about several as `compare` takes them: curves, tables, the pictures over "
       .. "training, the experiment's text. It needs no server and no network.",
     "report runs/softmax_groups --out groups.html",
+  },
+  list = {
+    "Shows the runs in a directory one by one: their state, how many steps they made, how good they are. DIR is `runs` "
+      .. "where none is named. --csv writes all parameters and figures of each.",
+    "list --order \"test_accuracy desc\" --top 10",
+  },
+  query = {
+    "Shows the runs of which TEXT is true: comparisons (= != < <= > >=) with and, or, not and brackets. Names are "
+      .. "those of parameters, of figures in summary.json and, by their last figure, of columns in metrics.csv; and "
+      .. "experiment, seed, state (finished or unfinished), steps, date, run. param.steps, summary.steps and "
+      .. "metrics.lr say which is meant. A text may stand in quotes; 99.3% is 0.993. A run that has not what is asked "
+      .. "for is not shown.",
+    "query \"test_accuracy > 0.993 and groups >= 4\" runs/softmax_groups",
   },
   repl = {
     "Takes lines of Lua, runs them and prints their values, with the library as `sm`. ?name explains a name, Tab "

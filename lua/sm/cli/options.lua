@@ -40,6 +40,14 @@ M.commands = {
     words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { csv = true, figure = true },
   },
   report = { words = "RUN…", takes = { "runs" }, least = 1, most = math.huge, options = { out = true } },
+  list = {
+    words = "[DIR…]", takes = { "runs" }, least = 0, most = math.huge,
+    options = { csv = true, order = true, top = true, paths = true },
+  },
+  query = {
+    words = "TEXT [DIR…]", takes = { "text", "runs" }, least = 1, most = math.huge,
+    options = { csv = true, order = true, top = true, paths = true },
+  },
   data = {
     words = "NAME…", takes = { "data" }, least = 1, most = math.huge, options = { quiet = true, data = true },
   },
@@ -72,6 +80,8 @@ M.options = {
   { "--compare" },
   { "--figure", takes = "text" },
   { "--csv", takes = "file" },
+  { "--order", takes = "text" },
+  { "--paths" },
   { "--data", takes = "directory" },
   { "--top", takes = "number" },
   { "--out", takes = "file" },
@@ -309,6 +319,7 @@ function M.read(arguments)
     require "sm.data.search".put(given.data, name == "eval")
   end
   if given.threads then given.threads = count("threads", given.threads, most_threads) end
+  if given.top and command.options.order then given.top = count("top", given.top, math.maxinteger) end
   if given.jobs then given.jobs = count("jobs", given.jobs, most_jobs) end
   if command.options.read then read_grants(given) end
   return name, given, false

@@ -124,16 +124,17 @@ end
 --- unless a part of it cannot be searched and others have some.
 --- @return table array of paths
 --- @return table array of {path=, reason=}: directories and links that cannot be searched
+--- @return table path → its stamp, for the index
 function M.runs(words)
   local records = require "sm.study.records"
-  local found, unread, first = {}, {}, nil
+  local found, unread, stamps, first = {}, {}, {}, nil
   for _, word in ipairs(words) do
     local mode = lfs.attributes(word, "mode")
     if not mode then
       usage.fail("no such run directory '%s'%s", word, runs_below(word) and meant(word) or M.hint(word, "/"))
     end
     local before = #unread
-    if mode ~= "directory" or records.find(word, found, unread) == 0 then
+    if mode ~= "directory" or records.find(word, found, unread, stamps) == 0 then
       if #unread == before then usage.fail("there is no run in '%s'%s", word, meant(word)) end
       first = first or word
     end
@@ -141,7 +142,7 @@ function M.runs(words)
   if #found == 0 then
     usage.fail("there is no run in '%s'; %s: %s", first or words[1], unread[1].path, unread[1].reason)
   end
-  return found, unread
+  return found, unread, stamps
 end
 
 --- The runs of an experiment that was named in place of one of them, for a message: "; 'runs/width' has default/".

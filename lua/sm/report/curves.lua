@@ -24,11 +24,13 @@ local function quantity(column)
   return (name:gsub("_p%d+$", ""):gsub("^%a+%d+_", ""))
 end
 
---- What is known of the columns of all runs.
+--- What is known of the columns of all runs, of which many have the same.
 local function told(runs)
-  local known = {}
+  local known, seen = {}, {}
   for _, run in ipairs(runs) do
-    for column, about in pairs(columns_told.explain(run.columns)) do known[column] = about end
+    local names = table.concat(run.columns, ",")
+    seen[names] = seen[names] or columns_told.explain(run.columns)
+    for column, about in pairs(seen[names]) do known[column] = about end
   end
   return known
 end
@@ -37,14 +39,7 @@ end
 local function columns_with_figures(runs)
   local found = {}
   for _, run in ipairs(runs) do
-    for _, column in ipairs(run.columns) do
-      for i = 1, found[column] and 0 or #run.rows do
-        if run.rows[i][column] then
-          found[column] = true
-          break
-        end
-      end
-    end
+    for column in pairs(run.progress.last) do found[column] = true end
   end
   return found
 end
@@ -72,7 +67,7 @@ local function describe(chart, known)
 end
 
 --- The charts, in the order of their first columns; a column without a figure has none.
---- @param runs table array of {columns=(names, in order), rows=(as metrics.rows gives them)}
+--- @param runs table array of {columns=(names, in order), progress=}
 --- @return table array of {title=, columns=, heading=(nil for those that stand first), words=(array of {column=,
 ---   words=})}
 function M.charts(runs)
@@ -190,7 +185,7 @@ local function that_fit(settings)
 end
 
 --- The curves, the controls above them and the figures behind them.
---- @param all table array of {label=, runs=array of {columns=, rows=, text=}}
+--- @param all table array of {label=, runs=array of {columns=, progress=, text=}}
 --- @return table node of the curves that stand first
 --- @return table|nil node of the others, under headings that fold
 function M.node(all)

@@ -2,7 +2,6 @@
 -- It asks nothing of a network, and runs no script but its own: a policy in its head forbids it, and all that it shows
 -- is in it.
 local runtime = require "sm.runtime"
-local attempt = require "sm.problem".attempt
 local fail = require "sm.fail"
 local assets = require "sm.report.assets"
 local classes = require "sm.report.classes"
@@ -35,16 +34,12 @@ local function evaluations(run)
   return steps
 end
 
---- Adds to a record what the page shows besides: step (the last), evaluations (step → true), validation (the last row
---- that has some), pictures, seed_text.
-local function complete(run)
-  run.step, run.evaluations = 0, evaluations(run)
-  for _, row in ipairs(run.rows) do
-    run.step = row.step
-    if run.evaluations[row.step] then run.validation = row end
+--- The last row of a run that has an evaluation; nil where none has.
+local function last_evaluation(run)
+  local at = evaluations(run)
+  for i = #run.rows, 1, -1 do
+    if at[run.rows[i].step] then return run.rows[i] end
   end
-  run.pictures = pictures.find(run.path, run.step)
-  run.seed_text = run.seed and tostring(run.seed) or "?"
 end
 
 --- What a run is called on a page about runs below a directory.
@@ -53,16 +48,18 @@ local function place_in(shared, path)
     or path:match "([^/]+)/*$" or path
 end
 
---- The runs that can be read, those that are finished first: of two with the same seed the first one counts.
+--- The runs that can be read, those that are finished first: of two with the same seed the first one counts. Each gets
+--- what the page shows besides: step (the last), seed_text.
+--- @param known table|nil {array of records, array of {path=, reason=}}: what is read already
 --- @return table array of records
 --- @return table array of {path=, reason=} for the others
-local function load(paths)
-  local found, left_out = records.read_all(paths, true)
+local function load(paths, known)
+  local found, left_out
+  if known then found, left_out = table.unpack(known) else found, left_out = records.read_all(paths, true) end
   local finished, unfinished = {}, {}
   for _, run in ipairs(found) do
-    local ok, reason = attempt(complete, run)
-    table.insert(ok and (run.summary and finished or unfinished) or left_out,
-      ok and run or { path = run.path, reason = reason })
+    run.step, run.seed_text = run.progress.step, run.seed and tostring(run.seed) or "?"
+    table.insert(run.summary and finished or unfinished, run)
   end
   table.move(unfinished, 1, #unfinished, #finished + 1, finished)
   if #finished == 0 then
@@ -97,7 +94,8 @@ local function shown_pictures(settings)
     local run = setting.runs[1]
     local several = #settings > 1 or #setting.runs > 1
     shown[i] = {
-      label = several and ("%s, seed %s"):format(setting.label, run.seed_text) or nil, pictures = run.pictures,
+      label = several and ("%s, seed %s"):format(setting.label, run.seed_text) or nil,
+      pictures = pictures.find(run.path, run.step),
     }
   end
   return shown
@@ -106,11 +104,11 @@ end
 --- Seconds until a page that its run writes looks for news: about as long as one evaluation is from the next.
 --- @param pause number the least time from one page to the next
 local function reload_after(run, pause)
-  local seconds, last, since = 0, 0, 0
+  local seconds, last, since, evaluated = 0, 0, 0, evaluations(run)
   for _, row in ipairs(run.rows) do
     since = since + (row.step_ms or 0) * (row.step - last) / 1000
     last = row.step
-    if run.evaluations[row.step] then seconds, since = since, 0 end
+    if evaluated[row.step] then seconds, since = since, 0 end
   end
   return math.min(latest_reload, math.max(soonest_reload, seconds, pause) // 1)
 end
@@ -137,16 +135,18 @@ end
 ---   next page at least), ended=(nil while it goes on, else {how="interrupted" or "stopped by an error",
 ---   problem=(nil or a text)})}
 --- @param unread table|nil array of {path=, reason=} of what is left out already
+--- @param known table|nil {records, array of {path=, reason=}} of these paths, where they have been read
 --- @return string HTML
-function M.page(paths, options, unread)
-  local runs, left_out = load(paths)
+function M.page(paths, options, unread, known)
+  local runs, left_out = load(paths, known)
   table.move(unread or {}, 1, #(unread or {}), #left_out + 1, left_out)
   local shared = M.shared_directory(paths)
   for _, run in ipairs(runs) do run.place = place_in(shared, run.path) end
   local several = #runs > 1 or #left_out > 0
   local comparison = several and runs[1].summary and compare.records(runs, left_out) or nil
   local settings, columns = arrange(runs, left_out)
-  local steps, ended = options and options.steps, options and options.ended
+  local steps, ended, first = options and options.steps, options and options.ended, settings[1].runs[1]
+  if #settings == 1 and #settings[1].runs == 1 and not first.summary then first.validation = last_evaluation(first) end
   local name, variant = title_of(runs)
   local headline = tables.headline(settings, comparison, steps, ended)
   local reload = options and not ended and not runs[1].summary and reload_after(runs[1], options.pause or 0)
@@ -188,8 +188,8 @@ end
 --- Writes the page whole or not at all.
 --- @param out string|nil path of the file; without one it is report.html in the directory that has the runs
 --- @return string its path
-function M.write(paths, out, options, unread)
-  local page = M.page(paths, options, unread)
+function M.write(paths, out, options, unread, known)
+  local page = M.page(paths, options, unread, known)
   if out then
     runtime.io.write_durably(out, page)
     return out

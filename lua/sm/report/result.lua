@@ -2,7 +2,6 @@
 local html = require "sm.report.html"
 local lfs = require "lfs"
 local numbers = require "sm.numbers"
-local records = require "sm.study.records"
 local sorted_keys = require "sm.ordered".sorted_keys
 local statistics = require "sm.study.statistics"
 local tables = require "sm.report.tables"
@@ -30,7 +29,7 @@ end
 --- How good a run is that nothing but training data tell of.
 local function trained(run)
   local note <const> = "in the last steps; no data were set aside to tell how good it is on others"
-  local accuracy, loss = records.last(run.rows, "train_accuracy"), records.last(run.rows, "train_loss")
+  local accuracy, loss = run.progress.last.train_accuracy, run.progress.last.train_loss
   if accuracy then return { "train accuracy", numbers.percent(accuracy), first = true, note = note } end
   return loss and { "train loss", ("%.4g"):format(loss), first = true, note = note } or nil
 end

@@ -2,6 +2,7 @@
 local sorted_keys = require "sm.ordered".sorted_keys
 local html = require "sm.report.html"
 local numbers = require "sm.numbers"
+local packed = require "sm.study.packed"
 local records = require "sm.study.records"
 local outcome = require "sm.experiment.outcome"
 local tabulate = require "sm.study.tables"
@@ -258,7 +259,7 @@ end
 --- The record of an environment as rows of a table, without the time.
 local function environment_rows(environment)
   local rows = {}
-  for _, key in ipairs(sorted_keys(environment)) do
+  for _, key in ipairs(packed.names(environment)) do
     local value = environment[key]
     if key == "git" and value.revision then
       local changes = value.dirty == nil and ", perhaps with changes" or value.dirty and ", with changes" or ""

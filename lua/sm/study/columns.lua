@@ -5,6 +5,8 @@ local text = require "sm.text"
 local M = {}
 
 local gap <const>, indent <const> = 3, 2
+--- Between two columns.
+M.gap = gap
 local narrowest <const> = 8 -- a column whose words are broken is no narrower than this
 
 --- @return integer|nil how wide the terminal is that standard output is; nil where it is none
@@ -64,19 +66,33 @@ local function lines_of(cell, columns)
   return lines
 end
 
---- What each column needs: the widest cell, and the widest piece of one.
---- @param whole_only boolean|nil whether nothing is asked of the pieces
-local function needs(rows, need, whole_only)
-  local whole, least = {}, {}
+--- The width of the widest piece of a cell.
+local function widest_piece(cell, need)
+  local widest = 0
+  for _, piece in ipairs(pieces_of(cell, need)) do widest = math.max(widest, text.width(piece.word)) end
+  return widest
+end
+
+--- The widest cell of each column.
+--- @param wide table array of rows of widths
+local function whole_widths(wide)
+  local whole = {}
+  for _, row in ipairs(wide) do
+    for i, width in ipairs(row) do whole[i] = math.max(whole[i] or 0, width) end
+  end
+  return whole
+end
+
+--- The widest piece of a cell of each column.
+local function least_widths(rows, need)
+  local least, known = {}, {}
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
-      whole[i], least[i] = math.max(whole[i] or 0, text.width(cell)), least[i] or 0
-      for _, piece in ipairs(whole_only and {} or pieces_of(cell, need)) do
-        least[i] = math.max(least[i], text.width(piece.word))
-      end
+      known[cell] = known[cell] or widest_piece(cell, need)
+      least[i] = math.max(least[i] or 0, known[cell])
     end
   end
-  return whole, least
+  return least
 end
 
 --- The widths that fit into some room: the widest column is made narrower, again and again.
@@ -98,11 +114,14 @@ end
 
 --- The widths of the columns. Words are broken only where breaking lines between them is not enough, and those on the
 --- left before figures.
-local function widths_of(rows, left, columns)
-  local whole, least = needs(rows, false, columns == nil)
-  if not columns then return whole end
-  local room, names, narrow = columns - indent - gap * (#whole - 1), {}, {}
-  local _, loose = needs(rows, true)
+--- @param wide table array of rows of widths
+local function widths_of(rows, wide, left, columns)
+  local whole, total = whole_widths(wide), 0
+  for _, width in ipairs(whole) do total = total + width end
+  local room = columns and columns - indent - gap * (#whole - 1)
+  if not room or total <= room then return whole end
+  local least, names, narrow = least_widths(rows, false), {}, {}
+  local loose = least_widths(rows, true)
   for i, width in ipairs(whole) do
     narrow[i] = math.min(narrowest, width)
     names[i] = i <= left and narrow[i] or loose[i]
@@ -110,27 +129,58 @@ local function widths_of(rows, left, columns)
   return shrunk(whole, least, room) or shrunk(whole, names, room) or shrunk(whole, narrow, room) or narrow
 end
 
+--- A line of cells, with nothing at its end.
+local function line_of(cells)
+  local line = (" "):rep(indent) .. table.concat(cells, (" "):rep(gap))
+  return line:find "%s$" and line:match "^(.-)%s*$" or line
+end
+
+--- A row whose cells all have room.
+local function plain_line(row, wide, widths, left)
+  local parts = {}
+  for i, cell in ipairs(row) do
+    local space = (" "):rep(widths[i] - wide[i])
+    parts[i] = i > left and space .. cell or cell .. space
+  end
+  return line_of(parts)
+end
+
+--- A row that goes on in further lines.
+local function add_broken(lines, row, widths, left)
+  local cells, height = {}, 1
+  for i, cell in ipairs(row) do
+    cells[i] = lines_of(cell, widths[i])
+    height = math.max(height, #cells[i])
+  end
+  for at = 1, height do
+    local parts = {}
+    for i in ipairs(row) do parts[i] = text.padded(cells[i][at] or "", widths[i], i > left) end
+    lines[#lines + 1] = line_of(parts)
+  end
+end
+
 --- Columns that stand below each other; the first ones to the left, figures to the right.
 --- @param rows table array of arrays of texts; the first row is the heading
 --- @param left integer how many columns are set to the left
 --- @param columns integer|nil of the terminal; cells that do not fit go on in further lines. nil: as wide as they are
 function M.aligned(rows, left, columns)
-  local seen, lines = {}, {}
+  local seen, wide, lines = {}, {}, {}
   for number, row in ipairs(rows) do
-    seen[number] = {}
-    for i, cell in ipairs(row) do seen[number][i] = text.visible(cell) end
-  end
-  local widths = widths_of(seen, left, columns)
-  for _, row in ipairs(seen) do
-    local cells, height = {}, 1
+    local cells, widths = {}, {}
     for i, cell in ipairs(row) do
-      cells[i] = lines_of(cell, widths[i])
-      height = math.max(height, #cells[i])
+      cells[i] = text.visible(cell)
+      widths[i] = text.width(cells[i])
     end
-    for at = 1, height do
-      local parts = {}
-      for i in ipairs(row) do parts[i] = text.padded(cells[i][at] or "", widths[i], i > left) end
-      lines[#lines + 1] = (" "):rep(indent) .. table.concat(parts, (" "):rep(gap)):match "^(.-)%s*$"
+    seen[number], wide[number] = cells, widths
+  end
+  local widths = widths_of(seen, wide, left, columns)
+  for number, row in ipairs(seen) do
+    local fits = true
+    for i, width in ipairs(wide[number]) do fits = fits and width <= widths[i] end
+    if fits then
+      lines[#lines + 1] = plain_line(row, wide[number], widths, left)
+    else
+      add_broken(lines, row, widths, left)
     end
   end
   return table.concat(lines, "\n")

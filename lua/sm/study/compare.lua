@@ -6,6 +6,7 @@ local fail = require "sm.fail"
 local shortest = require "sm.text".shortest
 local milestones = require "sm.study.milestones"
 local records = require "sm.study.records"
+local rung_of = require "sm.study.progress".rung
 local suggest = require "sm.check".suggest
 local statistics = require "sm.study.statistics"
 
@@ -16,16 +17,22 @@ local most_pairwise <const> = 4 -- settings that are all compared with each othe
 local absent <const> = "–"
 local revision_digits <const> = 7
 
---- Numbers a value in the order of its first appearance: the texts of an experiment.
+--- Numbers values in the order of their first appearance: the texts of an experiment.
 local function numbering()
   local numbers, count = {}, {}
-  return function(group, value)
-    local key = group .. "\0" .. value
-    if not numbers[key] then
+  --- @param group string
+  --- @param value string
+  --- @param rest string|nil of the value
+  return function(group, value, rest)
+    local of_group = numbers[group] or {}
+    local of_value = of_group[value] or {}
+    numbers[group], of_group[value] = of_group, of_value
+    rest = rest or ""
+    if not of_value[rest] then
       count[group] = (count[group] or 0) + 1
-      numbers[key] = count[group]
+      of_value[rest] = ("%d"):format(count[group])
     end
-    return ("%d"):format(numbers[key])
+    return of_value[rest]
   end
 end
 
@@ -39,11 +46,17 @@ end
 --- What tells one setting from another, but for parameters.
 local circumstances = { "experiment", "text", "data set", "revision", "smrun", "numbers" }
 
+local flat_texts <const> = setmetatable({}, { __mode = "k" }) -- many runs of an index have the same map
+
 --- A map from places to texts as one text.
 local function flat(map)
-  local parts = {}
-  for _, place in ipairs(sorted_keys(map or {})) do parts[#parts + 1] = place .. "\0" .. map[place] end
-  return table.concat(parts, "\0")
+  if not map then return "" end
+  if not flat_texts[map] then
+    local parts = {}
+    for _, place in ipairs(sorted_keys(map)) do parts[#parts + 1] = place .. "\0" .. map[place] end
+    flat_texts[map] = table.concat(parts, "\0")
+  end
+  return flat_texts[map]
 end
 
 --- What a run read or was given. Where the file itself drew numbers, its data follow the seed, as all else does.
@@ -65,7 +78,7 @@ end
 local function traits_of(record, number_text)
   local traits = {
     experiment = record.name,
-    text = number_text("text of " .. record.name, record.source .. "\0" .. flat(record.environment.modules)),
+    text = number_text("text of " .. record.name, record.source, flat(record.environment.modules)),
     revision = revision(record.environment), smrun = record.environment.smrun or absent,
     numbers = record.environment.real or absent,
   }
@@ -99,10 +112,20 @@ local function differing(all_traits)
   return columns
 end
 
-local function key_of(traits)
-  local parts = {}
-  for _, name in ipairs(sorted_keys(traits)) do parts[#parts + 1] = name .. "\0" .. traits[name] end
-  return table.concat(parts, "\0\0")
+--- A function from traits to a text that is theirs alone.
+local function key_maker()
+  local names = {}
+  return function(traits)
+    local parts, count = {}, 0
+    for _ in next, traits do count = count + 1 end
+    for i, name in ipairs(names) do parts[i] = traits[name] end
+    if #parts ~= #names or count ~= #names then -- other names than those of the one before
+      names, parts = sorted_keys(traits), {}
+      for i, name in ipairs(names) do parts[i] = traits[name] end
+    end
+    for i, value in ipairs(parts) do parts[i] = ("%d:%s"):format(#value, value) end
+    return table.concat(names, "\0") .. "\0\0" .. table.concat(parts)
+  end
 end
 
 --- The finished records; the others are appended to left_out.
@@ -121,7 +144,7 @@ end
 
 --- The runs of equal traits. A seed counts once: the same run again has the same figures.
 local function gather(found, left_out)
-  local number_text, settings, all_traits = numbering(), {}, {}
+  local number_text, key_of, settings, all_traits = numbering(), key_maker(), {}, {}
   for _, record in ipairs(found) do
     local traits = traits_of(record, number_text)
     local key, seed = key_of(traits), record.seed or record.path
@@ -181,7 +204,7 @@ local function figures(setting, key)
     local summary = record.summary
     local best = summary.tested_weights == "best" and key:find "^validation_" and summary["best_" .. key]
     local told = best or summary[key]
-    values[seed] = math.type(told) and told or records.last(record.rows, key)
+    values[seed] = math.type(told) and told or record.progress.last[key]
   end
   return values
 end
@@ -195,13 +218,11 @@ end
 
 --- Steps and seconds to each milestone, over the seeds that reached it.
 local function times(setting, wanted)
-  local reached = {}
-  for seed, record in pairs(setting.runs) do reached[seed] = records.reached(record.rows, wanted) end
   local result = {}
   for _, milestone in ipairs(wanted) do
-    local steps, seconds = {}, {}
-    for seed, at in pairs(reached) do
-      if at[milestone] then steps[seed], seconds[seed] = at[milestone].steps, at[milestone].seconds end
+    local steps, seconds, rung = {}, {}, rung_of(milestone)
+    for seed, record in pairs(setting.runs) do
+      steps[seed], seconds[seed] = record.progress.steps[rung], record.progress.seconds[rung]
     end
     result[milestone] = { steps = summarise(steps), seconds = summarise(seconds) }
   end

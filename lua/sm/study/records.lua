@@ -9,9 +9,12 @@ local without_line = require "sm.place".without_line
 local checkpoint_files = require "sm.experiment.checkpoint_files"
 local directory = require "sm.experiment.directory"
 local metrics = require "sm.experiment.metrics"
+local progress = require "sm.study.progress"
 local schema = require "sm.experiment.schema"
 
 local M = {}
+
+local beneath <const> = require "sm.runtime".io.beneath
 
 --- How many entries of directories are looked at in one search: a link may lead to all that a machine has.
 M.most_entries = 300000
@@ -19,12 +22,18 @@ M.most_entries = 300000
 local deepest <const> = 8  -- levels of directories that are searched
 local no_entry <const> = 2 -- ENOENT: it was there a moment ago
 
---- Whether a directory is a run's. What kind of file it has, is told when it is read.
-function M.is_run(path)
-  for _, name in ipairs { "experiment.lua", "params.json" } do
-    if not lfs.symlinkattributes(path .. "/" .. name, "mode") then return false end
-  end
-  return true
+--- What tells a run, then what else a record is read from.
+local files <const> = { "experiment.lua", "params.json", "summary.json", "environment.json", "metrics.csv",
+  "checkpoints" }
+local telling <const> = 2
+
+--- What there is in a directory of a run. What kind of file it is, is told when it is read.
+--- @return string|nil bytes that stay the same as long as these files do; nil where there is no such directory
+--- @return integer|nil when the newest was changed, in seconds
+--- @return boolean|nil whether the directory is a run's
+--- @return string|nil what tells the directory from all others, by whatever path
+function M.stamp(path)
+  return beneath.stamps(path, files, telling)
 end
 
 -- Finding ------------------------------------------------------------------------------------------------------
@@ -32,12 +41,6 @@ end
 --- The end of a message of the operating system: "Permission denied".
 local function reason_of(message)
   return tostring(message):match "([^:]+)$":gsub("^%s+", "")
-end
-
---- What tells a directory from all others, by whatever path; nil where there is none any longer.
-local function place_of(path)
-  local it = lfs.attributes(path)
-  return it and it.mode == "directory" and ("%d %d"):format(it.dev, it.ino) or nil
 end
 
 --- A link that leads to a directory is one to follow; one that leads nowhere is told of.
@@ -83,13 +86,14 @@ end
 --- One walk over directories. Links are kept for later, so that a run is called by its own path where it has one here.
 local function search(walk, path, level)
   if walk.entries > M.most_entries then return end
-  local place = place_of(path)
+  local stamp, _, is_run, place = M.stamp(path)
   if not place or walk.seen[place] then return end
   walk.seen[place] = true
-  if M.is_run(path) then
+  if is_run then
     walk.count = walk.count + 1
     if not walk.found[place] then
       walk.found[place], walk.found[#walk.found + 1] = true, path
+      if walk.stamps then walk.stamps[path] = stamp end
     end
   elseif level < deepest then
     local directories, links = directories_in(path, walk)
@@ -101,9 +105,10 @@ end
 --- The run directories at or below a path, through links too.
 --- @param found table array of paths: those found here are appended, none is there twice
 --- @param unread table|nil array of {path=, reason=}: what cannot be searched is appended
+--- @param stamps table|nil path → the stamp of a run that is appended
 --- @return integer how many there are here, counting those that were found before
-function M.find(path, found, unread)
-  local walk = { found = found, unread = unread or {}, seen = {}, links = {}, count = 0, entries = 0 }
+function M.find(path, found, unread, stamps)
+  local walk = { found = found, unread = unread or {}, stamps = stamps, seen = {}, links = {}, count = 0, entries = 0 }
   path = path:gsub("(.)/+$", "%1")
   search(walk, path, 1)
   for _, link in ipairs(walk.links) do -- which may be more with each
@@ -152,9 +157,9 @@ end
 --- Reads a run directory.
 --- @param with_text boolean|nil whether the text of metrics.csv is wanted
 --- @return table {path=, name=(of the experiment: as it is recorded, wherever the directory lies now), source=(its
----   text), values=(of its parameters), defaults=, seed=(nil while it is unknown), environment=, summary=(nil while
----   unfinished), saved=(step of the newest checkpoint, or nil), rows=, columns=(of metrics.csv), text=(its complete
----   rows, as they stand)}
+---   text), values=(of its parameters), defaults=, seed=(nil while it is unknown), environment=, started=(or nil),
+---   summary=(nil while unfinished), saved=(step of the newest checkpoint, or nil), rows=, columns=(of metrics.csv),
+---   progress=(what these come to, see sm.study.progress), text=(its complete rows, as they stand)}
 function M.read(path, with_text)
   local params = required(path .. "/params.json", schema.params)
   local summary = read_object(path .. "/summary.json", schema.summary) -- before the rows: they are complete with it
@@ -172,20 +177,24 @@ function M.read(path, with_text)
     defaults = params.defaults or {},
     seed = summary and math.tointeger(summary.seed) or declared_seed(environment, params.values),
     environment = environment,
+    started = environment.started,
     summary = summary,
     saved = not summary and saved_in(path) or nil,
     rows = rows,
     columns = columns,
+    progress = progress.of(rows, columns),
     text = with_text and text:match "^.*\n" or nil,
   }
 end
 
---- Reads several. @return table array of records
+--- Reads several.
+--- @param read function(path) → a record
+--- @return table array of records
 --- @return table array of {path=, reason=(which names files by their place in the run)} for those that cannot be read
-function M.read_all(paths, with_text)
+function M.read_each(paths, read)
   local found, left_out = {}, {}
   for _, path in ipairs(paths) do
-    local ok, record = attempt(M.read, path, with_text)
+    local ok, record = attempt(read, path)
     if ok then
       found[#found + 1] = record
     else
@@ -198,29 +207,10 @@ function M.read_all(paths, with_text)
   return found, left_out
 end
 
---- The last figure of a column of metrics.csv. @return number|nil nil where no row has one
-function M.last(rows, column)
-  for i = #rows, 1, -1 do
-    if rows[i][column] then return rows[i][column] end
-  end
-end
-
---- When the validation accuracy first reached each of some figures.
---- @param rows table of a record
---- @param accuracies table array of fractions
---- @return table accuracy → {steps=, seconds=(of training)}; nothing where it was not reached
-function M.reached(rows, accuracies)
-  local reached, last, seconds = {}, 0, 0
-  for _, row in ipairs(rows) do
-    seconds = seconds + (row.step_ms or 0) * (row.step - last) / 1000
-    last = row.step
-    for _, accuracy in ipairs(accuracies) do
-      if row.validation_accuracy and row.validation_accuracy >= accuracy and not reached[accuracy] then
-        reached[accuracy] = { steps = row.step, seconds = seconds }
-      end
-    end
-  end
-  return reached
+--- Reads several from their directories.
+--- @param with_text boolean|nil as M.read has it
+function M.read_all(paths, with_text)
+  return M.read_each(paths, function(path) return M.read(path, with_text) end)
 end
 
 return M
