@@ -57,6 +57,8 @@ end
 
 --- A string whose quotation mark is at `at`; the position after it.
 local function read_string(text, at)
+  local plain, after = text:match('^"([^"\\\0-\31]*)"()', at)
+  if plain then return plain, after end
   local parts = {}
   at = at + 1
   while true do

@@ -88,7 +88,16 @@ function check(where, place, value, of)
   end
 end
 
---- Raises unless every number in a value is finite.
+--- Whether every number in a value is finite.
+local function is_finite(value)
+  if type(value) ~= "table" then return type(value) ~= "number" or is_number(value) end
+  for _, inner in next, value do
+    if not is_finite(inner) then return false end
+  end
+  return true
+end
+
+--- Raises unless every number in a value is finite, with the place of the first that is not.
 local function check_finite(path, place, value)
   if type(value) == "table" then
     for _, key in ipairs(sorted_keys(value)) do check_finite(path, ("%s.%s"):format(place, key), value[key]) end
@@ -100,7 +109,7 @@ end
 --- Raises unless a table is such a record.
 --- @param path string of the file, for messages
 function M.check(path, object, of)
-  check_finite(path, "", object)
+  if not is_finite(object) then check_finite(path, "", object) end
   check_record(path, object, of)
   return object
 end
