@@ -278,8 +278,13 @@ local function compare_pairs(settings, key)
   for _, pair in ipairs(key and pairs_of(settings) or {}) do
     if pair[1].figures[key] and pair[2].figures[key] then chosen[#chosen + 1] = pair end
   end
+  local known = {} -- setting → its figures: all but a few are compared with the same one
+  local function figures_of(setting)
+    known[setting] = known[setting] or figures(setting, key)
+    return known[setting]
+  end
   for i, pair in ipairs(chosen) do
-    local result = statistics.compare(figures(pair[1], key), figures(pair[2], key), #chosen)
+    local result = statistics.compare(figures_of(pair[1]), figures_of(pair[2]), #chosen)
     result.setting, result.other = pair[1], pair[2]
     differences[i] = result
   end
