@@ -46,6 +46,9 @@ EDIT_FLAGS := $(shell pkg-config --cflags libedit 2>/dev/null)
 EDIT_LIBS := $(shell pkg-config --libs libedit 2>/dev/null)
 SQLITE_FLAGS := $(shell pkg-config --cflags sqlite3 2>/dev/null)
 SQLITE_LIBS := $(shell pkg-config --libs sqlite3 2>/dev/null)
+# What several ranks of one run need; without it, all but `smrun --mpi` is built. WITHOUT_MPI=1 leaves it out.
+MPI_LIBS := $(if $(WITHOUT_MPI),,$(shell pkg-config --libs ompi-c 2>/dev/null))
+MPI_FLAGS := $(if $(MPI_LIBS),$(patsubst -I%,-isystem %,$(shell pkg-config --cflags ompi-c 2>/dev/null)))
 
 # What cannot be built with names its Debian packages. Of pairs, the first is pkg-config's name.
 BUILT_WITH := $(LUA):lib$(LUA)-dev cairo:libcairo2-dev libpng:libpng-dev zlib:zlib1g-dev libseccomp:libseccomp-dev \
@@ -63,11 +66,12 @@ CHECKOUT_BUILD := $(if $(filter /%,$(BUILD)),,$(CURDIR)/)$(BUILD)
 
 CORE := $(patsubst runtime/%.c,%,$(wildcard runtime/core/*.c runtime/core/conv/*.c))
 IO := $(filter-out io/canvas,$(patsubst runtime/%.c,%,$(wildcard runtime/io/*.c)))
-BIND := $(filter-out bind/canvas bind/sqlite,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c)))
-HOST := $(filter-out host/prompt,$(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c)))
+BIND := $(filter-out bind/canvas bind/sqlite,$(patsubst runtime/%.c,%,$(wildcard runtime/bind/*.c))) mpi/ring
+WIRE := mpi/ring mpi/sum mpi/wire host/wire_module
+HOST := $(filter-out host/prompt host/wire_module,$(patsubst runtime/%.c,%,$(wildcard runtime/host/*.c)))
 LIBRARIES := $(BUILD)/lib/libsmrun.so $(LEVELS:%=$(BUILD)/lib/glibc-hwcaps/%/libsmrun.so)
-MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/prompt.so \
-           $(BUILD)/lib/sm/sqlite.so
+MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/prompt.so $(BUILD)/lib/sm/sqlite.so \
+           $(if $(MPI_LIBS),$(BUILD)/lib/sm/mpi.so)
 
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
@@ -133,10 +137,10 @@ $(BUILD)/base/%.o: runtime/%.c
 	$(call require,deps-run,$(MISSING))
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(CC) $(if $(filter core/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
+	$(Q)$(CC) $(if $(filter core/% mpi/%,$*),$(CORE_FLAGS),$(HOST_FLAGS)) $(if $(filter bind/% host/%,$*),$(LUA_FLAGS)) \
 	  $(if $(filter %/canvas,$*),$(CAIRO_FLAGS)) $(if $(filter io/png%,$*),$(PNG_FLAGS)) \
 	  $(if $(filter host/confine%,$*),$(SECCOMP_FLAGS)) $(if $(filter host/prompt,$*),$(EDIT_FLAGS)) \
-	  $(if $(filter bind/sqlite,$*),$(SQLITE_FLAGS)) \
+	  $(if $(filter bind/sqlite,$*),$(SQLITE_FLAGS)) $(if $(filter mpi/%,$*),$(MPI_FLAGS)) \
 	  -DSM_INSTRUCTION_SET='"base ($(firstword $(subst -, ,$(MACHINE))))"' \
 	  $(if $(filter host/%,$*),-DSM_SOURCE_LUA=$(call c_string,$(CURDIR)/lua) \
 	  -DSM_BUILD_DIR=$(call c_string,$(CHECKOUT_BUILD))) -c $< -o $@
@@ -186,6 +190,12 @@ $(BUILD)/lib/sm/prompt.so: $(BUILD)/base/host/prompt.o
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared $(LINK_FLAGS) -Wl,-z,nodelete $^ -o $@ $(EDIT_LIBS)
+
+# MPI is linked to this module alone.
+$(BUILD)/lib/sm/mpi.so: $(WIRE:%=$(BUILD)/base/%.o)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(LINK_FLAGS) -pthread -Wl,-z,nodelete -Wl,-soname,mpi.so $^ -o $@ $(MPI_LIBS) -lm
 
 $(BUILD)/smrun: $(HOST:%=$(BUILD)/base/%.o)
 	@mkdir -p $(@D)

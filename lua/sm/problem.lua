@@ -2,6 +2,7 @@
 ---   "memory"       there was none left; C raises it too. Nothing that was tried is to blame
 ---   "interrupted"  somebody wants what runs to stop; nothing that was tried is to blame
 ---   "usage"        the command line is wrong (sm.usage)
+---   "ranks"        another rank of the run has ended (sm.collective); nothing that was tried is to blame
 ---   "not finite"   an optimizer cannot take a step: a gradient, a parameter or a state is not finite, or would not be
 ---   "unmoved"      an optimizer has nothing to move
 --- Code asks for the kind and never reads the message, which may change.
@@ -60,7 +61,7 @@ function M.raise(kind, format, ...)
   require "sm.runtime".raise((message:gsub("\0", "\\0")), kind)
 end
 
-local blameless <const> = { memory = true, interrupted = true }
+local blameless <const> = { memory = true, interrupted = true, ranks = true }
 
 local function passed_on(ok, ...)
   if not ok and blameless[M.kind((...))] then error((...), 0) end

@@ -149,6 +149,7 @@ void sm_lua_add_augment(lua_State *L);
 void sm_lua_add_resample(lua_State *L);
 void sm_lua_open_system(lua_State *L);
 void sm_lua_open_io(lua_State *L);
+void sm_lua_open_ring(lua_State *L);
 void sm_lua_add_append(lua_State *L);  /* this one to the table of beneath.c, which is on top */
 void sm_lua_add_beneath(lua_State *L); /* these two to the table of io.c, which is on top */
 void sm_lua_add_npz(lua_State *L);

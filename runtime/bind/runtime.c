@@ -116,6 +116,7 @@ int luaopen_sm_runtime(lua_State *L) {
   add(L, "random", open_random);
   add(L, "system", sm_lua_open_system);
   add(L, "io", sm_lua_open_io);
+  add(L, "ring", sm_lua_open_ring);
   lua_pushliteral(L, SM_REAL_NAME);
   lua_setfield(L, -2, "real");
   lua_pushliteral(L, SM_VERSION);

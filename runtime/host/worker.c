@@ -20,7 +20,7 @@
 
 enum {
   CANNOT_START = 127,      /* exit code of a process that never became the program, as a shell has it */
-  FIRST_OTHER = 4,         /* descriptors from here on are closed in a worker */
+  OWN = 4,                 /* descriptors that every worker has, from 0 on */
   GLANCE = 100,            /* milliseconds between two looks for a signal or an end */
   SHORT_GLANCE = 1,        /* the same where the end is near, for nothing else wakes us */
   PIECE = 1 << 16,         /* bytes that are read at once */
@@ -36,24 +36,25 @@ static double seconds_now(void) {
 }
 
 /* close_range is older than neither all kernels nor all C libraries that this runs with. */
-static void close_others(int limit) {
+static void close_from(int first, int limit) {
 #ifdef SYS_close_range
-  if (syscall(SYS_close_range, FIRST_OTHER, ~0u, 0) == 0) return;
+  if (syscall(SYS_close_range, first, ~0u, 0) == 0) return;
 #endif
-  for (int descriptor = FIRST_OTHER; descriptor < limit; descriptor++) close(descriptor);
+  for (int descriptor = first; descriptor < limit; descriptor++) close(descriptor);
 }
 
 /* The new process on its way to the program: only what a signal handler may do as well, for other threads of the parent
    may have held any lock. */
-static void become(char *const *words, const int own[4], int limit, pid_t parent) {
+static void become(char *const *words, const int own[OWN], int shared, int limit, pid_t parent) {
   struct sigaction usual = {.sa_handler = SIG_DFL};
   sigset_t none;
   setsid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(CANNOT_START);
-  for (int descriptor = 0; descriptor < FIRST_OTHER; descriptor++)
+  for (int descriptor = 0; descriptor < OWN; descriptor++)
     if (dup2(own[descriptor], descriptor) < 0) _exit(CANNOT_START);
-  close_others(limit);
+  if (shared >= 0 && dup2(shared, OWN) < 0) _exit(CANNOT_START);
+  close_from(shared >= 0 ? OWN + 1 : OWN, limit);
   for (int number = 1; number < NSIG; number++) sigaction(number, &usual, NULL);
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
@@ -70,32 +71,34 @@ static int most_descriptors(void) {
   return few ? (int)limit.rlim_cur : plenty;
 }
 
-static pid_t start(char *const *words, const int own[4]) {
+static pid_t start(char *const *words, const int own[OWN], int shared) {
   sigset_t all, before;
   int limit = most_descriptors();
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   signal(SIGCHLD, SIG_DFL); /* where a parent had it ignored, how a process ended would be lost */
   pid_t parent = getpid(), process = fork();
-  if (process == 0) become(words, own, limit, parent);
+  if (process == 0) become(words, own, shared, limit, parent);
   int saved_errno = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   errno = saved_errno;
   return process;
 }
 
-/* The two ends of the socket and of the pipe, and an empty input, all but ours above the numbers that they get in the
-   worker, so that none is in another's way. False with errno. */
-static bool make_ends(int ours[2], int own[4]) {
+/* The two ends of the socket and of the pipe, an empty input and what is shared, all but ours above the numbers that
+   they get in the worker, so that none is in another's way. False with errno. */
+static bool make_ends(int ours[2], int own[OWN], int shared, int *kept) {
   int pair[2] = {-1, -1}, ends[2] = {-1, -1}, nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
   bool made = nowhere >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0 &&
               pipe2(ends, O_CLOEXEC) == 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0 &&
               fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
   int from[] = {nowhere, ends[1], ends[1], pair[1]};
-  for (int i = 0; i < 4; i++) {
-    own[i] = made ? fcntl(from[i], F_DUPFD_CLOEXEC, FIRST_OTHER) : -1;
+  for (int i = 0; i < OWN; i++) {
+    own[i] = made ? fcntl(from[i], F_DUPFD_CLOEXEC, OWN + 1) : -1;
     made = own[i] >= 0;
   }
+  *kept = made && shared >= 0 ? fcntl(shared, F_DUPFD_CLOEXEC, OWN + 1) : -1;
+  made = made && (shared < 0 || *kept >= 0);
   int saved_errno = errno;
   for (int i = 0; i < 4; i++)
     if (i != 2 && from[i] >= 0) close(from[i]);
@@ -115,12 +118,13 @@ void sm_worker_clear(sm_worker *worker) {
       (sm_worker){.socket = -1, .pipe = -1, .closed_at = -1, .socket_left = SIZE_MAX, .pipe_left = SIZE_MAX};
 }
 
-int sm_worker_start(sm_worker *worker, char *const *words) {
-  int ours[2], own[4], error = 0;
+int sm_worker_start(sm_worker *worker, char *const *words, int shared) {
+  int ours[2], own[OWN], kept, error = 0;
   sm_worker_clear(worker);
-  pid_t process = make_ends(ours, own) ? start(words, own) : -1;
+  pid_t process = make_ends(ours, own, shared, &kept) ? start(words, own, kept) : -1;
   if (process < 0) error = errno;
-  for (int i = 0; i < 4; i++) close_end(&own[i]);
+  for (int i = 0; i < OWN; i++) close_end(&own[i]);
+  close_end(&kept);
   worker->socket = ours[0];
   worker->pipe = ours[1];
   if (!error) {

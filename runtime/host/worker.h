@@ -32,10 +32,11 @@ typedef struct sm_worker {
 void sm_worker_clear(sm_worker *worker);
 
 /* Starts words[0], a path, with the null-terminated `words`, as a worker. Descriptor 3 is one end of a UNIX stream
-   socket, 0 is empty, 1 and 2 are one pipe, others are closed. No signal is blocked, ignored or caught. It has a
-   session of its own and is killed when this process dies, however it dies. Signals are passed on to it (interrupt.h).
-   To be called in the main thread. 0, or the number of an error. One worker at a time. */
-int sm_worker_start(sm_worker *worker, char *const *words);
+   socket, 0 is empty, 1 and 2 are one pipe, 4 is what `shared` is here (-1: closed), others are closed. No signal is
+   blocked, ignored or caught. It has a session of its own and is killed when this process dies, however it dies.
+   Signals are passed on to it (interrupt.h). To be called in the main thread. 0, or the number of an error. One worker
+   at a time. */
+int sm_worker_start(sm_worker *worker, char *const *words, int shared);
 
 typedef enum sm_worker_event {
   SM_WORKER_NOTHING,   /* came in time; or a signal that asks to stop has come, which is told once */

@@ -195,6 +195,7 @@ static sm_worker *new_worker(lua_State *L) {
 }
 
 int sm_host_worker(lua_State *L) {
+  int shared = (int)luaL_optinteger(L, 2, -1);
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
     lua_createtable(L, 1, 0);
@@ -216,7 +217,7 @@ int sm_host_worker(lua_State *L) {
   }
   words[count + 1] = NULL;
   sm_worker *worker = new_worker(L);
-  int error = sm_worker_start(worker, (char *const *)words);
+  int error = sm_worker_start(worker, (char *const *)words, shared);
   if (error) return luaL_error(L, "cannot start a worker: %s", strerror(error));
   current = worker;
   return 1;

@@ -7,6 +7,7 @@ local environment = require "sm.experiment.environment"
 local host = require "sm.cli.host"
 local modules = require "sm.modules"
 local permits = require "sm.cli.permits"
+local ranks = require "sm.cli.ranks"
 local runtime = require "sm.runtime"
 local schema = require "sm.experiment.schema"
 local staging = require "sm.cli.staging"
@@ -95,6 +96,7 @@ function M.home(self)
     self.kind = "script"
     return "restart"
   end
+  if ranks.rank() > 0 then error("under --mpi rank 0 alone writes", 0) end
   if self.kind == "nothing" then error("this writes nothing: `smrun eval` and `--dry-run` leave no file behind", 0) end
   if self.unwritable then error(self.unwritable, 0) end
   return become_script(self) or error("there is no directory yet for what it writes", 0)
@@ -193,12 +195,12 @@ end
 
 --- A step may take its time, once a run has begun.
 function M.graceful(self, call)
-  self.graceful, self.last_step = call.on and self.opened ~= nil, now()
+  self.graceful, self.last_step = call.on and (self.opened ~= nil or ranks.rank() > 0), now()
 end
 
 --- The run has heard that it is to stop, and saves.
 function M.asked(self)
-  self.asked = self.asked or self.opened and now()
+  self.asked = self.asked or (self.opened or ranks.rank() > 0) and now()
 end
 
 function M.planned(self, call)

@@ -1,4 +1,5 @@
 --- Tells the user what went wrong, on standard error.
+local ranks = require "sm.cli.ranks"
 local text = require "sm.text"
 local usage = require "sm.usage"
 
@@ -15,6 +16,9 @@ return function(problem)
     if type(problem) == "table" then message, lines = problem.message, problem.lines end
     words, code = tostring(message) .. (lines and "\n" .. lines or ""), failed
   end
+  local heard
+  heard, words = ranks.fail(words)
+  if heard then return code end
   words = "smrun: " .. text.visible(words, "\n\t") .. "\n"
   local columns = text.terminal(2)
   io.stderr:write(columns and text.wrap(words, columns, 2) or words)

@@ -44,6 +44,8 @@ local options <const> = {
   { "slurm", "--slurm OPTIONS", "submit a sweep as a job array of Slurm, and a job that compares at the end; OPTIONS "
     .. "are sbatch's, in quotes" },
   { "compare", "--compare", "compare what is finished of a sweep, and name what is missing; train nothing" },
+  { "mpi", "--mpi",
+    "one run by the processes that mpirun starts: mpirun -n 4 smrun --mpi FILE; the same bits as without" },
   { "again", "--again", "make a new run, or export the file anew, although it is there already" },
   { "quiet", "--quiet", "no progress: the last line and errors only" },
   { "dry_run", "--dry-run",

@@ -7,6 +7,7 @@ local complain = require "sm.cli.complain"
 local help = require "sm.cli.help"
 local options = require "sm.cli.options"
 local problem = require "sm.problem"
+local ranks = require "sm.cli.ranks"
 local text = require "sm.text"
 local traceback = require "sm.cli.traceback"
 local usage = require "sm.usage"
@@ -41,6 +42,7 @@ local function dispatch(arguments)
     host.set_threads(given.threads) -- for processes that this one starts
     require "sm.runtime".system.set_threads(given.threads)
   end
+  if given.mpi then ranks.start(given) end
   if command ~= "help" then return commands[command](given) end
   local output = wrong and io.stderr or io.stdout
   output:write(text.visible(help.text(given.about, options.commands[given.about]), "\n"))
@@ -60,7 +62,7 @@ end
 function M.main(arguments)
   usage.call(arguments[0] or "")
   local ok, result = xpcall(dispatch, traceback.handler, arguments)
-  return ok and result or report(result)
+  return ranks.finish(ok and result or report(result))
 end
 
 return M

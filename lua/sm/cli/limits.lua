@@ -158,13 +158,13 @@ local function all_memory()
 end
 
 --- The limits of a run: what the command line gives, and for the rest what holds without. Runs of a sweep that go on at
---- once share the memory.
+--- once, and ranks on one machine, share the memory.
 --- @param given table of sm.cli.options
 --- @return table {memory=, time=, cpu=, disk=, files=}: bytes, seconds, seconds, bytes, a number of files
 function M.of(given)
   return {
     memory = given.max_memory
-      or math.max(LEAST_MEMORY, SHARE_OF_MEMORY * all_memory() / (given.jobs or 1) // 1 | 0),
+      or math.max(LEAST_MEMORY, SHARE_OF_MEMORY * all_memory() / (given.jobs or given.here or 1) // 1 | 0),
     time = given.max_time or DEFAULT_TIME,
     cpu = given.max_cpu or DEFAULT_TIME * (given.threads or require "sm.runtime".system.threads()),
     disk = given.max_disk or DEFAULT_DISK,

@@ -22,7 +22,7 @@ end
 M.commands = {
   resume = {
     words = "RUN", takes = { "run", "text" }, least = 1, most = math.huge,
-    options = running { quiet = true, runs = true, data = true, again = true },
+    options = running { quiet = true, runs = true, data = true, again = true, mpi = true },
   },
   eval = {
     words = "RUN", takes = { "run" }, least = 1, most = 1,
@@ -58,7 +58,7 @@ M.commands = {
 M.unnamed = {
   file = {
     options = running { runs = true, again = true, quiet = true, dry_run = true, jobs = true, text = true,
-      data = true, plan = true, slurm = true, compare = true },
+      data = true, plan = true, slurm = true, compare = true, mpi = true },
   },
   code = { least = 0, most = 0, options = { code = true, trust = true } },
   interactive = {
@@ -100,6 +100,7 @@ M.options = {
   { "--trust" },
   { "--again" },
   { "--quiet" },
+  { "--mpi" },
   { "--dry-run" },
   { "--version" },
   { "-v --verbose", target = "verbose" },

@@ -3,6 +3,7 @@ local host = require "sm.cli.host"
 local program = package.loaded["sm.host"] -- nil under plain Lua, which runs a file in its own process
 local loader = require "sm.experiment.load"
 local paths = require "sm.cli.paths"
+local ranks = require "sm.cli.ranks"
 local settings = require "sm.cli.settings"
 local usage = require "sm.usage"
 
@@ -24,7 +25,8 @@ end
 
 --- Loads a file that may turn out to be a script.
 local function load_file(options, overrides, source, where)
-  local why
+  local why = options.mpi and "option '--mpi' is for a file that returns an experiment; this script trains it itself"
+    or nil
   for _, said in ipairs(said_by_scripts) do
     local name, words = table.unpack(said)
     if options[name] and not why then
@@ -82,8 +84,20 @@ local is_confined <const> = M.is_confined
 --- Hands work to a worker, which loads its libraries while this process loads its own.
 --- @return integer exit code
 function M.confine(work)
-  work.worker = program.worker()
+  work.worker = program.worker(nil, ranks.memory())
   return require "sm.cli.supervisor".run(work)
+end
+
+--- What several ranks do not train.
+local function check_ranks(options, combinations)
+  if #combinations > 1 then
+    usage.fail("--mpi trains one run on several ranks, and this is a sweep of %d runs; --jobs runs several of these at "
+      .. "once, each in a process of its own", #combinations)
+  end
+  local sweep <const> = "is for a sweep, and --mpi for one run"
+  for name, why in pairs { jobs = sweep, plan = sweep, slurm = sweep, compare = sweep, dry_run = "needs one process" } do
+    if options[name] then usage.fail("option '--%s' does not go with --mpi: it %s", (name:gsub("_", "-")), why) end
+  end
 end
 
 --- smrun FILE.lua [key=value …]; more than one value for a parameter makes a sweep.
@@ -92,6 +106,7 @@ function M.file(options)
   local path = options.words[1]
   if not options.text then paths.check_file(path) end -- a run of a sweep has the text that the sweep began with
   local combinations, swept = settings.read(options.words, 2)
+  if options.mpi then check_ranks(options, combinations) end
   local sweeps = #combinations > 1 or options.plan or options.slurm or options.compare
   if sweeps then return require "sm.cli.sweep".run(options, combinations, swept) end
   if not is_confined(options) then return M.train(options, combinations[1]) end

@@ -11,6 +11,7 @@ local message = require "sm.cli.message"
 local modules = require "sm.modules"
 local permits = require "sm.cli.permits"
 local program = require "sm.host"
+local ranks = require "sm.cli.ranks"
 local runtime = require "sm.runtime"
 local staging = require "sm.cli.staging"
 local text = require "sm.text"
@@ -25,6 +26,7 @@ local now <const> = runtime.system.now
 
 local glance <const> = 0.25 -- seconds between two looks at the time
 local shortest_patience <const>, longest_patience <const>, patience_to_save <const> = 10, 600, 60 -- seconds
+local time_alone <const> = 2 -- seconds for a worker without the other ranks to end
 local reprieve <const> = 1 -- seconds in which a worker that has ended is still answered
 local most_output <const> = 1 << 16 -- bytes in one piece
 local most_source <const> = 8 << 20 -- bytes of a file, which goes to the worker in one message
@@ -32,7 +34,7 @@ local interrupted_code <const>, failed_code <const> = 130, 1
 
 --- Starts a worker, or one more with other rights.
 local function start(self)
-  self.worker, self.early, self.over = self.early or program.worker(self.words), nil, false
+  self.worker, self.early, self.over = self.early or program.worker(self.words, ranks.memory()), nil, false
   self.skip = { output = self.said.output, errors = self.said.errors }
   self.said = { output = 0, errors = 0 }
   self.ended, self.asked, self.placed = nil, nil, nil
@@ -51,7 +53,7 @@ local function start(self)
     source = self.source, run = self.run, called = self.called,
     read = self.permits.read, runs = self.permits.runs, hint = self.permits.hint, write = write,
     source_of = self.source_of, pictures = self.pictures, output = output, places = self.permits.places, home = home,
-    limits = self.limits, terminal = self.terminal,
+    limits = self.limits, terminal = self.terminal, is_rank = ranks.memory() ~= nil,
     columns = text.columns(), threads = runtime.system.threads(),
   })
 end
@@ -166,7 +168,7 @@ end
 
 --- Why a worker that says that all is done is not believed: it has begun to train a run, and the run is not finished.
 local function undone(self)
-  if self.typing then return nil end
+  if self.typing or ranks.rank() > 0 then return nil end
   if self.predictions and not self.predictions.finished then return "the experiment's process ended too early" end
   local run = self.kind == "experiment" and self.opened or self.what == "resume"
   return run and not self.summary and ("%s is not finished, and the experiment's process has ended"):format(self.path
@@ -220,6 +222,17 @@ function class:complete(before)
   end
 end
 
+--- A worker hears itself that another rank has ended, once it waits for that one. One that does not is ended soon.
+local function heed_others(self)
+  local words = ranks.problem()
+  if not words or self.over then return end
+  self.alone = self.alone or now()
+  if now() > self.alone + time_alone and not self.problem then
+    self.problem = words
+    self.worker:kill()
+  end
+end
+
 --- What the worker does next, until it has ended.
 local function next_event(self)
   local known = self.end_of_worker
@@ -237,6 +250,7 @@ local function serve(self)
     elseif kind == "ended" then return conclude(self, bytes, code, why, cpu)
     end
     be_patient(self)
+    heed_others(self)
   end
 end
 
@@ -257,7 +271,7 @@ function M.run(work)
   local predictions = work.what == "predict" and host.predictions(work.pictures, options) or nil
   local self <close> = setmetatable({
     what = work.what, options = {
-      words = options.words, again = options.again, quiet = options.quiet, dry_run = options.dry_run,
+      words = options.words, again = options.again, quiet = options.quiet, dry_run = options.dry_run, mpi = options.mpi,
       text = options.text, runs = options.runs, data = options.data, needs_data = options.needs_data,
       grey = options.grey, resize = options.resize, invert = options.invert,
       most = predictions and predictions.most,
@@ -266,7 +280,7 @@ function M.run(work)
     run = work.run, words = work.words, early = work.worker, begun = work.run ~= nil, planned = work.planned,
     called = usage.program(),
     runs = (options.runs or "runs"):gsub("(.)/+$", "%1"), limits = limits.of(options),
-    kind = staging.kind(work), began = now(), last_step = now(), longest = 0,
+    kind = ranks.rank() > 0 and "nothing" or staging.kind(work), began = now(), last_step = now(), longest = 0,
     origin = work.origin, source_of = work.source_of, pictures = work.pictures, output = work.output,
     predictions = predictions,
     restarts = 0, settled = {}, published = { bytes = 0, count = 0 },

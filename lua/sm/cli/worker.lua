@@ -11,6 +11,7 @@ local message = require "sm.cli.message"
 local modules = require "sm.modules"
 local problem = require "sm.problem"
 local program = require "sm.host"
+local ranks = require "sm.cli.ranks"
 local reach = require "sm.reach"
 local runtime = require "sm.runtime"
 local traceback = require "sm.cli.traceback"
@@ -21,6 +22,7 @@ local M = {}
 local seen_often <const>, seen_seldom <const> = 0.1, 1 -- seconds between two steps that are told
 local done_code <const>, failed_code <const> = 0, 1
 local most_descriptors <const>, spare_bytes <const> = 1024, 1 << 20
+local shared_descriptor <const> = 4 -- of the memory by which ranks compute together
 local loaded_before <const> = { "sm", "lfs" } -- what has code in C: no more is loaded afterwards
 
 --- Calls the supervisor. @return any what it answers, where it does
@@ -54,7 +56,7 @@ end
 
 local asked = false
 
-local function answering(work)
+local function answering(work, collective)
   local permits <const> = {
     read = work.read, write = work.write, runs = work.runs, hint = work.hint, home = work.home or nil,
     ask = function() return call "home" end,
@@ -123,6 +125,7 @@ local function answering(work)
 
   reach.confine(permits)
   for name, f in pairs(Host) do host[name] = f end
+  if collective then ranks.join(host, collective) end
   modules.publish_by(function(place, text) return call("publish", { place = place, text = text }) end)
 end
 
@@ -130,6 +133,7 @@ end
 
 --- Gives up all rights but those granted, once everything is loaded that must be loaded before, and then starts the
 --- threads.
+--- @return table|nil what the ranks of a run compute together, as sm.collective has it
 local function confine(work)
   require "sm.data.search".places(work.places)
   os.date "%c" -- reads the time zone
@@ -138,6 +142,7 @@ local function confine(work)
   if work.what ~= "parameters" then
     require "sm.canvas".measure("x", { size = 10 }) -- finds the font: fontconfig notes what it has seen, in ~/.cache
   end
+  local collective = work.is_rank and require "sm.collective".join(shared_descriptor) or nil
   program.wipe_environment()
   local read = table.move(work.read, 1, #work.read, 2, { work.runs or "/dev/null" })
   local confined, reason = pcall(program.confine, { read = read, write = work.write })
@@ -152,6 +157,7 @@ local function confine(work)
     memory = bounds.memory, cpu = math.ceil(bounds.cpu), descriptors = most_descriptors,
     file = bounds.disk + bounds.disk // 16 + spare_bytes, -- the supervisor ends what has written more than the limit
   }
+  return collective
 end
 
 -- The work -------------------------------------------------------------------------------------------------------
@@ -216,8 +222,7 @@ function M.main()
   usage.call(work.called)
   require "sm.text".assume(work.columns)
   local ok, result = xpcall(function()
-    confine(work)
-    answering(work)
+    answering(work, confine(work))
     require "sm.cli.allowed".install()
     return works[work.what](work)
   end, handle)
