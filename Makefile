@@ -222,6 +222,12 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
 
+# A program that mpirun starts, for tests/cluster/mpi.lua.
+$(BUILD)/cluster/mpi_sum: tests/cluster/mpi_sum.c $(patsubst %,$(BUILD)/base/%.o,mpi/ring mpi/sum mpi/wire)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(HOST_FLAGS) $(LINK_FLAGS) $^ -o $@ $(MPI_LIBS) -lm
+
 # The benchmark. Without oneDNN, or PyTorch, its part is left out, and the report says so.
 CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -MMD -MP -O3 -march=native -fopenmp
 ONEDNN = $(shell $(CXX) -std=c++17 -fsyntax-only -x c++ bench/onednn.hpp 2>/dev/null && echo $(BUILD)/bench/onednn_step)
@@ -279,4 +285,4 @@ install-rock: all # for LuaRocks, which then moves it to where it belongs
 clean: ## remove everything that was built
 	rm -rf build
 
--include $(shell find $(addprefix $(BUILD)/,base tests bench $(LEVELS)) -name '*.d' -type f 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,base tests cluster bench $(LEVELS)) -name '*.d' -type f 2>/dev/null)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -187,6 +188,7 @@ static void serve(uint32_t number) {
 static void *run(void *nothing) {
   uint32_t done = 0;
   last_look = seconds_now();
+  prctl(PR_SET_TIMERSLACK, 1000); /* nanoseconds that a pause may be longer */
   while (!quit) {
     uint32_t posted = atomic_load_explicit(&ring->posted, memory_order_acquire);
     if (posted == done)
