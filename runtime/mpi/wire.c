@@ -31,15 +31,17 @@ typedef struct note {
 
 enum { NOTE = 3, GLANCE = 20 }; /* a tag; milliseconds between two looks of an idle thread */
 
-/* Seconds: between two signs of life; without one until a rank counts as gone; from a failure to the end of a process
+/* Seconds: between two signs of life; without one until a rank counts as gone, which is long, for a machine may be busy,
+   and mpirun knows of most ends itself; from a failure to the end of a process
    that does not end by itself; for rank 0 to hear of a failure; for a rank 0 that has heard to end all; for what was
    written to arrive before all is ended. */
-static const double beat = 1, silence_most = 6, grace = 3, to_hear = 2, to_end = 4, to_arrive = 0.2;
+static const double beat = 1, silence_most = 30, grace = 3, to_hear = 2, to_end = 4, to_arrive = 0.2;
 static const double least = 0.001, most = 1; /* between two looks; that one counts, for longer ones were a stop */
 
 static sm_link ranks;
 static sm_ring *ring;
 static bool with_mpi, is_started;
+static pid_t visible_neighbour; /* the rank before this one, where it is a process of this machine; else 0 */
 static pthread_t thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char problem[SM_WIRE_WORDS]; /* written once, with the lock, before has_problem */
@@ -128,7 +130,8 @@ static void watch_neighbour(double now, double passed) {
     send_note(ALIVE, neighbour(1));
   }
   silence += passed;
-  if (silence < silence_most) return;
+  bool gone = visible_neighbour && done_ranks == 0 && kill(visible_neighbour, 0) != 0 && errno == ESRCH;
+  if (!gone && silence < silence_most) return;
   char words[SM_WIRE_WORDS];
   snprintf(words, sizeof words, "rank %d of %d does not answer any more: its process or its machine is gone",
            neighbour(-1), ranks.ranks);
@@ -220,6 +223,23 @@ static bool is_launched(void) {
   return false;
 }
 
+/* The process of the rank before this one, where it can be seen from here. */
+static void find_neighbour(MPI_Comm machine) {
+  int before = neighbour(-1), there = MPI_UNDEFINED, count;
+  MPI_Group world, here;
+  MPI_Comm_group(MPI_COMM_WORLD, &world);
+  MPI_Comm_group(machine, &here);
+  MPI_Group_translate_ranks(world, 1, &before, here, &there);
+  MPI_Group_free(&world);
+  MPI_Group_free(&here);
+  MPI_Comm_size(machine, &count);
+  pid_t own = getpid(), *processes = calloc((size_t)count, sizeof *processes);
+  if (processes) MPI_Allgather(&own, sizeof own, MPI_BYTE, processes, sizeof own, MPI_BYTE, machine);
+  if (processes && there != MPI_UNDEFINED && processes[there] != own && kill(processes[there], 0) == 0)
+    visible_neighbour = processes[there];
+  free(processes);
+}
+
 /* How many ranks there are on this machine, and how many may run on cores of this one's. */
 static void count_neighbours(sm_wire_place *place) {
   MPI_Comm machine;
@@ -236,6 +256,7 @@ static void count_neighbours(sm_wire_place *place) {
     sharing += CPU_COUNT(&both) > 0;
   }
   free(sets);
+  find_neighbour(machine);
   MPI_Comm_free(&machine);
   place->here = count;
   place->sharing = sharing > 0 ? sharing : 1;
