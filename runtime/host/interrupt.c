@@ -208,7 +208,7 @@ bool sm_host_passed_on(void) { return passed_on; }
 bool sm_host_signalled(void) { return interrupted != 0; }
 
 void sm_host_catch_signals(lua_State *L) {
-  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU};
+  static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXCPU, SIGUSR1};
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
   sigfillset(&action.sa_mask);
   main_thread = pthread_self();

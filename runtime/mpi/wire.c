@@ -45,7 +45,7 @@ static pid_t visible_neighbour; /* the rank before this one, where it is a proce
 static pthread_t thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char problem[SM_WIRE_WORDS]; /* written once, with the lock, before has_problem */
-static atomic_bool has_problem, is_own, heard, ending, all_done, quit;
+static atomic_bool has_problem, is_own, said, heard, ending, all_done, quit;
 static atomic_int abort_code; /* not 0: the thread is to end everything */
 
 /* The thread's alone. */
@@ -316,6 +316,7 @@ bool sm_wire_fail(const char *words) {
   if (!is_started || ranks.ranks == 1) return false;
   char text[SM_WIRE_WORDS];
   snprintf(text, sizeof text, "rank %d of %d: %s", ranks.rank, ranks.ranks, words);
+  said = true;
   set_problem(text, true);
   if (ranks.rank == 0) return false;
   for (double last = seconds_now() + to_hear; is_own && !heard && seconds_now() < last;) sleep_for(0.005);
@@ -342,8 +343,8 @@ int sm_wire_finish(int code) {
   ending = well;
   while (well && !has_problem && !all_done) sleep_for(0.002);
   if (!well || has_problem) {
-    if (well && (ranks.rank == 0 || (is_own && !heard))) fprintf(stderr, "smrun: %s\n", problem);
-    break_off(well ? EXIT_FAILURE : code);
+    if (well && !said && (ranks.rank == 0 || (is_own && !heard))) fprintf(stderr, "smrun: %s\n", problem);
+    break_off(code == EXIT_SUCCESS ? EXIT_FAILURE : code);
   }
   quit = true;
   sm_ring_wake(&ring->posted);

@@ -57,6 +57,11 @@ end
 --- What keeps the run from going on, in words that name the rank; nil while nothing does.
 M.problem = function() return mpi and mpi.problem() end
 
+--- What became of this rank alone, in words that name it where there are others.
+function M.named(words)
+  return place and place.rank == 0 and place.ranks > 1 and ("rank 0 of %d: %s"):format(place.ranks, words) or words
+end
+
 --- Before a rank tells the person of an error that ends it.
 --- @return boolean whether rank 0 tells it instead
 --- @return string the words to tell, which name a rank

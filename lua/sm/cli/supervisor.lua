@@ -162,8 +162,8 @@ local function judge(self, how, code, why, cpu)
   if cpu >= bounds.cpu then
     return ("stopped: it used more than %s of processor time (--max-cpu)"):format(limits.time_words(bounds.cpu))
   end
-  if how == "signal" then return ("the experiment's process was ended by signal %d"):format(code) end
-  return ("the experiment's process ended by itself, with exit code %d"):format(code)
+  return ranks.named((how == "signal" and "the experiment's process was ended by signal %d"
+    or "the experiment's process ended by itself, with exit code %d"):format(code))
 end
 
 --- Why a worker that says that all is done is not believed: it has begun to train a run, and the run is not finished.
