@@ -132,6 +132,45 @@ describe("one run by several ranks", function()
     local status, _, err = helpers.shell(place, mpirun .. "-n 4 " .. program .. " differ")
     assert.equal(1, status)
     has(err, "a sum of 9 numbers on rank 1")
+    for way = 0, 2 do
+      status, _, err = helpers.shell(place, ("%s-n 2 %s forge %d"):format(mpirun, program, way))
+      assert.equal(1, status)
+      has(err, "rank 1 of 2: the experiment's process asked for what there is not")
+    end
+  end)
+
+  it("names the package where MPI was not built", function()
+    local build = helpers.smrun:gsub("/smrun$", "")
+    assert.equal(0, helpers.shell(place, ("mkdir -p bin share/smrun lib; cp %s/smrun bin; cp -r %s/lib lib/smrun; "
+      .. "ln -s %s/lua share/smrun/lua; rm -f lib/smrun/sm/mpi.so"):format(build, build, lfs.currentdir())))
+    local status, _, err = helpers.shell(place, "bin/smrun --mpi tiny.lua steps=1")
+    assert.equal(1, status)
+    has(err, "libopenmpi-dev")
+    write(place .. "/lib/smrun/sm/mpi.so", "no library")
+    status, _, err = helpers.shell(place, "bin/smrun --mpi tiny.lua steps=1")
+    assert.equal(1, status)
+    has(err, "openmpi-bin")
+    assert.equal(0, helpers.shell(place, "bin/smrun tiny.lua steps=1"))
+  end)
+
+  try("saves once when it is asked to stop, and goes on with another number of ranks", function()
+    local name <const> = "/tiny/steps=400/checkpoints/step-000400.safetensors"
+    assert.equal(0, helpers.shell(place, "$SMRUN --quiet --runs apart tiny.lua steps=400"))
+    local shell = begin(("%s -n 2 %s --mpi tiny.lua steps=400"):format(mpirun, quote(helpers.smrun)))
+    local saved = place .. "/runs/tiny/steps=400/checkpoints"
+    local all = wait_for(function()
+      local found = find(shell)
+      return lfs.attributes(saved .. "/step-000007.safetensors") and found[1] and found
+    end, patience)
+    assert.is_truthy(all, read(place .. "/err"))
+    for _, process in pairs(all) do os.execute("kill -USR1 " .. process) end
+    assert.is_truthy(wait_for(function() return lfs.attributes(place .. "/code") end, patience))
+    assert.equal("130", read(place .. "/code"):match "%d+", read(place .. "/err"))
+    local _, times = read(place .. "/runs/tiny/steps=400/log.txt"):gsub("interrupted after step %d+ of 400; saved", "")
+    assert.equal(1, times)
+    local status, out, err = helpers.shell(place, mpirun .. "-n 4 $SMRUN --mpi resume runs/tiny/steps=400")
+    assert.equal(0, status, out .. err)
+    assert.is_true(read(place .. "/runs" .. name) == read(place .. "/apart" .. name))
   end)
 
   try("is one rank without mpirun", function()

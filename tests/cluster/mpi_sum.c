@@ -1,5 +1,6 @@
 /* What ranks compute together, without Lua: run by mpirun, each process is a rank.
    mpi_sum           sums of many sizes against the tree computed here; texts; what ranks say that differ
+   mpi_sum forge N   rank 1 posts what there is not, in one of three ways: all end, and the message names it
    mpi_sum differ    rank 1 asks for something else: all ranks end, and the message names it
    mpi_sum time      how long sums of 4 KB, 1 MB and 100 MB take */
 #include <math.h>
@@ -151,6 +152,20 @@ static void time_sums(void) {
   }
 }
 
+static void forge(int way) {
+  static const sm_ring_item wrong_items[] = {
+    {SM_RING_KINDS, 8}, {SM_RING_SUM, SM_RING_BYTES + 4096}, {SM_RING_GATHER, SM_RING_BYTES}};
+  if (place.rank == 1) {
+    client.ring->items[0] = wrong_items[way % 3];
+    client.posted = 1;
+    atomic_store(&client.ring->posted, 1);
+    sm_ring_wake(&client.ring->posted);
+    await();
+  }
+  real x[2] = {0};
+  sum(x, 2);
+}
+
 int main(int argc, char **argv) {
   char words[SM_WIRE_WORDS];
   const char *wanted = argc > 1 ? argv[1] : "";
@@ -162,6 +177,8 @@ int main(int argc, char **argv) {
   if (!client.ring) return EXIT_FAILURE;
   if (strcmp(wanted, "time") == 0) {
     time_sums();
+  } else if (strcmp(wanted, "forge") == 0) {
+    forge(argc > 2 ? atoi(argv[2]) : 0);
   } else if (strcmp(wanted, "differ") == 0) {
     real x[10] = {0};
     sum(x, place.rank == 1 ? 9 : 10);

@@ -20,7 +20,7 @@ local function load_module()
     error("option '--mpi': this smrun was built without MPI; Debian's package smrun-mpi has what is missing, and "
       .. "`make` builds it where the package libopenmpi-dev is installed", 0)
   end
-  error(("option '--mpi': %s cannot be loaded; the packages libopenmpi3 and openmpi-bin have what it needs: %s"):format(
+  error(("option '--mpi': %s cannot be loaded; the package openmpi-bin brings what it needs: %s"):format(
     path, tostring(module):match "[^\n]*"), 0)
 end
 
