@@ -8,10 +8,10 @@
 
 /* From here on SIGINT, SIGTERM, SIGHUP, SIGUSR1 (which mpirun passes on) and a write to a closed pipe stop the Lua code
    of `L`, the main state: by an error in whatever it runs, or, while it asked for grace, by a flag alone. The error is
-   what the registry has under the name below, or else the text "interrupted". Where nobody asks for the flag within a minute, the error comes
-   after all. Where the error cannot come within 5 seconds, since a function in C runs, or the program goes on for
-   another 30, the signal kills. So does a second one, half a second later or more; further writes to a closed pipe
-   merely fail. Signals that the parent process ignores stay ignored. */
+   what the registry has under the name below, or else the text "interrupted". Where nobody asks for the flag within a
+   minute, the error comes after all. Where the error cannot come within 5 seconds, since a function in C runs, or the
+   program goes on for another 30, the signal kills. So does a second one, half a second later or more; further writes
+   to a closed pipe merely fail. Signals that the parent process ignores stay ignored. */
 extern const char *const sm_host_interruption;
 void sm_host_catch_signals(lua_State *L);
 

@@ -31,8 +31,8 @@ typedef struct note {
 
 enum { NOTE = 3, GLANCE = 20 }; /* a tag; milliseconds between two looks of an idle thread */
 
-/* Seconds: between two signs of life; without one until a rank counts as gone, which is long, for a machine may be busy,
-   and mpirun knows of most ends itself; from a failure to the end of a process
+/* Seconds: between two signs of life; without one until a rank counts as gone, which is long, for a machine may be
+   busy, and mpirun knows of most ends itself; from a failure to the end of a process
    that does not end by itself; for rank 0 to hear of a failure; for a rank 0 that has heard to end all; for what was
    written to arrive before all is ended. */
 static const double beat = 1, silence_most = 30, grace = 3, to_hear = 2, to_end = 4, to_arrive = 0.2;

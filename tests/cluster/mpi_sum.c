@@ -66,7 +66,8 @@ static real tree(int first, int count, size_t i) {
 static void check_sums(void) {
   static const size_t sizes[] = {0, 1, 2, 3, 7, 31, 1000, 1023, 1024, 1025, 99999, SM_RING_REALS - 1, SM_RING_REALS,
                                  SM_RING_REALS + 1, 5 * SM_RING_REALS + 13, (SM_RING_SLOTS + 2) * SM_RING_REALS + 5};
-  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+  size_t count = sizeof sizes / sizeof *sizes - (place.ranks > 2); /* the last one takes all slots, and memory */
+  for (size_t s = 0; s < count; s++) {
     real *x = malloc((sizes[s] + 1) * sizeof *x);
     if (!x) exit(sm_wire_finish(EXIT_FAILURE));
     for (size_t i = 0; i < sizes[s]; i++) x[i] = value(place.rank, i);

@@ -264,7 +264,7 @@ describe("a worker", function()
     end)
 
     it("it does not outlive its supervisor, however that ends", function()
-      for _, name in ipairs { "KILL", "USR1" } do
+      for _, name in ipairs { "KILL", "USR2" } do
         supervisor(ignoring)
         assert.equal("gone\n", bash(begin .. "kill -" .. name .. " $run; wait $run 2>/dev/null; sleep 0.2; "
           .. "gone $worker && echo gone"))

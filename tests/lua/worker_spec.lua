@@ -134,9 +134,9 @@ exit	5	nil
     end)
 
     it("by a signal, and is not there any more", function()
-      assert.equal("signal\t10\tnil\nnil\n", supervised [=[
+      assert.equal("signal\t12\tnil\nnil\n", supervised [=[
         local worker = start [[local channel = ...
-          channel.send(io.open "/proc/self/stat":read "n" .. "") os.execute "kill -USR1 $PPID"]]
+          channel.send(io.open "/proc/self/stat":read "n" .. "") os.execute "kill -USR2 $PPID"]]
         local came, _, last = collect(worker)
         tell(last)
         print((io.open("/proc/" .. came.message .. "/stat")))
