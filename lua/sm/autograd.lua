@@ -21,6 +21,7 @@ local status <const>, running <const> = coroutine.status, coroutine.running
 -- What one of them resumes is inside as well; one that has yielded, or that an error has ended, concerns nobody.
 local within, any_within, calls = setmetatable({}, { __mode = "k" }), false, 0
 local observer -- see M.observe
+local ranks -- see M.among
 
 --- Whether the latest of the calls that the running code is inside of was one of no_grad.
 local function is_inside()
@@ -39,16 +40,17 @@ local OVERWRITTEN <const> = runtime.tape.new_overwritten("copy_", function()
 end)
 runtime.tape.set_overwritten_node(OVERWRITTEN)
 
--- Whether anything is recorded here. Of an operation, which is given, an observer hears then.
+-- Whether anything is recorded here. Of an operation, which is given, an observer hears then, and so does a step of
+-- several ranks, which says whether its output varies.
 local function asked(output, name, _, _, ...)
   if name and observer and observer.operation then observer.operation(output, name, ...) end
-  return not (any_within and is_inside())
+  return not (any_within and is_inside()), name and ranks and ranks:made(output, ...)
 end
 
 -- In most steps there is nothing to ask.
 local records, saved, watch, record, record_twice, record_foreign = runtime.tape.recorders(asked)
 
-local function look() watch(observer ~= nil or any_within) end
+local function look() watch(observer ~= nil or any_within or ranks ~= nil) end
 
 --- True when x, a leaf or computed from one, wants a gradient.
 M.tracks = runtime.tape.tracks
@@ -130,18 +132,6 @@ M.record = record
 -- written with recorded operations. Elsewhere nothing is recorded while it runs.
 M.record_twice = record_twice
 
-local hearing -- see M.hear_totals
-
---- Has f(y, total, divisor) hear of every sum or mean of all elements that an operation computes: y is total / divisor,
--- which are numbers in double, before y is rounded. nil ends that.
-function M.hear_totals(f) hearing = f end
-
---- Tells of such a sum. @return y
-function M.totalled(y, total, divisor)
-  if hearing then hearing(y, total, divisor) end
-  return y
-end
-
 --- Calls f(...) with somebody who looks on, and returns its results. Where nobody does, that costs one comparison.
 -- @param given {operation=function(output, name, ...) hears of every operation and its inputs, recorded or not,
 --   leaf=function(x, name) hears of every leaf that backward gives a gradient, and of the operation that used it,
@@ -159,10 +149,17 @@ function M.observe(given, f, ...)
   return M.restoring(restore, f, ...)
 end
 
+--- Says which step of several ranks hears of every operation, as sm.ranks has it; nil: none.
+function M.among(step)
+  ranks = step
+  look()
+end
+
 --- f as what a person may call: an observer with a `call` is asked in its place.
 -- @param name of the operation
 function M.heard(name, f)
   return function(...)
+    if ranks then return ranks:operation(f, ...) end
     if observer and observer.call then return observer.call(name, f, ...) end
     return f(...)
   end
@@ -215,6 +212,7 @@ end
 -- the result of an operation that is recorded, and where y is one, a gradient that reaches x raises.
 -- @return x
 function M.copy_(x, y)
+  if ranks then ranks:copied(x, y) end
   if any_within and is_inside() then return runtime.tensor.copy_(x, y) end
   local from = origin(x)
   local free = from == nil or from == OVERWRITTEN

@@ -6,6 +6,7 @@ local arguments = require "sm.ops.arguments"
 local autograd = require "sm.autograd"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
+local ranks = require "sm.ranks"
 local where = require "sm.ops.compare".where
 local windows = require "sm.windows"
 local shape_text = require "sm.text".shape
@@ -128,13 +129,6 @@ function M.check_affine(name, o, shape)
   check_one(name, "bias", o.bias, shape)
 end
 
-local sharing -- see M.share
-
---- Batches are normalised over several ranks from now on, where f says so.
--- @param f function(x) → the collective of the ranks that have parts of the batch x, or nil: it has `rank`, from 0,
---   `ranks`, and `sum_doubles(list)`, which gives the sums over the ranks; nil takes f back
-function M.share(f) sharing = f end
-
 --- The statistics of a batch of all ranks, from those of each.
 local function statistics_of(collective, x, layout, epsilon)
   local own, all = { N.statistics(x, layout[1], layout[2], layout[3], nil, epsilon) }, {}
@@ -167,7 +161,7 @@ end
 -- @return that; mean and variance {outer, groups}, {groups} where outer is 1
 function M.normalised(name, x, layout, groups, o, beside, relu)
   local weight, bias, epsilon = o.weight, o.bias, o.epsilon
-  local collective = not groups and sharing and sharing(x)
+  local collective = not groups and ranks.now and ranks.now:shares(x)
   local y, mean, variance = N.forward(x, weight, bias, layout[1], layout[2], layout[3], groups, epsilon, beside, relu,
     collective and statistics_of(collective, x, layout, epsilon) or nil)
   local kept = relu and beside and y or nil -- what relu let pass is seen in it; without `beside` it follows from x

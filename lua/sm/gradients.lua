@@ -3,6 +3,7 @@
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local check = require "sm.check"
+local ranks = require "sm.ranks"
 local fail = require "sm.fail"
 local shape_text = require "sm.text".shape
 
@@ -10,7 +11,7 @@ local M = {}
 
 local get_node, is_tensor, tape = runtime.tape.node, runtime.tensor.is_tensor, runtime.tape
 local nodes_before, ready, pass = tape.nodes_before, tape.ready, tape.pass
-local lend, settle, take, let_go = tape.lend, tape.settle, tape.take, tape.let_go
+local lend, hold, settle, take, let_go = tape.lend, tape.hold, tape.settle, tape.take, tape.let_go
 local add, record_twice = runtime.pointwise.add, autograd.record_twice
 local get_gradient, set_gradient = runtime.tensor.gradient, runtime.tensor.set_gradient
 -- Nobody gets it in hand.
@@ -27,6 +28,11 @@ end
 --- A gradient with memory of its own.
 local function copy_of(g)
   return record_twice(runtime.tensor.to(g), "clone", function(gy) return gy end, nil, g)
+end
+
+--- A gradient to keep, with memory that nobody else has.
+local function own(g, graph)
+  return take(g, graph) and g or copy_of(g)
 end
 
 local OPTIONS = {
@@ -68,15 +74,48 @@ local function leading_to(nodes, wanted)
   return leads
 end
 
-local passing -- see M.passing
+-- Where several ranks make a step, the gradients that a node gives are held back here until it is left: those of
+-- leaves, and what is one rank's contribution. `sum` may then let other ranks go on, which it cannot within tape.pass.
 
---- Has every gradient that goes from a node to one of its inputs pass f, in all walks, until this is called again.
--- @param f function(g, x, node) → the gradient that goes on to the input x, g or another; nil for none
--- @return the function before
-function M.passing(f)
-  local before = passing
-  passing = f
-  return before
+--- What tape.pass asks of a gradient g on its way from a node to its input x.
+-- @param held list of {x, g, whether it is a contribution}, or nil where no loss is descended
+-- @return function(g, x, node) → whether it goes on now; else it is held back
+local function passing(step, held)
+  return function(g, x, node)
+    local is_contribution = step:contributes(node, x)
+    local is_leaf = get_node(x) == true
+    if not held or not (is_leaf or is_contribution) then return true end
+    local kept = own(g)
+    hold(kept)
+    held[#held + 1] = { x, kept, is_contribution }
+    return false
+  end
+end
+
+--- The sum of two gradients of an input.
+local function added(a, b)
+  if not a then return b end
+  local sum = add(a, b)
+  hold(sum)
+  let_go(a)
+  let_go(b)
+  return sum
+end
+
+--- Sends on what was held back. What goes to a leaf is added when the sums of all ranks are there.
+-- @param later list to which leaves and their gradients are appended
+local function send_on(step, held, arrived, later)
+  for i = 1, #held do
+    local x, g, is_contribution = table.unpack(held[i])
+    local target = get_node(x)
+    held[i] = nil
+    if is_contribution then step:sum(g, target == true) end
+    if target == true then
+      later[#later + 1], later[#later + 2] = x, g
+    else
+      arrived[target] = added(arrived[target], g)
+    end
+  end
 end
 
 --- The walk: gradients of `root` for leaves and nodes. Each of them is held, see tape.take.
@@ -90,23 +129,31 @@ local function walk(root, gradient, wanted, graph, listener)
   lend(gradient)
   if node == true then return { [root] = gradient }, { root } end
 
+  local step <const> = ranks.now
+  local held <const> = step and step.descends and {} or nil
+  local later <const> = {} -- leaves and their gradients in turn
+  if step then step.graph = graph end
   local nodes, arrived, leaves = nodes_before(node)
   local leads, found = wanted and leading_to(nodes, wanted), wanted and {} or arrived
   arrived[node] = gradient
   local way <const> = { arrived, leaves, graph, graph and sum_of or add, leads, wanted, found,
-    listener and listener.leaf, passing } -- as in runtime/bind/walk.c
+    listener and listener.leaf, step and passing(step, held) } -- as in runtime/bind/walk.c
   for i = 1, #nodes do
     local current = nodes[i]
     local gy, reuse = ready(way, current)
-    if gy then pass(way, current, gy, current[BACKWARD](gy, reuse, graph)) end
+    if gy then
+      if held then step:sums_for(current) end
+      pass(way, current, gy, current[BACKWARD](gy, reuse, graph))
+      if held then send_on(step, held, arrived, later) end
+    end
+  end
+  if step then step.graph = false end
+  if held then
+    step:settle()
+    for i = 1, #later, 2 do arrived[later[i]] = added(arrived[later[i]], later[i + 1]) end
   end
   for i = 1, wanted and #leaves or 0 do found[leaves[i]] = arrived[leaves[i]] end
   return found, leaves
-end
-
---- A gradient to keep, with memory that nobody else has.
-local function own(g, graph)
-  return take(g, graph) and g or copy_of(g)
 end
 
 --- Computes the gradients of a scalar with respect to every leaf it depends on and adds them to the leaves' `grad`.

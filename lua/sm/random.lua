@@ -9,6 +9,7 @@
 local runtime = require "sm.runtime"
 local check = require "sm.check"
 local fail = require "sm.fail"
+local ranks = require "sm.ranks"
 
 local M = {}
 
@@ -103,9 +104,14 @@ end
 function M.draw(stream, make)
   local number, first = first_number + NUMBER[stream], offset[stream]
   local made = make(seed, number, first)
-  offset[stream] = first + runtime.tensor.count(made)
+  local before, count = 0, runtime.tensor.count(made)
+  if ranks.now then -- this rank's part of what one process would draw
+    before, count = ranks.now:share(made)
+    if before > 0 then made = make(seed, number, first + before) end
+  end
+  offset[stream] = first + count
   drawn = drawn or not asked
-  return made, seed, number, first
+  return made, seed, number, first + before
 end
 
 local function filled(kernel)

@@ -18,16 +18,18 @@ typedef struct shared {
 
 enum { ASKED = 1, OWN_NAME = 2, SHARED = 3, KIND = 4 };
 
-/* Whether something is recorded now, of what is at the first `given` places. */
-static bool is_recording(lua_State *L, int given) {
+/* Whether something is recorded now, of what is at the first `given` places. *varies, which may be NULL: whether its
+   node is to say that it varies. */
+static bool is_recording(lua_State *L, int given, bool *varies) {
   const shared *own = lua_touserdata(L, lua_upvalueindex(SHARED));
   if (!own->is_watched) return true;
   luaL_checkstack(L, given + 1, "too many inputs");
   lua_pushvalue(L, lua_upvalueindex(ASKED));
   for (int i = 1; i <= given; i++) lua_pushvalue(L, i);
-  lua_call(L, given, 1);
-  bool is_so = lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  lua_call(L, given, 2);
+  bool is_so = lua_toboolean(L, -2);
+  if (varies) *varies = lua_toboolean(L, -1);
+  lua_pop(L, 2);
   return is_so;
 }
 
@@ -46,7 +48,8 @@ static bool is_any_tracked(lua_State *L, int first) {
 static int record(lua_State *L) {
   enum { GIVEN = 4 };
   sm_lua_tensor(L, 1);
-  if (is_recording(L, lua_gettop(L)) && is_any_tracked(L, GIVEN + 1)) {
+  bool varies = false;
+  if (is_recording(L, lua_gettop(L), &varies) && is_any_tracked(L, GIVEN + 1)) {
     const shared *own = lua_touserdata(L, lua_upvalueindex(SHARED));
     int node = lua_gettop(L) + 1, inputs = node - 1 - GIVEN;
     luaL_checkstack(L, 4, NULL);
@@ -63,6 +66,10 @@ static int record(lua_State *L) {
       lua_pushvalue(L, GIVEN + 1 + i);
       lua_rawseti(L, node, SM_NODE_INPUTS + i);
     }
+    if (varies) {
+      lua_pushboolean(L, true);
+      lua_setfield(L, node, "varies");
+    }
     lua_setiuservalue(L, 1, SM_NODE);
   }
   lua_settop(L, 1);
@@ -71,13 +78,13 @@ static int record(lua_State *L) {
 
 /* records(x, …) → whether `record` would record what is computed from these now */
 static int records(lua_State *L) {
-  lua_pushboolean(L, is_recording(L, 0) && is_any_tracked(L, 1));
+  lua_pushboolean(L, is_recording(L, 0, NULL) && is_any_tracked(L, 1));
   return 1;
 }
 
 /* saved(x, …) → `versions` of them, nil where nothing is recorded */
 static int saved(lua_State *L) {
-  if (is_recording(L, 0)) return sm_lua_versions(L);
+  if (is_recording(L, 0, NULL)) return sm_lua_versions(L);
   lua_pushnil(L);
   return 1;
 }
@@ -90,7 +97,8 @@ static int watch(lua_State *L) {
 }
 
 /* recorders(asked) → records, saved, watch, and three functions `record`, of nodes of the kinds in their order.
-   asked(…) gets what `record` gets, or nothing, and says whether something is recorded now. */
+   asked(…) gets what `record` gets, or nothing, and says whether something is recorded now, and of `record` whether the
+   node varies (sm.ranks). */
 static int recorders(lua_State *L) {
   static const struct {
     const char *name;

@@ -117,6 +117,40 @@ static int changed(lua_State *L) {
   return sm_lua_push_changed(L, 1);
 }
 
+/* is_any_varying(examples, x, …) → whether one of these differs between processes that train together: one that is
+   marked, and of those without a node one whose first size is `examples`, or, where that is nil, every one */
+static int is_any_varying(lua_State *L) {
+  const int last = lua_gettop(L);
+  const bool all = lua_isnil(L, 1);
+  const size_t examples = all ? 0 : (size_t)sm_lua_integer(L, 1, 0, LUA_MAXINTEGER);
+  bool is_one = false;
+  for (int i = 2; i <= last && !is_one; i++) {
+    const sm_tensor *x = sm_lua_test_tensor(L, i);
+    if (!x) continue;
+    is_one = x->varies || (x->storage && x->storage->varies);
+    if (is_one || !(all || (x->shape.rank > 0 && x->shape.size[0] == examples))) continue;
+    is_one = lua_getiuservalue(L, i, SM_NODE) == LUA_TNIL;
+    lua_settop(L, last);
+  }
+  lua_pushboolean(L, is_one);
+  return 1;
+}
+
+/* set_varying(x, …): marks these, and what is made to share their memory later; what is no tensor is passed over */
+static int set_varying(lua_State *L) {
+  for (int i = lua_gettop(L); i > 0; i--) {
+    sm_tensor *x = sm_lua_test_tensor(L, i);
+    if (x) x->varies = true;
+  }
+  return 0;
+}
+
+/* fill_varying(x): marks all that shares x's memory */
+static int fill_varying(lua_State *L) {
+  sm_lua_tensor(L, 1)->storage->varies = true;
+  return 0;
+}
+
 void sm_lua_open_tape(lua_State *L) {
   static const luaL_Reg functions[] = {{"node", get_node},
                                        {"tracks", tracks},
@@ -127,6 +161,9 @@ void sm_lua_open_tape(lua_State *L) {
                                        {"is_part", is_part},
                                        {"versions", sm_lua_versions},
                                        {"changed", changed},
+                                       {"is_any_varying", is_any_varying},
+                                       {"set_varying", set_varying},
+                                       {"fill_varying", fill_varying},
                                        {NULL, NULL}};
   sm_lua_functions(L, functions);
 }

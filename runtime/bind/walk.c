@@ -106,6 +106,13 @@ static int lend(lua_State *L) {
   return 0;
 }
 
+/* hold(g): held in one more place */
+static int hold(lua_State *L) {
+  sm_lua_tensor(L, 1);
+  ++*sm_lua_held(L, 1);
+  return 0;
+}
+
 /* Whether nobody else has the gradient at index, or its memory, or has seen it: then it is the caller's. */
 static bool is_own(lua_State *L, int index) {
   return *sm_lua_held(L, index) == 1 && sm_lua_tensor(L, index)->storage->references == 1;
@@ -160,7 +167,8 @@ enum way {
   WANTED,      /* beside it, the set of leaves and nodes that they are for */
   FOUND,       /* beside it, table: node that is wanted → its gradient */
   LEAF,        /* function(leaf, name of the operation), called for each leaf, or nil */
-  PASSING      /* function(g, x, node) → the gradient that goes on from node to its input x, or nil */
+  PASSING      /* function(g, x, node), or nil: asked of the gradient g that goes from node to its input x; whether it
+                  goes on. If not, it is held back, and is not let go of here */
 };
 
 /* What `pass` has at hand: places on the stack. */
@@ -280,6 +288,32 @@ static void add_leaf(lua_State *L, int leaf) {
   }
 }
 
+/* Whether the gradient at g goes on now, from the node to its input. For a leaf whose gradients are held back, false
+   arrives. */
+static bool goes_on(lua_State *L, int g, int input, bool is_leaf) {
+  int top = lua_gettop(L);
+  bool is_so = true;
+  if (lua_rawgeti(L, WAY, PASSING) == LUA_TFUNCTION) {
+    lua_pushvalue(L, g);
+    lua_pushvalue(L, input);
+    lua_pushvalue(L, NODE);
+    lua_call(L, 3, 1);
+    is_so = lua_toboolean(L, -1);
+  }
+  lua_settop(L, top);
+  if (is_so || !is_leaf) return is_so;
+  lua_rawgeti(L, WAY, ARRIVED);
+  lua_pushvalue(L, input);
+  if (lua_rawget(L, top + 1) == LUA_TNIL) {
+    add_leaf(L, input);
+    lua_pushvalue(L, input);
+    lua_pushboolean(L, false);
+    lua_rawset(L, top + 1);
+  }
+  lua_settop(L, top);
+  return false;
+}
+
 /* Puts what is on top in the place of the gradient at g, which is let go of. */
 static void exchange(lua_State *L, int g, bool graph) {
   sm_lua_tensor(L, -1);
@@ -305,16 +339,8 @@ static void deliver(lua_State *L, int g, lua_Integer i, bool graph) {
     sm_lua_fail(L, "backward: the gradient of '%s' for its input %d has shape %s, the input %s", name_of(L, NODE),
                 (int)i + 1, sm_shape_text(given, &gradient->shape), sm_shape_text(expected, &x->shape));
   }
-  if (lua_rawgeti(L, WAY, PASSING) == LUA_TFUNCTION) {
-    lua_pushvalue(L, g);
-    lua_pushvalue(L, input);
-    lua_pushvalue(L, NODE);
-    lua_call(L, 3, 1);
-    exchange(L, g, graph);
-  } else {
-    lua_pop(L, 1);
-  }
   bool is_leaf = lua_isboolean(L, target);
+  if (!goes_on(L, g, input, is_leaf)) return;
   if (is_leaf) lua_copy(L, input, target);
   lua_rawgeti(L, WAY, ARRIVED);
   lua_pushvalue(L, target);
@@ -366,7 +392,7 @@ static int pass(lua_State *L) {
 void sm_lua_add_walk(lua_State *L) {
   static const luaL_Reg functions[] = {{"nodes_before", nodes_before},
                                        {"ready", ready}, {"pass", pass},
-                                       {"lend", lend}, {"let_go", let_go}, {"take", take},
+                                       {"lend", lend}, {"hold", hold}, {"let_go", let_go}, {"take", take},
                                        {"settle", settle}, {NULL, NULL}};
   sm_lua_add_functions(L, functions);
 }

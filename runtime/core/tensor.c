@@ -103,6 +103,7 @@ sm_status sm_tensor_share(sm_tensor *tensor, const sm_tensor *base, const sm_sha
   }
   sm_tensor shared = {.dtype = base->dtype, .shape = *shape, .storage = base->storage};
   shared.is_detached = base->is_detached;
+  shared.varies = base->varies;
   shared.data = (char *)base->data + offset * sm_dtype_bytes(base->dtype);
   shared.storage->references++;
   *tensor = shared;

@@ -88,6 +88,7 @@ typedef struct sm_storage {
   size_t bytes;
   uint64_t version;  /* how often it was changed in place since it was made: who does so adds one */
   bool overwritten; /* with numbers whose gradient should have passed, and cannot */
+  bool varies;      /* copied into from a tensor that does */
   sm_memory *memory;
   void *data;
 } sm_storage;
@@ -96,6 +97,7 @@ typedef struct sm_tensor {
   sm_dtype dtype;
   sm_shape shape;
   bool is_detached;    /* no gradient passes, whatever its memory was overwritten with */
+  bool varies;         /* differs between processes that train one model together, each on examples of its own */
   sm_storage *storage; /* NULL: released */
   void *data;          /* first element, inside storage */
 } sm_tensor;

@@ -74,48 +74,6 @@ describe("sm.grad", function()
   end)
 end)
 
-describe("gradients.passing", function()
-  local gradients = require "sm.gradients"
-
-  local function passing(f, run)
-    local before = gradients.passing(f)
-    local ok, met = pcall(run)
-    gradients.passing(before)
-    assert(ok, met)
-  end
-
-  it("hears of each gradient that goes from an operation to an input, and may give another", function()
-    local x, w = sm.tensor { 1, 2 }:requires_grad(), sm.tensor { 3, 4 }:requires_grad()
-    local heard = {}
-    passing(function(g, input, node)
-      heard[#heard + 1] = ("%s %s"):format(node[1], input == x and "x" or input == w and "w" or "between")
-      return input == w and g * 10 or g
-    end, function() (x * w + x):sum():backward() end)
-    assert.same({ "sum between", "add between", "add x", "mul x", "mul w" }, heard)
-    assert.same({ 4, 5 }, x.grad:totable())
-    assert.same({ 10, 20 }, w.grad:totable())
-    x.grad, w.grad = nil, nil;
-    (x * w):sum():backward()
-    assert.same({ 1, 2 }, w.grad:totable())
-  end)
-
-  it("works for sm.grad and for gradients of gradients", function()
-    local x = sm.tensor { 1, 2 }:requires_grad()
-    passing(function(g, input) return input == x and g * 3 or g end, function()
-      local g = sm.grad((x * x):sum(), x, { create_graph = true })[1]
-      assert.same({ 6, 12 }, g:totable()) -- each of the two contributions, x, three times
-      assert.is_true(g:tracks())
-    end)
-  end)
-
-  it("raises where it gives no tensor", function()
-    local x = sm.tensor { 1, 2 }:requires_grad()
-    passing(function() return nil end, function()
-      helpers.has(message(function() x:sum():backward() end), "a tensor")
-    end)
-  end)
-end)
-
 describe("the gradients of norm and logsumexp where there is nothing to go by", function()
   it("are 0, also a second time", function()
     for _, case in ipairs { { "norm", 0 }, { "logsumexp", -math.huge } } do

@@ -3,6 +3,7 @@ local arguments = require "sm.ops.arguments"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
 local layer = require "sm.nn.layer"
+local ranks = require "sm.ranks"
 local runtime = require "sm.runtime"
 local tensor = require "sm.tensor"
 local shape_text = require "sm.text".shape
@@ -44,7 +45,7 @@ M.batchnorm = layer.define("batchnorm", {
       o.mean, o.variance = self.mean, self.variance
       return (x:batch_norm(o))
     end
-    local rows, shape = 1, x.shape
+    local rows, shape = ranks.rows(1), x.shape
     for axis = 1, #shape - 1 do rows = rows * shape[axis] end
     if rows < 2 then error("training needs at least 2 values of each channel, got " .. rows, 0) end
     local y, mean, variance = x:batch_norm(o)
@@ -56,7 +57,7 @@ M.batchnorm = layer.define("batchnorm", {
   takes_more = function(self, x)
     if not self.training or not self.weight or not is_tensor(x) or x.dtype ~= runtime.real then return false end
     local rank, channels, rows = runtime.tensor.rows(x)
-    return rank >= 2 and rows >= 2 and channels == #self.weight
+    return rank >= 2 and ranks.rows(rows) >= 2 and channels == #self.weight
   end,
 
   -- What forward gives in training, `beside` added, and relu of that, in one pass; either may be absent.

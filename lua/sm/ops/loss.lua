@@ -7,6 +7,7 @@ local check = require "sm.check"
 local compare = require "sm.ops.compare"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
+local ranks = require "sm.ranks"
 
 local T, L, C = runtime.tensor, runtime.loss, runtime.compare
 local record, saved, tracks = autograd.record_twice, autograd.saved, autograd.tracks
@@ -88,7 +89,7 @@ define {
     end
     if ignore and not labels then fail "cross_entropy: option 'ignore' goes with labels, not with probabilities" end
     local loss, log_sum, divisor, total = L.cross_entropy(logits, target, weight, smoothing, ignore)
-    autograd.totalled(loss, total, divisor)
+    if ranks.now and ranks.now.call then loss, divisor = ranks.now:quotient(total, divisor) end
     return record(loss, "cross_entropy", function(gy, _, graph)
       local gx, gt
       if tracks(logits) then

@@ -4,6 +4,7 @@ local arguments = require "sm.ops.arguments"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local fused = require "sm.fused"
+local ranks = require "sm.ranks"
 local shape_text = require "sm.text".shape
 local traced = require "sm.ops.traced"
 
@@ -174,7 +175,7 @@ define {
       return o.bias and shifted(x, o.mean, scale, o.bias) or scaled(x, o.mean, scale)
     end
     for a = 1, #shape - 1 do rows = rows * shape[a] end
-    if rows == 1 then fail "batch_norm: expected at least 2 values of each channel, got 1" end
+    if ranks.rows(rows) == 1 then fail "batch_norm: expected at least 2 values of each channel, got 1" end
     return fused.batch_norm(x, o)
   end,
   twice = true,

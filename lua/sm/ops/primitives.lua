@@ -197,21 +197,21 @@ function M.index_select(x, axis, positions, name, first)
   return record(select(x, axis, positions, first or 1), name, function(gy)
     if axis == 1 then return M.index_add_batch(gy, x.shape[1], positions, first) end
     return M.index_add(gy, x.shape, axis, positions, first)
-  end, autograd.saved(positions), x)
+  end, autograd.saved(positions), x, positions)
 end
 
 --- Zeros of `shape`, and each element of x along the axis added at its position.
 function M.index_add(x, shape, axis, positions, first)
   return record(I.index_add(shape, axis, positions, first or 1, x), "index_add", function(gy)
     return M.index_select(gy, axis, positions, "index_select", first)
-  end, autograd.saved(positions), x)
+  end, autograd.saved(positions), x, positions)
 end
 
 --- Zeros {rows, …}, and each element of x along the first axis, a batch's, added at its position, by parts of it.
 function M.index_add_batch(x, rows, positions, first)
   return record(I.index_add_batch(rows, positions, first or 1, x), "index_add", function(gy)
     return M.index_select(gy, 1, positions, "index_select", first)
-  end, autograd.saved(positions), x)
+  end, autograd.saved(positions), x, positions)
 end
 
 --- x[i, index[i, j, k], k] along an axis; positions count from `first`: 1, or 0 for labels.
@@ -219,14 +219,14 @@ end
 function M.gather(x, axis, index, first, name)
   return record(I[name](x, axis, index, first), name, function(gy)
     return M.scatter_add(x.shape, axis, index, first, gy)
-  end, autograd.saved(index), x)
+  end, autograd.saved(index), x, index)
 end
 
 --- Zeros of a shape, or a copy of a tensor, and src[i, j, k] added at [i, index[i, j, k], k].
 function M.scatter_add(x, axis, index, first, src)
   return record(I.scatter_add(x, axis, index, first, src), "scatter_add", function(gy)
     return gy, tracks(src) and M.gather(gy, axis, index, first, "gather")
-  end, autograd.saved(index), x, src)
+  end, autograd.saved(index), x, src, index)
 end
 
 return M

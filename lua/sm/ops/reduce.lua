@@ -8,9 +8,10 @@ local cat = require "sm.ops.parts".cat
 local fail = require "sm.fail"
 local check = require "sm.check"
 local primitives = require "sm.ops.primitives"
+local ranks = require "sm.ranks"
 
 local T, K = runtime.tensor, runtime.math
-local record, saved, totalled = autograd.record_twice, autograd.saved, autograd.totalled
+local record, saved = autograd.record_twice, autograd.saved
 local copy, reduced = primitives.copy, along.reduced
 
 local records = {}
@@ -24,21 +25,29 @@ local function from_end(axis, x)
   return axis < 0 and axis + #x.shape + 1 or axis
 end
 
+--- The axis of a vector is all that it has, and may be a batch's.
+local function all_or(axis, x)
+  return not ((axis == 1 or axis == -1) and T.is_tensor(x) and #x.shape == 1) and axis or nil
+end
+
 local function mean(x, axis)
-  local y, total, divisor = K.mean(x, axis)
-  if total then totalled(y, total, divisor) end
+  axis = all_or(axis, x)
+  local y, total, all = K.mean(x, axis)
+  if ranks.now and ranks.now:combines(x, axis) then y, all = ranks.now:quotient(total, all) end
   return record(y, "mean", function(gy, _, graph)
-    local count = axis and x.shape[from_end(axis, x)] or T.count(x)
+    local count = all or x.shape[from_end(axis, x)]
     return (graph and primitives.spread or K.spread)(gy, x.shape, axis, 1 / count)
   end, nil, x)
 end
 records.mean = mean -- for other families
 
 local function sum(x, axis)
-  local y, total, divisor = K.sum(x, axis)
-  if total then totalled(y, total, divisor) end
+  axis = all_or(axis, x)
+  local step = ranks.now and ranks.now:combines(x, axis) and ranks.now
+  local y, total = K.sum(x, axis)
+  if step then y = step:quotient(total, 1) end
   return record(y, "sum", function(gy, _, graph)
-    return (graph and primitives.spread or K.spread)(gy, x.shape, axis, 1)
+    return (graph and primitives.spread or K.spread)(gy, x.shape, axis, step and step:share_of_sum() or 1)
   end, nil, x)
 end
 

@@ -5,6 +5,7 @@ local autograd = require "sm.autograd"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local primitives = require "sm.ops.primitives"
+local ranks = require "sm.ranks"
 local symbols = require "sm.ops.symbols"
 
 local T, E = runtime.tensor, runtime.expression
@@ -203,8 +204,8 @@ end
 function M.lazily_summed(name, f, count)
   local _, traced = M.lazily(name, f, count)
   return function(divisor, x, ...)
-    local sum, total = E.run(compiled(traced()), ONE_SUM, divisor, x, ...)
-    local y = autograd.totalled(T.reshape(sum, {}), total, divisor)
+    local y, total = E.run(compiled(traced()), ONE_SUM, divisor, x, ...)
+    if ranks.now and ranks.now.call then y, divisor = ranks.now:quotient(total, divisor) else y = T.reshape(y, {}) end
     return recorded_as(y, traced(), 1, x.shape, divisor, x, ...)
   end
 end
