@@ -424,6 +424,9 @@ function png.save(path, x) end
 ---@field evaluate? integer validation and pictures every so many steps (default: 500)
 ---@field keep? integer how many checkpoints are kept; the last two always are (default: 2)
 ---@field log? integer a row of metrics.csv every so many steps (default: 100)
+--- a power of two, 4 where nothing is said: the parts of a batch whose sums are added; as many processes at most can
+--- make a run together
+---@field parts? integer
 ---@field patience? integer ends the training after so many evaluations without a better one, as `best` says
 ---@field steps integer how many
 

@@ -311,7 +311,7 @@ M.read = read
 function M.begin_with(run, found, directory)
   local optimizer_state, best = put_numbers(run, found), found.numbers.validation.best
   restore_training(run, optimizer_state, found.numbers, found.path)
-  if not run.best or not best then return end
+  if not run.best or not best or run.host.collective and run.host.collective.rank > 0 then return end
   local path <const> = directory .. best_name
   local tensors, metadata = M.read_file(path, #directory)
   if metadata.source ~= run.source or metadata.step ~= ("%d"):format(best.step) then

@@ -44,6 +44,8 @@ local schedule_keys = check.spec("experiment: schedule", {
   patience = { type = "integer", min = 1,
     doc = "ends the training after so many evaluations without a better one, as `best` says" },
   accumulate = { type = "integer", min = 1, doc = "batches whose mean gradient makes a step; 1 where nothing is said" },
+  parts = { type = "integer", min = 1, max = 64, doc = "a power of two, 4 where nothing is said: the parts of a batch "
+    .. "whose sums are added; as many processes at most can make a run together" },
   ema = { type = "real", above = 0, below = 1,
     doc = "the decay of an exponential moving average of the weights, which is evaluated in their place" },
 })
@@ -106,7 +108,9 @@ end
 --- What goes together, and what does not.
 local function check_together(declaration)
   local schedule = declaration.schedule
-  if declaration.train and schedule.accumulate then
+  if schedule.parts and schedule.parts & schedule.parts - 1 ~= 0 then
+    fail("experiment: schedule: option 'parts' must be a power of two, got %d", schedule.parts)
+  elseif declaration.train and schedule.accumulate then
     fail("experiment: schedule: option 'accumulate' is for steps down the gradient of the loss; `train` makes a step "
       .. "of its own out of one batch")
   elseif (declaration.best or schedule.patience) and not declaration.data.validation then

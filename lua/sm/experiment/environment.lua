@@ -24,8 +24,9 @@ function M.surroundings(file)
 end
 
 --- @param surroundings table as the function above gives it
+--- @param ranks table|nil {count=(processes that make the run together)}
 --- @return table for JSON
-function M.describe(surroundings)
+function M.describe(surroundings, ranks)
   return {
     smrun = runtime.version,
     lua = _VERSION,
@@ -33,13 +34,15 @@ function M.describe(surroundings)
     git = surroundings.git, processor = surroundings.processor, host = surroundings.host,
     cores = runtime.system.cores(),
     threads = runtime.system.threads(),
+    ranks = ranks and ranks.count,
     instruction_set = runtime.system.instruction_set,
     blas = runtime.system.blas(),
     started = os.date "!%Y-%m-%dT%H:%M:%SZ",
   }
 end
 
-local of_a_session <const> = { "started", "host", "git", "smrun", "threads", "cores", "instruction_set" }
+local of_a_session <const> = { "started", "host", "git", "smrun", "threads", "ranks", "cores",
+  "instruction_set" }
 
 --- What may be different each time a run goes on. The first time is what the record itself says.
 --- @param environment table as `describe` gives it

@@ -15,6 +15,7 @@ local file_names = require "sm.experiment.names"
 local numbers = require "sm.numbers"
 local place_of = require "sm.place"
 local random = require "sm.random"
+local ranks = require "sm.experiment.ranks"
 local run = require "sm.experiment.run"
 local stand_in = require "sm.data.stand_in"
 local text = require "sm.text"
@@ -72,7 +73,7 @@ local function with_source(options)
 end
 
 local function already_finished(this, path)
-  local summary = directory.summary(path)
+  local summary = ranks.first(this, function() return directory.summary(path) end)
   this.host.finished_already(this.progress, summary, path)
   return { directory = path, summary = summary }
 end
@@ -150,7 +151,8 @@ end
 function Experiment:resume(options)
   local _ <close> = random.scope()
   local this, path = existing(self, options, "experiment:resume")
-  if directory.summary(path) then return already_finished(this, path) end
+  local finished = ranks.first(this, function() return directory.summary(path) ~= nil end)
+  if finished then return already_finished(this, path) end
   local changed = identity.changed(path, this.identity)
   if changed then fail("%s; the run cannot go on like this", changed) end
   return this:pursue(path)

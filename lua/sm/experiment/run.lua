@@ -1,16 +1,16 @@
 --- One run: a declaration, its parts built from the seed, and the directory it fills.
-local lfs = require "lfs"
 local runtime = require "sm.runtime"
+local beginning = require "sm.experiment.beginning"
 local borrowed = require "sm.experiment.borrowed"
 local check = require "sm.check"
 local fail = require "sm.fail"
 local random = require "sm.random"
+local ranks = require "sm.experiment.ranks"
 local checkpoint = require "sm.experiment.checkpoint"
 local conclude = require "sm.experiment.conclude"
 local continued = require "sm.experiment.continued"
 local directory = require "sm.experiment.directory"
 local first_steps = require "sm.experiment.first_steps"
-local environment = require "sm.experiment.environment"
 local average = require "sm.experiment.average"
 local evaluate = require "sm.experiment.evaluate"
 local json = require "sm.json"
@@ -18,11 +18,9 @@ local metrics = require "sm.experiment.metrics"
 local moment = require "sm.experiment.moment"
 local file_names = require "sm.experiment.names"
 local train = require "sm.experiment.train"
-local modules = require "sm.modules"
 local several = require "sm.optim.several"
 local picture = require "sm.data.picture"
 local stand_in = require "sm.data.stand_in"
-local thousands = require "sm.numbers".thousands
 local undisturbed = require "sm.view.sample".undisturbed
 local shape_text = require "sm.text".shape
 
@@ -37,6 +35,7 @@ local share_of_report <const> = 1 / 20 -- of a run's time, at most
 --- @param options table {file=, source=, params=, quiet=, interrupted=}
 --- @param host table the program around it, as sm.cli.host
 function M.new(declaration, options, host)
+  host = ranks.around(host)
   local params, optimizer = options.params, declaration.optimizer
   if not getmetatable(optimizer) then optimizer = several.new(optimizer) end
   local moment_now = {
@@ -68,7 +67,8 @@ function M.new(declaration, options, host)
     views = declaration.views,
     view_columns = {},                 -- for each view the columns that it adds to metrics.csv
     seed = declaration.seed,
-    host = host,
+    host = host,                       -- the program around it; see ranks.around
+    ranks = nil,                       -- what several processes make it by; see sm.experiment.ranks
     progress = host.screen(options),
     interrupted = options.interrupted or host.interrupted,
     state = train.new_state(),         -- all numbers that a checkpoint keeps, but for those that others have
@@ -172,6 +172,7 @@ function M:build(evaluating)
   if self.schedule.ema then self.averages = average.new(self.model) end
   check_training(self, evaluating)
   self.stream = self.data:stream(self.schedule.batch)
+  self.ranks = ranks.of(self)
 end
 
 --- Seconds since the run first began, those of earlier processes included.
@@ -270,62 +271,6 @@ function M:note(changes)
   self.directory:write("environment.json", json.encode(self.record))
 end
 
---- Keeps every module beside the experiment: those that are loaded now, and those that a step may load later.
-local function keep_modules(self)
-  local kept, sums = modules.read(self.directory.path .. "/modules"), {}
-  local recording = false
-  modules.each(self.file, function(place, content)
-    if kept[place] ~= content then self.directory:write("modules/" .. place, content) end
-    sums[place], kept[place] = runtime.io.checksum(content), content
-    if recording then self:note({ modules = sums }) end
-  end)
-  recording = true
-  for place, content in pairs(kept) do sums[place] = runtime.io.checksum(content) end
-  return sums
-end
-
---- Keeps what the runs were that the experiment loads.
-local function keep_loaded(self)
-  return borrowed.keep(self.record.loaded or {}, function(loaded) self:note({ loaded = loaded }) end)
-end
-
-local function begin(self, path)
-  if self.replaces then
-    self.directory:clear()
-  elseif directory.read(path .. "/experiment.lua") then
-    self.progress:say(path .. " was stopped before its first checkpoint, and begins anew")
-  end
-  self.directory:write("params.json", self.params)
-  self.record = environment.describe(self.host.surroundings(self.file))
-  self:note({
-    experiment = self.name, variant = self.variant, seed = self.seed, continued = self.continued,
-    file = self.continued and self.origin.file or directory.absolute(self.file),
-    declaration = self.identity.declaration, data = self.identity.data, modules = keep_modules(self),
-    drew = self.identity.drew, -- whether the file drew numbers by the seed, so that its data may differ with it
-    script = self.identity.script, loaded = keep_loaded(self),
-    sessions = json.array { environment.session(self.record) },
-  })
-  local done = self.continued and continued.copy_metrics(self) or nil
-  self.directory:write("experiment.lua", self.source) -- last: from now on the directory is this run's
-  self.metrics = metrics.open(path .. "/metrics.csv", self.columns, done)
-  self.host.plan(self.progress, self:about(), path)
-  if not self.continued then return end
-  continued.say(self)
-  checkpoint.save(self) -- from now on it needs the other run no more
-end
-
-local function continue(self, path)
-  self.record = directory.record(path)
-  local sessions = self.record.sessions or { environment.session(self.record) }
-  local original = self.record.file
-  local file = original and lfs.attributes(original) and original or self.file
-  sessions[#sessions + 1] = environment.session(environment.describe(self.host.surroundings(file)))
-  self.metrics = metrics.open(path .. "/metrics.csv", self.columns, self.state.step)
-  self:note({ sessions = json.array(sessions), modules = keep_modules(self), loaded = keep_loaded(self) })
-  self.progress:say(("%s   goes on after step %s of %s\n"):format(path, thousands(self.state.step),
-    thousands(self.schedule.steps)))
-end
-
 --- Whatever happens, the screen, the signals and the log are left in order.
 --- @param problem any the error that ended the run, if one did
 function M:__close(problem)
@@ -363,7 +308,9 @@ function M:pursue(path, reason)
   local run <close> = self
   self.host.unheard(true)
   self.directory = self.host.open(self.progress, path)
-  if directory.summary(path) then fail("%s was finished by another process just now", path) end
+  if ranks.first(self, function() return directory.summary(path) ~= nil end) then
+    fail("%s was finished by another process just now", path)
+  end
   if reason then self.progress:say(reason) end
   if self.directory.unlocked then
     self.progress:say(("nothing keeps a second process out of %s: the file system gives no lock (%s)"):format(path,
@@ -371,25 +318,26 @@ function M:pursue(path, reason)
   end
   self:build()
   local say = function(line) self.progress:say(line) end
-  if checkpoint.restore(self, path, say) then
-    continue(self, path)
+  if ranks.restore(self, path, say) then
+    beginning.continue(self, path)
   else
-    local lost = not self.replaces and not self.continued and directory.record(path).continued
+    local lost = not (ranks.follows(self) or self.replaces or self.continued) and directory.record(path).continued
     if lost then
       fail("%s was to go on from %s, and was stopped before its first checkpoint; `smrun resume` that run again with "
         .. "the same parameters", path, lost.run)
     end
     train.check_fresh(self)
     if self.continued then continued.take_over(self) end
-    begin(self, path)
+    beginning.begin(self, path)
   end
+  if self.ranks then self.ranks:check_weights(self) end
   self.host.graceful(true)
   if train.train(run) == "interrupted" then
     self:report { how = "interrupted" }
     self.host.interrupted_run(self.progress, { step = self.state.step, steps = self.schedule.steps }, path)
     return { interrupted = true, directory = path }
   end
-  local summary = conclude(run, path)
+  local summary = ranks.first(self, function() return conclude(run, path) end)
   local pictures = #self.views > 0 or self.classes_drawn == true
   self.host.finished(self.progress, { summary = summary, pictures = pictures, next = next_of(self) }, path)
   return { directory = path, summary = summary }

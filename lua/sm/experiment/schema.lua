@@ -130,7 +130,7 @@ local texts <const> = each("object", "string")
 --- What another session of a run may have otherwise.
 local session <const> = {
   convolutions = each("array", texts),
-  smrun = "string", started = "string", host = "string", threads = "count", cores = "count",
+  smrun = "string", started = "string", host = "string", threads = "count", ranks = "count", cores = "count",
   instruction_set = "string", git = git,
 }
 

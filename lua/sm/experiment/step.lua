@@ -63,21 +63,40 @@ local function follow_gradient(run)
   error(met, 0)
 end
 
+--- @return tensor output
+--- @return tensor loss
+--- @return number its value
+local function losing(run, inputs, targets)
+  local output = run.model(inputs)
+  local loss = first_steps.loss(run, output, targets, inputs, run.at)
+  local value = run.ranks and run.ranks:value(loss) or loss:item()
+  M.check_finite(run, "loss", value, inputs)
+  if not loss:tracks() then fail_without_parameters(run) end
+  return output, loss, value
+end
+
+--- Whether there are labels to compare the outputs with; a transform may have mixed them.
+local function has_labels(run, targets) return run.accuracy and targets.dtype ~= runtime.real end
+
+--- The same as add_gradient, of several ranks.
+local function add_divided(run, batches, inputs, targets)
+  local value, output
+  value, output, targets = run.ranks:divide(run, inputs, targets, function(...) return losing(run, ...) end, batches)
+  if not has_labels(run, targets) then return value, run.ranks:conclude(run) end
+  return value, run.ranks:conclude(run, runtime.loss.correct(output, targets))
+end
+
 --- Adds the gradient of one batch's loss, divided by the number of batches of a step.
 --- @param batches integer
 --- @return number loss
 --- @return number|nil accuracy of the same forward pass
 local function add_gradient(run, batches)
   local inputs, targets = run.stream:next()
-  local output = run.model(inputs)
-  local loss = first_steps.loss(run, output, targets, inputs, run.at)
-  local value = loss:item()
-  M.check_finite(run, "loss", value, inputs)
-  if not loss:tracks() then fail_without_parameters(run) end
+  if run.ranks then return add_divided(run, batches, inputs, targets) end
+  local output, loss, value = losing(run, inputs, targets)
   if batches > 1 then loss = loss / batches end
   loss:backward()
-  local labels = run.accuracy and targets.dtype ~= runtime.real -- a transform may have mixed them
-  return value, labels and output:accuracy(targets) or nil
+  return value, has_labels(run, targets) and output:accuracy(targets) or nil
 end
 
 --- @return table name → number

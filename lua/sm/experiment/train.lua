@@ -6,6 +6,7 @@ local classes = require "sm.experiment.classes"
 local evaluate = require "sm.experiment.evaluate"
 local checkpoint = require "sm.experiment.checkpoint"
 local first_steps = require "sm.experiment.first_steps"
+local ranks = require "sm.experiment.ranks"
 local step = require "sm.experiment.step"
 
 local M = {}
@@ -120,7 +121,8 @@ end
 
 local function save(run)
   first_steps.check_places(run)
-  checkpoint.save(run)
+  if run.ranks then run.ranks:check_weights(run) end
+  if ranks.follows(run) then run.saved = run.state.step else checkpoint.save(run) end
 end
 
 --- What is due at this step: a row, an evaluation with its pictures, a checkpoint. The last step has it all.
@@ -130,7 +132,8 @@ local function milestones(run)
   local row = due and row_of(run)
   run:moment(false)
   if evaluating then
-    average.evaluating(run, function() evaluation(run, row) end)
+    if not ranks.follows(run) then average.evaluating(run, function() evaluation(run, row) end) end
+    if run.ranks then run.ranks:share_validation(run) end
   elseif due then
     write(run, row)
   end
@@ -154,9 +157,9 @@ end
 function M.train(run)
   run.model:train()
   trained[run.model] = true
-  if not run.saved then run:draw() end
+  if not run.saved and not ranks.follows(run) then run:draw() end
   while run.state.step < run.schedule.steps and not best.waited_enough(run) do
-    if run.interrupted() then
+    if ranks.interrupted(run) then
       save(run)
       return "interrupted"
     end
