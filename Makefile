@@ -113,8 +113,8 @@ test: deps-test ## install what is missing, build, run every test at this proces
 	@$(MAKE) --no-print-directory $(JOBS) all c-tests REAL=double
 	@lua5.4 tests/run.lua build build/double
 
-test-cluster: deps-cluster ## a sweep through a Slurm of one node and through GNU parallel: two minutes
-	@$(MAKE) --no-print-directory $(JOBS) all
+test-cluster: deps-cluster ## a sweep through a Slurm of one node and GNU parallel, one run by several ranks: four minutes
+	@$(MAKE) --no-print-directory $(JOBS) all cluster
 	@tests/cluster/run.sh $(BUILD)
 
 check: deps-check deps-cluster ## every level and kernel, sanitizers, valgrind, luacheck, warnings as errors, the reference
@@ -222,7 +222,10 @@ $(BUILD)/tests/%: tests/c/%.c $(LIBRARIES)
 	  -Wl,-rpath,'$$ORIGIN/../lib' $< $(EXTRA_OBJECTS) -o $@ -L$(BUILD)/lib -lsmrun -lcmocka -lm -lz \
 	  $(if $(filter test_canvas,$*),$(CAIRO_LIBS))
 
-# A program that mpirun starts, for tests/cluster/mpi.lua.
+# A program that mpirun starts, for tests/cluster/mpi_spec.lua.
+.PHONY: cluster
+cluster: $(if $(MPI_LIBS),$(BUILD)/cluster/mpi_sum)
+	@:
 $(BUILD)/cluster/mpi_sum: tests/cluster/mpi_sum.c $(patsubst %,$(BUILD)/base/%.o,mpi/ring mpi/sum mpi/wire)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)

@@ -32,8 +32,8 @@ step limits that are reached
 JOBS=1 lua5.4 tests/run.lua --later build/check # these measure time
 
 step a cluster of one machine
-build all
-tests/cluster/run.sh build $not_run
+build all cluster
+ROUNDS=5 tests/cluster/run.sh build $not_run
 
 if ! grep -q ' avx512vl ' /proc/cpuinfo; then
   step the C tests with vectors and registers as AVX-512 has them, made of what there is

@@ -34,12 +34,6 @@ static size_t check_rest(lua_State *L, const sm_tensor *x, size_t *from) {
   return count - *from;
 }
 
-static int push_position(lua_State *L, size_t position, bool all) {
-  lua_pushinteger(L, (lua_Integer)position);
-  lua_pushboolean(L, all);
-  return 2;
-}
-
 /* put(x, from) → the position up to which its numbers were put, and whether that is the end: no slot is free else */
 static int put(lua_State *L) {
   need_ring(L);
@@ -47,7 +41,9 @@ static int put(lua_State *L) {
   size_t from, rest = check_rest(L, x, &from);
   const real *data = sm_lua_data(L, x);
   size_t put = rest > 0 ? sm_ring_put(&client, data + from, rest) : 0;
-  return push_position(L, from + put, put == rest);
+  lua_pushinteger(L, (lua_Integer)(from + put));
+  lua_pushboolean(L, put == rest);
+  return 2;
 }
 
 /* take(x, from) → the position up to which the sums lie in x, and whether that is the end. x counts as changed when
@@ -57,10 +53,11 @@ static int take(lua_State *L) {
   sm_tensor *x = sm_lua_test_tensor(L, 1); /* one that was released since gets nothing */
   if (!x) sm_lua_bad_argument(L, 1, "a tensor");
   size_t from, rest = check_rest(L, x, &from);
-  real *data = x->storage ? x->data : NULL;
-  if (data && from == 0) x->storage->version++;
+  real *data = !x->storage ? NULL : from == 0 ? sm_lua_change(L, x) : sm_lua_data(L, x);
   size_t taken = sm_ring_take(&client, data ? data + from : NULL, rest);
-  return push_position(L, from + taken, taken == rest);
+  lua_pushinteger(L, (lua_Integer)(from + taken));
+  lua_pushboolean(L, taken == rest);
+  return 2;
 }
 
 static int flush(lua_State *L) {

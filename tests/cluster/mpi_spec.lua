@@ -26,6 +26,22 @@ return sm.experiment {
 }
 ]]
 
+-- Layers whose gradients and statistics are sums over the batch, each in its own way, and draws.
+local network <const> = [[
+local sm = require "sm"
+local nn = sm.nn
+return sm.experiment {
+  data = sm.data.mnist_mini { validation = 1000 },
+  model = nn.sequential {
+    nn.conv2d { 16, kernel = 3 }, nn.batchnorm(), nn.relu(), nn.conv2d { 16, kernel = 3, padding = "same" },
+    nn.softmax { groups = 4 }, nn.maxpool2d { 4 }, nn.flatten(), nn.dropout { 0.3 }, nn.linear { 20 }, nn.layernorm(),
+    nn.gelu(), nn.linear { 10 },
+  },
+  optimizer = sm.optim.smorms3 { lr = 0.01 },
+  schedule = { steps = 6, batch = 36, log = 1, evaluate = 3, checkpoint = 3 },
+}
+]]
+
 local function built_with_mpi()
   return lfs.attributes((helpers.smrun:gsub("smrun$", "lib/sm/mpi.so"))) ~= nil
 end
@@ -171,6 +187,36 @@ describe("one run by several ranks", function()
     local status, out, err = helpers.shell(place, mpirun .. "-n 4 $SMRUN --mpi resume runs/tiny/steps=400")
     assert.equal(0, status, out .. err)
     assert.is_true(read(place .. "/runs" .. name) == read(place .. "/apart" .. name))
+  end)
+
+  --- metrics.csv without the times of steps.
+  local function figures(path)
+    local time
+    return (read(path):gsub("[^\n]+", function(line)
+      local column = 0
+      return (line .. ","):gsub("([^,]*),", function(cell)
+        column = column + 1
+        if cell == "step_ms" then time = column end
+        return column == time and "" or cell .. ","
+      end)
+    end))
+  end
+
+  try("has the bits of one process", function()
+    write(place .. "/network.lua", network)
+    assert.equal(0, helpers.shell(place, "$SMRUN --quiet --runs apart network.lua"))
+    for _, ranks in ipairs { 1, 2, 4 } do
+      local status, out, err = helpers.shell(place, ("%s -n %d $SMRUN --mpi --runs of%d network.lua"):format(mpirun,
+        ranks, ranks))
+      assert.equal(0, status, out .. err)
+      for _, name in ipairs { "step-000003", "step-000006" } do
+        name = "network/default/checkpoints/" .. name .. ".safetensors"
+        assert.is_true(read(("%s/of%d/%s"):format(place, ranks, name)) == read(place .. "/apart/" .. name),
+          ("%d ranks: %s"):format(ranks, name))
+      end
+      assert.equal(figures(place .. "/apart/network/default/metrics.csv"),
+        figures(("%s/of%d/network/default/metrics.csv"):format(place, ranks)))
+    end
   end)
 
   try("is one rank without mpirun", function()

@@ -20,6 +20,7 @@ if [ "${IN_SLURM:-}" = '' ]; then
 fi
 
 unset OMP_NUM_THREADS SMRUN_CONV SMRUN_GEMM OPENBLAS_CORETYPE SM_TRACEBACK LUA_INIT LUA_INIT_5_4 || :
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export SMRUN="$PWD/$build/smrun" LUA_PATH="lua/?.lua;lua/?/init.lua;;" LUA_CPATH="$build/lib/?.so;;"
 failed=0
 for spec in tests/cluster/*_spec.lua; do

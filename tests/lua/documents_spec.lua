@@ -20,6 +20,7 @@ local skipped <const> = {
   ["make install"] = "writes to /usr/local; install_spec.lua runs it",
   ["make uninstall"] = "removes from /usr/local; install_spec.lua runs it",
   ["smrun data"] = "fetches",
+  ["mpirun "] = "takes OpenMPI, which `make test-cluster` has",
   ["parallel "] = "takes GNU parallel, which `make test-cluster` has",
   ["smrun --slurm"] = "takes Slurm, which `make test-cluster` has",
   ["smrun --compare"] = "the same",

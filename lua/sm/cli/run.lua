@@ -95,7 +95,8 @@ local function check_ranks(options, combinations)
       .. "once, each in a process of its own", #combinations)
   end
   local sweep <const> = "is for a sweep, and --mpi for one run"
-  for name, why in pairs { jobs = sweep, plan = sweep, slurm = sweep, compare = sweep, dry_run = "needs one process" } do
+  local refused <const> = { jobs = sweep, plan = sweep, slurm = sweep, compare = sweep, dry_run = "needs one process" }
+  for name, why in pairs(refused) do
     if options[name] then usage.fail("option '--%s' does not go with --mpi: it %s", (name:gsub("_", "-")), why) end
   end
 end
