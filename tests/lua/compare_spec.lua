@@ -137,6 +137,18 @@ describe("compare", function()
     assert.truthy(text:find("(95 % interval; paired bootstrap", 1, true), text)
   end)
 
+  it("keeps runs apart whose parameters have other names, as many or not", function()
+    for i, names in ipairs { "b c d", "a c d", "b c e", "b d", "b c d", "a c d" } do
+      local values = {}
+      for name in names:gmatch "%a" do values[name] = 1 end
+      write_run("e/" .. i, i, { values = values, accuracy = 0.9 })
+    end
+    local seeds = {}
+    for _, setting in ipairs(of("e").settings) do seeds[#seeds + 1] = table.concat(setting.seeds, " ") end
+    table.sort(seeds)
+    assert.same({ "1 5", "2 6", "3", "4" }, seeds)
+  end)
+
   local function write_three(validation)
     for i, groups in ipairs { 1, 2, 4 } do
       for seed = 1, 3 do

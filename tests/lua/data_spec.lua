@@ -147,6 +147,7 @@ describe("data", function()
     end)
 
     it("names Debian's package of fashion", function()
+      if lfs.attributes "/usr/share/datasets/fashion-mnist" then return pending "that package is installed" end
       look_in(path "a", "/usr/share/datasets/fashion-mnist")
       refuses("fashion", {}, path "a" .. ", /usr/share/datasets/fashion-mnist "
         .. "(`apt install dataset-fashion-mnist` puts them there)")

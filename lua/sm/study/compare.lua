@@ -114,16 +114,14 @@ end
 
 --- A function from traits to a text that is theirs alone.
 local function key_maker()
-  local names = {}
+  local names, known = {}, {}
   return function(traits)
     local parts, count = {}, 0
-    for _ in next, traits do count = count + 1 end
-    for i, name in ipairs(names) do parts[i] = traits[name] end
-    if #parts ~= #names or count ~= #names then -- other names than those of the one before
-      names, parts = sorted_keys(traits), {}
-      for i, name in ipairs(names) do parts[i] = traits[name] end
+    for name in next, traits do count = count + (known[name] and 1 or -1) end
+    if count ~= #names then -- other names than those of the one before
+      names, known = sorted_keys(traits), traits
     end
-    for i, value in ipairs(parts) do parts[i] = ("%d:%s"):format(#value, value) end
+    for i, name in ipairs(names) do parts[i] = ("%d:%s"):format(#traits[name], traits[name]) end
     return table.concat(names, "\0") .. "\0\0" .. table.concat(parts)
   end
 end
