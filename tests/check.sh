@@ -1,9 +1,10 @@
 #!/bin/sh
 # The slow checks: lint and the reference, warnings as errors with two compilers, every instruction-set level and set of
-# OpenBLAS's kernels, aarch64, sweeps through Slurm and GNU parallel, the tests under AddressSanitizer and
-# UndefinedBehaviorSanitizer, a few minutes of `make torture`, and a short training run under valgrind. Stops at the first that fails; says at the end what this
-# machine could not run. WITHOUT=aarch64 in the environment leaves the emulator out, which takes as long as half of the
-# rest.
+# OpenBLAS's kernels, aarch64, sweeps through Slurm and GNU parallel, one run of several ranks, the tests under
+# AddressSanitizer and UndefinedBehaviorSanitizer, a few minutes of `make torture`, and a short training run under
+# valgrind. Stops at the first that fails; says at the end what this machine could not run.
+# WITHOUT=aarch64 in the environment leaves the emulator out, which takes as long as half of the rest. TESTED=build says
+# that `make test` has just run with warnings as errors: what it has built is taken.
 set -eu
 cd "$(dirname "$0")/.."
 not_run=build/not-run.txt
@@ -21,15 +22,16 @@ step the reference of the Lua interface
 quietly build/docs.log make --no-print-directory docs
 
 step warnings as errors, gcc and clang
-quietly build/check.log build BUILD=build/check WERROR=1 all c-tests
-quietly build/check-double.log build BUILD=build/check/double REAL=double WERROR=1 all c-tests
+checked=${TESTED:-build/check}
+quietly build/check.log build BUILD="$checked" WERROR=1 all c-tests
+quietly build/check-double.log build BUILD="$checked/double" REAL=double WERROR=1 all c-tests
 quietly build/check-clang.log build BUILD=build/check/clang CC=clang WERROR=1 all
 
 step every instruction-set level, with each set of the kernels of OpenBLAS
-lua5.4 tests/levels.lua $not_run build/check build/check/double
+lua5.4 tests/levels.lua $not_run "$checked" "$checked/double"
 
 step limits that are reached
-JOBS=1 lua5.4 tests/run.lua --later build/check # these measure time
+JOBS=1 lua5.4 tests/run.lua --later "$checked" # these measure time
 
 step a cluster of one machine
 build all cluster
