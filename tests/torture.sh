@@ -29,7 +29,7 @@ else
 fi
 
 step what reads files, fed with random ones
-amount=$([ "$quick" ] && echo 30s || echo 1000000)
+amount=$([ "$quick" ] && echo 15s || echo 1000000)
 tests/fuzz/run.sh 1 >build/fuzz.log || { cat build/fuzz.log; exit 1; } # builds them
 tests/fuzz/run.sh $amount idx npy png tensors json &
 tests/fuzz/run.sh $amount gzip safetensors npz csv params frame calls

@@ -253,9 +253,13 @@ static void *allocate_at_end(void *lua, void *block, size_t before, size_t after
   return made;
 }
 
+/* Of a state that has left it before, nothing. */
 static void leave_allocator(lua_State *L, state_memory *own) {
-  lua_setallocf(L, allocate_at_end, own->lua);
-  leave_if_empty(own->lua);
+  lua_memory *lua = own->lua;
+  own->lua = NULL;
+  if (!lua) return;
+  lua_setallocf(L, allocate_at_end, lua);
+  leave_if_empty(lua);
   free(own->reserve);
   own->reserve = NULL;
 }
