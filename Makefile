@@ -76,12 +76,15 @@ MODULES := $(BUILD)/lib/sm/runtime.so $(BUILD)/lib/sm/canvas.so $(BUILD)/lib/sm/
 # Jobs of a make within make, unless the outer one was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$$(nproc))
 
-.PHONY: all help deps deps-run deps-test deps-check deps-cluster data run test test-cluster check torture check-debian \
+.PHONY: all objects help deps deps-run deps-test deps-check deps-cluster data run test test-cluster check torture check-debian \
         check-package check-kernel docs install uninstall install-rock clean
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/smrun $(MODULES) ## build smrun and the Lua modules (the default)
 	@:
+
+objects: # says what the library and its Lua module are made of, for other programs that are linked with it
+	@echo $(patsubst %,$(BUILD)/base/%.o,$(CORE) $(IO) $(BIND) host/frame)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\)[a-z -]*:.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -26,14 +26,11 @@ if ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
 fi
 
 sanitizers=address,undefined
-objects=
-for source in runtime/core/*.c runtime/core/conv/*.c runtime/io/*.c runtime/bind/*.c runtime/host/frame.c; do
-  case $source in */canvas.c) continue ;; esac
-  object=${source#runtime/}
-  objects="$objects $out/base/${object%.c}.o"
-done
-make --no-print-directory -j"$(nproc)" BUILD=$out CC="$clang" SANITIZE=1 LEVELS= CFLAGS=-fsanitize=fuzzer-no-link \
-  $objects >$out/build.log 2>&1 || { cat $out/build.log; exit 1; }
+build() {
+  make --no-print-directory -j"$(nproc)" BUILD=$out CC="$clang" SANITIZE=1 LEVELS= CFLAGS=-fsanitize=fuzzer-no-link "$@"
+}
+objects=$(build objects)
+build $objects >$out/build.log 2>&1 || { cat $out/build.log; exit 1; }
 
 # harness NAME SOURCE: links a harness where its sources or the objects are newer.
 harness() {
