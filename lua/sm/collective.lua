@@ -19,9 +19,8 @@ end
 --- @param descriptor integer of the memory that is shared with what talks to them
 --- @return table collective {rank=(from 0), ranks=} and functions:
 ---   sum(tensor) → handle: begins to replace its numbers by the sums over all ranks; wait(handle) waits for that.
----   sum_doubles(list) → list of sums in double. barrier(). broadcast(text or nil) → the text of rank 0.
----   same(text) raises unless all ranks have the same, and names the first that has not; true.
----   The last four wait for all sums that were begun. A sum over ranks is a tree, ((0 + 1) + (2 + 3)), of numbers that
+---   sum_doubles(list) → list of sums in double. broadcast(text or nil) → the text of rank 0.
+---   These two wait for all sums that were begun. A sum over ranks is a tree, ((0 + 1) + (2 + 3)), of numbers that
 ---   count as 0 where they are subnormal; what is summed in double may be subnormal.
 ---   Each raises a problem of the kind "ranks" once a rank has ended.
 function M.join(descriptor)
@@ -73,17 +72,9 @@ function M.join(descriptor)
     return sums
   end
 
-  local function gather(bytes)
-    wait_for_all()
-    return sure(ring.exchange("gather", bytes))
-  end
-
-  function collective.barrier()
-    gather "."
-  end
-
   function collective.broadcast(text)
-    local length <const> = unpack("<i8", gather(pack("<i8", text and #text or -1)))
+    wait_for_all()
+    local length <const> = unpack("<i8", sure(ring.exchange("first", pack("<i8", text and #text or -1))))
     if length < 0 then return nil end
     local pieces = {}
     for from = 1, length, ring.bytes do
@@ -92,15 +83,6 @@ function M.join(descriptor)
       pieces[#pieces + 1] = sure(ring.exchange("first", piece))
     end
     return table.concat(pieces)
-  end
-
-  function collective.same(text)
-    local agree = gather(collective.broadcast(text) == text and "=" or "-")
-    local other = agree:find("-", 1, true)
-    if other then
-      error(problem.new("ranks", ("rank %d of %d differs from rank 0"):format(other - 1, ranks)), 0)
-    end
-    return true
   end
 
   return collective

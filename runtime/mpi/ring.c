@@ -34,10 +34,6 @@ sm_ring *sm_ring_map(int file) {
   return memory == MAP_FAILED ? NULL : memory;
 }
 
-void sm_ring_unmap(sm_ring *ring) {
-  if (ring) munmap(ring, sizeof *ring);
-}
-
 void sm_ring_wait(_Atomic uint32_t *counter, uint32_t seen, int milliseconds) {
   struct timespec most = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000L};
   syscall(SYS_futex, counter, FUTEX_WAIT, seen, &most, NULL, 0);

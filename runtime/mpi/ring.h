@@ -48,7 +48,6 @@ int sm_ring_new(void);
 
 /* Its memory, or NULL with errno, which is EINVAL where the file is none of these. */
 sm_ring *sm_ring_map(int file);
-void sm_ring_unmap(sm_ring *ring);
 
 /* Waits for a counter to be another than `seen`, for at most so many milliseconds; it may come back before. */
 void sm_ring_wait(_Atomic uint32_t *counter, uint32_t seen, int milliseconds);

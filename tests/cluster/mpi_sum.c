@@ -148,7 +148,8 @@ static void time_sums(void) {
       best = fmin(best, seconds_now() - begin);
     }
     if (place.rank == 0)
-      printf("%d ranks, %9zu bytes: %8.3f ms, %5.2f GB/s\n", place.ranks, bytes, 1e3 * best, 1e-9 * (double)bytes / best);
+      printf("%d ranks, %9zu bytes: %8.3f ms, %5.2f GB/s\n",
+             place.ranks, bytes, 1e3 * best, 1e-9 * (double)bytes / best);
     free(x);
   }
 }

@@ -44,8 +44,6 @@ function answers.sum_doubles(given)
 end
 
 function answers.broadcast(given) return given[1][1] end
-function answers.barrier() end
-
 --- What a rank has: its collective, as sm.collective.
 local function collective_of(rank, count)
   local queue = {} -- sums that were begun
@@ -65,7 +63,6 @@ local function collective_of(rank, count)
   function collective.wait() ask() end
   function collective.sum_doubles(list) return ask("sum_doubles", list) end
   function collective.broadcast(text) return ask("broadcast", { text }) end
-  function collective.barrier() ask("barrier", true) end
   return collective
 end
 
