@@ -21,11 +21,12 @@ luacheck --quiet lua experiments tests docs
 step the reference of the Lua interface
 quietly build/docs.log make --no-print-directory docs
 
-step warnings as errors, gcc and clang
+step warnings as errors, gcc, clang and gcc with sanitizers
 checked=${TESTED:-build/check}
 quietly build/check.log build BUILD="$checked" WERROR=1 all c-tests
 quietly build/check-double.log build BUILD="$checked/double" REAL=double WERROR=1 all c-tests
 quietly build/check-clang.log build BUILD=build/check/clang CC=clang WERROR=1 all
+quietly build/check-sanitize.log build SANITIZE=1 WERROR=1 all c-tests cluster
 
 step every instruction-set level, with each set of the kernels of OpenBLAS
 lua5.4 tests/levels.lua $not_run "$checked" "$checked/double"
@@ -51,7 +52,6 @@ else
 fi
 
 step tests under AddressSanitizer and UndefinedBehaviorSanitizer
-build SANITIZE=1 all c-tests
 # lua5.4 itself is not built with the sanitizer and keeps memory at exit, so leaks are looked for in C tests and by
 # valgrind.
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=allocator_may_return_null=1

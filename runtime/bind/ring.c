@@ -78,22 +78,21 @@ static int await(lua_State *L) {
   return push_await(L);
 }
 
-/* exchange(kind, bytes) → what all ranks make of it: "sum" of doubles, "gather", "first"; or nil, and why it will not
-   be. After all sums were taken. The slot holds what they make: 1 MiB. */
+/* exchange(kind, bytes) → what all ranks make of it: "sum" of doubles, "first"; or nil, and why it will not be. At most
+   a slot's bytes, after all sums were taken. */
 static int exchange(lua_State *L) {
-  static const char *const names[] = {"sum", "gather", "first", NULL};
-  static const sm_ring_kind kinds[] = {SM_RING_DOUBLES, SM_RING_GATHER, SM_RING_FIRST};
+  static const char *const names[] = {"sum", "first", NULL};
+  static const sm_ring_kind kinds[] = {SM_RING_DOUBLES, SM_RING_FIRST};
   need_ring(L);
   sm_ring_kind kind = kinds[luaL_checkoption(L, 1, NULL, names)];
   size_t bytes;
   const char *data = sm_lua_string(L, 2, &bytes);
-  size_t times = kind == SM_RING_GATHER ? client.ring->ranks : 1;
-  if (bytes > SM_RING_BYTES / times) sm_lua_bad_argument(L, 2, "no more bytes than a slot holds");
+  if (bytes > SM_RING_BYTES) sm_lua_bad_argument(L, 2, "no more bytes than a slot holds");
   if (client.filled > 0 || client.posted != client.taken) sm_lua_fail(L, "there are sums that were not waited for");
   sm_ring_post(&client, kind, data, bytes);
   lua_pushnil(L);
   if (push_await(L) > 0) return 2;
-  lua_pushlstring(L, sm_ring_done(&client), bytes * times);
+  lua_pushlstring(L, sm_ring_done(&client), bytes);
   return 1;
 }
 

@@ -18,7 +18,7 @@ static bool silence_output(void) {
    memory=(a descriptor)} */
 static int start(lua_State *L) {
   sm_wire_place place;
-  char words[SM_WIRE_WORDS];
+  char words[SM_RING_WORDS];
   if (!sm_wire_start(&place, words)) return luaL_error(L, "%s", words);
   if (place.rank > 0 && !silence_output()) return luaL_error(L, "/dev/null cannot be opened");
   lua_createtable(L, 0, 4);

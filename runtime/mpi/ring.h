@@ -24,7 +24,6 @@ enum {
 typedef enum sm_ring_kind {
   SM_RING_SUM,     /* reals: the sum over the ranks, as the tree ((0 + 1) + (2 + 3)) has it */
   SM_RING_DOUBLES, /* doubles: the same */
-  SM_RING_GATHER,  /* the bytes of each rank, in their order: rank times as many */
   SM_RING_FIRST,   /* the bytes of rank 0 */
   SM_RING_KINDS
 } sm_ring_kind;

@@ -21,8 +21,7 @@ typedef struct head {
   uint32_t number, kind, bytes, level;
 } head;
 
-static const char *const doing[] = {"a sum of %zu numbers", "a sum of %zu figures", "what each says, %zu bytes",
-                                    "what rank 0 says, %zu bytes"};
+static const char *const doing[] = {"a sum of %zu numbers", "a sum of %zu figures", "what rank 0 says, %zu bytes"};
 
 static void describe(char text[64], uint32_t kind, size_t bytes) {
   const char *format = kind < SM_RING_KINDS ? doing[kind] : "something else";
@@ -155,17 +154,6 @@ static bool sum(sm_link *link, head *own, sm_ring_kind kind, uint8_t *slot, size
   return done;
 }
 
-/* On each level a rank has what those have whose numbers differ in lower bits alone, and gets as much again. */
-static bool gather(sm_link *link, head *own, uint8_t *slot, size_t bytes) {
-  memmove(slot + (size_t)link->rank * bytes, slot, bytes);
-  for (int bit = 1; bit < link->ranks; bit *= 2, own->level++) {
-    int other = link->rank ^ bit;
-    size_t mine = (size_t)(link->rank & ~(bit - 1)) * bytes, its = (size_t)(other & ~(bit - 1)) * bytes;
-    if (!exchange(link, other, own, slot + mine, (size_t)bit * bytes, slot + its, (size_t)bit * bytes)) return false;
-  }
-  return true;
-}
-
 /* On each level those that have it, the ranks below `bit`, give it to as many others. */
 static bool give_first(sm_link *link, head *own, uint8_t *slot, size_t bytes) {
   for (int bit = 1; bit < link->ranks; bit *= 2, own->level++) {
@@ -181,7 +169,6 @@ bool sm_link_do(sm_link *link, uint32_t number, sm_ring_kind kind, uint8_t *slot
   switch (kind) {
     case SM_RING_SUM:
     case SM_RING_DOUBLES: return sum(link, &own, kind, slot, bytes);
-    case SM_RING_GATHER: return gather(link, &own, slot, bytes);
     case SM_RING_FIRST: return give_first(link, &own, slot, bytes);
     case SM_RING_KINDS: break;
   }

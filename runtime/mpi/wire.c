@@ -26,7 +26,7 @@ typedef enum note_kind {
 
 typedef struct note {
   int kind;
-  char words[SM_WIRE_WORDS];
+  char words[SM_RING_WORDS];
 } note;
 
 enum { NOTE = 3, GLANCE = 20 }; /* a tag; milliseconds between two looks of an idle thread */
@@ -44,7 +44,7 @@ static bool with_mpi, is_started;
 static pid_t visible_neighbour; /* the rank before this one, where it is a process of this machine; else 0 */
 static pthread_t thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char problem[SM_WIRE_WORDS]; /* written once, with the lock, before has_problem */
+static char problem[SM_RING_WORDS]; /* written once, with the lock, before has_problem */
 static atomic_bool has_problem, is_own, said, heard, ending, all_done, quit;
 static atomic_int abort_code; /* not 0: the thread is to end everything */
 
@@ -132,7 +132,7 @@ static void watch_neighbour(double now, double passed) {
   silence += passed;
   bool gone = visible_neighbour && done_ranks == 0 && kill(visible_neighbour, 0) != 0 && errno == ESRCH;
   if (!gone && silence < silence_most) return;
-  char words[SM_WIRE_WORDS];
+  char words[SM_RING_WORDS];
   snprintf(words, sizeof words, "rank %d of %d does not answer any more: its process or its machine is gone",
            neighbour(-1), ranks.ranks);
   set_problem(words, true);
@@ -165,7 +165,6 @@ static bool look(void) {
 /* Whether what was posted can be done at all. */
 static bool is_sound(sm_ring_item item) {
   if (item.kind >= SM_RING_KINDS || item.bytes > SM_RING_BYTES) return false;
-  if (item.kind == SM_RING_GATHER) return item.bytes <= SM_RING_BYTES / (size_t)ranks.ranks;
   if (item.kind == SM_RING_SUM) return item.bytes % sizeof(real) == 0;
   return item.kind != SM_RING_DOUBLES || item.bytes % sizeof(double) == 0;
 }
@@ -173,15 +172,13 @@ static bool is_sound(sm_ring_item item) {
 static void serve(uint32_t number) {
   volatile sm_ring_item *posted = &ring->items[number % SM_RING_SLOTS]; /* read once: the client may change it */
   sm_ring_item item = {posted->kind, posted->bytes};
-  char words[SM_WIRE_WORDS];
   ranks.words[0] = '\0';
   if (!is_sound(item)) {
-    snprintf(words, sizeof words, "rank %d of %d: the experiment's process asked for what there is not", ranks.rank,
-             ranks.ranks);
-    set_problem(words, true);
+    snprintf(ranks.words, sizeof ranks.words, "rank %d of %d: the experiment's process asked for what there is not",
+             ranks.rank, ranks.ranks);
+    set_problem(ranks.words, true);
   } else if (!sm_link_do(&ranks, number, item.kind, ring->slots[number % SM_RING_SLOTS], item.bytes)) {
-    snprintf(words, sizeof words, "%s", ranks.words);
-    if (words[0]) set_problem(words, true);
+    if (ranks.words[0]) set_problem(ranks.words, true);
   } else {
     atomic_store_explicit(&ring->done, number + 1, memory_order_release);
     sm_ring_wake(&ring->done);
@@ -262,11 +259,11 @@ static void count_neighbours(sm_wire_place *place) {
   place->sharing = sharing > 0 ? sharing : 1;
 }
 
-static bool begin_mpi(sm_wire_place *place, char words[SM_WIRE_WORDS]) {
+static bool begin_mpi(sm_wire_place *place, char words[SM_RING_WORDS]) {
   int provided = MPI_THREAD_SINGLE;
   if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS ||
       provided < MPI_THREAD_SERIALIZED) {
-    snprintf(words, SM_WIRE_WORDS, "this MPI takes no calls from a second thread (MPI_THREAD_SERIALIZED)");
+    snprintf(words, SM_RING_WORDS, "this MPI takes no calls from a second thread (MPI_THREAD_SERIALIZED)");
     return false;
   }
   MPI_Comm_dup(MPI_COMM_WORLD, &ranks.data);
@@ -279,11 +276,11 @@ static bool begin_mpi(sm_wire_place *place, char words[SM_WIRE_WORDS]) {
   return true;
 }
 
-bool sm_wire_start(sm_wire_place *place, char words[SM_WIRE_WORDS]) {
+bool sm_wire_start(sm_wire_place *place, char words[SM_RING_WORDS]) {
   const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
   with_mpi = is_launched();
   if (!with_mpi && tasks && atoi(tasks) > 1) {
-    snprintf(words, SM_WIRE_WORDS,
+    snprintf(words, SM_RING_WORDS,
              "srun has started %s tasks that do not know of each other: srun --mpi=pmix, or mpirun", tasks);
     return false;
   }
@@ -305,7 +302,7 @@ bool sm_wire_start(sm_wire_place *place, char words[SM_WIRE_WORDS]) {
     errno = start_thread();
     made = errno == 0;
   }
-  if (!made) snprintf(words, SM_WIRE_WORDS, "the ring of this rank cannot be made: %s", strerror(errno));
+  if (!made) snprintf(words, SM_RING_WORDS, "the ring of this rank cannot be made: %s", strerror(errno));
   is_started = made;
   return made;
 }
@@ -314,7 +311,7 @@ const char *sm_wire_problem(void) { return has_problem ? problem : NULL; }
 
 bool sm_wire_fail(const char *words) {
   if (!is_started || ranks.ranks == 1) return false;
-  char text[SM_WIRE_WORDS];
+  char text[SM_RING_WORDS];
   snprintf(text, sizeof text, "rank %d of %d: %s", ranks.rank, ranks.ranks, words);
   said = true;
   set_problem(text, true);
@@ -327,7 +324,7 @@ bool sm_wire_fail(const char *words) {
 _Noreturn static void break_off(int code) {
   fflush(NULL);
   if (!has_problem) {
-    char words[SM_WIRE_WORDS];
+    char words[SM_RING_WORDS];
     snprintf(words, sizeof words, "rank %d of %d: ended with exit code %d", ranks.rank, ranks.ranks, code);
     set_problem(words, true);
   }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum { SM_WIRE_WORDS = 480 }; /* bytes of what one rank says to all */
+#include "mpi/ring.h"
 
 typedef struct sm_wire_place {
   int rank, ranks; /* from 0; 1 where nothing has started several */
@@ -16,7 +16,7 @@ typedef struct sm_wire_place {
 
 /* Joins the others and starts the thread. Where no mpirun or the like has started this process, it is the only rank,
    and MPI is not begun. Once. False with the reason in `words`. */
-bool sm_wire_start(sm_wire_place *place, char words[SM_WIRE_WORDS]);
+bool sm_wire_start(sm_wire_place *place, char words[SM_RING_WORDS]);
 
 /* What keeps the run from going on, in words that name the rank; NULL while nothing does. */
 const char *sm_wire_problem(void);
