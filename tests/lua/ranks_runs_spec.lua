@@ -25,6 +25,8 @@ local function host_of(collective)
   return setmetatable(host, { __index = silent })
 end
 
+--- @param changes table|nil what is declared otherwise, and `more` of the schedule; `make()` gives what each rank has
+---   of its own
 local function declaration(changes)
   sm.seed(11)
   local given = {
@@ -38,6 +40,8 @@ local function declaration(changes)
     best = "validation_loss",
   }
   for key, value in pairs(changes or {}) do given[key] = value end
+  for key, value in pairs(given.make and given.make() or {}) do given[key] = value end
+  given.make = nil
   for key, value in pairs(changes and changes.more or {}) do given.schedule[key] = value end
   given.more = nil
   if given.train then given.best = nil end
@@ -102,6 +106,25 @@ describe("a run of several ranks", function()
     local changes = { more = { accumulate = 2, ema = 0.9 } }
     local whole = run("several", 0, changes)
     for _, count in ipairs { 2, 4 } do same_runs(whole, run("several", count, changes)) end
+  end)
+
+  it("changes of each batch only its own images, with what one process draws for them", function()
+    local function images(transform)
+      return { more = { parts = 16 }, make = function()
+        return {
+          data = sm.data.tensors { inputs = sm.rand(45, 9, 9, 2), targets = sm.randint(0, 3, 45), validation = 10,
+            transform = transform },
+          model = nn.sequential { nn.conv2d { 3, kernel = 3 }, nn.relu(), nn.flatten(), nn.linear { 3 } },
+        }
+      end }
+    end
+    local changes = { shift = 1, flip = true, rotation = 20, elastic = { alpha = 8, sigma = 2 }, cutout = 3 }
+    local mixed = { mixup = 0.4 }
+    for name, transform in pairs { changed = changes, mixed = { changes, mixed }, whole = false } do
+      local given = images(transform or nil)
+      local one = run(name, 0, given)
+      for _, count in ipairs { 2, 4, 16 } do same_runs(one, run(name, count, given)) end -- 16: a row each
+    end
   end)
 
   it("has as many ranks as parts", function()

@@ -55,13 +55,15 @@ function stream:straddle(size)
   return index
 end
 
---- The next `size` examples as the data set has them.
-function stream:gather(size)
+--- Of the next `size` examples some, as the data set has them.
+--- @param before integer how many come first and are left out
+--- @param count integer
+function stream:gather(size, before, count)
   if self.position == #self.split then self:turn() end
-  if self.position + size > #self.split then return self.split:gather(self:straddle(size), 0, size) end
+  if self.position + size > #self.split then return self.split:gather(self:straddle(size), before, count) end
   local first = self.position
   self.position = first + size
-  return self.split:gather(self.order, first, size)
+  return self.split:gather(self.order, first + before, count)
 end
 
 --- The next batch.
@@ -69,9 +71,22 @@ end
 -- @return x real {size, …}, y {size, …}
 function stream:next(size)
   size = size and check_size("next", size) or self.size
-  local x, y = self:gather(size)
+  local x, y = self:gather(size, 0, size)
   if not self.set.transform then return x, y end
   return transform.apply(self.set.transform, size, x, y, self.set.classes)
+end
+
+--- Some examples of the next batch, as `next` makes them.
+--- @param before integer how many come first and are left out
+--- @param count integer
+--- @param among function(f, …) which calls f(…) where numbers are drawn as those of these examples
+--- @return nothing where an example of a batch depends on others: the stream stays where it was
+function stream:some(before, count, among)
+  local steps <const> = self.set.transform
+  if steps and not transform.is_by_example(steps) then return end
+  local x, y = self:gather(self.size, before, count)
+  if not steps then return x, y end
+  return among(transform.apply, steps, count, x, y, self.set.classes)
 end
 
 --- Where the stream stands, as a plain table of integers.

@@ -203,6 +203,14 @@ end
 
 check.spec("data.augment", RULES)
 
+--- Whether what becomes of an example is known to depend on no other one of its batch.
+function M.is_by_example(steps)
+  for _, step in ipairs(steps) do
+    if type(step) == "function" or step.mixup then return false end
+  end
+  return true
+end
+
 --- Raises unless a function of the user's gave as many examples as it got.
 local function check_given_back(what, f, value, count)
   local ok = shapes.is(value)

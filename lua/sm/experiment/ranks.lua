@@ -1,5 +1,5 @@
---- One run of several processes, the ranks: each makes every batch and takes its own rows of it, and rank 0 keeps the
---- run. What they compute together is sm.ranks.
+--- One run of several processes, the ranks: each makes its own rows of every batch, and rank 0 keeps the run. What they
+--- compute together is sm.ranks.
 local runtime = require "sm.runtime"
 local autograd = require "sm.autograd"
 local checkpoint = require "sm.experiment.checkpoint"
@@ -205,18 +205,35 @@ local function compare(self, run, output, loss, whole)
   end
 end
 
+--- This rank's rows of the next batch, which is made whole only where its examples depend on each other.
+function Ranks:next(stream)
+  local rank, own = self.collective.rank, self.own
+  if own > 1 then -- with one each, nothing tells what is drawn for it from what is drawn for all
+    local inputs, targets = stream:some(rank * own, own, function(...) return ranks.within(self.step, ...) end)
+    if inputs then return inputs, targets end
+  end
+  local inputs, targets = stream:next()
+  return self:rows(inputs), self:rows(targets)
+end
+
 --- The part of a step that is of one batch: computes the loss of this rank's rows and goes down its gradient.
 --- @param losing function(inputs, targets) → output, loss, its value
 --- @param batches integer, of a step: the loss is divided by their number
 --- @return number loss of the whole batch
 --- @return tensor output, of this rank
 --- @return tensor targets, of this rank
-function Ranks:divide(run, inputs, targets, losing, batches)
-  local whole = not self.compared and {}
-  if whole then whole.output, whole.loss = as_one(run, inputs, targets) end
-  inputs, targets = mark(self:rows(inputs)), mark(self:rows(targets))
+function Ranks:divide(run, losing, batches)
+  local inputs, targets, whole
+  if self.compared then
+    inputs, targets = self:next(run.stream)
+  else
+    inputs, targets = run.stream:next()
+    whole = {}
+    whole.output, whole.loss = as_one(run, inputs, targets)
+    inputs, targets = self:rows(inputs), self:rows(targets)
+  end
   return ranks.within(self.step, function()
-    local output, loss, value = losing(inputs, targets)
+    local output, loss, value = losing(mark(inputs), mark(targets))
     if whole then compare(self, run, output, value, whole) end
     self.compared = true
     self.step:descend(batches > 1 and loss / batches or loss)

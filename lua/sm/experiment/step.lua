@@ -79,9 +79,8 @@ end
 local function has_labels(run, targets) return run.accuracy and targets.dtype ~= runtime.real end
 
 --- The same as add_gradient, of several ranks.
-local function add_divided(run, batches, inputs, targets)
-  local value, output
-  value, output, targets = run.ranks:divide(run, inputs, targets, function(...) return losing(run, ...) end, batches)
+local function add_divided(run, batches)
+  local value, output, targets = run.ranks:divide(run, function(...) return losing(run, ...) end, batches)
   if not has_labels(run, targets) then return value, run.ranks:conclude(run) end
   return value, run.ranks:conclude(run, runtime.loss.correct(output, targets))
 end
@@ -91,8 +90,8 @@ end
 --- @return number loss
 --- @return number|nil accuracy of the same forward pass
 local function add_gradient(run, batches)
+  if run.ranks then return add_divided(run, batches) end
   local inputs, targets = run.stream:next()
-  if run.ranks then return add_divided(run, batches, inputs, targets) end
   local output, loss, value = losing(run, inputs, targets)
   if batches > 1 then loss = loss / batches end
   loss:backward()
