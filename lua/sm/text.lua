@@ -27,6 +27,14 @@ local function is_hidden(code)
   return false
 end
 
+--- Characters beyond ASCII that a text may have as they are, whatever stands around them.
+local plain <const> = setmetatable({}, { __index = function(known, part)
+  local code = utf8.len(part) == 1 and utf8.codepoint(part)
+  local is_plain = code and code >= 0x80 and not is_hidden(code) and not joiners[code] or false
+  if code then known[part] = is_plain end
+  return is_plain
+end })
+
 --- Whether a character of a text is none of ASCII.
 local function is_foreign(text, at)
   return (text:byte(at) or 0) >= 0x80
@@ -39,7 +47,7 @@ end
 function M.visible(text, kept)
   if not text:find "[\0-\31\127-\255]" then return text end
   return (text:gsub("()([\0-\31\127-\255][\128-\191]*)()", function(first, part, after)
-    if kept and kept:find(part, 1, true) then return part end
+    if plain[part] or kept and kept:find(part, 1, true) then return part end
     if utf8.len(part) ~= 1 then
       return (part:gsub("[\0-\31\127-\255]", function(byte)
         return short[byte:byte()] or ("\\%d"):format(byte:byte())
@@ -90,26 +98,20 @@ local function system()
   return loaded and runtime.system or nil
 end
 
-local function one_column()
-  return 1
-end
-
---- Calls visit(character, width) for each character of a text; stops when it returns true.
-local function each(text, visit)
-  local known = system()
-  local width_of = known and known.width or one_column
-  for character in text:gmatch "[\0-\127\192-\255][\128-\191]*" do
-    local code = utf8.len(character) == 1 and utf8.codepoint(character)
-    if visit(character, code and (width_of(code) or 1) or #character) then return end
-  end
-end
+--- The columns that characters beyond ASCII take; bytes that are none take one each.
+local widths <const> = setmetatable({}, { __index = function(known, character)
+  local code = utf8.len(character) == 1 and utf8.codepoint(character)
+  if not code then return #character end
+  local of_system = system()
+  known[character] = of_system and of_system.width(code) or 1
+  return known[character]
+end })
 
 --- The columns that a line takes.
 function M.width(text)
   if text:find("\27", 1, true) then text = text:gsub(style, "") end
-  if not text:find "[\128-\255]" then return #text end
-  local total = 0
-  each(text, function(_, width) total = total + width end)
+  local total = #text
+  for character in text:gmatch "[\192-\255][\128-\191]*" do total = total - #character + widths[character] end
   return total
 end
 
@@ -118,10 +120,11 @@ end
 function M.clip(text, columns)
   if M.width(text) <= columns then return text end
   local parts, total = {}, 0
-  each(text, function(character, width)
-    if total + width > columns - 1 then return true end
+  for character in text:gmatch "[\0-\127\192-\255][\128-\191]*" do
+    local width = character:byte() < 0x80 and #character or widths[character]
+    if total + width > columns - 1 then break end
     parts[#parts + 1], total = character, total + width
-  end)
+  end
   return columns > 0 and table.concat(parts) .. "…" or ""
 end
 

@@ -121,8 +121,8 @@ local function key_maker()
     if count ~= #names then -- other names than those of the one before
       names, known = sorted_keys(traits), traits
     end
-    for i, name in ipairs(names) do parts[i] = ("%d:%s"):format(#traits[name], traits[name]) end
-    return table.concat(names, "\0") .. "\0\0" .. table.concat(parts)
+    for i, name in ipairs(names) do parts[i] = traits[name] end
+    return table.concat(names, "\0") .. "\0\0" .. ("s"):rep(#names):pack(table.unpack(parts))
   end
 end
 
@@ -207,9 +207,11 @@ local function figures(setting, key)
   return values
 end
 
-local function summarise(values)
+--- @param values table seed → number
+--- @param seeds table array, in order: a mean has the same bits whatever the order in which runs were found
+local function summarise(values, seeds)
   local array = {}
-  for _, seed in ipairs(sorted_keys(values)) do array[#array + 1] = values[seed] end
+  for _, seed in ipairs(seeds) do array[#array + 1] = values[seed] end
   if #array == 0 then return nil end
   return { mean = statistics.mean(array), deviation = statistics.deviation(array), count = #array }
 end
@@ -222,7 +224,7 @@ local function times(setting, wanted)
     for seed, record in pairs(setting.runs) do
       steps[seed], seconds[seed] = record.progress.steps[rung], record.progress.seconds[rung]
     end
-    result[milestone] = { steps = summarise(steps), seconds = summarise(seconds) }
+    result[milestone] = { steps = summarise(steps, setting.seeds), seconds = summarise(seconds, setting.seeds) }
   end
   return result
 end
@@ -246,7 +248,7 @@ end
 local function complete(setting, figure, chosen)
   setting.seeds, setting.figures = sorted_keys(setting.runs), {}
   for _, key in ipairs { "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", figure } do
-    setting.figures[key] = summarise(figures(setting, key))
+    setting.figures[key] = summarise(figures(setting, key), setting.seeds)
   end
   local step_ms = {}
   for _, value in pairs(figures(setting, "median_step_ms")) do step_ms[#step_ms + 1] = value end
@@ -353,7 +355,7 @@ function M.records(found, unread, figure)
     or first_of({ "test_accuracy", "validation_accuracy", "test_loss", "validation_loss" }, settings)
   local own = measure and {} or own_figures(finished)
   for _, setting in ipairs(settings) do
-    for _, key in ipairs(own) do setting.figures[key] = summarise(figures(setting, key)) end
+    for _, key in ipairs(own) do setting.figures[key] = summarise(figures(setting, key), setting.seeds) end
   end
   local best, chosen_by = choose(settings)
   return {

@@ -131,6 +131,18 @@ local function unpack_array(format, count, bytes, at)
   return array, at
 end
 
+--- What the head alone says, which the first question for any part fills in.
+local flat <const> = { source = true, defaults = true, columns = true, seed = true, saved = true, started = true }
+
+local function fill_flat(record, reader)
+  local head = { HEAD:unpack(record.bytes) }
+  record.source, record.defaults = reader.text(head[AT.source]), reader.object(head[AT.defaults])
+  record.columns = reader.list(head[AT.columns])
+  record.seed, record.saved = some(head[AT.seed]), some(head[AT.saved])
+  record.started = head[AT.started] ~= "" and head[AT.started] or nil
+  record.head = head
+end
+
 --- Parts of a record that are unpacked where somebody asks for them: function(record, head, reader) → what it is.
 local parts <const> = {}
 
@@ -142,12 +154,6 @@ local function table_of(record, head, reader, number)
 end
 
 function parts.values(record, head, reader) return table_of(record, head, reader, 1) end
-function parts.defaults(_, head, reader) return reader.object(head[AT.defaults]) end
-function parts.columns(_, head, reader) return reader.list(head[AT.columns]) end
-function parts.source(_, head, reader) return reader.text(head[AT.source]) end
-function parts.started(_, head) return head[AT.started] ~= "" and head[AT.started] or nil end
-function parts.seed(_, head) return some(head[AT.seed]) end
-function parts.saved(_, head) return some(head[AT.saved]) end
 
 function parts.summary(record, head, reader)
   return head[AT.finished] == 1 and table_of(record, head, reader, 4) or nil
@@ -172,9 +178,9 @@ function parts.progress(record, head, reader)
   return found
 end
 
-local function part_of(record, name, reader)
-  record.head = rawget(record, "head") or { HEAD:unpack(record.bytes) }
-  return parts[name](record, record.head, reader)
+local function fill(record, name, reader)
+  if not rawget(record, "head") then fill_flat(record, reader) end
+  if parts[name] then record[name] = parts[name](record, record.head, reader) end
 end
 
 --- What is not kept, but read from the run again.
@@ -227,10 +233,10 @@ function M.reader(text_of, read)
   function lazy:__index(name)
     if read_again[name] then
       self[name] = read_again[name](self)
-    elseif parts[name] then
-      local fits, value = attempt(part_of, self, name, reader)
-      if not fits then value = read(self.path)[name] end
-      self[name] = value
+    elseif (parts[name] or flat[name] and not rawget(self, "head")) and not rawget(self, "is_whole")
+      and not attempt(fill, self, name, reader) then
+      for part, value in pairs(read(self.path)) do self[part] = value end
+      self.is_whole = true
     end
     return rawget(self, name)
   end
