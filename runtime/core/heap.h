@@ -9,7 +9,7 @@
 
 enum {
   SM_HEAP_STEP = 16,        /* sizes are multiples of it, and so are addresses */
-  SM_HEAP_MOST = 512,       /* bytes of a block */
+  SM_HEAP_MOST = 1024,      /* bytes of a block */
   SM_HEAP_PIECE = 4 << 20,  /* by so many bytes the heap grows */
   SM_HEAP_ALL = 128 << 20   /* bytes of all blocks: those of ten thousand runs that are compared */
 };

@@ -1,7 +1,7 @@
 #include "core/resample.h"
 
 /* Keeps the least `most` of the numbers that it is given, the greatest of these first: a heap. */
-static void keep_least(double *heap, size_t *size, size_t most, double number) {
+static inline void keep_least(double *heap, size_t *size, size_t most, double number) {
   size_t at;
   if (*size < most) {
     for (at = (*size)++; at > 0 && heap[(at - 1) / 2] < number; at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
@@ -29,10 +29,9 @@ void sm_resample(double *low, double *high, const double *values, const real *dr
       size_t position = (size_t)((double)draws[i] * (double)count);
       sum += values[position < count ? position : count - 1];
     }
-    double mean = sum / (double)count;
-    keep_least(least, &lows, beyond, mean);
-    keep_least(greatest, &highs, beyond, -mean);
+    keep_least(least, &lows, beyond, sum);
+    keep_least(greatest, &highs, beyond, -sum);
   }
-  *low = least[0];
-  *high = -greatest[0];
+  *low = least[0] / (double)count; /* sums are in the order of their means */
+  *high = -greatest[0] / (double)count;
 }

@@ -129,13 +129,28 @@ function Index:read(path, key, seen, with_text)
   return record
 end
 
---- The rows that are to be written: those that are still of a run, or of one that was not looked for, and new ones.
---- @param is_gone function(key) → whether a run was looked for, and is not there
+--- Leaves out the rows of runs that were looked for and are not there.
+--- @param places table array of what was searched beneath the root, "" for all of it
+--- @param found table path beneath the root → true: the runs that are there
+--- @return integer how many are left out
+--- @return integer how many are left
+function Index:drop(places, found)
+  local gone, kept = 0, 0
+  for key in pairs(self.rows) do
+    local is_gone = false
+    for _, place in ipairs(found[key] and {} or places) do
+      is_gone = is_gone or place == "" or beneath_of(place, key) ~= nil
+    end
+    if is_gone then self.rows[key], gone = nil, gone + 1 else kept = kept + 1 end
+  end
+  return gone, kept
+end
+
+--- The rows that are to be written: those that were read, and new ones.
 --- @return table array of {path, stamp, record}
 --- @return table array of {number, text}
---- @return integer how many rows are left out
-function Index:contents(is_gone)
-  local rows, texts, gone, used, numbers, highest = {}, {}, 0, {}, {}, 0
+function Index:contents()
+  local rows, texts, used, numbers, highest = {}, {}, {}, {}, 0
   for number, text in pairs(self.texts) do numbers[text], highest = number, math.max(highest, number) end
   local function number_of(text)
     if not numbers[text] then
@@ -144,9 +159,7 @@ function Index:contents(is_gone)
     end
     return numbers[text]
   end
-  for key, row in pairs(self.rows) do
-    if is_gone(key) then gone = gone + 1 else rows[#rows + 1] = row end
-  end
+  for _, row in pairs(self.rows) do rows[#rows + 1] = row end
   for key, one in pairs(self.changed) do rows[#rows + 1] = { key, one[1], packed.pack(one[2], number_of) } end
   local whole = {}
   for _, row in ipairs(rows) do
@@ -155,22 +168,17 @@ function Index:contents(is_gone)
       used[number] = true
     end) then whole[#whole + 1] = row end
   end
-  return whole, texts, gone
+  return whole, texts
 end
 
 --- Writes what has been read anew, where that is worth it.
---- @param places table array of what was searched beneath the root, "" for all of it
---- @param found table path beneath the root → true: the runs that are there
+--- @param places table and found, as Index:drop has them
 --- @return string|nil why it could not be written
 function Index:write(places, found)
-  local rows, texts, gone = self:contents(function(key)
-    for _, place in ipairs(found[key] and {} or places) do
-      if place == "" or beneath_of(place, key) then return true end
-    end
-    return false
-  end)
-  if self.count + gone == 0 or (self.count + gone) * worth_writing < #rows then return nil end
-  local whole, bytes = attempt(file_of, rows, texts)
+  local gone, kept = self:drop(places, found)
+  local changes = self.count + gone
+  if changes == 0 or changes * worth_writing < kept + self.count then return nil end
+  local whole, bytes = attempt(file_of, self:contents())
   if not whole then return tostring(bytes) end
   local done, written, reason = attempt(beneath.write, self.root, NAME, bytes)
   return done and (not written and reason or nil) or not done and tostring(written) or nil

@@ -40,32 +40,26 @@ local function pack_table(object)
   return ("<s4"):pack(table.concat(signs)) .. table.concat(shape), table.concat(values)
 end
 
---- What a shape says. @return table {names=, kinds=, format=}
+--- What a shape says. @return table {format=, names=(of what is packed), nested=(those of JSON), flags=(name → boolean)}
 local function read_shape(text)
   local signs, at = ("<s4"):unpack(text)
-  local shape, parts = { names = {}, kinds = {} }, {}
+  local shape, parts, name = { names = {}, nested = {}, flags = {} }, {}, nil
   for i = 1, #signs do
     local kind = kinds[signs:sub(i, i)] or fail "a kind of value that there is not"
-    shape.names[i], at = ("<s4"):unpack(text, at)
-    shape.kinds[i], parts[i] = kind, formats[kind]
+    name, at = ("<s4"):unpack(text, at)
+    parts[i] = formats[kind]
+    if parts[i] == "" then shape.flags[name] = kind == "yes" else table.insert(shape.names, name) end
+    if kind == "nested" then table.insert(shape.nested, name) end
   end
   shape.format = "<" .. table.concat(parts)
   return shape
 end
 
 local function unpack_table(shape, bytes, at)
-  local values, next_one = { shape.format:unpack(bytes, at) }, 0
-  local object, names = {}, shape.names
-  for i, kind in ipairs(shape.kinds) do
-    if kind == "yes" or kind == "no" then
-      object[names[i]] = kind == "yes"
-    else
-      next_one = next_one + 1
-      local value = values[next_one]
-      if kind == "nested" then value = json.decode(value) end
-      object[names[i]] = value
-    end
-  end
+  local values, object = { shape.format:unpack(bytes, at) }, {}
+  for i, name in ipairs(shape.names) do object[name] = values[i] end
+  for name, value in next, shape.flags do object[name] = value end
+  for _, name in ipairs(shape.nested) do object[name] = json.decode(object[name]) end
   return object
 end
 
@@ -242,7 +236,10 @@ function M.reader(text_of, read)
   end
   return function(path, bytes)
     if type(bytes) ~= "string" then fail "no bytes" end
-    return setmetatable({ path = path, bytes = bytes }, lazy)
+    return setmetatable({ -- with room for what will be filled in
+      path = path, bytes = bytes, head = nil, source = nil, defaults = nil, columns = nil, seed = nil, saved = nil,
+      started = nil, values = nil, environment = nil, name = nil, summary = nil, progress = nil,
+    }, lazy)
   end
 end
 
