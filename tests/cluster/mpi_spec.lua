@@ -110,6 +110,17 @@ describe("one run by several ranks", function()
     return tonumber(pipe:read "l")
   end
 
+  --- Ends the mpirun beneath a shell. One of version 4.1 may wait for a lock of its own for ever, when all that it has
+  --- started is gone, if a rank died while it was greeting it.
+  local function end_mpirun(shell)
+    local function look(process)
+      if first_line(("/proc/%d/comm"):format(process)):find "^mpirun" then os.execute("kill -9 " .. process) end
+      for _, child in ipairs(children(process)) do look(child) end
+    end
+    look(shell)
+    assert.is_truthy(wait_for(function() return lfs.attributes(place .. "/code") end, patience))
+  end
+
   --- The process of mpirun beneath a shell, and by their ranks the supervisors that it has started.
   local function find(shell)
     local supervisors = {}
@@ -287,16 +298,19 @@ describe("one run by several ranks", function()
         victim == all[rank] and "its first" or "its worker")
       local began = now()
       os.execute("kill -9 " .. victim)
-      local ended = wait_for(function() return lfs.attributes(place .. "/code") end, 4 * most_seconds)
-      local err = read(place .. "/err")
-      assert.is_truthy(ended, what .. "\n" .. err)
-      assert.is_true(now() - began <= most_seconds, ("%s: %.1f s"):format(what, now() - began))
       assert.is_truthy(wait_for(function()
         for _, process in ipairs(processes) do
           if is_alive(process) then return nil end
         end
         return true
-      end, 1), what .. ": a process is left")
+      end, most_seconds), what .. ": a process is left\n" .. read(place .. "/err"))
+      local ended = wait_for(function() return lfs.attributes(place .. "/code") end, began + most_seconds - now())
+      local err = read(place .. "/err")
+      if not ended and round <= 2 and err:find("PMIX ERROR", 1, true) then
+        end_mpirun(shell)
+      else
+        assert.is_truthy(ended, ("%s: mpirun has not ended after %.1f s\n%s"):format(what, now() - began, err))
+      end
       assert.not_equal("0", read(place .. "/code"):match "%d+", what)
       assert.is_truthy(err:find(("rank %d "):format(rank), 1, true), what .. "\n" .. err)
       local left = checkpoints()
