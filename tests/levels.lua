@@ -1,7 +1,7 @@
 --- Runs the C tests and the numerical specs on every instruction-set level that this processor has, with each set of
 -- OpenBLAS's kernels that it has: with the first of them all, with the others those of products. Those in double run
--- once on each level, but on the one that the loader picks where TESTED says that `make test` has just done so. Exits
--- with 1 if anything failed.
+-- once on each level. Where TESTED says that `make test` has just run on the level and with the kernels that are taken
+-- here by themselves, each other level has one set of kernels, another on each. Exits with 1 if anything failed.
 -- Usage: lua5.4 tests/levels.lua NOT_RUN BUILD DOUBLE_BUILD
 -- NOT_RUN is the file to which those that cannot run are added, one a line.
 local lfs = require "lfs"
@@ -49,14 +49,15 @@ end
 
 local kernels = here(KERNELS, "OpenBLAS's %s kernels")
 local levels = here(LEVELS, "the level %s")
-for _, level in ipairs(levels) do
+local tested = os.getenv "TESTED" and #kernels > 0
+if tested then levels[#levels] = nil end
+for position, level in ipairs(levels) do
   if level ~= "base" and not lfs.attributes(("%s/lib/glibc-hwcaps/%s"):format(build, level)) then
     not_run:write(("the level %s: the compiler does not build it\n"):format(level))
   else
     -- The kernels that the library takes by itself are one of the sets.
-    local done = os.getenv "TESTED" and level == levels[#levels] and #kernels > 0
-    if not done then run("--numbers --level=" .. level, #kernels > 0 and double or build .. " " .. double) end
-    for i, kernel in ipairs(kernels) do
+    run("--numbers --level=" .. level, #kernels > 0 and double or build .. " " .. double)
+    for i, kernel in ipairs(tested and { kernels[(position - 1) % #kernels + 1] } or kernels) do
       run(("%s --level=%s --kernel=%s"):format(i == 1 and "--numbers" or "--products", level, kernel), build)
     end
   end

@@ -28,15 +28,16 @@ local OPERATIONS = {
 local NO_NUMBERS = {
   allowed = true, bench = true, bindings = true, calls = true, classics = true, cli = true, closed = true,
   compare = true, complete = true, confine = true, confined = true, control_codes = true, definitions = true,
-  descriptors = true, documents = true, export = true, fetch = true, file_bindings = true, foreign_runs = true,
-  globals = true, hostile = true, house = true, ideas = true, index = true, install = true, large_files = true,
-  limits = true, links = true, load_run = true, malformed_files = true, malformed_runs = true, memory_limit = true,
-  named_tensors = true, numbers = true, old_runs = true, onnx = true, own_data = true, own_steps = true,
-  own_views = true, paint = true, params = true, paths = true, permits = true, plan = true, png = true, predict = true,
-  problem = true, prompt = true, query = true, raising = true, reach = true, reentry = true, reference = true,
-  report = true, report_browser = true, revision = true, rock = true, run_identity = true, runner = true,
-  supervisor = true, sweep = true, text = true, torch_weights = true, transform_runs = true, version = true,
-  widths = true, worker = true, worker_limits = true,
+  descriptors = true, documents = true, experiments = true, export = true, fetch = true, file_bindings = true,
+  foreign_runs = true, globals = true, hostile = true, house = true, ideas = true, index = true, install = true,
+  large_files = true, limits = true, links = true, load_run = true, malformed_files = true, malformed_runs = true,
+  memory_limit = true, messages = true, named_tensors = true, numbers = true, old_runs = true, onnx = true,
+  own_data = true, own_steps = true, own_views = true, paint = true, params = true, paths = true, permits = true,
+  plan = true, png = true, predict = true, problem = true, prompt = true, query = true, raising = true, reach = true,
+  reentry = true, reference = true, report = true, report_browser = true, revision = true, rock = true,
+  run_identity = true, runner = true, script = true, seeds = true, supervisor = true, sweep = true, text = true,
+  torch_weights = true, transform_runs = true, unsaved = true, version = true, widths = true, worker = true,
+  worker_limits = true,
 }
 
 -- Whole programs and what they say: long under sanitizers.
