@@ -240,7 +240,7 @@ $(BUILD)/cluster/mpi_sum: tests/cluster/mpi_sum.c $(patsubst %,$(BUILD)/base/%.o
 # The benchmark. Without oneDNN, or PyTorch, its part is left out, and the report says so.
 CXX_FLAGS := -std=c++17 -Wall -Wextra -Wpedantic -fno-math-errno -fno-trapping-math -MMD -MP -O3 -march=native -fopenmp
 ONEDNN = $(shell $(CXX) -std=c++17 -fsyntax-only -x c++ bench/onednn.hpp 2>/dev/null && echo $(BUILD)/bench/onednn_step)
-.PHONY: deps-bench bench bench-quick bench-accuracy bench-operations bench-convolution
+.PHONY: deps-bench bench bench-quick bench-accuracy bench-operations bench-convolution bench-scale
 bench: deps-test ## train networks against PyTorch and oneDNN (see deps-bench): docs/results/bench.md; ARGS="resnet"
 	@$(MAKE) --no-print-directory $(JOBS) all $(ONEDNN)
 	@lua5.4 bench/run.lua $(BUILD) $(ARGS)
@@ -255,6 +255,10 @@ bench-accuracy: deps-test ## seconds of training to 98 %, 99 % and 99.2 %, also 
 bench-operations: deps-test ## time single operations, forward and back, against PyTorch; ARGS="gelu rounds=5"
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@lua5.4 bench/operations.lua $(BUILD) $(ARGS)
+
+bench-scale: deps-test deps-cluster ## one run by two processes, and a model of many: docs/results/scale.md
+	@$(MAKE) --no-print-directory $(JOBS) all cluster
+	@lua5.4 bench/scaling.lua $(BUILD) $(ARGS)
 
 bench-convolution: deps-test ## errors of each method of convolution against double: docs/results/convolution.md
 	@$(MAKE) --no-print-directory $(JOBS) all $(BUILD)/bench/convolution
