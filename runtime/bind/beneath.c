@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bind/bind.h"
+#include "core/parallel.h"
 #include "io/beneath.h"
 #include "io/durable.h"
 
@@ -168,64 +169,105 @@ static int status(lua_State *L) {
   return 5;
 }
 
+enum { STAMP_BYTES = 4 * sizeof(int64_t) + sizeof(uint16_t), MOST_FILES = 8, AT_ONCE = 512 };
+
+/* What there is in a directory. */
+typedef struct stamp {
+  bool exists, complete; /* the directory; the files that tell it */
+  int64_t newest;        /* seconds; -1 of none */
+  dev_t device;
+  ino_t number;
+  size_t length;
+  char bytes[MOST_FILES * STAMP_BYTES];
+} stamp;
+
+typedef struct stamping {
+  const char *directories[AT_ONCE], *files[MOST_FILES];
+  size_t file_count, first; /* of the files, those that tell the directory */
+  stamp *found;
+} stamping;
+
 /* Appends what tells whether a file is still the same: its kind, number and size, and in nanoseconds when its content
-   and anything of it were changed last. Nothing where there is none. → the later of these in seconds; -1 of none. */
-static lua_Integer add_stamp(luaL_Buffer *buffer, int directory, const char *name) {
+   and anything of it were changed last. One sign where there is none. → the later of these in seconds; -1 of none. */
+static int64_t add_stamp(stamp *to, int directory, const char *name) {
   struct stat found;
   if (fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
-    luaL_addchar(buffer, errno == ENOENT ? '-' : '?');
+    to->bytes[to->length++] = errno == ENOENT ? '-' : '?';
     return -1;
   }
   const int64_t fields[] = {(int64_t)found.st_ino, found.st_size,
                             found.st_mtim.tv_sec * INT64_C(1000000000) + found.st_mtim.tv_nsec,
                             found.st_ctim.tv_sec * INT64_C(1000000000) + found.st_ctim.tv_nsec};
   const uint16_t mode = (uint16_t)found.st_mode;
-  luaL_addlstring(buffer, (const char *)fields, sizeof fields);
-  luaL_addlstring(buffer, (const char *)&mode, sizeof mode);
+  memcpy(to->bytes + to->length, fields, sizeof fields);
+  memcpy(to->bytes + to->length + sizeof fields, &mode, sizeof mode);
+  to->length += STAMP_BYTES;
   return found.st_ctim.tv_sec > found.st_mtim.tv_sec ? found.st_ctim.tv_sec : found.st_mtim.tv_sec;
 }
 
-/* stamps(directory, names, first) → bytes that are the same as long as the files of these names in it are; when the
-   newest was changed, in seconds; whether the first few are there; a text that tells the directory from all others. nil
-   where there is no such directory. */
-static int stamps(lua_State *L) {
-  size_t root;
-  lua_Integer first = sm_lua_integer(L, 3, 0, LUA_MAXINTEGER);
-  lua_settop(L, 2);
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_pushvalue(L, 2);
-  lua_pushliteral(L, ".stamp"); /* whatever its name: what is wanted is the directory that it would lie in */
-  lua_replace(L, 2);
-  const char *path = push_path(L, &root), *name;
-  opened *open = push_opened(L);
+static void stamp_directory(const void *of, size_t item) {
+  const stamping *work = of;
+  stamp *to = &work->found[item];
+  int directory;
   sm_error error;
-  if (sm_beneath_parent(&open->descriptor, &name, path, root, &error) != SM_OK) return push_reason(L, &error);
-  if (open->descriptor < 0) {
-    lua_pushnil(L);
-    return 1;
-  }
   struct stat place;
-  if (fstat(open->descriptor, &place) != 0) {
-    lua_pushnil(L);
-    return 1;
+  *to = (stamp){.newest = -1};
+  if (sm_beneath_root(&directory, work->directories[item], &error) != SM_OK || directory < 0) return;
+  if (fstat(directory, &place) == 0) {
+    to->exists = to->complete = true;
+    to->device = place.st_dev;
+    to->number = place.st_ino;
+    for (size_t i = 0; i < work->file_count; i++) {
+      int64_t changed = add_stamp(to, directory, work->files[i]);
+      if (changed > to->newest) to->newest = changed;
+      if (changed < 0 && i < work->first) to->complete = false;
+    }
   }
-  lua_Integer newest = -1;
-  bool complete = true;
-  luaL_Buffer buffer;
-  luaL_buffinit(L, &buffer);
-  for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, 3); i++) {
-    char file[NAME_MAX + 1];
-    lua_rawgeti(L, 3, i);
-    snprintf(file, sizeof file, "%s", sm_lua_text(L, -1, "a name"));
+  close(directory);
+}
+
+static void push_stamp(lua_State *L, const stamp *of, int results, lua_Integer position) {
+  if (of->exists) lua_pushlstring(L, of->bytes, of->length);
+  else lua_pushboolean(L, false);
+  lua_rawseti(L, results, position);
+  lua_pushinteger(L, of->newest);
+  lua_rawseti(L, results + 1, position);
+  lua_pushboolean(L, of->complete);
+  lua_rawseti(L, results + 2, position);
+  if (of->exists) lua_pushfstring(L, "%I %I", (LUAI_UACINT)of->device, (LUAI_UACINT)of->number);
+  else lua_pushboolean(L, false);
+  lua_rawseti(L, results + 3, position);
+}
+
+/* The strings of a list, which the list holds, from number `first` on. → how many there are, at most `most`. */
+static size_t read_texts(lua_State *L, int list, size_t first, const char **texts, size_t most, const char *what) {
+  size_t count = 0, all = lua_rawlen(L, list);
+  for (; count < most && first + count < all; count++) {
+    lua_rawgeti(L, list, (lua_Integer)(first + count) + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) sm_lua_bad_argument(L, list, what);
+    texts[count] = lua_tostring(L, -1);
     lua_pop(L, 1);
-    lua_Integer changed = add_stamp(&buffer, open->descriptor, file);
-    if (changed > newest) newest = changed;
-    if (changed < 0 && i <= first) complete = false;
   }
-  luaL_pushresult(&buffer);
-  lua_pushinteger(L, newest);
-  lua_pushboolean(L, complete);
-  lua_pushfstring(L, "%I %I", (LUAI_UACINT)place.st_dev, (LUAI_UACINT)place.st_ino);
+  return count;
+}
+
+/* stamps(directories, names, first) → four lists, of as many as there are directories: bytes that are the same as long
+   as the files of these names in one are, false where there is no such directory; when the newest was changed, in
+   seconds; whether the first few are there; a text that tells the directory from all others. */
+static int stamps(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  stamping work = {.first = (size_t)sm_lua_integer(L, 3, 0, MOST_FILES)};
+  work.file_count = read_texts(L, 2, 0, work.files, MOST_FILES, "a list of at most 8 names");
+  int results = lua_gettop(L) + 1;
+  for (int i = 0; i < 4; i++) lua_newtable(L);
+  work.found = sm_lua_take(L, AT_ONCE * sizeof *work.found);
+  for (size_t done = 0, count; (count = read_texts(L, 1, done, work.directories, AT_ONCE, "a list of directories")) > 0;
+       done += count) {
+    sm_parallel(count, SM_LARGE, stamp_directory, &work);
+    for (size_t i = 0; i < count; i++) push_stamp(L, &work.found[i], results, (lua_Integer)(done + i) + 1);
+  }
+  sm_lua_give(L);
   return 4;
 }
 

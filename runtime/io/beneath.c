@@ -77,6 +77,12 @@ static const char *split_held(char *directory) {
 }
 
 /* The directory that a path's root names. */
+static sm_status given_up(int *descriptor, sm_status status) {
+  if (*descriptor >= 0) close(*descriptor);
+  *descriptor = -1;
+  return status;
+}
+
 static sm_status open_root(int *descriptor, const char *path, size_t root, sm_error *error) {
   char directory[PATH_MAX], part[NAME_MAX + 1];
   *descriptor = -1;
@@ -95,6 +101,11 @@ static sm_status open_root(int *descriptor, const char *path, size_t root, sm_er
   return status;
 }
 
+sm_status sm_beneath_root(int *descriptor, const char *path, sm_error *error) {
+  sm_status status = open_root(descriptor, path, strlen(path), error);
+  return status == SM_OK ? SM_OK : given_up(descriptor, status);
+}
+
 /* What lies beneath the root of a path: the slash behind a root is not part of it. */
 static const char *beneath(const char *path, size_t root) {
   return path + root + (root > 0 && path[root] == '/');
@@ -110,11 +121,7 @@ sm_status sm_beneath_parent(int *descriptor, const char **name, const char *path
     if (status != SM_OK || !next) break;
     if (*descriptor >= 0) status = enter(descriptor, part, path, (size_t)(next - path - 1), error);
   }
-  if (status != SM_OK && *descriptor >= 0) {
-    close(*descriptor);
-    *descriptor = -1;
-  }
-  return status;
+  return status == SM_OK ? SM_OK : given_up(descriptor, status);
 }
 
 sm_status sm_beneath_open(int *descriptor, const char *path, size_t root, int flags, sm_error *error) {

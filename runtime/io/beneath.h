@@ -18,6 +18,9 @@ const char *sm_kind_of_file(mode_t mode);
    root: somebody else may write there. NULL lifts it. SM_BAD_VALUE for a path that is too long. */
 sm_status sm_beneath_hold(const char *directory, sm_error *error);
 
+/* *descriptor = a directory, which may be reached through links, for openat and the like; -1 where there is none. */
+sm_status sm_beneath_root(int *descriptor, const char *path, sm_error *error);
+
 /* *descriptor = the directory that the last part of a path lies in, for openat and the like; -1 where there is none.
    *name = that last part, inside path. SM_BAD_FILE where something on the way is no directory, SM_BAD_VALUE for a
    path with "." or "..", or nothing, between its slashes beneath the root. */

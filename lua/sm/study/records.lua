@@ -27,13 +27,19 @@ local files <const> = { "experiment.lua", "params.json", "summary.json", "enviro
   "checkpoints" }
 local telling <const> = 2
 
---- What there is in a directory of a run. What kind of file it is, is told when it is read.
---- @return string|nil bytes that stay the same as long as these files do; nil where there is no such directory
---- @return integer|nil when the newest was changed, in seconds
---- @return boolean|nil whether the directory is a run's
---- @return string|nil what tells the directory from all others, by whatever path
+--- What there is in directories of runs. What kind of file it is, is told when it is read.
+--- @return table of each directory: bytes that stay the same as long as these files do; false where there is none
+--- @return table of each: when the newest was changed, in seconds
+--- @return table of each: whether it is a run's
+--- @return table of each: what tells it from all others, by whatever path; false where there is none
+local function stamps_of(paths)
+  return beneath.stamps(paths, files, telling)
+end
+
+--- The same of one directory: four values.
 function M.stamp(path)
-  return beneath.stamps(path, files, telling)
+  local stamps, newest, is_run, places = stamps_of { path }
+  return stamps[1], newest[1], is_run[1], places[1]
 end
 
 -- Finding ------------------------------------------------------------------------------------------------------
@@ -84,21 +90,25 @@ local function directories_in(path, walk)
 end
 
 --- One walk over directories. Links are kept for later, so that a run is called by its own path where it has one here.
-local function search(walk, path, level)
-  if walk.entries > M.most_entries then return end
-  local stamp, _, is_run, place = M.stamp(path)
-  if not place or walk.seen[place] then return end
-  walk.seen[place] = true
-  if is_run then
-    walk.count = walk.count + 1
-    if not walk.found[place] then
-      walk.found[place], walk.found[#walk.found + 1] = true, path
-      if walk.stamps then walk.stamps[path] = stamp end
+local function search(walk, paths, level)
+  local stamps, _, is_run, places = stamps_of(paths)
+  for i, path in ipairs(paths) do
+    local place = places[i]
+    if walk.entries > M.most_entries then return end
+    if place and not walk.seen[place] then
+      walk.seen[place] = true
+      if is_run[i] then
+        walk.count = walk.count + 1
+        if not walk.found[place] then
+          walk.found[place], walk.found[#walk.found + 1] = true, path
+          if walk.stamps then walk.stamps[path] = stamps[i] end
+        end
+      elseif level < deepest then
+        local directories, links = directories_in(path, walk)
+        search(walk, directories, level + 1)
+        for _, inner in ipairs(links) do walk.links[#walk.links + 1] = { path = inner, level = level + 1 } end
+      end
     end
-  elseif level < deepest then
-    local directories, links = directories_in(path, walk)
-    for _, inner in ipairs(directories) do search(walk, inner, level + 1) end
-    for _, inner in ipairs(links) do walk.links[#walk.links + 1] = { path = inner, level = level + 1 } end
   end
 end
 
@@ -110,9 +120,9 @@ end
 function M.find(path, found, unread, stamps)
   local walk = { found = found, unread = unread or {}, stamps = stamps, seen = {}, links = {}, count = 0, entries = 0 }
   path = path:gsub("(.)/+$", "%1")
-  search(walk, path, 1)
+  search(walk, { path }, 1)
   for _, link in ipairs(walk.links) do -- which may be more with each
-    search(walk, link.path, link.level)
+    search(walk, { link.path }, link.level)
   end
   if walk.entries > M.most_entries then
     walk.unread[#walk.unread + 1] = { path = path,
