@@ -58,7 +58,7 @@ function M.machine(peers)
   local changed = first_line "git status --porcelain --untracked-files=no" ~= ""
   return {
     { "processor", ("%s, %d cores; %s"):format(cpu:match "model name%s*:%s*([^\n]+)" or "unknown", cores,
-      first_line(caches)) },
+      first_line(caches):match ".+" or "caches unknown") },
     { "system", ("%s, kernel %s; load average before %s"):format(
       file_text "/etc/os-release":match 'PRETTY_NAME="([^"]*)"' or "unknown", first_line "uname -r",
       file_text "/proc/loadavg":match "^%S+ %S+ %S+" or "unknown") },
