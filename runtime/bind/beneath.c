@@ -243,9 +243,10 @@ static void push_stamp(lua_State *L, const stamp *of, int results, lua_Integer p
 static size_t read_texts(lua_State *L, int list, size_t first, const char **texts, size_t most, const char *what) {
   size_t count = 0, all = lua_rawlen(L, list);
   for (; count < most && first + count < all; count++) {
-    lua_rawgeti(L, list, (lua_Integer)(first + count) + 1);
-    if (lua_type(L, -1) != LUA_TSTRING) sm_lua_bad_argument(L, list, what);
-    texts[count] = lua_tostring(L, -1);
+    size_t length = 0;
+    int type = lua_rawgeti(L, list, (lua_Integer)(first + count) + 1);
+    texts[count] = type == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
+    if (!texts[count] || strlen(texts[count]) != length) sm_lua_bad_argument(L, list, what);
     lua_pop(L, 1);
   }
   return count;

@@ -40,7 +40,8 @@ local function pack_table(object)
   return ("<s4"):pack(table.concat(signs)) .. table.concat(shape), table.concat(values)
 end
 
---- What a shape says. @return table {format=, names=(of what is packed), nested=(those of JSON), flags=(name → boolean)}
+--- What a shape says.
+--- @return table {format=, names=(of what is packed), nested=(those that are JSON), flags=(name → boolean)}
 local function read_shape(text)
   local signs, at = ("<s4"):unpack(text)
   local shape, parts, name = { names = {}, nested = {}, flags = {} }, {}, nil
