@@ -180,10 +180,10 @@ Milliseconds of a step with Adam on random data (`bench/scale.lua`): medians of 
 Two ranks share the two cores and the memory of one machine. So a rank does not compute as fast as a process that is
 alone: the column "two such at once" has two runs of half a batch that know nothing of each other. What two ranks take
 beyond that is what they say to each other. The model adds the gradients' bytes at the %.1f GB/s that a sum of 1 MB goes
-at between two ranks that do nothing else here, and %.0f µs for each exchange. It is too low: each rank has a thread that
-computes and one that talks, so that four threads share two cores, and a sum waits until the scheduler lets both sides
-talk. Where a rank has a core to spare for that it does not, which this machine cannot show. So what is said of clusters
-below is the most that they could give.
+at between two ranks that do nothing else here, and %.0f µs for each exchange. It is too low: each rank has a thread
+that computes and one that talks, so that four threads share two cores, and a sum waits until the scheduler lets both
+sides talk. Where a rank has a core to spare for that it does not, which this machine cannot show. So what is said of
+clusters below is the most that they could give.
 
 On one machine threads are the better way: they share the weights, and divide Adam's work, which each rank does whole.
 
@@ -223,8 +223,8 @@ than these. (With a batchnorm with any number, but there the waiting is longer.)
 It would give up that any number of ranks has the same bits, unless every rank rounds before the first addition.
 
 **A parameter server** takes and gives 2·R·bytes through one machine, where a rank of the tree sends 2·bytes. So it is
-slower from R = 2 on, as long as all wait for each other. It pays where ranks differ in speed and need not wait, which is
-another method: its result depends on who came first.
+slower from R = 2 on, as long as all wait for each other. It pays where ranks differ in speed and need not wait, which
+is another method: its result depends on who came first.
 
 **Pipelining**, layers on different machines, pays where the parameters do not fit: Adam keeps four numbers for each, so
 24 GB end at 1.5 billion parameters, eight hundred times those of the largest network here. It pays also where one

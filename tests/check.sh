@@ -16,7 +16,7 @@ mkdir -p build
 : >$not_run
 
 step luacheck
-luacheck --quiet lua experiments tests docs
+luacheck --quiet lua experiments tests docs bench
 
 step the reference of the Lua interface
 quietly build/docs.log make --no-print-directory docs

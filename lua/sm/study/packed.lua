@@ -44,9 +44,10 @@ end
 --- @return table {format=, names=(of what is packed), nested=(those that are JSON), flags=(name → boolean)}
 local function read_shape(text)
   local signs, at = ("<s4"):unpack(text)
-  local shape, parts, name = { names = {}, nested = {}, flags = {} }, {}, nil
+  local shape, parts = { names = {}, nested = {}, flags = {} }, {}
   for i = 1, #signs do
     local kind = kinds[signs:sub(i, i)] or fail "a kind of value that there is not"
+    local name
     name, at = ("<s4"):unpack(text, at)
     parts[i] = formats[kind]
     if parts[i] == "" then shape.flags[name] = kind == "yes" else table.insert(shape.names, name) end
