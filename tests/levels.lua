@@ -1,7 +1,8 @@
 --- Runs the C tests and the numerical specs on every instruction-set level that this processor has, with each set of
 -- OpenBLAS's kernels that it has: with the first of them all, with the others those of products. Those in double run
 -- once on each level. Where TESTED says that `make test` has just run on the level and with the kernels that are taken
--- here by themselves, each other level has one set of kernels, another on each. Exits with 1 if anything failed.
+-- here by themselves, each other level has one set of kernels, another on each, and double runs on the lowest. Exits
+-- with 1 if anything failed.
 -- Usage: lua5.4 tests/levels.lua NOT_RUN BUILD DOUBLE_BUILD
 -- NOT_RUN is the file to which those that cannot run are added, one a line.
 local lfs = require "lfs"
@@ -56,7 +57,8 @@ for position, level in ipairs(levels) do
     not_run:write(("the level %s: the compiler does not build it\n"):format(level))
   else
     -- The kernels that the library takes by itself are one of the sets.
-    run("--numbers --level=" .. level, #kernels > 0 and double or build .. " " .. double)
+    local builds = #kernels > 0 and double or build .. " " .. double
+    if not tested or position == 1 then run("--numbers --level=" .. level, builds) end
     for i, kernel in ipairs(tested and { kernels[(position - 1) % #kernels + 1] } or kernels) do
       run(("%s --level=%s --kernel=%s"):format(i == 1 and "--numbers" or "--products", level, kernel), build)
     end

@@ -40,13 +40,13 @@ local NO_NUMBERS = {
   worker_limits = true,
 }
 
--- Whole programs and what they say: long under sanitizers.
+-- Whole programs and what they say, and whole trainings: long under sanitizers.
 local PROGRAMS = {
-  bench = true, classics = true, cli = true, compare = true, complete = true, confine = true, confined = true,
-  documents = true, experiments = true, export = true, fetch = true, ideas = true, index = true, install = true,
-  memory_limit = true, paths = true, permits = true, plan = true, predict = true, prompt = true, query = true,
-  reference = true, report_browser = true, revision = true, rock = true, run_identity = true, runner = true,
-  supervisor = true, sweep = true, worker = true, worker_limits = true,
+  bench = true, bits = true, classics = true, cli = true, compare = true, complete = true, confine = true,
+  confined = true, documents = true, experiments = true, export = true, fetch = true, ideas = true, index = true,
+  install = true, memory_limit = true, messages = true, paths = true, permits = true, plan = true, predict = true,
+  prompt = true, query = true, reference = true, report_browser = true, revision = true, rock = true,
+  run_identity = true, runner = true, supervisor = true, sweep = true, worker = true, worker_limits = true,
 }
 
 -- What takes its time waiting for limits to be reached: `make check` has it, and whoever names it.

@@ -23,13 +23,13 @@ build POISON=1 all
 
 step the interface, called at random
 if [ "$quick" ]; then
-  lua5.4 tests/fuzz/api.lua build/sanitize --seconds=30 --quiet
+  lua5.4 tests/fuzz/api.lua build/sanitize --seconds=15 --quiet
 else
   lua5.4 tests/fuzz/api.lua build/sanitize --seconds=600 --seed="$(date +%s)"
 fi
 
 step what reads files, fed with random ones
-amount=$([ "$quick" ] && echo 15s || echo 1000000)
+amount=$([ "$quick" ] && echo 8s || echo 1000000)
 tests/fuzz/run.sh 1 >build/fuzz.log || { cat build/fuzz.log; exit 1; } # builds them
 tests/fuzz/run.sh $amount idx npy png tensors json &
 tests/fuzz/run.sh $amount gzip safetensors npz csv params frame calls

@@ -68,8 +68,13 @@ static inline void assert_same_bits(const real *a, const real *b, size_t n) {
 }
 
 /* Whether a case of so many multiplications is left out, for EMULATED in the environment says that an emulator runs it,
-   which takes a hundred times as long for each. */
-static inline bool is_left_out(double multiplications) { return multiplications > 5e6 && getenv("EMULATED"); }
+   which takes a hundred times as long for each. Sanitizers take ten times as long. */
+static inline bool is_left_out(double multiplications) {
+#ifdef __SANITIZE_ADDRESS__
+  if (multiplications > 1e7) return true;
+#endif
+  return multiplications > 5e6 && getenv("EMULATED");
+}
 
 /* How far a loop over many alike cases steps: to each, or to every fifth where an emulator or sanitizers make it slow. */
 static inline int stride_of_cases(void) {

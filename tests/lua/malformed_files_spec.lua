@@ -2,7 +2,7 @@
 --- all of the run directories.
 local helpers = dofile "tests/lua/helpers.lua"
 
-local one_of <const> = 30 -- run directories; of data, all files are read
+local one_of <const> = helpers.smrun:find "sanitize" and 120 or 60 -- run directories; of data, all files are read
 
 describe("a malformed file", function()
   it("is refused in plain words, or read", function()
