@@ -256,7 +256,7 @@ function M.sources(settings)
   return nodes
 end
 
---- The record of an environment as rows of a table, without the time.
+--- The record of an environment as rows of a table, without what is of one run alone.
 local function environment_rows(environment)
   local rows = {}
   for _, key in ipairs(packed.names(environment)) do
@@ -264,7 +264,7 @@ local function environment_rows(environment)
     if key == "git" and value.revision then
       local changes = value.dirty == nil and ", perhaps with changes" or value.dirty and ", with changes" or ""
       rows[#rows + 1] = { "git revision", value.revision .. changes }
-    elseif key ~= "started" and (type(value) == "string" or type(value) == "number") then
+    elseif not packed.OWN[key] and (type(value) == "string" or type(value) == "number") then
       rows[#rows + 1] = { (key:gsub("_", " ")), text(value) }
     end
   end

@@ -13,8 +13,8 @@ local M = {}
 
 --- What a record from an index has not of environment.json, for nothing that is said of many runs needs it.
 local LEFT_OUT <const> = { blas = true, sessions = true, convolutions = true, script = true, loaded = true }
---- What differs from one run of a sweep to the next.
-local OWN <const> = { started = true, variant = true, seed = true }
+--- What environment.json says of one run of a sweep alone.
+M.OWN = { started = true, variant = true, seed = true }
 
 -- Flat tables --------------------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ local function split(record)
   local shared, own, told = {}, {}, false
   for name in pairs(record.values) do told = told or name ~= "seed" end
   for name, value in pairs(record.environment) do
-    if OWN[name] then own[name] = value
+    if M.OWN[name] then own[name] = value
     elseif not LEFT_OUT[name] and not (told and name == "declaration") then shared[name] = value end
   end
   return shared, own
