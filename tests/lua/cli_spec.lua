@@ -20,7 +20,7 @@ end
 
 local function assert_usage(expected, ...)
   local status, out, err = run(...)
-  assert.equal("smrun: " .. expected .. "\nsee " .. smrun .. " --help\n", err)
+  assert.equal("smrun: " .. expected .. "\nsee " .. helpers.shown_smrun() .. " --help\n", err)
   assert.equal("", out)
   assert.equal(2, status)
 end

@@ -30,7 +30,7 @@ local function read(name) return helpers.read(workspace .. "/" .. name) end
 local function exists(name) return lfs.symlinkattributes(workspace .. "/" .. name) ~= nil end
 
 local function shell(command)
-  helpers.write(workspace .. "/command", command)
+  helpers.write(workspace .. "/command", helpers.whole_words .. command)
   local results = table.pack(helpers.shell(workspace, "exec timeout -k 5 60 sh command"))
   return table.unpack(results, 1, 3)
 end

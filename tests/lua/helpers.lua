@@ -7,6 +7,9 @@ local M = {}
 M.smrun = os.getenv "SMRUN" or "build/smrun"
 if M.smrun:sub(1, 1) ~= "/" then M.smrun = lfs.currentdir() .. "/" .. M.smrun end
 
+--- The first line of a script of the shell in which $SMRUN is one word, whatever is in the path of this checkout.
+M.whole_words = "IFS='\n'\n"
+
 function M.read(path)
   local file <close> = assert(io.open(path, "rb"))
   return file:read "a"
@@ -22,10 +25,13 @@ function M.quote(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
 
+--- How messages show the program's path: quoted only where a shell needs that.
+function M.shown_smrun() return M.smrun:find "[^%w/._-]" and M.quote(M.smrun) or M.smrun end
+
 --- Runs a shell command in a directory, with $SMRUN set. The exit status, standard output, standard error.
 function M.shell(directory, command)
   local _, _, status = os.execute(("cd %s && SMRUN=%s sh -c %s >out 2>err </dev/null")
-    :format(M.quote(directory), M.quote(M.smrun), M.quote(command)))
+    :format(M.quote(directory), M.quote(M.smrun), M.quote(M.whole_words .. command)))
   return status, M.read(directory .. "/out"), M.read(directory .. "/err")
 end
 

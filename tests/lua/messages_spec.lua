@@ -1,7 +1,7 @@
 --- What smrun says of words that were typed wrong, of files with errors, and of values that are printed.
 local lfs = require "lfs"
 local helpers = dofile "tests/lua/helpers.lua"
-local quote, smrun = helpers.quote, helpers.smrun
+local quote, smrun = helpers.quote, helpers.shown_smrun()
 
 local workspace
 

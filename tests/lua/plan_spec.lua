@@ -67,7 +67,7 @@ describe("a sweep for other programs", function()
 
   it("goes on with what was interrupted", function()
     local line = planned "tiny.lua seed=1..2"[2]
-    local words = line:match "smrun (.*)$"
+    local words = line:match "smrun'? (.*)$"
     local out, code = tiny.stopped { workspace = workspace, at = "loss 7", signal = "TERM", arguments = words }
     assert.equal(130, code, out)
     local step = read(workspace .. "/runs/tiny/seed=2/log.txt"):match "interrupted after step (%d+) of 12; saved"
@@ -167,7 +167,8 @@ describe("a sweep for other programs", function()
     has(planned "tiny.lua seed=1..4 --threads 8 --jobs 2"[4], " --threads=4 --max-memory=")
     has(planned "tiny.lua seed=1..4 --jobs 2 --max-time 1h --read . --data ."[1], " --data=. --read=. --max-memory=")
     has(planned "tiny.lua seed=1 --trust"[1], " --trust seed=1")
-    has(smrun("tiny.lua seed=1..2 --plan", 0, "SMRUN_CONV=direct SM_DATA=/a"), " SM_DATA=/a SMRUN_CONV=direct /")
+    has(smrun("tiny.lua seed=1..2 --plan", 0, "SMRUN_CONV=direct SM_DATA=/a"),
+      " SM_DATA=/a SMRUN_CONV=direct " .. helpers.shown_smrun())
   end)
 
   it("writes nothing where it is asked not to, or where a run cannot be", function()

@@ -145,8 +145,7 @@ end
 
 --- Runs the program itself; everything it prints, then its exit code.
 function M.smrun(arguments, environment)
-  local program = os.getenv "SMRUN" or "build/smrun"
-  local pipe = io.popen(("%s %s %s 2>&1"):format(environment or "", program, arguments))
+  local pipe = io.popen(("%s %s %s 2>&1"):format(environment or "", helpers.quote(helpers.smrun), arguments))
   local output = pipe:read "a"
   local _, _, code = pipe:close()
   return output, code
